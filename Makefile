@@ -1,0 +1,53 @@
+# The commands of the project. `make` lists them; each builds .venv from the hashed lock first.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit run check verify lock clean
+
+help: ## List the commands.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 20
+
+.venv/installed: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Nightly needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@echo "Building .venv from the hashed lock (once; a minute or two without a package cache)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements/dev.txt \
+		| sed -un 's/^\(Collecting [^ ]*\|Installing\).*/  \1/p'
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: .venv/installed ## Run the whole product on this machine for a minute, and check the result.
+	@$(BIN)/nightly demo
+
+run: .venv/installed ## Keep the embedded stack up until Ctrl-C.
+	@$(BIN)/nightly run
+
+test: .venv/installed ## Run every test (unit tests first).
+	$(BIN)/pytest tests/unit tests/integration
+
+unit: .venv/installed ## Run the unit tests alone: seconds.
+	$(BIN)/pytest tests/unit
+
+check: test verify ## Exactly what CI runs.
+
+verify: .venv/installed ## Everything CI runs beside the tests: format, lint, types, imports, coverage, compose file.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/coverage run -m pytest -q tests/unit
+	$(BIN)/coverage report
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+lock: .venv/installed ## Renew the lock files from pyproject.toml.
+	$(UV_COMPILE) --upgrade --quiet --output-file requirements/runtime.txt
+	$(UV_COMPILE) --upgrade --quiet --extra embedded --group dev --output-file requirements/dev.txt
+
+clean: ## Remove what the other commands made.
+	rm -rf .venv .nightly .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

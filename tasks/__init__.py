@@ -1,0 +1,1 @@
+"""Celery tasks: what happens for each message."""

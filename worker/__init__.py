@@ -1,0 +1,1 @@
+"""Nightly: keeps Flinks nightly refreshes as your events say they should be."""

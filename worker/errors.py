@@ -1,0 +1,59 @@
+"""Every exception that Nightly raises on purpose.
+
+NightlyError
+├── SettingsError        the environment is wrong; carries one line for each wrong value
+├── InvalidEvent         a message cannot be accepted; says which field is wrong and why
+├── SealError            a sealed value cannot be opened with the keys at hand
+├── LedgerError          the ledger in Redis cannot be used
+│   ├── LedgerMismatch   it was written by newer code, or under other LOGIN_KEYS
+│   └── UnknownLetter    no dead letter has that id
+├── LetterClosed         the dead letter was replayed, resolved or superseded already
+└── EmbeddedStackError   a part of the embedded stack (demo, run, tests) did not start
+
+No message of these classes ever contains a loginId, a key or the value of a setting.
+"""
+
+
+class NightlyError(Exception):
+    """The root: catch it to show a message to a person, without a traceback."""
+
+
+class SettingsError(NightlyError):
+    """The environment is wrong. `lines` holds one sentence for each wrong value."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        super().__init__("\n".join(lines))
+
+
+class InvalidEvent(NightlyError):
+    """A message cannot be accepted. `reason` names the field and the rule, never the value."""
+
+    def __init__(self, reason: str, *, code: str = "invalid_event") -> None:
+        self.reason = reason
+        self.code = code
+        super().__init__(reason)
+
+
+class SealError(NightlyError):
+    """A sealed value cannot be opened: its key is gone from LOGIN_KEYS or the bytes are not ours."""
+
+
+class LedgerError(NightlyError):
+    """The ledger in Redis cannot be used."""
+
+
+class LedgerMismatch(LedgerError):
+    """The ledger was written by newer code or under other LOGIN_KEYS; using it would split it."""
+
+
+class UnknownLetter(LedgerError):
+    """No dead letter has that id."""
+
+
+class LetterClosed(NightlyError):
+    """The dead letter was replayed, resolved or superseded already."""
+
+
+class EmbeddedStackError(NightlyError):
+    """A part of the embedded stack did not start."""

@@ -1,0 +1,172 @@
+"""The message contract: what a producer may send, and the one form in which we work with it.
+
+Three shapes come in (a Celery message's arguments, a CloudEvent, an array of CloudEvents) and one goes
+out, `LifecycleEvent`. Parsing is strict: a misspelt field is an error, not a default. A reason names the
+field and the rule, never the value, because any value may be a loginId. Does no I/O.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError, from_json
+
+from worker.errors import InvalidEvent
+
+EVENT_TYPES: Mapping[str, bool] = {"account.linked": True, "account.inactive": False}
+MAX_BODY_BYTES = 1_048_576
+MAX_REASONS = 5
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2254, 12, 31, tzinfo=UTC)
+_MICROSECOND = datetime.resolution
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?")
+_PLAIN_FIELD = re.compile(r"[A-Za-z_]{1,40}")
+
+
+def _opaque(value: str) -> str:
+    if not value.isprintable():
+        raise PydanticCustomError("not_printable", "holds a character that is not printable")
+    if value != value.strip():
+        raise PydanticCustomError("padded", "begins or ends with a space")
+    return value
+
+
+def _rfc3339(value: object) -> object:
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.fullmatch(value)):
+        return value
+    raise PydanticCustomError("not_rfc3339", "must be an RFC 3339 time such as 2026-11-22T10:00:00Z")
+
+
+def _in_range(value: datetime) -> datetime:
+    if not _EPOCH <= value <= _LATEST:
+        raise PydanticCustomError("out_of_range", "lies before 1970 or after 2254")
+    return value.astimezone(UTC)
+
+
+Opaque = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_opaque)]
+Instant = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_rfc3339), AfterValidator(_in_range)]
+
+
+class CeleryArguments(BaseModel):
+    """The keyword arguments of `account.linked` and `account.inactive`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+    login_id: Opaque
+    occurred_at: Instant
+    event_id: Opaque
+    account_id: Opaque | None = None
+    instance: Opaque | None = None
+
+
+class LoginData(BaseModel):
+    """The `data` of a CloudEvent."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+    login_id: Opaque = Field(alias="loginId", description="Flinks' loginId: a secret.")
+    instance: Opaque | None = Field(None, description="The Flinks instance that issued the loginId.")
+
+
+class CloudEvent(BaseModel):
+    """A CloudEvents 1.0 envelope; extension attributes are allowed and ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
+
+    specversion: Literal["1.0"]
+    id: Opaque
+    source: Opaque
+    type: Literal["account.linked", "account.inactive"]
+    time: Instant
+    subject: Opaque | None = Field(None, description="The producer's own account id: not a secret.")
+    datacontenttype: Literal["application/json"] | None = None
+    data: LoginData
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleEvent:
+    """One accepted event: at `occurred_at` this login was linked, or went inactive."""
+
+    login_id: str = field(repr=False)
+    instance: str
+    wants_active: bool
+    occurred_at: datetime
+    event_id: str
+    account_id: str | None = None
+
+    @property
+    def occurred_us(self) -> int:
+        """Microseconds since 1970: exact as a Lua number until the year 2255."""
+        return (self.occurred_at - _EPOCH) // _MICROSECOND
+
+    @classmethod
+    def from_celery(cls, event_type: str, arguments: Mapping[str, Any], default_instance: str) -> Self:
+        """Read a Celery message's keyword arguments; raises InvalidEvent."""
+        try:
+            parsed = CeleryArguments.model_validate(dict(arguments))
+        except ValidationError as error:
+            raise InvalidEvent(reason_of(error)) from None
+        return cls(
+            login_id=parsed.login_id,
+            instance=parsed.instance or default_instance,
+            wants_active=EVENT_TYPES[event_type],
+            occurred_at=parsed.occurred_at,
+            event_id=parsed.event_id,
+            account_id=parsed.account_id,
+        )
+
+    @classmethod
+    def from_cloudevent(cls, document: object, default_instance: str) -> Self:
+        """Read one decoded CloudEvent; raises InvalidEvent."""
+        try:
+            parsed = CloudEvent.model_validate(document)
+        except ValidationError as error:
+            raise InvalidEvent(reason_of(error)) from None
+        return cls(
+            login_id=parsed.data.login_id,
+            instance=parsed.data.instance or default_instance,
+            wants_active=EVENT_TYPES[parsed.type],
+            occurred_at=parsed.time,
+            event_id=parsed.id,
+            account_id=parsed.subject,
+        )
+
+
+def decode_documents(body: bytes) -> list[object]:
+    """Split a stream entry's body into CloudEvents, one or an array; raises InvalidEvent."""
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidEvent(f"body: larger than {MAX_BODY_BYTES} bytes")
+    try:
+        document = from_json(body, allow_inf_nan=False)
+    except ValueError:
+        raise InvalidEvent("body: is not JSON") from None
+    if not isinstance(document, list):
+        return [document]
+    if not document:
+        raise InvalidEvent("body: is an empty array")
+    return document
+
+
+def reason_of(error: ValidationError) -> str:
+    """Say which fields are wrong and why, without repeating anything that was sent."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    lines = [f"{_path(item['loc'])}: {_rule(item['type'], item['msg'])}" for item in found[:MAX_REASONS]]
+    if len(found) > MAX_REASONS:
+        lines.append(f"and {len(found) - MAX_REASONS} more")
+    return "; ".join(lines)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    names = (str(part) for part in location)
+    return ".".join(name if _PLAIN_FIELD.fullmatch(name) else "(another field)" for name in names) or "event"
+
+
+def _rule(kind: str, message: str) -> str:
+    return {
+        "missing": "is required",
+        "extra_forbidden": "is not a field of this event",
+        "timezone_aware": "needs a time zone, for example a final Z",
+    }.get(kind, message[:1].lower() + message[1:])

@@ -1,0 +1,83 @@
+"""Turns a loginId into a reference that may be shown and a sealed value that may be stored.
+
+The reference is a keyed hash, so it tells nothing without LOGIN_KEYS; the sealed value is AES-256-GCM
+bound to its reference, so it cannot be moved to another login. References come from the *oldest* key:
+a login keeps its place in the ledger when a new key is put in front (docs/adr/0003). Does no I/O.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from worker.errors import SealError
+
+KEY_BYTES = 32
+REFERENCE_PREFIX = "lgn_"
+REFERENCE_LENGTH = 26
+_VERSION = b"\x01"
+_KEY_ID_BYTES = 4
+_NONCE_BYTES = 12
+_HEADER_BYTES = len(_VERSION) + _KEY_ID_BYTES + _NONCE_BYTES
+
+
+def new_key() -> str:
+    """Return a fresh key for LOGIN_KEYS: 32 random bytes, base64url without padding."""
+    return base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).rstrip(b"=").decode()
+
+
+def decode_key(text: str) -> bytes:
+    """Return the 32 bytes of one key; raises ValueError for anything else."""
+    raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if len(raw) != KEY_BYTES:
+        raise ValueError(f"a key has {KEY_BYTES} bytes")
+    return raw
+
+
+def _derive(key: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"nightly/" + purpose).derive(key)
+
+
+class Vault:
+    """Names, seals and opens loginIds under LOGIN_KEYS, newest key first."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._hash_key = _derive(keys[-1], b"reference")
+        sealing_keys = [_derive(key, b"seal") for key in keys]
+        self._ciphers = {hashlib.sha256(key).digest()[:_KEY_ID_BYTES]: AESGCM(key) for key in sealing_keys}
+        self._newest_id, self._newest = next(iter(self._ciphers.items()))
+
+    def reference(self, instance: str, login_id: str) -> str:
+        """Return `lgn_` and 26 base32 characters: the same for the same login, on every machine."""
+        return REFERENCE_PREFIX + self._digest(f"login\0{instance}\0{login_id}")
+
+    def fingerprint(self, *parts: str) -> str:
+        """Return 12 characters that change when any part changes and reveal none of them."""
+        return self._digest("\0".join(("fingerprint", *parts)))[:12]
+
+    def seal(self, context: str, secret: bytes) -> bytes:
+        """Encrypt `secret` under the newest key, bound to `context` (a reference, or a letter's kind)."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return _VERSION + self._newest_id + nonce + self._newest.encrypt(nonce, secret, context.encode())
+
+    def open(self, context: str, sealed: bytes) -> bytes:
+        """Decrypt what `seal` returned for the same context; raises SealError."""
+        key_id = sealed[len(_VERSION) : len(_VERSION) + _KEY_ID_BYTES]
+        cipher = self._ciphers.get(key_id)
+        if cipher is None or sealed[: len(_VERSION)] != _VERSION:
+            raise SealError("sealed under a key that LOGIN_KEYS no longer holds")
+        nonce, ciphertext = sealed[_HEADER_BYTES - _NONCE_BYTES : _HEADER_BYTES], sealed[_HEADER_BYTES:]
+        try:
+            return cipher.decrypt(nonce, ciphertext, context.encode())
+        except InvalidTag:
+            raise SealError("the sealed bytes were altered, or belong to another login") from None
+
+    def _digest(self, text: str) -> str:
+        mac = hmac.digest(self._hash_key, text.encode("utf-8", "surrogatepass"), "sha256")
+        return base64.b32encode(mac).decode().lower()[:REFERENCE_LENGTH]
