@@ -9,7 +9,9 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Sequence
+from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -21,6 +23,7 @@ from worker.errors import SealError
 KEY_BYTES = 32
 REFERENCE_PREFIX = "lgn_"
 REFERENCE_LENGTH = 26
+_CANONICAL_GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
@@ -44,6 +47,16 @@ def _derive(key: bytes, purpose: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"nightly/" + purpose).derive(key)
 
 
+def _pack(login_id: str) -> bytes:
+    if _CANONICAL_GUID.fullmatch(login_id):
+        return b"g" + UUID(login_id).bytes
+    return b"t" + login_id.encode()
+
+
+def _unpack(packed: bytes) -> str:
+    return str(UUID(bytes=packed[1:])) if packed[:1] == b"g" else packed[1:].decode()
+
+
 class Vault:
     """Names, seals and opens loginIds under LOGIN_KEYS, newest key first."""
 
@@ -60,6 +73,14 @@ class Vault:
     def fingerprint(self, *parts: str) -> str:
         """Return 12 characters that change when any part changes and reveal none of them."""
         return self._digest("\0".join(("fingerprint", *parts)))[:12]
+
+    def seal_login(self, reference: str, login_id: str) -> bytes:
+        """Encrypt a loginId, bound to its reference: 50 bytes for a GUID, so Redis keeps the login compact."""
+        return self.seal(reference, _pack(login_id))
+
+    def open_login(self, reference: str, sealed: bytes) -> str:
+        """Decrypt what `seal_login` returned; raises SealError."""
+        return _unpack(self.open(reference, sealed))
 
     def seal(self, context: str, secret: bytes) -> bytes:
         """Encrypt `secret` under the newest key, bound to `context` (a reference, or a letter's kind)."""

@@ -1,0 +1,145 @@
+"""Takes messages in: parse strictly, name and seal the loginId, record; keep what cannot be accepted.
+
+After `accept_*` returns, every event of the message is in the ledger or on the review list, so the caller
+may acknowledge it. Both ways in come together here (the Celery tasks and the stream subscriber), and
+so do replays of rejected messages.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from worker.errors import InvalidEvent
+from worker.events import LifecycleEvent, decode_documents
+from worker.ledger import Lane, Ledger, Letters, Recorded, Wish
+from worker.seal import Vault
+
+BODY_CONTEXT = "rejected message"
+KEEP_BYTES = 65_536
+"""A rejected body is kept up to here; what is longer is no event, and would only fill Redis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A message, or one event of a batch, that was not accepted."""
+
+    reason: str
+    code: str
+    source: str
+    body: bytes
+    letter_id: str
+    is_new_group: bool
+
+
+class Intake:
+    """The only writer of events into the ledger."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        letters: Letters,
+        vault: Vault,
+        *,
+        instances: frozenset[str],
+        default_instance: str,
+        max_ahead_seconds: float,
+        on_rejected: Callable[[Rejected], None] = lambda _: None,
+    ) -> None:
+        self._ledger = ledger
+        self._letters = letters
+        self._vault = vault
+        self._instances = instances
+        self._default_instance = default_instance
+        self._max_ahead_seconds = max_ahead_seconds
+        self._on_rejected = on_rejected
+
+    def accept_celery(self, event_type: str, args: Sequence[Any], kwargs: Mapping[str, Any], task_id: str) -> bool:
+        """Take one Celery message in; `event_id` defaults to the task id. False: it went to the review list."""
+        arguments = {**kwargs, "event_id": kwargs.get("event_id") or task_id}
+        body = _readable({"type": event_type, "args": list(args), "kwargs": arguments})
+        try:
+            if args:
+                raise InvalidEvent("args: must be empty; send keyword arguments")
+            event = LifecycleEvent.from_celery(event_type, arguments, self._default_instance)
+            wish = self._wish(event)
+        except InvalidEvent as error:
+            self.reject(error, source="celery", body=body)
+            return False
+        return self._record([(wish, body)], source="celery")
+
+    def accept_bodies(self, bodies: Sequence[bytes]) -> bool:
+        """Take bodies of stream entries in, each one CloudEvent or an array of them. False: some went to review."""
+        read = [self._read_body(body) for body in bodies]
+        all_read = all(is_whole for _, is_whole in read)
+        return self._record([pair for pairs, _ in read for pair in pairs], source="stream") and all_read
+
+    def reject(self, error: InvalidEvent, *, source: str, body: bytes) -> None:
+        """Keep a message that was not accepted, sealed, for a person."""
+        kept = body[:KEEP_BYTES]
+        letter_id = "iv-" + self._vault.fingerprint(body.decode("latin-1"))
+        fields: dict[str, str | bytes] = {
+            "reason": error.reason,
+            "source": source,
+            "body_bytes": str(len(body)),
+            "sealed_body": self._vault.seal(BODY_CONTEXT, kept),
+        }
+        is_new = self._letters.park(letter_id, instance="", code=error.code, fields=fields)
+        self._on_rejected(Rejected(error.reason, error.code, source, kept, letter_id, is_new))
+
+    def accept_again(self, source: str, body: bytes) -> bool:
+        """Take a rejected message in once more, as it came: its own time still decides its place."""
+        if source == "celery":
+            message = json.loads(body)
+            return self.accept_celery(message["type"], message["args"], message["kwargs"], "")
+        return self.accept_bodies([body])
+
+    def _read_body(self, body: bytes) -> tuple[list[tuple[Wish, bytes]], bool]:
+        try:
+            documents = decode_documents(body)
+        except InvalidEvent as error:
+            self.reject(error, source="stream", body=body)
+            return [], False
+        pairs = []
+        for document in documents:
+            part = body if len(documents) == 1 else _readable(document)
+            try:
+                pairs.append((self._wish(LifecycleEvent.from_cloudevent(document, self._default_instance)), part))
+            except InvalidEvent as error:
+                self.reject(error, source="stream", body=part)
+        return pairs, len(pairs) == len(documents)
+
+    def _record(self, pairs: Sequence[tuple[Wish, bytes]], *, source: str) -> bool:
+        wishes = [wish for wish, _ in pairs]
+        results = self._ledger.record(wishes, furthest_ahead_seconds=self._max_ahead_seconds)
+        field = "occurred_at" if source == "celery" else "time"
+        for result, (_, body) in zip(results, pairs, strict=True):
+            if result is Recorded.AHEAD:
+                reason = f"{field}: lies more than {self._max_ahead_seconds:g} s in the future"
+                self.reject(InvalidEvent(reason), source=source, body=body)
+        return Recorded.AHEAD not in results
+
+    def _wish(self, event: LifecycleEvent) -> Wish:
+        if event.instance not in self._instances:
+            raise InvalidEvent("instance: is not one of the configured instances", code="unknown_instance")
+        reference = self._vault.reference(event.instance, event.login_id)
+        return Wish(
+            reference=reference,
+            instance=event.instance,
+            sealed=self._vault.seal_login(reference, event.login_id),
+            occurred_us=event.occurred_us,
+            wants_active=event.wants_active,
+            event_id=self._without_login(event.event_id, event.login_id),
+            account_id=event.account_id and self._without_login(event.account_id, event.login_id),
+            lane=Lane.LIVE,
+        )
+
+    def _without_login(self, text: str, login_id: str) -> str:
+        """Producers do build ids from the loginId; ours are shown, so such a one is replaced by its keyed hash."""
+        if login_id.casefold() in text.casefold():
+            return "masked-" + self._vault.fingerprint(text)
+        return text
+
+
+def _readable(document: object) -> bytes:
+    return json.dumps(document, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")

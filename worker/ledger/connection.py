@@ -1,0 +1,46 @@
+"""Opens Redis the way the ledger needs it: replies as bytes, bounded waits, dead sockets noticed."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+BytesRedis = Any
+"""A `redis.Redis` that returns bytes. redis-py types every reply `bytes | str`, whatever the client decodes."""
+
+TIMEOUTS: dict[str, Any] = {
+    "socket_timeout": 10,
+    "socket_connect_timeout": 3,
+    "socket_keepalive": True,
+    "health_check_interval": 15,
+}
+
+
+def connect(url: str, *, name: str = "nightly") -> BytesRedis:
+    """Return a client for `redis://`, `rediss://`, `unix://` or `sentinel://`; connects at first use.
+
+    One quick retry hides a connection that the server closed while idle; whoever calls handles the rest.
+    `sentinel://[user:password@]host:port[,host:port]/service[/db]` asks the sentinels for the primary.
+    """
+    retry = Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1)
+    options = {**TIMEOUTS, "client_name": name, "retry": retry}
+    if url.startswith("unix://"):
+        options.pop("socket_keepalive")
+    if url.startswith("sentinel://"):
+        return _through_sentinel(url, options)
+    return redis.Redis.from_url(url, **options)
+
+
+def _through_sentinel(url: str, options: dict[str, Any]) -> BytesRedis:
+    parts = urlsplit(url)
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = credentials.partition(":")
+    service, _, database = parts.path.strip("/").partition("/")
+    nodes = [(host, int(port or 26379)) for host, _, port in (node.rpartition(":") for node in hosts.split(","))]
+    sentinel: Any = Sentinel(nodes, sentinel_kwargs=dict(TIMEOUTS))  # type: ignore[no-untyped-call] # redis-py has no types here
+    return sentinel.master_for(
+        service, db=int(database or 0), username=user or None, password=password or None, **options
+    )

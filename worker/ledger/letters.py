@@ -1,0 +1,177 @@
+"""Dead letters as the ledger keeps them: find, read, replay, resolve.
+
+A letter stands for one login whose newest wish cannot be carried out, or for one message that could not
+be accepted. Letters are filed in groups (instance, code, wish), because reviewers decide by group.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import islice
+from typing import Any
+
+from worker.errors import LetterClosed, UnknownLetter
+from worker.ledger.connection import BytesRedis
+from worker.ledger.scripts import Scripts
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter. Times are milliseconds since 1970, by Redis' clock."""
+
+    id: str
+    kind: str
+    """`login`, or `message` for one that was not accepted."""
+    status: str
+    """open | replayed | resolved | superseded"""
+    code: str
+    created_at: int
+    last_at: int
+    login: str = ""
+    instance: str = ""
+    wish: str = ""
+    """on | off | empty where no wish could be read"""
+    lane: str = ""
+    revision: int = 0
+    event_id: str = ""
+    account_id: str = ""
+    occurred_us: int = 0
+    http_status: int | None = None
+    message: str = ""
+    reason: str = ""
+    source: str = ""
+    failures: int = 0
+    first_at: int = 0
+    seen: int = 1
+    body_bytes: int = 0
+    closed_at: int | None = None
+    closed_by: str = ""
+    note: str = ""
+    sealed_body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Open letters that share instance, code and wish."""
+
+    instance: str
+    code: str
+    wish: str
+    count: int
+    oldest_at: int
+    newest_at: int
+
+
+class Letters:
+    """The dead letters behind one Redis client."""
+
+    def __init__(self, client: BytesRedis, *, now_ms: Callable[[], int] | None = None) -> None:
+        self.redis = client
+        self._scripts = Scripts(client)
+        self._now_ms = now_ms
+
+    def park(self, letter_id: str, *, instance: str, code: str, fields: dict[str, str | bytes]) -> bool:
+        """Keep a message that was not accepted; True when it is the first open one of its group."""
+        flat = [part for pair in fields.items() for part in pair]
+        group = f"{instance}|{code}|"
+        common = ("kind", "message", "code", code, "instance", instance)
+        return bool(self._scripts.run("park", self._now(), letter_id, group, *common, *flat))
+
+    def get(self, letter_id: str) -> Letter:
+        """Return one letter; raises UnknownLetter."""
+        raw = self.redis.hgetall(f"nightly:letter:{letter_id}")
+        if not raw or b"status" not in raw:
+            raise UnknownLetter(f"there is no dead letter {letter_id!r}")
+        return _letter(raw)
+
+    def list(
+        self,
+        *,
+        is_open: bool = True,
+        code: str | None = None,
+        instance: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Letter]:
+        """Yield letters, oldest first, all of them unless `limit`.
+
+        The ids are gathered first (ZSCAN misses none that stays), so letters that are closed or added
+        while the caller works through them neither hide others nor come twice.
+        """
+        key = "nightly:letters:open" if is_open else "nightly:letters:closed"
+        scores = dict(self.redis.zscan_iter(key, count=PAGE))
+        ids = sorted(scores, key=lambda letter_id: (scores[letter_id], letter_id))
+        found = (letter for page in _pages(ids) for letter in self._read(page))
+        wanted = (
+            letter
+            for letter in found
+            if (code is None or letter.code == code) and (instance is None or letter.instance == instance)
+        )
+        return islice(wanted, limit)
+
+    def groups(self) -> Sequence[Group]:
+        """Return every group that has open letters, largest first."""
+        found = []
+        for raw in self.redis.smembers("nightly:groups"):
+            key = f"nightly:group:{raw.decode()}"
+            count = self.redis.zcard(key)
+            if not count:
+                continue
+            oldest = self.redis.zrange(key, 0, 0, withscores=True)
+            newest = self.redis.zrange(key, -1, -1, withscores=True)
+            instance, code, wish = raw.decode().split("|")
+            found.append(Group(instance, code, wish, count, _score(oldest), _score(newest)))
+        return sorted(found, key=lambda group: -group.count)
+
+    def attempts(self, reference: str) -> Sequence[dict[str, Any]]:
+        """Return every remembered attempt for one login, oldest first."""
+        return [json.loads(item) for item in self.redis.lrange(f"nightly:attempts:{reference}", 0, -1)]
+
+    def close(self, letter_id: str, action: str, *, by: str, note: str = "") -> str:
+        """Replay or resolve one letter; returns `replayed`, `resolved` or `superseded`.
+
+        Raises UnknownLetter, and LetterClosed when somebody was faster.
+        """
+        status = self._scripts.run("close", self._now(), letter_id, action, by, note).decode()
+        if status == "missing":
+            raise UnknownLetter(f"there is no dead letter {letter_id!r}")
+        if status == "closed":
+            raise LetterClosed(f"dead letter {letter_id} is closed already")
+        return str(status)
+
+    def _read(self, ids: Sequence[bytes]) -> Iterator[Letter]:
+        pipeline = self.redis.pipeline(transaction=False)
+        for letter_id in ids:
+            pipeline.hgetall(f"nightly:letter:{letter_id.decode()}")
+        return (_letter(raw) for raw in pipeline.execute() if b"status" in raw)
+
+    def _now(self) -> str | int:
+        return self._now_ms() if self._now_ms else ""
+
+
+def _pages(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    return (ids[at : at + PAGE] for at in range(0, len(ids), PAGE))
+
+
+def _score(pairs: Sequence[tuple[bytes, float]]) -> int:
+    return int(pairs[0][1]) if pairs else 0
+
+
+_KINDS = {item.name: item.type for item in fields(Letter)}
+
+
+def _letter(raw: dict[bytes, bytes]) -> Letter:
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        name = key.decode()
+        kind = _KINDS.get(name)
+        if kind is int or kind == int | None:
+            values[name] = int(value) if value else None
+        elif kind is str:
+            values[name] = value.decode("utf-8", "replace")
+        elif kind is bytes:
+            values[name] = value
+    values["wish"] = {"1": "on", "0": "off"}.get(values.get("wish", ""), "")
+    values.setdefault("last_at", values["created_at"])
+    return Letter(**values)

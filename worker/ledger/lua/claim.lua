@@ -1,0 +1,91 @@
+-- Hand out due logins of one instance: the only scheduler. One script decides the gate, the rate, the
+-- in-flight limit and the lanes, so nothing is over-claimed between two of them (P3, P4, P6).
+-- ARGV  now (ms or ''), instance, how many at most, owner, worker, lease (ms), ceiling (calls/s),
+--       in-flight limit, fingerprint of the caller's configuration, reconciler heartbeat (ms)
+-- Reply {state, wait (ms; -1: nothing is due), now (ms), then for each login:
+--       reference, claim number, revision, wish, sealed loginId, failed attempts, first failure (ms or ''), account}
+--       state: claimed | idle | busy (rate or in-flight limit) | paused (Flinks throttles) |
+--              canary (an unproven configuration has its one call out) | closed | stopping
+
+local now = clock(ARGV[1])
+local instance, wanted, owner, worker = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local lease, ceiling, limit, fingerprint = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
+local BACKFILL_TURN = 10 -- every tenth call belongs to the backfill lane, so that it never starves
+local BURST_SECONDS = 0.02
+
+redis.call('ZADD', 'nightly:reconcilers', now + tonumber(ARGV[10]), worker .. '|' .. owner)
+if redis.call('EXISTS', 'nightly:stopping:' .. worker) == 1 then return { 'stopping', -1, now } end
+
+local gate = redis.call('HMGET', gate_key(instance), 'state', 'cause')
+local config = redis.call('HMGET', configs_key(instance), fingerprint, fingerprint .. ':canary')
+if (gate[1] == 'closed' and gate[2] ~= 'halt') or config[1] == 'refused' then return { 'closed', -1, now } end
+local is_canary = config[1] ~= 'proven'
+if is_canary then
+  local until_ms = tonumber(config[2] or '0') or 0
+  if until_ms > now then return { 'canary', math.min(until_ms - now, 50), now } end
+  wanted = math.min(wanted, 1)
+end
+
+local rate = redis.call('HMGET', rate_key(instance), 'paused_until', 'tat', 'turn')
+local paused_until = tonumber(rate[1] or '0') or 0
+if paused_until > now then return { 'paused', paused_until - now, now } end
+local speed = current_speed(instance, ceiling, now)
+local interval = 1000 / speed -- ms a call
+local burst = math.max(1, math.floor(speed * BURST_SECONDS)) * interval
+local tat = later(tonumber(rate[2] or '0') or 0, now) -- when the bucket is full again (GCRA)
+local tokens = math.floor((now + burst - tat) / interval + 0.000001)
+local room = limit - redis.call('ZCARD', leases_key(instance))
+local turn = tonumber(rate[3] or '0') or 0
+
+local function next_due()
+  local first = nil
+  for _, lane in ipairs({ 'live', 'backfill' }) do
+    local top = redis.call('ZRANGE', due_key(instance, lane), 0, 0, 'WITHSCORES')
+    if top[2] and (not first or tonumber(top[2]) < first) then first = tonumber(top[2]) end
+  end
+  return first
+end
+
+local n = math.min(wanted, tokens, room)
+if n < 1 then
+  local first = next_due()
+  if not first then return { 'idle', -1, now } end
+  local wait = tokens < 1 and math.ceil(tat + interval - burst - now) or 1
+  return { 'busy', later(later(wait, 1), first - now), now }
+end
+
+local function ready(lane)
+  return redis.call('ZRANGEBYSCORE', due_key(instance, lane), '-inf', now, 'LIMIT', 0, n)
+end
+
+local function lift_off(ref, lane, reply)
+  redis.call('ZREM', due_key(instance, lane), ref)
+  local key = login_key(ref)
+  local got = redis.call('HMGET', key, 'r', 'w', 'v', 'n', 'f', 'q', 'a')
+  if not got[3] then return 0 end -- somebody deleted the login: there is nothing to call
+  local number = redis.call('HINCRBY', key, 'k', 1)
+  redis.call('HSET', key, 's', 'flight', 'c', got[1], 'cw', got[2], 'o', owner, 'y', got[6] or '0', 'q', '1')
+  redis.call('HDEL', key, 'h')
+  redis.call('ZADD', leases_key(instance), now + lease, ref)
+  for _, value in ipairs({ ref, number, got[1], got[2], got[3], got[4] or '0', got[5] or '', got[7] or '' }) do
+    reply[#reply + 1] = value
+  end
+  return 1
+end
+
+local lanes = { live = ready('live'), backfill = ready('backfill') }
+local reply, taken, used = { 'claimed', 0, now }, { live = 0, backfill = 0 }, 0
+for _ = 1, math.min(n, #lanes.live + #lanes.backfill) do
+  local lane = (turn + used + 1) % BACKFILL_TURN == 0 and 'backfill' or 'live'
+  if taken[lane] >= #lanes[lane] then lane = lane == 'live' and 'backfill' or 'live' end
+  taken[lane] = taken[lane] + 1
+  used = used + lift_off(lanes[lane][taken[lane]], lane, reply)
+end
+if used == 0 then
+  local first = next_due()
+  return { 'idle', first and later(first - now, 1) or -1, now }
+end
+redis.call('HSET', rate_key(instance), 'tat', string.format('%.6f', tat + used * interval),
+  'turn', (turn + used) % BACKFILL_TURN)
+if is_canary then redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(now + lease)) end
+return reply

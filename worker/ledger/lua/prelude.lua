@@ -1,0 +1,106 @@
+-- What every script shares: the clock, the names of keys, the fields of a login, the ways back to "due".
+-- It is put in front of each script when it is loaded.
+--
+-- A login is one hash, nightly:login:<reference>, with short field names because there are millions of them:
+--   i instance            t occurred_at, us       s state: due | flight | done | dead
+--   v sealed loginId      w wish: 1 on, 0 off     l lane: live | backfill
+--   a account id          e event id              r revision of the wish
+--   n failed attempts     f first failure, ms     h rests until, ms (a call may still land)
+--   q 1: the event of revision r is in the tally already
+-- while in flight:
+--   k claim number (never falls)   c, cw  revision and wish claimed   o owner   y as q, for revision c
+--   m 1: assert again after this call, because another worker's late call may have landed
+-- afterwards:
+--   pr, pw, pt  revision, wish and time (ms) of the last confirmed call    z last code    x open letter
+--
+-- Every event ends in the tally once: recorded + replayed =
+--   applied_on + applied_off + superseded + duplicate + dead_lettered + (still waiting, or in flight).
+
+local DAY = 86400000
+
+local function clock(given)
+  if given ~= '' then return tonumber(given) end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function whole(number) return string.format('%.0f', number) end
+
+local function login_key(ref) return 'nightly:login:' .. ref end
+local function attempts_key(ref) return 'nightly:attempts:' .. ref end
+local function letter_key(id) return 'nightly:letter:' .. id end
+local function due_key(instance, lane) return 'nightly:due:' .. instance .. ':' .. lane end
+local function leases_key(instance) return 'nightly:leases:' .. instance end
+local function rate_key(instance) return 'nightly:rate:' .. instance end
+local function gate_key(instance) return 'nightly:gate:' .. instance end
+local function configs_key(instance) return 'nightly:configs:' .. instance end
+local function tally_key(instance) return 'nightly:tally:' .. instance end
+
+local function count(instance, name) redis.call('HINCRBY', tally_key(instance), name, 1) end
+
+-- The cluster-wide rate, calls/s: halved by throttling, climbing back by a twentieth of the ceiling a second.
+local function current_speed(instance, ceiling, now)
+  local rate = redis.call('HMGET', rate_key(instance), 'rate', 'changed_at')
+  if not rate[1] then return ceiling end
+  return math.min(ceiling, tonumber(rate[1]) + (now - tonumber(rate[2])) / 1000 * 0.05 * ceiling)
+end
+
+local function later(a, b) if a > b then return a end return b end
+
+-- Close a letter; it stays readable for 90 days.
+local function close_letter(id, status, now)
+  local key = letter_key(id)
+  local group = redis.call('HGET', key, 'group')
+  if not group then return end
+  redis.call('HSET', key, 'status', status, 'closed_at', whole(now))
+  redis.call('PEXPIRE', key, 90 * DAY)
+  redis.call('ZREM', 'nightly:letters:open', id)
+  redis.call('ZREM', 'nightly:group:' .. group, id)
+  redis.call('ZADD', 'nightly:letters:closed', now, id)
+  redis.call('ZREMRANGEBYSCORE', 'nightly:letters:closed', '-inf', now - 90 * DAY)
+end
+
+-- File a letter under its group. Returns 1 when the group had no open letter before.
+local function open_letter(id, group, now, fields)
+  local key = letter_key(id)
+  redis.call('HSET', key, 'id', id, 'group', group, 'status', 'open', 'created_at', whole(now), unpack(fields))
+  redis.call('PERSIST', key)
+  redis.call('ZREM', 'nightly:letters:closed', id)
+  redis.call('ZADD', 'nightly:letters:open', now, id)
+  redis.call('SADD', 'nightly:groups', group)
+  local is_new = redis.call('ZCARD', 'nightly:group:' .. group) == 0
+  redis.call('ZADD', 'nightly:group:' .. group, now, id)
+  return is_new and 1 or 0
+end
+
+-- Make a login due at `due_at` in its lane, never before it has rested.
+local function make_due(ref, instance, lane, due_at, rests_until)
+  redis.call('HSET', login_key(ref), 's', 'due', 'l', lane)
+  redis.call('ZADD', due_key(instance, lane), later(due_at, rests_until), ref)
+end
+
+-- End a flight without a result for its wish: the login is due again, and whoever owes its event a
+-- place in the tally owes it still. A wish that was overtaken meanwhile is superseded.
+local function put_back(ref, instance, login, due_at, rests_until)
+  local key = login_key(ref)
+  if login.r == login.c then
+    redis.call('HSET', key, 'q', login.y)
+  elseif login.y ~= '1' then
+    count(instance, 'superseded')
+  end
+  redis.call('ZREM', leases_key(instance), ref)
+  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'm')
+  if rests_until > 0 then redis.call('HSET', key, 'h', whole(rests_until)) end
+  make_due(ref, instance, login.l, due_at, rests_until)
+end
+
+-- Read the fields that a flight's end needs.
+local function read_flight(ref)
+  local got = redis.call('HMGET', login_key(ref),
+    's', 'r', 'c', 'y', 'k', 'l', 'h', 'm', 'n', 'f', 'w', 'e', 'a', 't', 'cw')
+  return {
+    s = got[1], r = got[2], c = got[3], y = got[4] or '0', k = got[5], l = got[6] or 'live',
+    h = tonumber(got[7] or '0') or 0, m = got[8], n = tonumber(got[9] or '0') or 0, f = got[10],
+    w = got[11], e = got[12], a = got[13], t = got[14], cw = got[15],
+  }
+end

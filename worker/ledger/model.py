@@ -1,0 +1,102 @@
+"""The values that go into the ledger and come out of it. Does no I/O."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Lane(StrEnum):
+    """Which queue a waiting login stands in: live events first, backfills in the gaps."""
+
+    LIVE = "live"
+    BACKFILL = "backfill"
+
+
+class Recorded(StrEnum):
+    """What recording one event did."""
+
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+    AHEAD = "ahead"
+    """Dated too far in the future to be believed: nothing was stored."""
+
+
+class Settled(StrEnum):
+    """What settling one call did. The `_now` and `_new_group` ones are answered once, cluster-wide."""
+
+    APPLIED = "applied"
+    OVERTAKEN = "overtaken"
+    WAITING = "waiting"
+    UNSENT = "unsent"
+    FENCED = "fenced"
+    PARKED = "parked"
+    PARKED_NEW_GROUP = "parked_new_group"
+    HALTED = "halted"
+    HALTED_NOW = "halted_now"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One event in the form the ledger keeps: nothing in it is a secret but `sealed`, which is sealed."""
+
+    reference: str
+    instance: str
+    sealed: bytes = field(repr=False)
+    occurred_us: int
+    wants_active: bool
+    event_id: str
+    account_id: str | None = None
+    lane: Lane = Lane.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A login handed to one worker until its lease runs out. `number` is the fence of its settlement."""
+
+    reference: str
+    number: int
+    revision: int
+    wants_active: bool
+    sealed: bytes = field(repr=False)
+    failures: int
+    first_failure_ms: int | None
+    account_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimReply:
+    """Claimed logins, or why there are none and when to ask again (None: nothing is due at all)."""
+
+    state: str
+    wait_seconds: float | None
+    now_ms: int
+    claims: list[Claim]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of one claim, as settle.lua takes it."""
+
+    claim: Claim
+    outcome: str
+    """An Outcome, or `unsent`: the call was never made."""
+    delay_seconds: float = 0
+    rest_seconds: float = 0
+    """How long a call that may still land keeps its login from being called again."""
+    code: str = ""
+    http_status: int | None = None
+    message: str = ""
+    attempt: str = ""
+    """One JSON object for the login's history."""
+    retry_after_seconds: float = 0
+    flags: str = ""
+    """`u` unconfirmed, `h` host or TLS unreachable, `a` ambiguous."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What one pulse found: logins due, leases taken back, and whether to send a reconcile message."""
+
+    due: int
+    leases_lost: int
+    should_wake: bool

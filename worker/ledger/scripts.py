@@ -1,0 +1,31 @@
+"""Loads the Lua scripts, each behind the prelude they share, and binds them to one Redis client."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from redis.commands.core import Script
+
+from worker.ledger.connection import BytesRedis
+
+
+@cache
+def source(name: str) -> str:
+    """Return the text of one script with the prelude in front."""
+    folder = files("worker.ledger").joinpath("lua")
+    return "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in ("prelude", name))
+
+
+class Scripts:
+    """The scripts of the ledger by name; each is sent to Redis once and then called by its digest."""
+
+    def __init__(self, client: BytesRedis) -> None:
+        self._client = client
+        self._scripts: dict[str, Script] = {}
+
+    def run(self, name: str, *args: str | bytes | float) -> Any:
+        """Run one script; raises redis.RedisError."""
+        script = self._scripts.get(name)
+        if script is None:
+            script = self._scripts[name] = self._client.register_script(source(name))
+        return script(args=args)

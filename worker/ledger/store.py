@@ -1,0 +1,186 @@
+"""What workers do with the ledger: record, claim, settle, pulse. Each is one Lua script, so each is atomic.
+
+Blocking; every method raises redis.RedisError when Redis does not answer. `now_ms` is for tests alone:
+without it Redis' own clock rules, so that no worker's clock can reorder anything.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from worker.errors import LedgerMismatch
+from worker.ledger.connection import BytesRedis
+from worker.ledger.model import Claim, ClaimReply, Pulse, Recorded, Settled, Settlement, Wish
+from worker.ledger.scripts import Scripts
+
+SCHEMA = 1
+RECORD_BATCH = 200
+"""Events in one script call: it keeps Redis busy for about a millisecond, and other clients waiting."""
+HEARTBEAT_SECONDS = 3.0
+"""How long a reconciler that fell silent still counts as working."""
+
+
+class Ledger:
+    """The ledger behind one Redis client (which must return bytes)."""
+
+    def __init__(self, client: BytesRedis, *, now_ms: Callable[[], int] | None = None) -> None:
+        self.redis = client
+        self._scripts = Scripts(client)
+        self._now_ms = now_ms
+
+    def claim_ledger(self, reference_key: str) -> None:
+        """Check that this ledger is ours, or make it so.
+
+        `reference_key` is a fingerprint of the key behind all references. Raises LedgerMismatch when the
+        ledger was written under another one, or by code of a newer schema.
+        """
+        self.redis.hsetnx("nightly:meta", "schema", str(SCHEMA))
+        self.redis.hsetnx("nightly:meta", "reference_key", reference_key)
+        schema, key = self.redis.hmget("nightly:meta", ["schema", "reference_key"])
+        if int(schema or 0) > SCHEMA:
+            raise LedgerMismatch("the ledger was written by a newer Nightly; update this worker")
+        if key != reference_key.encode():
+            raise LedgerMismatch(
+                "LOGIN_KEYS does not hold the key that this ledger was begun with as its last one; "
+                "with another key every login would get a second entry. Put the old key last."
+            )
+
+    def record(self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float = 3600) -> list[Recorded]:
+        """Take events in, any order, any number of times; returns one result for each."""
+        results: list[Recorded] = []
+        for start in range(0, len(wishes), RECORD_BATCH):
+            args = [field for wish in wishes[start : start + RECORD_BATCH] for field in _fields(wish)]
+            reply = self._scripts.run("record", self._now(), round(furthest_ahead_seconds * 1000), *args)
+            results += [Recorded(item.decode()) for item in reply]
+        return results
+
+    def claim(
+        self,
+        instance: str,
+        *,
+        at_most: int,
+        owner: str,
+        worker: str,
+        lease_seconds: float,
+        calls_per_second: float,
+        max_in_flight: int,
+        fingerprint: str,
+    ) -> ClaimReply:
+        """Take due logins for calling, as many as gate, rate and in-flight limit allow."""
+        reply = self._scripts.run(
+            "claim",
+            self._now(),
+            instance,
+            at_most,
+            owner,
+            worker,
+            round(lease_seconds * 1000),
+            calls_per_second,
+            max_in_flight,
+            fingerprint,
+            round(HEARTBEAT_SECONDS * 1000),
+        )
+        state, wait_ms, now_ms = reply[0].decode(), int(reply[1]), int(reply[2])
+        return ClaimReply(state, None if wait_ms < 0 else wait_ms / 1000, now_ms, list(_claims(reply[3:])))
+
+    def settle(
+        self, instance: str, settlements: Sequence[Settlement], *, fingerprint: str, calls_per_second: float
+    ) -> list[Settled]:
+        """Write down what became of calls; returns one result for each."""
+        if not settlements:
+            return []
+        args = [field for settlement in settlements for field in _settlement_fields(settlement)]
+        reply = self._scripts.run("settle", self._now(), instance, fingerprint, calls_per_second, *args)
+        return [Settled(item.decode()) for item in reply]
+
+    def pulse(
+        self,
+        fingerprints: Mapping[str, str],
+        *,
+        worker: str = "",
+        slots: int = 0,
+        about: Mapping[str, object] | None = None,
+        rest_after_lease_seconds: float = 0,
+    ) -> Pulse:
+        """Take back lost leases, count what is due on `fingerprints`' instances, and decide on a wake-up."""
+        pairs = [text for pair in fingerprints.items() for text in pair]
+        due, lost, should_wake = self._scripts.run(
+            "pulse",
+            self._now(),
+            worker,
+            slots,
+            json.dumps(about or {}),
+            round(rest_after_lease_seconds * 1000),
+            *pairs,
+        )
+        return Pulse(int(due), int(lost), bool(should_wake))
+
+    def enlist(self, worker: str, owner: str) -> bool:
+        """Ask for a reconciler's place; False when this worker has none left."""
+        return bool(self._scripts.run("enlist", self._now(), worker, owner, round(HEARTBEAT_SECONDS * 1000)))
+
+    def leave(self, worker: str, owner: str) -> None:
+        """Give the reconciler's place back."""
+        self.redis.zrem("nightly:reconcilers", f"{worker}|{owner}")
+
+    def stop_claims(self, worker: str, *, for_seconds: int = 120) -> None:
+        """Let this worker's reconcilers finish what is in flight and claim no more (warm shutdown)."""
+        self.redis.set(f"nightly:stopping:{worker}", "1", ex=for_seconds)
+
+    def allow_claims(self, worker: str) -> None:
+        """Undo `stop_claims` and forget the heartbeat: a worker of this name starts."""
+        self.redis.delete(f"nightly:stopping:{worker}")
+
+    def sign_off(self, worker: str) -> None:
+        """Take a worker that ends off the list of live ones."""
+        self.redis.hdel("nightly:workers", worker)
+
+    def _now(self) -> str | int:
+        return self._now_ms() if self._now_ms else ""
+
+
+def _fields(wish: Wish) -> tuple[str | bytes | int, ...]:
+    return (
+        wish.reference,
+        wish.instance,
+        wish.sealed,
+        wish.occurred_us,
+        int(wish.wants_active),
+        wish.event_id,
+        wish.account_id or "",
+        wish.lane,
+    )
+
+
+def _settlement_fields(item: Settlement) -> tuple[str | int, ...]:
+    return (
+        item.claim.reference,
+        item.claim.number,
+        item.outcome,
+        round(item.delay_seconds * 1000),
+        round(item.rest_seconds * 1000),
+        item.code,
+        "" if item.http_status is None else item.http_status,
+        item.message,
+        item.attempt,
+        round(item.retry_after_seconds * 1000),
+        item.flags,
+    )
+
+
+def _claims(flat: Sequence[bytes | int]) -> Iterator[Claim]:
+    for at in range(0, len(flat), 8):
+        reference, number, revision, wish, sealed, failures, first_failure, account = flat[at : at + 8]
+        yield Claim(
+            reference=_text(reference),
+            number=int(number),
+            revision=int(revision),
+            wants_active=wish == b"1",
+            sealed=sealed if isinstance(sealed, bytes) else b"",
+            failures=int(failures),
+            first_failure_ms=int(first_failure) if first_failure else None,
+            account_id=_text(account) or None,
+        )
+
+
+def _text(value: bytes | int) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

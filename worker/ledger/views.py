@@ -1,0 +1,119 @@
+"""Read-only: the ledger's state per instance, and everything it knows of one login."""
+
+import json
+from typing import Any
+
+from worker.ledger.connection import BytesRedis
+from worker.ledger.model import Lane
+
+STREAM = "account-events:stream"
+
+
+class Views:
+    """What `status`, `explain`, the review page and the metrics show."""
+
+    def __init__(self, client: BytesRedis) -> None:
+        self.redis = client
+
+    def now_ms(self) -> int:
+        """Return Redis' clock."""
+        seconds, micros = self.redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def status(self) -> dict[str, Any]:
+        """Return the whole state: instances, workers, rejected messages, the stream's length."""
+        now = self.now_ms()
+        names = sorted(raw.decode() for raw in self.redis.smembers("nightly:instances"))
+        return {
+            "instances": {name: self._instance(name, now) for name in names},
+            "rejected": int(self.redis.hget("nightly:tally", "rejected") or 0),
+            "dead_letters_open": self.redis.zcard("nightly:letters:open"),
+            "workers": self.workers(now),
+            "reconcilers": self.redis.zcount("nightly:reconcilers", now, "+inf"),
+            "stream_length": self._stream_length(),
+        }
+
+    def workers(self, now_ms: int) -> list[dict[str, Any]]:
+        """Return the workers heard of within ten seconds, with their last pulse's age."""
+        found = []
+        for name, raw in self.redis.hgetall("nightly:workers").items():
+            about = json.loads(raw)
+            age = (now_ms - about.pop("at")) / 1000
+            if age <= 10:  # noqa: PLR2004 - HEARD_OF in pulse.lua
+                found.append({"name": name.decode(), "silent_seconds": round(max(age, 0), 1), **about})
+        return sorted(found, key=lambda about: str(about["name"]))
+
+    def login(self, reference: str) -> dict[str, Any] | None:
+        """Return what the ledger knows of one login (None: nothing), never its sealed value."""
+        raw = self.redis.hgetall(f"nightly:login:{reference}")
+        if not raw:
+            return None
+        field = {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items() if key != b"v"}
+        instance, lane = field["i"], field.get("l", "live")
+        due_at = self.redis.zscore(f"nightly:due:{instance}:{lane}", reference)
+        lease = self.redis.zscore(f"nightly:leases:{instance}", reference)
+        return {
+            "login": reference,
+            "instance": instance,
+            "account_id": field.get("a"),
+            "wish": _on_off(field["w"]),
+            "occurred_us": int(field["t"]),
+            "event_id": field["e"],
+            "revision": int(field["r"]),
+            "state": {"due": "waiting", "flight": "in_flight", "done": "applied", "dead": "dead_lettered"}[field["s"]],
+            "lane": lane,
+            "failures": int(field.get("n", 0)),
+            "due_at": None if due_at is None else int(due_at),
+            "lease_until": None if lease is None else int(lease),
+            "rests_until": int(field["h"]) if "h" in field else None,
+            "last_code": field.get("z"),
+            "confirmed_wish": _on_off(field.get("pw")),
+            "confirmed_revision": int(field["pr"]) if "pr" in field else None,
+            "confirmed_at": int(field["pt"]) if "pt" in field else None,
+            "dead_letter": field.get("x"),
+            "attempts": [json.loads(item) for item in self.redis.lrange(f"nightly:attempts:{reference}", 0, -1)],
+        }
+
+    def gate(self, instance: str) -> dict[str, Any]:
+        """Return the gate of one instance: state, and why and since when if it ever moved."""
+        raw = {key.decode(): value.decode() for key, value in self.redis.hgetall(f"nightly:gate:{instance}").items()}
+        raw.pop("unreachable", None)
+        raw.pop("fingerprint", None)
+        changed_at = raw.pop("changed_at", None)
+        return {"state": "open", **raw, "changed_at": int(changed_at) if changed_at else None}
+
+    def _instance(self, name: str, now: int) -> dict[str, Any]:
+        lanes = {lane: f"nightly:due:{name}:{lane}" for lane in Lane}
+        due = {lane: self.redis.zcount(key, "-inf", now) for lane, key in lanes.items()}
+        waiting = sum(self.redis.zcard(key) for key in lanes.values())
+        first = [pair[0][1] for key in lanes.values() if (pair := self.redis.zrange(key, 0, 0, withscores=True))]
+        tally = {key.decode(): int(value) for key, value in self.redis.hgetall(f"nightly:tally:{name}").items()}
+        rate = self.redis.hgetall(f"nightly:rate:{name}")
+        return {
+            "gate": self.gate(name),
+            "due_live": due[Lane.LIVE],
+            "due_backfill": due[Lane.BACKFILL],
+            "waiting": waiting - sum(due.values()),
+            "in_flight": self.redis.zcard(f"nightly:leases:{name}"),
+            "oldest_due_seconds": round(max(0.0, (now - min(first)) / 1000), 1) if first else 0.0,
+            "paused_seconds": max(0, int(rate.get(b"paused_until", 0)) - now) / 1000,
+            "rate_cut_to": float(rate[b"rate"]) if b"rate" in rate else None,
+            "tally": tally,
+            "dead_letters_open": self._open_letters(name),
+        }
+
+    def _open_letters(self, instance: str) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for raw in self.redis.smembers("nightly:groups"):
+            owner, code, _ = raw.decode().split("|")
+            count = self.redis.zcard(b"nightly:group:" + raw) if owner == instance else 0
+            if count:
+                counts[code] = counts.get(code, 0) + count
+        return counts
+
+    def _stream_length(self) -> int:
+        return int(self.redis.xlen(STREAM))
+
+
+def _on_off(flag: str | None) -> str | None:
+    return None if flag is None else "on" if flag == "1" else "off"

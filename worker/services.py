@@ -1,0 +1,63 @@
+"""Builds the parts from the settings: the composition root that the Celery app, the tasks and the commands share."""
+
+from dataclasses import dataclass
+
+from worker.intake import Intake
+from worker.ledger import Ledger, Letters
+from worker.ledger.connection import BytesRedis, connect
+from worker.ledger.gate import GateKeeper
+from worker.ledger.views import Views
+from worker.seal import Vault
+from worker.settings import Instance, Settings
+
+WORKER_SETTINGS = ("REDIS_URL", "FLINKS_AUTH_KEY", "LOGIN_KEYS")
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything one process needs. Connections are opened at first use, so build it after a fork."""
+
+    settings: Settings
+    vault: Vault
+    redis: BytesRedis
+    ledger: Ledger
+    letters: Letters
+    views: Views
+    gate: GateKeeper
+    instances: dict[str, Instance]
+    fingerprints: dict[str, str]
+    intake: Intake
+
+
+def build_services(settings: Settings, *, name: str = "nightly") -> Services:
+    """Build the parts; needs REDIS_URL and LOGIN_KEYS."""
+    if settings.redis_url is None:
+        raise AssertionError("REDIS_URL is required before")
+    vault = settings.vault()
+    client = connect(settings.redis_url.get_secret_value(), name=name)
+    ledger, letters = Ledger(client), Letters(client)
+    instances = settings.instances()
+    return Services(
+        settings=settings,
+        vault=vault,
+        redis=client,
+        ledger=ledger,
+        letters=letters,
+        views=Views(client),
+        gate=GateKeeper(client),
+        instances=instances,
+        fingerprints={name: instance.fingerprint(vault) for name, instance in instances.items()},
+        intake=build_intake(settings, ledger, letters, vault),
+    )
+
+
+def build_intake(settings: Settings, ledger: Ledger, letters: Letters, vault: Vault) -> Intake:
+    """Build the intake, which reports what it rejects."""
+    return Intake(
+        ledger,
+        letters,
+        vault,
+        instances=frozenset(settings.instances()) | {settings.flinks_instance},
+        default_instance=settings.flinks_instance,
+        max_ahead_seconds=settings.event_max_ahead_seconds,
+    )
