@@ -1,0 +1,84 @@
+"""What every test stands on: no test sees the developer's settings, and real parts are started once and kept clean."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from worker.embedded import EmbeddedRedis, ManagedProcess, OrphanGuard
+from worker.embedded.readiness import listening_url
+from worker.seal import Vault, decode_key
+from worker.settings import OWN_PREFIXES, Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+KNOWN_KEY = "bmlnaHRseS10ZXN0LWtleS1uaWdodGx5LXRlc3Qta2U"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ours = {name.upper() for name in Settings.model_fields}
+    for name in os.environ:
+        if name in ours or name.startswith(OWN_PREFIXES):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)  # where no `.env` is
+
+
+@pytest.fixture
+def login_keys() -> str:
+    """A fixed LOGIN_KEYS, the one that `vault` opens."""
+    return KNOWN_KEY
+
+
+@pytest.fixture
+def vault(login_keys: str) -> Vault:
+    return Vault([decode_key(login_keys)])
+
+
+@pytest.fixture(scope="session")
+def orphan_guard() -> Iterator[OrphanGuard]:
+    """Kills whatever a test left running, even when pytest itself is killed."""
+    with OrphanGuard() as guard:
+        yield guard
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
+    """A real Redis for the whole session. A test that kills or reconfigures a server starts one of its own."""
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis"), name="tests", guard=orphan_guard) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: EmbeddedRedis) -> str:
+    """The session's Redis, emptied: no key, no script, no function is left of the test before."""
+    with Redis.from_url(redis_server.url) as client:
+        client.flushall()
+        client.script_flush()
+    return redis_server.url
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator[Redis]:
+    """A client of the emptied Redis; answers are bytes."""
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def emulator_url(tmp_path_factory: pytest.TempPathFactory, orphan_guard: OrphanGuard) -> Iterator[str]:
+    """The base URL of a Flinks emulator that runs for the whole session; ask for `emulator` to have it reset."""
+    process = ManagedProcess(
+        "emulator",
+        [sys.executable, "-m", "emulator", "--port", "0"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        log_path=tmp_path_factory.mktemp("emulator") / "emulator.log",
+        guard=orphan_guard,
+    )
+    try:
+        process.start().wait_ready(lambda: listening_url(process), seconds=30)
+        yield str(listening_url(process))
+    finally:
+        process.stop()

@@ -1,0 +1,76 @@
+"""Kills the process groups of a parent that died without stopping them (SIGKILL, a crash, the OOM killer).
+
+One small child per stack. It learns each group's id through a pipe; when the pipe closes, for whatever reason,
+the parent is gone and the guard kills every group that was not taken off its list. A pipe is used because the
+kernel's own "signal me when my parent dies" follows the *thread* that started the child, and knows no groups.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Self
+
+
+class OrphanGuard:
+    """The parent's end. Use it as a context manager around everything it shall watch."""
+
+    def __init__(self) -> None:
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start the guard in a session of its own, so that Ctrl-C does not reach it."""
+        argv = [sys.executable, "-I", "-S", __file__]
+        self._popen = subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603 - our own file
+        return self
+
+    @property
+    def pid(self) -> int | None:
+        """The guard's own process id, while it runs."""
+        return self._popen.pid if self._popen else None
+
+    def watch(self, group_id: int) -> None:
+        """Put a process group on the list."""
+        self._tell(f"+{group_id}\n")
+
+    def forget(self, group_id: int) -> None:
+        """Take a group off the list: it is empty, and its id may soon belong to somebody else."""
+        self._tell(f"-{group_id}\n")
+
+    def stop(self) -> None:
+        """Close the pipe: the guard kills what is left on its list, and ends."""
+        if self._popen is None:
+            return
+        popen, self._popen = self._popen, None
+        if popen.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                popen.stdin.close()
+        popen.wait()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _tell(self, line: str) -> None:
+        if self._popen and self._popen.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self._popen.stdin.write(line.encode())
+                self._popen.stdin.flush()
+
+
+def watch_until_closed(lines: Iterable[str]) -> None:
+    """Follow the list until the pipe closes, then kill what is still on it."""
+    groups: set[int] = set()
+    for line in lines:
+        (groups.add if line.startswith("+") else groups.discard)(int(line[1:]))
+    for group_id in groups:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group_id, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    watch_until_closed(sys.stdin)

@@ -1,0 +1,209 @@
+"""Composes Redis, the Flinks emulator and Celery workers into one stack, for `nightly demo`, `nightly run` and tests.
+
+Whatever the settings name already (REDIS_URL, FLINKS_AUTH_KEY, LOGIN_KEYS) is used; the rest is started or made
+here, and everything started here is stopped here. Workers and the emulator are child processes: nothing of
+`tasks` or `emulator` is imported.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from worker.embedded.guard import OrphanGuard
+from worker.embedded.processes import ManagedProcess
+from worker.embedded.readiness import answers_ping, listening_url
+from worker.embedded.redis_server import EmbeddedRedis
+from worker.errors import SettingsError
+from worker.seal import new_key
+from worker.settings import Settings
+
+READY_SECONDS = 40.0
+GRACE_SECONDS = 20.0
+EMULATOR_KEY = "emulator-key"
+SOURCE_ROOT = Path(__file__).resolve().parents[2]
+Ready = Callable[[ManagedProcess], object]
+
+
+class EmbeddedStack:
+    """One running stack in `folder` (data, keys and logs); a context manager.
+
+    `isolated`: neither the caller's environment nor its `.env` decides anything, only `overrides` do.
+    `emulator=False`: none is started even where no Flinks key is set. `on_step` hears one line for each part.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        isolated: bool,
+        overrides: Mapping[str, str] | None = None,
+        workers: int = 1,
+        concurrency: int = 2,
+        emulator: bool = True,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder = folder.absolute()
+        self.environment: dict[str, str] = {}
+        self.redis: EmbeddedRedis | None = None
+        self.emulator_url: str | None = None
+        self._isolated, self._overrides, self._on_step = isolated, dict(overrides or {}), on_step
+        self._workers, self._concurrency, self._wants_emulator = workers, concurrency, emulator
+        self._guard = OrphanGuard()
+        self._started: list[ManagedProcess] = []
+        self._emulator: ManagedProcess | None = None
+        self._names_given = 0
+
+    def start(self) -> Self:
+        """Start every part, in order; raises EmbeddedStackError or SettingsError after stopping what had started."""
+        try:
+            self._start_parts()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    @property
+    def workers(self) -> list[ManagedProcess]:
+        """The workers that were started and not stopped, whether they are still alive or not."""
+        return [process for process in self._started if process.name.startswith("worker")]
+
+    @property
+    def working_folder(self) -> Path:
+        """Where the child processes run: the stack's own folder if isolated (no `.env` there), else ours."""
+        return self.folder if self._isolated else Path.cwd()
+
+    def start_worker(self, *, concurrency: int | None = None, ready: Ready | None = None) -> ManagedProcess:
+        """Start one Celery worker and wait until it answers a ping, or until `ready(process)` holds."""
+        self._names_given += 1
+        name = f"worker-{self._names_given}"
+        argv = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"{name}@%h"]
+        argv += ["--concurrency", str(concurrency or self._concurrency), "--loglevel", "INFO"]
+        argv += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        return self.start_process(name, argv, ready=ready or partial(answers_ping, self._broker_url()))
+
+    def start_process(
+        self, name: str, argv: Sequence[str], *, ready: Ready, ready_seconds: float = READY_SECONDS
+    ) -> ManagedProcess:
+        """Start any further child with the workers' environment (the review page, say), and wait until it is ready."""
+        process = ManagedProcess(
+            name,
+            argv,
+            env=self.environment,
+            log_path=self.folder / "logs" / f"{name}.log",
+            cwd=self.working_folder,
+            guard=self._guard,
+        )
+        self._started.append(process.start())
+        process.wait_ready(lambda: ready(process), seconds=ready_seconds)
+        self._on_step(f"{name} ready (pid {process.pid})")
+        return process
+
+    def stop_process(self, process: ManagedProcess, grace_seconds: float = GRACE_SECONDS) -> int | None:
+        """Stop a worker or another child warmly, SIGKILL after the grace, its orphans with it; return its exit code."""
+        exit_code = process.stop(grace_seconds)
+        self._started.remove(process)
+        return exit_code
+
+    def settings(self) -> Settings:
+        """Return the settings exactly as the child processes see them; raises SettingsError."""
+        with _standing_in(self.environment, self.working_folder):
+            return Settings.load()
+
+    def stop(self) -> None:
+        """Stop workers first, then the emulator, then Redis; return only when every process has ended.
+
+        An interrupted stop kills the rest at once. Raises EmbeddedStackError if something cannot be ended.
+        """
+        try:
+            for process in self._started:
+                if process is not self._emulator:
+                    process.ask_to_stop()
+            while self._started:
+                self.stop_process(self._started[-1])
+            if self.redis:
+                self.redis.stop()
+        finally:
+            self._guard.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start_parts(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._guard.start()
+        self.environment = _inherited(isolated=self._isolated) | self._overrides
+        known = self.settings()
+        if known.redis_url is None:
+            self.redis = EmbeddedRedis(self.folder, guard=self._guard).start()
+            self.environment["REDIS_URL"] = self.redis.url
+            self._on_step(f"Redis {self.redis.version} on 127.0.0.1:{self.redis.port}")
+        if known.login_keys is None:
+            self._make_login_keys()
+        if self._wants_emulator and not known.instances():
+            self._start_emulator(known.flinks_customer_id)
+        for _ in range(self._workers):
+            self.start_worker()
+
+    def _broker_url(self) -> str:
+        known = self.settings()
+        url = known.broker_url or known.redis_url
+        return url.get_secret_value() if url else ""
+
+    def _make_login_keys(self) -> None:
+        if self.redis is None and not self._isolated:
+            raise SettingsError(["LOGIN_KEYS: is required where REDIS_URL is set; `nightly keys new` prints one"])
+        self.environment["LOGIN_KEYS"] = keep_login_keys(self.folder / "login-keys")
+
+    def _start_emulator(self, customer_id: str) -> None:
+        argv = [sys.executable, "-m", "emulator", "--port", "0", "--customer-id", customer_id]
+        argv += ["--auth-key", EMULATOR_KEY, "--api-secret", EMULATOR_KEY]
+        self._emulator = self.start_process("emulator", argv, ready=listening_url)
+        self.emulator_url = listening_url(self._emulator)
+        self.environment |= {
+            "FLINKS_BASE_URL": self.emulator_url or "",
+            "FLINKS_AUTH_KEY": EMULATOR_KEY,
+            "FLINKS_API_SECRET": EMULATOR_KEY,  # even where one is set: a real secret has no business at the emulator
+        }
+
+
+def keep_login_keys(path: Path) -> str:
+    """Return the keys kept in a file that only its owner can read; make the file at the first call."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text().strip()
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(new_key() + "\n")
+    fresh.rename(path)
+    return path.read_text().strip()
+
+
+def _inherited(*, isolated: bool) -> dict[str, str]:
+    environment = dict(os.environ)
+    if isolated:
+        for name in Settings.model_fields:
+            environment.pop(name.upper(), None)
+    if (SOURCE_ROOT / "pyproject.toml").is_file():  # a checkout: children run this very code, installed or not
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE_ROOT), environment.get("PYTHONPATH")]))
+    return environment
+
+
+@contextlib.contextmanager
+def _standing_in(environment: Mapping[str, str], folder: Path) -> Iterator[None]:
+    """Look at the world as a child process would: settings are read from the process' environment and folder."""
+    before = dict(os.environ)
+    with contextlib.chdir(folder):
+        try:
+            os.environ.clear()
+            os.environ.update(environment)
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
