@@ -6,7 +6,7 @@ field and the rule, never the value, because any value may be a loginId. Does no
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
@@ -103,10 +103,14 @@ class LifecycleEvent:
         return (self.occurred_at - _EPOCH) // _MICROSECOND
 
     @classmethod
-    def from_celery(cls, event_type: str, arguments: Mapping[str, Any], default_instance: str) -> Self:
-        """Read a Celery message's keyword arguments; raises InvalidEvent."""
+    def from_celery(
+        cls, event_type: str, kwargs: Mapping[str, Any], default_instance: str, *, args: Sequence[Any] = ()
+    ) -> Self:
+        """Read a Celery message's arguments, which must be keyword arguments; raises InvalidEvent."""
+        if args:
+            raise InvalidEvent("args: must be empty; send keyword arguments")
         try:
-            parsed = CeleryArguments.model_validate(dict(arguments))
+            parsed = CeleryArguments.model_validate(dict(kwargs))
         except ValidationError as error:
             raise InvalidEvent(reason_of(error)) from None
         return cls(

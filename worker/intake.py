@@ -59,9 +59,7 @@ class Intake:
         arguments = {**kwargs, "event_id": kwargs.get("event_id") or task_id}
         body = _readable({"type": event_type, "args": list(args), "kwargs": arguments})
         try:
-            if args:
-                raise InvalidEvent("args: must be empty; send keyword arguments")
-            event = LifecycleEvent.from_celery(event_type, arguments, self._default_instance)
+            event = LifecycleEvent.from_celery(event_type, arguments, self._default_instance, args=args)
             wish = self._wish(event)
         except InvalidEvent as error:
             self.reject(error, source="celery", body=body)

@@ -66,6 +66,11 @@ class Vault:
         self._ciphers = {hashlib.sha256(key).digest()[:_KEY_ID_BYTES]: AESGCM(key) for key in sealing_keys}
         self._newest_id, self._newest = next(iter(self._ciphers.items()))
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The sealing keys' public names, newest first."""
+        return tuple(key_id.hex() for key_id in self._ciphers)
+
     def reference(self, instance: str, login_id: str) -> str:
         """Return `lgn_` and 26 base32 characters: the same for the same login, on every machine."""
         return REFERENCE_PREFIX + self._digest(f"login\0{instance}\0{login_id}")

@@ -107,7 +107,8 @@ class Instance(BaseModel):
     def fingerprint(self, vault: Vault) -> str:
         """Return a name for this very configuration that reveals nothing of it (the gate's memory)."""
         key = self.auth_key.get_secret_value()
-        return vault.fingerprint(self.name, self.customer_id, key, self.auth_header, self.auth_scheme, self.base_url)
+        address = (self.name, self.customer_id, self.auth_header, self.auth_scheme, self.base_url)
+        return vault.fingerprint(*address, key, *vault.key_ids)
 
 
 class Settings(BaseSettings):
@@ -189,9 +190,14 @@ class Settings(BaseSettings):
         return settings
 
     @property
+    def lease_margin_seconds(self) -> float:
+        """Time to start a claimed call before its deadline counts, and to settle it after."""
+        return 5.0
+
+    @property
     def lease_seconds(self) -> float:
-        """How long a claimed login belongs to its worker: the call's deadline and a margin to settle."""
-        return self.flinks_timeout_seconds + 5
+        """How long a claimed login belongs to its worker."""
+        return self.flinks_timeout_seconds + self.lease_margin_seconds
 
     def vault(self) -> Vault:
         """Return the vault for LOGIN_KEYS (required before)."""

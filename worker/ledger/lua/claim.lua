@@ -50,7 +50,7 @@ local n = math.min(wanted, tokens, room)
 if n < 1 then
   local first = next_due()
   if not first then return { 'idle', -1, now } end
-  local wait = tokens < 1 and math.ceil(tat + interval - burst - now) or 1
+  local wait = tokens < 1 and math.ceil(tat + interval - burst - now) or 5
   return { 'busy', later(later(wait, 1), first - now), now }
 end
 

@@ -1,0 +1,57 @@
+"""What both event tasks share: strictness is the intake's, patience with Redis is here.
+
+An event is acknowledged only after it was recorded. While Redis is away or full the task waits, and then
+gives the message back to the queue, so a worker that stops does not wait for Redis.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import redis
+from celery import Task
+from celery.exceptions import Reject
+
+from worker.app import app
+from worker.telemetry.logs import get_logger
+
+PATIENCE_SECONDS = 20.0
+PAUSE_SECONDS = 0.5
+
+log = get_logger(__name__)
+
+
+class EventTask(Task):  # type: ignore[type-arg] # generic in the stubs alone
+    """An event's message: kept until it is recorded, shown nowhere."""
+
+    abstract = True
+    Request = "worker.quiet_request:QuietRequest"
+    typing = False  # wrong arguments are for the review list, not for a TypeError
+    acks_late = True
+    reject_on_worker_lost = True
+    acks_on_failure_or_timeout = False
+    ignore_result = True
+
+
+def take_in(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Record one message, then wake a reconciler; raises Reject when Redis stays away."""
+    services = app.services()
+    gives_up_at = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            services.intake.accept_celery(str(task.name), args, kwargs, str(task.request.id))
+        except redis.RedisError as error:
+            if time.monotonic() >= gives_up_at:
+                raise Reject(type(error).__name__, requeue=True) from None
+            log.warning("intake_waited", error=type(error).__name__)
+            time.sleep(PAUSE_SECONDS)
+        else:
+            break
+    _wake(services)
+
+
+def _wake(services: Any) -> None:
+    try:
+        app.wake(services)
+    except Exception as error:  # noqa: BLE001 - the event is safe; the next pulse wakes somebody
+        log.info("wake_up_not_sent", error=type(error).__name__)

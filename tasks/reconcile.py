@@ -1,0 +1,60 @@
+"""`refresh.reconcile`: a hint that something is due. Acknowledged at once, because losing it loses nothing."""
+
+import asyncio
+import threading
+from typing import Any
+
+from celery import Task
+
+from worker.app import app
+from worker.flinks.client import FlinksClient
+from worker.reconcile import Bounds, Parts, run_slice
+from worker.retry import RetryLimits
+from worker.services import Services
+
+_of_thread = threading.local()
+"""Each thread keeps its event loop and its Flinks connections between slices."""
+
+
+@app.task(name="refresh.reconcile", bind=True, ignore_result=True, typing=False)
+def reconcile(self: "Task[Any, Any]", /, **_: Any) -> None:
+    """Work for one slice, if this worker has a place free; then see to it that work left over is taken up."""
+    services = app.services()
+    worker, owner = str(self.request.hostname), str(self.request.id)
+    if not services.ledger.enlist(worker, owner):
+        return
+    try:
+        runner, client = _loop_and_client(services)
+        runner.run(run_slice(_parts(services, client, worker, owner), _instances(services)))
+    finally:
+        services.ledger.leave(worker, owner)
+    app.wake(services)
+
+
+def _loop_and_client(services: Services) -> tuple[asyncio.Runner, FlinksClient]:
+    if not hasattr(_of_thread, "runner"):
+        runner = asyncio.Runner()
+        client = FlinksClient(max_connections=services.settings.flinks_max_in_flight)
+        runner.run(client.__aenter__())
+        _of_thread.runner, _of_thread.client = runner, client
+    return _of_thread.runner, _of_thread.client
+
+
+def _parts(services: Services, client: FlinksClient, worker: str, owner: str) -> Parts:
+    settings = services.settings
+    bounds = Bounds(
+        lease_seconds=settings.lease_seconds,
+        call_seconds=settings.flinks_timeout_seconds,
+        calls_per_second=settings.flinks_calls_per_second,
+        max_in_flight=settings.flinks_max_in_flight,
+        retry=RetryLimits(
+            max_attempts=settings.retry_max_attempts,
+            max_age_seconds=settings.retry_max_age_hours * 3600,
+            settle_seconds=settings.flinks_settle_seconds,
+        ),
+    )
+    return Parts(services.ledger, services.vault, client, bounds, worker, owner)
+
+
+def _instances(services: Services) -> list[tuple[Any, str]]:
+    return [(instance, services.fingerprints[name]) for name, instance in services.instances.items()]

@@ -1,0 +1,77 @@
+"""The Celery app: settings, tasks by name, bootsteps and signals come together here and nowhere else."""
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import redis
+from celery import Celery, signals
+
+from worker.background import Background, LedgerCheck
+from worker.broker import REFRESH_QUEUE, celery_settings
+from worker.errors import SettingsError
+from worker.kombu_guard import guard_kombu
+from worker.services import WORKER_SETTINGS, Services, build_services
+from worker.settings import Settings
+from worker.telemetry.logs import configure_logging, get_logger
+from worker.telemetry.sentry import configure_sentry
+
+TASK_MODULES = ("tasks.account_linked", "tasks.account_inactive", "tasks.reconcile")
+
+log = get_logger(__name__)
+
+
+class NightlyApp(Celery):
+    """A Celery app that knows its settings and builds its services once a process."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("worker", set_as_current=True)
+        self.settings = settings
+        self.version = version("nightly-refresh-worker")
+        self.conf.update(celery_settings(settings))
+        self.conf.imports = TASK_MODULES
+        self.steps["worker"].update({LedgerCheck, Background})
+        self._services: dict[int, Services] = {}
+
+    def services(self) -> Services:
+        """Return this process' services; a forked child builds its own."""
+        return self._services.setdefault(os.getpid(), build_services(self.settings))
+
+    def wake(self, services: Services) -> None:
+        """Send a reconcile message if there is work that nobody works on."""
+        if services.ledger.pulse(services.fingerprints).should_wake:
+            self.send_wake_up()
+
+    def send_wake_up(self) -> None:
+        """Send a reconcile message. Losing it costs a second: the next pulse sends another."""
+        self.send_task("refresh.reconcile", queue=REFRESH_QUEUE, expires=60)
+
+
+def _load_settings() -> Settings:
+    try:
+        return Settings.load(require=WORKER_SETTINGS)
+    except SettingsError as error:
+        for line in error.lines:
+            print(line, file=sys.stderr)  # noqa: T201 - nothing is configured yet, and a person is waiting
+        raise SystemExit(2) from None
+
+
+@signals.setup_logging.connect(weak=False)
+def _set_up_logging(**_: Any) -> None:
+    configure_logging(log_format=app.settings.log_format, log_level=app.settings.log_level)
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def _stop_claims(sender: str, **_: Any) -> None:
+    """A warm shutdown: reconcilers finish what is in flight, bounded by the call's deadline."""
+    try:
+        app.services().ledger.stop_claims(sender)
+    except redis.RedisError:
+        log.warning("ledger_unreachable", doing="shutdown")
+
+
+guard_kombu()
+app = NightlyApp(_load_settings())
+_dsn = app.settings.sentry_dsn
+configure_sentry(dsn=_dsn.get_secret_value() if _dsn else None, environment=app.settings.sentry_environment)

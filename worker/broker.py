@@ -1,0 +1,83 @@
+"""What Celery is told about its broker and itself. Evidence for each line: docs/adr/0002.
+
+Celery is the executor here, never the store: messages are hints or are recorded before they are
+acknowledged, so nothing below trades safety for speed.
+"""
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from kombu import Exchange, Queue
+
+from worker.settings import Settings
+
+EVENTS_QUEUE, REFRESH_QUEUE, BACKFILL_QUEUE = "account-events", "refresh", "backfill"
+QUEUES = (EVENTS_QUEUE, REFRESH_QUEUE, BACKFILL_QUEUE)
+
+
+def default_concurrency() -> int:
+    """Return one slot for intake and one reconciler a core, at most four: one makes over 1,000 calls a second."""
+    return min(len(os.sched_getaffinity(0)), 4) + 1
+
+
+def celery_settings(settings: Settings) -> dict[str, Any]:
+    """Return Celery's configuration for these settings."""
+    url, transport_options = _broker(settings)
+    return {
+        "broker_url": url,
+        "broker_transport_options": transport_options,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # Redis may be away for hours
+        "broker_channel_error_retry": True,  # a full Redis must not end the workers that would empty it
+        "broker_connection_timeout": 4,
+        "result_backend": None,
+        "task_ignore_result": True,
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "task_queues": [Queue(name, Exchange(name, type="direct"), routing_key=name) for name in QUEUES],
+        "task_default_queue": EVENTS_QUEUE,
+        "task_create_missing_queues": False,
+        "task_routes": {"refresh.*": {"queue": REFRESH_QUEUE}, "backfill.*": {"queue": BACKFILL_QUEUE}},
+        "task_publish_retry": False,  # a lost hint is sent again by the next pulse
+        "worker_concurrency": default_concurrency(),
+        "worker_prefetch_multiplier": 1,
+        "worker_send_task_events": False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "enable_utc": True,
+    }
+
+
+def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
+    secret = settings.broker_url or settings.redis_url
+    url = secret.get_secret_value() if secret else ""
+    scheme = urlsplit(url).scheme
+    if scheme.startswith("amqp"):
+        return url, {}
+    options: dict[str, Any] = {
+        "visibility_timeout": 60,  # longer than any task; what a killed worker held comes back after it
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+        "health_check_interval": 15,
+        "max_connections": 64,
+    }
+    if scheme == "unix":
+        options.pop("socket_keepalive")
+        return url.replace("unix://", "redis+socket://", 1), options
+    if scheme == "sentinel":
+        return _sentinel(url, options)
+    return url, options
+
+
+def _sentinel(url: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Rewrite `sentinel://[user:password@]a:1,b:2/service/db` as kombu wants it."""
+    parts = urlsplit(url)
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    service, _, database = parts.path.strip("/").partition("/")
+    nodes = [f"sentinel://{credentials}{at}{host}/{database or 0}" for host in hosts.split(",")]
+    return ";".join(nodes), {**options, "master_name": service}

@@ -1,0 +1,228 @@
+"""The sentence of the product: claim -> call -> settle.
+
+1. A `refresh.reconcile` message starts a slice. It carries nothing; the ledger says what is due.
+2. The slice runs one drain for each instance in one event loop, so a closed gate holds up nobody else.
+3. A drain claims as many logins as rate and limits allow, and starts a call for each: a sliding window,
+   no batch waits for its slowest call.
+4. Answers are settled in groups, every few milliseconds.
+5. When nothing is due any more, or the slice's time is up, it claims no more, waits for the calls in
+   flight (their deadline bounds that), settles them, and says whether work is left.
+
+Nothing here remembers anything: kill it anywhere, and the leases give its logins back.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import redis
+
+from worker.errors import SealError
+from worker.ledger import Claim, Ledger, Settled, Settlement
+from worker.retry import RetryLimits
+from worker.seal import Vault
+from worker.settings import Instance
+from worker.settling import Call, settlement_of, unsent
+from worker.telemetry.logs import get_logger
+from worker.telemetry.sentry import report_halt, report_new_group, report_unexpected
+from worker.verdicts import Outcome, Verdict
+
+SLICE_SECONDS = 15.0
+GROUPING_SECONDS = 0.003
+"""Answers that arrive within this time of each other are settled by one script call."""
+LINGER_SECONDS = 1.0
+"""Work that falls due this soon is waited for: the pacemaker would not be faster."""
+LOOK_SECONDS = 0.05
+"""A waiting drain looks for new work this often."""
+REDIS_PAUSE_SECONDS = 0.5
+
+log = get_logger(__name__)
+_CHANCE = random.SystemRandom()  # children are forked: a seeded generator would draw the same waits in each
+
+
+class Caller(Protocol):
+    """What the reconciler needs of the Flinks client."""
+
+    async def set_scheduled_refresh(
+        self,
+        instance: Instance,
+        login_id: str,
+        wants_active: bool,  # noqa: FBT001 - the wish
+        *,
+        timeout_seconds: float,
+        not_after: float,
+    ) -> Verdict | None:
+        """Make one call; None when `not_after` (monotonic) had passed before anything was sent."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How far a drain may go: lease and deadline in seconds, the cluster-wide limits, the retry rule."""
+
+    lease_seconds: float
+    call_seconds: float
+    calls_per_second: float
+    max_in_flight: int
+    retry: RetryLimits
+    slice_seconds: float = SLICE_SECONDS
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What every drain of a slice shares; `worker` and `owner` name whose slice it is."""
+
+    ledger: Ledger
+    vault: Vault
+    caller: Caller
+    bounds: Bounds
+    worker: str
+    owner: str
+
+
+async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]]) -> bool:
+    """Drain every (instance, fingerprint) until none has work or the time is up; True when it was the time."""
+    ends_at = time.monotonic() + parts.bounds.slice_seconds
+    drains = [Drain(parts, instance, fingerprint, ends_at) for instance, fingerprint in instances]
+    for drain in drains:
+        drain.others = [other for other in drains if other is not drain]
+    await asyncio.gather(*(drain.run() for drain in drains))
+    return time.monotonic() >= ends_at
+
+
+class Drain:
+    """One instance's claim -> call -> settle loop for one slice."""
+
+    def __init__(self, parts: Parts, instance: Instance, fingerprint: str, ends_at: float) -> None:
+        self._parts = parts
+        self._instance = instance
+        self._fingerprint = fingerprint
+        self._ends_at = ends_at
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._answers: list[Settlement] = []
+        self._answered = asyncio.Event()
+        self.others: list[Drain] = []
+        self.is_idle = False
+
+    async def run(self) -> None:
+        """Work until this drain and all others are idle, or the time is up and nothing is in flight."""
+        gives_up_at = self._ends_at + self._parts.bounds.lease_seconds
+        while True:
+            await self._settle()
+            now = time.monotonic()
+            wait = await self._claim() if now < self._ends_at else None
+            self.is_idle = wait is None and not self._in_flight and not self._answers
+            if self.is_idle and (now >= self._ends_at or all(other.is_idle for other in self.others)):
+                return
+            if now >= gives_up_at:  # Redis is away; the leases of what is unsettled run out about now
+                return
+            await self._pause(LOOK_SECONDS if wait is None else min(wait, LOOK_SECONDS))
+
+    async def _claim(self) -> float | None:
+        """Start calls for what is due; returns seconds until asking again makes sense, None: not in this slice."""
+        bounds, room = self._parts.bounds, self._parts.bounds.max_in_flight - len(self._in_flight)
+        if room <= 0:
+            return LOOK_SECONDS
+        asked_at = time.monotonic()
+        try:
+            reply = await asyncio.to_thread(
+                self._parts.ledger.claim,
+                self._instance.name,
+                at_most=room,
+                owner=self._parts.owner,
+                worker=self._parts.worker,
+                lease_seconds=bounds.lease_seconds,
+                calls_per_second=bounds.calls_per_second,
+                max_in_flight=bounds.max_in_flight,
+                fingerprint=self._fingerprint,
+            )
+        except redis.RedisError as error:
+            log.warning("ledger_unreachable", doing="claim", error=type(error).__name__)
+            return REDIS_PAUSE_SECONDS
+        for claim in reply.claims:
+            task = asyncio.create_task(self._work(claim, reply.now_ms, asked_at))
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
+        wait = reply.wait_seconds
+        return wait if wait is not None and wait <= LINGER_SECONDS else None
+
+    async def _work(self, claim: Claim, claimed_at_ms: int, asked_at: float) -> None:
+        started_at = time.monotonic()
+        verdict = await self._call(claim, asked_at + self._parts.bounds.lease_seconds - self._parts.bounds.call_seconds)
+        if verdict is None:
+            self._answers.append(unsent(claim))
+        else:
+            call = Call(claim, claimed_at_ms, time.monotonic() - started_at, self._parts.worker)
+            self._answers.append(settlement_of(call, verdict, self._parts.bounds.retry, _CHANCE.random))
+        self._answered.set()
+
+    async def _call(self, claim: Claim, not_after: float) -> Verdict | None:
+        try:
+            login_id = self._parts.vault.open_login(claim.reference, claim.sealed)
+            return await self._parts.caller.set_scheduled_refresh(
+                self._instance,
+                login_id,
+                claim.wants_active,
+                timeout_seconds=self._parts.bounds.call_seconds,
+                not_after=not_after,
+            )
+        except SealError as error:
+            return Verdict(Outcome.HALT, "unsealable", message=str(error))
+        except Exception as error:
+            log.exception("call_failed_unexpectedly", login=claim.reference, instance=self._instance.name)
+            report_unexpected(error, where="call", instance=self._instance.name)
+            return Verdict(Outcome.TRANSIENT, "internal_error", is_ambiguous=True)
+
+    async def _settle(self) -> None:
+        batch, self._answers = self._answers, []
+        self._answered.clear()
+        if not batch:
+            return
+        try:
+            results = await asyncio.to_thread(
+                self._parts.ledger.settle,
+                self._instance.name,
+                batch,
+                fingerprint=self._fingerprint,
+                calls_per_second=self._parts.bounds.calls_per_second,
+            )
+        except redis.RedisError as error:
+            log.warning("ledger_unreachable", doing="settle", error=type(error).__name__, unsettled=len(batch))
+            self._answers = batch + self._answers
+            await asyncio.sleep(REDIS_PAUSE_SECONDS)
+            return
+        for settlement, result in zip(batch, results, strict=True):
+            self._tell(settlement, result)
+
+    def _tell(self, item: Settlement, result: Settled) -> None:
+        level = log.debug if result in {Settled.APPLIED, Settled.OVERTAKEN, Settled.UNSENT} else log.info
+        level(
+            "call_settled",
+            login=item.claim.reference,
+            instance=self._instance.name,
+            account_id=item.claim.account_id,
+            wish="on" if item.claim.wants_active else "off",
+            outcome=item.outcome,
+            result=str(result),
+            code=item.code,
+            http_status=item.http_status,
+            delay_seconds=round(item.delay_seconds, 1),
+        )
+        if result is Settled.HALTED_NOW:
+            name, detail = self._instance.name, item.message
+            log.error("gate_closed", instance=name, code=item.code, http_status=item.http_status, detail=detail)
+            report_halt(instance=name, code=item.code, http_status=item.http_status, detail=detail)
+        elif result is Settled.PARKED_NEW_GROUP:
+            wish = "on" if item.claim.wants_active else "off"
+            report_new_group(instance=self._instance.name, code=item.code, wish=wish)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait for an answer, at most so long; then a moment more, for the answers right behind it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._answered.wait()
+        if self._answered.is_set():
+            await asyncio.sleep(GROUPING_SECONDS)
