@@ -1,0 +1,348 @@
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from worker.flinks.protocol import (
+    END_USER_CODES,
+    HALT_CODES,
+    REJECTED_CODES,
+    SLOW_TO_CLEAR_CODES,
+    TRANSIENT_CODES,
+    FailureKind,
+    build_request,
+    decipher,
+    verdict_of_failure,
+)
+from worker.settings import Instance
+from worker.verdicts import Outcome, Verdict
+
+LOGIN = "bb8b8569-3bfc-43c1-ae31-08d6decf1675"
+NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+SAMPLES = Path(__file__).parents[2] / "samples" / "flinks"
+APPLIED, TRANSIENT, THROTTLED, DEAD, HALT = Outcome
+INSTANCE = Instance(
+    name="toolbox",
+    customer_id="43387ca6-0391-4c82-857d-70d95f087ecb",
+    auth_key=SecretStr("a-key"),
+    auth_header="flinks-auth-key",
+    auth_scheme="",
+    base_url="https://toolbox-api.private.fin.ag",
+)
+
+
+def judge(
+    status: int,
+    body: object = b"",
+    headers: Mapping[str, str] | None = None,
+    *,
+    login_id: str = LOGIN,
+    wants_active: bool = True,
+) -> Verdict:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return decipher(status, headers or {}, raw, login_id=login_id, wants_active=wants_active, now=NOW)
+
+
+def error(code: object, status: object = 401, message: object = "Something is wrong") -> dict[str, object]:
+    return {"HttpStatusCode": status, "Message": message, "FlinksCode": code}
+
+
+def test_the_request_names_the_login_and_the_flag_in_the_body_and_the_key_in_its_header() -> None:
+    request = build_request(INSTANCE, LOGIN, wants_active=False)
+    assert (request.method, request.url) == (
+        "PATCH",
+        "https://toolbox-api.private.fin.ag/v3/43387ca6-0391-4c82-857d-70d95f087ecb/BankingServices/SetScheduledRefresh",
+    )
+    assert json.loads(request.content) == {"loginId": LOGIN, "isActivated": False}
+    assert request.headers["flinks-auth-key"] == "a-key"
+    assert request.headers["content-type"] == "application/json"
+
+
+def test_a_scheme_stands_before_the_key() -> None:
+    instance = INSTANCE.model_copy(update={"auth_header": "Authorization", "auth_scheme": "Bearer"})
+    assert build_request(instance, LOGIN, wants_active=True).headers["Authorization"] == "Bearer a-key"
+
+
+def test_the_repr_of_a_request_shows_neither_login_nor_key() -> None:
+    shown = repr(build_request(INSTANCE, LOGIN, wants_active=True))
+    assert "SetScheduledRefresh" in shown
+    assert LOGIN not in shown
+    assert "a-key" not in shown
+
+
+def test_odd_characters_of_a_login_survive_the_journey() -> None:
+    login = 'é"\\/ 日本'
+    assert json.loads(build_request(INSTANCE, login, wants_active=True).content)["loginId"] == login
+
+
+SAMPLE_VERDICTS = {
+    "200-activated": (APPLIED, "applied"),
+    "200-deactivated": (DEAD, "unexpected_response"),
+    "200-another-login": (DEAD, "unexpected_response"),
+    "200-other-words": (APPLIED, "unconfirmed"),
+    "200-cut-short": (TRANSIENT, "protocol_error"),
+    "200-error-inside": (HALT, "UNAUTHORIZED"),
+    "200-proxy-page": (TRANSIENT, "protocol_error"),
+    "302-moved": (HALT, "http_302"),
+    "400-invalid-login": (DEAD, "INVALID_LOGIN"),
+    "401-bad-key": (HALT, "http_401"),
+    "401-bank-maintenance": (TRANSIENT, "BANK MAINTENANCE_RETRY_LATER"),
+    "401-invalid-login": (DEAD, "INVALID_LOGIN"),
+    "401-too-many-requests": (THROTTLED, "TOO_MANY_REQUESTS"),
+    "403-concurrent-session": (TRANSIENT, "CONCURRENT_SESSION"),
+    "403-firewall-page": (HALT, "http_403"),
+    "429-bare": (THROTTLED, "http_429"),
+    "502-gateway-page": (TRANSIENT, "http_502"),
+    "503-maintenance": (TRANSIENT, "http_503"),
+}
+
+
+def test_every_recorded_answer_is_judged() -> None:
+    judged = {}
+    for path in SAMPLES.glob("*.json"):
+        sample = json.loads(path.read_text())
+        verdict = judge(sample["status"], sample["body"].encode(), sample["headers"])
+        assert LOGIN not in repr(verdict)
+        assert verdict.http_status == sample["status"]
+        judged[path.stem] = (verdict.outcome, verdict.code)
+    assert judged == SAMPLE_VERDICTS
+
+
+CODES = [
+    *((code, DEAD) for code in ("INVALID_LOGIN", "INVALID_REQUEST")),
+    ("TOO_MANY_REQUESTS", THROTTLED),
+    *((code, TRANSIENT) for code in ("RETRY_LATER", "BANK MAINTENANCE_RETRY_LATER", "BANK_MAINTENANCE_RETRY_LATER")),
+    *((code, TRANSIENT) for code in ("CARD_IN_USE", "CONCURRENT_SESSION", "OPERATION_PENDING", "OPERATION_DISPATCHED")),
+    *((code, TRANSIENT) for code in ("AGGREGATION_ERROR", "DISABLED_INSTITUTION")),
+    *((code, TRANSIENT) for code in ("SESSION_EXPIRED", "SESSION_NONEXISTENT")),
+    *((code, DEAD) for code in ("DISABLED_LOGIN", "NEW_ACCOUNT", "INVALID_USERNAME", "INVALID_PASSWORD")),
+    *((code, DEAD) for code in ("INVALID_SECURITY_RESPONSE", "INVALID_SECURITY_RESPONSE_NO_RETRY")),
+    *((code, DEAD) for code in ("QUESTION_NOT_FOUND", "UNKNOWN_CHALLENGE_KEY", "SECURITYRESPONSES_INCOMPLETE")),
+    *((code, HALT) for code in ("ACCESS_DENIED", "UNAUTHORIZED", "METHOD_NOT_AVAILABLE")),
+]
+
+
+@pytest.mark.parametrize(("code", "outcome"), CODES)
+@pytest.mark.parametrize("status", [200, 202, 302, 400, 401, 403, 404, 422, 500, 503])
+def test_a_known_code_decides_whatever_the_status(code: str, outcome: Outcome, status: int) -> None:
+    verdict = judge(status, error(code, status))
+    assert (verdict.outcome, verdict.code, verdict.flinks_code) == (outcome, code, code)
+    assert (verdict.http_status, verdict.is_ambiguous, verdict.is_unreachable) == (status, False, False)
+
+
+def test_the_table_of_codes_above_is_complete() -> None:
+    known = {*REJECTED_CODES, *TRANSIENT_CODES, *END_USER_CODES, *HALT_CODES, "TOO_MANY_REQUESTS"}
+    assert known == {code for code, _ in CODES if not code.endswith("RETRY_LATER")}
+
+
+@pytest.mark.parametrize("code", sorted(SLOW_TO_CLEAR_CODES))
+def test_a_busy_card_is_slow_to_clear(code: str) -> None:
+    assert judge(401, error(code)).is_slow_to_clear
+    assert not judge(401, error("AGGREGATION_ERROR")).is_slow_to_clear
+
+
+@pytest.mark.parametrize(
+    ("status", "bare", "with_an_unknown_code"),
+    [
+        *((status, (HALT, f"http_{status}"), (HALT, f"http_{status}")) for status in (300, 301, 302, 307, 308, 399)),
+        *((status, (HALT, f"http_{status}"), (DEAD, "unknown_code")) for status in (401, 403, 405, 406, 415)),
+        (404, (HALT, "http_404"), (HALT, "http_404")),
+        *((status, (DEAD, "unknown_code"), (DEAD, "unknown_code")) for status in (400, 402, 409, 410, 413, 422, 499)),
+        *((s, (TRANSIENT, f"http_{s}"), (TRANSIENT, f"http_{s}")) for s in (408, 425, 500, 501, 502, 503, 504, 599)),
+        (429, (THROTTLED, "http_429"), (THROTTLED, "http_429")),
+        *((status, (TRANSIENT, "protocol_error"), (DEAD, "unknown_code")) for status in (-1, 0, 101, 199, 600, 999)),
+    ],
+)
+def test_without_a_known_code_the_status_decides(
+    status: int, bare: tuple[Outcome, str], with_an_unknown_code: tuple[Outcome, str]
+) -> None:
+    for body in (b"", b"<html>no</html>", b"{", b"null", b"[]", error(None), error(" ")):
+        verdict = judge(status, body)
+        assert (verdict.outcome, verdict.code, verdict.flinks_code) == (*bare, None)
+    verdict = judge(status, error("SOMETHING_NEW"))
+    assert (verdict.outcome, verdict.code, verdict.flinks_code) == (*with_an_unknown_code, "SOMETHING_NEW")
+
+
+def test_429_slows_us_down_unless_the_login_itself_is_rejected() -> None:
+    assert judge(429, error("AGGREGATION_ERROR")).outcome is THROTTLED
+    assert judge(429, error("DISABLED_LOGIN")).outcome is THROTTLED
+    assert judge(429, error("INVALID_LOGIN")).outcome is DEAD
+    assert judge(429, error("TOO_MANY_REQUESTS")).code == "TOO_MANY_REQUESTS"
+
+
+@pytest.mark.parametrize("status", [502, 504, 524])
+def test_a_gateway_that_lost_the_call_leaves_open_whether_flinks_acts(status: int) -> None:
+    assert judge(status, b"<html>").is_ambiguous
+    assert not judge(status, error("AGGREGATION_ERROR")).is_ambiguous
+    assert not judge(500, b"<html>").is_ambiguous
+
+
+@pytest.mark.parametrize("wants_active", [True, False])
+@pytest.mark.parametrize("status", [200, 201, 299])
+def test_a_confirmation_of_this_wish_is_applied(status: int, wants_active: bool) -> None:  # noqa: FBT001 - a parameter
+    state = "activated" if wants_active else "deactivated"
+    text = f"LoginId {LOGIN.upper()} has now been {state} for automatic refresh"
+    assert judge(status, text, wants_active=wants_active) == Verdict(APPLIED, "applied", http_status=status)
+    opposite = judge(status, text, wants_active=not wants_active)
+    assert (opposite.outcome, opposite.code) == (DEAD, "unexpected_response")
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"true", b"204", b'""', b"{}", b"done", {"Message": "Saved"}])
+def test_a_success_that_says_neither_is_applied_but_unconfirmed(body: object) -> None:
+    verdict = judge(200, body)
+    assert (verdict.outcome, verdict.code, verdict.is_confirmed) == (APPLIED, "unconfirmed", False)
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome", "code"),
+    [
+        (error("INVALID_LOGIN", 200), DEAD, "INVALID_LOGIN"),
+        (error(None, 401), HALT, "http_401"),
+        (error(None, "503"), TRANSIENT, "http_503"),
+        (error(None, 400.0), DEAD, "unknown_code"),
+        (error("SOMETHING_NEW", 200), DEAD, "unknown_code"),
+        (error(None, 429), THROTTLED, "http_429"),
+        ({"httpStatusCode": 401, "flinksCode": "CARD_IN_USE"}, TRANSIENT, "CARD_IN_USE"),
+        (json.dumps(error("INVALID_LOGIN")), DEAD, "INVALID_LOGIN"),
+    ],
+)
+def test_a_success_that_carries_an_error_is_that_error(body: object, outcome: Outcome, code: str) -> None:
+    verdict = judge(200, body)
+    assert (verdict.outcome, verdict.code, verdict.http_status) == (outcome, code, 200)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'"LoginId bb8b8569-3bfc-43c1-ae31-08d6decf1675 has now been activated',
+        b'{"HttpStatusCode": 200, "Mess',
+        b"  <html>sign in</html>",
+        b"[" * 60_000,
+        b"[]",
+        b'"' + b"x" * 70_000 + b'"',
+        b"\x1f\x8b\x08\x00\xff\xfe",
+        error(7, 200),
+        error(None, "high"),
+        error(None, 40_000),
+    ],
+    ids=repr,
+)
+def test_a_success_that_cannot_be_read_is_asserted_again(body: object) -> None:
+    verdict = judge(200, body)
+    assert (verdict.outcome, verdict.code, verdict.is_ambiguous) == (TRANSIENT, "protocol_error", True)
+
+
+def test_a_body_in_an_encoding_that_we_did_not_ask_for_is_not_read() -> None:
+    text = json.dumps(f"LoginId {LOGIN} has now been activated for automatic refresh").encode()
+    assert judge(200, text, {"Content-Encoding": "br"}).code == "protocol_error"
+    assert judge(200, text, {"Content-Encoding": "Identity"}).code == "applied"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0),
+        (" 12 ", 12),
+        ("1.5", 1.5),
+        ("9" * 400, 86_400),
+        ("Sun, 22 Nov 2026 10:01:40 GMT", 100),
+        ("Sun, 22 Nov 2026 10:01:40 -0000", 100),
+        ("Sun, 22 Nov 2099 10:00:00 GMT", 86_400),
+        ("Sun, 22 Nov 2026 09:59:59 GMT", None),
+        ("-5", None),
+        ("soon", None),
+        ("", None),
+        ("١٢", None),
+        ("Sun, 22 Nov 99999 10:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_read_in_both_forms_and_nonsense_is_ignored(value: str, seconds: float | None) -> None:
+    assert judge(429, headers={"Retry-After": value}).retry_after_seconds == seconds
+    assert judge(503, headers={"retry-after": value}).retry_after_seconds == seconds
+    assert judge(401, error("CARD_IN_USE"), {"RETRY-AFTER": value}).retry_after_seconds == seconds
+    assert judge(401, headers={"Retry-After": value}).retry_after_seconds is None
+
+
+def test_a_byte_order_mark_and_broken_utf_8_do_not_hide_the_code() -> None:
+    assert judge(400, b"\xef\xbb\xbf" + json.dumps(error("INVALID_LOGIN")).encode()).code == "INVALID_LOGIN"
+    assert judge(400, b'{"FlinksCode": "INVALID_LOGIN", "Message": "\xff\xfe"}').code == "INVALID_LOGIN"
+
+
+def test_a_code_that_could_hold_a_login_is_not_kept() -> None:
+    for code in ("lower_case", "A1B2C3D4E5F6A7B8C9", "X" * 65, "NO-HYPHEN"):
+        verdict = judge(400, error(code))
+        assert (verdict.code, verdict.flinks_code) == ("unknown_code", None)
+    assert judge(400, error("NO_SUCH_ACME_LOGIN"), login_id="acme").flinks_code is None
+    assert judge(400, error("ACME_RETRY_LATER"), login_id="acme").code == "RETRY_LATER"
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "is_ambiguous", "is_unreachable"),
+    [
+        (FailureKind.CONNECT, "connect_failed", False, False),
+        (FailureKind.TIMEOUT_BEFORE_SENT, "timeout", False, False),
+        (FailureKind.TIMEOUT_AFTER_SENT, "timeout", True, False),
+        (FailureKind.RESET, "connection_reset", True, False),
+        (FailureKind.PROTOCOL, "protocol_error", True, False),
+        (FailureKind.NAME_NOT_FOUND, "name_not_found", False, True),
+        (FailureKind.TLS, "tls_failure", False, True),
+    ],
+)
+def test_no_answer_is_transient_and_ambiguous_only_if_it_may_have_been_sent(
+    kind: FailureKind,
+    code: str,
+    is_ambiguous: bool,  # noqa: FBT001 - a parameter
+    is_unreachable: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    expected = Verdict(TRANSIENT, code, is_ambiguous=is_ambiguous, is_unreachable=is_unreachable)
+    assert verdict_of_failure(kind) == expected
+
+
+LOGINS = st.uuids().map(str) | st.from_regex(r"[a-z0-9][a-z0-9+/=. _-]{6,40}[0-9]", fullmatch=True)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+PROSE = st.sampled_from([
+    "{}", "LoginId {} has now been activated for automatic refresh", "LoginId {} is invalid", "x{}x", "a\u200b{}\x00b"
+])  # fmt: skip
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> tuple[str, int, dict[str, str], bytes]:
+    login = draw(LOGINS)
+    prose = draw(PROSE).format(draw(st.sampled_from([login, login.upper(), login[:3] + "\u200b" + login[3:], "it"])))
+    known = st.sampled_from([code for code, _ in CODES])
+    envelope = st.fixed_dictionaries({
+        "HttpStatusCode": st.integers(0, 999) | JSON,
+        "Message": st.just(prose) | JSON,
+        "FlinksCode": known | st.just(prose) | JSON,
+    })  # fmt: skip
+    shaped = (st.just(prose) | envelope | JSON).map(lambda document: json.dumps(document).encode())
+    body = draw(
+        shaped | shaped.map(lambda raw: raw[: len(raw) // 2]) | st.just(prose.encode()) | st.binary(max_size=99)
+    )
+    status = draw(st.sampled_from([200, 204, 302, 400, 401, 403, 429, 503]) | st.integers(-5, 1100))
+    return login, status, draw(st.dictionaries(st.sampled_from(["Retry-After", "X"]), st.text(max_size=30))), body
+
+
+@given(answers(), st.booleans())
+def test_any_answer_gets_a_verdict_that_names_no_login(
+    answer: tuple[str, int, dict[str, str], bytes],
+    wants_active: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    login, status, headers, body = answer
+    verdict = decipher(status, headers, body, login_id=login, wants_active=wants_active, now=NOW)
+    assert login.lower() not in f"{verdict.message} {verdict.code} {verdict.flinks_code}".lower()
+    assert len(verdict.message) <= 200
+    assert verdict.message.isprintable()
+    if verdict.outcome is APPLIED:
+        assert 200 <= status < 300
+        assert verdict.is_confirmed == (verdict.code == "applied")
+    if verdict.retry_after_seconds is not None:
+        assert 0 <= verdict.retry_after_seconds <= 86_400

@@ -1,0 +1,115 @@
+"""Decides what the body of an answer says, before anyone asks what it means. Does no I/O and never raises.
+
+Flinks confirms in prose ("LoginId ... has now been activated ..."), sent as a JSON string, and reports errors
+as a JSON object. Bodies of proxies, cut bodies and bodies of the wrong shape come by the same way.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+MAX_BODY_BYTES = 65_536
+_STATUS = re.compile(r"[0-9]{3}")
+_STATE = re.compile(r"\b(de)?activated\b", re.IGNORECASE)
+_NEGATION = re.compile(r"\b(not|never|cannot|unable|failed)\b|n't\b", re.IGNORECASE)
+_NAMED = re.compile(r"\bloginid[\s:='\"]+(\S+?)['\"]?\s+(?:has|is|was)\b", re.IGNORECASE)
+_GUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+_OURS = "\0"
+"""Stands for our own login in a text under test, so that the login's characters are not read as Flinks' words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a body says.
+
+    `is_readable` is False for HTML, JSON that breaks off, an array, an encoding that we did not ask for, or an
+    object whose FlinksCode or HttpStatusCode is of the wrong kind: on a 2xx that is no answer at all.
+    """
+
+    is_readable: bool
+    text: str = ""
+    """The prose: the string itself, or the object's Message. Holds identifiers: mask it before showing it."""
+    code: str = ""
+    """FlinksCode, empty where absent, null or of the wrong kind."""
+    status: int = 0
+    """HttpStatusCode, 0 where absent."""
+
+
+class Claim(Enum):
+    """What the prose of a 2xx claims about our wish."""
+
+    CONFIRMED = auto()
+    CONTRADICTED = auto()
+    SILENT = auto()
+
+
+def read(body: bytes, content_encoding: str = "") -> Answer:
+    """Return what the first 64 KiB of `body` say."""
+    if content_encoding.strip().lower() not in {"", "identity"}:
+        return Answer(is_readable=False)
+    text = body[:MAX_BODY_BYTES].decode("utf-8-sig", errors="replace").strip()
+    document = _parse(text)
+    if isinstance(document, str) and document.lstrip().startswith("{"):
+        document = _parse(document)  # an object encoded twice is still an error object
+    if isinstance(document, dict):
+        return _read_object(document)
+    if isinstance(document, str):
+        return Answer(is_readable=True, text=document)
+    return Answer(is_readable=_is_prose(text), text=text if _is_prose(text) else "")
+
+
+def claim_of(text: str, login_id: str, *, wants_active: bool) -> Claim:
+    """Return whether `text` confirms this wish for this login, denies it, or says neither.
+
+    Words are matched whole, because "deactivated" holds "activated". Another login, the opposite state or
+    a negation beside a state is a contradiction.
+    """
+    state = "activated" if wants_active else "deactivated"
+    if text.casefold() == f"LoginId {login_id} has now been {state} for automatic refresh".casefold():
+        return Claim.CONFIRMED  # spares the patterns below, which are made anew for each login
+    ours = re.compile(rf"(?<![^\s'\"(\[<{{:=]){re.escape(login_id)}(?=['\")\]>}}.,;:!?]*(?:\s|$))", re.IGNORECASE)
+    marked = ours.sub(_OURS, text.replace(_OURS, " "))
+    states = {match[1] is None for match in _STATE.finditer(marked)}
+    if _names_another(marked) or (not wants_active) in states or (states and _NEGATION.search(marked)):
+        return Claim.CONTRADICTED
+    return Claim.CONFIRMED if states and _OURS in marked else Claim.SILENT
+
+
+def _names_another(marked: str) -> bool:
+    named = _NAMED.search(marked)
+    if named is not None:
+        return named[1] != _OURS
+    return _OURS not in marked and _GUID.search(marked) is not None
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read_object(document: Mapping[str, Any]) -> Answer:
+    fields = {name.lower(): value for name, value in document.items()}
+    code, message, status = fields.get("flinkscode"), fields.get("message"), _status(fields.get("httpstatuscode"))
+    return Answer(
+        is_readable=status is not None and isinstance(code, str | None),
+        text=message.strip() if isinstance(message, str) else "",
+        code=code.strip() if isinstance(code, str) else "",
+        status=status or 0,
+    )
+
+
+def _status(value: object) -> int | None:
+    """Return an HttpStatusCode, also one sent as text; 0 where there is none, None where it is not a status."""
+    if value is None:
+        return 0
+    text = str(value).removesuffix(".0")
+    return int(text) if _STATUS.fullmatch(text) else None
+
+
+def _is_prose(text: str) -> bool:
+    return not text.startswith(("<", "{", "[", '"')) and "\N{REPLACEMENT CHARACTER}" not in text

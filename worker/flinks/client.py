@@ -1,0 +1,182 @@
+"""Decides how a call travels to Flinks: transport, deadline, TLS, proxy. The only module that imports httpx.
+
+One call is one attempt: no retry, no redirect, no cookie, nothing decompressed, and never longer than its deadline.
+The prepared request goes straight to the transport, because httpx's connection pool manages about 120 calls a
+second with 64 in flight, and even beside another transport httpx.AsyncClient's own work per call halves the rate.
+"""
+
+import asyncio
+import socket
+import ssl
+import time
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, aclosing
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Self, cast
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import httpx
+from aiohttp.http_exceptions import HttpProcessingError
+from httpx_aiohttp import AiohttpTransport
+
+from worker.errors import SettingsError
+from worker.flinks.answer import MAX_BODY_BYTES
+from worker.flinks.protocol import FailureKind, FlinksRequest, build_request, decipher, verdict_of_failure
+from worker.settings import LOOPBACK_HOSTS, Instance
+from worker.verdicts import Verdict
+
+KEEPALIVE_SECONDS = 15.0
+"""Shorter than what servers and load balancers grant, or an idle connection is closed just as we write to it."""
+MAX_CONNECT_SECONDS = 5.0
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, HttpProcessingError, OSError)
+# Judged on aiohttp's own exceptions, the most telling first: httpx-aiohttp calls a reset a ConnectTimeout.
+_KINDS: tuple[tuple[tuple[type[Exception], ...], FailureKind], ...] = (
+    ((aiohttp.ClientConnectorDNSError, aiohttp.InvalidURL, httpx.InvalidURL), FailureKind.NAME_NOT_FOUND),
+    ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError), FailureKind.TLS),
+    ((aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError), FailureKind.CONNECT),
+    ((aiohttp.ConnectionTimeoutError,), FailureKind.TIMEOUT_BEFORE_SENT),
+    ((TimeoutError,), FailureKind.TIMEOUT_AFTER_SENT),
+    ((aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError), FailureKind.RESET),
+)
+
+
+def _version() -> str:
+    try:
+        return version("nightly-refresh-worker")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "unknown"
+
+
+_TRANSPORT_HEADERS = {"user-agent": f"nightly-refresh-worker/{_version()}", "accept-encoding": "identity"}
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class FlinksClient:
+    """Calls Flinks, any instance of it, from one event loop; `async with` opens and closes the connections.
+
+    `max_connections` must not be below the calls in flight of this process, or calls wait for one another inside
+    their deadlines. Certificates are verified against certifi's roots, or SSL_CERT_FILE or SSL_CERT_DIR where set.
+    HTTPS_PROXY, ALL_PROXY and NO_PROXY are honoured as httpx does, read once on opening; the call is tunnelled,
+    so the proxy never sees a loginId. Loopback is never proxied. Opening raises SettingsError if the proxy is not
+    an http or https one.
+    """
+
+    def __init__(self, *, max_connections: int, now: Callable[[], datetime] = _utc_now) -> None:
+        self._max_connections = max_connections
+        self._now = now
+        self._exits = AsyncExitStack()
+        self._ways: dict[str, tuple[httpx.URL, httpx.AsyncBaseTransport]] = {}
+
+    async def __aenter__(self) -> Self:
+        self._tls = httpx.create_ssl_context()
+        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        proxy = _proxy_from_environment()
+        self._direct = await self._exits.enter_async_context(self._transport(None))
+        self._proxied = await self._exits.enter_async_context(self._transport(proxy)) if proxy else self._direct
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._ways.clear()
+        await self._exits.aclose()
+
+    async def set_scheduled_refresh(
+        self,
+        instance: Instance,
+        login_id: str,
+        wants_active: bool,  # noqa: FBT001 - the wish, in the order of Flinks' own body
+        *,
+        timeout_seconds: float,
+        not_after: float,
+    ) -> Verdict | None:
+        """Switch a login's nightly refresh on or off and return the verdict, or None if nothing was sent.
+
+        `not_after` (of time.monotonic) is the latest moment at which the call may begin: the end of the lease less
+        `timeout_seconds`. A process that slept past it, stopped or suspended, does not send a wish that others may
+        have replaced by now. `timeout_seconds` bounds the whole call, the body included; connecting gets at
+        most half of it, so that a failure to connect is told from a call that may have been carried out.
+        """
+        if time.monotonic() > not_after:
+            return None
+        sent = build_request(instance, login_id, wants_active)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                response, body = await self._exchange(sent, min(MAX_CONNECT_SECONDS, timeout_seconds / 2))
+        except _FAILURES as error:
+            return verdict_of_failure(_kind_of(error))
+        return decipher(
+            response.status_code,
+            response.headers,
+            body,
+            login_id=login_id,
+            wants_active=wants_active,
+            now=self._now(),
+        )
+
+    async def _exchange(self, sent: FlinksRequest, connect_seconds: float) -> tuple[httpx.Response, bytes]:
+        url, transport = self._way_to(sent.url)
+        headers = {**sent.headers, **_TRANSPORT_HEADERS}
+        # httpx-aiohttp takes "pool" for the time until a connection is ready: queue, name, TCP and TLS together.
+        extensions = {"timeout": {"pool": connect_seconds}}
+        request = httpx.Request(sent.method, url, headers=headers, content=sent.content, extensions=extensions)
+        response = await transport.handle_async_request(request)
+        try:
+            return response, await _first_bytes(response)
+        finally:
+            await response.aclose()  # an unread rest closes the connection instead of returning it to the pool
+
+    def _way_to(self, address: str) -> tuple[httpx.URL, httpx.AsyncBaseTransport]:
+        way = self._ways.get(address)
+        if way is None:
+            url = httpx.URL(address)
+            is_direct = url.host in LOOPBACK_HOSTS or bool(proxy_bypass(url.host))
+            way = self._ways[address] = url, self._direct if is_direct else self._proxied
+        return way
+
+    def _transport(self, proxy: httpx.Proxy | None) -> AiohttpTransport:
+        connector = aiohttp.TCPConnector(
+            limit=self._max_connections, keepalive_timeout=KEEPALIVE_SECONDS, ssl=self._tls
+        )
+        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return AiohttpTransport(verify=self._tls, client=session, proxy=proxy)
+
+
+async def _first_bytes(response: httpx.Response) -> bytes:
+    """Return the body as it came over the wire, at most 64 KiB of it."""
+    stream = cast("httpx.AsyncByteStream", response.stream)
+    body = b""
+    async with aclosing(cast("AsyncGenerator[bytes, None]", aiter(stream))) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) >= MAX_BODY_BYTES:
+                break
+    return body[:MAX_BODY_BYTES]
+
+
+def _kind_of(error: BaseException) -> FailureKind:
+    original = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ else error
+    if isinstance(original, aiohttp.ClientConnectorDNSError) and original.errno == socket.EAI_AGAIN:
+        return FailureKind.CONNECT  # the name server did not answer, which says nothing about the name
+    return next((kind for types, kind in _KINDS if isinstance(original, types)), FailureKind.PROTOCOL)
+
+
+def _proxy_from_environment() -> httpx.Proxy | None:
+    found = getproxies()
+    address = found.get("https") or found.get("all")
+    if not address:
+        return None
+    try:
+        proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
+    except (ValueError, httpx.InvalidURL):
+        raise SettingsError(["HTTPS_PROXY: must be a URL such as http://proxy.example:3128"]) from None
+    if proxy.url.scheme not in {"http", "https"}:
+        raise SettingsError(["HTTPS_PROXY: only an http or https proxy can be used"])
+    if proxy.raw_auth is None:
+        return proxy
+    credentials = b64encode(b":".join(proxy.raw_auth)).decode()
+    return httpx.Proxy(proxy.url, headers={"proxy-authorization": f"Basic {credentials}"})

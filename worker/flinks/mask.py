@@ -1,0 +1,34 @@
+"""Decides what of a third party's text may be kept: words stay, whatever may identify a login goes. Does no I/O."""
+
+import html
+import re
+from urllib.parse import quote
+
+MASK = "***"
+MAX_MESSAGE_CHARACTERS = 200
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}")
+_NAMED = re.compile(r"\b(loginid[\s:='\"]+)\S+(?=\s+(?:has|is|was)\b)", re.IGNORECASE)
+_DIGIT = re.compile(r"[0-9]")
+
+
+def mask(text: str, login_id: str) -> str:
+    """Return at most 200 characters of `text`: one line, printable, with every identifier replaced by `***`.
+
+    An identifier is `login_id` in any letter case (also percent-encoded or HTML-escaped), a GUID, the word
+    after "LoginId" in a confirmation, and a run of 16 or more of [A-Za-z0-9_-] that holds a digit. Invisible
+    characters go first, or one of them inside a loginId would hide it from the rest.
+    """
+    line = "".join(" " if character.isspace() else character for character in text if _is_kept(character))
+    forms = {login_id, quote(login_id, safe=""), html.escape(login_id)}
+    ours = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)), re.IGNORECASE)
+    line = _NAMED.sub(rf"\1{MASK}", _GUID.sub(MASK, ours.sub(MASK, line)))
+    return _TOKEN.sub(_masked_if_numbered, line)[:MAX_MESSAGE_CHARACTERS].strip()
+
+
+def _is_kept(character: str) -> bool:
+    return character.isprintable() or character.isspace()
+
+
+def _masked_if_numbered(match: re.Match[str]) -> str:
+    return MASK if _DIGIT.search(match[0]) else match[0]

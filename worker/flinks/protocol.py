@@ -1,0 +1,198 @@
+"""Decides what to ask of Flinks and what its answer means. Does no I/O.
+
+The tables below are the documentation: a FlinksCode is looked up first and the HTTP status only where no
+known code was given, because one 401 may stand for a bad key, a bad login, too many calls or a bank that
+is down. An answer that nobody foresaw is never APPLIED, and no text that leaves here names a login.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from http import HTTPStatus
+from urllib.parse import quote
+
+from worker.flinks.answer import Answer, Claim, claim_of, read
+from worker.flinks.mask import mask
+from worker.settings import Instance
+from worker.verdicts import Outcome, Verdict
+
+# The login or the request can never succeed. These stand even beside HTTP 429.
+REJECTED_CODES = frozenset({"INVALID_LOGIN", "INVALID_REQUEST"})
+# We call too fast; an HTTP 429 says the same whatever else it carries.
+THROTTLED_CODES = frozenset({"TOO_MANY_REQUESTS"})
+# Flinks is busy with this very card, as it is just after an account was linked: tens of seconds.
+SLOW_TO_CLEAR_CODES = frozenset({"CARD_IN_USE", "CONCURRENT_SESSION", "OPERATION_PENDING", "OPERATION_DISPATCHED"})
+# For now. Every code that ends in RETRY_LATER belongs here too, spelt with whatever prefix.
+TRANSIENT_CODES = frozenset(
+    {"AGGREGATION_ERROR", "DISABLED_INSTITUTION", "SESSION_EXPIRED", "SESSION_NONEXISTENT", *SLOW_TO_CLEAR_CODES}
+)
+RETRY_LATER = "RETRY_LATER"
+# Only the end user can cure these.
+END_USER_CODES = frozenset({
+    "DISABLED_LOGIN",
+    "INVALID_PASSWORD",
+    "INVALID_SECURITY_RESPONSE",
+    "INVALID_SECURITY_RESPONSE_NO_RETRY",
+    "INVALID_USERNAME",
+    "NEW_ACCOUNT",
+    "QUESTION_NOT_FOUND",
+    "SECURITYRESPONSES_INCOMPLETE",
+    "UNKNOWN_CHALLENGE_KEY",
+})  # fmt: skip
+# Our key, our address or our contract with Flinks is wrong: no login is to blame.
+HALT_CODES = frozenset({"ACCESS_DENIED", "UNAUTHORIZED", "METHOD_NOT_AVAILABLE"})
+
+# The HTTP status, asked only where no known code was given; any other 4xx is DEAD, `unknown_code`.
+# 3xx halts: following it would carry the login to an address that nobody configured.
+STATUS_OUTCOMES: Mapping[int, Outcome] = {
+    **dict.fromkeys((*range(300, 400), 404), Outcome.HALT),
+    **dict.fromkeys((408, 425, *range(500, 600)), Outcome.TRANSIENT),
+    429: Outcome.THROTTLED,
+}
+# These halt only if no FlinksCode came with them, not even an unknown one.
+HALT_STATUSES_WITHOUT_CODE = frozenset({401, 403, 405, 406, 415})
+# A gateway lost sight of the call while Flinks may still be at it: transient, and ambiguous as a timeout is.
+GATEWAY_STATUSES = frozenset({502, 504, 524})
+
+MAX_RETRY_AFTER_SECONDS = 86_400.0
+_KNOWN_CODES: Mapping[str, Outcome] = {
+    **dict.fromkeys(REJECTED_CODES | END_USER_CODES, Outcome.DEAD),
+    **dict.fromkeys(THROTTLED_CODES, Outcome.THROTTLED),
+    **dict.fromkeys(TRANSIENT_CODES, Outcome.TRANSIENT),
+    **dict.fromkeys(HALT_CODES, Outcome.HALT),
+}
+_AMBIGUOUS_SLUGS = frozenset({"protocol_error", *(f"http_{status}" for status in GATEWAY_STATUSES)})
+_SHOWABLE_CODE = re.compile(r"[A-Z][A-Z0-9_ ]{0,63}")
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class FlinksRequest:
+    """One call, ready for any HTTP library. Its repr shows the method and the URL, which hold no secret."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
+
+
+class FailureKind(Enum):
+    """How a call ended without an answer."""
+
+    CONNECT = auto()
+    TIMEOUT_BEFORE_SENT = auto()
+    TIMEOUT_AFTER_SENT = auto()
+    RESET = auto()
+    PROTOCOL = auto()
+    NAME_NOT_FOUND = auto()
+    TLS = auto()
+
+
+_FAILURES: Mapping[FailureKind, Verdict] = {
+    FailureKind.CONNECT: Verdict(Outcome.TRANSIENT, "connect_failed"),
+    FailureKind.TIMEOUT_BEFORE_SENT: Verdict(Outcome.TRANSIENT, "timeout"),
+    FailureKind.TIMEOUT_AFTER_SENT: Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True),
+    FailureKind.RESET: Verdict(Outcome.TRANSIENT, "connection_reset", is_ambiguous=True),
+    FailureKind.PROTOCOL: Verdict(Outcome.TRANSIENT, "protocol_error", is_ambiguous=True),
+    FailureKind.NAME_NOT_FOUND: Verdict(Outcome.TRANSIENT, "name_not_found", is_unreachable=True),
+    FailureKind.TLS: Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True),
+}
+
+
+def build_request(instance: Instance, login_id: str, wants_active: bool) -> FlinksRequest:  # noqa: FBT001 - the wish
+    """Return the PATCH that sets the flag. Both fields are always sent: Flinks takes a missing flag for false."""
+    key = instance.auth_key.get_secret_value()
+    return FlinksRequest(
+        method="PATCH",
+        url=f"{instance.base_url}/v3/{quote(instance.customer_id, safe='')}/BankingServices/SetScheduledRefresh",
+        headers={
+            instance.auth_header: f"{instance.auth_scheme} {key}" if instance.auth_scheme else key,
+            "content-type": "application/json",
+            "accept": "application/json",
+        },
+        content=json.dumps({"loginId": login_id, "isActivated": wants_active}).encode(),
+    )
+
+
+def verdict_of_failure(kind: FailureKind) -> Verdict:
+    """Return the meaning of a call that brought no answer: transient, and ambiguous if it may have been sent."""
+    return _FAILURES[kind]
+
+
+def decipher(
+    status: int, headers: Mapping[str, str], body: bytes, *, login_id: str, wants_active: bool, now: datetime
+) -> Verdict:
+    """Return the meaning of one answer, whatever its bytes are; never raises.
+
+    Only the first 64 KiB of `body` are looked at. `now` (UTC-aware) is what a Retry-After date is measured from.
+    A 2xx that carries an error, in FlinksCode or HttpStatusCode, is judged as that error.
+    """
+    lowered = {name.lower(): value for name, value in headers.items()}
+    answer = read(body, lowered.get("content-encoding", ""))
+    is_success = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+    if is_success and not answer.code and answer.status < HTTPStatus.BAD_REQUEST:
+        return _judge_success(status, answer, login_id, wants_active=wants_active)
+    outcome, code = _classify(answer.code, max(status, answer.status) if is_success else status)
+    flinks_code = _showable(answer.code, login_id)
+    may_wait = outcome in {Outcome.TRANSIENT, Outcome.THROTTLED}
+    return Verdict(
+        outcome,
+        flinks_code if code == RETRY_LATER and flinks_code else code,
+        http_status=status,
+        flinks_code=flinks_code,
+        message=mask(answer.text, login_id),
+        retry_after_seconds=_retry_after_seconds(lowered.get("retry-after", ""), now) if may_wait else None,
+        is_ambiguous=code in _AMBIGUOUS_SLUGS,
+        is_slow_to_clear=code in SLOW_TO_CLEAR_CODES,
+    )
+
+
+def _judge_success(status: int, answer: Answer, login_id: str, *, wants_active: bool) -> Verdict:
+    if not answer.is_readable:
+        # A page of some proxy, or a confirmation cut short: neither success nor error. Asserting again is harmless.
+        return replace(verdict_of_failure(FailureKind.PROTOCOL), http_status=status)
+    claim = claim_of(answer.text, login_id, wants_active=wants_active)
+    if claim is Claim.CONFIRMED:
+        return Verdict(Outcome.APPLIED, "applied", http_status=status)
+    message = mask(answer.text, login_id)
+    if claim is Claim.CONTRADICTED:
+        return Verdict(Outcome.DEAD, "unexpected_response", http_status=status, message=message)
+    return Verdict(Outcome.APPLIED, "unconfirmed", http_status=status, message=message, is_confirmed=False)
+
+
+def _classify(code: str, status: int) -> tuple[Outcome, str]:
+    """Return the outcome and the verdict's code: FlinksCode first, HTTP status second."""
+    if status == HTTPStatus.TOO_MANY_REQUESTS and code not in REJECTED_CODES | THROTTLED_CODES:
+        return Outcome.THROTTLED, "http_429"
+    if code in _KNOWN_CODES:
+        return _KNOWN_CODES[code], code
+    if code.endswith(RETRY_LATER):
+        return Outcome.TRANSIENT, RETRY_LATER
+    if not code and status in HALT_STATUSES_WITHOUT_CODE:
+        return Outcome.HALT, f"http_{status}"
+    if status in STATUS_OUTCOMES:
+        return STATUS_OUTCOMES[status], f"http_{status}"
+    is_refusal = code or HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return (Outcome.DEAD, "unknown_code") if is_refusal else (Outcome.TRANSIENT, "protocol_error")
+
+
+def _showable(code: str, login_id: str) -> str | None:
+    """Return the code if it looks like one of Flinks' and holds nothing that may identify a login."""
+    return code if _SHOWABLE_CODE.fullmatch(code) and mask(code, login_id) == code else None
+
+
+def _retry_after_seconds(value: str, now: datetime) -> float | None:
+    """Return a Retry-After header, seconds or HTTP-date, as seconds from `now`, at most a day; None for nonsense."""
+    if _SECONDS.fullmatch(value.strip()):
+        seconds = float(value)
+    else:
+        try:
+            at = parsedate_to_datetime(value)
+            seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+    return min(seconds, MAX_RETRY_AFTER_SECONDS) if seconds >= 0 else None
