@@ -1,0 +1,233 @@
+"""One line, one JSON object, no secret, no exception."""
+
+import logging
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+from celery.app import trace
+from celery.utils.log import get_logger as get_celery_logger
+
+from tests.unit.telemetry.captured import Lines
+from worker.telemetry.foreign import describe_foreign
+from worker.telemetry.logs import get_logger
+
+CONSUMER: Any = import_module("celery.worker.consumer.consumer")  # Any: the stubs leave the texts out
+REFERENCE = "lgn_" + "a2" * 13
+TASK_ID = "5e115eab-1111-4000-8000-00000c0ffee1"
+
+
+def test_a_line_of_ours_is_one_json_object_with_the_four_fields_and_its_data(lines: Lines) -> None:
+    get_logger("worker.intake").info("wish_recorded", login=REFERENCE, instance="toolbox", revision=3)
+    assert lines.last.pop("timestamp").endswith("Z")
+    assert lines.last | {"timestamp": ""} == {
+        "timestamp": "",
+        "level": "info",
+        "event": "wish_recorded",
+        "logger": "worker.intake",
+        "login": REFERENCE,
+        "instance": "toolbox",
+        "revision": 3,
+    }
+
+
+def test_no_value_forges_a_second_line_nor_a_field_of_the_head(lines: Lines) -> None:
+    get_logger("worker").info("stopped", reason='x\n{"event": "forged"}\r\u2028y', level="debug", timestamp="never")
+    assert len(lines.text.splitlines()) == 1
+    assert lines.last["level"] == "info"
+    assert lines.last["timestamp"] != "never"
+
+
+def test_fields_of_ours_are_scrubbed_all_the_same(lines: Lines, canaries: tuple[str, ...]) -> None:
+    guid, opaque, short, key = canaries
+    get_logger("worker").info("call_made", login_id=short, detail=f"{guid} {opaque}", headers={"flinks-auth-key": key})
+    assert not [canary for canary in canaries if canary in lines.text]
+    assert lines.last["login_id"] == "[masked]"
+
+
+def test_a_log_call_never_raises(start_logging: Callable[..., Lines]) -> None:
+    lines = start_logging("json")  # here, because pytest's own handlers, which do raise, came after the fixtures
+
+    class Broken:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+        __repr__ = __str__
+
+    get_logger("worker").info("called", thing=Broken(), worse={Broken(): Broken()}, huge=10**5000)
+    logging.getLogger("library").info(Broken())
+    logging.getLogger("library").info("%d of %s", "one")  # noqa: PLE1206 - that is the mistake
+    assert [line["event"] for line in lines.all] == ["called", "log_line_failed", "library_reported"]
+    assert lines.all[0]["thing"] == "Broken"
+
+
+def test_a_closed_stderr_stops_nobody(lines: Lines) -> None:
+    lines.stream.close()
+    get_logger("worker").info("called")
+    logging.getLogger("library").warning("%s", {"login_id": "x"})
+
+
+def test_an_exception_is_told_without_its_values(lines: Lines, canaries: tuple[str, ...]) -> None:
+    def fail(login: str) -> None:
+        raise KeyError(login)
+
+    for canary in canaries:
+        try:
+            fail(canary)
+        except KeyError:
+            get_logger("worker").exception("slice_failed")
+            logging.getLogger("library").exception("It broke: %r", canary)
+    assert lines.last["exception"][0]["type"] == "KeyError"
+    assert "in fail" in lines.last["exception"][0]["frames"][-1]
+    assert not [canary for canary in canaries[:2] if canary in lines.text]
+    assert f"KeyError: '{canaries[2]}'" not in lines.text
+
+
+def test_on_a_terminal_lines_are_for_people_and_still_one_each(start_logging: Callable[..., Lines]) -> None:
+    lines = start_logging(None, is_terminal=True)
+    get_logger("worker").info("wish_recorded", reason="a\nb\x1b[31m")
+    assert len(lines.text.splitlines()) == 1
+    assert "wish_recorded" in lines.text
+    assert "\\x1b[31m" in lines.text
+    assert not start_logging(None, is_terminal=False).text
+    get_logger("worker").info("wish_recorded")
+
+
+def test_the_console_tells_an_exceptions_places(start_logging: Callable[..., Lines]) -> None:
+    lines = start_logging("console")
+    try:
+        raise ValueError("'maple tree'")  # noqa: TRY301 - the traceback is the test
+    except ValueError:
+        get_logger("worker").exception("slice_failed")
+    assert "ValueError: [masked]" in lines.text
+    assert __file__ in lines.text
+
+
+def test_the_format_follows_the_terminal_only_where_none_is_set(start_logging: Callable[..., Lines]) -> None:
+    lines = start_logging("json", is_terminal=True)
+    get_logger("worker").info("wish_recorded")
+    assert lines.last["event"] == "wish_recorded"
+
+
+def test_crashes_and_warnings_become_lines(lines: Lines, canaries: tuple[str, ...]) -> None:
+    sys.excepthook(ValueError, ValueError(f"'{canaries[2]}'"), None)
+    thread = threading.Thread(target=lambda: {}[canaries[2]], name="pacemaker")  # type: ignore[index]  # it must fail
+    thread.start()
+    thread.join()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn(f"outside body: KeyError('{canaries[2]}')", stacklevel=1)
+    assert [line["event"] for line in lines.all] == ["process_crashed", "thread_crashed", "warning_raised"]
+    assert lines.all[1]["thread"] == "pacemaker"
+    assert canaries[2] not in lines.text
+
+
+def test_an_interrupt_is_no_crash(lines: Lines) -> None:
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert lines.text == ""
+
+
+def test_every_whole_message_line_of_celery_comes_out_without_the_message(
+    lines: Lines, canaries: tuple[str, ...]
+) -> None:
+    body = repr({"login_id": canaries}) + str(canaries)
+    headers = {"task": "account.linkd", "id": TASK_ID, "kwargsrepr": body}
+    log = logging.getLogger("celery.worker.consumer.consumer")
+    log.error(CONSUMER.UNKNOWN_TASK_ERROR, KeyError(body), body, headers, {"routing_key": "account-events"})
+    log.warning(CONSUMER.UNKNOWN_FORMAT, body)
+    log.error(CONSUMER.INVALID_TASK_ERROR, ValueError(body), body)
+    log.critical(CONSUMER.MESSAGE_DECODE_ERROR, ValueError(body), "json", "utf-8", headers, body)
+    log.error("Couldn't convert ETA %r to timestamp: %r. Task: %r", canaries[0], OverflowError(body), {"kwargs": body})
+    logging.getLogger("kombu.transport.redis").critical("Could not restore message: %r", {"body": body})
+    logging.getLogger("celery.pool").debug("TaskPool: Apply %s (args:%s kwargs:%s)", log, body, body)
+    assert [line["event"] for line in lines.all] == [
+        "unregistered_task_discarded",
+        "unknown_message_discarded",
+        "invalid_task_discarded",
+        "undecodable_message_discarded",
+        "task_with_wrong_eta_rejected",
+        "message_not_restored",
+        "task_handed_to_pool",
+    ]
+    shown = lines.all[0]
+    assert (shown["task"], shown["task_id"], shown["queue"]) == ("account.linkd", TASK_ID, "account-events")
+    assert not [canary for canary in canaries if canary in lines.text]
+
+
+@pytest.mark.parametrize(
+    ("template", "event"),
+    [
+        (trace.LOG_RECEIVED, "task_received"),
+        (trace.LOG_SUCCESS, "task_succeeded"),
+        (trace.LOG_FAILURE, "task_raised"),
+        (trace.LOG_IGNORED, "task_ignored"),
+        (trace.LOG_REJECTED, "task_rejected"),
+        (trace.LOG_RETRY, "task_retried"),
+    ],
+)
+def test_celerys_own_lines_about_a_task_keep_its_name_and_id(
+    lines: Lines, canaries: tuple[str, ...], template: str, event: str
+) -> None:
+    held = repr(canaries)
+    context: dict[str, Any] = {"name": "account.linked", "id": TASK_ID, "runtime": 0.25, "description": "raised"}
+    context |= {"args": held, "kwargs": held, "exc": held, "return_value": held, "traceback": held}
+    get_celery_logger("celery.app.trace").info(template.strip(), context, extra={"data": context})
+    assert (lines.last["event"], lines.last["task"], lines.last["task_id"]) == (event, "account.linked", TASK_ID)
+    assert not [canary for canary in canaries if canary in lines.text]
+
+
+def test_a_task_name_or_id_that_is_none_is_masked() -> None:
+    context = {"name": "{'login_id': 'maple'}", "id": "maple"}
+    assert describe_foreign("celery.app.trace", trace.LOG_RECEIVED, context) == {
+        "event": "task_received",
+        "task": "[masked]",
+        "task_id": "[masked]",
+    }
+
+
+@pytest.mark.parametrize(
+    ("template", "arguments", "message"),
+    [
+        ("Connected to %s", ("redis://:pa55@localhost:6379/0",), "Connected to redis://[masked]@localhost:6379/0"),
+        ("%s ready.", ("celery@host",), "celery@host ready."),
+        ("scaling to %d, %r", (3, "fast"), "scaling to 3, fast"),
+        ("held %s", ({"login_id": "maple"},), "held [dict]"),
+        ("held %r", ('{"loginId": "maple"}',), "held [str]"),
+        ("held %r", (b"maple",), "held [bytes]"),
+        ("lost: %r", (KeyError("maple"),), "lost: KeyError: [masked]"),
+        ("filled in: {'login_id': 'maple'}", (), "filled in: {[masked]: [masked]}"),
+        ("two\n  lines", None, "two lines"),
+        ("wrong %d", ("maple",), "wrong %d"),
+        ("missing %(name)s", {"other": 1}, "missing %(name)s"),
+    ],
+)
+def test_of_any_other_line_the_template_and_plain_values_stay(template: str, arguments: object, message: str) -> None:
+    assert describe_foreign("celery.any", template, arguments) == {"event": "library_reported", "message": message}
+
+
+def test_a_forked_child_logs_while_the_parent_holds_the_lock() -> None:
+    program = """
+import logging, os, sys, threading
+from worker.telemetry.logs import configure_logging, get_logger
+configure_logging(log_format="json", log_level="INFO")
+log = get_logger("worker")
+handler = logging.getLogger().handlers[0]
+held, done = threading.Event(), threading.Event()
+def hold():
+    with handler.lock:
+        held.set(); done.wait()
+thread = threading.Thread(target=hold); thread.start(); held.wait()
+done_in_parent = threading.Timer(0.2, done.set); done_in_parent.start()
+if os.fork() == 0:
+    log.info("child_spoke"); os._exit(0)
+_, status = os.wait(); done.set(); thread.join(); done_in_parent.cancel()
+log.info("parent_spoke", status=status)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
+    assert '"event": "child_spoke"' in ran.stderr
+    assert '"event": "parent_spoke", "logger": "worker", "status": 0' in ran.stderr

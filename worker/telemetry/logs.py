@@ -1,0 +1,170 @@
+"""Decides what one log line looks like: a JSON object on stderr, whoever wrote it, or coloured text on a terminal.
+
+Every line of ours, of Celery, of kombu and of any other library passes one formatter, which scrubs it. A log
+call never raises, a value cannot forge a second line, and what JSON cannot hold becomes its type's name.
+Locks are those of the standard library's handlers, so a pool's forked children may log at once.
+"""
+
+import json
+import logging
+import sys
+import threading
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Literal
+
+import structlog
+from celery.utils.log import get_multiprocessing_logger
+from structlog.typing import EventDict, WrappedLogger
+
+from worker.telemetry.foreign import describe_foreign
+from worker.telemetry.scrub import scrub_value
+from worker.telemetry.tracebacks import describe_exception
+
+TALKATIVE_LOGGERS = ("aiohttp", "asyncio", "httpcore", "httpx", "uvicorn.access")
+"""Libraries with a line for each call or connection; from them we want warnings only."""
+_HEAD = ("timestamp", "level", "event", "logger")
+_UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+_UNPRINTABLE |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029)}
+
+
+def configure_logging(*, log_format: Literal["json", "console"] | None, log_level: str) -> None:
+    """Send every logger of this process through our formatter to stderr, and nowhere else.
+
+    Call it at the start of a command, and in a worker from Celery's `setup_logging` signal: a receiver there
+    keeps Celery from adding handlers of its own. Calling it again replaces what it did before.
+    """
+    is_console = log_format == "console" or (log_format is None and sys.stderr.isatty())
+    handler = _Handler(sys.stderr)
+    handler.setFormatter(_Formatter(is_console=is_console))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(log_level)
+    for name in TALKATIVE_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+    _join_pool_logger()
+    _tell_crashes()
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """Return our logger of a module: `log.info("wish_recorded", login=reference, instance=name)`."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+class _Handler(logging.StreamHandler[Any]):
+    """Writes to stderr; a line that cannot be written is lost, because the default is to print its arguments."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
+        """Say nothing: there is nowhere left to say it."""
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Turns any record into one line; its own failure becomes a line without content."""
+
+    def __init__(self, *, is_console: bool) -> None:
+        super().__init__(
+            processors=[_to_line, _render_console() if is_console else _render_json],
+            pass_foreign_args=True,
+            use_get_message=False,
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        try:
+            return super().format(record)
+        except Exception as error:  # noqa: BLE001 - a log call never raises
+            failed = {"event": "log_line_failed", "logger": record.name, "reason": type(error).__name__}
+            return json.dumps({**_head(record), **failed})
+
+
+def _to_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    record: logging.LogRecord = event.pop("_record")
+    is_ours = event.pop("_from_structlog")
+    exc_info = event.pop("exc_info", None)
+    event.pop("stack_info", None)
+    if is_ours:
+        fields = {str(name): value for name, value in _mapping(scrub_value(event)).items()}
+    else:
+        fields = describe_foreign(record.name, event["event"], event.get("positional_args"))
+    line = {**_head(record), "event": fields.pop("event", ""), "logger": record.name}
+    line |= {name: value for name, value in fields.items() if name not in _HEAD}
+    if exc_info and (chain := describe_exception(exc_info)):
+        line["exception"] = chain
+    return line
+
+
+def _mapping(value: object) -> dict[object, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _head(record: logging.LogRecord) -> dict[str, object]:
+    at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"timestamp": at, "level": record.levelname.lower()}
+
+
+def _render_json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    return json.dumps(event, default=lambda value: type(value).__name__)
+
+
+def _render_console() -> Any:
+    renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+
+    def render(logger: WrappedLogger, name: str, event: EventDict) -> str:
+        chain = event.pop("exception", [])
+        shown = {str(_printable(key)): _printable(value) for key, value in event.items()}
+        lines = [str(renderer(logger, name, shown))]
+        for error in chain:
+            lines.append(f"  {error['type']}: {_printable(error['message'])}")
+            lines += [f"    {_printable(frame)}" for frame in error["frames"]]
+        return "\n".join(lines)
+
+    return render
+
+
+def _printable(value: object) -> object:
+    return value.translate(_UNPRINTABLE) if isinstance(value, str) else value
+
+
+def _join_pool_logger() -> None:
+    # billiard keeps its lines ("process exited with signal 9") from the root logger unless told.
+    if (pool_logger := get_multiprocessing_logger()) is not None:
+        pool_logger.propagate = True
+        pool_logger.setLevel(logging.ERROR)
+
+
+def _tell_crashes() -> None:
+    # The defaults print an exception's text to stderr as it is.
+    sys.excepthook = _on_crash
+    threading.excepthook = _on_thread_crash
+
+
+def _on_crash(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        get_logger(__name__).critical("process_crashed", exc_info=(kind, error, traceback))
+        _report(error, where="process")
+
+
+def _on_thread_crash(crash: threading.ExceptHookArgs) -> None:
+    error = crash.exc_value
+    if error is not None and not isinstance(error, SystemExit):
+        name = crash.thread.name if crash.thread else None
+        exc_info = (crash.exc_type, error, crash.exc_traceback)
+        get_logger(__name__).critical("thread_crashed", thread=name, exc_info=exc_info)
+        _report(error, where="thread")
+
+
+def _report(error: BaseException, *, where: str) -> None:
+    from worker.telemetry.sentry import report_unexpected  # noqa: PLC0415 - commands without Sentry start faster
+
+    report_unexpected(error, where=where)

@@ -1,0 +1,159 @@
+"""Decides which numbers Prometheus gets, all of them read from the ledger at the moment of the scrape.
+
+So a pool's children need no shared files, and any one worker's endpoint tells about the whole cluster. A number
+the ledger does not give is left out rather than shown as nought; a ledger that cannot be read gives
+`nightly_up 0`. Labels hold an instance, an outcome or a code, never a login.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from worker.telemetry.logs import get_logger
+from worker.telemetry.scrub import scrub_text
+
+GATE_STATES = ("open", "half_open", "closed")
+OTHER_CODE = "other"
+MAX_CODES = 100
+"""Codes per instance: each is a time series, and the code is text that Flinks chooses."""
+_CODE = re.compile(r"[A-Za-z0-9_ ]{1,64}")
+_INSTANCE_GAUGES = (
+    ("due_live", "nightly_due_live_logins", "Logins of live events whose next call is due."),
+    ("due_backfill", "nightly_due_backfill_logins", "Logins of backfills whose next call is due."),
+    ("waiting", "nightly_waiting_logins", "Logins that wait for a later attempt."),
+    ("in_flight", "nightly_in_flight_calls", "Calls to Flinks that are under way, cluster-wide."),
+    ("oldest_due_seconds", "nightly_oldest_due_seconds", "How long the longest-waiting due login has been due."),
+    ("paused_seconds", "nightly_paused_seconds", "How long calls still wait because Flinks asked us to."),
+    ("rate_per_second", "nightly_rate_calls_per_second", "Calls a second that the scheduler allows at present."),
+    ("rate_cut_to", "nightly_rate_cut_to_calls_per_second", "The rate after throttling; absent while it is not cut."),
+)
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class MetricsServer:
+    """A running endpoint; `close` stops it (a process that ends need not)."""
+
+    port: int
+    server: WSGIServer
+    thread: threading.Thread
+
+    def close(self) -> None:
+        """Stop answering and free the port."""
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def serve_metrics(
+    port: int,
+    read: Callable[[], Mapping[str, Any]],
+    *,
+    address: str = "0.0.0.0",  # noqa: S104 - Prometheus scrapes from elsewhere, and only METRICS_PORT opens it
+) -> MetricsServer | None:
+    """Answer `GET /metrics` from a thread of its own; `read` returns the ledger's status, in that thread.
+
+    A port that is taken (a second worker on this machine) is logged and returns None: the numbers are the
+    cluster's, so the first one's endpoint tells them all, and no worker stops for want of metrics.
+    """
+    registry = CollectorRegistry()
+    registry.register(LedgerCollector(read))
+    try:
+        server, thread = start_http_server(port, addr=address, registry=registry)
+    except OSError as error:
+        _log.error("metrics_port_refused", port=port, reason=error.strerror)
+        return None
+    return MetricsServer(server.server_port, server, thread)
+
+
+class LedgerCollector(Collector):
+    """Asks for the ledger's status at each scrape."""
+
+    def __init__(self, read: Callable[[], Mapping[str, Any]]) -> None:
+        self._read = read
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing beforehand, so that registering does not read the ledger."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every metric, or `nightly_up 0` alone."""
+        try:
+            found = list(_metrics_of(self._read()))
+        except Exception:  # noqa: BLE001 - a scrape must be answered whatever the ledger does
+            _log.warning("metrics_read_failed", exc_info=True)
+            found = []
+        return [GaugeMetricFamily("nightly_up", "Whether the ledger could be read.", value=float(bool(found))), *found]
+
+
+def _metrics_of(status: Mapping[str, Any]) -> Iterable[Metric]:
+    instances: Mapping[str, Any] = status.get("instances") or {}
+    for key, name, text in _INSTANCE_GAUGES:
+        gauge = GaugeMetricFamily(name, text, labels=["instance"])
+        for instance, numbers in instances.items():
+            _add(gauge, [instance], numbers.get(key))
+        yield gauge
+    yield _gates(instances)
+    yield from _counters(instances)
+    yield _dead_letters(instances)
+    yield _single(CounterMetricFamily("nightly_rejected_messages", "Messages that were no event."), status, "rejected")
+    yield _single(GaugeMetricFamily("nightly_workers", "Workers that showed a sign of life."), status, "workers")
+    yield _single(GaugeMetricFamily("nightly_stream_entries", "Entries of the event stream."), status, "stream_length")
+
+
+def _gates(instances: Mapping[str, Any]) -> Metric:
+    gauge = GaugeMetricFamily("nightly_gate_state", "1 for the gate's present state.", labels=["instance", "state"])
+    for instance, numbers in instances.items():
+        gate = numbers.get("gate")
+        present = gate.get("state") if isinstance(gate, Mapping) else gate
+        for state in GATE_STATES if present in GATE_STATES else ():
+            gauge.add_metric([instance, state], float(present == state))
+    return gauge
+
+
+def _counters(instances: Mapping[str, Any]) -> Iterable[Metric]:
+    calls = CounterMetricFamily("nightly_calls", "Calls to Flinks that were claimed.", labels=["instance"])
+    text = "What became of events and calls; an event can count under several outcomes."
+    outcomes = CounterMetricFamily("nightly_outcomes", text, labels=["instance", "outcome"])
+    for instance, numbers in instances.items():
+        for outcome, count in (numbers.get("tally") or {}).items():
+            if outcome == "calls":
+                _add(calls, [instance], count)
+            else:
+                _add(outcomes, [instance, str(outcome)], count)
+    return calls, outcomes
+
+
+def _dead_letters(instances: Mapping[str, Any]) -> Metric:
+    gauge = GaugeMetricFamily("nightly_dead_letters_open", "Open dead letters.", labels=["instance", "code"])
+    for instance, numbers in instances.items():
+        counts: dict[str, float] = {}
+        for code, count in (numbers.get("dead_letters_open") or {}).items():
+            label = _code_label(str(code)) if len(counts) < MAX_CODES else OTHER_CODE
+            counts[label] = counts.get(label, 0) + float(count)
+        for label, total in counts.items():
+            gauge.add_metric([instance, label], total)
+    return gauge
+
+
+def _code_label(code: str) -> str:
+    return code if _CODE.fullmatch(code) and scrub_text(code) == code else OTHER_CODE
+
+
+def _single(family: GaugeMetricFamily | CounterMetricFamily, status: Mapping[str, Any], key: str) -> Metric:
+    _add(family, [], status.get(key))
+    return family
+
+
+def _add(family: GaugeMetricFamily | CounterMetricFamily, labels: list[str], value: object) -> None:
+    if isinstance(value, list):
+        value = len(value)
+    if isinstance(value, int | float):
+        family.add_metric(labels, float(value))

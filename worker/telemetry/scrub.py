@@ -1,0 +1,184 @@
+"""Decides what may be shown: masks whatever looks like a loginId, a key, a password or a whole message.
+
+Its promise: GUIDs, long tokens, passwords in URLs, header values and everything under a denied name are gone,
+at any depth, and no call raises. What patterns cannot do: a loginId may be any printable text, so a short one,
+or one of letters alone ("maple"), looks like a word. Therefore our own code passes a login's reference and
+never a loginId, and texts of others lose everything they quote as well (`scrub_quotes`). Does no I/O.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date, timedelta
+from functools import singledispatch
+
+MASK = "[masked]"
+MAX_TEXT_CHARACTERS = 2000
+MAX_ITEMS = 50
+MAX_DEPTH = 6
+_MAX_INTEGER = 2**63
+
+DENIED_NAMES = frozenset({
+    "args", "argsrepr", "argv", "body", "cookie", "credentials", "dsn", "input", "inputvalue", "kwargs", "kwargsrepr",
+    "loginid", "loginids", "loginkeys", "payload", "rawbody", "reviewusers", "sealed", "sentrydsn", "setcookie", "vars",
+})  # fmt: skip
+"""Names whose value is never shown; compared in lower case, without hyphens and underscores."""
+_DENIED_ENDINGS = (
+    "apikey",
+    "authkey",
+    "authorization",
+    "loginid",
+    "passwd",
+    "password",
+    "privatekey",
+    "secret",
+    "token",
+)
+
+_REFERENCE = re.compile(r"lgn_[a-z2-7]{26}")
+_URL_USERINFO = re.compile(r"([a-z][a-z0-9+.-]{0,20}://)[^\s'\"<>]*@", re.IGNORECASE)
+_HEADER = re.compile(r"((?:flinks-auth-key|authorization)\b['\"]?\s*[:=]\s*)[^\r\n,;}]+", re.IGNORECASE)
+_BEARER = re.compile(r"\b(bearer)\s+[^\s'\",;]+", re.IGNORECASE)
+_NAMED = r"\b\w*(?:login[_-]?ids?|login_keys|auth[_-]?key|password|passwd|secret|token|api[_-]?key|sealed)"
+_NAMED_QUOTED = re.compile(
+    rf"({_NAMED}['\"]?\s*[:=]\s*b?)(?:'(?:[^'\\]|\\.)*(?:'|\Z)|\"(?:[^\"\\]|\\.)*(?:\"|\Z))",
+    re.IGNORECASE | re.DOTALL,
+)
+_NAMED_PLAIN = re.compile(rf"({_NAMED}=)(?!\[masked\])[^\s'\"&,;)}}\]]+", re.IGNORECASE)
+_CONFIRMATION = re.compile(r"(login_?id\s+)\S.*?(\s+has\s+now\s+been)", re.IGNORECASE | re.DOTALL)
+_GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_TOKEN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{16,}")
+_QUOTED = re.compile(
+    r"(?<!\w)(?:[bru]{1,2})?(?:'(?:[^'\\]|\\.)*(?:'|\Z)|\"(?:[^\"\\]|\\.)*(?:\"|\Z)|`[^`]*(?:`|\Z))",
+    re.IGNORECASE | re.DOTALL,
+)
+_QUOTED_NAME = re.compile(r"['\"][A-Za-z_][A-Za-z_.]{0,39}['\"]")
+
+_QUOTES_CODE = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError", "NameError", "TypeError"})
+"""Exceptions that quote names of our code; nearly all others quote values."""
+_HOLDS_TRACEBACK = frozenset({"RemoteTraceback", "_RemoteTraceback", "ExceptionWithTraceback"})
+
+
+def scrub_text(text: str, *, limit: int = MAX_TEXT_CHARACTERS) -> str:
+    """Mask what looks like a secret; at most `limit` characters, and never a part of a word at the cut."""
+    is_cut = len(text) > limit
+    if is_cut:
+        text = re.sub(r"\S*\Z", "", text[:limit])
+    text = _URL_USERINFO.sub(rf"\1{MASK}@", text)
+    text = _HEADER.sub(rf"\1{MASK}", text)
+    text = _BEARER.sub(rf"\1 {MASK}", text)
+    text = _NAMED_QUOTED.sub(rf"\1{MASK}", text)
+    text = _NAMED_PLAIN.sub(rf"\1{MASK}", text)
+    text = _CONFIRMATION.sub(rf"\1{MASK}\2", text)
+    text = _GUID.sub(MASK, text)
+    text = _TOKEN.sub(_token, text)
+    return text + "..." if is_cut else text
+
+
+def scrub_quotes(text: str, *, keep_names: bool = False) -> str:
+    """Mask everything in quotes, then what `scrub_text` masks; `keep_names` spares quoted names of code."""
+    if len(text) > MAX_TEXT_CHARACTERS:
+        text = re.sub(r"\S*\Z", "...", text[:MAX_TEXT_CHARACTERS], count=1)
+
+    def mask(found: re.Match[str]) -> str:
+        return found[0] if keep_names and _QUOTED_NAME.fullmatch(found[0]) else MASK
+
+    return scrub_text(_QUOTED.sub(mask, text))
+
+
+def scrub_exception_text(type_name: str, text: str) -> str:
+    """Make the message of somebody's exception fit to be shown; empty where it repeats a whole traceback."""
+    if type_name in _HOLDS_TRACEBACK:
+        return ""
+    return scrub_quotes(text, keep_names=type_name in _QUOTES_CODE)
+
+
+def is_denied(name: str) -> bool:
+    """Whether a value under this name is never shown."""
+    plain = name.lower().replace("-", "").replace("_", "")
+    return plain in DENIED_NAMES or plain.endswith(_DENIED_ENDINGS)
+
+
+def scrub_value(value: object, *, depth: int = 0) -> object:
+    """Return a copy that JSON can hold and that may be shown; what is no plain data becomes its type's name."""
+    try:
+        return _scrub(value, depth)
+    except Exception:  # noqa: BLE001 - a hostile object must not break the line that mentions it
+        return _type_name(value)
+
+
+@singledispatch
+def _scrub(value: object, _depth: int) -> object:
+    return _type_name(value)
+
+
+@_scrub.register(bool | None)
+def _as_it_is(value: bool | None, _depth: int) -> object:  # noqa: FBT001 - the dispatcher passes by position
+    return value
+
+
+@_scrub.register
+def _text(value: str, _depth: int) -> object:
+    return scrub_text(str.__str__(value))
+
+
+@_scrub.register
+def _integer(value: int, _depth: int) -> object:
+    return int(value) if abs(value) < _MAX_INTEGER else _type_name(value)
+
+
+@_scrub.register
+def _float(value: float, _depth: int) -> object:
+    return float(value) if math.isfinite(value) else str(float(value))
+
+
+@_scrub.register
+def _date(value: date, _depth: int) -> object:
+    return value.isoformat()
+
+
+@_scrub.register
+def _duration(value: timedelta, _depth: int) -> object:
+    return value.total_seconds()
+
+
+@_scrub.register(bytes | bytearray)
+def _bytes(value: bytes | bytearray, _depth: int) -> object:
+    return f"[{len(value)} bytes]"
+
+
+@_scrub.register
+def _exception(value: BaseException, _depth: int) -> object:
+    name = _type_name(value)
+    return f"{name}: {scrub_exception_text(name, str(value))}"
+
+
+@_scrub.register(Mapping)
+def _mapping(value: Mapping[object, object], depth: int) -> object:
+    if depth >= MAX_DEPTH:
+        return "[deep]"
+    shown: dict[str, object] = {}
+    for count, (name, item) in enumerate(value.items()):
+        if count == MAX_ITEMS:
+            shown["..."] = f"{len(value) - MAX_ITEMS} more"
+            break
+        shown[str(scrub_value(name))] = MASK if is_denied(str(name)) else scrub_value(item, depth=depth + 1)
+    return shown
+
+
+@_scrub.register(list | tuple | AbstractSet)
+def _items(value: Sequence[object] | AbstractSet[object], depth: int) -> object:
+    if depth >= MAX_DEPTH:
+        return "[deep]"
+    shown = [scrub_value(item, depth=depth + 1) for item, _ in zip(value, range(MAX_ITEMS), strict=False)]
+    return [*shown, f"... {len(value) - MAX_ITEMS} more"] if len(value) > MAX_ITEMS else shown
+
+
+def _type_name(value: object) -> str:
+    return type(value).__name__
+
+
+def _token(found: re.Match[str]) -> str:
+    text = found[0]
+    return text if _REFERENCE.fullmatch(text) or not any(map(str.isdigit, text)) else MASK
