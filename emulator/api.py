@@ -83,7 +83,7 @@ class FlinksApi:
         world, now = self._emulator.world, Moment.now()
         reading = read_request(exchange.header(b"content-type"), body)
         asked = Asked(customer_id, reading.login_id, reading.wish, now.wall)
-        call = world.log.begin(customer_id, reading.login_id, reading.wish, now)
+        call = world.log.begin(asked, now)
         reply = _judge(world, customer_id, reading, exchange)
         effect = world.faults.apply(Effect(reply, commits=reply.status == _OK), asked, now.monotonic)
         world.log.strike(call, effect.knobs)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, Self
 
+from emulator.effects import Asked
+
 KEPT_CALLS = 200_000
 
 
@@ -134,13 +136,13 @@ class CallLog:
     _commits: int = 0
     _late_commits: int = 0
 
-    def begin(self, customer_id: str, login_id: str | None, wish: bool | None, now: Moment) -> Call:  # noqa: FBT001 - a wish is a boolean
+    def begin(self, asked: Asked, now: Moment) -> Call:
         """Record a call that came in."""
-        for meter in self._meters(customer_id):
+        for meter in self._meters(asked.customer_id):
             meter.begin(now.monotonic)
-        call = Call(self._total.calls, customer_id, login_id, wish, now.wall, now.monotonic)
-        if login_id is not None:
-            others = self._in_flight.setdefault((customer_id, login_id), [])
+        call = Call(self._total.calls, asked.customer_id, asked.login_id, asked.wish, now.wall, now.monotonic)
+        if asked.login_id is not None:
+            others = self._in_flight.setdefault((asked.customer_id, asked.login_id), [])
             if others:
                 call.overlapped_seq = others[-1]
                 self._overlaps += 1

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from http import HTTPStatus
 from http.client import HTTPConnection
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
@@ -35,6 +35,13 @@ class EmulatorControl:
         self.base_url = base_url
         self._address = urlsplit(base_url).netloc
         self._timeout_seconds = timeout_seconds
+
+    def __enter__(self) -> Self:
+        """Let it stand in a `with`, like any client; there is nothing to close."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
     def faults(self, *faults: Knob | Mapping[str, Any]) -> list[FaultReport]:
         """Set exactly these faults (none: lift all) and return them with their numbers."""
