@@ -37,6 +37,8 @@ _DENIED_ENDINGS = (
 )
 
 _REFERENCE = re.compile(r"lgn_[a-z2-7]{26}")
+# Words that no pattern below can match: nearly every name and value of ours. They spare nine searches each.
+_HARMLESS = re.compile(r"[A-Za-z_.]*|[\w.-]{0,15}|lgn_[a-z2-7]{26}", re.ASCII)
 _URL_USERINFO = re.compile(r"([a-z][a-z0-9+.-]{0,20}://)[^\s'\"<>]*@", re.IGNORECASE)
 _HEADER = re.compile(r"((?:flinks-auth-key|authorization)\b['\"]?\s*[:=]\s*)[^\r\n,;}]+", re.IGNORECASE)
 _BEARER = re.compile(r"\b(bearer)\s+[^\s'\",;]+", re.IGNORECASE)
@@ -62,6 +64,8 @@ _HOLDS_TRACEBACK = frozenset({"RemoteTraceback", "_RemoteTraceback", "ExceptionW
 
 def scrub_text(text: str, *, limit: int = MAX_TEXT_CHARACTERS) -> str:
     """Mask what looks like a secret; at most `limit` characters, and never a part of a word at the cut."""
+    if len(text) <= limit and _HARMLESS.fullmatch(text):
+        return text
     is_cut = len(text) > limit
     if is_cut:
         text = re.sub(r"\S*\Z", "", text[:limit])

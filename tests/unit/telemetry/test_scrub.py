@@ -29,6 +29,7 @@ REFERENCE = "lgn_" + "a2" * 13
         f"login {GUID.upper()}",
         f"login {GUID.replace('-', '')}",
         f"{{{GUID}}}",
+        GUID,
         f"https://host/v3/{GUID}/path?loginId={GUID}",
         f"LoginId {GUID} has now been activated",
         "".join(["x" * 1990, " ", GUID]),
@@ -75,6 +76,10 @@ def test_a_named_secret_is_masked_however_short(text: str, secret: str) -> None:
 )
 def test_what_an_operator_needs_stays(text: str) -> None:
     assert scrub_text(text) == text
+
+
+def test_a_guid_without_a_digit_is_one_all_the_same() -> None:
+    assert scrub_text("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee") == MASK
 
 
 def test_a_longer_word_around_a_reference_is_no_reference() -> None:
