@@ -101,6 +101,7 @@ class FlinksClient:
         have replaced by now. `timeout_seconds` bounds the whole call, the body included; connecting gets at
         most half of it, so that a failure to connect is told from a call that may have been carried out.
         """
+        await asyncio.sleep(0)  # a loop that stood still between slices hears now which connections were closed
         if time.monotonic() > not_after:
             return None
         sent = build_request(instance, login_id, wants_active)
@@ -174,7 +175,7 @@ def _proxy_from_environment() -> httpx.Proxy | None:
         proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
     except (ValueError, httpx.InvalidURL):
         raise SettingsError(["HTTPS_PROXY: must be a URL such as http://proxy.example:3128"]) from None
-    if proxy.url.scheme not in {"http", "https"}:
+    if proxy.url.scheme not in {"http", "https"} or not proxy.url.host:
         raise SettingsError(["HTTPS_PROXY: only an http or https proxy can be used"])
     if proxy.raw_auth is None:
         return proxy

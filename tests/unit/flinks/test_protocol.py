@@ -1,13 +1,10 @@
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from tests.unit.flinks.judging import APPLIED, DEAD, HALT, LOGIN, THROTTLED, TRANSIENT, error, judge
 from worker.flinks.protocol import (
     END_USER_CODES,
     HALT_CODES,
@@ -16,16 +13,12 @@ from worker.flinks.protocol import (
     TRANSIENT_CODES,
     FailureKind,
     build_request,
-    decipher,
     verdict_of_failure,
 )
 from worker.settings import Instance
 from worker.verdicts import Outcome, Verdict
 
-LOGIN = "bb8b8569-3bfc-43c1-ae31-08d6decf1675"
-NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 SAMPLES = Path(__file__).parents[2] / "samples" / "flinks"
-APPLIED, TRANSIENT, THROTTLED, DEAD, HALT = Outcome
 INSTANCE = Instance(
     name="toolbox",
     customer_id="43387ca6-0391-4c82-857d-70d95f087ecb",
@@ -34,22 +27,6 @@ INSTANCE = Instance(
     auth_scheme="",
     base_url="https://toolbox-api.private.fin.ag",
 )
-
-
-def judge(
-    status: int,
-    body: object = b"",
-    headers: Mapping[str, str] | None = None,
-    *,
-    login_id: str = LOGIN,
-    wants_active: bool = True,
-) -> Verdict:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return decipher(status, headers or {}, raw, login_id=login_id, wants_active=wants_active, now=NOW)
-
-
-def error(code: object, status: object = 401, message: object = "Something is wrong") -> dict[str, object]:
-    return {"HttpStatusCode": status, "Message": message, "FlinksCode": code}
 
 
 def test_the_request_names_the_login_and_the_flag_in_the_body_and_the_key_in_its_header() -> None:
@@ -182,67 +159,6 @@ def test_a_gateway_that_lost_the_call_leaves_open_whether_flinks_acts(status: in
     assert not judge(500, b"<html>").is_ambiguous
 
 
-@pytest.mark.parametrize("wants_active", [True, False])
-@pytest.mark.parametrize("status", [200, 201, 299])
-def test_a_confirmation_of_this_wish_is_applied(status: int, wants_active: bool) -> None:  # noqa: FBT001 - a parameter
-    state = "activated" if wants_active else "deactivated"
-    text = f"LoginId {LOGIN.upper()} has now been {state} for automatic refresh"
-    assert judge(status, text, wants_active=wants_active) == Verdict(APPLIED, "applied", http_status=status)
-    opposite = judge(status, text, wants_active=not wants_active)
-    assert (opposite.outcome, opposite.code) == (DEAD, "unexpected_response")
-
-
-@pytest.mark.parametrize("body", [b"", b"null", b"true", b"204", b'""', b"{}", b"done", {"Message": "Saved"}])
-def test_a_success_that_says_neither_is_applied_but_unconfirmed(body: object) -> None:
-    verdict = judge(200, body)
-    assert (verdict.outcome, verdict.code, verdict.is_confirmed) == (APPLIED, "unconfirmed", False)
-
-
-@pytest.mark.parametrize(
-    ("body", "outcome", "code"),
-    [
-        (error("INVALID_LOGIN", 200), DEAD, "INVALID_LOGIN"),
-        (error(None, 401), HALT, "http_401"),
-        (error(None, "503"), TRANSIENT, "http_503"),
-        (error(None, 400.0), DEAD, "unknown_code"),
-        (error("SOMETHING_NEW", 200), DEAD, "unknown_code"),
-        (error(None, 429), THROTTLED, "http_429"),
-        ({"httpStatusCode": 401, "flinksCode": "CARD_IN_USE"}, TRANSIENT, "CARD_IN_USE"),
-        (json.dumps(error("INVALID_LOGIN")), DEAD, "INVALID_LOGIN"),
-    ],
-)
-def test_a_success_that_carries_an_error_is_that_error(body: object, outcome: Outcome, code: str) -> None:
-    verdict = judge(200, body)
-    assert (verdict.outcome, verdict.code, verdict.http_status) == (outcome, code, 200)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'"LoginId bb8b8569-3bfc-43c1-ae31-08d6decf1675 has now been activated',
-        b'{"HttpStatusCode": 200, "Mess',
-        b"  <html>sign in</html>",
-        b"[" * 60_000,
-        b"[]",
-        b'"' + b"x" * 70_000 + b'"',
-        b"\x1f\x8b\x08\x00\xff\xfe",
-        error(7, 200),
-        error(None, "high"),
-        error(None, 40_000),
-    ],
-    ids=repr,
-)
-def test_a_success_that_cannot_be_read_is_asserted_again(body: object) -> None:
-    verdict = judge(200, body)
-    assert (verdict.outcome, verdict.code, verdict.is_ambiguous) == (TRANSIENT, "protocol_error", True)
-
-
-def test_a_body_in_an_encoding_that_we_did_not_ask_for_is_not_read() -> None:
-    text = json.dumps(f"LoginId {LOGIN} has now been activated for automatic refresh").encode()
-    assert judge(200, text, {"Content-Encoding": "br"}).code == "protocol_error"
-    assert judge(200, text, {"Content-Encoding": "Identity"}).code == "applied"
-
-
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
@@ -301,48 +217,3 @@ def test_no_answer_is_transient_and_ambiguous_only_if_it_may_have_been_sent(
 ) -> None:
     expected = Verdict(TRANSIENT, code, is_ambiguous=is_ambiguous, is_unreachable=is_unreachable)
     assert verdict_of_failure(kind) == expected
-
-
-LOGINS = st.uuids().map(str) | st.from_regex(r"[a-z0-9][a-z0-9+/=. _-]{6,40}[0-9]", fullmatch=True)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-)
-PROSE = st.sampled_from([
-    "{}", "LoginId {} has now been activated for automatic refresh", "LoginId {} is invalid", "x{}x", "a\u200b{}\x00b"
-])  # fmt: skip
-
-
-@st.composite
-def answers(draw: st.DrawFn) -> tuple[str, int, dict[str, str], bytes]:
-    login = draw(LOGINS)
-    prose = draw(PROSE).format(draw(st.sampled_from([login, login.upper(), login[:3] + "\u200b" + login[3:], "it"])))
-    known = st.sampled_from([code for code, _ in CODES])
-    envelope = st.fixed_dictionaries({
-        "HttpStatusCode": st.integers(0, 999) | JSON,
-        "Message": st.just(prose) | JSON,
-        "FlinksCode": known | st.just(prose) | JSON,
-    })  # fmt: skip
-    shaped = (st.just(prose) | envelope | JSON).map(lambda document: json.dumps(document).encode())
-    body = draw(
-        shaped | shaped.map(lambda raw: raw[: len(raw) // 2]) | st.just(prose.encode()) | st.binary(max_size=99)
-    )
-    status = draw(st.sampled_from([200, 204, 302, 400, 401, 403, 429, 503]) | st.integers(-5, 1100))
-    return login, status, draw(st.dictionaries(st.sampled_from(["Retry-After", "X"]), st.text(max_size=30))), body
-
-
-@given(answers(), st.booleans())
-def test_any_answer_gets_a_verdict_that_names_no_login(
-    answer: tuple[str, int, dict[str, str], bytes],
-    wants_active: bool,  # noqa: FBT001 - a parameter
-) -> None:
-    login, status, headers, body = answer
-    verdict = decipher(status, headers, body, login_id=login, wants_active=wants_active, now=NOW)
-    assert login.lower() not in f"{verdict.message} {verdict.code} {verdict.flinks_code}".lower()
-    assert len(verdict.message) <= 200
-    assert verdict.message.isprintable()
-    if verdict.outcome is APPLIED:
-        assert 200 <= status < 300
-        assert verdict.is_confirmed == (verdict.code == "applied")
-    if verdict.retry_after_seconds is not None:
-        assert 0 <= verdict.retry_after_seconds <= 86_400

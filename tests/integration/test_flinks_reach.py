@@ -1,0 +1,172 @@
+"""The way to Flinks against real sockets: names, ports, certificates."""
+
+import asyncio
+import socket
+import ssl
+import threading
+import time
+from asyncio import StreamReader as Reader
+from asyncio import StreamWriter as Writer
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.integration.certificates import speaking_tls, write_certificate
+from tests.integration.misbehaving import (
+    APPLIED,
+    CONFIRMED,
+    answering,
+    ask,
+    closing_after,
+    free_port,
+    reply,
+    serving,
+    silent,
+    verdict_at,
+)
+from worker.flinks.client import FlinksClient
+from worker.verdicts import Outcome, Verdict
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_a_closed_port_is_a_failure_to_connect_and_not_ambiguous() -> None:
+    assert verdict_at(f"http://127.0.0.1:{free_port()}") == Verdict(Outcome.TRANSIENT, "connect_failed")
+
+
+def test_a_server_that_takes_no_connection_is_a_timeout_before_sending() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.settimeout(0)
+            filler.connect_ex(full.getsockname())
+        began = time.monotonic()
+        verdict = verdict_at(f"http://127.0.0.1:{full.getsockname()[1]}", timeout_seconds=1)
+        for filler in fillers:
+            filler.close()
+    assert verdict == Verdict(Outcome.TRANSIENT, "timeout")
+    assert time.monotonic() - began < 0.95
+
+
+def test_a_call_that_finds_no_free_connection_was_not_sent() -> None:
+    async def main() -> list[Verdict | None]:
+        async with serving(silent) as port, FlinksClient(max_connections=1) as client:
+            calls = [ask(client, f"http://127.0.0.1:{port}", timeout_seconds=0.6) for _ in range(2)]
+            return list(await asyncio.gather(*calls))
+
+    first, second = asyncio.run(main())
+    assert first == Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True)
+    assert second == Verdict(Outcome.TRANSIENT, "timeout")
+
+
+@pytest.mark.parametrize(
+    ("reason", "verdict"),
+    [
+        (socket.EAI_NONAME, Verdict(Outcome.TRANSIENT, "name_not_found", is_unreachable=True)),
+        (socket.EAI_AGAIN, Verdict(Outcome.TRANSIENT, "connect_failed")),
+    ],
+)
+def test_a_name_that_does_not_exist_is_told_from_a_silent_name_server(
+    monkeypatch: pytest.MonkeyPatch, reason: int, verdict: Verdict
+) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise socket.gaierror(reason, "as a resolver says it")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert verdict_at("https://no-such-api.private.fin.ag") == verdict
+
+
+def test_an_address_that_cannot_be_one_is_unreachable() -> None:
+    assert verdict_at("https://127.0.0.1:99999").is_unreachable
+    assert verdict_at("https://a b").is_unreachable
+
+
+def test_a_connection_closed_while_our_loop_stood_still_is_not_used() -> None:
+    listening, closed = threading.Event(), threading.Event()
+    ports: list[int] = []
+
+    async def answering_once(reader: Reader, writer: Writer) -> None:
+        await closing_after(reply(CONFIRMED))(reader, writer)
+        await asyncio.get_running_loop().run_in_executor(None, still.wait)
+        writer.close()
+        await writer.wait_closed()
+        closed.set()
+
+    async def serve() -> None:
+        async with serving(answering_once) as port:
+            ports.append(port)
+            listening.set()
+            await asyncio.get_running_loop().run_in_executor(None, done.wait)
+
+    still, done = threading.Event(), threading.Event()
+    server = threading.Thread(target=asyncio.run, args=[serve()])
+    server.start()
+    try:
+        assert listening.wait(5)
+        with asyncio.Runner() as slices:
+            client = slices.run(FlinksClient(max_connections=4).__aenter__())
+            first = slices.run(ask(client, f"http://127.0.0.1:{ports[0]}"))
+            still.set()
+            assert closed.wait(5)
+            second = slices.run(ask(client, f"http://127.0.0.1:{ports[0]}"))
+            slices.run(client.__aexit__())
+    finally:
+        still.set()
+        done.set()
+        server.join(5)
+    assert (first, second) == (APPLIED, APPLIED)
+
+
+class TestTls:
+    @pytest.fixture
+    def certificate(self, tmp_path: Path) -> Path:
+        return write_certificate(tmp_path / "server.pem", "flinks.test", "127.0.0.1")
+
+    @staticmethod
+    def verdict_over(tls: ssl.SSLContext, host: str = "127.0.0.1") -> Verdict | None:
+        async def main() -> Verdict | None:
+            async with serving(answering(reply(CONFIRMED)), tls) as port, FlinksClient(max_connections=4) as client:
+                return await ask(client, f"https://{host}:{port}")
+
+        return asyncio.run(main())
+
+    def test_a_certificate_that_nobody_vouches_for_stops_the_call(self, certificate: Path) -> None:
+        verdict = self.verdict_over(speaking_tls(certificate))
+        assert verdict == Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True)
+
+    def test_an_authority_of_ones_own_is_trusted_through_ssl_cert_file(
+        self, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert self.verdict_over(speaking_tls(certificate)) == APPLIED
+
+    def test_a_certificate_for_another_name_stops_the_call(
+        self, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        verdict = self.verdict_over(speaking_tls(certificate), host="localhost")
+        assert verdict == Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True)
+
+    def test_a_server_that_speaks_no_tls_is_a_tls_failure(self) -> None:
+        async def main() -> Verdict | None:
+            async with serving(plain) as port, FlinksClient(max_connections=4) as client:
+                return await ask(client, f"https://127.0.0.1:{port}")
+
+        async def plain(reader: Reader, writer: Writer) -> None:
+            await reader.read(1)
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        assert asyncio.run(main()) == Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True)
+
+    def test_a_handshake_that_never_ends_was_not_sent(self) -> None:
+        async def main() -> Verdict | None:
+            async with serving(silent) as port, FlinksClient(max_connections=4) as client:
+                return await ask(client, f"https://127.0.0.1:{port}", timeout_seconds=0.6)
+
+        assert asyncio.run(main()) == Verdict(Outcome.TRANSIENT, "timeout")
