@@ -1,16 +1,15 @@
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 from redis import Redis
 
+from tests.leftovers import at_work_in, kill_leftovers
 from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, EmbeddedStack, ManagedProcess, OrphanGuard
 from worker.embedded import redis_server as redis_module
@@ -29,24 +28,11 @@ time.sleep(600)
 """
 
 
-def at_work_in(folder: Path) -> list[int]:
-    """Every process of this machine, but this one, whose working folder lies in `folder`."""
-    found = []
-    for link in Path("/proc").glob("[0-9]*/cwd"):
-        with contextlib.suppress(OSError):
-            if link.readlink().is_relative_to(folder) and int(link.parent.name) != os.getpid():
-                found.append(int(link.parent.name))
-    return found
-
-
 @pytest.fixture(autouse=True)
 def _nothing_is_left(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[None]:
-    assert orphan_guard.pid
+    assert orphan_guard.pid  # started first, and so not in this test's folder
     yield
-    left = at_work_in(tmp_path)
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
-    assert not left
+    assert kill_leftovers(tmp_path) == []
 
 
 @pytest.fixture
@@ -190,12 +176,14 @@ def test_a_worker_is_ready_when_it_answers_and_its_end_is_noticed(tmp_path: Path
     argv = [sys.executable, "-m", "celery", "--workdir", str(tmp_path), "-A", "tiny", "worker", "-n", "worker-1@%h"]
     with EmbeddedStack(tmp_path / "stack", isolated=True, workers=0, emulator=False) as stack:
         url = stack.environment["REDIS_URL"]
-        worker = stack.start_process("worker-1", [*argv, "--concurrency", "2"], ready=partial(answers_ping, url))
+        worker = stack.start_process(
+            "worker-1", [*argv, "--concurrency", "2"], ready=lambda _: answers_ping(url, "worker-1")
+        )
         assert stack.workers == [worker]
         assert len(worker.children()) == 2
 
         worker.kill()
-        assert not answers_ping(url, worker)
+        assert not answers_ping(url, "worker-1")
         assert stack.stop_process(worker) == -signal.SIGKILL
         assert stack.workers == []
 

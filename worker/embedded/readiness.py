@@ -20,10 +20,10 @@ def listening_url(process: ManagedProcess) -> str | None:
     return None
 
 
-def answers_ping(broker_url: str, worker: ManagedProcess) -> bool:
-    """Whether the Celery worker of that name consumes now: it answers on its control channel within half a second."""
+def answers_ping(broker_url: str, name: str) -> bool:
+    """Whether the Celery worker `name@<this host>` consumes now: it answers on its control channel in half a second."""
     app = Celery(broker=broker_url, set_as_current=False)
-    node = nodename(worker.name, gethostname())
+    node = nodename(name, gethostname())
     try:
         with app.connection_for_write() as connection:
             inspect = app.control.inspect(destination=[node], timeout=PING_SECONDS, connection=connection)

@@ -9,7 +9,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -83,7 +82,8 @@ class EmbeddedStack:
         argv = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"{name}@%h"]
         argv += ["--concurrency", str(concurrency or self._concurrency), "--loglevel", "INFO"]
         argv += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-        return self.start_process(name, argv, ready=ready or partial(answers_ping, self._broker_url()))
+        broker_url = self._broker_url()
+        return self.start_process(name, argv, ready=ready or (lambda _: answers_ping(broker_url, name)))
 
     def start_process(
         self, name: str, argv: Sequence[str], *, ready: Ready, ready_seconds: float = READY_SECONDS

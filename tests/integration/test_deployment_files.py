@@ -1,0 +1,148 @@
+"""What can be checked of the deployment files without a container engine: that they agree with the project."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from fnmatch import fnmatch
+from importlib.metadata import entry_points, requires
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from worker.seal import decode_key
+from worker.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"] == "nightly-refresh-worker"}
+DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+PROCFILE = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+COPIED = [
+    source for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE) for source in line.split()[:-1]
+]
+
+
+def test_everything_that_the_image_copies_exists_and_gets_past_dockerignore() -> None:
+    lines = (ROOT / ".dockerignore").read_text().split()
+    admitted = [line.removeprefix("!") for line in lines if line.startswith("!")]
+
+    assert "*" in lines
+    assert {source.rstrip("/") for source in COPIED} == set(admitted)
+    assert [source for source in COPIED if not (ROOT / source).exists()] == []
+
+
+def test_no_secret_can_reach_the_image() -> None:
+    lines = (ROOT / ".dockerignore").read_text().split()
+
+    assert not [line for line in lines if line.startswith("!") and fnmatch(".env", line[1:])]
+    assert not [name for name in Settings.model_fields if re.search(rf"\b{name.upper()}\b", DOCKERFILE)]
+
+
+def test_the_images_build_backend_is_complete_and_hashed() -> None:
+    listed = set(re.search(r"\^\(([a-z|-]+)\)==", DOCKERFILE)[1].split("|"))  # type: ignore[index]
+    needed, todo = set[str](), ["hatchling"]
+    while todo:
+        name = todo.pop()
+        needed.add(name)
+        found = (Requirement(line) for line in requires(name) or ())
+        todo += [item.name for item in found if not item.marker or item.marker.evaluate({"extra": ""})]
+
+    assert listed == needed
+
+
+def test_the_images_awk_picks_whole_entries_out_of_the_lock() -> None:
+    program = re.search(r"awk '([^']+)'", DOCKERFILE)[1]  # type: ignore[index]
+
+    picked = subprocess.check_output(["awk", program, "requirements/dev.txt"], cwd=ROOT, text=True)
+
+    entries = re.split(r"\n(?=[a-z])", picked)
+    assert entries[0].startswith("hatchling==")
+    assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_the_image_the_compose_file_and_the_procfile_start_the_same_worker() -> None:
+    from_image = re.search(r"^CMD (\[.+\])$", DOCKERFILE, re.MULTILINE)[1]  # type: ignore[index]
+
+    assert shlex.split(PROCFILE["worker"]) == yaml.safe_load(from_image)
+    assert SERVICES["worker"]["command"] == SERVICES["worker-demo"]["command"] == yaml.safe_load(from_image)
+
+
+def test_every_command_that_is_started_is_one_that_the_image_has() -> None:
+    scripts = {script.name for script in entry_points(group="console_scripts")} | {"python"}
+    started = [service["command"][0] for service in OURS.values()]
+    started += [service["healthcheck"]["test"][1] for service in OURS.values()]
+    started += [command.split()[0] for command in PROCFILE.values()]
+
+    assert set(started) <= scripts
+    assert {"nightly", "celery"} <= scripts
+
+
+def test_nightly_knows_the_subcommands_that_are_started() -> None:
+    lines = [service["command"] for service in OURS.values()]
+    lines += [service["healthcheck"]["test"][1:] for service in OURS.values()]
+    subcommands = {line[1] for line in lines if line[0] == "nightly"}
+    assert subcommands == {"review", "health"}
+
+    for subcommand in subcommands:
+        subprocess.run([sys.executable, "-m", "worker", subcommand, "--help"], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_each_of_our_containers_is_locked_down_and_watched(name: str) -> None:
+    service = OURS[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["healthcheck"]["test"]
+
+
+def test_no_port_is_open_to_other_machines() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
+
+    assert ports
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+
+
+def test_each_redis_keeps_everything_and_evicts_nothing() -> None:
+    for name in ("redis", "redis-demo"):
+        command = SERVICES[name]["command"]
+        options = dict(zip(command[1::2], command[2::2], strict=True))
+        assert options["--appendonly"] == "yes"
+        assert options["--maxmemory-policy"] == "noeviction"
+    assert SERVICES["redis"]["volumes"] == ["ledger:/data"]
+
+
+def test_production_waits_for_redis_and_the_demo_is_never_part_of_it() -> None:
+    production = {name for name, service in SERVICES.items() if "profiles" not in service}
+
+    assert production == {"redis", "worker", "status"}
+    for name in ("worker", "status"):
+        assert SERVICES[name]["depends_on"] == {"redis": {"condition": "service_healthy"}}
+        assert SERVICES[name]["restart"] == "always"
+
+
+def test_the_demos_worker_has_settings_that_a_worker_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = SERVICES["worker-demo"]
+    for name, value in demo["environment"].items():
+        monkeypatch.setenv(name, value)
+
+    settings = Settings.load(require=["REDIS_URL", "LOGIN_KEYS", "FLINKS_AUTH_KEY"])
+
+    assert decode_key(demo["environment"]["LOGIN_KEYS"])
+    assert demo["network_mode"] == "service:emulator"
+    assert settings.flinks_base_url == f"http://127.0.0.1:{SERVICES['emulator']['command'][-1]}"
+
+
+def test_ci_runs_what_make_check_runs() -> None:
+    script = ROOT / ".ci" / "run"
+    check = re.search(r"^check: ([a-z ]+) ##", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]  # type: ignore[index]
+
+    assert os.access(script, os.X_OK)
+    assert re.findall(r"^make (\w+)$", script.read_text(), re.MULTILINE) == check.split()
