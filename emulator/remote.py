@@ -112,12 +112,13 @@ class EmulatorControl:
     def _ask(self, method: str, path: str, body: object = None) -> bytes:
         # A connection for each request: nothing to close, and an emulator that was restarted is no surprise.
         with closing(HTTPConnection(self._address, timeout=self._timeout_seconds)) as connection:
-            connection.request(method, f"/_emulator{path}", body=to_json(body), headers={"Connection": "close"})
+            content = None if body is None else to_json(body)
+            connection.request(method, f"/_emulator{path}", body=content, headers={"Connection": "close"})
             answer = connection.getresponse()
-            content = answer.read()
+            received = answer.read()
         if answer.status < HTTPStatus.BAD_REQUEST:
-            return content
-        raise EmulatorRefused("; ".join(from_json(content)["errors"]))
+            return received
+        raise EmulatorRefused("; ".join(from_json(received)["errors"]))
 
 
 def _plain(fault: Knob | Mapping[str, Any]) -> dict[str, Any]:
