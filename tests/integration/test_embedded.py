@@ -188,6 +188,16 @@ def test_a_worker_is_ready_when_it_answers_and_its_end_is_noticed(tmp_path: Path
         assert stack.workers == []
 
 
+def test_the_stacks_own_worker_works_on_its_redis_and_stops_warmly(tmp_path: Path) -> None:
+    with EmbeddedStack(tmp_path / "stack", isolated=True, concurrency=1) as stack:
+        (worker,) = stack.workers
+        with Redis.from_url(stack.environment["REDIS_URL"]) as client:
+            eventually(lambda: client.hkeys("nightly:workers"), describe="the worker's pulse")
+        assert len(worker.children()) == 1
+
+        assert stack.stop_process(worker) == 0
+
+
 def test_when_the_parent_is_killed_nothing_of_its_stack_survives(tmp_path: Path) -> None:
     program = """
 import pathlib, signal, sys
@@ -197,7 +207,10 @@ with EmbeddedStack(pathlib.Path(sys.argv[1]), isolated=True, workers=0) as stack
     signal.pause()
 """
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path / "stack")], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, str(tmp_path / "stack")],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        stdout=subprocess.PIPE,
+        text=True,
     ) as parent:
         try:
             assert parent.stdout

