@@ -1,0 +1,162 @@
+"""`nightly dead-letters`: look at what could not be carried out. What changes letters is in `decisions.py`."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from worker.cli import decisions
+from worker.cli.explain import attempts_table
+from worker.cli.opening import open_ledger
+from worker.cli.output import BAD, COMMAND, DIM, NAME, ago, console, listing, number, pairs, plain, print_json, when
+from worker.ledger.letters import Letter, Letters
+from worker.ledger.views import Views
+from worker.review.advice import advice_for
+
+SHOWN = 50
+"""Letters in a table for a person, unless `--limit` says otherwise; `--json` holds them all."""
+
+app = typer.Typer(
+    help="Review what could not be carried out: look, replay, resolve.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Code = Annotated[str | None, typer.Option(help="Only this code, such as INVALID_LOGIN.")]
+Instance = Annotated[str | None, typer.Option(help="Only this Flinks instance.")]
+Limit = Annotated[int | None, typer.Option(help="At most so many.", min=1)]
+IsClosed = Annotated[bool, typer.Option("--closed", help="The closed ones of the last 90 days instead.")]
+
+
+@app.command(epilog="Example: `nightly dead-letters groups`")
+def groups(*, as_json: AsJson = False) -> None:
+    """Count open letters by instance, code and wish: where a review begins."""
+    letters, now_ms = _open()
+    found = letters.groups()
+    if as_json:
+        print_json(asdict(group) for group in found)
+        return
+    table = listing("Letters", "Code", "Wish", "Instance", "Oldest", "Newest", right=["Letters"])
+    for group in found:
+        ages = ago(group.oldest_at, now_ms), ago(group.newest_at, now_ms)
+        table.add_row(number(group.count), plain(group.code), plain(group.wish), plain(group.instance), *ages)
+    console().print(table if found else "No dead letter is open.")
+    if found:
+        console().print(Text.assemble(("Next: ", DIM), (f"nightly dead-letters list --code {found[0].code}", COMMAND)))
+
+
+@app.command("list", epilog="Example: `nightly dead-letters list --code INVALID_LOGIN --limit 20`")
+def list_(
+    *,
+    code: Code = None,
+    instance: Instance = None,
+    closed: IsClosed = False,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """List letters, oldest first. A table ends after 50 unless --limit says otherwise; --json holds them all."""
+    letters, now_ms = _open()
+    found = letters.list(is_open=not closed, code=code, instance=instance, limit=limit)
+    if as_json:
+        print_json(document(letter) for letter in found)
+        return
+    shown = list(islice(found, limit or SHOWN))
+    console().print(_table(shown, now_ms, is_open=not closed) if shown else "No such dead letter.")
+    if next(found, None) is not None:
+        console().print("There are more: --limit N shows N of them, --json all.", style=DIM)
+
+
+@app.command(epilog="Example: `nightly dead-letters show dl-7`")
+def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], *, as_json: AsJson = False) -> None:
+    """Show one letter whole: the wish, every attempt, Flinks' own words, and what to do next."""
+    letters, now_ms = _open()
+    letter = letters.get(letter_id)
+    attempts = list(letters.attempts(letter.login)) if letter.login else []
+    if as_json:
+        print_json([document(letter) | {"attempts": attempts}])
+    else:
+        console().print(picture(letter, attempts, now_ms))
+
+
+@app.command(epilog="Example: `nightly dead-letters export > letters.ndjson`")
+def export(*, code: Code = None, instance: Instance = None, closed: IsClosed = False) -> None:
+    """Write every letter with its attempts to standard output, one JSON object a line; never a loginId."""
+    letters, _ = _open()
+    found = letters.list(is_open=not closed, code=code, instance=instance)
+    print_json(document(letter) | {"attempts": list(letters.attempts(letter.login))} for letter in found)
+
+
+app.command(
+    epilog="Examples: `nightly dead-letters replay dl-7`, "
+    "`nightly dead-letters replay --code retries_exhausted --dry-run`"
+)(decisions.replay)
+app.command(
+    epilog='Examples: `nightly dead-letters resolve dl-7 --note "card was deleted"`, '
+    '`nightly dead-letters resolve --code INVALID_LOGIN --note "cleanup of May"`'
+)(decisions.resolve)
+
+
+def document(letter: Letter) -> dict[str, Any]:
+    """Return a letter for a machine: everything but the sealed body."""
+    return {name: value for name, value in asdict(letter).items() if name != "sealed_body"}
+
+
+def picture(letter: Letter, attempts: list[dict[str, Any]], now_ms: int) -> RenderableType:
+    """Return one letter as a person wants to read it."""
+    title = Text.assemble((letter.id, NAME), "  ", (plain(letter.code), BAD), f"  {letter.status}")
+    rows = _login_rows(letter) if letter.kind == "login" else _message_rows(letter)
+    filed = f"{when(letter.created_at)} UTC, {ago(letter.created_at, now_ms)}"
+    rows += [("filed", filed), *_closing_rows(letter)]
+    parts: list[RenderableType] = [title, pairs(rows)]
+    if attempts:
+        parts += ["", Text("Attempts, oldest first", NAME), attempts_table(attempts)]
+    if letter.status == "open":
+        parts += ["", Text(advice_for(letter.code)), Text(f"  nightly dead-letters replay {letter.id}", COMMAND)]
+        parts.append(Text(f'  nightly dead-letters resolve {letter.id} --note "why"', COMMAND))
+    return Group(*parts)
+
+
+def _login_rows(letter: Letter) -> list[tuple[str, object]]:
+    answer = f"HTTP {letter.http_status}" if letter.http_status else "no answer"
+    return [
+        ("login", f"{letter.login} on {letter.instance}"),
+        ("account", letter.account_id),
+        ("wish", f"{letter.wish} since {when(letter.occurred_us / 1000)} UTC"),
+        ("by event", f"{letter.event_id} (revision {letter.revision}, {letter.lane} lane)"),
+        ("answer", f"{answer}: {letter.message}" if letter.message else answer),
+        ("attempts", f"{letter.failures}; first failure {when(letter.first_at)}, last {when(letter.last_at)} UTC"),
+    ]
+
+
+def _message_rows(letter: Letter) -> list[tuple[str, object]]:
+    return [
+        ("rejected", letter.reason),
+        ("came by", f"{letter.source}, {number(letter.body_bytes)} bytes, kept sealed"),
+        ("seen", f"{number(letter.seen)} times, last {when(letter.last_at)} UTC"),
+    ]
+
+
+def _closing_rows(letter: Letter) -> list[tuple[str, object]]:
+    if letter.status == "open":
+        return []
+    closed = f"{letter.status} {when(letter.closed_at)} UTC" + (f" by {letter.closed_by}" if letter.closed_by else "")
+    return [("closed", closed), *([("note", letter.note)] if letter.note else [])]
+
+
+def _table(shown: Iterable[Letter], now_ms: int, *, is_open: bool) -> RenderableType:
+    table = listing("ID", "Code", "Wish", "Instance", "Login or source", "Account", "Filed" if is_open else "Closed")
+    for letter in shown:
+        who = letter.login or f"rejected {letter.source} message"
+        at = ago(letter.created_at, now_ms) if is_open else f"{letter.status} {ago(letter.closed_at, now_ms)}"
+        cells = (letter.id, letter.code, letter.wish, letter.instance, who, letter.account_id, at)
+        table.add_row(*(plain(cell) for cell in cells))
+    return table
+
+
+def _open() -> tuple[Letters, int]:
+    _, client = open_ledger()
+    return Letters(client), Views(client).now_ms()

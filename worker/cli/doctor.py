@@ -1,0 +1,51 @@
+"""`nightly doctor`: is everything as Nightly needs it, and if not, what to do."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from worker.cli.examination import examine
+from worker.cli.output import BAD, DIM, GOOD, WARN, console, plain, print_json
+from worker.doctor import Check, Level
+
+_MARKS = {
+    Level.OK: ("ok", GOOD),
+    Level.UNKNOWN: ("?", DIM),
+    Level.WARN: ("warn", WARN),
+    Level.FAIL: ("FAIL", BAD),
+}
+
+
+def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a check.")] = False) -> None:
+    """Check settings, Redis, LOGIN_KEYS, Flinks' address, gates, workers and backlog; say what to do.
+
+    Changes nothing and calls nothing at Flinks. Exit code 1 when a check fails; warnings do not count.
+    """
+    checks = list(examine())
+    if as_json:
+        print_json(asdict(check) for check in checks)
+    else:
+        console().print(picture(checks))
+    if any(check.level is Level.FAIL for check in checks):
+        raise typer.Exit(1)
+
+
+def picture(checks: list[Check]) -> Table:
+    """Return one row a check, with what to do below it, and the sum at the end."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, justify="right")
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for check in checks:
+        body = Text(plain(check.what))
+        if check.advice:
+            body.append(f"\n{plain(check.advice)}", "" if check.level is Level.FAIL else DIM)
+        grid.add_row(Text(*_MARKS[check.level]), plain(check.name), body)
+    count = {level: sum(check.level is level for check in checks) for level in Level}
+    worst = BAD if count[Level.FAIL] else WARN if count[Level.WARN] else GOOD
+    grid.add_row("", "", "")
+    grid.add_row("", Text("together", worst), f"{count[Level.FAIL]} failed, {count[Level.WARN]} to look at")
+    return grid

@@ -1,0 +1,176 @@
+"""Collects what the doctor's checks look at: Redis, broker, Flinks' address, workers. Writes nothing anywhere."""
+
+import contextlib
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+
+from worker import doctor
+from worker.cli.opening import address_of
+from worker.doctor import Check, Level
+from worker.errors import LedgerMismatch, SettingsError
+from worker.ledger import Ledger
+from worker.ledger.connection import BytesRedis
+from worker.ledger.views import STREAM, Views
+from worker.redis_trouble import open_redis, place_of, trouble_of
+from worker.settings import Settings
+
+CONNECT_SECONDS = 5
+GROUP = "nightly"
+"""The stream readers' group, as worker/stream.py names it."""
+
+
+def examine() -> Iterator[Check]:
+    """Yield every check as it ends; one that cannot be made says so and does not stop the others."""
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        yield from (Check("settings", Level.FAIL, line) for line in error.lines)
+        return
+    yield Check("settings", Level.OK, "every value is valid")
+    yield from _missing(settings)
+    if settings.redis_url is not None:
+        yield from _redis(settings)
+    yield from _broker(settings)
+    for instance in settings.instances().values():
+        yield reach(instance.name, instance.base_url)
+
+
+def _missing(settings: Settings) -> Iterator[Check]:
+    for name in ("REDIS_URL", "LOGIN_KEYS"):
+        if getattr(settings, name.lower()) is None:
+            try:
+                Settings.load(require=(name,))
+            except SettingsError as error:
+                yield Check(name, Level.FAIL, *error.lines[0].removeprefix(f"{name}: ").split("; ", 1))
+    if not settings.instances():
+        advice = "Put the key that Flinks gave you there; without one no call can be made."
+        yield Check("FLINKS_AUTH_KEY", Level.FAIL, "is missing", advice)
+
+
+def _redis(settings: Settings) -> Iterator[Check]:
+    url = address_of(settings)
+    try:
+        client = open_redis(url, name="nightly-doctor")
+        client.ping()
+        yield Check("Redis", Level.OK, f"answers at {place_of(url)}")
+        yield from _server(client)
+        yield from _state(settings, client)
+    except SettingsError as error:
+        yield from (Check("Redis", Level.FAIL, line) for line in error.lines)
+    except redis.RedisError as error:
+        trouble = trouble_of(error, url)
+        yield Check("Redis", Level.FAIL, trouble.what, trouble.advice)
+
+
+def _server(client: BytesRedis) -> Iterator[Check]:
+    info: dict[str, Any] = {}
+    appendfsync = None
+    with contextlib.suppress(redis.ResponseError):  # a managed Redis may forbid either
+        info = client.info("all")
+    with contextlib.suppress(redis.ResponseError):
+        appendfsync = _text(client.config_get("appendfsync"), "appendfsync")
+    yield doctor.check_version(str(info.get("redis_version", "")))
+    yield doctor.check_role(str(info.get("role", "")))
+    yield doctor.check_eviction(info.get("maxmemory_policy"))
+    yield doctor.check_persistence(info, appendfsync)
+    yield doctor.check_memory(int(info.get("used_memory", 0)), int(info.get("maxmemory", 0)))
+    yield doctor.check_clock(_skew_seconds(client))
+
+
+def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
+    views = Views(client)
+    found, now_ms = views.status(), views.now_ms()
+    if settings.login_keys is not None:
+        yield _ledger(settings, client)
+        yield from _configurations(settings, client)
+    silences = {
+        name.decode(): (now_ms - json.loads(raw)["at"]) / 1000
+        for name, raw in client.hgetall("nightly:workers").items()
+    }
+    instances = found["instances"]
+    has_work = found["stream_length"] or any(about["due_live"] + about["due_backfill"] for about in instances.values())
+    yield doctor.check_workers(silences, has_work=bool(has_work))
+    for name, about in instances.items():
+        yield doctor.check_gate(name, about["gate"])
+        yield doctor.check_backlog(name, about, workers_alive=len(found["workers"]))
+    yield _stream(client, now_ms)
+
+
+def _ledger(settings: Settings, client: BytesRedis) -> Check:
+    is_begun = bool(client.exists("nightly:meta"))
+    try:
+        if is_begun:
+            Ledger(client).claim_ledger(settings.vault().fingerprint("reference"))
+    except LedgerMismatch as error:
+        return doctor.check_ledger(is_begun=True, mismatch=str(error))
+    return doctor.check_ledger(is_begun=is_begun, mismatch="")
+
+
+def _configurations(settings: Settings, client: BytesRedis) -> Iterator[Check]:
+    vault = settings.vault()
+    for name, instance in settings.instances().items():
+        standing = client.hget(f"nightly:configs:{name}", instance.fingerprint(vault))
+        yield doctor.check_configuration(name, (standing or b"").decode())
+
+
+def _stream(client: BytesRedis, now_ms: int) -> Check:
+    oldest = client.xrange(STREAM, count=1)
+    age = (now_ms - int(oldest[0][0].split(b"-")[0])) / 1000 if oldest else 0.0
+    groups = [_text(group, "name") or "" for group in client.xinfo_groups(STREAM)] if oldest else []
+    return doctor.check_stream(client.xlen(STREAM), age, groups, GROUP)
+
+
+def _skew_seconds(client: BytesRedis) -> float:
+    before = time.time()
+    redis_seconds = Views(client).now_ms() / 1000
+    return (before + time.time()) / 2 - redis_seconds
+
+
+def _broker(settings: Settings) -> Iterator[Check]:
+    if settings.broker_url is None or settings.broker_url == settings.redis_url:
+        return
+    from kombu import Connection  # noqa: PLC0415 - heavy, and rarely needed
+
+    url = settings.broker_url.get_secret_value()
+    try:
+        place = (
+            place_of(url) if urlsplit(url).scheme.startswith("redis") else f"{urlsplit(url).hostname or 'localhost'}"
+        )
+        with Connection(url, connect_timeout=CONNECT_SECONDS) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
+    except Exception as error:  # noqa: BLE001 - each transport raises its own; the text may hold the address
+        yield Check("broker", Level.FAIL, f"no connection ({type(error).__name__})", "Check BROKER_URL and the broker.")
+    else:
+        yield Check("broker", Level.OK, f"answers at {place}")
+
+
+def reach(name: str, base_url: str) -> Check:
+    """Connect to Flinks' address and hang up: no call is made, because the endpoint writes."""
+    parts = urlsplit(base_url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    title, place = f"{name}: address", f"{host}:{port}"
+    try:
+        with socket.create_connection((host, port), timeout=CONNECT_SECONDS) as plain_socket:
+            if parts.scheme == "https":
+                with ssl.create_default_context().wrap_socket(plain_socket, server_hostname=host) as secure:
+                    secure.getpeercert()
+    except (socket.gaierror, UnicodeError):
+        return Check(title, Level.FAIL, f"nobody knows the host {host}", "Check FLINKS_INSTANCE, FLINKS_BASE_URL, DNS.")
+    except ssl.SSLError as error:
+        return Check(title, Level.FAIL, f"TLS with {place} fails ({error.reason})", "Check the address and our CAs.")
+    except OSError as error:
+        advice = "Check FLINKS_BASE_URL, and whether a firewall or proxy is in the way."
+        return Check(title, Level.FAIL, f"no connection to {place} ({type(error).__name__})", advice)
+    return Check(title, Level.OK, f"{place} accepts connections (no call was made: the endpoint writes)")
+
+
+def _text(reply: dict[Any, Any], field: str) -> str | None:
+    value = reply.get(field, reply.get(field.encode()))
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,147 @@
+"""`nightly explain`: everything the ledger knows of one login, told as a story. Never its loginId."""
+
+import re
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from worker.cli.opening import open_ledger, open_services
+from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, ago, console, listing, pairs, plain, print_json, span, when
+from worker.errors import UnknownLetter
+from worker.ledger.connection import BytesRedis
+from worker.ledger.letters import Letter, Letters
+from worker.ledger.views import Views
+from worker.review.advice import advice_for, gate_advice, gate_reason
+
+_REFERENCE = re.compile(r"lgn_[a-z2-7]{26}")
+_STATE_STYLES = {"waiting": WARN, "in_flight": WARN, "applied": GOOD, "dead_lettered": BAD}
+_OUTCOME_STYLES = {"applied": GOOD, "dead": BAD, "halt": BAD}
+
+
+def explain(
+    login: Annotated[str, typer.Argument(help="A reference (lgn_...), a loginId, or - for standard input.")],
+    *,
+    instance: Annotated[str | None, typer.Option(help="Flinks instance of a loginId. [every configured one]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a login found.")] = False,
+) -> None:
+    """Tell what is wished for one login, what became of it, and why it waits.
+
+    Exit code 1 when the ledger does not know it. A loginId needs LOGIN_KEYS; other users of this machine can
+    see arguments, so give it as - on standard input.
+    """
+    text = sys.stdin.readline().strip() if login == "-" else login
+    client, references = _references(text, instance)
+    views = Views(client)
+    found = [about for reference in references if (about := views.login(reference))]
+    for about in found:
+        letter = _letter(client, about["dead_letter"])
+        if as_json:
+            print_json([about])
+        else:
+            why = waiting_reason(about, views.gate(about["instance"]), views.workers(views.now_ms()), views.now_ms())
+            console().print(story(about, letter, why, views.now_ms()))
+    if not found:
+        typer.echo(
+            "The ledger knows no such login: no event for it was recorded, or another instance holds it.", err=True
+        )
+        raise typer.Exit(1)
+
+
+def _references(text: str, instance: str | None) -> tuple[BytesRedis, list[str]]:
+    if _REFERENCE.fullmatch(text):
+        return open_ledger()[1], [text]
+    services = open_services()
+    names = [instance] if instance else sorted({services.settings.flinks_instance, *services.instances})
+    return services.redis, [services.vault.reference(name, text) for name in names]
+
+
+def _letter(client: BytesRedis, letter_id: str | None) -> Letter | None:
+    try:
+        return Letters(client).get(letter_id) if letter_id else None
+    except UnknownLetter:
+        return None
+
+
+def waiting_reason(about: dict[str, Any], gate: dict[str, Any], workers: list[Any], now_ms: int) -> str:
+    """Return why the newest wish is not carried out yet, in one sentence; empty when nothing is left to do."""
+    if about["state"] == "in_flight":
+        return f"a worker calls Flinks right now; its lease ends {ago(about['lease_until'], now_ms)}"
+    if about["state"] != "waiting" or about["due_at"] is None:
+        return ""
+    if gate["state"] == "closed":
+        name = plain(about["instance"])
+        return f"the gate of {name} is closed. {gate_reason(gate)}. {gate_advice(name, gate)}"
+    return _not_due_yet(about, now_ms) if about["due_at"] > now_ms else _due(about["due_at"], workers, now_ms)
+
+
+def _not_due_yet(about: dict[str, Any], now_ms: int) -> str:
+    code, due_at = plain(about["last_code"]), about["due_at"]
+    moment = f"{ago(due_at, now_ms)}, at {when(due_at)} UTC"
+    if (about["rests_until"] or 0) >= due_at:
+        return f"an unanswered call may still land ({code}); the wish is asserted again {moment}"
+    failures = f", attempt {about['failures']}" if about["failures"] else ""
+    return f"the last answer was {code}{failures}; it is tried again {moment}"
+
+
+def _due(due_at: int, workers: list[Any], now_ms: int) -> str:
+    waiting = f"due for {span((now_ms - due_at) / 1000)}"
+    return f"{waiting}, in line" if workers else f"{waiting}, and no worker is alive. Start: celery -A worker worker"
+
+
+def story(about: dict[str, Any], letter: Letter | None, why: str, now_ms: int) -> RenderableType:
+    """Return what is known as text and a table."""
+    title = Text.assemble((about["login"], NAME), f" on {plain(about['instance'])}")
+    wished_ms = about["occurred_us"] / 1000
+    state = Text(about["state"].replace("_", " "), _STATE_STYLES[about["state"]])
+    rows: list[tuple[str, object]] = [
+        ("account", about["account_id"]),
+        ("wish", Text.assemble((about["wish"], NAME), f" since {when(wished_ms)} UTC, {ago(wished_ms, now_ms)}")),
+        ("by event", f"{about['event_id']} (revision {about['revision']})"),
+        ("state", state),
+    ]
+    rows += [("because", why)] if why else []
+    rows.append(("Flinks has", _confirmed(about, now_ms)))
+    if letter:
+        rows += letter_rows(letter, now_ms)
+    parts: list[RenderableType] = [title, pairs(rows)]
+    if about["attempts"]:
+        parts += ["", Text("Attempts, oldest first", NAME), attempts_table(about["attempts"])]
+    return Group(*parts)
+
+
+def letter_rows(letter: Letter, now_ms: int) -> list[tuple[str, object]]:
+    """Return what an open dead letter means for its login."""
+    return [
+        ("dead letter", Text(f"{letter.id}: {plain(letter.code)}, {ago(letter.created_at, now_ms)}", BAD)),
+        ("what to do", advice_for(letter.code)),
+        ("next", Text(f"nightly dead-letters show {letter.id}", "cyan")),
+    ]
+
+
+def attempts_table(attempts: list[dict[str, Any]]) -> Table:
+    """Return every remembered attempt, oldest first."""
+    table = listing("Time (UTC)", "Wish", "Outcome", "HTTP", "Code", "Took", "Message", right=["HTTP", "Took"])
+    for attempt in attempts:
+        outcome = str(attempt.get("outcome", ""))
+        table.add_row(
+            when(attempt.get("at")),
+            "on" if attempt.get("wish") else "off",
+            Text(plain(outcome.replace("_", " ")), _OUTCOME_STYLES.get(outcome, WARN)),
+            plain(attempt.get("http_status")),
+            plain(attempt.get("code")),
+            f"{attempt['seconds']:.2f} s" if "seconds" in attempt else "-",
+            Text(plain(attempt.get("message")), DIM),
+        )
+    return table
+
+
+def _confirmed(about: dict[str, Any], now_ms: int) -> Text:
+    if about["confirmed_wish"] is None:
+        return Text("confirmed nothing yet")
+    at = about["confirmed_at"]
+    body = f" confirmed {when(at)} UTC, {ago(at, now_ms)} (revision {about['confirmed_revision']})"
+    return Text.assemble((about["confirmed_wish"], NAME), body)

@@ -1,0 +1,77 @@
+"""`nightly gate`: show it, close it by hand, open it again. A closed gate keeps events and makes no calls."""
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from worker.cli.opening import known_instances, misuse, open_ledger, operator
+from worker.cli.output import BAD, GOOD, console, listing, plain, print_json, when
+from worker.ledger.connection import BytesRedis
+from worker.ledger.gate import GateKeeper
+from worker.ledger.views import Views
+from worker.review.advice import gate_advice, gate_reason
+
+app = typer.Typer(
+    help="Show, close and open the gate of an instance: whether Flinks may be called at all.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+InstanceName = Annotated[str | None, typer.Argument(help="Flinks instance. [FLINKS_INSTANCE]")]
+
+
+@app.command(epilog="Example: `nightly gate show --json`")
+def show(
+    instance: Annotated[str | None, typer.Argument(help="Flinks instance. [all]")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show each gate: open or closed, why, and since when. Exit code 1 when one is closed."""
+    settings, client = open_ledger()
+    views, names = Views(client), known_instances(settings, client)
+    if instance is not None:
+        names = [_known(instance, names)]
+    gates = {name: views.gate(name) for name in names}
+    if as_json:
+        print_json({"instance": name, **gate} for name, gate in gates.items())
+    else:
+        table = listing("Instance", "Gate", "Since (UTC)", "Why, and what to do")
+        for name, gate in gates.items():
+            is_closed = gate["state"] == "closed"
+            state = Text("CLOSED", BAD) if is_closed else Text("open", GOOD)
+            why = f"{gate_reason(gate)}. {gate_advice(name, gate)}" if is_closed else gate.get("cause", "never closed")
+            table.add_row(plain(name), state, when(gate["changed_at"]), plain(why))
+        console().print(table)
+    if any(gate["state"] == "closed" for gate in gates.values()):
+        raise typer.Exit(1)
+
+
+@app.command(epilog='Example: `nightly gate close --reason "Flinks maintenance until 14:00"`')
+def close(
+    instance: InstanceName = None,
+    *,
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks at it next.")],
+) -> None:
+    """Close the gate: no further call until somebody opens it. Events are recorded as ever."""
+    name, client = _one(instance)
+    GateKeeper(client).close(name, by=operator(), reason=reason)
+    console().print(f"The gate of {name} is closed. Calls in flight end; events wait. Then: nightly gate open {name}")
+
+
+@app.command("open", epilog="Example: `nightly gate open toolbox`")
+def open_(instance: InstanceName = None) -> None:
+    """Open the gate. A refused configuration may try one call; if it is refused again, the gate closes again."""
+    name, client = _one(instance)
+    GateKeeper(client).open(name, by=operator())
+    console().print(f"The gate of {name} is open. Workers try one call first; nightly status shows what came of it.")
+
+
+def _one(instance: str | None) -> tuple[str, BytesRedis]:
+    settings, client = open_ledger()
+    return _known(instance or settings.flinks_instance, known_instances(settings, client)), client
+
+
+def _known(name: str, names: list[str]) -> str:
+    if name not in names:
+        misuse(f"no such instance; known here are: {', '.join(names)}")
+    return name

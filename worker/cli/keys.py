@@ -1,0 +1,47 @@
+"""`nightly keys new` and `nightly users hash`: make the secrets that settings ask for. Both need no Redis."""
+
+import sys
+
+import typer
+
+from worker.review.passwords import hash_password
+from worker.seal import new_key
+
+keys = typer.Typer(help="Make keys for LOGIN_KEYS.", no_args_is_help=True, rich_markup_mode="markdown")
+users = typer.Typer(help="Make password hashes for REVIEW_USERS.", no_args_is_help=True, rich_markup_mode="markdown")
+
+
+@keys.callback()
+def _keys() -> None:
+    """Keep `new` a command of its own, though it is the only one."""
+
+
+@users.callback()
+def _users() -> None:
+    """Keep `hash` a command of its own, though it is the only one."""
+
+
+@keys.command(epilog="Example: `nightly keys new`")
+def new() -> None:
+    """Print a new key: 32 random bytes.
+
+    LOGIN_KEYS names and seals every loginId. Keep it as you keep a password, and back it up: what was sealed
+    under a lost key cannot be opened. To rotate, put the new key in front and leave the old one last.
+    """
+    typer.echo(new_key())
+
+
+@users.command("hash", epilog='Example: `printf %s "$PASSWORD" | nightly users hash`')
+def hash_() -> None:
+    """Ask for a password (or read it from standard input) and print its hash for REVIEW_USERS.
+
+    REVIEW_USERS is a comma-separated list of name:role:hash; roles are viewer, operator, admin. The hash
+    looks like scrypt.15.8.3.<salt>.<key>, so it holds no colon, comma or dollar sign.
+    """
+    if sys.stdin.isatty():
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise typer.BadParameter("the password is empty")
+    typer.echo(hash_password(password))

@@ -1,0 +1,53 @@
+"""Opens what a command needs, and no more: Redis alone for looking, LOGIN_KEYS too for what names or opens logins."""
+
+import getpass
+from typing import NoReturn
+
+import typer
+
+from worker.ledger.connection import BytesRedis
+from worker.redis_trouble import open_redis
+from worker.services import Services, build_services
+from worker.settings import Settings
+
+CLIENT_NAME = "nightly-cli"
+
+
+def open_ledger() -> tuple[Settings, BytesRedis]:
+    """Return the settings and a client that is not connected yet; raises SettingsError."""
+    settings = Settings.load(require=("REDIS_URL",))
+    return settings, open_redis(address_of(settings), name=CLIENT_NAME)
+
+
+def open_services() -> Services:
+    """Return every part; raises SettingsError, LedgerMismatch where LOGIN_KEYS are not the ledger's, RedisError."""
+    settings = Settings.load(require=("REDIS_URL", "LOGIN_KEYS"))
+    open_redis(address_of(settings), name=CLIENT_NAME)
+    services = build_services(settings, name=CLIENT_NAME)
+    if services.redis.exists("nightly:meta"):  # looking must not begin a ledger
+        services.ledger.claim_ledger(services.vault.fingerprint("reference"))
+    return services
+
+
+def address_of(settings: Settings) -> str:
+    """Return the REDIS_URL (required before)."""
+    return settings.redis_url.get_secret_value() if settings.redis_url else ""
+
+
+def operator() -> str:
+    """Return who types: the name that the ledger writes beside a decision."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"
+
+
+def misuse(message: str) -> NoReturn:
+    """End with exit code 2 and the reason."""
+    raise typer.BadParameter(message)
+
+
+def known_instances(settings: Settings, client: BytesRedis) -> list[str]:
+    """Return the instances that are configured here or that the ledger has seen, the default one first."""
+    seen = {raw.decode() for raw in client.smembers("nightly:instances")} | set(settings.instances())
+    return [settings.flinks_instance, *sorted(seen - {settings.flinks_instance})]

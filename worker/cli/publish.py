@@ -1,0 +1,126 @@
+"""`nightly publish`: sends one event, or a file of them, to the stream. A loginId is never printed back."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from worker.cli.opening import misuse, open_ledger
+from worker.cli.output import console, number, plain
+from worker.errors import InvalidEvent
+from worker.events import MAX_BODY_BYTES
+from worker.producer import publish as send_one
+from worker.producer import publish_many
+
+LINES_NAMED = 100
+"""So many bad lines are named one by one; the rest are counted."""
+
+
+def publish(
+    kind: Annotated[str | None, typer.Argument(help="linked or inactive.", metavar="linked|inactive")] = None,
+    login_id: Annotated[str | None, typer.Option(help="Flinks' loginId; - reads it from standard input.")] = None,
+    occurred_at: Annotated[str | None, typer.Option(help="RFC 3339, such as 2026-11-22T10:00:00Z. [now]")] = None,
+    account_id: Annotated[str | None, typer.Option(help="Your own id for the account: not a secret.")] = None,
+    instance: Annotated[str | None, typer.Option(help="Flinks instance. [the workers' default]")] = None,
+    event_id: Annotated[str | None, typer.Option(help="Publishing the same id twice is harmless. [a new one]")] = None,
+    file: Annotated[Path | None, typer.Option(help="Events, one JSON object a line; - is standard input.")] = None,
+) -> None:
+    """Publish an event: an account was linked, or went inactive.
+
+    A line of a --file is a CloudEvent, or a flat object with type, login_id, occurred_at and, if wanted,
+    event_id, account_id, instance. A bad line is named by its number and reason and the others are sent; the
+    exit code is then 1.
+
+    Other users of this machine can see arguments: --login-id - reads the loginId from standard input.
+    """
+    one = (kind, login_id, occurred_at, account_id, instance, event_id)
+    if file is not None:
+        if any(value is not None for value in one):
+            misuse("--file brings whole events: nothing else goes with it")
+        _publish_file(file)
+        return
+    if kind not in {"linked", "inactive"} or login_id is None:
+        misuse("say linked or inactive and --login-id, or --file")
+    _, client = open_ledger()
+    secret = sys.stdin.readline().rstrip("\r\n") if login_id == "-" else login_id
+    try:
+        sent_id = send_one(
+            "linked" if kind == "linked" else "inactive",
+            login_id=secret,
+            occurred_at=occurred_at,
+            account_id=account_id,
+            instance=instance,
+            event_id=event_id,
+            client=client,
+        )
+    except InvalidEvent as error:
+        misuse(error.reason)
+    console().print(f"Published event {plain(sent_id)}.", soft_wrap=True)
+
+
+def read_lines(stream: BinaryIO, bad: "BadLines") -> Iterator[object]:
+    """Yield the decoded lines of `stream`, in bounded memory; `bad` hears of those that are no JSON."""
+    for line_number, line in enumerate(iter(lambda: stream.readline(MAX_BODY_BYTES + 1), b""), 1):
+        bad.line_number = line_number
+        if len(line) > MAX_BODY_BYTES and not line.endswith(b"\n"):
+            bad.add(f"longer than {MAX_BODY_BYTES} bytes")
+            while (rest := stream.readline(MAX_BODY_BYTES)) and not rest.endswith(b"\n"):
+                continue
+            continue
+        if not line.strip():
+            continue
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            bad.add("is not JSON")
+        else:
+            yield event
+
+
+class BadLines:
+    """Names bad lines on stderr by number and reason, never by content, and counts them."""
+
+    def __init__(self) -> None:
+        self.line_number = 0
+        self.count = 0
+
+    def add(self, reason: str) -> None:
+        """Name the line that was read last."""
+        self.count += 1
+        if self.count <= LINES_NAMED:
+            typer.echo(f"line {self.line_number}: {reason}", err=True)
+        elif self.count == LINES_NAMED + 1:
+            typer.echo("... further bad lines are counted, not named", err=True)
+
+
+def _publish_file(path: Path) -> None:
+    _, client = open_ledger()
+    bad, sent = BadLines(), [0]
+
+    def reject(_: int, error: InvalidEvent) -> None:
+        bad.add(error.reason)
+
+    with _opened(path) as stream:
+        try:
+            publish_many(read_lines(stream, bad), client=client, on_invalid=reject, on_sent=sent.append)
+        finally:
+            console().print(f"Published {number(sent[-1])} events; {number(bad.count)} lines were bad.")
+    if bad.count:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    if str(path) == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        misuse(f"--file cannot be read: {error.strerror}")
+    with stream:
+        yield stream

@@ -1,0 +1,33 @@
+"""`nightly review`: serves the status page, for people without a shell here."""
+
+from typing import Annotated
+
+import typer
+
+from worker.cli.opening import open_ledger
+from worker.review.app import create_app
+from worker.review.server import serve
+from worker.review.users import parse_users
+from worker.settings import LOOPBACK_HOSTS
+from worker.telemetry.logs import configure_logging, get_logger
+
+
+def review(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65_535)] = 8080,
+) -> None:
+    """Serve the read-only status page: gates, backlog, dead letters.
+
+    It is closed unless REVIEW_USERS names who may look (nightly users hash). It speaks plain HTTP: outside
+    this machine, put a proxy with TLS in front. Acting stays with this command line.
+    """
+    settings, client = open_ledger()
+    users = parse_users(settings.review_users.get_secret_value() if settings.review_users else "")
+    configure_logging(log_format=settings.log_format, log_level=settings.log_level)
+    log = get_logger(__name__)
+    if not users:
+        log.warning("review_page_closed", reason="REVIEW_USERS is not set: every page but /health answers 401")
+    elif host not in LOOPBACK_HOSTS:
+        log.warning("review_page_without_tls", reason="passwords cross the network; put a proxy with TLS in front")
+    serve(create_app(client, users), host=host, port=port)

@@ -1,0 +1,139 @@
+"""`nightly status`: the whole state at a glance, and whether it needs a person."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.box import HEAVY
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.text import Text
+
+from worker.cli.opening import address_of, open_ledger
+from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, console, number, pairs, plain, print_json, span, when
+from worker.ledger.views import Views
+from worker.redis_trouble import place_of
+from worker.review.advice import Alarm, alarms
+
+WATCH_SECONDS = 2.0
+CLOSED_GATE_OR_NO_WORKER = 1
+
+_RESULTS = ("applied_on", "applied_off", "superseded", "duplicate", "dead_lettered")
+_CALLS = ("retried", "throttled", "ambiguous", "unconfirmed", "fenced", "leases_lost")
+
+
+def status(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until Ctrl-C.")] = False,
+) -> None:
+    """Show gates, backlog, results, dead letters and workers.
+
+    Exit code 1 when something needs a person now: a closed gate, or work waiting while no worker is alive.
+    Open dead letters alone do not change it.
+    """
+    settings, client = open_ledger()
+    views, place = Views(client), place_of(address_of(settings))
+    if watch:
+        _watch(views, place, as_json=as_json)
+        return
+    found, now_ms = views.status(), views.now_ms()
+    if as_json:
+        print_json([_document(found, now_ms)])
+    else:
+        console().print(picture(found, place, now_ms))
+    if alarms(found):
+        raise typer.Exit(CLOSED_GATE_OR_NO_WORKER)
+
+
+def picture(found: dict[str, Any], place: str, now_ms: int) -> RenderableType:
+    """Return `Views.status()` as a person wants to see it, what is urgent first."""
+    parts: list[RenderableType] = [Text.assemble(("Nightly", NAME), (f"  Redis {place}  {when(now_ms)} UTC", DIM)), ""]
+    parts += [_alarm(alarm) for alarm in alarms(found)]
+    for name, about in found["instances"].items():
+        parts += [_headline(name, about["gate"], now_ms), pairs(_instance_rows(about)), ""]
+    if not found["instances"]:
+        parts += [Text("No event was recorded yet; `nightly publish --help` shows how to send one."), ""]
+    return Group(*parts, pairs(_common_rows(found), indent=0))
+
+
+def _watch(views: Views, place: str, *, as_json: bool) -> None:
+    screen: Console = console()
+    try:
+        with Live(console=screen, auto_refresh=False, screen=not as_json and screen.is_terminal) as live:
+            while True:
+                found, now_ms = views.status(), views.now_ms()
+                if as_json:
+                    print_json([_document(found, now_ms)])
+                else:
+                    live.update(picture(found, place, now_ms), refresh=True)
+                time.sleep(WATCH_SECONDS)
+    except KeyboardInterrupt:
+        return
+
+
+def _document(found: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    needs = [{"title": alarm.title, "reason": alarm.reason, "advice": alarm.advice} for alarm in alarms(found)]
+    return {"at": now_ms, "needs_a_person": needs, **found}
+
+
+def _alarm(alarm: Alarm) -> RenderableType:
+    body = Text.assemble((plain(alarm.reason), NAME), "\n", plain(alarm.advice))
+    return Panel(body, title=Text(f" {plain(alarm.title)} ", style="bold white on red"), box=HEAVY, border_style=BAD)
+
+
+def _headline(name: str, gate: dict[str, Any], now_ms: int) -> Text:
+    is_open = gate["state"] != "closed"
+    since = f" since {when(gate['changed_at'])}" if gate["changed_at"] else ""
+    age = f" ({span((now_ms - gate['changed_at']) / 1000)})" if gate["changed_at"] else ""
+    state = ("gate open", GOOD) if is_open else ("GATE CLOSED", BAD)
+    return Text.assemble((plain(name), NAME), "  ", state, (since + age, DIM))
+
+
+def _instance_rows(about: dict[str, Any]) -> list[tuple[str, object]]:
+    tally = about["tally"]
+    due = about["due_live"] + about["due_backfill"]
+    now = f"{number(about['due_live'])} live, {number(about['due_backfill'])} backfill" if due else "0"
+    if due:
+        now += f"; the oldest for {span(about['oldest_due_seconds'])}"
+    calls = "".join(f", {number(tally[name])} {name.replace('_', ' ')}" for name in _CALLS if tally.get(name))
+    rows: list[tuple[str, object]] = [
+        ("due now", now),
+        ("waiting", f"{number(about['waiting'])} for their next attempt"),
+        ("in flight", number(about["in_flight"])),
+        ("rate", _rate(about)),
+        ("events", f"{number(tally.get('recorded', 0))} recorded, {number(tally.get('replayed', 0))} replayed"),
+        ("results", ", ".join(f"{number(tally.get(name, 0))} {name.replace('_', ' ')}" for name in _RESULTS)),
+        ("calls", number(tally.get("calls", 0)) + calls),
+        ("dead letters", _letters(about["dead_letters_open"])),
+    ]
+    return rows
+
+
+def _rate(about: dict[str, Any]) -> Text:
+    if about["paused_seconds"]:
+        return Text(f"paused for {span(about['paused_seconds'])}: Flinks asked us to wait", WARN)
+    if about["rate_cut_to"] is not None:
+        return Text(f"was cut to {about['rate_cut_to']:g} calls/s when Flinks throttled us last, and climbs back")
+    return Text("as configured; never throttled")
+
+
+def _letters(by_code: dict[str, int]) -> Text:
+    if not by_code:
+        return Text("none open")
+    codes = ", ".join(f"{plain(code)} {number(count)}" for code, count in sorted(by_code.items(), key=lambda x: -x[1]))
+    return Text.assemble((f"{number(sum(by_code.values()))} open", WARN), f": {codes}")
+
+
+def _common_rows(found: dict[str, Any]) -> list[tuple[str, object]]:
+    alive = ", ".join(plain(f"{about['name']} ({about.get('slots', '?')} slots)") for about in found["workers"])
+    workers = f"{len(found['workers'])} alive: {alive}" if alive else Text("none alive", WARN)
+    rows: list[tuple[str, object]] = [
+        ("workers", workers),
+        ("stream", f"{number(found['stream_length'])} entries not taken in yet"),
+        ("rejected", f"{number(found['rejected'])} messages so far"),
+    ]
+    if found["dead_letters_open"]:
+        rows.append(("review", f"{number(found['dead_letters_open'])} open: nightly dead-letters groups"))
+    return rows

@@ -1,0 +1,168 @@
+"""Publishes events: checks each one, then adds it to the stream that every worker reads.
+
+What has been returned from here is in Redis. Needs REDIS_URL alone, neither keys nor Flinks; an event that
+cannot be accepted raises InvalidEvent before anything of it is sent.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
+from typing import Any, Literal
+from uuid import uuid4
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.errors import InvalidEvent, SettingsError
+from worker.events import EVENT_TYPES, MAX_BODY_BYTES, LifecycleEvent
+from worker.ledger.connection import BytesRedis
+from worker.ledger.views import STREAM
+from worker.redis_trouble import open_redis
+from worker.settings import RedisUrl
+
+Kind = Literal["linked", "inactive"]
+FIELD = "event"
+SOURCE = "nightly"
+BATCH = 500
+"""Events in one round trip."""
+
+
+class _Address(BaseSettings):
+    """The one setting a producer needs: the rest of its environment belongs to another application."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+    redis_url: RedisUrl
+
+
+def publish(
+    kind: Kind,
+    *,
+    login_id: str,
+    occurred_at: datetime | str | None = None,
+    account_id: str | None = None,
+    instance: str | None = None,
+    event_id: str | None = None,
+    redis_url: str | None = None,
+    client: BytesRedis | None = None,
+) -> str:
+    """Tell Nightly that an account was linked or went inactive; returns the event's id.
+
+    `occurred_at` (RFC 3339, or an aware datetime; default: now) decides the order of events, not the moment of
+    publishing. Publishing the same `event_id` again is harmless. Blocking; the connection is kept for the next
+    call. Raises InvalidEvent, SettingsError where REDIS_URL is needed and wrong, and redis.RedisError.
+    """
+    arguments = {
+        "type": f"account.{kind}",
+        "login_id": login_id,
+        "occurred_at": datetime.now(UTC) if occurred_at is None else occurred_at,
+        "account_id": account_id,
+        "instance": instance,
+        "event_id": event_id,
+    }
+    event_id, body = read_event({name: value for name, value in arguments.items() if value is not None})
+    send(client or _client(redis_url), [body])
+    return event_id
+
+
+def publish_many(
+    events: Iterable[object],
+    *,
+    redis_url: str | None = None,
+    client: BytesRedis | None = None,
+    on_invalid: Callable[[int, InvalidEvent], None] | None = None,
+    on_sent: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Publish any number of events in bounded memory; returns how many were sent.
+
+    An event is what `read_event` takes. One that is invalid goes to `on_invalid` with its position (from 1) and
+    the rest is sent; without `on_invalid` it raises InvalidEvent, and whole batches before it have been sent.
+    `on_sent` hears the count after each batch. Raises otherwise what `publish` raises.
+    """
+    connection = client or _client(redis_url)
+    bodies = _readable(events, on_invalid)
+    sent = 0
+    while batch := list(islice(bodies, BATCH)):
+        send(connection, batch)
+        sent += len(batch)
+        on_sent(sent)
+    return sent
+
+
+def read_event(event: object) -> tuple[str, bytes]:
+    """Return the id and the checked CloudEvent's bytes for a CloudEvent or a flat object; raises InvalidEvent.
+
+    A flat object has `type`, `login_id`, `occurred_at` and, if wanted, `event_id`, `account_id`, `instance`.
+    """
+    if not isinstance(event, Mapping):
+        raise InvalidEvent("event: must be an object")
+    if "specversion" in event or "data" in event:
+        return LifecycleEvent.from_cloudevent(event, "").event_id, _encode(event)
+    arguments = {"event_id": str(uuid4()), **event}
+    event_type = arguments.pop("type", None)
+    if not isinstance(event_type, str) or event_type not in EVENT_TYPES:
+        raise InvalidEvent("type: must be account.linked or account.inactive")
+    parsed = LifecycleEvent.from_celery(event_type, arguments, "")
+    return parsed.event_id, _encode(_cloudevent(event_type, parsed))
+
+
+def send(client: BytesRedis, bodies: Sequence[bytes]) -> None:
+    """Add checked events to the stream, in one round trip; raises redis.RedisError."""
+    pipeline = client.pipeline(transaction=False)
+    for body in bodies:
+        pipeline.xadd(STREAM, {FIELD: body})
+    pipeline.execute()
+
+
+def _readable(events: Iterable[object], on_invalid: Callable[[int, InvalidEvent], None] | None) -> Iterator[bytes]:
+    for position, event in enumerate(events, 1):
+        try:
+            _, body = read_event(event)
+        except InvalidEvent as error:
+            if on_invalid is None:
+                raise InvalidEvent(f"event {position}: {error.reason}", code=error.code) from None
+            on_invalid(position, error)
+        else:
+            yield body
+
+
+def _encode(document: Mapping[str, Any]) -> bytes:
+    try:
+        body = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidEvent("event: holds what cannot be written as JSON") from None
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidEvent(f"event: larger than {MAX_BODY_BYTES} bytes")
+    return body
+
+
+def _cloudevent(event_type: str, event: LifecycleEvent) -> Mapping[str, Any]:
+    data = {"loginId": event.login_id, **({"instance": event.instance} if event.instance else {})}
+    document = {
+        "specversion": "1.0",
+        "id": event.event_id,
+        "source": SOURCE,
+        "type": event_type,
+        "time": event.occurred_at.isoformat().replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+    return document | ({"subject": event.account_id} if event.account_id else {})
+
+
+def _client(redis_url: str | None) -> BytesRedis:
+    if redis_url is not None:
+        return _connected(redis_url)
+    try:
+        address = _Address()
+    except ValidationError:
+        raise SettingsError(["REDIS_URL: must be set here, for example redis://localhost:6379/0"]) from None
+    return _connected(address.redis_url.get_secret_value())
+
+
+@lru_cache(maxsize=4)
+def _connected(url: str) -> BytesRedis:
+    return open_redis(url, name="nightly-publish")

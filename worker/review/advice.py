@@ -1,0 +1,78 @@
+"""Decides what to tell a person to do about a code, a closed gate or a silent worker. Does no I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worker.flinks.protocol import END_USER_CODES
+
+_BY_CODE: Mapping[str, str] = {
+    "INVALID_LOGIN": (
+        "Flinks does not know this login under this customer. Wish off: the card is most likely deleted already, "
+        "so resolve it. Wish on: the end user has to link the account again, which brings a new event."
+    ),
+    "INVALID_REQUEST": "Flinks refuses the request itself. Read its message; compare it with the API contract.",
+    "retries_exhausted": "Every attempt failed for long. Read the attempts; once the cause is gone, replay.",
+    "unexpected_response": "Flinks said yes to something else than was asked. Ask Flinks, then replay.",
+    "unknown_code": "Flinks refused with a code that nobody foresaw. Read its message, then replay or resolve.",
+    "invalid_event": "The producer sent what no event looks like. Correct the producer; it has to publish again.",
+    "unknown_instance": "The event names an instance that is not in FLINKS_INSTANCES. Add it, restart, then replay.",
+}
+_ADDRESS_CODES = frozenset({"name_not_found", "tls_failure"})
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that needs a person now: a title, the reason, what to do."""
+
+    title: str
+    reason: str
+    advice: str
+
+
+def advice_for(code: str) -> str:
+    """Return what a person can do about a dead letter with this code."""
+    if code in END_USER_CODES:
+        return "Only the end user can cure this: ask them to link the account again. Then resolve, or replay."
+    return _BY_CODE.get(code, "Read Flinks' message and the attempts, then replay or resolve.")
+
+
+def gate_reason(gate: Mapping[str, Any]) -> str:
+    """Return why a gate is closed, in one sentence."""
+    if gate.get("cause") == "halt":
+        status = f" (HTTP {gate['http_status']})" if gate.get("http_status") else ""
+        detail = f": {gate['detail']}" if gate.get("detail") else ""
+        return f"Flinks cannot be called with this configuration, {gate.get('code', '')}{status}{detail}"
+    reason = f": {gate['detail']}" if gate.get("detail") else ""
+    return f"closed by {gate.get('by') or 'somebody'}{reason}"
+
+
+def gate_advice(instance: str, gate: Mapping[str, Any]) -> str:
+    """Return what to do about a closed gate."""
+    command = f"nightly gate open {instance}"
+    if gate.get("cause") != "halt":
+        return f"When the reason is gone: {command}"
+    if gate.get("code") in _ADDRESS_CODES:
+        return f"Check FLINKS_BASE_URL and DNS. One call a minute tries again by itself; to try at once: {command}"
+    if gate.get("code") == "unsealable":
+        return f"Put the key back that is missing from LOGIN_KEYS and restart the workers; then: {command}"
+    return (
+        "Correct the key, customer id or address and restart the workers: the first accepted call opens the gate. "
+        f"If the mistake was on Flinks' side: {command}"
+    )
+
+
+def alarms(status: Mapping[str, Any]) -> list[Alarm]:
+    """Return what needs a person now, from `Views.status()`."""
+    found = [
+        Alarm(f"GATE CLOSED: {name}", gate_reason(about["gate"]), gate_advice(name, about["gate"]))
+        for name, about in status["instances"].items()
+        if about["gate"]["state"] == "closed"
+    ]
+    work = status["stream_length"] + sum(
+        about["due_live"] + about["due_backfill"] + about["in_flight"] for about in status["instances"].values()
+    )
+    if work and not status["workers"]:
+        reason = f"no worker was heard of for ten seconds, and {work:,} are waiting"
+        found.append(Alarm("NO WORKER", reason, "Start one: celery -A worker worker"))
+    return found

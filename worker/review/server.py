@@ -1,0 +1,52 @@
+"""Serves the status page with uvicorn until SIGTERM or Ctrl-C, and says on stdout where it listens."""
+
+import contextlib
+import json
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+class ReviewServer(uvicorn.Server):
+    """Prints `{"listening": "http://HOST:PORT"}` once it accepts connections; exits 0 when it is told to stop."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening, then say so."""
+        await super().startup(sockets)
+        port = self.servers[0].sockets[0].getsockname()[1]
+        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+        print(json.dumps({"listening": f"http://{host}:{port}"}), flush=True)  # noqa: T201 - the promised line
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and SIGINT; uvicorn's own raises them again, which spoils the exit code."""
+
+        def stop(*_: object) -> None:
+            self.should_exit = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def serve(app: ASGIApp, *, host: str, port: int) -> None:
+    """Serve; port 0 takes a free one. Exits with uvicorn's code where it cannot listen."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        limit_concurrency=100,
+    )
+    ReviewServer(config).run()
