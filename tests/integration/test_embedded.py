@@ -146,6 +146,16 @@ def test_a_port_that_somebody_took_meanwhile_is_left_to_them(
         assert late.port != redis.port
 
 
+def test_a_strangers_redis_is_never_taken_for_our_own(redis: EmbeddedRedis, tmp_path: Path) -> None:
+    own = EmbeddedRedis(tmp_path, name="late")
+    own.port = redis.port
+
+    assert redis._is_ours(redis.port)
+    assert not own._is_ours(redis.port)
+    with pytest.raises(EmbeddedStackError, match="Address already in use"):
+        own.start()
+
+
 def test_a_redis_that_cannot_read_its_data_shows_the_end_of_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
