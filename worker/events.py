@@ -22,8 +22,8 @@ MAX_REASONS = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2254, 12, 31, tzinfo=UTC)
 _MICROSECOND = datetime.resolution
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?")
-_PLAIN_FIELD = re.compile(r"[A-Za-z_]{1,40}")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_MALFORMED_TIME = "must be an RFC 3339 time such as 2026-11-22T10:00:00Z"
 
 
 def _opaque(value: str) -> str:
@@ -37,7 +37,7 @@ def _opaque(value: str) -> str:
 def _rfc3339(value: object) -> object:
     if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.fullmatch(value)):
         return value
-    raise PydanticCustomError("not_rfc3339", "must be an RFC 3339 time such as 2026-11-22T10:00:00Z")
+    raise PydanticCustomError("not_rfc3339", _MALFORMED_TIME)
 
 
 def _in_range(value: datetime) -> datetime:
@@ -55,7 +55,7 @@ class CeleryArguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
-    login_id: Opaque
+    login_id: Opaque = Field(repr=False)
     occurred_at: Instant
     event_id: Opaque
     account_id: Opaque | None = None
@@ -67,7 +67,7 @@ class LoginData(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
-    login_id: Opaque = Field(alias="loginId", description="Flinks' loginId: a secret.")
+    login_id: Opaque = Field(alias="loginId", description="Flinks' loginId: a secret.", repr=False)
     instance: Opaque | None = Field(None, description="The Flinks instance that issued the loginId.")
 
 
@@ -164,13 +164,27 @@ def reason_of(error: ValidationError) -> str:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    names = (str(part) for part in location)
-    return ".".join(name if _PLAIN_FIELD.fullmatch(name) else "(another field)" for name in names) or "event"
+    """Name the field in our own words: the name of a field that is not ours may be a loginId as well."""
+    return ".".join(str(part) if part in _FIELDS else "(another field)" for part in location) or "event"
 
 
 def _rule(kind: str, message: str) -> str:
-    return {
-        "missing": "is required",
-        "extra_forbidden": "is not a field of this event",
-        "timezone_aware": "needs a time zone, for example a final Z",
-    }.get(kind, message[:1].lower() + message[1:])
+    return _RULES.get(kind, message[:1].lower() + message[1:])
+
+
+_FIELDS = frozenset(
+    field.alias or name
+    for model in (CeleryArguments, CloudEvent, LoginData)
+    for name, field in model.model_fields.items()
+)
+_RULES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field of this event",
+    "timezone_aware": "needs a time zone, for example a final Z",
+    "model_type": "must be an object",
+    "string_type": "must be a text",
+    "string_unicode": "holds a character that is not printable",
+    "datetime_parsing": _MALFORMED_TIME,
+    "datetime_from_date_parsing": _MALFORMED_TIME,
+    "datetime_object_invalid": _MALFORMED_TIME,
+}
