@@ -24,6 +24,7 @@ KEY_BYTES = 32
 REFERENCE_PREFIX = "lgn_"
 REFERENCE_LENGTH = 26
 _CANONICAL_GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
+_GUID = re.compile(_CANONICAL_GUID.pattern, re.IGNORECASE | re.ASCII)
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
@@ -72,7 +73,11 @@ class Vault:
         return tuple(key_id.hex() for key_id in self._ciphers)
 
     def reference(self, instance: str, login_id: str) -> str:
-        """Return `lgn_` and 26 base32 characters: the same for the same login, on every machine."""
+        """Return `lgn_` and 26 base32 characters: the same for the same login, on every machine.
+
+        A GUID in capitals is the same GUID: two systems that spell it differently must meet in one ledger entry.
+        """
+        login_id = login_id.lower() if _GUID.fullmatch(login_id) else login_id
         return REFERENCE_PREFIX + self._digest(f"login\0{instance}\0{login_id}")
 
     def fingerprint(self, *parts: str) -> str:
@@ -101,7 +106,7 @@ class Vault:
         nonce, ciphertext = sealed[_HEADER_BYTES - _NONCE_BYTES : _HEADER_BYTES], sealed[_HEADER_BYTES:]
         try:
             return cipher.decrypt(nonce, ciphertext, context.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: cut so short that the nonce is not whole
             raise SealError("the sealed bytes were altered, or belong to another login") from None
 
     def _digest(self, text: str) -> str:
