@@ -22,12 +22,11 @@ KEEP_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A message, or one event of a batch, that was not accepted."""
+    """What may be told of a message, or one event of a batch, that was not accepted."""
 
     reason: str
     code: str
     source: str
-    body: bytes
     letter_id: str
     is_new_group: bool
 
@@ -56,7 +55,7 @@ class Intake:
 
     def accept_celery(self, event_type: str, args: Sequence[Any], kwargs: Mapping[str, Any], task_id: str) -> bool:
         """Take one Celery message in; `event_id` defaults to the task id. False: it went to the review list."""
-        arguments = {**kwargs, "event_id": kwargs.get("event_id") or task_id}
+        arguments = {**kwargs, "event_id": task_id if kwargs.get("event_id") is None else kwargs["event_id"]}
         body = _readable({"type": event_type, "args": list(args), "kwargs": arguments})
         try:
             event = LifecycleEvent.from_celery(event_type, arguments, self._default_instance, args=args)
@@ -74,16 +73,15 @@ class Intake:
 
     def reject(self, error: InvalidEvent, *, source: str, body: bytes) -> None:
         """Keep a message that was not accepted, sealed, for a person."""
-        kept = body[:KEEP_BYTES]
         letter_id = "iv-" + self._vault.fingerprint(body.decode("latin-1"))
         fields: dict[str, str | bytes] = {
             "reason": error.reason,
             "source": source,
             "body_bytes": str(len(body)),
-            "sealed_body": self._vault.seal(BODY_CONTEXT, kept),
+            "sealed_body": self._vault.seal(BODY_CONTEXT, body[:KEEP_BYTES]),
         }
         is_new = self._letters.park(letter_id, instance="", code=error.code, fields=fields)
-        self._on_rejected(Rejected(error.reason, error.code, source, kept, letter_id, is_new))
+        self._on_rejected(Rejected(error.reason, error.code, source, letter_id, is_new))
 
     def accept_again(self, source: str, body: bytes) -> bool:
         """Take a rejected message in once more, as it came: its own time still decides its place."""
@@ -134,10 +132,19 @@ class Intake:
 
     def _without_login(self, text: str, login_id: str) -> str:
         """Producers do build ids from the loginId; ours are shown, so such a one is replaced by its keyed hash."""
-        if login_id.casefold() in text.casefold():
+        if _letters_of(login_id) in _letters_of(text):
             return "masked-" + self._vault.fingerprint(text)
         return text
 
 
+def _letters_of(text: str) -> str:
+    """Letters and digits alone: a GUID without hyphens, or in capitals, is as secret as with them."""
+    return "".join(filter(str.isalnum, text)).casefold()
+
+
 def _readable(document: object) -> bytes:
-    return json.dumps(document, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
+    try:
+        text = json.dumps(document, ensure_ascii=False, default=str)
+    except RecursionError:  # only a Celery message can be nested like that
+        text = '{"type": "", "args": ["nested too deeply to be kept"], "kwargs": {}}'
+    return text.encode("utf-8", "surrogatepass")

@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 
-from worker.intake import Intake
+from worker.intake import Intake, Rejected
 from worker.ledger import Ledger, Letters
 from worker.ledger.connection import BytesRedis, connect
 from worker.ledger.gate import GateKeeper
 from worker.ledger.views import Views
 from worker.seal import Vault
 from worker.settings import Instance, Settings
+from worker.telemetry.logs import get_logger
+from worker.telemetry.sentry import report_new_group
 
 WORKER_SETTINGS = ("REDIS_URL", "FLINKS_AUTH_KEY", "LOGIN_KEYS")
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,4 +64,17 @@ def build_intake(settings: Settings, ledger: Ledger, letters: Letters, vault: Va
         instances=frozenset(settings.instances()) | {settings.flinks_instance},
         default_instance=settings.flinks_instance,
         max_ahead_seconds=settings.event_max_ahead_seconds,
+        on_rejected=_tell_rejected,
     )
+
+
+def _tell_rejected(rejected: Rejected) -> None:
+    log.warning(
+        "event_rejected",
+        reason=rejected.reason,
+        code=rejected.code,
+        source=rejected.source,
+        letter=rejected.letter_id,
+    )
+    if rejected.is_new_group:
+        report_new_group(instance="", code=rejected.code, wish="")
