@@ -99,9 +99,13 @@ class Ledger:
         worker: str = "",
         slots: int = 0,
         about: Mapping[str, object] | None = None,
-        rest_after_lease_seconds: float = 0,
+        rest_after_lease_seconds: float | None = None,
     ) -> Pulse:
-        """Take back lost leases, count what is due on `fingerprints`' instances, and decide on a wake-up."""
+        """Count what is due on `fingerprints`' instances, and decide on a wake-up.
+
+        With `worker`, also a sign of life; with `rest_after_lease_seconds`, also take back lost leases, each
+        login resting that long after its lease ran out, because its last call may still land.
+        """
         pairs = [text for pair in fingerprints.items() for text in pair]
         due, lost, should_wake = self._scripts.run(
             "pulse",
@@ -109,7 +113,7 @@ class Ledger:
             worker,
             slots,
             json.dumps(about or {}),
-            round(rest_after_lease_seconds * 1000),
+            "" if rest_after_lease_seconds is None else round(rest_after_lease_seconds * 1000),
             *pairs,
         )
         return Pulse(int(due), int(lost), bool(should_wake))

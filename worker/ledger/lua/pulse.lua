@@ -1,7 +1,8 @@
 -- Once a second from every worker, and after every recording: take back lost leases, and say whether a
 -- reconcile message should be sent. Any worker's pulse heals what any dead worker left behind.
 -- ARGV  now (ms or ''), worker ('' when the caller only asks), slots, about the worker (JSON),
---       rest after a lost lease (ms, may be negative), then pairs: instance, fingerprint of its configuration
+--       rest after a lost lease (ms, may be negative; '' leaves lost leases alone), then pairs: instance,
+--       fingerprint of its configuration
 -- Reply {due now (of those instances, where calls may be made), leases lost, 1 if a message should be sent}
 
 local now = clock(ARGV[1])
@@ -57,7 +58,9 @@ if worker ~= '' then
 end
 
 local lost = 0
-for _, instance in ipairs(redis.call('SMEMBERS', 'nightly:instances')) do lost = lost + reap(instance) end
+if rest then
+  for _, instance in ipairs(redis.call('SMEMBERS', 'nightly:instances')) do lost = lost + reap(instance) end
+end
 
 local due = 0
 for i = 6, #ARGV, 2 do
