@@ -131,9 +131,11 @@ def instance_at(base_url: str) -> Instance:
 async def ask(
     client: FlinksClient, base_url: str, *, timeout_seconds: float = 5, not_after: float = float("inf")
 ) -> Verdict | None:
-    return await client.set_scheduled_refresh(
-        instance_at(base_url), LOGIN, wants_active=True, timeout_seconds=timeout_seconds, not_after=not_after
-    )
+    """Wish the login active. A client that forgets its own deadline fails the test instead of hanging it."""
+    async with asyncio.timeout(20):
+        return await client.set_scheduled_refresh(
+            instance_at(base_url), LOGIN, wants_active=True, timeout_seconds=timeout_seconds, not_after=not_after
+        )
 
 
 def verdict_of(handler: Handler, *, timeout_seconds: float = 5) -> Verdict:

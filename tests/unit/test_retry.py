@@ -29,6 +29,11 @@ def test_the_window_doubles_from_one_second_to_fifteen_minutes() -> None:
     assert windows == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]
 
 
+def test_no_number_of_attempts_is_too_many_to_count() -> None:
+    patient = RetryLimits(max_attempts=10_000, max_age_seconds=1, settle_seconds=0)
+    assert delay_of(FAILED, attempts=9_999, drawn=1, limits=patient) == 900
+
+
 def test_a_wait_is_drawn_from_the_whole_window() -> None:
     assert delay_of(FAILED, attempts=12, drawn=0) == 0
     assert delay_of(FAILED, attempts=12, drawn=0.25) == 225

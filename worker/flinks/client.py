@@ -31,6 +31,7 @@ from worker.verdicts import Verdict
 KEEPALIVE_SECONDS = 15.0
 """Shorter than what servers and load balancers grant, or an idle connection is closed just as we write to it."""
 MAX_CONNECT_SECONDS = 5.0
+# HttpProcessingError: aiohttp's parser without its C extension lets it through from a broken body.
 _FAILURES = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, HttpProcessingError, OSError)
 # Judged on aiohttp's own exceptions, the most telling first: httpx-aiohttp calls a reset a ConnectTimeout.
 _KINDS: tuple[tuple[tuple[type[Exception], ...], FailureKind], ...] = (

@@ -12,6 +12,7 @@ OTHER = "0d5e2a51-7a10-4d8e-9a61-5f0c3b1f7e22"
         (f"LoginId {LOGIN} has now been activated for automatic refresh", Claim.CONFIRMED),
         (f"loginid '{LOGIN.upper()}' is activated.", Claim.CONFIRMED),
         (f"Activated: {LOGIN}", Claim.CONFIRMED),
+        (f"Activated: {LOGIN} (request {OTHER})", Claim.CONFIRMED),
         (f"LoginId {LOGIN} has now been deactivated for automatic refresh", Claim.CONTRADICTED),
         (f"LoginId {OTHER} has now been activated for automatic refresh", Claim.CONTRADICTED),
         (f"LoginId {LOGIN}0 has now been activated for automatic refresh", Claim.CONTRADICTED),
