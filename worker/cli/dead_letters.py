@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from worker.cli import decisions
-from worker.cli.explain import attempts_table
+from worker.cli.explain import attempt_lines
 from worker.cli.opening import open_ledger
 from worker.cli.output import BAD, COMMAND, DIM, NAME, ago, console, listing, number, pairs, plain, print_json, when
 from worker.ledger.letters import Letter, Letters
@@ -19,6 +19,9 @@ from worker.review.advice import advice_for
 
 SHOWN = 50
 """Letters in a table for a person, unless `--limit` says otherwise; `--json` holds them all."""
+WIDE = 110
+SHORT = 12
+"""On a terminal narrower than WIDE a reference is cut to so many characters; `show` has it whole."""
 
 app = typer.Typer(
     help="Review what could not be carried out: look, replay, resolve.",
@@ -65,9 +68,10 @@ def list_(
         print_json(document(letter) for letter in found)
         return
     shown = list(islice(found, limit or SHOWN))
-    console().print(_table(shown, now_ms, is_open=not closed) if shown else "No such dead letter.")
+    screen = console()
+    screen.print(_table(shown, now_ms, screen.width, is_open=not closed) if shown else "No such dead letter.")
     if next(found, None) is not None:
-        console().print("There are more: --limit N shows N of them, --json all.", style=DIM)
+        screen.print("There are more: --limit N shows N of them, --json all.", style=DIM)
 
 
 @app.command(epilog="Example: `nightly dead-letters show dl-7`")
@@ -113,7 +117,7 @@ def picture(letter: Letter, attempts: list[dict[str, Any]], now_ms: int) -> Rend
     rows += [("filed", filed), *_closing_rows(letter)]
     parts: list[RenderableType] = [title, pairs(rows)]
     if attempts:
-        parts += ["", Text("Attempts, oldest first", NAME), attempts_table(attempts)]
+        parts += ["", attempt_lines(attempts)]
     if letter.status == "open":
         parts += ["", Text(advice_for(letter.code)), Text(f"  nightly dead-letters replay {letter.id}", COMMAND)]
         parts.append(Text(f'  nightly dead-letters resolve {letter.id} --note "why"', COMMAND))
@@ -147,13 +151,17 @@ def _closing_rows(letter: Letter) -> list[tuple[str, object]]:
     return [("closed", closed), *([("note", letter.note)] if letter.note else [])]
 
 
-def _table(shown: Iterable[Letter], now_ms: int, *, is_open: bool) -> RenderableType:
-    table = listing("ID", "Code", "Wish", "Instance", "Login or source", "Account", "Filed" if is_open else "Closed")
+def _table(shown: Iterable[Letter], now_ms: int, width: int, *, is_open: bool) -> RenderableType:
+    is_narrow = width < WIDE
+    columns = ("ID", "Code", "Wish", "Instance", "Login", "Account", "Filed" if is_open else "Closed")
+    table = listing(*columns, fold=("Account", "Closed"))
     for letter in shown:
-        who = letter.login or f"rejected {letter.source} message"
+        who = letter.login or f"({letter.source})"
+        if is_narrow and letter.login:
+            who = letter.login[:SHORT] + "\N{HORIZONTAL ELLIPSIS}"
         at = ago(letter.created_at, now_ms) if is_open else f"{letter.status} {ago(letter.closed_at, now_ms)}"
         cells = (letter.id, letter.code, letter.wish, letter.instance, who, letter.account_id, at)
-        table.add_row(*(plain(cell) for cell in cells))
+        table.add_row(*(cell if cell is who else plain(cell) for cell in cells))
     return table
 
 

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
-from worker.cli.opening import open_ledger, open_services
-from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, ago, console, listing, pairs, plain, print_json, span, when
+from worker.cli.opening import misuse, open_ledger, open_services
+from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, ago, console, pairs, plain, print_json, span, when
 from worker.errors import UnknownLetter
 from worker.ledger.connection import BytesRedis
 from worker.ledger.letters import Letter, Letters
@@ -34,6 +34,8 @@ def explain(
     see arguments, so give it as - on standard input.
     """
     text = sys.stdin.readline().strip() if login == "-" else login
+    if not text:
+        misuse("LOGIN is empty")
     client, references = _references(text, instance)
     views = Views(client)
     found = [about for reference in references if (about := views.login(reference))]
@@ -81,8 +83,8 @@ def waiting_reason(about: dict[str, Any], gate: dict[str, Any], workers: list[An
 def _not_due_yet(about: dict[str, Any], now_ms: int) -> str:
     code, due_at = plain(about["last_code"]), about["due_at"]
     moment = f"{ago(due_at, now_ms)}, at {when(due_at)} UTC"
-    if (about["rests_until"] or 0) >= due_at:
-        return f"an unanswered call may still land ({code}); the wish is asserted again {moment}"
+    if (about["rests_until"] or 0) > now_ms:
+        return f"an unanswered call ({code}) may still land; the wish is asserted again {moment}"
     failures = f", attempt {about['failures']}" if about["failures"] else ""
     return f"the last answer was {code}{failures}; it is tried again {moment}"
 
@@ -109,7 +111,7 @@ def story(about: dict[str, Any], letter: Letter | None, why: str, now_ms: int) -
         rows += letter_rows(letter, now_ms)
     parts: list[RenderableType] = [title, pairs(rows)]
     if about["attempts"]:
-        parts += ["", Text("Attempts, oldest first", NAME), attempts_table(about["attempts"])]
+        parts += ["", attempt_lines(about["attempts"])]
     return Group(*parts)
 
 
@@ -122,21 +124,20 @@ def letter_rows(letter: Letter, now_ms: int) -> list[tuple[str, object]]:
     ]
 
 
-def attempts_table(attempts: list[dict[str, Any]]) -> Table:
-    """Return every remembered attempt, oldest first."""
-    table = listing("Time (UTC)", "Wish", "Outcome", "HTTP", "Code", "Took", "Message", right=["HTTP", "Took"])
+def attempt_lines(attempts: list[dict[str, Any]]) -> RenderableType:
+    """Return every remembered attempt, oldest first: one line each, and Flinks' words below it."""
+    lines: list[RenderableType] = [Text("Attempts, oldest first (UTC)", NAME)]
     for attempt in attempts:
         outcome = str(attempt.get("outcome", ""))
-        table.add_row(
-            when(attempt.get("at")),
-            "on" if attempt.get("wish") else "off",
-            Text(plain(outcome.replace("_", " ")), _OUTCOME_STYLES.get(outcome, WARN)),
-            plain(attempt.get("http_status")),
-            plain(attempt.get("code")),
-            f"{attempt['seconds']:.2f} s" if "seconds" in attempt else "-",
-            Text(plain(attempt.get("message")), DIM),
-        )
-    return table
+        took = f"{attempt['seconds']:.2f} s" if "seconds" in attempt else ""
+        head = f"  {when(attempt.get('at'))}  {'on' if attempt.get('wish') else 'off':<3}  "
+        style = _OUTCOME_STYLES.get(outcome, WARN)
+        status = f"HTTP {attempt['http_status']}" if attempt.get("http_status") else "-"
+        body = f"  {status:<8}  {took:>7}  {plain(attempt.get('code'))}"
+        lines.append(Text.assemble(head, (f"{plain(outcome.replace('_', ' ')):<10}", style), body))
+        if attempt.get("message"):
+            lines.append(Padding(Text(plain(attempt["message"]), DIM), (0, 0, 0, 4)))
+    return Group(*lines)
 
 
 def _confirmed(about: dict[str, Any], now_ms: int) -> Text:

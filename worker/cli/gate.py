@@ -35,7 +35,7 @@ def show(
     if as_json:
         print_json({"instance": name, **gate} for name, gate in gates.items())
     else:
-        table = listing("Instance", "Gate", "Since (UTC)", "Why, and what to do")
+        table = listing("Instance", "Gate", "Since (UTC)", "Why, and what to do", fold=["Why, and what to do"])
         for name, gate in gates.items():
             is_closed = gate["state"] == "closed"
             state = Text("CLOSED", BAD) if is_closed else Text("open", GOOD)

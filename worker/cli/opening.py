@@ -1,14 +1,16 @@
 """Opens what a command needs, and no more: Redis alone for looking, LOGIN_KEYS too for what names or opens logins."""
 
 import getpass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from worker.ledger.connection import BytesRedis
 from worker.redis_trouble import open_redis
-from worker.services import Services, build_services
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.services import Services
 
 CLIENT_NAME = "nightly-cli"
 
@@ -19,10 +21,14 @@ def open_ledger() -> tuple[Settings, BytesRedis]:
     return settings, open_redis(address_of(settings), name=CLIENT_NAME)
 
 
-def open_services() -> Services:
+def open_services() -> "Services":
     """Return every part; raises SettingsError, LedgerMismatch where LOGIN_KEYS are not the ledger's, RedisError."""
+    from worker.services import build_services  # noqa: PLC0415 - heavy, and most commands only look
+    from worker.telemetry.logs import configure_logging  # noqa: PLC0415 - the same
+
     settings = Settings.load(require=("REDIS_URL", "LOGIN_KEYS"))
     open_redis(address_of(settings), name=CLIENT_NAME)
+    configure_logging(log_format=settings.log_format, log_level="ERROR")  # a command answers in its own words
     services = build_services(settings, name=CLIENT_NAME)
     if services.redis.exists("nightly:meta"):  # looking must not begin a ledger
         services.ledger.claim_ledger(services.vault.fingerprint("reference"))

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -79,9 +78,9 @@ def pairs(rows: Iterable[tuple[str, object]], *, indent: int = 2) -> Table:
     return grid
 
 
-def listing(*columns: str, right: Iterable[str] = ()) -> Table:
-    """Return an empty table with these columns; those named in `right` hold numbers."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style=NAME)
+def listing(*columns: str, right: Iterable[str] = (), fold: Iterable[str] = ()) -> Table:
+    """Return an empty table with these columns; `right` hold numbers, `fold` give way on a narrow terminal."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=f"{NAME} underline")
     for name in columns:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=name not in fold, overflow="fold")
     return table

@@ -115,7 +115,7 @@ def _rate(about: dict[str, Any]) -> Text:
     if about["paused_seconds"]:
         return Text(f"paused for {span(about['paused_seconds'])}: Flinks asked us to wait", WARN)
     if about["rate_cut_to"] is not None:
-        return Text(f"was cut to {about['rate_cut_to']:g} calls/s when Flinks throttled us last, and climbs back")
+        return Text(f"cut to {about['rate_cut_to']:g} calls/s by the last throttling, climbing back")
     return Text("as configured; never throttled")
 
 
@@ -131,8 +131,8 @@ def _common_rows(found: dict[str, Any]) -> list[tuple[str, object]]:
     workers = f"{len(found['workers'])} alive: {alive}" if alive else Text("none alive", WARN)
     rows: list[tuple[str, object]] = [
         ("workers", workers),
-        ("stream", f"{number(found['stream_length'])} entries not taken in yet"),
-        ("rejected", f"{number(found['rejected'])} messages so far"),
+        ("stream", f"{number(found['stream_length'])} not taken in yet" if found["stream_length"] else "empty"),
+        ("rejected", f"{number(found['rejected'])} so far"),
     ]
     if found["dead_letters_open"]:
         rows.append(("review", f"{number(found['dead_letters_open'])} open: nightly dead-letters groups"))

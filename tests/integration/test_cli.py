@@ -1,0 +1,254 @@
+"""The `nightly` command as a person and a script meet it: real processes, exit codes, and no loginId anywhere."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.waiting import eventually
+from worker.ledger import Ledger, Letters, Settlement
+from worker.services import build_services
+from worker.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+CANARY = "canary-7f3d-login"
+Nightly = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def environment(redis_url: str, login_keys: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    settings = {"REDIS_URL": redis_url, "LOGIN_KEYS": login_keys, "FLINKS_AUTH_KEY": "canary-key"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    return os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+
+
+@pytest.fixture
+def nightly(environment: dict[str, str]) -> Nightly:
+    """Run a command to its end; no output may ever hold a loginId or a key."""
+
+    def run(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "worker", *arguments],
+            env=environment | settings,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        shown = done.stdout + done.stderr
+        assert "canary" not in shown, "a secret was shown"
+        assert "Traceback" not in shown
+        return done
+
+    return run
+
+
+def take_in(events: Sequence[tuple[str, str]] = (("evt-1", CANARY),)) -> list[str]:
+    """Record events as a worker would; returns the references."""
+    services = build_services(Settings.load())
+    services.ledger.claim_ledger(services.vault.fingerprint("reference"))
+    for event_id, login_id in events:
+        kwargs = {
+            "login_id": login_id,
+            "occurred_at": "2026-11-22T10:00:00Z",
+            "event_id": event_id,
+            "account_id": "cust-1",
+        }
+        assert services.intake.accept_celery("account.linked", [], kwargs, "task")
+    return [services.vault.reference("toolbox", login_id) for _, login_id in events]
+
+
+def park(redis_client: Redis, code: str = "INVALID_LOGIN") -> None:
+    """Settle one due login as dead, as a worker would."""
+    ledger, shared = Ledger(redis_client), {"calls_per_second": 1000, "fingerprint": "test"}
+    reply = eventually(
+        lambda: ledger.claim(
+            "toolbox", at_most=1, owner="o", worker="w", lease_seconds=9, max_in_flight=9, **shared
+        ).claims
+    )  # fmt: skip
+    attempt = json.dumps(
+        {"at": 1, "wish": True, "outcome": "dead", "code": code, "http_status": 400, "message": "no such"}
+    )
+    dead = Settlement(reply[0], "dead", code=code, http_status=400, message="no such login", attempt=attempt)
+    ledger.settle("toolbox", [dead], **shared)
+
+
+def test_one_event_is_published_with_its_login_from_standard_input(nightly: Nightly, redis_client: Redis) -> None:
+    done = nightly("publish", "linked", "--login-id", "-", "--event-id", "evt-9", stdin=f"{CANARY}\n")
+    assert (done.returncode, done.stdout) == (0, "Published event evt-9.\n")
+    [(_, fields)] = redis_client.xrange("account-events:stream")
+    assert json.loads(fields[b"event"])["data"] == {"loginId": CANARY}
+
+
+def test_a_file_is_sent_but_for_its_bad_lines_which_are_named(nightly: Nightly, redis_client: Redis) -> None:
+    good = json.dumps({"type": "account.linked", "login_id": CANARY, "occurred_at": "2026-11-22T10:00:00Z"})
+    wrong = json.dumps({"type": "account.linked", "login_id": CANARY})
+    done = nightly("publish", "--file", "-", stdin=f"{good}\n{CANARY}\n{wrong}\n{good}")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["line 2: is not JSON", "line 3: occurred_at: is required"]
+    assert "Published 2 events; 2 lines were bad." in done.stdout
+    assert redis_client.xlen("account-events:stream") == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["publish"],
+        ["publish", "linked"],
+        ["publish", "linked", "--login-id", CANARY, "--occurred-at", "yesterday"],
+        ["publish", "linked", "--file", "-"],
+        ["publish", "--file", "no-such-file"],
+        ["dead-letters", "replay"],
+        ["dead-letters", "replay", "dl-1", "--all"],
+        ["dead-letters", "resolve", "--all"],
+        ["gate", "close", "unknown", "--reason", "x"],
+        ["backfil"],
+    ],
+)
+def test_wrong_usage_ends_with_two(nightly: Nightly, arguments: list[str]) -> None:
+    assert nightly(*arguments).returncode == 2
+
+
+def test_wrong_settings_end_with_two_and_a_line_each(nightly: Nightly) -> None:
+    done = nightly("status", REDIS_URL="canary", LOG_LEVEL="canary")
+    assert done.returncode == 2
+    assert sorted(line.partition(":")[0] for line in done.stderr.splitlines()) == ["LOG_LEVEL", "REDIS_URL"]
+    assert nightly("status", REDIS_URL="redis://:can/canary@h:1").returncode == 2
+
+
+def test_redis_away_is_one_line_with_the_host_and_no_password(nightly: Nightly) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{nobody.getsockname()[1]}"
+        for command in (["status"], ["dead-letters", "list"], ["publish", "linked", "--login-id", CANARY], ["health"]):
+            done = nightly(*command, REDIS_URL=f"redis://:canary-password@{place}/0")
+            assert done.returncode == 1
+            assert done.stderr == f"Nothing listens at {place}. Start Redis there, or correct REDIS_URL.\n"
+
+
+def test_a_refused_login_at_redis_is_said(nightly: Nightly, redis_url: str) -> None:
+    done = nightly("status", REDIS_URL=redis_url.replace("://", "://nobody:canary@"))
+    assert done.returncode == 1
+    assert "refuses our login" in done.stderr
+
+
+def test_status_of_a_new_ledger_is_calm_and_work_without_a_worker_is_not(nightly: Nightly) -> None:
+    assert nightly("status").returncode == 0
+    take_in()
+    alarmed = nightly("status")
+    assert alarmed.returncode == 1
+    assert "NO WORKER" in alarmed.stdout
+    document = json.loads(nightly("status", "--json").stdout)
+    assert document["instances"]["toolbox"]["tally"]["recorded"] == 1
+    assert document["needs_a_person"][0]["title"] == "NO WORKER"
+
+
+def test_explain_finds_a_login_by_reference_and_by_its_id_alike(nightly: Nightly) -> None:
+    [reference] = take_in()
+    by_reference, by_login = nightly("explain", reference), nightly("explain", "-", stdin=CANARY)
+    assert by_reference.returncode == by_login.returncode == 0
+    assert reference in by_login.stdout
+    assert "cust-1" in by_login.stdout
+    assert json.loads(nightly("explain", reference, "--json").stdout)["wish"] == "on"
+    assert nightly("explain", "-", stdin="somebody-else").returncode == 1
+
+
+def test_explain_with_other_keys_says_so_instead_of_unknown(nightly: Nightly) -> None:
+    take_in()
+    other_key = nightly("keys", "new").stdout.strip()
+    done = nightly("explain", "-", stdin=CANARY, LOGIN_KEYS=other_key)
+    assert done.returncode == 1
+    assert "LOGIN_KEYS" in done.stderr
+
+
+def test_a_letter_is_found_read_and_replayed(nightly: Nightly, redis_client: Redis) -> None:
+    [reference] = take_in()
+    park(redis_client)
+    assert "INVALID_LOGIN" in nightly("dead-letters", "groups").stdout
+    [listed] = [json.loads(line) for line in nightly("dead-letters", "list", "--json").stdout.splitlines()]
+    assert (listed["id"], listed["login"]) == ("dl-1", reference)
+    shown = nightly("dead-letters", "show", "dl-1").stdout
+    for words in ("HTTP 400", "no such login", "cust-1", "nightly dead-letters replay dl-1"):
+        assert words in shown
+    assert "dl-1: INVALID_LOGIN" in nightly("explain", reference).stdout
+    assert nightly("dead-letters", "replay", "dl-1").returncode == 0
+    assert nightly("dead-letters", "replay", "dl-1").returncode == 1
+    assert json.loads(nightly("explain", reference, "--json").stdout)["state"] == "waiting"
+    closed = json.loads(nightly("dead-letters", "list", "--closed", "--json").stdout)
+    assert closed["status"] == "replayed"
+
+
+def test_letters_are_decided_by_filter_and_a_dry_run_changes_nothing(nightly: Nightly, redis_client: Redis) -> None:
+    take_in([(f"evt-{number}", f"{CANARY}-{number}") for number in range(3)])
+    for code in ("INVALID_LOGIN", "INVALID_LOGIN", "NEW_ACCOUNT"):
+        park(redis_client, code)
+    dry = nightly("dead-letters", "resolve", "--code", "INVALID_LOGIN", "--note", "x", "--dry-run")
+    assert "2 letters: dl-1, dl-2" in dry.stdout
+    assert len(nightly("dead-letters", "export").stdout.splitlines()) == 3
+    done = nightly("dead-letters", "resolve", "--code", "INVALID_LOGIN", "--note", "cards deleted")
+    assert (done.returncode, "Together: 2 resolved" in done.stdout) == (0, True)
+    left = [json.loads(line) for line in nightly("dead-letters", "export").stdout.splitlines()]
+    assert [letter["code"] for letter in left] == ["NEW_ACCOUNT"]
+    assert "cards deleted" in nightly("dead-letters", "show", "dl-1").stdout
+
+
+def test_a_replayed_message_that_is_still_wrong_stays_and_json_stays_clean(nightly: Nightly) -> None:
+    services = build_services(Settings.load())
+    services.intake.accept_bodies([json.dumps({"loginId": CANARY}).encode()])
+    done = nightly("dead-letters", "replay", "--all", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["outcome"] == "still_invalid"
+    assert "sealed" not in nightly("dead-letters", "export").stdout.replace("sealed_body", "sealed")
+
+
+def test_the_gate_is_closed_and_opened_by_hand(nightly: Nightly) -> None:
+    assert nightly("gate", "show").returncode == 0
+    assert nightly("gate", "close", "--reason", "maintenance").returncode == 0
+    shown = nightly("gate", "show", "--json")
+    assert (shown.returncode, json.loads(shown.stdout)["detail"]) == (1, "maintenance")
+    closed = nightly("status")
+    assert closed.returncode == 1
+    assert "GATE CLOSED: toolbox" in closed.stdout
+    assert nightly("gate", "open").returncode == 0
+    assert nightly("gate", "show").returncode == 0
+
+
+def test_health_is_one_bit_about_this_hosts_worker(nightly: Nightly, redis_client: Redis) -> None:
+    assert nightly("health").returncode == 1
+    Ledger(redis_client).pulse({}, worker=f"celery@{socket.gethostname()}", slots=1)
+    assert nightly("health").returncode == 0
+    assert nightly("health", "--worker", "celery@elsewhere").returncode == 1
+    Ledger(redis_client, now_ms=lambda: 1).pulse({}, worker=f"celery@{socket.gethostname()}", slots=1)
+    assert nightly("health").returncode == 1
+
+
+def test_secrets_are_made_without_redis(nightly: Nightly) -> None:
+    assert len(nightly("keys", "new", REDIS_URL="").stdout.strip()) == 43
+    hashed = nightly("users", "hash", stdin="a password\n", REDIS_URL="").stdout
+    assert hashed.startswith("scrypt.")
+    assert nightly("users", "hash", stdin="\n").returncode == 2
+
+
+def test_options_are_completed_in_a_shell(nightly: Nightly) -> None:
+    words = {"_NIGHTLY_COMPLETE": "complete_bash", "COMP_WORDS": "nightly dead-letters list --cl", "COMP_CWORD": "3"}
+    assert "--closed" in nightly(**words).stdout
+
+
+def test_a_reader_that_closes_early_gets_no_traceback(environment: dict[str, str], redis_client: Redis) -> None:
+    letters = Letters(redis_client)
+    for number in range(2000):
+        letters.park(f"iv-{number}", instance="", code="invalid_event", fields={"reason": "x" * 200})
+    command = f"{sys.executable} -m worker dead-letters list --json | head -1"
+    done = subprocess.run(
+        ["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert json.loads(done.stdout)["code"] == "invalid_event"
+    assert "Traceback" not in done.stderr

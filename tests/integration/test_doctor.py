@@ -1,0 +1,114 @@
+"""The doctor at a real Redis: what is well, and each thing that is not."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from worker.cli.examination import reach
+from worker.doctor import Level
+from worker.ledger import Ledger
+from worker.seal import new_key
+
+ROOT = Path(__file__).resolve().parents[2]
+Doctor = Callable[..., dict[str, dict[str, str]]]
+
+
+@pytest.fixture
+def listener() -> Iterator[str]:
+    """A base URL where something accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def doctor(redis_url: str, login_keys: str, listener: str) -> Doctor:
+    """Run the doctor; returns its checks by name, and fails the test where the exit code is not what they say."""
+    settings = {
+        "REDIS_URL": redis_url, "LOGIN_KEYS": login_keys, "FLINKS_AUTH_KEY": "canary", "FLINKS_BASE_URL": listener,
+        "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+
+    def run(**changes: str) -> dict[str, dict[str, str]]:
+        command = [sys.executable, "-m", "worker", "doctor", "--json"]
+        environment = os.environ | settings | changes
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert "canary" not in done.stdout + done.stderr
+        checks = [json.loads(line) for line in done.stdout.splitlines()]
+        assert done.returncode == any(check["level"] == "fail" for check in checks)
+        return {check["name"]: check for check in checks}
+
+    return run
+
+
+def test_a_sound_installation_fails_nothing_and_is_left_as_it_was(doctor: Doctor, redis_client: Redis) -> None:
+    Ledger(redis_client).pulse({}, worker="celery@here", slots=1)
+    before = redis_client.keys()
+    checks = doctor()
+    assert [name for name, check in checks.items() if check["level"] != "ok"] == []
+    assert {"eviction", "persistence", "workers", "stream", "toolbox: address"} <= checks.keys()
+    assert redis_client.keys() == before
+
+
+def test_missing_settings_are_named_with_what_to_do(doctor: Doctor) -> None:
+    checks = doctor(REDIS_URL="", LOGIN_KEYS="", FLINKS_AUTH_KEY="")
+    assert all(checks[name]["level"] == "fail" for name in ("REDIS_URL", "LOGIN_KEYS", "FLINKS_AUTH_KEY"))
+    assert "nightly keys new" in checks["LOGIN_KEYS"]["advice"]
+
+
+def test_a_wrong_value_is_a_failed_check_and_not_a_crash(doctor: Doctor) -> None:
+    assert "FLINKS_TIMEOUT_SECONDS" in doctor(FLINKS_TIMEOUT_SECONDS="canary")["settings"]["what"]
+
+
+def test_a_redis_that_may_throw_keys_away_fails(doctor: Doctor, redis_client: Redis) -> None:
+    redis_client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert doctor()["eviction"]["level"] == "fail"
+    finally:
+        redis_client.config_set("maxmemory-policy", "noeviction")
+
+
+def test_the_ledger_of_other_keys_is_recognised(doctor: Doctor, redis_client: Redis) -> None:
+    Ledger(redis_client).claim_ledger("another-key")
+    assert doctor(LOGIN_KEYS=new_key())["LOGIN_KEYS"]["level"] == "fail"
+
+
+def test_redis_away_is_told_and_the_rest_is_still_checked(doctor: Doctor) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        checks = doctor(REDIS_URL=f"redis://127.0.0.1:{nobody.getsockname()[1]}/0")
+    assert "Nothing listens" in checks["Redis"]["what"]
+    assert checks["toolbox: address"]["level"] == "ok"
+
+
+def test_entries_that_nobody_reads_are_noticed(doctor: Doctor, redis_client: Redis) -> None:
+    redis_client.xadd("account-events:stream", {"event": "{}"}, id="1-1")
+    checks = doctor()
+    assert checks["workers"]["level"] == "fail"
+    assert "no worker ever read it" in checks["stream"]["what"]
+
+
+def test_a_broker_of_its_own_is_checked_too(doctor: Doctor, redis_url: str) -> None:
+    assert doctor(BROKER_URL=redis_url.replace("/0", "/1"))["broker"]["level"] == "ok"
+    assert doctor(BROKER_URL="amqp://user:canary@127.0.0.1:1//")["broker"]["level"] == "fail"
+
+
+def test_an_address_is_reached_without_a_call() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert reach("toolbox", f"http://127.0.0.1:{server.getsockname()[1]}").level is Level.OK
+        connection, _ = server.accept()
+        with connection:
+            assert connection.recv(1) == b""
+
+
+def test_an_address_without_tls_or_without_a_listener_fails() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        assert "no connection" in reach("toolbox", f"https://127.0.0.1:{nobody.getsockname()[1]}").what
+    assert "nobody knows" in reach("toolbox", "https://no-such-host.invalid").what

@@ -1,0 +1,100 @@
+"""The status page over real HTTP: closed by default, read-only, and never a loginId."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+
+from worker.embedded import ManagedProcess, OrphanGuard
+from worker.embedded.readiness import listening_url
+from worker.intake import Intake
+from worker.ledger import Ledger, Letters
+from worker.ledger.gate import GateKeeper
+from worker.review.passwords import hash_password
+from worker.seal import Vault
+
+ROOT = Path(__file__).resolve().parents[2]
+CANARY = "canary-login"
+PASSWORD = "correct horse"
+Start = Callable[..., ManagedProcess]
+
+
+@pytest.fixture
+def start(redis_url: str, tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[Start]:
+    """Start the page on a free port; stopped at the end, whatever happened."""
+    started: list[ManagedProcess] = []
+
+    def run(*, users: str = "", host: str = "127.0.0.1", url: str = redis_url) -> ManagedProcess:
+        argv = [sys.executable, "-m", "worker", "review", "--host", host, "--port", "0"]
+        env = os.environ | {"REDIS_URL": url, "REVIEW_USERS": users, "PYTHONPATH": str(ROOT)}
+        page = ManagedProcess("review", argv, env=env, log_path=tmp_path / "review.log", guard=orphan_guard)
+        started.append(page.start())
+        page.wait_ready(lambda: listening_url(page), seconds=30)
+        return page
+
+    yield run
+    for page in started:
+        page.stop()
+
+
+def users() -> str:
+    return f"ann:viewer:{hash_password(PASSWORD, log2_n=10)}"
+
+
+def get(page: ManagedProcess, path: str, *, login: tuple[str, str] | None = ("ann", PASSWORD)) -> httpx.Response:
+    return httpx.get(f"{listening_url(page)}{path}", auth=login, timeout=20, trust_env=False)
+
+
+def test_without_users_everything_but_health_is_closed(start: Start) -> None:
+    page = start()
+    assert get(page, "/health", login=None).text == "ok\n"
+    for path in ("/", "/status.json", "/no-such-page"):
+        assert get(page, path).status_code == 401
+    assert "review_page_closed" in page.output()
+    assert page.stop() == 0
+
+
+def test_the_page_shows_state_and_letters_and_forbids_scripts(start: Start, redis_client: Redis, vault: Vault) -> None:
+    intake = Intake(
+        Ledger(redis_client), Letters(redis_client), vault,
+        instances=frozenset({"toolbox"}), default_instance="toolbox", max_ahead_seconds=60,
+    )  # fmt: skip
+    intake.accept_bodies([json.dumps({"loginId": CANARY}).encode()])
+    GateKeeper(redis_client).close("toolbox", by="<b>ann</b>", reason="maintenance")
+    page = start(users=users())
+    shown = get(page, "/")
+    assert shown.status_code == 200
+    for words in ("GATE CLOSED: toolbox", "invalid_event", "&lt;b&gt;ann&lt;/b&gt;", 'http-equiv="refresh"'):
+        assert words in shown.text
+    assert CANARY not in shown.text
+    assert "<script" not in shown.text
+    policy = shown.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert shown.headers["cache-control"] == "no-store"
+    assert shown.headers["x-frame-options"] == "DENY"
+    assert get(page, "/status.json").json()["instances"]["toolbox"]["gate"]["state"] == "closed"
+
+
+def test_a_wrong_password_or_method_opens_nothing(start: Start) -> None:
+    page = start(users=users())
+    for login in (None, ("ann", "wrong"), ("bob", PASSWORD)):
+        refused = get(page, "/", login=login)
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"].startswith("Basic ")
+        assert refused.headers["cache-control"] == "no-store"
+    posted = httpx.post(f"{listening_url(page)}/", auth=("ann", PASSWORD), timeout=20, trust_env=False)
+    assert posted.status_code == 405
+
+
+def test_redis_away_is_said_by_page_and_health(start: Start) -> None:
+    page = start(users=users(), url="redis://127.0.0.1:1/0")
+    assert get(page, "/health", login=None).status_code == 503
+    for path in ("/", "/status.json"):
+        away = get(page, path)
+        assert away.status_code == 503
+        assert "Redis does not answer" in away.text

@@ -1,0 +1,80 @@
+from typing import Any
+
+import pytest
+
+from worker import doctor
+from worker.doctor import Check, Level
+
+OPEN: dict[str, Any] = {"state": "open", "changed_at": None}
+CLOSED: dict[str, Any] = {"state": "closed", "cause": "halt", "code": "UNAUTHORIZED", "http_status": "401"}
+QUIET: dict[str, Any] = {
+    "gate": OPEN, "due_live": 0, "due_backfill": 0, "waiting": 0, "in_flight": 0, "oldest_due_seconds": 0.0,
+    "paused_seconds": 0,
+}  # fmt: skip
+BEHIND = QUIET | {"due_live": 5, "oldest_due_seconds": 90.0}
+LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
+
+
+@pytest.mark.parametrize(
+    ("check", "level"),
+    [
+        (doctor.check_version("6.2.14"), Level.OK),
+        (doctor.check_version("10.0"), Level.OK),
+        (doctor.check_version("6.0.16"), Level.FAIL),
+        (doctor.check_version(""), Level.UNKNOWN),
+        (doctor.check_role("master"), Level.OK),
+        (doctor.check_role("slave"), Level.FAIL),
+        (doctor.check_role(""), Level.UNKNOWN),
+        (doctor.check_eviction("noeviction"), Level.OK),
+        (doctor.check_eviction("allkeys-lru"), Level.FAIL),
+        (doctor.check_eviction(None), Level.UNKNOWN),
+        (doctor.check_persistence({}, None), Level.UNKNOWN),
+        (doctor.check_persistence({"aof_enabled": 0}, None), Level.FAIL),
+        (doctor.check_persistence({"aof_enabled": 0, "connected_slaves": 1}, None), Level.WARN),
+        (doctor.check_persistence({"aof_enabled": 1, "aof_last_write_status": "err"}, "always"), Level.FAIL),
+        (doctor.check_persistence({"aof_enabled": 1}, "no"), Level.WARN),
+        (doctor.check_persistence({"aof_enabled": 1}, "everysec"), Level.OK),
+        (doctor.check_persistence({"aof_enabled": 1}, None), Level.OK),
+        (doctor.check_memory(1, 0), Level.OK),
+        (doctor.check_memory(50, 100), Level.OK),
+        (doctor.check_memory(80, 100), Level.WARN),
+        (doctor.check_memory(95, 100), Level.FAIL),
+        (doctor.check_clock(-1.9), Level.OK),
+        (doctor.check_clock(2.1), Level.WARN),
+        (doctor.check_clock(-31), Level.FAIL),
+        (doctor.check_ledger(is_begun=False, mismatch=""), Level.OK),
+        (doctor.check_ledger(is_begun=True, mismatch="another key"), Level.FAIL),
+        (doctor.check_configuration("acme", ""), Level.OK),
+        (doctor.check_configuration("acme", "proven"), Level.OK),
+        (doctor.check_configuration("acme", "refused"), Level.FAIL),
+        (doctor.check_configuration("acme", "unreachable"), Level.FAIL),
+        (doctor.check_gate("acme", OPEN), Level.OK),
+        (doctor.check_gate("acme", CLOSED), Level.FAIL),
+        (doctor.check_backlog("acme", QUIET, workers_alive=0), Level.OK),
+        (doctor.check_backlog("acme", BEHIND, workers_alive=1), Level.WARN),
+        (doctor.check_backlog("acme", LATE, workers_alive=1), Level.FAIL),
+        (doctor.check_backlog("acme", LATE | {"gate": CLOSED}, workers_alive=1), Level.WARN),
+        (doctor.check_workers({"w@h": 0.4}, has_work=True), Level.OK),
+        (doctor.check_workers({"w@h": 0.4, "v@h": 30.0}, has_work=True), Level.WARN),
+        (doctor.check_workers({"v@h": 30.0}, has_work=True), Level.FAIL),
+        (doctor.check_workers({}, has_work=False), Level.WARN),
+        (doctor.check_stream(0, 0, [], "nightly"), Level.OK),
+        (doctor.check_stream(3, 1, [], "nightly"), Level.WARN),
+        (doctor.check_stream(3, 1, ["nightly"], "nightly"), Level.OK),
+        (doctor.check_stream(3, 61, ["nightly"], "nightly"), Level.WARN),
+        (doctor.check_stream(3, 601, ["nightly"], "nightly"), Level.FAIL),
+    ],
+)  # fmt: skip
+def test_each_state_has_its_level(check: Check, level: Level) -> None:
+    assert check.level is level
+
+
+def test_a_failure_says_what_to_do() -> None:
+    closed = doctor.check_gate("acme", CLOSED)
+    assert "UNAUTHORIZED (HTTP 401)" in closed.what
+    assert "nightly gate open acme" in closed.advice
+    assert "maxmemory-policy noeviction" in doctor.check_eviction("volatile-ttl").advice
+
+
+def test_the_pause_that_flinks_asked_for_explains_a_backlog() -> None:
+    assert "42 s" in doctor.check_backlog("acme", BEHIND | {"paused_seconds": 42.0}, workers_alive=1).advice
