@@ -1,0 +1,133 @@
+"""What the ledger is told of a call, for every outcome that a call can have."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from worker.ledger import Claim, Settlement
+from worker.retry import RetryLimits
+from worker.settling import DISTRUST_SECONDS, Call, settlement_of, unsent
+from worker.verdicts import Outcome, Verdict
+
+LIMITS = RetryLimits(max_attempts=5, max_age_seconds=3600, settle_seconds=20)
+CLAIM = Claim(
+    reference="lgn_a",
+    number=7,
+    revision=3,
+    wants_active=True,
+    sealed=b"sealed",
+    failures=0,
+    first_failure_ms=None,
+    account_id="cust-42",
+)
+CALL = Call(CLAIM, claimed_at_ms=1_000_000, seconds=0.12345, worker="w1")
+
+
+def settled(verdict: Verdict, *, drawn: float = 0.5, seconds: float = 0.12345, **claim: Any) -> Settlement:
+    call = replace(CALL, claim=replace(CLAIM, **claim), seconds=seconds)
+    return settlement_of(call, verdict, LIMITS, lambda: drawn)
+
+
+def test_a_success_needs_no_wait_and_no_flag() -> None:
+    item = settled(Verdict(Outcome.APPLIED, "applied", http_status=200))
+    assert item == Settlement(
+        claim=CLAIM, outcome="applied", code="applied", http_status=200, attempt=item.attempt, delay_seconds=0
+    )
+
+
+def test_an_unconfirmed_success_is_flagged() -> None:
+    assert settled(Verdict(Outcome.APPLIED, "applied", is_confirmed=False)).flags == "u"
+
+
+def test_a_failure_for_now_waits_for_a_drawn_time() -> None:
+    item = settled(Verdict(Outcome.TRANSIENT, "http_503", http_status=503), drawn=0.25, failures=2)
+    assert (item.outcome, item.code, item.delay_seconds, item.rest_seconds) == ("transient", "http_503", 1.0, 0)
+
+
+def test_a_failure_that_may_still_land_rests_the_settling_time_and_is_flagged() -> None:
+    item = settled(Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True), drawn=0)
+    assert (item.flags, item.rest_seconds, item.delay_seconds) == ("a", 20, 20)
+
+
+def test_an_unreachable_host_is_flagged_beside_other_flags() -> None:
+    assert settled(Verdict(Outcome.TRANSIENT, "dns", is_unreachable=True)).flags == "h"
+    every = Verdict(Outcome.TRANSIENT, "x", is_ambiguous=True, is_unreachable=True, is_confirmed=False)
+    assert settled(every).flags == "ahu"
+
+
+def test_a_throttled_call_passes_on_what_the_server_asked_for() -> None:
+    item = settled(Verdict(Outcome.THROTTLED, "TOO_MANY_REQUESTS", retry_after_seconds=30), drawn=0)
+    assert (item.outcome, item.retry_after_seconds, item.delay_seconds) == ("throttled", 30, 30)
+
+
+def test_being_throttled_never_ends_in_a_dead_letter() -> None:
+    assert settled(Verdict(Outcome.THROTTLED, "http_429"), failures=99, first_failure_ms=0).outcome == "throttled"
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [{"failures": 4}, {"failures": 4, "first_failure_ms": 999_999}, {"failures": 1, "first_failure_ms": -2_600_000}],
+    ids=["attempts", "attempts, with a first failure", "age"],
+)
+def test_patience_ends_by_attempts_or_by_age(claim: dict[str, Any]) -> None:
+    item = settled(Verdict(Outcome.TRANSIENT, "http_503", http_status=503, message="busy"), **claim)
+    assert (item.outcome, item.code, item.message) == ("dead", "retries_exhausted", "last answer http_503: busy")
+    assert (item.http_status, item.delay_seconds) == (503, 0)
+    assert json.loads(item.attempt)["outcome"] == "transient", "the history says what the answer was"
+
+
+def test_patience_lasts_until_just_before() -> None:
+    last = settled(Verdict(Outcome.TRANSIENT, "http_503"), failures=3, first_failure_ms=1_000_000 - 3_599_999)
+    assert last.outcome == "transient"
+
+
+def test_an_exhausted_login_without_a_message_names_the_last_code() -> None:
+    assert settled(Verdict(Outcome.TRANSIENT, "timeout"), failures=4).message == "last: timeout"
+
+
+def test_a_call_that_may_still_land_rests_even_when_patience_ends() -> None:
+    item = settled(Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True), failures=4)
+    assert (item.outcome, item.rest_seconds, item.flags) == ("dead", 20, "a")
+
+
+def test_a_first_failure_in_the_future_counts_as_none() -> None:
+    assert settled(Verdict(Outcome.TRANSIENT, "x"), first_failure_ms=9_000_000_000).outcome == "transient"
+
+
+def test_what_can_never_succeed_is_dead_with_flinks_own_code() -> None:
+    verdict = Verdict(Outcome.DEAD, "INVALID_LOGIN", http_status=400, flinks_code="INVALID_LOGIN", message="no such")
+    item = settled(verdict)
+    assert (item.outcome, item.code, item.message) == ("dead", "INVALID_LOGIN", "no such")
+
+
+def test_a_halt_keeps_the_login_out_of_reach_until_the_gate_is_shut() -> None:
+    item = settled(Verdict(Outcome.HALT, "UNAUTHORIZED", http_status=401), failures=99)
+    assert (item.outcome, item.code, item.delay_seconds) == ("halt", "UNAUTHORIZED", DISTRUST_SECONDS)
+
+
+def test_an_attempt_remembers_all_that_is_known_of_it() -> None:
+    verdict = Verdict(Outcome.DEAD, "INVALID_LOGIN", http_status=400, flinks_code="INVALID_LOGIN", message="no such")
+    assert json.loads(settled(verdict).attempt) == {
+        "at": 1_000_000,
+        "revision": 3,
+        "wish": True,
+        "outcome": "dead",
+        "code": "INVALID_LOGIN",
+        "http_status": 400,
+        "flinks_code": "INVALID_LOGIN",
+        "message": "no such",
+        "seconds": 0.123,
+        "worker": "w1",
+    }
+
+
+def test_an_attempt_leaves_out_what_is_not_known_but_keeps_false_and_zero() -> None:
+    attempt = json.loads(settled(Verdict(Outcome.TRANSIENT, "timeout"), wants_active=False, seconds=0).attempt)
+    assert attempt.keys() == {"at", "revision", "wish", "outcome", "code", "seconds", "worker"}
+    assert (attempt["wish"], attempt["seconds"]) == (False, 0)
+
+
+def test_a_call_that_was_never_made_costs_nothing() -> None:
+    assert unsent(CLAIM) == Settlement(claim=CLAIM, outcome="unsent", code="unsent")
