@@ -17,6 +17,7 @@ from worker.errors import LedgerMismatch
 from worker.services import Services
 from worker.stream import StreamReader
 from worker.telemetry.logs import get_logger
+from worker.telemetry.metrics import MetricsServer, serve_metrics
 from worker.telemetry.sentry import report_unexpected
 
 PULSE_SECONDS = 1.0
@@ -106,42 +107,47 @@ class Background(bootsteps.StartStopStep):
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self._loops: list[Loop] = []
+        self._metrics: MetricsServer | None = None
 
     def start(self, worker: Any) -> None:
-        """Start both threads."""
+        """Start both threads, and the metrics endpoint if one is asked for."""
         services: Services = worker.app.services()
-        reader = StreamReader(
+        self._reader = StreamReader(
             services.redis, services.intake, name=worker.hostname, on_recorded=lambda: worker.app.wake(services)
         )
-        settings = services.settings
-        self._reader, self._worker_name, self._services = reader, worker.hostname, services
-
-        def pulse() -> None:
-            found = services.ledger.pulse(
-                services.fingerprints,
-                worker=worker.hostname,
-                slots=worker.concurrency,
-                about={"version": worker.app.version},
-                rest_after_lease_seconds=settings.flinks_settle_seconds - settings.lease_margin_seconds,
-            )
-            if found.leases_lost:
-                log.warning("leases_lost", count=found.leases_lost)
-            if found.should_wake:
-                worker.app.send_wake_up()
-
         self._loops = [
-            Loop("pacemaker", pulse, pause_seconds=PULSE_SECONDS),
-            Loop("stream", reader.step, pause_seconds=0),
+            Loop("pacemaker", lambda: pulse(worker, services), pause_seconds=PULSE_SECONDS),
+            Loop("stream", self._reader.step, pause_seconds=0),
         ]
         for loop in self._loops:
             loop.start()
+        if services.settings.metrics_port is not None:
+            self._metrics = serve_metrics(services.settings.metrics_port, services.views.status)
 
-    def stop(self, _: Any) -> None:
+    def stop(self, worker: Any) -> None:
         """Stop both threads; entries that were read are recorded or stay pending."""
         for loop in self._loops:
             loop.stop()
+        if self._metrics is not None:
+            self._metrics.close()
         try:
             self._reader.leave()
-            self._services.ledger.sign_off(self._worker_name)
+            worker.app.services().ledger.sign_off(worker.hostname)
         except redis.RedisError:
             log.warning("ledger_unreachable", doing="stop")
+
+
+def pulse(worker: Any, services: Services) -> None:
+    """Give a sign of life, take back what dead workers held, and wake somebody if work is waiting."""
+    settings = services.settings
+    found = services.ledger.pulse(
+        services.fingerprints,
+        worker=worker.hostname,
+        slots=worker.concurrency,
+        about={"version": worker.app.version},
+        rest_after_lease_seconds=settings.flinks_settle_seconds - settings.lease_margin_seconds,
+    )
+    if found.leases_lost:
+        log.warning("leases_lost", count=found.leases_lost)
+    if found.should_wake:
+        worker.app.send_wake_up()

@@ -17,7 +17,7 @@ from worker.ledger import Claim, Lane, Ledger, Letters, Recorded, Settled, Settl
 from worker.ledger.gate import GateKeeper
 
 INSTANCE, FINGERPRINT = "toolbox", "fp"
-LOGINS = [f"lgn_{name:a<26}" for name in "ab"]
+LOGINS = [f"lgn_{name:a<26}" for name in "abc"]
 CALL_MS, MARGIN_MS, SETTLE_MS = 2_000, 1_000, 3_000
 LEASE_MS = CALL_MS + MARGIN_MS
 CALLS_PER_SECOND, MAX_IN_FLIGHT = 20, 2
@@ -27,10 +27,11 @@ ENDED = ("applied_on", "applied_off", "superseded", "duplicate", "dead_lettered"
 
 @dataclass
 class Flight:
-    """A claim that is out; lost once its lease was taken back."""
+    """A claim that is out; lost once its lease was taken back. Its write may have landed before its answer."""
 
     claim: Claim
     claimed_at: int
+    has_landed: bool
     is_lost: bool = False
 
 
@@ -125,9 +126,9 @@ class Schedule:
     def a_worker_claims(self, chance: Random) -> None:
         """Mostly at the pace that the rate allows, sometimes after a login's rest."""
         self._advance_to(self.now + chance.choice([0, 60, 60, 60, 1500, SETTLE_MS]))
-        self._claim(chance.randint(1, 5))
+        self._claim(chance.randint(1, 5), land_now=chance.random() < 0.5)
 
-    def _claim(self, at_most: int) -> None:
+    def _claim(self, at_most: int, *, land_now: bool) -> None:
         reply = self.ledger.claim(
             INSTANCE,
             at_most=at_most,
@@ -146,7 +147,9 @@ class Schedule:
                 "called while an earlier call may still land"
             )
             assert claim.wants_active == self.newest[login].wants_active, "P3: an old wish was claimed"
-            self.flights.append(Flight(claim, self.now))
+            self.flights.append(Flight(claim, self.now, has_landed=land_now))
+            if land_now:
+                self.flags[login] = claim.wants_active
             self.claimed_at.append(self.now)
             self.seen["claim"] += 1
             self.seen["claim while a lost one is out"] += bool(held)
@@ -228,6 +231,8 @@ class Schedule:
 
     def _land(self, flight: Flight, landing: str) -> None:
         login, wish = flight.claim.reference, flight.claim.wants_active
+        if flight.has_landed:
+            return
         if landing == "at once":
             self.flags[login] = wish
         elif landing == "late":
@@ -302,7 +307,7 @@ class Schedule:
         for _ in range(100):
             self._advance_to(self.now + LEASE_MS)
             self._pulse()
-            self._claim(5)
+            self._claim(5, land_now=False)
             for flight in [flight for flight in self.flights if not flight.is_lost]:
                 self.flights.remove(flight)
                 self._is_confirmed(flight, Random())
