@@ -177,7 +177,7 @@ def test_no_login_and_no_key_leaks_anywhere(
     written += [("metrics", _get(f"http://127.0.0.1:{metrics_port}/metrics"))]
 
     reference = nightly.reference(LETTERS).encode()
-    for kind in ("log talkative", "name of", "nightly explain"):
+    for kind in ("log worker", "name of", "nightly explain"):
         assert any(place.startswith(kind) and reference in text for place, text in written), f"{kind} tells nothing"
     assert sum(len(text) for _, text in written) > 20_000, "there was hardly anything to search"
     for secret in (*LOGINS, KEY):
