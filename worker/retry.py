@@ -1,9 +1,9 @@
 """Decides when a login whose call failed is tried again, and when a person has to look at it. Does no I/O.
 
-The window for each wait doubles from one second to 15 minutes, and the wait is drawn from the whole of it ("full
+The window for each wait doubles from one second to an hour, and the wait is drawn from the whole of it ("full
 jitter"), so that logins which failed together do not come back together. The 19 windows between 20 attempts add
-up to 2.5 hours, half of that on average; nine of them are the longest, because what is not over within minutes
-(a bank's maintenance) takes hours. An outage of Flinks as a whole is the gate's affair and charges no attempt.
+up to 8 hours, half of that on average: a bank's maintenance lasts a night's part, and a refresh that is switched
+on some hours later is still on before the next night. An outage of Flinks as a whole is the gate's affair.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class RetryLimits:
     """Age of the first failed attempt. Too high: a person hears of a stuck login days late."""
     settle_seconds: float
     """Shortest wait after an ambiguous call. Too low: a late write can undo a newer one."""
-    cap_seconds: float = 900.0
+    cap_seconds: float = 3600.0
     """The longest window. Too high: a login comes back long after what ailed it is over."""
 
 

@@ -24,24 +24,24 @@ def delay_of(
     return decision.delay_seconds
 
 
-def test_the_window_doubles_from_one_second_to_fifteen_minutes() -> None:
+def test_the_window_doubles_from_one_second_to_an_hour() -> None:
     windows = [delay_of(FAILED, attempts=attempts, drawn=1) for attempts in range(1, 14)]
-    assert windows == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]
+    assert windows == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600]
 
 
 def test_no_number_of_attempts_is_too_many_to_count() -> None:
     patient = RetryLimits(max_attempts=10_000, max_age_seconds=1, settle_seconds=0)
-    assert delay_of(FAILED, attempts=9_999, drawn=1, limits=patient) == 900
+    assert delay_of(FAILED, attempts=9_999, drawn=1, limits=patient) == 3600
 
 
 def test_a_wait_is_drawn_from_the_whole_window() -> None:
     assert delay_of(FAILED, attempts=12, drawn=0) == 0
-    assert delay_of(FAILED, attempts=12, drawn=0.25) == 225
+    assert delay_of(FAILED, attempts=12, drawn=0.25) == 512
 
 
 def test_twenty_attempts_last_for_hours() -> None:
     longest = sum(delay_of(FAILED, attempts=attempts, drawn=1) for attempts in range(1, 20))
-    assert 2.5 * 3600 < longest < 3 * 3600
+    assert 8 * 3600 < longest < 8.5 * 3600
 
 
 def test_a_wish_is_exhausted_by_attempts_or_by_age_whichever_comes_first() -> None:
@@ -57,21 +57,21 @@ def test_a_busy_card_waits_tens_of_seconds_at_first() -> None:
     busy = Verdict(Outcome.TRANSIENT, "CARD_IN_USE", is_slow_to_clear=True)
     assert delay_of(busy, drawn=0) == 10
     assert delay_of(busy, drawn=1) == 30
-    assert [delay_of(busy, attempts=attempts, drawn=1) for attempts in (2, 5, 6)] == [60, 480, 900]
+    assert [delay_of(busy, attempts=attempts, drawn=1) for attempts in (2, 5, 6)] == [60, 480, 960]
 
 
 def test_an_ambiguous_call_rests_at_least_the_settling_time() -> None:
     ambiguous = Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True)
     assert delay_of(ambiguous, drawn=0) == 20
     assert delay_of(ambiguous, drawn=0.5) == 21.5
-    assert delay_of(ambiguous, attempts=15, drawn=0.5) == 450
+    assert delay_of(ambiguous, attempts=15, drawn=0.5) == 1800
 
 
 def test_retry_after_is_a_floor_with_a_spread_that_parts_the_herd() -> None:
     told = Verdict(Outcome.TRANSIENT, "http_503", retry_after_seconds=100)
     assert delay_of(told, drawn=0) == 100
     assert delay_of(told, drawn=0.5) == 105.5
-    assert delay_of(told, attempts=15, drawn=0.5) == 450
+    assert delay_of(told, attempts=15, drawn=0.5) == 1800
     told_a_day = Verdict(Outcome.TRANSIENT, "http_503", retry_after_seconds=86_400)
     assert delay_of(told_a_day, drawn=1) == 86_460
 

@@ -58,7 +58,8 @@ HALT_STATUSES_WITHOUT_CODE = frozenset({401, 403, 405, 406, 415})
 # A gateway lost sight of the call while Flinks may still be at it: transient, and ambiguous as a timeout is.
 GATEWAY_STATUSES = frozenset({502, 504, 524})
 
-MAX_RETRY_AFTER_SECONDS = 86_400.0
+MAX_RETRY_AFTER_SECONDS = 3600.0
+"""A server that says longer is asked again after this: one odd header must not stop an instance for a day."""
 _KNOWN_CODES: Mapping[str, Outcome] = {
     **dict.fromkeys(REJECTED_CODES | END_USER_CODES, Outcome.DEAD),
     **dict.fromkeys(THROTTLED_CODES, Outcome.THROTTLED),
@@ -186,7 +187,7 @@ def _showable(code: str, login_id: str) -> str | None:
 
 
 def _retry_after_seconds(value: str, now: datetime) -> float | None:
-    """Return a Retry-After header, seconds or HTTP-date, as seconds from `now`, at most a day; None for nonsense."""
+    """Return a Retry-After header, seconds or HTTP-date, as seconds from `now`, at most an hour; None for nonsense."""
     if _SECONDS.fullmatch(value.strip()):
         seconds = float(value)
     else:
