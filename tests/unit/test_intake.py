@@ -9,10 +9,14 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from worker import services
 from worker.intake import BODY_CONTEXT, KEEP_BYTES, Intake, Rejected
 from worker.ledger import Lane, Ledger, Letters, Recorded, Wish
 from worker.seal import Vault
+from worker.services import build_intake
+from worker.settings import Settings
 
 LOGIN = "5e115eab-0000-4000-8000-00000c0ffee1"
 TIME = "2026-11-22T10:00:00Z"
@@ -273,6 +277,26 @@ def test_a_rejection_is_told_once_each_without_its_body(desk: Desk) -> None:
     ]
     assert [item.letter_id for item in desk.told] == [item[0] for item in desk.letters.parked]
     assert LOGIN not in repr(desk.told)
+
+
+def test_a_process_logs_each_rejection_and_reports_the_first_of_its_kind(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported: list[dict[str, str]] = []
+    monkeypatch.setattr(services, "report_new_group", lambda **tags: reported.append(tags))
+    parts = (cast("Ledger", FakeLedger()), cast("Letters", FakeLetters()))
+    intake = build_intake(Settings.load(), *parts, vault)
+    with capture_logs() as lines:
+        intake.accept_bodies([b"{" + LOGIN.encode(), body_of(cloudevent(data={"loginId": LOGIN, "instance": "eu"}))])
+
+    assert [(line["event"], line["log_level"], line["code"], line["source"]) for line in lines] == [
+        ("event_rejected", "warning", "invalid_event", "stream"),
+        ("event_rejected", "warning", "unknown_instance", "stream"),
+    ]
+    assert lines[0]["reason"] == "body: is not JSON"
+    assert all(line["letter"].startswith("iv-") for line in lines)
+    assert reported == [{"instance": "", "code": "invalid_event", "wish": ""}]
+    assert LOGIN not in repr(lines)
 
 
 def test_without_anyone_to_tell_a_rejection_is_kept_all_the_same(vault: Vault) -> None:
