@@ -1,0 +1,54 @@
+"""Decides which faults the emulated Flinks has during the demo: for which logins, how often, and when.
+
+Every fault strikes a login once or twice, or fires a few times in all, so the demo ends. Does no I/O.
+"""
+
+import math
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+Fault = dict[str, Any]
+
+LATENCY: Fault = {"knob": "latency", "milliseconds": 15, "jitter_ms": 10}
+LATE_MS = 500
+"""How long after the caller gave up a late write lands: well within FLINKS_SETTLE_SECONDS of the demo."""
+UNKNOWN_STRUCK = 0.1
+"""So many of the logins that Flinks does not know meet a busy Flinks before they are told so."""
+
+# Share of the known logins that a fault strikes, and the fault.
+_SHARES: Sequence[tuple[float, Fault]] = (
+    (0.08, {"knob": "retry_later", "once_per_login": 2}),
+    (0.05, {"knob": "server_error", "once_per_login": 1}),
+    (0.03, {"knob": "outage", "once_per_login": 1}),  # a bare 503
+    (0.03, {"knob": "html_502", "once_per_login": 1}),
+    (0.02, {"knob": "commit_then_timeout", "once_per_login": 1}),
+    (0.02, {"knob": "timeout_then_commit_late", "late_ms": LATE_MS, "once_per_login": 1}),
+    (0.02, {"knob": "reset", "once_per_login": 1}),
+    (0.01, {"knob": "reset", "once_per_login": 1, "commits": True}),
+)
+# Each volley slows everybody down, so they come one at a time: the first so many calls once it is set.
+_VOLLEYS: Sequence[Fault] = (
+    {"knob": "too_many_requests", "times": 8, "probability": 0.8},
+    {"knob": "rate_limited", "retry_after": "seconds", "seconds": 1, "times": 3, "probability": 0.8},
+    {"knob": "rate_limited", "retry_after": "http_date", "seconds": 2, "times": 3, "probability": 0.8},
+)
+
+
+def always(known: Sequence[str], unknown: Sequence[str], chance: Random) -> list[Fault]:
+    """Return the faults that are set from the beginning; no known login has more than one of them."""
+    struck = list(unknown[: math.ceil(UNKNOWN_STRUCK * len(unknown))])
+    faults = [LATENCY, {"knob": "retry_later", "once_per_login": 1, "logins": struck}]
+    at_401 = list(unknown[len(unknown) // 2 :])  # the contract says 400, the error-code page 401
+    faults.append({"knob": "invalid_login", "status": 401, "logins": at_401})
+    rest = chance.sample(list(known), len(known))
+    for share, fault in _SHARES:
+        count = math.ceil(share * len(known))
+        faults.append(fault | {"logins": rest[:count]})
+        rest = rest[count:]
+    return faults
+
+
+def volleys(chance: Random) -> list[Fault]:
+    """Return the throttling faults, each to be set at a moment of its own."""
+    return [fault | {"seed": chance.getrandbits(31)} for fault in _VOLLEYS]

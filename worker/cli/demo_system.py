@@ -1,0 +1,94 @@
+"""Holds the running system for the demo: sends to it as a stranger would, looks at it, and gathers what came of it."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from http.client import HTTPException
+from importlib import import_module
+from typing import Any, Self
+
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from worker.broker import EVENTS_QUEUE
+from worker.cli.demo_mix import CeleryMessage, Parcel
+from worker.cli.demo_outcome import Evidence, refusals_of
+from worker.cli.demo_screen import Look
+from worker.embedded import EmbeddedStack
+from worker.errors import EmbeddedStackError
+from worker.ledger import Letters
+from worker.ledger.connection import connect
+from worker.ledger.views import STREAM, Views
+
+_AWAY = (redis.RedisError, OperationalError, HTTPException, OSError)
+
+
+class System:
+    """One stack, from outside."""
+
+    def __init__(self, stack: EmbeddedStack) -> None:
+        self._stack = stack
+        url = stack.environment["REDIS_URL"]
+        self._redis = connect(url, name="nightly-demo")
+        self._views, self._letters = Views(self._redis), Letters(self._redis)
+        # By name: nothing of `worker` may import the emulator, and outside of a demo nothing needs it.
+        self.emulator: Any = import_module("emulator.remote").EmulatorControl(stack.emulator_url)
+        self._celery = Celery("nightly-demo", broker=url, set_as_current=False)
+        self._producer = self._celery.amqp.Producer(self._celery.connection_for_write(url))
+        self._published = 0
+        self._begun_at: float | None = None
+
+    @classmethod
+    @contextmanager
+    def of(cls, stack: EmbeddedStack) -> Iterator[Self]:
+        """Open connections, and close them."""
+        system = cls(stack)
+        try:
+            yield system
+        except _AWAY as error:  # its text may quote a command, and a command may hold a loginId
+            raise EmbeddedStackError(f"a part of the demo does not answer any more: {type(error).__name__}") from None
+        finally:
+            system._celery.close()
+            system._producer.close()
+            system._redis.close()
+
+    def publish(self, parcels: Sequence[Parcel]) -> None:
+        """Send them, each its own way, in their order."""
+        self._begun_at = self._begun_at or time.monotonic()
+        entries = self._redis.pipeline(transaction=False)
+        for parcel in parcels:
+            if isinstance(parcel, CeleryMessage):
+                sent = {"args": parcel.args, "kwargs": parcel.kwargs, "queue": EVENTS_QUEUE}
+                self._celery.send_task(parcel.task, producer=self._producer, **sent)
+            else:
+                entries.xadd(STREAM, parcel.fields)
+        entries.execute()
+        self._published += sum(parcel.events for parcel in parcels)
+
+    def look(self) -> Look:
+        """Return the state now; raises EmbeddedStackError with the end of its log if a worker died."""
+        for worker in self._stack.workers:
+            if not worker.is_running:
+                raise EmbeddedStackError(f"{worker.name} died ({worker.exit_code}); its log ends:\n{worker.tail()}")
+        status = self._views.status()
+        instances = list(status["instances"].values())
+        look = Look(self._published, status["rejected"], instances[0]["tally"] if instances else {})
+        open_work = {name: sum(about[name] for about in instances) for name in ("due_live", "waiting", "in_flight")}
+        open_work["unread in the stream"] = status["stream_length"]
+        open_work["unread in Celery's queue"] = self._redis.llen(EVENTS_QUEUE)
+        open_work["events without an end"] = self._published - look.ended
+        if not any(open_work.values()):  # asked last: only a call that is over can still be written
+            open_work["late writes at Flinks"] = self.emulator.stats().late_writes_pending
+        still_open = {name.replace("_", " "): count for name, count in open_work.items() if count}
+        return replace(look, still_open=still_open)
+
+    def evidence(self, look: Look) -> Evidence:
+        """Gather everything that the judgement needs."""
+        seconds = time.monotonic() - (self._begun_at or time.monotonic())
+        flags = {
+            login: flag.is_activated for logins in self.emulator.state().values() for login, flag in logins.items()
+        }
+        calls = self.emulator.calls()
+        return Evidence(look, list(self._letters.list()), flags, refusals_of(calls), len(calls), seconds)

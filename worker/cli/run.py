@@ -1,0 +1,159 @@
+"""`nightly run`: keeps the embedded stack up until Ctrl-C, says where everything is, and watches it.
+
+Your settings and `.env` count: Redis is embedded only where REDIS_URL names none, and Flinks is emulated only where
+no key is set. A part that dies ends the run, with the end of its log. No secret is shown, and none is made here but
+LOGIN_KEYS for an embedded Redis, in `.nightly/`.
+"""
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from worker.broker import default_concurrency
+from worker.cli.demo_shell import INTERRUPTED, told_to_stop, typed
+from worker.cli.output import COMMAND, DIM, NAME, console, pairs
+from worker.embedded import EmbeddedStack, ManagedProcess
+from worker.embedded.readiness import listening_url
+from worker.errors import EmbeddedStackError
+from worker.redis_trouble import place_of
+from worker.settings import Settings
+
+FOLDER = Path(".nightly")
+PORT = 8080
+LOOK_SECONDS = 0.5
+LOGIN = "0f8fad5b-d9cb-469f-a165-70867728950e"
+"""Of the examples; every loginId is good at the emulated Flinks."""
+
+
+def run(
+    *,
+    port: Annotated[
+        int | None, typer.Option(help="Of the review page. [8080, or a free one]", min=0, max=65_535)
+    ] = None,
+) -> None:
+    """Keep Redis, a worker and the review page up until Ctrl-C, and an emulated Flinks where no key is set."""
+    screen, is_up = console(), False
+    try:
+        with told_to_stop():
+            screen.print("Starting; Ctrl-C stops everything.")
+            stack = EmbeddedStack(
+                FOLDER,
+                isolated=False,
+                concurrency=default_concurrency(),
+                on_step=lambda line: screen.print(f"  {line}", soft_wrap=True),
+            )
+            with stack:
+                review = _start_review(stack, port)
+                _tell(screen, stack, listening_url(review) or "")
+                is_up = True
+                _watch(stack, review)
+    except KeyboardInterrupt:
+        screen.print("Stopped. Nothing is left running.")
+        raise typer.Exit(0 if is_up else INTERRUPTED) from None
+
+
+def _start_review(stack: EmbeddedStack, port: int | None) -> ManagedProcess:
+    chosen = (PORT if _is_free(PORT) else 0) if port is None else port
+    argv = [sys.executable, "-m", "worker", "review", "--port", str(chosen)]
+    return stack.start_process("review", argv, ready=listening_url)
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def _tell(screen: Console, stack: EmbeddedStack, page_url: str) -> None:
+    settings = stack.settings()
+    screen.print()
+    screen.print(Text("Nightly is up. Ctrl-C stops it.", NAME))
+    screen.print(pairs(_places(stack, settings, page_url)), soft_wrap=True)
+    screen.print()
+    screen.print(Text("In another shell, in this folder:", NAME))
+    for line in _commands(stack):
+        screen.print(Text(f"  {line}", COMMAND), soft_wrap=True)
+    screen.print(Text(f"\nEvery part of it is watched; {FOLDER}/ holds data, keys and logs.", DIM), soft_wrap=True)
+
+
+def _places(stack: EmbeddedStack, settings: Settings, page_url: str) -> Iterator[tuple[str, object]]:
+    if stack.redis:
+        yield "Redis", f"{stack.redis.url} (embedded {stack.redis.version}, data in {FOLDER}/)"
+    else:
+        yield "Redis", f"at {place_of(stack.environment['REDIS_URL'])}, as REDIS_URL says"
+    if stack.emulator_url:
+        yield "Flinks", f"emulated at {stack.emulator_url}, because no FLINKS_AUTH_KEY is set: nothing real is called"
+    else:
+        yield "Flinks", f"the REAL one: instance {', '.join(settings.instances())}"
+    yield "review page", page_url
+    if settings.review_users is None:
+        yield "", "closed until REVIEW_USERS names who may look. To open it:"
+        yield "", f"run {typed('nightly')} users hash, put REVIEW_USERS=you:viewer:HASH into .env, start again"
+    yield "logs", f"{FOLDER}/logs/"
+
+
+def _commands(stack: EmbeddedStack) -> Iterator[str]:
+    """Yield lines to copy; a REDIS_URL that was set by hand may hold a password, and is not shown."""
+    nightly, redis_cli = typed("nightly"), typed("redis-cli")
+    if stack.redis:
+        yield f"export REDIS_URL={stack.redis.url}"
+        yield f'export LOGIN_KEYS="$(cat {FOLDER}/login-keys)"'
+    yield f"{nightly} publish linked --login-id {LOGIN}"
+    yield f"{redis_cli} -u \"$REDIS_URL\" XADD account-events:stream '*' event '{json.dumps(_example())}'"
+    yield f"{nightly} status"
+    yield f"{nightly} explain {LOGIN}"
+
+
+def _example() -> dict[str, object]:
+    time_now = datetime.now(UTC).replace(microsecond=0).isoformat()
+    data = {"loginId": LOGIN}
+    envelope = {"specversion": "1.0", "id": "evt-1", "source": "shell", "type": "account.inactive", "time": time_now}
+    return {**envelope, "data": data}
+
+
+def _watch(stack: EmbeddedStack, review: ManagedProcess) -> None:
+    """Look at every part until one has died; raises EmbeddedStackError with the end of its log."""
+    listening = [("emulator", stack.emulator_url, stack.folder / "logs" / "emulator.log")] if stack.emulator_url else []
+    if stack.redis:
+        listening.append(("Redis", stack.redis.url, stack.redis.log_path))
+    while True:
+        for process in (*stack.workers, review):
+            if not process.is_running:
+                raise _died(process.name, f" with exit code {process.exit_code}", process.tail())
+        for name, url, log_path in listening:
+            if _refuses(url):
+                raise _died(name, "", _tail(log_path))
+        time.sleep(LOOK_SECONDS)
+
+
+def _died(name: str, how: str, tail: str) -> EmbeddedStackError:
+    return EmbeddedStackError(f"{name} ended{how}, so everything was stopped; the end of its log:\n{tail}")
+
+
+def _refuses(url: str | None) -> bool:
+    """Whether nobody listens there any more; a server that is merely slow does not refuse."""
+    address = urlsplit(url or "")
+    try:
+        with closing(socket.create_connection((address.hostname, address.port or 0), timeout=2)):
+            return False
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+
+
+def _tail(path: Path, lines: int = 15) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
