@@ -6,7 +6,7 @@ acknowledged, so nothing below trades safety for speed.
 
 import os
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from kombu import Exchange, Queue
 
@@ -18,7 +18,7 @@ QUEUES = (EVENTS_QUEUE, REFRESH_QUEUE, BACKFILL_QUEUE)
 
 def default_concurrency() -> int:
     """Return one slot for intake and one reconciler a core, at most four: one makes over 1,000 calls a second."""
-    return min(len(os.sched_getaffinity(0)), 4) + 1
+    return min(os.cpu_count() or 1, 4) + 1
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -68,10 +68,23 @@ def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
     }
     if scheme == "unix":
         options.pop("socket_keepalive")
-        return url.replace("unix://", "redis+socket://", 1), options
     if scheme == "sentinel":
         return _sentinel(url, options)
-    return url, options
+    return _as_kombu_reads_it(url), options
+
+
+def _as_kombu_reads_it(url: str) -> str:
+    """Say in kombu's words what redis-py takes a URL to mean: its database, and that certificates are verified."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    database = query.pop("db", None)
+    if parts.scheme == "unix":
+        query |= {"virtual_host": database} if database else {}
+        return f"redis+socket://{parts.netloc}{parts.path}" + (f"?{urlencode(query)}" if query else "")
+    if parts.scheme == "rediss":
+        query.setdefault("ssl_cert_reqs", "required")  # kombu's own default is not to verify
+    path = f"/{database}" if database else parts.path
+    return urlunsplit(parts._replace(path=path, query=urlencode(query)))
 
 
 def _sentinel(url: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -18,6 +18,7 @@ from worker.errors import InvalidEvent
 
 EVENT_TYPES: Mapping[str, bool] = {"account.linked": True, "account.inactive": False}
 MAX_BODY_BYTES = 1_048_576
+MAX_BATCH_EVENTS = 10_000
 MAX_REASONS = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2254, 12, 31, tzinfo=UTC)
@@ -151,6 +152,8 @@ def decode_documents(body: bytes) -> list[object]:
         return [document]
     if not document:
         raise InvalidEvent("body: is an empty array")
+    if len(document) > MAX_BATCH_EVENTS:
+        raise InvalidEvent(f"body: holds more than {MAX_BATCH_EVENTS} events")
     return document
 
 

@@ -89,7 +89,9 @@ async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]]) -> 
     drains = [Drain(parts, instance, fingerprint, ends_at) for instance, fingerprint in instances]
     for drain in drains:
         drain.others = [other for other in drains if other is not drain]
-    await asyncio.gather(*(drain.run() for drain in drains))
+    async with asyncio.TaskGroup() as group:
+        for drain in drains:
+            group.create_task(drain.run())
     return time.monotonic() >= ends_at
 
 
@@ -109,6 +111,13 @@ class Drain:
 
     async def run(self) -> None:
         """Work until this drain and all others are idle, or the time is up and nothing is in flight."""
+        try:
+            await self._run()
+        finally:
+            for task in self._in_flight:  # only where something unforeseen ends the slice: the leases will tell
+                task.cancel()
+
+    async def _run(self) -> None:
         gives_up_at = self._ends_at + self._parts.bounds.lease_seconds
         while True:
             await self._settle()
@@ -141,7 +150,8 @@ class Drain:
             )
         except redis.RedisError as error:
             log.warning("ledger_unreachable", doing="claim", error=type(error).__name__)
-            return REDIS_PAUSE_SECONDS
+            await asyncio.sleep(REDIS_PAUSE_SECONDS)
+            return 0
         for claim in reply.claims:
             task = asyncio.create_task(self._work(claim, reply.now_ms, asked_at))
             self._in_flight.add(task)

@@ -1,5 +1,6 @@
 """What Celery is told: every line that keeps an event from being lost or a worker from stopping."""
 
+import ssl
 from typing import Any
 
 import pytest
@@ -83,6 +84,10 @@ def test_a_unix_socket_is_named_as_kombu_wants_it(conf: Any) -> None:
         ("redis://h", {"host": "h", "port": 6379, "db": 0}),
         ("redis://u:p%23w@h/0", {"username": "u", "password": "p#w"}),
         ("redis://:p%40w@h/0", {"username": None, "password": "p@w"}),
+        ("redis://h?db=3", {"host": "h", "db": 3}),
+        ("unix:///r.sock?db=2", {"path": "/r.sock", "db": 2}),
+        ("rediss://h/1", {"db": 1, "ssl_cert_reqs": ssl.CERT_REQUIRED}),
+        ("rediss://h/1?ssl_cert_reqs=optional", {"ssl_cert_reqs": ssl.CERT_OPTIONAL}),
     ],
 )
 def test_kombu_connects_where_the_ledger_does(conf: Any, url: str, expected: dict[str, Any]) -> None:

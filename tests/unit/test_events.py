@@ -280,6 +280,12 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
         decode_documents(body)
 
 
+def test_a_batch_of_too_many_events_is_refused_whole() -> None:
+    assert len(decode_documents(b"[" + b"0," * 9_999 + b"0]")) == 10_000
+    with pytest.raises(InvalidEvent, match=r"^body: holds more than 10000 events$"):
+        decode_documents(b"[" + b"0," * 10_000 + b"0]")
+
+
 def test_an_empty_array_is_refused() -> None:
     with pytest.raises(InvalidEvent, match=r"^body: is an empty array$"):
         decode_documents(b"[]")
