@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -149,6 +150,17 @@ def test_status_of_a_new_ledger_is_calm_and_work_without_a_worker_is_not(nightly
     document = json.loads(nightly("status", "--json").stdout)
     assert document["instances"]["toolbox"]["tally"]["recorded"] == 1
     assert document["needs_a_person"][0]["title"] == "NO WORKER"
+
+
+def test_a_watched_status_is_renewed_and_ends_quietly(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "worker", "status", "--watch", "--json"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
+        assert watch.stdout is not None
+        ages = [json.loads(watch.stdout.readline())["at"] for _ in range(2)]
+        watch.send_signal(signal.SIGINT)
+        _, told = watch.communicate(timeout=20)
+    assert ages[0] < ages[1]
+    assert (watch.returncode, told) == (0, "")
 
 
 def test_explain_finds_a_login_by_reference_and_by_its_id_alike(nightly: Nightly) -> None:

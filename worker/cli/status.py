@@ -1,6 +1,7 @@
 """`nightly status`: the whole state at a glance, and whether it needs a person."""
 
 import time
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -60,14 +61,17 @@ def picture(found: dict[str, Any], place: str, now_ms: int) -> RenderableType:
 
 def _watch(views: Views, place: str, *, as_json: bool) -> None:
     screen: Console = console()
+    is_live = screen.is_terminal and not as_json
     try:
-        with Live(console=screen, auto_refresh=False, screen=not as_json and screen.is_terminal) as live:
+        with Live(console=screen, auto_refresh=False, screen=True) if is_live else nullcontext() as live:
             while True:
                 found, now_ms = views.status(), views.now_ms()
                 if as_json:
                     print_json([_document(found, now_ms)])
-                else:
+                elif live:
                     live.update(picture(found, place, now_ms), refresh=True)
+                else:
+                    screen.print(picture(found, place, now_ms))
                 time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         return
