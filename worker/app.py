@@ -45,7 +45,7 @@ class NightlyApp(Celery):
 
     def send_wake_up(self) -> None:
         """Send a reconcile message. Losing it costs a second: the next pulse sends another."""
-        self.send_task("refresh.reconcile", queue=REFRESH_QUEUE, expires=60)
+        self.send_task("refresh.reconcile", queue=REFRESH_QUEUE)
 
 
 def _load_settings() -> Settings:

@@ -5,7 +5,7 @@ anywhere loses nothing: its entries are taken over by any other reader within se
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import redis
 
@@ -13,6 +13,8 @@ from worker.errors import InvalidEvent
 from worker.intake import Intake
 from worker.ledger.connection import BytesRedis
 from worker.ledger.views import STREAM
+from worker.telemetry.logs import get_logger
+from worker.telemetry.sentry import report_unexpected
 
 GROUP = "nightly"
 FIELD = b"event"
@@ -21,6 +23,8 @@ BLOCK_MS = 1000
 TAKE_OVER_AFTER_MS = 5000
 """An entry that a reader holds this long belongs to a dead reader. Recording twice is harmless."""
 TAKE_OVER_EVERY_SECONDS = 2.0
+
+log = get_logger(__name__)
 
 Entry = tuple[bytes, Mapping[bytes, bytes]]
 
@@ -75,7 +79,7 @@ class StreamReader:
             self._next_take_over = time.monotonic() + TAKE_OVER_EVERY_SECONDS
         return entries
 
-    def _take_in(self, entries: Iterable[Entry]) -> None:
+    def _take_in(self, entries: Sequence[Entry]) -> None:
         bodies = []
         for _, fields in entries:
             body = fields.get(FIELD)
@@ -84,14 +88,29 @@ class StreamReader:
                 self._intake.reject(error, source="stream", body=repr(dict(fields)).encode())
             else:
                 bodies.append(body)
-        if bodies:
-            self._intake.accept_bodies(bodies)
+        self._accept(bodies)
         ids = [entry_id for entry_id, _ in entries]
         with self._redis.pipeline() as pipeline:
             pipeline.xack(STREAM, GROUP, *ids)
             pipeline.xdel(STREAM, *ids)
             pipeline.execute()
         self._on_recorded()
+
+    def _accept(self, bodies: Sequence[bytes]) -> None:
+        """Record bodies together. One that breaks us (a fault of ours) is set aside, so that it stops no other."""
+        try:
+            self._intake.accept_bodies(bodies)
+        except redis.RedisError:
+            raise  # Redis is away or full: the entries stay pending, and this is tried again
+        except Exception as error:
+            if len(bodies) > 1:
+                for body in bodies:
+                    self._accept([body])
+                return
+            log.exception("event_broke_intake")
+            report_unexpected(error, where="stream")
+            reason = f"event: could not be taken in ({type(error).__name__})"
+            self._intake.reject(InvalidEvent(reason), source="stream", body=bodies[0])
 
 
 def _entries_of(reply: object) -> Iterable[Entry]:
