@@ -88,8 +88,10 @@ def check_persistence(info: Mapping[str, Any], appendfsync: str | None) -> Check
 
 
 def check_memory(used_bytes: int, limit_bytes: int) -> Check:
-    """A full Redis takes no more events."""
+    """A full Redis takes no more events. No bytes used at all means that Redis does not tell."""
     name, used = "memory", f"{used_bytes / 1_048_576:,.0f} MiB used"
+    if not used_bytes:
+        return Check(name, Level.UNKNOWN, "Redis does not tell")
     if not limit_bytes:
         return Check(name, Level.OK, f"{used}, no maxmemory set")
     share = used_bytes / limit_bytes

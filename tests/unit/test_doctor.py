@@ -35,6 +35,7 @@ LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
         (doctor.check_persistence({"aof_enabled": 1}, "no"), Level.WARN),
         (doctor.check_persistence({"aof_enabled": 1}, "everysec"), Level.OK),
         (doctor.check_persistence({"aof_enabled": 1}, None), Level.OK),
+        (doctor.check_memory(0, 0), Level.UNKNOWN),
         (doctor.check_memory(1, 0), Level.OK),
         (doctor.check_memory(50, 100), Level.OK),
         (doctor.check_memory(80, 100), Level.WARN),

@@ -30,8 +30,8 @@ class Entry:
 
 
 ENTRIES = {
-    "demo": Entry("worker.cli.demo:demo", TRY, "Run the whole product here for a minute, and check the result."),
-    "run": Entry("worker.cli.run:run", TRY, "Keep Redis, a worker and the status page up until Ctrl-C."),
+    "demo": Entry("worker.cli.demo:demo", TRY, "Run the whole product here, with a Flinks full of faults."),
+    "run": Entry("worker.cli.run:run", TRY, "Keep Redis, a worker and the status page up here."),
     "status": Entry(
         "worker.cli.status:status",
         EVERY_DAY,

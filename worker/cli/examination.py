@@ -20,10 +20,9 @@ from worker.ledger.connection import BytesRedis
 from worker.ledger.views import STREAM, Views
 from worker.redis_trouble import open_redis, place_of, trouble_of
 from worker.settings import Settings
+from worker.stream import GROUP
 
 CONNECT_SECONDS = 5
-GROUP = "nightly"
-"""The stream readers' group, as worker/stream.py names it."""
 
 
 def examine() -> Iterator[Check]:

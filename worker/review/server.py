@@ -2,12 +2,15 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from worker.errors import NightlyError
 
 
 class ReviewServer(uvicorn.Server):
@@ -36,7 +39,13 @@ class ReviewServer(uvicorn.Server):
 
 
 def serve(app: ASGIApp, *, host: str, port: int) -> None:
-    """Serve; port 0 takes a free one. Exits with uvicorn's code where it cannot listen."""
+    """Serve; port 0 takes a free one. Raises NightlyError where it cannot listen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise NightlyError(f"The page cannot listen on {host} port {port}: {reason}.") from None
     config = uvicorn.Config(
         app,
         host=host,
@@ -49,4 +58,4 @@ def serve(app: ASGIApp, *, host: str, port: int) -> None:
         timeout_graceful_shutdown=5,
         limit_concurrency=100,
     )
-    ReviewServer(config).run()
+    ReviewServer(config).run([listener])
