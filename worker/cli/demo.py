@@ -4,12 +4,12 @@ Real parts only: Redis, a Celery worker with its children, and an emulated Flink
 Everything is started in a temporary folder, and nothing of it is left, however the demo ends.
 """
 
+import contextlib
 import random
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -87,7 +87,7 @@ def _run(mix: Mix, seed: int, screen: Console, *, keep: bool) -> Outcome:
     return outcome
 
 
-@contextmanager
+@contextlib.contextmanager
 def _folder(screen: Console) -> Iterator[Path]:
     """Give a folder that goes away when the demo is interrupted; what still stands at the end is told of."""
     folder = Path(tempfile.mkdtemp(prefix="nightly-demo-"))
@@ -97,6 +97,8 @@ def _folder(screen: Console) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # an empty one tells nothing
         if folder.exists():
             screen.print(f"Logs and data are kept in {folder}", soft_wrap=True)
 

@@ -32,7 +32,7 @@ from worker.settings import Settings
 FOLDER = Path(".nightly")
 PORT = 8080
 LOOK_SECONDS = 0.5
-LOGIN = "0f8fad5b-d9cb-469f-a165-70867728950e"
+LOGIN, OTHER_LOGIN = "0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 """Of the examples; every loginId is good at the emulated Flinks."""
 
 
@@ -112,16 +112,15 @@ def _commands(stack: EmbeddedStack) -> Iterator[str]:
         yield f"export REDIS_URL={stack.redis.url}"
         yield f'export LOGIN_KEYS="$(cat {FOLDER}/login-keys)"'
     yield f"{nightly} publish linked --login-id {LOGIN}"
-    yield f"{redis_cli} -u \"$REDIS_URL\" XADD account-events:stream '*' event '{json.dumps(_example())}'"
+    yield f"{redis_cli} -u \"$REDIS_URL\" XADD account-events:stream '*' event '{_example()}'"
     yield f"{nightly} status"
     yield f"{nightly} explain {LOGIN}"
 
 
-def _example() -> dict[str, object]:
+def _example() -> str:
     time_now = datetime.now(UTC).replace(microsecond=0).isoformat()
-    data = {"loginId": LOGIN}
     envelope = {"specversion": "1.0", "id": "evt-1", "source": "shell", "type": "account.inactive", "time": time_now}
-    return {**envelope, "data": data}
+    return json.dumps(envelope | {"data": {"loginId": OTHER_LOGIN}})
 
 
 def _watch(stack: EmbeddedStack, review: ManagedProcess) -> None:
