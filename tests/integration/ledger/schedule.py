@@ -279,9 +279,11 @@ class Schedule:
         for first, second in pairwise(self.claimed_at[-5:]):
             assert second - first >= 1000 / CALLS_PER_SECOND, "P6: calls too close to one another"
         for login, wish in self.newest.items():
-            stored = self.client.hmget(f"nightly:login:{login}", ["t", "w", "e"])
+            *stored, state = self.client.hmget(f"nightly:login:{login}", ["t", "w", "e", "s"])
             expected = [str(wish.occurred_us), str(int(wish.wants_active)), wish.event_id]
             assert stored == [text.encode() for text in expected]
+            if state == b"done":
+                assert self.flags[login] == wish.wants_active, "P2: a login at rest does not stand as wished"
         self._check_letters()
 
     def _check_letters(self) -> None:
