@@ -13,7 +13,9 @@ from celery import Task
 from celery.exceptions import Reject
 
 from worker.app import app
+from worker.errors import InvalidEvent
 from worker.telemetry.logs import get_logger
+from worker.telemetry.sentry import report_unexpected
 
 PATIENCE_SECONDS = 20.0
 PAUSE_SECONDS = 0.5
@@ -25,7 +27,7 @@ class EventTask(Task):  # type: ignore[type-arg] # generic in the stubs alone
     """An event's message: kept until it is recorded, shown nowhere."""
 
     abstract = True
-    Request = "worker.quiet_request:QuietRequest"
+    Request = "tasks.event_request:EventRequest"
     typing = False  # wrong arguments are for the review list, not for a TypeError
     acks_late = True
     reject_on_worker_lost = True
@@ -45,9 +47,24 @@ def take_in(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
                 raise Reject(type(error).__name__, requeue=True) from None
             log.warning("intake_waited", error=type(error).__name__)
             time.sleep(PAUSE_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the event is kept
+            _set_aside(task, args, kwargs, error)
+            return
         else:
             break
     _wake(services)
+
+
+def _set_aside(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any], error: Exception) -> None:
+    """Keep a message that breaks us, a fault of ours, for review: Celery would drop it."""
+    log.error("event_broke_intake", exc_info=error)
+    report_unexpected(error, where=str(task.name))
+    reason = f"event: could not be taken in ({type(error).__name__})"
+    body = repr({"type": task.name, "args": args, "kwargs": kwargs}).encode("utf-8", "replace")
+    try:
+        app.services().intake.reject(InvalidEvent(reason), source="celery", body=body)
+    except Exception as failure:  # noqa: BLE001 - back to the queue, then
+        raise Reject(type(failure).__name__, requeue=True) from None
 
 
 def _wake(services: Any) -> None:

@@ -22,7 +22,7 @@ _of_thread = threading.local()
 def reconcile(self: "Task[Any, Any]", /, **_: Any) -> None:
     """Work for one slice, if this worker has a place free; then see to it that work left over is taken up."""
     services = app.services()
-    worker, owner = str(self.request.hostname), str(self.request.id)
+    worker, owner = app.identity, str(self.request.id)
     if not services.ledger.enlist(worker, owner):
         return
     try:

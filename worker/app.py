@@ -29,6 +29,8 @@ class NightlyApp(Celery):
         super().__init__("worker", set_as_current=True)
         self.settings = settings
         self.version = version("nightly-refresh-worker")
+        self.identity = ""
+        """Which worker this process belongs to: set when a worker starts, inherited by its children."""
         self.conf.update(celery_settings(settings))
         self.conf.imports = TASK_MODULES
         self.steps["worker"].update({LedgerCheck, Background})
@@ -36,7 +38,10 @@ class NightlyApp(Celery):
 
     def services(self) -> Services:
         """Return this process' services; a forked child builds its own."""
-        return self._services.setdefault(os.getpid(), build_services(self.settings))
+        pid = os.getpid()
+        if pid not in self._services:
+            self._services[pid] = build_services(self.settings)
+        return self._services[pid]
 
     def wake(self, services: Services) -> None:
         """Send a reconcile message if there is work that nobody works on."""
@@ -63,14 +68,16 @@ def _set_up_logging(**_: Any) -> None:
 
 
 @signals.worker_shutting_down.connect(weak=False)
-def _stop_claims(sender: str, **_: Any) -> None:
+def _stop_claims(**_: Any) -> None:
     """A warm shutdown: reconcilers finish what is in flight, bounded by the call's deadline."""
     try:
-        app.services().ledger.stop_claims(sender)
+        app.services().ledger.stop_claims(app.identity)
     except redis.RedisError:
         log.warning("ledger_unreachable", doing="shutdown")
 
 
+for _name in ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"):
+    os.environ.pop(_name, None)  # Celery would obey these before our settings, and work on somebody else's Redis
 guard_kombu()
 app = NightlyApp(_load_settings())
 _dsn = app.settings.sentry_dsn

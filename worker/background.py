@@ -5,6 +5,7 @@ long as the worker; a lost broker connection does not touch them. Each survives 
 once, tries again every second, and logs once when Redis is back.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 
 import redis
 from celery import bootsteps
+from celery.worker.state import maybe_shutdown
 
 from worker.errors import LedgerMismatch
 from worker.services import Services
@@ -79,14 +81,19 @@ class LedgerCheck(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Timer",)
 
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        # Two workers may share a node name; their children inherit this with the app.
+        parent.app.identity = f"{parent.hostname}#{os.getpid()}"
+
     def start(self, worker: Any) -> None:
-        """Check, before the pool and the consumer start."""
+        """Check, before the pool and the consumer start; raises WorkerShutdown when told to stop meanwhile."""
         services: Services = worker.app.services()
         is_told = False
         while True:
             try:
                 services.ledger.claim_ledger(services.vault.fingerprint("reference"))
-                services.ledger.allow_claims(worker.hostname)
+                services.ledger.allow_claims(worker.app.identity)
             except LedgerMismatch as error:
                 log.critical("ledger_refused", reason=str(error))
                 raise SystemExit(2) from None
@@ -95,6 +102,7 @@ class LedgerCheck(bootsteps.StartStopStep):
                     log.warning("ledger_unreachable", doing="start", error=type(error).__name__)
                 is_told = True
                 time.sleep(RETRY_SECONDS)
+                maybe_shutdown()
             else:
                 return
 
@@ -113,7 +121,7 @@ class Background(bootsteps.StartStopStep):
         """Start both threads, and the metrics endpoint if one is asked for."""
         services: Services = worker.app.services()
         self._reader = StreamReader(
-            services.redis, services.intake, name=worker.hostname, on_recorded=lambda: worker.app.wake(services)
+            services.redis, services.intake, name=worker.app.identity, on_recorded=lambda: worker.app.wake(services)
         )
         self._loops = [
             Loop("pacemaker", lambda: pulse(worker, services), pause_seconds=PULSE_SECONDS),
@@ -131,8 +139,7 @@ class Background(bootsteps.StartStopStep):
         if self._metrics is not None:
             self._metrics.close()
         try:
-            self._reader.leave()
-            worker.app.services().ledger.sign_off(worker.hostname)
+            worker.app.services().ledger.sign_off(worker.app.identity)
         except redis.RedisError:
             log.warning("ledger_unreachable", doing="stop")
 
@@ -142,7 +149,7 @@ def pulse(worker: Any, services: Services) -> None:
     settings = services.settings
     found = services.ledger.pulse(
         services.fingerprints,
-        worker=worker.hostname,
+        worker=worker.app.identity,
         slots=worker.concurrency,
         about={"version": worker.app.version},
         rest_after_lease_seconds=settings.flinks_settle_seconds - settings.lease_margin_seconds,

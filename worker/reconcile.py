@@ -39,6 +39,7 @@ LINGER_SECONDS = 1.0
 LOOK_SECONDS = 0.05
 """A waiting drain looks for new work this often."""
 REDIS_PAUSE_SECONDS = 0.5
+KEEP_PLACE_SECONDS = 1.0
 
 log = get_logger(__name__)
 _CHANCE = random.SystemRandom()  # children are forked: a seeded generator would draw the same waits in each
@@ -89,10 +90,22 @@ async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]]) -> 
     drains = [Drain(parts, instance, fingerprint, ends_at) for instance, fingerprint in instances]
     for drain in drains:
         drain.others = [other for other in drains if other is not drain]
-    async with asyncio.TaskGroup() as group:
-        for drain in drains:
-            group.create_task(drain.run())
+    place = asyncio.create_task(_keep_place(parts))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for drain in drains:
+                group.create_task(drain.run())
+    finally:
+        place.cancel()
     return time.monotonic() >= ends_at
+
+
+async def _keep_place(parts: Parts) -> None:
+    """Say once a second that this reconciler is at work, also while it waits for slow calls."""
+    while True:
+        await asyncio.sleep(KEEP_PLACE_SECONDS)
+        with suppress(redis.RedisError):
+            await asyncio.to_thread(parts.ledger.enlist, parts.worker, parts.owner)
 
 
 class Drain:
@@ -196,6 +209,7 @@ class Drain:
                 self._parts.ledger.settle,
                 self._instance.name,
                 batch,
+                owner=self._parts.owner,
                 fingerprint=self._fingerprint,
                 calls_per_second=self._parts.bounds.calls_per_second,
             )

@@ -18,11 +18,14 @@ from worker.telemetry.sentry import report_unexpected
 
 GROUP = "nightly"
 FIELD = b"event"
-READ_AT_MOST = 500
+READ_AT_MOST = 100
+TAKE_IN_BYTES = 262_144
+"""Bodies are recorded and acknowledged in portions of about this size, so that none outlives the take-over time."""
 BLOCK_MS = 1000
 TAKE_OVER_AFTER_MS = 5000
 """An entry that a reader holds this long belongs to a dead reader. Recording twice is harmless."""
 TAKE_OVER_EVERY_SECONDS = 2.0
+GONE_MS = 86_400_000
 
 log = get_logger(__name__)
 
@@ -38,33 +41,38 @@ class StreamReader:
         self._name = name
         self._on_recorded = on_recorded
         self._next_take_over = 0.0
+        self._held: list[Entry] = []
 
     def join(self) -> None:
-        """Make the group if it is not there. From entry 0: what came before the first worker counts too."""
+        """Make the group if it is not there, from entry 0: what came before the first worker counts too."""
         try:
             self._redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
         except redis.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
+        self.forget_the_gone()
 
     def step(self) -> int:
         """Take in what there is, waiting up to a second for it; returns the number of entries. Raises RedisError."""
         try:
-            entries = self._taken_over() or self._fresh()
+            self._held = self._held or self._taken_over() or self._fresh()
         except redis.ResponseError as error:
             if not str(error).startswith("NOGROUP"):
                 raise
             self.join()  # somebody deleted the stream, or Redis came back empty
             return 0
-        if entries:
-            self._take_in(entries)
-        return len(entries)
+        count = len(self._held)
+        while self._held:  # what Redis would not take stays here, and is tried again before anything else
+            portion = _portion(self._held)
+            self._take_in(portion)
+            del self._held[: len(portion)]
+        return count
 
-    def leave(self) -> None:
-        """Leave the group, unless entries are still pending: those are for the others to take over."""
-        mine = self._redis.xpending_range(STREAM, GROUP, "-", "+", 1, consumername=self._name)
-        if not mine:
-            self._redis.xgroup_delconsumer(STREAM, GROUP, self._name)
+    def forget_the_gone(self) -> None:
+        """Take readers off the group that were silent for a day and hold nothing."""
+        for reader in self._redis.xinfo_consumers(STREAM, GROUP):
+            if reader["pending"] == 0 and reader["idle"] > GONE_MS:
+                self._redis.xgroup_delconsumer(STREAM, GROUP, reader["name"])
 
     def _fresh(self) -> list[Entry]:
         reply = self._redis.xreadgroup(GROUP, self._name, {STREAM: ">"}, count=READ_AT_MOST, block=BLOCK_MS)
@@ -111,6 +119,15 @@ class StreamReader:
             report_unexpected(error, where="stream")
             reason = f"event: could not be taken in ({type(error).__name__})"
             self._intake.reject(InvalidEvent(reason), source="stream", body=bodies[0])
+
+
+def _portion(entries: Sequence[Entry]) -> Sequence[Entry]:
+    size = 0
+    for count, (_, fields) in enumerate(entries, start=1):
+        size += sum(map(len, fields.values()))
+        if size >= TAKE_IN_BYTES:
+            return entries[:count]
+    return entries
 
 
 def _entries_of(reply: object) -> Iterable[Entry]:

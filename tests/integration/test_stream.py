@@ -68,7 +68,6 @@ def test_while_the_ledger_is_away_entries_stay_pending_and_another_reader_takes_
     first = reader_of(redis_client, intake)
     with pytest.raises(redis.ConnectionError):
         first.step()
-    first.leave()
     assert [consumer["pending"] for consumer in redis_client.xinfo_consumers(STREAM, "nightly")] == [1]
     intake.is_away = False
     monkeypatch.setattr(stream, "TAKE_OVER_AFTER_MS", 50)
@@ -76,8 +75,52 @@ def test_while_the_ledger_is_away_entries_stay_pending_and_another_reader_takes_
     second = reader_of(redis_client, intake, "two")
     eventually(second.step, describe="the take-over")
     assert intake.taken == [b"kept"]
-    second.leave()
     assert redis_client.xpending(STREAM, "nightly")["pending"] == 0
+
+
+def test_what_redis_would_not_take_is_tried_again_before_more_is_read(redis_client: Redis, intake: Memory) -> None:
+    reader = reader_of(redis_client, intake)
+    redis_client.xadd(STREAM, {"event": b"first"})
+    intake.is_away = True
+    for _ in range(3):
+        with pytest.raises(redis.ConnectionError):
+            reader.step()
+        redis_client.xadd(STREAM, {"event": b"later"})
+    assert redis_client.xpending(STREAM, "nightly")["pending"] == 1
+    intake.is_away = False
+    assert [reader.step(), reader.step()] == [1, 3]
+    assert intake.taken == [b"first", b"later", b"later", b"later"]
+
+
+def test_large_entries_are_recorded_and_acknowledged_in_portions(redis_client: Redis, intake: Memory) -> None:
+    reader = reader_of(redis_client, intake)
+    for _ in range(4):
+        redis_client.xadd(STREAM, {"event": b"x" * (stream.TAKE_IN_BYTES // 2)})
+    pending: list[int] = []
+    take = intake.accept_bodies
+    intake.accept_bodies = lambda bodies: (
+        pending.append(  # type: ignore[method-assign]
+            redis_client.xpending(STREAM, "nightly")["pending"]
+        )
+        or take(bodies)
+    )
+    assert reader.step() == 4
+    assert pending == [4, 2]
+
+
+def test_readers_that_are_long_gone_leave_the_group_unless_they_hold_something(
+    redis_client: Redis, intake: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, holding, alive = (reader_of(redis_client, intake, name) for name in ("gone", "holding", "alive"))
+    redis_client.xadd(STREAM, {"event": b"a"})
+    gone.step()
+    intake.is_away = True
+    redis_client.xadd(STREAM, {"event": b"b"})
+    with pytest.raises(redis.ConnectionError):
+        holding.step()
+    monkeypatch.setattr(stream, "GONE_MS", -1)
+    alive.forget_the_gone()
+    assert [reader["name"] for reader in redis_client.xinfo_consumers(STREAM, "nightly")] == [b"holding"]
 
 
 def test_a_stream_that_somebody_deleted_is_made_anew(redis_client: Redis, intake: Memory) -> None:

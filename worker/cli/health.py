@@ -34,5 +34,6 @@ def health(
 
 
 def is_meant(name: str, wanted: str) -> bool:
-    """Whether a worker's name (`celery@host`) is the wanted one, or lies on the wanted host."""
-    return wanted in {name, name.rpartition("@")[2]}
+    """Whether a worker's name (`celery@host#pid`) is the wanted one, or lies on the wanted host."""
+    node = name.partition("#")[0]
+    return wanted in {name, node, node.rpartition("@")[2]}

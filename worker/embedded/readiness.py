@@ -25,7 +25,7 @@ def answers_ping(broker_url: str, name: str) -> bool:
     app = Celery(broker=broker_url, set_as_current=False)
     node = nodename(name, gethostname())
     try:
-        with app.connection_for_write() as connection:
+        with app.connection_for_write(broker_url) as connection:
             inspect = app.control.inspect(destination=[node], timeout=PING_SECONDS, connection=connection)
             return bool(inspect.ping())
     except (OSError, KombuError, OperationalError, RedisError):

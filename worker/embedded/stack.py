@@ -18,7 +18,7 @@ from worker.embedded.readiness import answers_ping, listening_url
 from worker.embedded.redis_server import EmbeddedRedis
 from worker.errors import SettingsError
 from worker.seal import new_key
-from worker.settings import Settings
+from worker.settings import OWN_PREFIXES, Settings
 
 READY_SECONDS = 40.0
 GRACE_SECONDS = 20.0
@@ -188,8 +188,10 @@ def keep_login_keys(path: Path) -> str:
 def _inherited(*, isolated: bool) -> dict[str, str]:
     environment = dict(os.environ)
     if isolated:
-        for name in Settings.model_fields:
-            environment.pop(name.upper(), None)
+        ours = {name.upper() for name in Settings.model_fields}
+        for name in os.environ:
+            if name in ours or name.startswith((*OWN_PREFIXES, "CELERY_")):
+                environment.pop(name)
     if (SOURCE_ROOT / "pyproject.toml").is_file():  # a checkout: children run this very code, installed or not
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE_ROOT), environment.get("PYTHONPATH")]))
     return environment

@@ -10,9 +10,10 @@ class GateKeeper:
         self.redis = client
 
     def open(self, instance: str, *, by: str) -> None:
-        """Open the gate and forget which configurations were refused: each may try one call again."""
+        """Open the gate, forget which configurations were refused (each may try one call again), and end a pause."""
         with self.redis.pipeline() as pipeline:
             pipeline.delete(f"nightly:gate:{instance}", f"nightly:configs:{instance}")
+            pipeline.hdel(f"nightly:rate:{instance}", "paused_until")
             self._change(pipeline, instance, "open", by, "")
             pipeline.execute()
 

@@ -33,6 +33,7 @@ class Settled(StrEnum):
     PARKED_NEW_GROUP = "parked_new_group"
     HALTED = "halted"
     HALTED_NOW = "halted_now"
+    REPEATED = "repeated"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import redis
 from redis.commands.core import Script
 
 from worker.ledger.connection import BytesRedis
@@ -28,4 +29,9 @@ class Scripts:
         script = self._scripts.get(name)
         if script is None:
             script = self._scripts[name] = self._client.register_script(source(name))
-        return script(args=args)
+        try:
+            return script(args=args)
+        except redis.ResponseError as error:
+            if "READONLY" in str(error):  # a replica by now: the next call finds the new primary
+                self._client.connection_pool.disconnect()
+            raise

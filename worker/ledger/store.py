@@ -77,19 +77,24 @@ class Ledger:
             calls_per_second,
             max_in_flight,
             fingerprint,
-            round(HEARTBEAT_SECONDS * 1000),
         )
         state, wait_ms, now_ms = reply[0].decode(), int(reply[1]), int(reply[2])
         return ClaimReply(state, None if wait_ms < 0 else wait_ms / 1000, now_ms, list(_claims(reply[3:])))
 
     def settle(
-        self, instance: str, settlements: Sequence[Settlement], *, fingerprint: str, calls_per_second: float
+        self,
+        instance: str,
+        settlements: Sequence[Settlement],
+        *,
+        owner: str,
+        fingerprint: str,
+        calls_per_second: float,
     ) -> list[Settled]:
         """Write down what became of calls; returns one result for each."""
         if not settlements:
             return []
         args = [field for settlement in settlements for field in _settlement_fields(settlement)]
-        reply = self._scripts.run("settle", self._now(), instance, fingerprint, calls_per_second, *args)
+        reply = self._scripts.run("settle", self._now(), instance, fingerprint, calls_per_second, owner, *args)
         return [Settled(item.decode()) for item in reply]
 
     def pulse(
@@ -119,7 +124,7 @@ class Ledger:
         return Pulse(int(due), int(lost), bool(should_wake))
 
     def enlist(self, worker: str, owner: str) -> bool:
-        """Ask for a reconciler's place; False when this worker has none left."""
+        """Ask for a reconciler's place, or keep it (at least every HEARTBEAT_SECONDS); False when none is left."""
         return bool(self._scripts.run("enlist", self._now(), worker, owner, round(HEARTBEAT_SECONDS * 1000)))
 
     def leave(self, worker: str, owner: str) -> None:

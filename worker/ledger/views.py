@@ -22,6 +22,7 @@ class Views:
 
     def status(self) -> dict[str, Any]:
         """Return the whole state: instances, workers, rejected messages, the stream's length."""
+        stream_length = self._stream_length()  # first: what has left it by now is in the ledger by now
         now = self.now_ms()
         names = sorted(raw.decode() for raw in self.redis.smembers("nightly:instances"))
         return {
@@ -30,7 +31,7 @@ class Views:
             "dead_letters_open": self.redis.zcard("nightly:letters:open"),
             "workers": self.workers(now),
             "reconcilers": self.redis.zcount("nightly:reconcilers", now, "+inf"),
-            "stream_length": self._stream_length(),
+            "stream_length": stream_length,
         }
 
     def workers(self, now_ms: int) -> list[dict[str, Any]]:
@@ -83,22 +84,30 @@ class Views:
         return {"state": "open", **raw, "changed_at": int(changed_at) if changed_at else None}
 
     def _instance(self, name: str, now: int) -> dict[str, Any]:
-        lanes = {lane: f"nightly:due:{name}:{lane}" for lane in Lane}
-        due = {lane: self.redis.zcount(key, "-inf", now) for lane, key in lanes.items()}
-        waiting = sum(self.redis.zcard(key) for key in lanes.values())
-        first = [pair[0][1] for key in lanes.values() if (pair := self.redis.zrange(key, 0, 0, withscores=True))]
-        tally = {key.decode(): int(value) for key, value in self.redis.hgetall(f"nightly:tally:{name}").items()}
-        rate = self.redis.hgetall(f"nightly:rate:{name}")
+        """Read one instance in one transaction: a login that moves meanwhile is counted exactly once."""
+        lanes = [f"nightly:due:{name}:{lane}" for lane in Lane]
+        with self.redis.pipeline(transaction=True) as pipeline:
+            for key in lanes:
+                pipeline.zcount(key, "-inf", now)
+                pipeline.zcard(key)
+                pipeline.zrange(key, 0, 0, withscores=True)
+            pipeline.zcard(f"nightly:leases:{name}")
+            pipeline.hgetall(f"nightly:tally:{name}")
+            pipeline.hgetall(f"nightly:rate:{name}")
+            live, all_live, first_live, backfill, all_backfill, first_backfill, in_flight, tally, rate = (
+                pipeline.execute()
+            )
+        first = [pairs[0][1] for pairs in (first_live, first_backfill) if pairs]
         return {
             "gate": self.gate(name),
-            "due_live": due[Lane.LIVE],
-            "due_backfill": due[Lane.BACKFILL],
-            "waiting": waiting - sum(due.values()),
-            "in_flight": self.redis.zcard(f"nightly:leases:{name}"),
+            "due_live": live,
+            "due_backfill": backfill,
+            "waiting": all_live - live + all_backfill - backfill,
+            "in_flight": in_flight,
             "oldest_due_seconds": round(max(0.0, (now - min(first)) / 1000), 1) if first else 0.0,
             "paused_seconds": max(0, int(rate.get(b"paused_until", 0)) - now) / 1000,
             "rate_cut_to": float(rate[b"rate"]) if b"rate" in rate else None,
-            "tally": tally,
+            "tally": {key.decode(): int(value) for key, value in tally.items()},
             "dead_letters_open": self._open_letters(name),
         }
 

@@ -71,13 +71,14 @@ class Nightly:
 
     def is_at_rest(self) -> bool:
         """Say whether nothing is due, waiting, in flight or unread."""
+        queued = self.redis.llen("account-events")
         status = self.services.views.status()
         open_work = [
             instance[name]
             for instance in status["instances"].values()
             for name in ("due_live", "due_backfill", "waiting", "in_flight")
         ]
-        return not any(open_work) and status["stream_length"] == 0 and self.redis.llen("account-events") == 0
+        return not any(open_work) and status["stream_length"] == 0 and queued == 0
 
     def comes_to_rest(self, *, seconds: float = 30) -> None:
         """Wait until every event has ended."""

@@ -1,7 +1,7 @@
 -- Hand out due logins of one instance: the only scheduler. One script decides the gate, the rate, the
 -- in-flight limit and the lanes, so nothing is over-claimed between two of them (P3, P4, P6).
 -- ARGV  now (ms or ''), instance, how many at most, owner, worker, lease (ms), ceiling (calls/s),
---       in-flight limit, fingerprint of the caller's configuration, reconciler heartbeat (ms)
+--       in-flight limit, fingerprint of the caller's configuration
 -- Reply {state, wait (ms; -1: nothing is due), now (ms), then for each login:
 --       reference, claim number, revision, wish, sealed loginId, failed attempts, first failure (ms or ''), account}
 --       state: claimed | idle | busy (rate or in-flight limit) | paused (Flinks throttles) |
@@ -11,9 +11,9 @@ local now = clock(ARGV[1])
 local instance, wanted, owner, worker = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local lease, ceiling, limit, fingerprint = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 local BACKFILL_TURN = 10 -- every tenth call belongs to the backfill lane, so that it never starves
-local BURST_SECONDS = 0.02
+local BURST_MS = 20
+local LONGEST_PAUSE = 3600000
 
-redis.call('ZADD', 'nightly:reconcilers', now + tonumber(ARGV[10]), worker .. '|' .. owner)
 if redis.call('EXISTS', 'nightly:stopping:' .. worker) == 1 then return { 'stopping', -1, now } end
 
 local gate = redis.call('HMGET', gate_key(instance), 'state', 'cause')
@@ -27,12 +27,15 @@ if is_canary then
 end
 
 local rate = redis.call('HMGET', rate_key(instance), 'paused_until', 'tat', 'turn')
-local paused_until = tonumber(rate[1] or '0') or 0
+local paused_until = math.min(tonumber(rate[1] or '0') or 0, now + LONGEST_PAUSE)
 if paused_until > now then return { 'paused', paused_until - now, now } end
 local speed = current_speed(instance, ceiling, now)
 local interval = 1000 / speed -- ms a call
-local burst = math.max(1, math.floor(speed * BURST_SECONDS)) * interval
+-- How early a call may be, so that a claim that came late loses no time: almost an interval, or more where
+-- intervals are shorter than a claim takes. Measured by the ceiling, so that a cut rate grants no new burst.
+local burst = interval + math.max(900 / ceiling, BURST_MS - 1000 / ceiling)
 local tat = later(tonumber(rate[2] or '0') or 0, now) -- when the bucket is full again (GCRA)
+if tat > now + burst + 5000 then tat = now end -- never that far ahead, unless the clock was set back
 local tokens = math.floor((now + burst - tat) / interval + 0.000001)
 local room = limit - redis.call('ZCARD', leases_key(instance))
 local turn = tonumber(rate[3] or '0') or 0
@@ -50,7 +53,7 @@ local n = math.min(wanted, tokens, room)
 if n < 1 then
   local first = next_due()
   if not first then return { 'idle', -1, now } end
-  local wait = tokens < 1 and math.ceil(tat + interval - burst - now) or 5
+  local wait = tokens < 1 and math.ceil(tat + interval - burst - now) or 25
   return { 'busy', later(later(wait, 1), first - now), now }
 end
 
@@ -65,7 +68,7 @@ local function lift_off(ref, lane, reply)
   if not got[3] then return 0 end -- somebody deleted the login: there is nothing to call
   local number = redis.call('HINCRBY', key, 'k', 1)
   redis.call('HSET', key, 's', 'flight', 'c', got[1], 'cw', got[2], 'o', owner, 'y', got[6] or '0', 'q', '1')
-  redis.call('HDEL', key, 'h')
+  redis.call('HDEL', key, 'h', 'g')
   redis.call('ZADD', leases_key(instance), now + lease, ref)
   for _, value in ipairs({ ref, number, got[1], got[2], got[3], got[4] or '0', got[5] or '', got[7] or '' }) do
     reply[#reply + 1] = value
@@ -87,5 +90,8 @@ if used == 0 then
 end
 redis.call('HSET', rate_key(instance), 'tat', string.format('%.6f', tat + used * interval),
   'turn', (turn + used) % BACKFILL_TURN)
-if is_canary then redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(now + lease)) end
+if is_canary then
+  redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(now + lease),
+    fingerprint .. ':canary_login', reply[4])
+end
 return reply

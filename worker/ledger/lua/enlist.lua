@@ -1,18 +1,19 @@
 -- May this worker run one more reconciler? It keeps one slot free for intake, however long the backlog.
+-- A reconciler that has its place asks again once a second, whatever it waits for, and so keeps it.
 -- ARGV  now (ms or ''), worker, owner, heartbeat (ms)
 -- Reply 1 enlisted, 0 all places taken (the caller ends: another reconciler does the work)
 
 local now = clock(ARGV[1])
 local worker, owner = ARGV[2], ARGV[3]
 
-redis.call('DEL', 'nightly:hint')
-redis.call('ZREMRANGEBYSCORE', 'nightly:reconcilers', '-inf', now)
+forget_silent_reconcilers(now)
 local about = redis.call('HGET', 'nightly:workers', worker)
 local places = about and math.max(1, cjson.decode(about).slots - 1) or 1
 local mine = 0
 for _, member in ipairs(redis.call('ZRANGE', 'nightly:reconcilers', 0, -1)) do
-  if member:sub(1, #worker + 1) == worker .. '|' then mine = mine + 1 end
+  if member ~= worker .. '|' .. owner and member:sub(1, #worker + 1) == worker .. '|' then mine = mine + 1 end
 end
 if mine >= places then return 0 end
+if not redis.call('ZSCORE', 'nightly:reconcilers', worker .. '|' .. owner) then redis.call('DEL', 'nightly:hint') end
 redis.call('ZADD', 'nightly:reconcilers', now + tonumber(ARGV[4]), worker .. '|' .. owner)
 return 1

@@ -10,6 +10,7 @@
 -- while in flight:
 --   k claim number (never falls)   c, cw  revision and wish claimed   o owner   y as q, for revision c
 --   m 1: assert again after this call, because another worker's late call may have landed
+--   g 1: the last claim was lost, so whoever held it is too late
 -- afterwards:
 --   pr, pw, pt  revision, wish and time (ms) of the last confirmed call    z last code    x open letter
 --
@@ -42,7 +43,14 @@ local function count(instance, name) redis.call('HINCRBY', tally_key(instance), 
 local function current_speed(instance, ceiling, now)
   local rate = redis.call('HMGET', rate_key(instance), 'rate', 'changed_at')
   if not rate[1] then return ceiling end
-  return math.min(ceiling, tonumber(rate[1]) + (now - tonumber(rate[2])) / 1000 * 0.05 * ceiling)
+  local seconds = math.max(0, now - tonumber(rate[2])) / 1000 -- Redis' clock may be set back
+  return math.min(ceiling, tonumber(rate[1]) + seconds * 0.05 * ceiling)
+end
+
+-- Places of reconcilers that gave no sign of life, and those from before the clock was set back.
+local function forget_silent_reconcilers(now)
+  redis.call('ZREMRANGEBYSCORE', 'nightly:reconcilers', '-inf', now)
+  redis.call('ZREMRANGEBYSCORE', 'nightly:reconcilers', now + 60000, '+inf')
 end
 
 local function later(a, b) if a > b then return a end return b end
@@ -97,10 +105,11 @@ end
 -- Read the fields that a flight's end needs.
 local function read_flight(ref)
   local got = redis.call('HMGET', login_key(ref),
-    's', 'r', 'c', 'y', 'k', 'l', 'h', 'm', 'n', 'f', 'w', 'e', 'a', 't', 'cw')
+    's', 'r', 'c', 'y', 'k', 'l', 'h', 'm', 'n', 'f', 'w', 'e', 'a', 't', 'cw', 'o', 'g')
   return {
     s = got[1], r = got[2], c = got[3], y = got[4] or '0', k = got[5], l = got[6] or 'live',
     h = tonumber(got[7] or '0') or 0, m = got[8], n = tonumber(got[9] or '0') or 0, f = got[10],
     w = got[11], e = got[12], a = got[13], t = got[14], cw = got[15],
+    o = got[16], g = got[17],
   }
 end

@@ -23,6 +23,7 @@ local function reap(instance)
     count(instance, 'ambiguous')
     count(instance, 'leases_lost')
     redis.call('HSET', login_key(ref), 'z', 'lease_lost')
+    redis.call('HSET', login_key(ref), 'g', '1')
     put_back(ref, instance, login, now, tonumber(lost[i + 1]) + rest)
   end
   return #lost / 2
@@ -71,7 +72,7 @@ for i = 6, #ARGV, 2 do
   end
 end
 
-redis.call('ZREMRANGEBYSCORE', 'nightly:reconcilers', '-inf', now)
+forget_silent_reconcilers(now)
 local active = redis.call('ZCARD', 'nightly:reconcilers')
 local wanted = math.min(capacity(), math.ceil(due / LOGINS_A_RECONCILER))
 local send = 0

@@ -1,14 +1,15 @@
 -- Write down what became of calls, each only by the holder of its claim (the fence of P4).
--- ARGV  now (ms or ''), instance, fingerprint of the caller's configuration, ceiling (calls/s), then for each call:
+-- ARGV  now (ms or ''), instance, fingerprint of the caller's configuration, ceiling (calls/s), owner, then for each:
 --       reference, claim number, outcome, delay (ms), rest (ms), code, http status, message,
 --       attempt (JSON for the history, or ''), Retry-After (ms), flags
 --       outcome: applied | transient | throttled | dead | halt | unsent
 --       flags: any of u (unconfirmed), h (host or TLS unreachable), a (ambiguous)
--- Reply for each call: applied | overtaken | waiting | fenced | unsent | parked | parked_new_group | halted | halted_now
+-- Reply for each call: applied | overtaken | waiting | fenced | unsent | parked | parked_new_group | halted |
+--       halted_now | repeated (settled before: the reply was lost, and the caller asked again)
 --       The last two and the group are the moments to tell a person about: each is answered once.
 
 local now = clock(ARGV[1])
-local instance, fingerprint, ceiling = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local instance, fingerprint, ceiling, owner = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local UNREACHABLE_IN_A_ROW = 5
 local UNREACHABLE_PROBE = 60000
 local HISTORY = 200
@@ -39,12 +40,15 @@ end
 
 local function slow_down(retry_after)
   local cut_at = tonumber(redis.call('HGET', rate_key(instance), 'cut_at') or '0') or 0
-  if now - cut_at >= 1000 then -- once for a whole volley of refused calls
+  if math.abs(now - cut_at) >= 1000 then -- once for a whole volley of refused calls
     local speed = math.max(1, current_speed(instance, ceiling, now) / 2)
     redis.call('HSET', rate_key(instance), 'rate', string.format('%.3f', speed), 'changed_at', whole(now),
       'cut_at', whole(now))
   end
-  if retry_after > 0 then redis.call('HSET', rate_key(instance), 'paused_until', whole(now + retry_after)) end
+  if retry_after > 0 then
+    local paused_until = tonumber(redis.call('HGET', rate_key(instance), 'paused_until') or '0') or 0
+    redis.call('HSET', rate_key(instance), 'paused_until', whole(later(paused_until, now + retry_after)))
+  end
 end
 
 local function remember(ref, item)
@@ -137,10 +141,17 @@ local function watch_address(item)
   return close_gate('unreachable', item)
 end
 
+local function end_canary(ref)
+  if redis.call('HGET', configs_key(instance), fingerprint .. ':canary_login') == ref then
+    redis.call('HDEL', configs_key(instance), fingerprint .. ':canary', fingerprint .. ':canary_login')
+  end
+end
+
 local function settle(ref, number, item)
   local login = read_flight(ref)
-  redis.call('HDEL', configs_key(instance), fingerprint .. ':canary')
-  if login.s ~= 'flight' or login.k ~= number then return fence(ref, login, item) end
+  if login.s == 'flight' and login.k == number and login.o == owner then end_canary(ref)
+  elseif login.s ~= 'flight' and login.k == number and login.g ~= '1' then return 'repeated'
+  else return fence(ref, login, item) end
   remember(ref, item)
   if item.outcome == 'unsent' then return settle_waiting(ref, login, item) end
   count(instance, 'calls')
@@ -153,7 +164,7 @@ local function settle(ref, number, item)
 end
 
 local replies = {}
-for i = 5, #ARGV, 11 do
+for i = 6, #ARGV, 11 do
   local item = {
     outcome = ARGV[i + 2], delay = tonumber(ARGV[i + 3]), rest = tonumber(ARGV[i + 4]), code = ARGV[i + 5],
     status = ARGV[i + 6], message = ARGV[i + 7], attempt = ARGV[i + 8], retry_after = tonumber(ARGV[i + 9]),
