@@ -30,7 +30,7 @@ class Entry:
 
 
 ENTRIES = {
-    "demo": Entry("worker.cli.demo:demo", TRY, "Run the whole product here, with a Flinks full of faults."),
+    "demo": Entry("worker.cli.demo.command:demo", TRY, "Run the whole product here, with a Flinks full of faults."),
     "run": Entry("worker.cli.run:run", TRY, "Keep Redis, a worker and the status page up here."),
     "status": Entry(
         "worker.cli.status:status",

@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 
 from emulator.knobs import KNOBS
-from worker.cli import demo
-from worker.cli.demo_mix import CeleryMessage, Event, Mix, Parcel, mix_of, newest_wishes
-from worker.cli.demo_outcome import Evidence, Outcome, judge
-from worker.cli.demo_screen import Look, Screen
-from worker.cli.demo_shell import told_to_stop
-from worker.cli.demo_table import picture
+from worker.cli.demo import command as demo
+from worker.cli.demo.mix import CeleryMessage, Event, Mix, Parcel, mix_of, newest_wishes
+from worker.cli.demo.outcome import Evidence, Outcome, judge
+from worker.cli.demo.screen import Look, Screen
+from worker.cli.shell import told_to_stop
+from worker.cli.demo.table import picture
 from worker.ledger.letters import Letter
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)

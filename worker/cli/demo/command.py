@@ -17,12 +17,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from worker.cli.demo_mix import Mix, Parcel, mix_of
-from worker.cli.demo_outcome import Evidence, Outcome, judge
-from worker.cli.demo_screen import Screen
-from worker.cli.demo_shell import INTERRUPTED, told_to_stop
-from worker.cli.demo_system import System
-from worker.cli.demo_table import picture
+from worker.cli.demo.mix import Mix, Parcel, mix_of
+from worker.cli.demo.outcome import Evidence, Outcome, judge
+from worker.cli.demo.screen import Screen
+from worker.cli.shell import INTERRUPTED, told_to_stop
+from worker.cli.demo.system import System
+from worker.cli.demo.table import picture
 from worker.cli.output import console, number, print_json
 from worker.embedded import EmbeddedStack
 

@@ -3,8 +3,8 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from worker.cli.demo_outcome import NAMED, Outcome
-from worker.cli.demo_shell import typed
+from worker.cli.demo.outcome import NAMED, Outcome
+from worker.cli.shell import typed
 from worker.cli.output import BAD, DIM, GOOD, NAME, number, pairs, plain
 
 _TALLIED = ("applied_on", "applied_off", "superseded", "duplicate", "retried", "throttled", "ambiguous")

@@ -13,9 +13,9 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from worker.broker import EVENTS_QUEUE
-from worker.cli.demo_mix import CeleryMessage, Parcel
-from worker.cli.demo_outcome import Evidence, refusals_of
-from worker.cli.demo_screen import Look
+from worker.cli.demo.mix import CeleryMessage, Parcel
+from worker.cli.demo.outcome import Evidence, refusals_of
+from worker.cli.demo.screen import Look
 from worker.embedded import EmbeddedStack
 from worker.errors import EmbeddedStackError
 from worker.ledger import Letters
@@ -60,8 +60,13 @@ class System:
         entries = self._redis.pipeline(transaction=False)
         for parcel in parcels:
             if isinstance(parcel, CeleryMessage):
-                sent = {"args": parcel.args, "kwargs": parcel.kwargs, "queue": EVENTS_QUEUE}
-                self._celery.send_task(parcel.task, producer=self._producer, **sent)
+                self._celery.send_task(
+                    parcel.task,
+                    args=parcel.args,
+                    kwargs=dict(parcel.kwargs),
+                    queue=EVENTS_QUEUE,
+                    producer=self._producer,
+                )
             else:
                 entries.xadd(STREAM, parcel.fields)
         entries.execute()

@@ -15,8 +15,8 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from worker.cli.demo_faults import Fault, always, volleys
-from worker.cli.demo_malformed import malformed_documents, malformed_entries, malformed_messages
+from worker.cli.demo.faults import Fault, always, volleys
+from worker.cli.demo.malformed import malformed_documents, malformed_entries, malformed_messages
 
 EVENTS_A_LOGIN = 2
 UNKNOWN_SHARE = 0.04
@@ -193,7 +193,8 @@ def _parcels(
     parcels += [StreamEntry({"event": _json(event.cloud_event())}) for event in good[by_celery + in_a_batch :]]
     parcels += [StreamEntry(bad.fields) for bad in bad_entries]
     chance.shuffle(parcels)
-    return parcels, Counter(bad.code for bad in (*bad_batch, *bad_entries, *bad_messages))
+    codes = [*(b.code for b in bad_batch), *(e.code for e in bad_entries), *(m.code for m in bad_messages)]
+    return parcels, Counter(codes)
 
 
 def _batches(documents: Sequence[Mapping[str, Any]], chance: Random) -> list[StreamEntry]:

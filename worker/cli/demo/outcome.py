@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from worker.cli.demo_mix import Mix
-from worker.cli.demo_screen import Look
+from worker.cli.demo.mix import Mix
+from worker.cli.demo.screen import Look
 from worker.ledger.letters import Letter
 
 NAMED = 20
