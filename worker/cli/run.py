@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.text import Text
 
 from worker.broker import default_concurrency
-from worker.cli.shell import INTERRUPTED, told_to_stop, typed
 from worker.cli.output import COMMAND, DIM, NAME, console, pairs
+from worker.cli.shell import INTERRUPTED, told_to_stop, typed
 from worker.embedded import EmbeddedStack, ManagedProcess
 from worker.embedded.readiness import listening_url
 from worker.errors import EmbeddedStackError

@@ -17,8 +17,8 @@ from worker.cli.demo import command as demo
 from worker.cli.demo.mix import CeleryMessage, Event, Mix, Parcel, mix_of, newest_wishes
 from worker.cli.demo.outcome import Evidence, Outcome, judge
 from worker.cli.demo.screen import Look, Screen
-from worker.cli.shell import told_to_stop
 from worker.cli.demo.table import picture
+from worker.cli.shell import told_to_stop
 from worker.ledger.letters import Letter
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)

@@ -20,10 +20,10 @@ from rich.console import Console
 from worker.cli.demo.mix import Mix, Parcel, mix_of
 from worker.cli.demo.outcome import Evidence, Outcome, judge
 from worker.cli.demo.screen import Screen
-from worker.cli.shell import INTERRUPTED, told_to_stop
 from worker.cli.demo.system import System
 from worker.cli.demo.table import picture
 from worker.cli.output import console, number, print_json
+from worker.cli.shell import INTERRUPTED, told_to_stop
 from worker.embedded import EmbeddedStack
 
 DEADLINE_SECONDS = 80.0

@@ -4,8 +4,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from worker.cli.demo.outcome import NAMED, Outcome
-from worker.cli.shell import typed
 from worker.cli.output import BAD, DIM, GOOD, NAME, number, pairs, plain
+from worker.cli.shell import typed
 
 _TALLIED = ("applied_on", "applied_off", "superseded", "duplicate", "retried", "throttled", "ambiguous")
 _MEANING = {
