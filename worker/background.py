@@ -43,9 +43,13 @@ class Loop:
         """Start the thread."""
         self._thread.start()
 
+    def ask_to_stop(self) -> None:
+        """Let the thread end after its present step."""
+        self._stopping.set()
+
     def stop(self) -> None:
         """Ask the thread to end after its present step, and wait for it, within bounds."""
-        self._stopping.set()
+        self.ask_to_stop()
         self._thread.join(timeout=STOP_SECONDS)
 
     def _run(self) -> None:
@@ -134,6 +138,8 @@ class Background(bootsteps.StartStopStep):
 
     def stop(self, worker: Any) -> None:
         """Stop both threads; entries that were read are recorded or stay pending."""
+        for loop in self._loops:
+            loop.ask_to_stop()
         for loop in self._loops:
             loop.stop()
         if self._metrics is not None:

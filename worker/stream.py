@@ -21,7 +21,8 @@ FIELD = b"event"
 READ_AT_MOST = 100
 TAKE_IN_BYTES = 262_144
 """Bodies are recorded and acknowledged in portions of about this size, so that none outlives the take-over time."""
-BLOCK_MS = 1000
+BLOCK_MS = 300
+"""A worker that stops waits for this at most; reading it costs an idle Redis three commands a second."""
 TAKE_OVER_AFTER_MS = 5000
 """An entry that a reader holds this long belongs to a dead reader. Recording twice is harmless."""
 TAKE_OVER_EVERY_SECONDS = 2.0
@@ -53,7 +54,7 @@ class StreamReader:
         self.forget_the_gone()
 
     def step(self) -> int:
-        """Take in what there is, waiting up to a second for it; returns the number of entries. Raises RedisError."""
+        """Take in what there is, waiting a moment for it; returns the number of entries. Raises RedisError."""
         try:
             self._held = self._held or self._taken_over() or self._fresh()
         except redis.ResponseError as error:
