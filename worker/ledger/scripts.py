@@ -32,6 +32,11 @@ class Scripts:
         try:
             return script(args=args)
         except redis.ResponseError as error:
-            if "READONLY" in str(error):  # a replica by now: the next call finds the new primary
+            if _is_from_a_replica(error):  # the next call finds the new primary
                 self._client.connection_pool.disconnect()
             raise
+
+
+def _is_from_a_replica(error: redis.ResponseError) -> bool:
+    """Redis 7 says so by the error's code, Redis 6.2 in the text of an error of the script."""
+    return isinstance(error, redis.exceptions.ReadOnlyError) or "READONLY" in str(error)
