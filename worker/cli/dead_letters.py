@@ -153,10 +153,10 @@ def _closing_rows(letter: Letter) -> list[tuple[str, object]]:
 
 def _table(shown: Iterable[Letter], now_ms: int, width: int, *, is_open: bool) -> RenderableType:
     is_narrow = width < WIDE
-    columns = ("ID", "Code", "Wish", "Instance", "Login", "Account", "Filed" if is_open else "Closed")
-    table = listing(*columns, fold=("Account", "Closed"))
+    columns = ("ID", "Code", "Wish", "Instance", "Login, or reason", "Account", "Filed" if is_open else "Closed")
+    table = listing(*columns, fold=("Login, or reason", "Account", "Closed"))
     for letter in shown:
-        who = letter.login or f"({letter.source})"
+        who = letter.login or letter.reason
         if is_narrow and letter.login:
             who = letter.login[:SHORT] + "\N{HORIZONTAL ELLIPSIS}"
         at = ago(letter.created_at, now_ms) if is_open else f"{letter.status} {ago(letter.closed_at, now_ms)}"
