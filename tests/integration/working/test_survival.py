@@ -26,7 +26,10 @@ def _check(nightly: Nightly, newest: dict[str, bool], events: int) -> None:
     ended = sum(tally.get(name, 0) for name in ("applied_on", "applied_off", "superseded", "duplicate"))
     assert ended == tally["recorded"] >= events
     assert nightly.letters() == []
-    assert nightly.emulator.stats().overlaps == 0
+    stats = nightly.emulator.stats()
+    assert stats.overlaps == 0, "P4: two calls in flight for one login"
+    assert stats.load.max_in_flight <= 64, "P6: too many in flight"
+    assert stats.load.max_calls_per_second <= 600, "P6: too many calls in a second"
 
 
 def test_a_worker_killed_in_the_middle_of_two_thousand_events_loses_none(nightly: Nightly) -> None:

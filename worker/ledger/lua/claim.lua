@@ -11,7 +11,8 @@ local now = clock(ARGV[1])
 local instance, wanted, owner, worker = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local lease, ceiling, limit, fingerprint = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 local BACKFILL_TURN = 10 -- every tenth call belongs to the backfill lane, so that it never starves
-local BURST_MS = 20
+local EARLY_MS = 20
+local MARGIN = 1.03
 local LONGEST_PAUSE = 3600000
 
 if redis.call('EXISTS', 'nightly:stopping:' .. worker) == 1 then return { 'stopping', -1, now } end
@@ -30,10 +31,12 @@ local rate = redis.call('HMGET', rate_key(instance), 'paused_until', 'tat', 'tur
 local paused_until = math.min(tonumber(rate[1] or '0') or 0, now + LONGEST_PAUSE)
 if paused_until > now then return { 'paused', paused_until - now, now } end
 local speed = current_speed(instance, ceiling, now)
-local interval = 1000 / speed -- ms a call
--- How early a call may be, so that a claim that came late loses no time: almost an interval, or more where
+-- ms a call: three parts in a hundred more than the ceiling asks, so that an early call and a network that
+-- bunches two of them still leave every second, as Flinks counts it, within the ceiling (P6).
+local interval = 1000 / speed * MARGIN
+-- How early a call may be, so that a claim that came late loses no time: up to 20 ms, less than an interval unless
 -- intervals are shorter than a claim takes. Measured by the ceiling, so that a cut rate grants no new burst.
-local burst = interval + math.max(900 / ceiling, BURST_MS - 1000 / ceiling)
+local burst = interval + math.max(math.min(EARLY_MS, 900 / ceiling), EARLY_MS - 1000 / ceiling)
 local tat = later(tonumber(rate[2] or '0') or 0, now) -- when the bucket is full again (GCRA)
 if tat > now + burst + 5000 then tat = now end -- never that far ahead, unless the clock was set back
 local tokens = math.floor((now + burst - tat) / interval + 0.000001)
