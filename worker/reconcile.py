@@ -57,7 +57,7 @@ class Caller(Protocol):
         timeout_seconds: float,
         not_after: float,
     ) -> Verdict | None:
-        """Make one call; None when `not_after` (monotonic) had passed before anything was sent."""
+        """Make one call; None: `not_after` (monotonic) had passed, and nothing was sent."""
 
 
 @dataclass(frozen=True)
@@ -222,13 +222,14 @@ class Drain:
             self._tell(settlement, result)
 
     def _tell(self, item: Settlement, result: Settled) -> None:
+        name, wish = self._instance.name, "on" if item.claim.wants_active else "off"
         level = log.debug if result in {Settled.APPLIED, Settled.OVERTAKEN, Settled.UNSENT} else log.info
         level(
             "call_settled",
             login=item.claim.reference,
-            instance=self._instance.name,
+            instance=name,
             account_id=item.claim.account_id,
-            wish="on" if item.claim.wants_active else "off",
+            wish=wish,
             outcome=item.outcome,
             result=str(result),
             code=item.code,
@@ -236,12 +237,10 @@ class Drain:
             delay_seconds=round(item.delay_seconds, 1),
         )
         if result is Settled.HALTED_NOW:
-            name, detail = self._instance.name, item.message
-            log.error("gate_closed", instance=name, code=item.code, http_status=item.http_status, detail=detail)
-            report_halt(instance=name, code=item.code, http_status=item.http_status, detail=detail)
+            log.error("gate_closed", instance=name, code=item.code, http_status=item.http_status, detail=item.message)
+            report_halt(instance=name, code=item.code, http_status=item.http_status, detail=item.message)
         elif result is Settled.PARKED_NEW_GROUP:
-            wish = "on" if item.claim.wants_active else "off"
-            report_new_group(instance=self._instance.name, code=item.code, wish=wish)
+            report_new_group(instance=name, code=item.code, wish=wish)
 
     async def _pause(self, seconds: float) -> None:
         """Wait for an answer, at most so long; then a moment more, for the answers right behind it."""

@@ -65,7 +65,7 @@ def test_what_it_prints_can_be_pasted_and_it_stops_when_told(run: ManagedProcess
     assert "Traceback" not in run.output()
 
 
-@pytest.mark.parametrize("part", ["worker-1", "emulator"])
+@pytest.mark.parametrize("part", ["emulator"])
 def test_a_part_that_dies_ends_the_run_and_is_named(run: ManagedProcess, part: str) -> None:
     found = re.search(rf"{part} ready \(pid (\d+)\)", run.output())
     assert found
