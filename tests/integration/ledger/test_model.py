@@ -10,7 +10,7 @@ from redis import Redis
 
 from tests.integration.ledger.schedule import Schedule
 
-SCHEDULES = int(os.environ.get("NIGHTLY_SCHEDULES", "300"))
+SCHEDULES = int(os.environ.get("NIGHTLY_SCHEDULES", "200"))
 LEAST = 3
 MUST_BE_SEEN = (
     "event recorded",
