@@ -258,3 +258,32 @@ def test_a_client_whose_primary_became_a_replica_looks_for_the_new_one(ledger: L
     finally:
         redis_client.replicaof("NO", "ONE")
     assert ledger.record(wishes(1, minute=2)) == ["recorded"]
+
+
+def test_failed_attempts_are_counted_from_the_first_one_and_start_anew_with_a_newer_wish(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    seen = []
+    for _ in range(3):
+        (tried,) = claim().claims
+        seen.append((tried.failures, tried.first_failure_ms and tried.first_failure_ms - 1_700_000_000_000))
+        clock.ms += 500
+        settle(tried, "transient", delay_seconds=0)
+        clock.ms += 500
+    assert seen == [(0, None), (1, 500), (2, 500)]
+    ledger.record(wishes(1, minute=1))
+    (newer,) = claim().claims
+    assert (newer.failures, newer.first_failure_ms) == (0, None)
+
+
+def test_of_a_volley_of_refused_calls_only_the_first_closes_the_gate(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(3))
+    volley = []
+    for _ in range(3):
+        clock.ms += 50
+        volley += claim().claims
+    results = [settle(refused, "halt", code="ACCESS_DENIED") for refused in volley]
+    assert results == [Settled.HALTED_NOW, Settled.HALTED, Settled.HALTED]
