@@ -136,7 +136,7 @@ class Ledger:
         self.redis.set(f"nightly:stopping:{worker}", "1", ex=for_seconds)
 
     def allow_claims(self, worker: str) -> None:
-        """Undo `stop_claims` and forget the heartbeat: a worker of this name starts."""
+        """Undo `stop_claims`: a worker of this name starts."""
         self.redis.delete(f"nightly:stopping:{worker}")
 
     def sign_off(self, worker: str) -> None:
