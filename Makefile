@@ -29,7 +29,7 @@ run: .venv/installed ## Keep the embedded stack up until Ctrl-C.
 	@$(BIN)/nightly run
 
 test: .venv/installed ## Run every test (unit tests first).
-	$(BIN)/pytest tests/unit tests/integration
+	$(BIN)/pytest tests/unit tests/integration tests/chaos
 
 unit: .venv/installed ## Run the unit tests alone: seconds.
 	$(BIN)/pytest tests/unit
