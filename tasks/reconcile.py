@@ -54,6 +54,7 @@ def _parts(services: Services, client: FlinksClient, worker: str, owner: str) ->
             max_age_seconds=settings.retry_max_age_hours * 3600,
             settle_seconds=settings.flinks_settle_seconds,
         ),
+        gate=settings.gate_rules,
     )
     return Parts(services.ledger, services.vault, client, bounds, worker, owner)
 

@@ -16,6 +16,7 @@ from celery import bootsteps
 from celery.worker.state import maybe_shutdown
 
 from worker.errors import LedgerMismatch
+from worker.notices import pass_on
 from worker.services import Services
 from worker.stream import StreamReader
 from worker.telemetry.logs import get_logger
@@ -162,5 +163,6 @@ def pulse(worker: Any, services: Services) -> None:
     )
     if found.leases_lost:
         log.warning("leases_lost", count=found.leases_lost)
+    pass_on(services.ledger, found.notices)
     if found.should_wake:
         worker.app.send_wake_up()

@@ -122,6 +122,13 @@ def check_configuration(instance: str, standing: str) -> Check:
     if standing == "refused":
         advice = f"Correct it and restart the workers. If Flinks was wrong: nightly gate open {instance}"
         return Check(name, Level.FAIL, "Flinks refused this very configuration", advice)
+    if standing == "suspect":
+        advice = (
+            f"Correct FLINKS_CUSTOMER_ID or FLINKS_INSTANCE. If the logins are invalid: nightly gate open {instance}"
+        )
+        return Check(name, Level.FAIL, "a run of INVALID_LOGIN came of this very configuration", advice)
+    if standing == "doubted":
+        return Check(name, Level.WARN, "Flinks refused one login under it; other calls try it one by one")
     if standing == "unreachable":
         return Check(name, Level.FAIL, "workers could not reach Flinks at this address", "Check FLINKS_BASE_URL, DNS.")
     return Check(name, Level.OK, "accepted by Flinks" if standing == "proven" else "set, not tried yet")
@@ -130,8 +137,9 @@ def check_configuration(instance: str, standing: str) -> Check:
 def check_gate(instance: str, gate: Mapping[str, Any]) -> Check:
     """A closed gate holds every call back."""
     name = f"{instance}: gate"
-    if gate["state"] == "closed":
-        return Check(name, Level.FAIL, f"CLOSED. {gate_reason(gate)}", gate_advice(instance, gate))
+    if gate["state"] != "open":
+        state = gate["state"].replace("_", " ").upper()
+        return Check(name, Level.FAIL, f"{state}. {gate_reason(gate)}", gate_advice(instance, gate))
     return Check(name, Level.OK, "open")
 
 
@@ -143,7 +151,7 @@ def check_backlog(instance: str, about: Mapping[str, Any], *, workers_alive: int
     if not due or oldest <= BACKLOG_WARN_SECONDS:
         return Check(name, Level.OK, what)
     what += f"; the oldest is due for {oldest:,.0f} s"
-    if about["gate"]["state"] == "closed" or not workers_alive:
+    if about["gate"]["state"] != "open" or not workers_alive:
         return Check(name, Level.WARN, what, "See the gate and the workers: nothing is called meanwhile.")
     if about["paused_seconds"]:
         return Check(name, Level.WARN, what, f"Flinks asked us to wait; it goes on in {about['paused_seconds']:.0f} s.")

@@ -22,13 +22,14 @@ from typing import Protocol
 import redis
 
 from worker.errors import SealError
+from worker.gate_rules import DEFAULT_RULES, GateRules
 from worker.ledger import Claim, Ledger, Settled, Settlement
 from worker.retry import RetryLimits
 from worker.seal import Vault
 from worker.settings import Instance
 from worker.settling import Call, settlement_of, unsent
 from worker.telemetry.logs import get_logger
-from worker.telemetry.sentry import report_halt, report_new_group, report_unexpected
+from worker.telemetry.sentry import report_unexpected
 from worker.verdicts import Outcome, Verdict
 
 SLICE_SECONDS = 15.0
@@ -62,13 +63,14 @@ class Caller(Protocol):
 
 @dataclass(frozen=True)
 class Bounds:
-    """How far a drain may go: lease and deadline in seconds, the cluster-wide limits, the retry rule."""
+    """How far a drain may go: lease and deadline in seconds, the cluster-wide limits, retries, the gate's rules."""
 
     lease_seconds: float
     call_seconds: float
     calls_per_second: float
     max_in_flight: int
     retry: RetryLimits
+    gate: GateRules = DEFAULT_RULES
     slice_seconds: float = SLICE_SECONDS
 
 
@@ -212,6 +214,7 @@ class Drain:
                 owner=self._parts.owner,
                 fingerprint=self._fingerprint,
                 calls_per_second=self._parts.bounds.calls_per_second,
+                rules=self._parts.bounds.gate,
             )
         except redis.RedisError as error:
             log.warning("ledger_unreachable", doing="settle", error=type(error).__name__, unsettled=len(batch))
@@ -222,25 +225,19 @@ class Drain:
             self._tell(settlement, result)
 
     def _tell(self, item: Settlement, result: Settled) -> None:
-        name, wish = self._instance.name, "on" if item.claim.wants_active else "off"
         level = log.debug if result in {Settled.APPLIED, Settled.OVERTAKEN, Settled.UNSENT} else log.info
         level(
             "call_settled",
             login=item.claim.reference,
-            instance=name,
+            instance=self._instance.name,
             account_id=item.claim.account_id,
-            wish=wish,
+            wish="on" if item.claim.wants_active else "off",
             outcome=item.outcome,
             result=str(result),
             code=item.code,
             http_status=item.http_status,
             delay_seconds=round(item.delay_seconds, 1),
         )
-        if result is Settled.HALTED_NOW:
-            log.error("gate_closed", instance=name, code=item.code, http_status=item.http_status, detail=item.message)
-            report_halt(instance=name, code=item.code, http_status=item.http_status, detail=item.message)
-        elif result is Settled.PARKED_NEW_GROUP:
-            report_new_group(instance=name, code=item.code, wish=wish)
 
     async def _pause(self, seconds: float) -> None:
         """Wait for an answer, at most so long; then a moment more, for the answers right behind it."""

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.errors import SettingsError
+from worker.gate_rules import DEFAULT_RULES, GateRules
 from worker.seal import Vault
 from worker.setting_names import OWN_PREFIXES, unknown_names
 from worker.setting_rules import (
@@ -109,6 +110,16 @@ class Settings(BaseSettings):
     event_max_ahead_seconds: Annotated[float, Field(ge=0, le=604_800)] = 3600
     """How far ahead of Redis' clock an event may be dated. Too high: a wrong clock freezes a login that long."""
 
+    gate_outage_ratio: Annotated[float, Field(gt=0, le=1)] = DEFAULT_RULES.outage_ratio
+    """Share of calls without an answer of Flinks' own that is an outage. Too low: a bad minute stops all calls."""
+    gate_outage_min_calls: Annotated[int, Field(ge=2, le=10_000)] = DEFAULT_RULES.outage_min_calls
+    """Of so many calls at least. Too low: chance closes the gate. Too high: an outage costs so many attempts."""
+    gate_outage_window_seconds: Annotated[float, Field(ge=1, le=600)] = DEFAULT_RULES.outage_window_seconds
+    """Within this time. Too low: quiet hours never gather enough calls. Too high: old successes hide an outage."""
+    gate_storm_logins: Annotated[int, Field(ge=2, le=100_000)] = DEFAULT_RULES.storm_logins
+    """INVALID_LOGINs in a row that are a storm. Too low: a batch of deleted cards closes the gate. Too high: so many
+    letters to replay when the customer id was wrong."""
+
     login_keys: LoginKeys | None = None
     review_users: SecretStr | None = None
     sentry_dsn: SecretStr | None = None
@@ -153,6 +164,16 @@ class Settings(BaseSettings):
     def lease_seconds(self) -> float:
         """How long a claimed login belongs to its worker."""
         return self.flinks_timeout_seconds + self.lease_margin_seconds
+
+    @property
+    def gate_rules(self) -> GateRules:
+        """What shuts the gate by itself."""
+        return GateRules(
+            outage_ratio=self.gate_outage_ratio,
+            outage_min_calls=self.gate_outage_min_calls,
+            outage_window_seconds=self.gate_outage_window_seconds,
+            storm_logins=self.gate_storm_logins,
+        )
 
     def vault(self) -> Vault:
         """Return the vault for LOGIN_KEYS (required before)."""

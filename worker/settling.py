@@ -29,8 +29,12 @@ class Call:
 def settlement_of(call: Call, verdict: Verdict, limits: RetryLimits, random: Callable[[], float]) -> Settlement:
     """Return what to settle for a call that was made."""
     attempt = _attempt(call, verdict)
-    flags = ("a" if verdict.is_ambiguous else "") + ("h" if verdict.is_unreachable else "")
-    flags += "" if verdict.is_confirmed else "u"
+    signs = {
+        "a": verdict.is_ambiguous,
+        "d": verdict.is_down,
+        "h": verdict.is_unreachable,
+        "u": not verdict.is_confirmed,
+    }
     outcome, code, message, delay = str(verdict.outcome), verdict.code, verdict.message, 0.0
     if verdict.outcome is Outcome.HALT:
         delay = DISTRUST_SECONDS
@@ -57,7 +61,7 @@ def settlement_of(call: Call, verdict: Verdict, limits: RetryLimits, random: Cal
         message=message,
         attempt=attempt,
         retry_after_seconds=verdict.retry_after_seconds or 0,
-        flags=flags,
+        flags="".join(flag for flag, is_set in signs.items() if is_set),
     )
 
 

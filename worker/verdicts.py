@@ -46,5 +46,7 @@ class Verdict:
     """False for a 200 whose text says neither "activated" nor "deactivated"."""
     is_unreachable: bool = False
     """No such host, or a TLS failure: a few in a row mean that the address is wrong."""
+    is_down: bool = False
+    """No answer of Flinks' own: it, or the way to it, is down. Many such in a row are an outage."""
     is_slow_to_clear: bool = False
     """Flinks is busy with this very card: the first wait is tens of seconds."""

@@ -49,8 +49,11 @@ LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
         (doctor.check_configuration("acme", "proven"), Level.OK),
         (doctor.check_configuration("acme", "refused"), Level.FAIL),
         (doctor.check_configuration("acme", "unreachable"), Level.FAIL),
+        (doctor.check_configuration("acme", "suspect"), Level.FAIL),
+        (doctor.check_configuration("acme", "doubted"), Level.WARN),
         (doctor.check_gate("acme", OPEN), Level.OK),
         (doctor.check_gate("acme", CLOSED), Level.FAIL),
+        (doctor.check_gate("acme", {"state": "half_open", "cause": "outage"}), Level.FAIL),
         (doctor.check_backlog("acme", QUIET, workers_alive=0), Level.OK),
         (doctor.check_backlog("acme", BEHIND, workers_alive=1), Level.WARN),
         (doctor.check_backlog("acme", LATE, workers_alive=1), Level.FAIL),
@@ -75,6 +78,14 @@ def test_a_failure_says_what_to_do() -> None:
     assert "UNAUTHORIZED (HTTP 401)" in closed.what
     assert "nightly gate open acme" in closed.advice
     assert "maxmemory-policy noeviction" in doctor.check_eviction("volatile-ttl").advice
+
+
+def test_each_cause_of_a_shut_gate_has_its_own_advice() -> None:
+    advice = {
+        cause: doctor.check_gate("acme", CLOSED | {"cause": cause}).advice for cause in ("halt", "outage", "storm")
+    }
+    assert len(set(advice.values())) == 3
+    assert "dead-letters replay --suspects" in advice["storm"]
 
 
 def test_the_pause_that_flinks_asked_for_explains_a_backlog() -> None:

@@ -134,7 +134,7 @@ def piece(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Slice:
 def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     """What was told to Sentry."""
     told: list[tuple[str, dict[str, Any]]] = []
-    for name in ("report_halt", "report_new_group", "report_unexpected"):
+    for name in ("report_unexpected",):
         monkeypatch.setattr(reconcile, name, lambda *_, _name=name, **fields: told.append((_name, fields)))
     return told
 
@@ -290,27 +290,6 @@ def test_a_full_window_asks_for_nothing(piece: Slice) -> None:
     piece.caller.answer = lambda _: _later(10 * LOOK_SECONDS)
     piece.run()
     assert piece.ledger.asked["toolbox"] <= 3 + 1  # one for each call, one at the end, and one when a wait ends early
-
-
-@pytest.mark.parametrize(
-    ("result", "report"),
-    [
-        (Settled.HALTED_NOW, ("report_halt", {"code": "UNAUTHORIZED", "http_status": 401, "detail": "no"})),
-        (Settled.PARKED_NEW_GROUP, ("report_new_group", {"code": "UNAUTHORIZED", "wish": "on"})),
-        *((result, None) for result in Settled if result not in {Settled.HALTED_NOW, Settled.PARKED_NEW_GROUP}),
-    ],
-)
-def test_sentry_hears_of_what_needs_a_person_and_the_ledger_says_when(
-    piece: Slice,
-    reports: list[tuple[str, dict[str, Any]]],
-    result: Settled,
-    report: tuple[str, dict[str, Any]] | None,
-) -> None:
-    piece.due("a")
-    piece.ledger.result = result
-    piece.caller.answer = lambda _: Verdict(Outcome.HALT, "UNAUTHORIZED", http_status=401, message="no")
-    piece.run()
-    assert reports == ([(report[0], {"instance": "toolbox", **report[1]})] if report else [])
 
 
 def test_a_log_line_names_a_login_by_its_reference_alone(piece: Slice) -> None:

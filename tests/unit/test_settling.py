@@ -53,8 +53,8 @@ def test_a_failure_that_may_still_land_rests_the_settling_time_and_is_flagged() 
 
 def test_an_unreachable_host_is_flagged_beside_other_flags() -> None:
     assert settled(Verdict(Outcome.TRANSIENT, "dns", is_unreachable=True)).flags == "h"
-    every = Verdict(Outcome.TRANSIENT, "x", is_ambiguous=True, is_unreachable=True, is_confirmed=False)
-    assert settled(every).flags == "ahu"
+    every = Verdict(Outcome.TRANSIENT, "x", is_ambiguous=True, is_unreachable=True, is_confirmed=False, is_down=True)
+    assert settled(every).flags == "adhu"
 
 
 def test_a_throttled_call_passes_on_what_the_server_asked_for() -> None:

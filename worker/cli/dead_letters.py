@@ -57,13 +57,14 @@ def list_(
     *,
     code: Code = None,
     instance: Instance = None,
+    suspects: Annotated[bool, typer.Option("--suspects", help="Only those of a storm of INVALID_LOGIN.")] = False,
     closed: IsClosed = False,
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """List letters, oldest first. A table ends after 50 unless --limit says otherwise; --json holds them all."""
     letters, now_ms = _open()
-    found = letters.list(is_open=not closed, code=code, instance=instance, limit=limit)
+    found = letters.list(is_open=not closed, code=code, instance=instance, only_suspects=suspects, limit=limit)
     if as_json:
         print_json(document(letter) for letter in found)
         return
@@ -94,10 +95,9 @@ def export(*, code: Code = None, instance: Instance = None, closed: IsClosed = F
     print_json(document(letter) | {"attempts": list(letters.attempts(letter.login))} for letter in found)
 
 
-app.command(
-    epilog="Examples: `nightly dead-letters replay dl-7`, "
-    "`nightly dead-letters replay --code retries_exhausted --dry-run`"
-)(decisions.replay)
+app.command(epilog="Examples: `nightly dead-letters replay dl-7`, `nightly dead-letters replay --suspects --dry-run`")(
+    decisions.replay
+)
 app.command(
     epilog='Examples: `nightly dead-letters resolve dl-7 --note "card was deleted"`, '
     '`nightly dead-letters resolve --code INVALID_LOGIN --note "cleanup of May"`'
@@ -114,6 +114,7 @@ def picture(letter: Letter, attempts: list[dict[str, Any]], now_ms: int) -> Rend
     title = Text.assemble((letter.id, NAME), "  ", (plain(letter.code), BAD), f"  {letter.status}")
     rows = _login_rows(letter) if letter.kind == "login" else _message_rows(letter)
     filed = f"{when(letter.created_at)} UTC, {ago(letter.created_at, now_ms)}"
+    rows += [("suspect", "one of a run of INVALID_LOGIN: the customer id was probably wrong")] if letter.suspect else []
     rows += [("filed", filed), *_closing_rows(letter)]
     parts: list[RenderableType] = [title, pairs(rows)]
     if attempts:

@@ -20,6 +20,7 @@ NAMED = 20
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Letters by their id.")]
 Code = Annotated[str | None, typer.Option(help="Every open letter with this code.")]
 Instance = Annotated[str | None, typer.Option(help="Every open letter of this instance.")]
+Suspects = Annotated[bool, typer.Option("--suspects", help="Those of a storm: INVALID_LOGINs that closed the gate.")]
 All = Annotated[bool, typer.Option("--all", help="Every open letter.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which letters these are.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, however many they are.")]
@@ -31,6 +32,7 @@ def replay(
     *,
     code: Code = None,
     instance: Instance = None,
+    suspects: Suspects = False,
     everything: All = False,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -42,7 +44,9 @@ def replay(
     could not be replayed. More than one letter asks first on a terminal.
     """
     services = open_services()
-    chosen = _choose(services.letters, ids or [], code=code, instance=instance, everything=everything)
+    chosen = _choose(
+        services.letters, ids or [], code=code, instance=instance, suspects=suspects, everything=everything
+    )
     if _may_go_on(chosen, "Replay", dry_run=dry_run, yes=yes, as_json=as_json):
         letters = DeadLetters(services.letters, services.vault, services.intake)
         _tell(letters.replay(chosen, by=operator()), as_json=as_json)
@@ -54,6 +58,7 @@ def resolve(
     note: Annotated[str, typer.Option(help="Why, for whoever reads it later. No loginId, please.")],
     code: Code = None,
     instance: Instance = None,
+    suspects: Suspects = False,
     everything: All = False,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -61,19 +66,23 @@ def resolve(
 ) -> None:
     """Close letters without another call; the note says why. More than one letter asks first on a terminal."""
     services = open_services()
-    chosen = _choose(services.letters, ids or [], code=code, instance=instance, everything=everything)
+    chosen = _choose(
+        services.letters, ids or [], code=code, instance=instance, suspects=suspects, everything=everything
+    )
     if _may_go_on(chosen, "Resolve", dry_run=dry_run, yes=yes, as_json=as_json):
         letters = DeadLetters(services.letters, services.vault, services.intake)
         _tell(letters.resolve(chosen, by=operator(), note=note), as_json=as_json)
 
 
-def _choose(letters: Letters, ids: list[str], *, code: str | None, instance: str | None, everything: bool) -> list[str]:
-    is_filtered = everything or code is not None or instance is not None
+def _choose(
+    letters: Letters, ids: list[str], *, code: str | None, instance: str | None, suspects: bool, everything: bool
+) -> list[str]:
+    is_filtered = everything or suspects or code is not None or instance is not None
     if bool(ids) == is_filtered:
-        misuse("name letters by ID, or choose them by --code, --instance or --all")
+        misuse("name letters by ID, or choose them by --code, --instance, --suspects or --all")
     if ids:
         return list(dict.fromkeys(ids))
-    return [letter.id for letter in letters.list(code=code, instance=instance)]
+    return [letter.id for letter in letters.list(code=code, instance=instance, only_suspects=suspects)]
 
 
 def _may_go_on(chosen: list[str], verb: str, *, dry_run: bool, yes: bool, as_json: bool) -> bool:

@@ -74,7 +74,7 @@ def waiting_reason(about: dict[str, Any], gate: dict[str, Any], workers: list[An
         return f"a worker calls Flinks right now; its lease ends {ago(about['lease_until'], now_ms)}"
     if about["state"] != "waiting" or about["due_at"] is None:
         return ""
-    if gate["state"] == "closed":
+    if gate["state"] != "open":
         name = plain(about["instance"])
         return f"the gate of {name} is closed. {gate_reason(gate)}. {gate_advice(name, gate)}"
     return _not_due_yet(about, now_ms) if about["due_at"] > now_ms else _due(about["due_at"], workers, now_ms)

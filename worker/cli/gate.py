@@ -1,13 +1,12 @@
 """`nightly gate`: show it, close it by hand, open it again. A closed gate keeps events and makes no calls."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from worker.cli.opening import known_instances, misuse, open_ledger, operator
 from worker.cli.output import BAD, GOOD, console, listing, plain, print_json, when
-from worker.ledger.connection import BytesRedis
 from worker.ledger.gate import GateKeeper
 from worker.ledger.views import Views
 from worker.review.advice import gate_advice, gate_reason
@@ -17,6 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
+SHOWN_CHANGES = 20
 InstanceName = Annotated[str | None, typer.Argument(help="Flinks instance. [FLINKS_INSTANCE]")]
 
 
@@ -26,23 +26,29 @@ def show(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Show each gate: open or closed, why, and since when. Exit code 1 when one is closed."""
+    """Show each gate: open or closed, why, and since when; of one that is named, its last changes too.
+
+    Exit code 1 when one is closed, or half open: one call is out to try whether an outage is over.
+    """
     settings, client = open_ledger()
     views, names = Views(client), known_instances(settings, client)
     if instance is not None:
         names = [_known(instance, names)]
     gates = {name: views.gate(name) for name in names}
     if as_json:
-        print_json({"instance": name, **gate} for name, gate in gates.items())
+        changes = {name: {"changes": views.gate_changes(name)} if instance else {} for name in names}
+        print_json({"instance": name, **gate, **changes[name]} for name, gate in gates.items())
     else:
         table = listing("Instance", "Gate", "Since (UTC)", "Why, and what to do", fold=["Why, and what to do"])
         for name, gate in gates.items():
-            is_closed = gate["state"] == "closed"
-            state = Text("CLOSED", BAD) if is_closed else Text("open", GOOD)
+            is_closed = gate["state"] != "open"
+            state = Text(gate["state"].replace("_", " ").upper(), BAD) if is_closed else Text("open", GOOD)
             why = f"{gate_reason(gate)}. {gate_advice(name, gate)}" if is_closed else gate.get("cause", "never closed")
             table.add_row(plain(name), state, when(gate["changed_at"]), plain(why))
         console().print(table)
-    if any(gate["state"] == "closed" for gate in gates.values()):
+        if instance is not None:
+            _print_changes(views.gate_changes(instance, at_most=SHOWN_CHANGES))
+    if any(gate["state"] != "open" for gate in gates.values()):
         raise typer.Exit(1)
 
 
@@ -53,22 +59,33 @@ def close(
     reason: Annotated[str, typer.Option(help="Why, for whoever looks at it next.")],
 ) -> None:
     """Close the gate: no further call until somebody opens it. Events are recorded as ever."""
-    name, client = _one(instance)
-    GateKeeper(client).close(name, by=operator(), reason=reason)
+    name, gate = _one(instance)
+    gate.close(name, by=operator(), reason=reason)
     console().print(f"The gate of {name} is closed. Calls in flight end; events wait. Then: nightly gate open {name}")
 
 
 @app.command("open", epilog="Example: `nightly gate open toolbox`")
 def open_(instance: InstanceName = None) -> None:
     """Open the gate. A refused configuration may try one call; if it is refused again, the gate closes again."""
-    name, client = _one(instance)
-    GateKeeper(client).open(name, by=operator())
+    name, gate = _one(instance)
+    gate.open(name, by=operator())
     console().print(f"The gate of {name} is open. Workers try one call first; nightly status shows what came of it.")
 
 
-def _one(instance: str | None) -> tuple[str, BytesRedis]:
+def _print_changes(changes: list[dict[str, Any]]) -> None:
+    table = listing("At (UTC)", "Turned", "By", "Why", fold=["Why"])
+    for change in changes:
+        why = " ".join(str(change[name]) for name in ("code", "http_status", "detail") if change.get(name))
+        table.add_row(
+            when(change["at"]), plain(change["state"]), plain(change.get("by") or change["cause"]), plain(why)
+        )
+    console().print(table if changes else "It never changed.")
+
+
+def _one(instance: str | None) -> tuple[str, GateKeeper]:
     settings, client = open_ledger()
-    return _known(instance or settings.flinks_instance, known_instances(settings, client)), client
+    name = _known(instance or settings.flinks_instance, known_instances(settings, client))
+    return name, GateKeeper(client, settings.gate_rules)
 
 
 def _known(name: str, names: list[str]) -> str:

@@ -88,10 +88,10 @@ def _alarm(alarm: Alarm) -> RenderableType:
 
 
 def _headline(name: str, gate: dict[str, Any], now_ms: int) -> Text:
-    is_open = gate["state"] != "closed"
+    is_open = gate["state"] == "open"
     since = f" since {when(gate['changed_at'])}" if gate["changed_at"] else ""
     age = f" ({span((now_ms - gate['changed_at']) / 1000)})" if gate["changed_at"] else ""
-    state = ("gate open", GOOD) if is_open else ("GATE CLOSED", BAD)
+    state = ("gate open", GOOD) if is_open else (f"GATE {gate['state'].replace('_', ' ').upper()}", BAD)
     return Text.assemble((plain(name), NAME), "  ", state, (since + age, DIM))
 
 
@@ -119,8 +119,8 @@ def _rate(about: dict[str, Any]) -> Text:
     if about["paused_seconds"]:
         return Text(f"paused for {span(about['paused_seconds'])}: Flinks asked us to wait", WARN)
     if about["rate_cut_to"] is not None:
-        return Text(f"cut to {about['rate_cut_to']:g} calls/s by the last throttling, climbing back")
-    return Text("as configured; never throttled")
+        return Text(f"{about['rate_cut_to']:g} of {about['ceiling']:g} calls/s, climbing back", WARN)
+    return Text(f"{about['ceiling']:g} calls/s, as configured" if about["ceiling"] else "no call was made yet")
 
 
 def _letters(by_code: dict[str, int]) -> Text:

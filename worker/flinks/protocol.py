@@ -93,14 +93,18 @@ class FailureKind(Enum):
     TLS = auto()
 
 
+def _unanswered(code: str, *, is_ambiguous: bool = False, is_unreachable: bool = False) -> Verdict:
+    return Verdict(Outcome.TRANSIENT, code, is_ambiguous=is_ambiguous, is_unreachable=is_unreachable, is_down=True)
+
+
 _FAILURES: Mapping[FailureKind, Verdict] = {
-    FailureKind.CONNECT: Verdict(Outcome.TRANSIENT, "connect_failed"),
-    FailureKind.TIMEOUT_BEFORE_SENT: Verdict(Outcome.TRANSIENT, "timeout"),
-    FailureKind.TIMEOUT_AFTER_SENT: Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True),
-    FailureKind.RESET: Verdict(Outcome.TRANSIENT, "connection_reset", is_ambiguous=True),
-    FailureKind.PROTOCOL: Verdict(Outcome.TRANSIENT, "protocol_error", is_ambiguous=True),
-    FailureKind.NAME_NOT_FOUND: Verdict(Outcome.TRANSIENT, "name_not_found", is_unreachable=True),
-    FailureKind.TLS: Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True),
+    FailureKind.CONNECT: _unanswered("connect_failed"),
+    FailureKind.TIMEOUT_BEFORE_SENT: _unanswered("timeout"),
+    FailureKind.TIMEOUT_AFTER_SENT: _unanswered("timeout", is_ambiguous=True),
+    FailureKind.RESET: _unanswered("connection_reset", is_ambiguous=True),
+    FailureKind.PROTOCOL: _unanswered("protocol_error", is_ambiguous=True),
+    FailureKind.NAME_NOT_FOUND: _unanswered("name_not_found", is_unreachable=True),
+    FailureKind.TLS: _unanswered("tls_failure", is_unreachable=True),
 }
 
 
@@ -148,6 +152,7 @@ def decipher(
         message=mask(answer.text, login_id),
         retry_after_seconds=_retry_after_seconds(lowered.get("retry-after", ""), now) if may_wait else None,
         is_ambiguous=code in _AMBIGUOUS_SLUGS,
+        is_down=outcome is Outcome.TRANSIENT and code != RETRY_LATER and code not in _KNOWN_CODES,
         is_slow_to_clear=code in SLOW_TO_CLEAR_CODES,
     )
 

@@ -8,7 +8,17 @@ gate.py     what a person may do to the gate
 """
 
 from worker.ledger.letters import Letters
-from worker.ledger.model import Claim, ClaimReply, Lane, Pulse, Recorded, Settled, Settlement, Wish
+from worker.ledger.model import (
+    Claim,
+    ClaimReply,
+    Lane,
+    Notice,
+    Pulse,
+    Recorded,
+    Settled,
+    Settlement,
+    Wish,
+)
 from worker.ledger.store import Ledger
 
 __all__ = [
@@ -17,6 +27,7 @@ __all__ = [
     "Lane",
     "Ledger",
     "Letters",
+    "Notice",
     "Pulse",
     "Recorded",
     "Settled",

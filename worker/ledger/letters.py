@@ -49,6 +49,8 @@ class Letter:
     closed_at: int | None = None
     closed_by: str = ""
     note: str = ""
+    suspect: str = ""
+    """The storm of INVALID_LOGIN that it came of, or empty: then it may well be our mistake, not the login's."""
     sealed_body: bytes = field(default=b"", repr=False)
 
 
@@ -92,6 +94,7 @@ class Letters:
         is_open: bool = True,
         code: str | None = None,
         instance: str | None = None,
+        only_suspects: bool = False,
         limit: int | None = None,
     ) -> Iterator[Letter]:
         """Yield letters, oldest first, all of them unless `limit`.
@@ -106,7 +109,8 @@ class Letters:
         wanted = (
             letter
             for letter in found
-            if (code is None or letter.code == code) and (instance is None or letter.instance == instance)
+            if code in {None, letter.code} and instance in {None, letter.instance}
+            if letter.suspect or not only_suspects
         )
         return islice(wanted, limit)
 

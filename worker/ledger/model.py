@@ -22,7 +22,7 @@ class Recorded(StrEnum):
 
 
 class Settled(StrEnum):
-    """What settling one call did. The `_now` and `_new_group` ones are answered once, cluster-wide."""
+    """What settling one call did."""
 
     APPLIED = "applied"
     OVERTAKEN = "overtaken"
@@ -30,9 +30,8 @@ class Settled(StrEnum):
     UNSENT = "unsent"
     FENCED = "fenced"
     PARKED = "parked"
-    PARKED_NEW_GROUP = "parked_new_group"
     HALTED = "halted"
-    HALTED_NOW = "halted_now"
+    """Not charged: it waits until the gate opens."""
     REPEATED = "repeated"
 
 
@@ -91,13 +90,32 @@ class Settlement:
     """One JSON object for the login's history."""
     retry_after_seconds: float = 0
     flags: str = ""
-    """`u` unconfirmed, `h` host or TLS unreachable, `a` ambiguous."""
+    """`u` unconfirmed, `h` host or TLS unreachable, `d` Flinks is down, `a` ambiguous."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a person should hear of: a gate that was shut or opened, or the first letter of its kind."""
+
+    text: str
+    """As the ledger keeps it, until `Ledger.forget_notice`."""
+
+    @property
+    def kind(self) -> str:
+        """`gate` or `group`."""
+        return self.text.partition("|")[0]
+
+    @property
+    def parts(self) -> list[str]:
+        """For a group: instance, code and wish (`on`, `off`). For a gate: instance, and the change as JSON."""
+        return self.text.split("|", 3 if self.kind == "group" else 2)[1:]
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What one pulse found: logins due, leases taken back, and whether to send a reconcile message."""
+    """What one pulse found: logins due, leases taken back, whether to send a reconcile message, what to tell."""
 
     due: int
     leases_lost: int
     should_wake: bool
+    notices: tuple[Notice, ...] = ()

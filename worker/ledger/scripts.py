@@ -1,4 +1,4 @@
-"""Loads the Lua scripts, each behind the prelude they share, and binds them to one Redis client."""
+"""Loads the Lua scripts, each behind the parts they share, and binds them to one Redis client."""
 
 from functools import cache
 from importlib.resources import files
@@ -7,14 +7,17 @@ from typing import Any
 import redis
 from redis.commands.core import Script
 
+from worker.errors import LedgerMismatch
 from worker.ledger.connection import BytesRedis
+
+NEWER = "the ledger was written by a newer Nightly; update this worker"
 
 
 @cache
 def source(name: str) -> str:
-    """Return the text of one script with the prelude in front."""
+    """Return the text of one script with the shared parts in front."""
     folder = files("worker.ledger").joinpath("lua")
-    return "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in ("prelude", name))
+    return "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in ("prelude", "gate", name))
 
 
 class Scripts:
@@ -25,13 +28,15 @@ class Scripts:
         self._scripts: dict[str, Script] = {}
 
     def run(self, name: str, *args: str | bytes | float) -> Any:
-        """Run one script; raises redis.RedisError."""
+        """Run one script; raises redis.RedisError, and LedgerMismatch where newer code has changed the ledger."""
         script = self._scripts.get(name)
         if script is None:
             script = self._scripts[name] = self._client.register_script(source(name))
         try:
             return script(args=args)
         except redis.ResponseError as error:
+            if "NEWERLEDGER" in str(error):
+                raise LedgerMismatch(NEWER) from None
             if _is_from_a_replica(error):  # the next call finds the new primary
                 self._client.connection_pool.disconnect()
             raise

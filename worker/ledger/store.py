@@ -8,11 +8,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from worker.errors import LedgerMismatch
+from worker.gate_rules import DEFAULT_RULES, GateRules
 from worker.ledger.connection import BytesRedis
-from worker.ledger.model import Claim, ClaimReply, Pulse, Recorded, Settled, Settlement, Wish
-from worker.ledger.scripts import Scripts
+from worker.ledger.model import Claim, ClaimReply, Notice, Pulse, Recorded, Settled, Settlement, Wish
+from worker.ledger.scripts import NEWER, Scripts
 
-SCHEMA = 1
 RECORD_BATCH = 200
 """Events in one script call: it keeps Redis busy for about a millisecond, and other clients waiting."""
 HEARTBEAT_SECONDS = 3.0
@@ -27,18 +27,17 @@ class Ledger:
         self._scripts = Scripts(client)
         self._now_ms = now_ms
 
-    def claim_ledger(self, reference_key: str) -> None:
-        """Check that this ledger is ours, or make it so.
+    def claim_ledger(self, reference_key: str, *, only_look: bool = False) -> None:
+        """Check that this ledger is ours, and make it so unless `only_look`: workers begin, commands look.
 
         `reference_key` is a fingerprint of the key behind all references. Raises LedgerMismatch when the
         ledger was written under another one, or by code of a newer schema.
         """
-        self.redis.hsetnx("nightly:meta", "schema", str(SCHEMA))
-        self.redis.hsetnx("nightly:meta", "reference_key", reference_key)
-        schema, key = self.redis.hmget("nightly:meta", ["schema", "reference_key"])
-        if int(schema or 0) > SCHEMA:
-            raise LedgerMismatch("the ledger was written by a newer Nightly; update this worker")
-        if key != reference_key.encode():
+        purpose = "look" if only_look else "begin"
+        standing = self._scripts.run("begin", self._now(), reference_key, purpose).decode()
+        if standing == "newer":
+            raise LedgerMismatch(NEWER)
+        if standing == "mismatch":
             raise LedgerMismatch(
                 "LOGIN_KEYS does not hold the key that this ledger was begun with as its last one; "
                 "with another key every login would get a second entry. Put the old key last."
@@ -89,12 +88,24 @@ class Ledger:
         owner: str,
         fingerprint: str,
         calls_per_second: float,
+        rules: GateRules = DEFAULT_RULES,
     ) -> list[Settled]:
-        """Write down what became of calls; returns one result for each."""
+        """Write down what became of calls; returns one result for each. What they tell of Flinks may shut the gate."""
         if not settlements:
             return []
         args = [field for settlement in settlements for field in _settlement_fields(settlement)]
-        reply = self._scripts.run("settle", self._now(), instance, fingerprint, calls_per_second, owner, *args)
+        terms = (rules.outage_ratio, rules.outage_min_calls, round(rules.outage_window_seconds * 1000))
+        reply = self._scripts.run(
+            "settle",
+            self._now(),
+            instance,
+            fingerprint,
+            calls_per_second,
+            owner,
+            *terms,
+            rules.storm_logins,
+            *args,
+        )
         return [Settled(item.decode()) for item in reply]
 
     def pulse(
@@ -108,11 +119,12 @@ class Ledger:
     ) -> Pulse:
         """Count what is due on `fingerprints`' instances, and decide on a wake-up.
 
-        With `worker`, also a sign of life; with `rest_after_lease_seconds`, also take back lost leases, each
-        login resting that long after its lease ran out, because its last call may still land.
+        With `worker`, also a sign of life, and the reply may hold notices: pass them on, then `forget_notice`;
+        what is not forgotten is handed out once more after a while. With `rest_after_lease_seconds`, also take
+        back lost leases, each login resting that long after its lease ran out, as its last call may still land.
         """
         pairs = [text for pair in fingerprints.items() for text in pair]
-        due, lost, should_wake = self._scripts.run(
+        due, lost, should_wake, texts = self._scripts.run(
             "pulse",
             self._now(),
             worker,
@@ -121,7 +133,11 @@ class Ledger:
             "" if rest_after_lease_seconds is None else round(rest_after_lease_seconds * 1000),
             *pairs,
         )
-        return Pulse(int(due), int(lost), bool(should_wake))
+        return Pulse(int(due), int(lost), bool(should_wake), tuple(Notice(text.decode()) for text in texts))
+
+    def forget_notice(self, notice: Notice) -> None:
+        """Take a notice that was passed on off the list."""
+        self.redis.zrem("nightly:notices", notice.text)
 
     def enlist(self, worker: str, owner: str) -> bool:
         """Ask for a reconciler's place, or keep it (at least every HEARTBEAT_SECONDS); False when none is left."""

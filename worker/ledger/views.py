@@ -1,22 +1,28 @@
 """Read-only: the ledger's state per instance, and everything it knows of one login."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from worker.ledger.connection import BytesRedis
 from worker.ledger.model import Lane
 
 STREAM = "account-events:stream"
+CLIMB = 0.05
+"""Share of the ceiling by which a cut rate climbs back each second (current_speed in prelude.lua)."""
 
 
 class Views:
     """What `status`, `explain`, the review page and the metrics show."""
 
-    def __init__(self, client: BytesRedis) -> None:
+    def __init__(self, client: BytesRedis, *, now_ms: Callable[[], int] | None = None) -> None:
         self.redis = client
+        self._now_ms = now_ms
 
     def now_ms(self) -> int:
         """Return Redis' clock."""
+        if self._now_ms:
+            return self._now_ms()
         seconds, micros = self.redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
@@ -76,12 +82,16 @@ class Views:
         }
 
     def gate(self, instance: str) -> dict[str, Any]:
-        """Return the gate of one instance: state, and why and since when if it ever moved."""
-        raw = {key.decode(): value.decode() for key, value in self.redis.hgetall(f"nightly:gate:{instance}").items()}
-        raw.pop("unreachable", None)
-        raw.pop("fingerprint", None)
-        changed_at = raw.pop("changed_at", None)
-        return {"state": "open", **raw, "changed_at": int(changed_at) if changed_at else None}
+        """Return the gate of one instance: state (open, closed, half_open), and why and since when if it ever moved.
+
+        Half open is a closed one while the single call is out that tries whether the outage is over.
+        """
+        return _gate(self.redis.hgetall(f"nightly:gate:{instance}"), self.now_ms())
+
+    def gate_changes(self, instance: str, *, at_most: int = 200) -> list[dict[str, Any]]:
+        """Return the last changes of a gate, oldest first: `at` (ms), `state`, `cause`, and what was said of it."""
+        raw = self.redis.lrange(f"nightly:gate-changes:{instance}", -at_most, -1)
+        return [{name: value for name, value in json.loads(item).items() if value != ""} for item in raw]
 
     def _instance(self, name: str, now: int) -> dict[str, Any]:
         """Read one instance in one transaction: a login that moves meanwhile is counted exactly once."""
@@ -94,19 +104,20 @@ class Views:
             pipeline.zcard(f"nightly:leases:{name}")
             pipeline.hgetall(f"nightly:tally:{name}")
             pipeline.hgetall(f"nightly:rate:{name}")
-            live, all_live, first_live, backfill, all_backfill, first_backfill, in_flight, tally, rate = (
+            pipeline.hgetall(f"nightly:gate:{name}")
+            live, all_live, first_live, backfill, all_backfill, first_backfill, in_flight, tally, rate, gate = (
                 pipeline.execute()
             )
         first = [pairs[0][1] for pairs in (first_live, first_backfill) if pairs]
         return {
-            "gate": self.gate(name),
+            "gate": _gate(gate, now),
             "due_live": live,
             "due_backfill": backfill,
             "waiting": all_live - live + all_backfill - backfill,
             "in_flight": in_flight,
             "oldest_due_seconds": round(max(0.0, (now - min(first)) / 1000), 1) if first else 0.0,
             "paused_seconds": max(0, int(rate.get(b"paused_until", 0)) - now) / 1000,
-            "rate_cut_to": float(rate[b"rate"]) if b"rate" in rate else None,
+            **_rate(rate, now),
             "tally": {key.decode(): int(value) for key, value in tally.items()},
             "dead_letters_open": self._open_letters(name),
         }
@@ -122,6 +133,30 @@ class Views:
 
     def _stream_length(self) -> int:
         return int(self.redis.xlen(STREAM))
+
+
+_GATE_NUMBERS = ("changed_at", "held_since", "held_ms", "probe_at", "probes")
+_GATE_TEXTS = ("state", "cause", "code", "http_status", "detail", "by")
+
+
+def _gate(raw: dict[bytes, bytes], now: int) -> dict[str, Any]:
+    field = {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items()}
+    gate: dict[str, Any] = {"state": "open", "changed_at": None}
+    gate |= {name: field[name] for name in _GATE_TEXTS if field.get(name)}
+    gate |= {name: int(field[name]) for name in _GATE_NUMBERS if name in field}
+    if gate["state"] == "closed" and int(field.get("canary_until", 0)) > now:
+        gate["state"] = "half_open"
+    return gate
+
+
+def _rate(raw: dict[bytes, bytes], now: int) -> dict[str, float | None]:
+    """Return the present rate, calls/s; the same where it is cut, else None; and its ceiling. None: no call yet."""
+    ceiling = float(raw[b"ceiling"]) if b"ceiling" in raw else None
+    if ceiling is None or b"rate" not in raw:
+        return {"rate_per_second": ceiling, "rate_cut_to": None, "ceiling": ceiling}
+    climbed = max(0, now - int(raw[b"changed_at"])) / 1000 * CLIMB * ceiling
+    rate = round(min(ceiling, float(raw[b"rate"]) + climbed), 2)
+    return {"rate_per_second": rate, "rate_cut_to": rate if rate < ceiling else None, "ceiling": ceiling}
 
 
 def _on_off(flag: str | None) -> str | None:

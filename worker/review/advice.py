@@ -39,6 +39,10 @@ def advice_for(code: str) -> str:
 
 def gate_reason(gate: Mapping[str, Any]) -> str:
     """Return why a gate is closed, in one sentence."""
+    if gate.get("cause") == "outage":
+        return f"Flinks, or the way to it, is down: {gate.get('detail', '')}"
+    if gate.get("cause") == "storm":
+        return f"INVALID_LOGIN for {gate.get('detail', '')}: the customer id or the instance is probably wrong"
     if gate.get("cause") == "halt":
         status = f" (HTTP {gate['http_status']})" if gate.get("http_status") else ""
         detail = f": {gate['detail']}" if gate.get("detail") else ""
@@ -50,6 +54,16 @@ def gate_reason(gate: Mapping[str, Any]) -> str:
 def gate_advice(instance: str, gate: Mapping[str, Any]) -> str:
     """Return what to do about a closed gate."""
     command = f"nightly gate open {instance}"
+    if gate.get("cause") == "outage":
+        return (
+            "Nothing has to be done: one call at a time tries, a minute apart at most, and the first that Flinks "
+            f"answers opens the gate. No attempt is charged meanwhile. To try at once: {command}"
+        )
+    if gate.get("cause") == "storm":
+        return (
+            "Correct FLINKS_CUSTOMER_ID or FLINKS_INSTANCE and restart the workers: the first confirmed call opens the "
+            f"gate; then: nightly dead-letters replay --suspects. If those logins are invalid indeed: {command}"
+        )
     if gate.get("cause") != "halt":
         return f"When the reason is gone: {command}"
     if gate.get("code") in _ADDRESS_CODES:
@@ -67,7 +81,7 @@ def alarms(status: Mapping[str, Any]) -> list[Alarm]:
     found = [
         Alarm(f"GATE CLOSED: {name}", gate_reason(about["gate"]), gate_advice(name, about["gate"]))
         for name, about in status["instances"].items()
-        if about["gate"]["state"] == "closed"
+        if about["gate"]["state"] != "open"
     ]
     work = status["stream_length"] + sum(
         about["due_live"] + about["due_backfill"] + about["in_flight"] for about in status["instances"].values()

@@ -65,10 +65,12 @@ def _frame(title: str, body: str, *, refreshes: bool) -> str:
 def _instances(instances: Mapping[str, Mapping[str, Any]]) -> str:
     rows = []
     for name, about in instances.items():
-        is_open = about["gate"]["state"] != "closed"
+        state = about["gate"]["state"]
         rows.append([
             f"<b>{escape(name)}</b>",
-            "<span class=open>open</span>" if is_open else "<span class=closed>CLOSED</span>",
+            "<span class=open>open</span>"
+            if state == "open"
+            else f"<span class=closed>{state.replace('_', ' ').upper()}</span>",
             f"{about['due_live']:,} live, {about['due_backfill']:,} backfill",
             f"{about['oldest_due_seconds']:,.0f} s",
             f"{about['waiting']:,}",
@@ -91,7 +93,7 @@ def _instances(instances: Mapping[str, Mapping[str, Any]]) -> str:
 def _rate(about: Mapping[str, Any]) -> str:
     if about["paused_seconds"]:
         return f"paused for {about['paused_seconds']:.0f} s"
-    return "as configured" if about["rate_cut_to"] is None else f"was cut to {about['rate_cut_to']:g} calls/s"
+    return "as configured" if about["rate_cut_to"] is None else f"{about['rate_cut_to']:g} calls/s, climbing back"
 
 
 def _workers(status: Mapping[str, Any]) -> str:

@@ -79,13 +79,26 @@ def report_unexpected(error: BaseException, *, where: str, **tags: str) -> None:
         sentry_sdk.capture_exception(error)
 
 
-def report_halt(*, instance: str, code: str, http_status: int | None, detail: str) -> None:
-    """Report that calls to an instance stopped because our own configuration is wrong: someone must act now."""
+_CLOSED_BY: Mapping[str, tuple[str, Literal["fatal", "error", "info"]]] = {
+    "halt": ("Calls to Flinks halted: the configuration of this instance is wrong", "fatal"),
+    "storm": (
+        "Calls to Flinks stopped: one INVALID_LOGIN after the other, so the customer id is likely wrong",
+        "fatal",
+    ),
+    "outage": ("Calls to Flinks stopped: Flinks, or the way to it, is down", "error"),
+}
+
+
+def report_gate(*, instance: str, is_closed: bool, cause: str, code: str, http_status: str, detail: str) -> None:
+    """Report that the gate of an instance was shut or opened, by itself or by a person (then as information)."""
+    message, level = _CLOSED_BY.get(cause, ("Calls to Flinks stopped by hand", "info"))
+    if not is_closed:
+        message, level = "Calls to Flinks go on", "info"
     _report(
-        "Calls to Flinks halted: the configuration of this instance is wrong",
-        level="fatal",
-        fingerprint=["halt", instance, code],
-        tags={"instance": instance, "code": code, "http_status": str(http_status)},
+        message,
+        level=level,
+        fingerprint=["gate", instance, "closed" if is_closed else "open", cause, code],
+        tags={"instance": instance, "cause": cause, "code": code, "http_status": http_status},
         extra={"detail": detail},
     )
 
@@ -104,7 +117,7 @@ def report_new_group(*, instance: str, code: str, wish: str) -> None:
 def _report(
     message: str,
     *,
-    level: Literal["fatal", "warning"],
+    level: Literal["fatal", "error", "warning", "info"],
     fingerprint: list[str],
     tags: dict[str, str],
     extra: dict[str, object],

@@ -1,72 +1,17 @@
 """What random schedules do not reach: clocks set back, lost replies, two configurations, two owners, places."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from redis import Redis, ResponseError
 
-from worker.ledger import Claim, ClaimReply, Lane, Ledger, Settled, Settlement, Wish
+from tests.integration.ledger.conftest import INSTANCE, Clock, gate, wishes
+from worker.ledger import Lane, Ledger, Settled
 from worker.ledger.gate import GateKeeper
+from worker.ledger.views import Views
 
-INSTANCE = "toolbox"
 HOUR_MS = 3_600_000
-
-
-class Clock:
-    """Redis' clock, as a test sets it."""
-
-    def __init__(self) -> None:
-        self.ms = 1_700_000_000_000
-
-    def __call__(self) -> int:
-        return self.ms
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def ledger(redis_client: Redis, clock: Clock) -> Ledger:
-    redis_client.hset(f"nightly:configs:{INSTANCE}", "proven-one", "proven")
-    return Ledger(redis_client, now_ms=clock)
-
-
-@pytest.fixture
-def claim(ledger: Ledger) -> Callable[..., ClaimReply]:
-    def claim(**changes: Any) -> ClaimReply:
-        terms: dict[str, Any] = {
-            "at_most": 10,
-            "owner": "owner",
-            "worker": "worker",
-            "lease_seconds": 15,
-            "calls_per_second": 50,
-            "max_in_flight": 64,
-            "fingerprint": "proven-one",
-        }
-        return ledger.claim(INSTANCE, **terms | changes)
-
-    return claim
-
-
-@pytest.fixture
-def settle(ledger: Ledger) -> Callable[..., Settled]:
-    def settle(
-        claim: Claim, outcome: str, *, owner: str = "owner", fingerprint: str = "proven-one", **fields: Any
-    ) -> Settled:
-        settlement = Settlement(claim, outcome, **fields)
-        (result,) = ledger.settle(INSTANCE, [settlement], owner=owner, fingerprint=fingerprint, calls_per_second=50)
-        return result
-
-    return settle
-
-
-def wishes(count: int, *, minute: int = 0, on: bool = True) -> list[Wish]:
-    occurred_us = 1_600_000_000_000_000 + minute * 60_000_000
-    return [Wish(f"lgn_{number}", INSTANCE, b"sealed", occurred_us, on, f"e{minute}") for number in range(count)]
 
 
 def test_a_clock_set_back_an_hour_neither_stops_the_calls_nor_lifts_the_rate(
@@ -152,7 +97,7 @@ def test_in_a_rolling_restart_the_old_key_stays_refused_and_the_new_one_works(
 ) -> None:
     ledger.record(wishes(20))
     (refused,) = claim(fingerprint="old").claims
-    assert settle(refused, "halt", fingerprint="old", code="ACCESS_DENIED") is Settled.HALTED_NOW
+    assert settle(refused, "halt", fingerprint="old", code="ACCESS_DENIED") is Settled.HALTED
     clock.ms += 2000
     assert claim(fingerprint="old").state == "closed"
     (canary,) = claim(fingerprint="new").claims
@@ -167,17 +112,18 @@ def test_a_host_that_cannot_be_found_halts_after_five_and_is_tried_once_a_minute
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(20))
-    results = []
     for _ in range(5):
         clock.ms += 1000
         (tried,) = claim(at_most=1).claims
-        results.append(settle(tried, "transient", code="name_not_found", flags="h", delay_seconds=1))
-    assert results == [Settled.WAITING] * 4 + [Settled.HALTED_NOW]
+        assert gate(ledger)["state"] == "open"
+        settle(tried, "transient", code="name_not_found", flags="h", delay_seconds=1)
+    assert (gate(ledger)["state"], gate(ledger)["cause"]) == ("closed", "halt")
     clock.ms += 59_000
     assert claim().state == "canary"
     clock.ms += 2_000
     (probe,) = claim().claims
     assert settle(probe, "applied") is Settled.APPLIED
+    assert gate(ledger)["state"] == "open"
     clock.ms += 1_000
     assert claim().state == "claimed"
 
@@ -277,13 +223,17 @@ def test_failed_attempts_are_counted_from_the_first_one_and_start_anew_with_a_ne
     assert (newer.failures, newer.first_failure_ms) == (0, None)
 
 
-def test_of_a_volley_of_refused_calls_only_the_first_closes_the_gate(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+def test_a_volley_of_refused_calls_closes_the_gate_once(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(3))
     volley = []
     for _ in range(3):
         clock.ms += 50
         volley += claim().claims
-    results = [settle(refused, "halt", code="ACCESS_DENIED") for refused in volley]
-    assert results == [Settled.HALTED_NOW, Settled.HALTED, Settled.HALTED]
+    for refused in volley:
+        assert settle(refused, "halt", code="ACCESS_DENIED") is Settled.HALTED
+    changes = Views(redis_client).gate_changes(INSTANCE)
+    assert [(change["state"], change["cause"], change["code"]) for change in changes] == [
+        ("closed", "halt", "ACCESS_DENIED")
+    ]

@@ -6,7 +6,8 @@ from worker.cli.status import picture
 
 ABOUT: dict[str, Any] = {
     "gate": {"state": "open", "changed_at": None}, "due_live": 1200, "due_backfill": 3, "waiting": 4, "in_flight": 5,
-    "oldest_due_seconds": 75.0, "paused_seconds": 0, "rate_cut_to": None, "tally": {"recorded": 9, "dead:X": 1},
+    "oldest_due_seconds": 75.0, "paused_seconds": 0, "rate_cut_to": None, "ceiling": 50.0,
+    "tally": {"recorded": 9, "dead:X": 1},
     "dead_letters_open": {"INVALID_LOGIN": 2},
 }  # fmt: skip
 STATUS: dict[str, Any] = {
@@ -33,6 +34,14 @@ def test_a_closed_gate_is_the_first_thing_to_see() -> None:
     text = shown(STATUS | {"instances": {"acme": ABOUT | {"gate": gate}}}, 120)
     assert text.index("GATE CLOSED: acme") < text.index("due now")
     assert "nightly gate open acme" in text
+
+
+def test_an_outage_says_that_nothing_has_to_be_done_and_a_cut_rate_what_it_is_now() -> None:
+    gate = {"state": "half_open", "cause": "outage", "detail": "20 of the last 20 calls failed", "changed_at": 0}
+    text = shown(STATUS | {"instances": {"acme": ABOUT | {"gate": gate, "rate_cut_to": 12.5}}}, 120)
+    assert "GATE HALF OPEN" in text
+    assert "Nothing has to be done" in text
+    assert "12.5 of 50 calls/s" in text
 
 
 def test_waiting_work_without_a_worker_is_an_alarm() -> None:

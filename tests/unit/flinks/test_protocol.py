@@ -104,6 +104,18 @@ CODES = [
 ]
 
 
+DOWN = {"200-cut-short", "200-proxy-page", "502-gateway-page", "503-maintenance"}
+
+
+def test_only_an_answer_that_is_not_flinks_own_is_a_sign_of_an_outage() -> None:
+    for path in SAMPLES.glob("*.json"):
+        sample = json.loads(path.read_text())
+        verdict = judge(sample["status"], sample["body"].encode(), sample["headers"])
+        assert verdict.is_down == (path.stem in DOWN), path.stem
+    assert judge(500, error("SOMETHING_NEW", 500)).is_down
+    assert not judge(503, error("AGGREGATION_ERROR", 503)).is_down
+
+
 @pytest.mark.parametrize(("code", "outcome"), CODES)
 @pytest.mark.parametrize("status", [200, 202, 302, 400, 401, 403, 404, 422, 500, 503])
 def test_a_known_code_decides_whatever_the_status(code: str, outcome: Outcome, status: int) -> None:
@@ -215,5 +227,5 @@ def test_no_answer_is_transient_and_ambiguous_only_if_it_may_have_been_sent(
     is_ambiguous: bool,  # noqa: FBT001 - a parameter
     is_unreachable: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    expected = Verdict(TRANSIENT, code, is_ambiguous=is_ambiguous, is_unreachable=is_unreachable)
+    expected = Verdict(TRANSIENT, code, is_ambiguous=is_ambiguous, is_unreachable=is_unreachable, is_down=True)
     assert verdict_of_failure(kind) == expected

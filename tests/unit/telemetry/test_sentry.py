@@ -12,7 +12,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
 from worker.errors import SettingsError
-from worker.telemetry.sentry import configure_sentry, report_halt, report_new_group, report_unexpected
+from worker.telemetry.sentry import configure_sentry, report_gate, report_new_group, report_unexpected
 
 DSN = "https://abcdef@sentry.invalid/1"
 
@@ -60,7 +60,7 @@ def assert_clean(sentry: CapturingTransport, canaries: tuple[str, ...]) -> Calla
 def test_without_a_dsn_sentry_is_off_and_reports_do_nothing() -> None:
     assert not configure_sentry(dsn=None, environment=None)
     assert not configure_sentry(dsn="", environment=None)
-    report_halt(instance="toolbox", code="UNAUTHORIZED", http_status=401, detail="")
+    report_gate(instance="toolbox", is_closed=True, cause="halt", code="", http_status="", detail="")
 
 
 def test_a_wrong_dsn_is_named_not_shown() -> None:
@@ -74,14 +74,38 @@ def test_a_halt_is_one_fatal_event_with_a_fingerprint_that_stays(
     sentry: CapturingTransport, canaries: tuple[str, ...], assert_clean: Callable[[], None]
 ) -> None:
     detail = f"LoginId {canaries[2]} has now been refused, {canaries[0]} {canaries[1]} flinks-auth-key: {canaries[3]}"
-    report_halt(instance="toolbox", code="UNAUTHORIZED", http_status=401, detail=detail)
+    told = {"instance": "toolbox", "cause": "halt", "code": "UNAUTHORIZED", "http_status": "401"}
+    report_gate(is_closed=True, detail=detail, **told)
     (event,) = sentry.events
     assert event["level"] == "fatal"
-    assert event["fingerprint"] == ["halt", "toolbox", "UNAUTHORIZED"]
-    assert event["tags"] == {"instance": "toolbox", "code": "UNAUTHORIZED", "http_status": "401"}
+    assert event["fingerprint"] == ["gate", "toolbox", "closed", "halt", "UNAUTHORIZED"]
+    assert event["tags"] == told
     assert event["message"].startswith("Calls to Flinks halted")
     assert (event["environment"], len(event["event_id"])) == ("test", 32)
     assert_clean()
+
+
+@pytest.mark.parametrize(
+    ("is_closed", "cause", "level", "words"),
+    [
+        (True, "storm", "fatal", "INVALID_LOGIN"),
+        (True, "outage", "error", "is down"),
+        (True, "operator", "info", "by hand"),
+        (False, "operator", "info", "go on"),
+        (False, "Flinks answers again", "info", "go on"),
+    ],
+)
+def test_a_gate_is_as_loud_as_its_cause(
+    sentry: CapturingTransport,
+    is_closed: bool,  # noqa: FBT001 - a parameter
+    cause: str,
+    level: str,
+    words: str,
+) -> None:
+    report_gate(instance="toolbox", is_closed=is_closed, cause=cause, code="", http_status="", detail="")
+    (event,) = sentry.events
+    assert event["level"] == level
+    assert words in event["message"]
 
 
 def test_a_new_kind_of_dead_letter_is_one_warning(sentry: CapturingTransport) -> None:

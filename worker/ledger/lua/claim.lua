@@ -5,7 +5,7 @@
 -- Reply {state, wait (ms; -1: nothing is due), now (ms), then for each login:
 --       reference, claim number, revision, wish, sealed loginId, failed attempts, first failure (ms or ''), account}
 --       state: claimed | idle | busy (rate or in-flight limit) | paused (Flinks throttles) |
---              canary (an unproven configuration has its one call out) | closed | stopping
+--              canary (one call is out, and others wait for what comes of it) | closed | stopping
 
 local now = clock(ARGV[1])
 local instance, wanted, owner, worker = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
@@ -15,17 +15,14 @@ local EARLY_MS = 20
 local MARGIN = 1.03
 local LONGEST_PAUSE = 3600000
 
+if is_newer() then return refuse_newer() end
 if redis.call('EXISTS', 'nightly:stopping:' .. worker) == 1 then return { 'stopping', -1, now } end
 
-local gate = redis.call('HMGET', gate_key(instance), 'state', 'cause')
-local config = redis.call('HMGET', configs_key(instance), fingerprint, fingerprint .. ':canary')
-if (gate[1] == 'closed' and gate[2] ~= 'halt') or config[1] == 'refused' then return { 'closed', -1, now } end
-local is_canary = config[1] ~= 'proven'
-if is_canary then
-  local until_ms = tonumber(config[2] or '0') or 0
-  if until_ms > now then return { 'canary', math.min(until_ms - now, 50), now } end
-  wanted = math.min(wanted, 1)
-end
+local gate, config = read_gate(instance), read_config(instance, fingerprint)
+local admitted, ask_again = admission(gate, config, now)
+if admitted == 'closed' then return { 'closed', ask_again, now } end
+if admitted == 'waiting' then return { 'canary', math.min(ask_again, 50), now } end
+if admitted == 'canary' then wanted = math.min(wanted, 1) end
 
 local rate = redis.call('HMGET', rate_key(instance), 'paused_until', 'tat', 'turn')
 local paused_until = math.min(tonumber(rate[1] or '0') or 0, now + LONGEST_PAUSE)
@@ -64,16 +61,31 @@ local function ready(lane)
   return redis.call('ZRANGEBYSCORE', due_key(instance, lane), '-inf', now, 'LIMIT', 0, n)
 end
 
+local held = held_ms(gate, now)
+
+-- Failed attempts, and since when: neither an outage nor the time behind a shut gate is the login's fault.
+local function patience(key, n, f, d, j)
+  local failures, at = tonumber(n or '0') or 0, tonumber(d or '')
+  if at and gate.outage_from and at >= gate.outage_from and at <= (gate.outage_to or now) then
+    failures = failures - 1
+    redis.call('HSET', key, 'n', failures)
+    redis.call('HDEL', key, 'd')
+  end
+  if failures < 1 or not f then return 0, '' end
+  return failures, whole(math.min(now, tonumber(f) + held - (tonumber(j or '0') or 0)))
+end
+
 local function lift_off(ref, lane, reply)
   redis.call('ZREM', due_key(instance, lane), ref)
   local key = login_key(ref)
-  local got = redis.call('HMGET', key, 'r', 'w', 'v', 'n', 'f', 'q', 'a')
+  local got = redis.call('HMGET', key, 'r', 'w', 'v', 'n', 'f', 'q', 'a', 'd', 'j')
   if not got[3] then return 0 end -- somebody deleted the login: there is nothing to call
   local number = redis.call('HINCRBY', key, 'k', 1)
   redis.call('HSET', key, 's', 'flight', 'c', got[1], 'cw', got[2], 'o', owner, 'y', got[6] or '0', 'q', '1')
   redis.call('HDEL', key, 'h', 'g')
   redis.call('ZADD', leases_key(instance), now + lease, ref)
-  for _, value in ipairs({ ref, number, got[1], got[2], got[3], got[4] or '0', got[5] or '', got[7] or '' }) do
+  local failures, first_failure = patience(key, got[4], got[5], got[8], got[9])
+  for _, value in ipairs({ ref, number, got[1], got[2], got[3], failures, first_failure, got[7] or '' }) do
     reply[#reply + 1] = value
   end
   return 1
@@ -92,9 +104,6 @@ if used == 0 then
   return { 'idle', first and later(first - now, 1) or -1, now }
 end
 redis.call('HSET', rate_key(instance), 'tat', string.format('%.6f', tat + used * interval),
-  'turn', (turn + used) % BACKFILL_TURN)
-if is_canary then
-  redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(now + lease),
-    fingerprint .. ':canary_login', reply[4])
-end
+  'turn', (turn + used) % BACKFILL_TURN, 'ceiling', ARGV[7])
+if admitted == 'canary' then send_canary(instance, gate, config, fingerprint, reply[4], now + lease) end
 return reply

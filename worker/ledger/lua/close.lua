@@ -23,7 +23,7 @@ if login[1] ~= 'dead' or login[2] ~= id then
 elseif action == 'replayed' then
   count(instance, 'replayed')
   redis.call('HSET', login_key(ref), 'q', '0')
-  redis.call('HDEL', login_key(ref), 'n', 'f')
+  redis.call('HDEL', login_key(ref), 'n', 'f', 'd', 'j', 'u')
   make_due(ref, instance, 'backfill', now, tonumber(login[3] or '0') or 0)
 end
 if login[2] == id then redis.call('HDEL', login_key(ref), 'x') end

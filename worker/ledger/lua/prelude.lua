@@ -6,6 +6,9 @@
 --   v sealed loginId      w wish: 1 on, 0 off     l lane: live | backfill
 --   a account id          e event id              r revision of the wish
 --   n failed attempts     f first failure, ms     h rests until, ms (a call may still land)
+--   d last charged failure, if it said that Flinks is down, ms    j how long the gate had held calls by f, ms
+--   b leases lost in a row, no call ended between them
+--   u configuration whose call Flinks refused for this login, while it took others
 --   q 1: the event of revision r is in the tally already
 -- while in flight:
 --   k claim number (never falls)   c, cw  revision and wish claimed   o owner   y as q, for revision c
@@ -17,6 +20,9 @@
 -- Every event ends in the tally once: recorded + replayed =
 --   applied_on + applied_off + superseded + duplicate + dead_lettered + (still waiting, or in flight).
 
+-- The shape of what is stored. Raise it when code of today could misread what tomorrow's writes: workers of
+-- both may run at once, and the older ones then stop at their next pulse and say so.
+local SCHEMA = 1
 local DAY = 86400000
 
 local function clock(given)
@@ -24,6 +30,9 @@ local function clock(given)
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
+
+local function is_newer() return (tonumber(redis.call('HGET', 'nightly:meta', 'schema') or '0') or 0) > SCHEMA end
+local function refuse_newer() return redis.error_reply('NEWERLEDGER it was written by a newer Nightly') end
 
 local function whole(number) return string.format('%.0f', number) end
 
@@ -47,6 +56,27 @@ local function current_speed(instance, ceiling, now)
   return math.min(ceiling, tonumber(rate[1]) + seconds * 0.05 * ceiling)
 end
 
+-- Flinks says that we call too fast: half the rate, once for a whole volley of refused calls, and a pause if it asks.
+local function slow_down(instance, ceiling, now, retry_after)
+  local cut_at = tonumber(redis.call('HGET', rate_key(instance), 'cut_at') or '0') or 0
+  if math.abs(now - cut_at) >= 1000 then
+    local speed = math.max(1, current_speed(instance, ceiling, now) / 2)
+    redis.call('HSET', rate_key(instance), 'rate', string.format('%.3f', speed), 'changed_at', whole(now),
+      'cut_at', whole(now))
+  end
+  if retry_after > 0 then
+    local paused_until = tonumber(redis.call('HGET', rate_key(instance), 'paused_until') or '0') or 0
+    redis.call('HSET', rate_key(instance), 'paused_until', whole(math.max(paused_until, now + retry_after)))
+  end
+end
+
+-- Keep one attempt in a login's history, a success only where failures went before.
+local function remember(ref, attempt, push)
+  if redis.call(push, attempts_key(ref), attempt) == 0 then return end
+  redis.call('LTRIM', attempts_key(ref), -200, -1)
+  redis.call('PEXPIRE', attempts_key(ref), 30 * DAY)
+end
+
 -- Places of reconcilers that gave no sign of life, and those from before the clock was set back.
 local function forget_silent_reconcilers(now)
   redis.call('ZREMRANGEBYSCORE', 'nightly:reconcilers', '-inf', now)
@@ -54,6 +84,12 @@ local function forget_silent_reconcilers(now)
 end
 
 local function later(a, b) if a > b then return a end return b end
+
+-- Whether a moment lies ahead. One that lies further ahead than any could is from before the clock was set back.
+local function is_ahead(moment, now, longest) return moment > now and moment <= now + longest end
+
+-- Something that a person should hear of, once: the next pulse after `from` hands it to a worker.
+local function give_notice(text, from) redis.call('ZADD', 'nightly:notices', 'NX', from, text) end
 
 -- Close a letter; it stays readable for 90 days.
 local function close_letter(id, status, now)
@@ -97,7 +133,7 @@ local function put_back(ref, instance, login, due_at, rests_until)
     count(instance, 'superseded')
   end
   redis.call('ZREM', leases_key(instance), ref)
-  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'm')
+  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'm', 'b')
   if rests_until > 0 then redis.call('HSET', key, 'h', whole(rests_until)) end
   make_due(ref, instance, login.l, due_at, rests_until)
 end
@@ -105,11 +141,39 @@ end
 -- Read the fields that a flight's end needs.
 local function read_flight(ref)
   local got = redis.call('HMGET', login_key(ref),
-    's', 'r', 'c', 'y', 'k', 'l', 'h', 'm', 'n', 'f', 'w', 'e', 'a', 't', 'cw', 'o', 'g')
+    's', 'r', 'c', 'y', 'k', 'l', 'h', 'm', 'n', 'f', 'w', 'e', 'a', 't', 'cw', 'o', 'g', 'b', 'u')
   return {
     s = got[1], r = got[2], c = got[3], y = got[4] or '0', k = got[5], l = got[6] or 'live',
     h = tonumber(got[7] or '0') or 0, m = got[8], n = tonumber(got[9] or '0') or 0, f = got[10],
     w = got[11], e = got[12], a = got[13], t = got[14], cw = got[15],
-    o = got[16], g = got[17],
+    o = got[16], g = got[17], b = tonumber(got[18] or '0') or 0, u = got[19],
   }
+end
+
+-- How long a person has to hear of a new kind of letter: a storm, which tells more, is noticed before.
+local NEW_GROUP_AFTER = 10000
+
+local function group_notice(group) return 'group|' .. group end
+
+-- Give a login up that is in flight: its wish becomes a dead letter. Returns the letter's id.
+local function give_up(ref, instance, login, item, now)
+  local key = login_key(ref)
+  if login.y ~= '1' then
+    count(instance, 'dead_lettered')
+    count(instance, 'dead:' .. item.code)
+  end
+  local id = 'dl-' .. whole(redis.call('INCR', 'nightly:letters:seq'))
+  redis.call('ZREM', leases_key(instance), ref)
+  redis.call('HSET', key, 's', 'dead', 'x', id, 'z', item.code)
+  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'b')
+  redis.call('PERSIST', attempts_key(ref))
+  local group = instance .. '|' .. item.code .. '|' .. (login.w == '1' and 'on' or 'off')
+  local is_new = open_letter(id, group, now, {
+    'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.r, 'wish', login.w, 'lane', login.l,
+    'event_id', login.e, 'account_id', login.a or '', 'occurred_us', login.t, 'code', item.code,
+    'http_status', item.status, 'message', item.message, 'failures', login.n + 1,
+    'first_at', login.f or whole(now), 'last_at', whole(now),
+  })
+  if is_new == 1 then give_notice(group_notice(group), now + NEW_GROUP_AFTER) end
+  return id
 end

@@ -3,7 +3,8 @@
 -- ARGV  now (ms or ''), worker ('' when the caller only asks), slots, about the worker (JSON),
 --       rest after a lost lease (ms, may be negative; '' leaves lost leases alone), then pairs: instance,
 --       fingerprint of its configuration
--- Reply {due now (of those instances, where calls may be made), leases lost, 1 if a message should be sent}
+-- Reply {due now (of those instances, where calls may be made), leases lost, 1 if a message should be sent,
+--        notices for a person, which this worker passes on and then takes off the list}
 
 local now = clock(ARGV[1])
 local worker, rest = ARGV[2], tonumber(ARGV[5])
@@ -11,20 +12,35 @@ local HEARD_OF, FORGOTTEN = 10000, 60000
 local REAP_AT_MOST = 500
 local LOGINS_A_RECONCILER = 100
 local HINT_LIFE = 1000
+local LOST_IN_A_ROW = 10
+local NOTICES, NOTICE_AGAIN = 10, 15000
+
+if is_newer() then return refuse_newer() end
+
+-- A login whose calls never end, ten times in a row, kills or stops whoever calls it: it is set aside.
+local function set_aside(ref, instance, login)
+  give_up(ref, instance, login, {
+    code = 'retries_exhausted', status = '',
+    message = 'ten calls in a row never ended: the workers that made them were killed or stopped',
+  }, now)
+end
 
 local function reap(instance)
   local lost = redis.call('ZRANGEBYSCORE', leases_key(instance), '-inf', now, 'WITHSCORES', 'LIMIT', 0, REAP_AT_MOST)
   for i = 1, #lost, 2 do
     local ref, login = lost[i], read_flight(lost[i])
-    redis.call('RPUSH', attempts_key(ref), cjson.encode({
+    remember(ref, cjson.encode({
       at = now, revision = tonumber(login.c), wish = login.cw == '1', outcome = 'lease_lost', code = 'lease_lost',
-    }))
-    redis.call('PEXPIRE', attempts_key(ref), 30 * DAY)
+    }), 'RPUSH')
     count(instance, 'ambiguous')
     count(instance, 'leases_lost')
-    redis.call('HSET', login_key(ref), 'z', 'lease_lost')
-    redis.call('HSET', login_key(ref), 'g', '1')
-    put_back(ref, instance, login, now, tonumber(lost[i + 1]) + rest)
+    redis.call('HSET', login_key(ref), 'z', 'lease_lost', 'g', '1')
+    if login.b + 1 >= LOST_IN_A_ROW and login.r == login.c then
+      set_aside(ref, instance, login)
+    else
+      put_back(ref, instance, login, now, tonumber(lost[i + 1]) + rest)
+      redis.call('HSET', login_key(ref), 'b', login.b + 1)
+    end
   end
   return #lost / 2
 end
@@ -44,12 +60,16 @@ local function capacity()
 end
 
 local function can_call(instance, fingerprint)
-  local gate = redis.call('HMGET', gate_key(instance), 'state', 'cause')
-  if gate[1] == 'closed' and gate[2] ~= 'halt' then return false end
-  local config = redis.call('HMGET', configs_key(instance), fingerprint, fingerprint .. ':canary')
-  if config[1] == 'refused' then return false end
-  if config[1] ~= 'proven' and (tonumber(config[2] or '0') or 0) > now then return false end
+  local admitted = admission(read_gate(instance), read_config(instance, fingerprint), now)
+  if admitted == 'closed' or admitted == 'waiting' then return false end
   return (tonumber(redis.call('HGET', rate_key(instance), 'paused_until') or '0') or 0) <= now
+end
+
+-- Whoever takes a notice has a while to pass it on; then it is another worker's.
+local function take_notices()
+  local texts = redis.call('ZRANGEBYSCORE', 'nightly:notices', '-inf', now, 'LIMIT', 0, NOTICES)
+  for _, text in ipairs(texts) do redis.call('ZADD', 'nightly:notices', now + NOTICE_AGAIN, text) end
+  return texts
 end
 
 if worker ~= '' then
@@ -77,4 +97,4 @@ local active = redis.call('ZCARD', 'nightly:reconcilers')
 local wanted = math.min(capacity(), math.ceil(due / LOGINS_A_RECONCILER))
 local send = 0
 if active < wanted and redis.call('SET', 'nightly:hint', '1', 'NX', 'PX', HINT_LIFE) then send = 1 end
-return { due, lost, send }
+return { due, lost, send, worker ~= '' and take_notices() or {} }

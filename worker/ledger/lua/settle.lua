@@ -1,69 +1,154 @@
 -- Write down what became of calls, each only by the holder of its claim (the fence of P4).
--- ARGV  now (ms or ''), instance, fingerprint of the caller's configuration, ceiling (calls/s), owner, then for each:
---       reference, claim number, outcome, delay (ms), rest (ms), code, http status, message,
+-- ARGV  now (ms or ''), instance, fingerprint of the caller's configuration, ceiling (calls/s), owner,
+--       then what shuts the gate: share of failing calls, of how many at least, within (ms); INVALID_LOGINs in a row;
+--       then for each call: reference, claim number, outcome, delay (ms), rest (ms), code, http status, message,
 --       attempt (JSON for the history, or ''), Retry-After (ms), flags
 --       outcome: applied | transient | throttled | dead | halt | unsent
---       flags: any of u (unconfirmed), h (host or TLS unreachable), a (ambiguous)
--- Reply for each call: applied | overtaken | waiting | fenced | unsent | parked | parked_new_group | halted |
---       halted_now | repeated (settled before: the reply was lost, and the caller asked again)
---       The last two and the group are the moments to tell a person about: each is answered once.
+--       flags: any of u (unconfirmed), h (host or TLS unreachable), d (Flinks is down), a (ambiguous)
+-- Reply for each call: applied | overtaken | waiting | fenced | unsent | parked | halted (it waits behind the gate) |
+--       repeated (settled before: the reply was lost, and the caller asked again)
 
 local now = clock(ARGV[1])
 local instance, fingerprint, ceiling, owner = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local outage_ratio, outage_calls = tonumber(ARGV[6]), tonumber(ARGV[7])
+local outage_window, storm_logins = tonumber(ARGV[8]), tonumber(ARGV[9])
 local UNREACHABLE_IN_A_ROW = 5
 local UNREACHABLE_PROBE = 60000
-local HISTORY = 200
+local DOUBTED_DELAY = 30000
+local BUCKETS = 10
 
--- `standing` refused: only another configuration, or a person, may try again. unreachable: so may time.
-local function close_gate(standing, item)
-  local was = redis.call('HGET', gate_key(instance), 'state')
+local gate, config = read_gate(instance), read_config(instance, fingerprint)
+local well, failing = 0, 0 -- calls of this script, as signs of Flinks' health
+
+local function has(item, flag) return item.flags:find(flag, 1, true) ~= nil end
+
+local function stand(standing)
+  if config.standing == standing then return end
   redis.call('HSET', configs_key(instance), fingerprint, standing)
-  if standing == 'unreachable' then
-    redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(now + UNREACHABLE_PROBE))
-  end
-  if was == 'closed' then return 'halted' end
-  redis.call('HSET', gate_key(instance), 'state', 'closed', 'cause', 'halt', 'code', item.code,
-    'http_status', item.status, 'detail', item.message, 'changed_at', whole(now), 'fingerprint', fingerprint)
-  return 'halted_now'
+  config.standing = standing
 end
 
--- A confirmed call proves the caller's configuration, and opens a gate that another one had closed.
+-- A person's own closing stands above all others; a halt or a storm, which need one, above an outage.
+local function shut(cause, item)
+  if is_shut_by(gate, 'operator') or is_shut_by(gate, 'halt') or is_shut_by(gate, cause) then return end
+  gate = turn_gate(instance, gate, 'closed', cause, now,
+    { 'code', item.code, 'http_status', item.status, 'detail', item.message, 'fingerprint', fingerprint })
+end
+
+-- A confirmed call proves the caller's configuration, and opens a gate that another one had shut.
 local function prove_config()
-  if redis.call('HGET', configs_key(instance), fingerprint) == 'refused' then return end
-  redis.call('HSET', configs_key(instance), fingerprint, 'proven')
-  local gate = redis.call('HMGET', gate_key(instance), 'state', 'cause')
-  if gate[1] == 'closed' and gate[2] == 'halt' then
-    redis.call('DEL', gate_key(instance))
-    redis.call('HSET', gate_key(instance), 'state', 'open', 'cause', 'configuration accepted', 'changed_at', whole(now))
+  if gate.storm_limit then
+    redis.call('HDEL', gate_key(instance), 'storm_limit')
+    gate.storm_limit = nil
+  end
+  redis.call('DEL', invalid_key(instance))
+  if config.standing == 'refused' or config.standing == 'suspect' then return end
+  stand('proven')
+  if is_shut_by(gate, 'halt') or is_shut_by(gate, 'storm') then
+    gate = turn_gate(instance, gate, 'open', 'configuration accepted', now, {})
   end
 end
 
-local function slow_down(retry_after)
-  local cut_at = tonumber(redis.call('HGET', rate_key(instance), 'cut_at') or '0') or 0
-  if math.abs(now - cut_at) >= 1000 then -- once for a whole volley of refused calls
-    local speed = math.max(1, current_speed(instance, ceiling, now) / 2)
-    redis.call('HSET', rate_key(instance), 'rate', string.format('%.3f', speed), 'changed_at', whole(now),
-      'cut_at', whole(now))
+-- Flinks refuses our credentials or our address. A proven configuration is only doubted at first: it may be this one
+-- login that Flinks will not hear of. Returns whether it is: refused again, while others were confirmed.
+local function is_alone_refused(ref, login, item)
+  if config.standing ~= 'proven' or item.code == 'unsealable' then
+    stand('refused')
+    shut('halt', item)
+    return false
   end
-  if retry_after > 0 then
-    local paused_until = tonumber(redis.call('HGET', rate_key(instance), 'paused_until') or '0') or 0
-    redis.call('HSET', rate_key(instance), 'paused_until', whole(later(paused_until, now + retry_after)))
+  if login.u == fingerprint then
+    if item.code:sub(1, 5) == 'http_' then item.code = 'unexpected_response' end -- codes of letters are Flinks' or ours
+    return true
+  end
+  redis.call('HSET', login_key(ref), 'u', fingerprint)
+  item.delay = later(item.delay, DOUBTED_DELAY)
+  stand('doubted')
+  return false
+end
+
+-- A few "no such host" or TLS failures in a row, over all logins, mean that the address is wrong.
+local function watch_address(item)
+  if not has(item, 'h') then
+    redis.call('HDEL', gate_key(instance), 'unreachable')
+  elseif redis.call('HINCRBY', gate_key(instance), 'unreachable', 1) >= UNREACHABLE_IN_A_ROW then
+    stand('unreachable')
+    redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(now + UNREACHABLE_PROBE))
+    shut('halt', item)
   end
 end
 
-local function remember(ref, item)
-  if item.attempt == '' then return end
-  local push = item.outcome == 'applied' and 'RPUSHX' or 'RPUSH'
-  if redis.call(push, attempts_key(ref), item.attempt) == 0 then return end
-  redis.call('LTRIM', attempts_key(ref), -HISTORY, -1)
-  redis.call('PEXPIRE', attempts_key(ref), 30 * DAY)
+-- INVALID_LOGIN for many logins in a row: our customer id is wrong, more likely than all of them.
+local function watch_for_storm(ref, letter)
+  redis.call('HSET', invalid_key(instance), ref, letter)
+  redis.call('PEXPIRE', invalid_key(instance), DAY)
+  local run = redis.call('HLEN', invalid_key(instance))
+  if run < (gate.storm_limit or storm_logins) then return end
+  for _, id in ipairs(redis.call('HVALS', invalid_key(instance))) do
+    if redis.call('HGET', letter_key(id), 'status') == 'open' then
+      redis.call('HSET', letter_key(id), 'suspect', 'storm-' .. whole(now))
+    end
+  end
+  redis.call('DEL', invalid_key(instance))
+  for _, wish in ipairs({ 'on', 'off' }) do
+    redis.call('ZREM', 'nightly:notices', group_notice(instance .. '|INVALID_LOGIN|' .. wish))
+  end
+  stand('suspect')
+  shut('storm', { code = 'INVALID_LOGIN', status = '', message = run .. ' logins in a row, and no success in between' })
+end
+
+-- The share of failing calls over a sliding window, in ten buckets.
+local function watch_for_outage()
+  if well + failing == 0 or gate.is_closed then return end
+  local width = math.max(1, outage_window / BUCKETS)
+  local slot = math.floor(now / width)
+  local kept, all, bad = redis.call('HGETALL', health_key(instance)), 0, 0
+  local mine_well, mine_failing = well, failing
+  for i = 1, #kept, 2 do
+    local at, good, wrong = kept[i + 1]:match('^(%d+):(%d+):(%d+)$')
+    at = tonumber(at)
+    if at == slot then
+      mine_well, mine_failing = mine_well + tonumber(good), mine_failing + tonumber(wrong)
+    elseif at < slot and at > slot - BUCKETS then
+      all, bad = all + good + wrong, bad + wrong
+    end
+  end
+  redis.call('HSET', health_key(instance), slot % BUCKETS, string.format('%.0f:%d:%d', slot, mine_well, mine_failing))
+  all, bad = all + mine_well + mine_failing, bad + mine_failing
+  if failing == 0 or all < outage_calls or bad < outage_ratio * all then return end
+  shut('outage', { code = 'outage', status = '', message = bad .. ' of the last ' .. all .. ' calls failed' })
+  redis.call('HSET', gate_key(instance), 'outage_from', whole(now - outage_window),
+    'probe_at', whole(now + PROBE_FIRST), 'probe_wait', PROBE_FIRST)
+  redis.call('HDEL', gate_key(instance), 'outage_to')
+end
+
+-- The one call that tries whether the outage is over.
+local function end_probe(item)
+  redis.call('HDEL', gate_key(instance), 'canary', 'canary_until')
+  gate.canary, gate.canary_until = nil, 0
+  if item.outcome == 'unsent' then return end
+  if item.outcome ~= 'halt' and not has(item, 'd') then
+    gate = turn_gate(instance, gate, 'open', 'Flinks answers again', now, {})
+    return
+  end
+  local wait = math.min(2 * gate.probe_wait, PROBE_LONGEST)
+  redis.call('HSET', gate_key(instance), 'probe_at', whole(now + wait), 'probe_wait', wait)
+  redis.call('HINCRBY', gate_key(instance), 'probes', 1)
+end
+
+local function end_canaries(ref, item)
+  if config.canary == ref then
+    redis.call('HDEL', configs_key(instance), fingerprint .. ':canary', fingerprint .. ':canary_login')
+    config.canary = nil
+  end
+  if gate.canary == ref and is_shut_by(gate, 'outage') then end_probe(item) end
 end
 
 local function settle_applied(ref, login, item)
   local key = login_key(ref)
   prove_config()
   if login.y ~= '1' then count(instance, login.cw == '1' and 'applied_on' or 'applied_off') end
-  if item.flags:find('u', 1, true) then count(instance, 'unconfirmed') end
+  if has(item, 'u') then count(instance, 'unconfirmed') end
   redis.call('HSET', key, 'pr', login.c, 'pw', login.cw, 'pt', whole(now), 'z', item.code)
   if login.r ~= login.c or login.m == '1' then
     login.y = '1'
@@ -72,50 +157,50 @@ local function settle_applied(ref, login, item)
   end
   redis.call('ZREM', leases_key(instance), ref)
   redis.call('HSET', key, 's', 'done')
-  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'n', 'f', 'm')
+  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'n', 'f', 'd', 'j', 'm', 'b', 'u')
   return 'applied'
 end
 
-local function settle_dead(ref, login, item)
+local function charge(ref, login, item)
   local key = login_key(ref)
-  if login.r ~= login.c or login.m == '1' then
-    put_back(ref, instance, login, now, login.h)
-    return 'overtaken'
-  end
-  if login.y ~= '1' then
-    count(instance, 'dead_lettered')
-    count(instance, 'dead:' .. item.code)
-  end
-  local id = 'dl-' .. whole(redis.call('INCR', 'nightly:letters:seq'))
-  redis.call('ZREM', leases_key(instance), ref)
-  redis.call('HSET', key, 's', 'dead', 'x', id, 'z', item.code)
-  redis.call('HDEL', key, 'c', 'cw', 'o', 'y')
-  redis.call('PERSIST', attempts_key(ref))
-  local group = instance .. '|' .. item.code .. '|' .. (login.w == '1' and 'on' or 'off')
-  local is_new = open_letter(id, group, now, {
-    'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.r, 'wish', login.w, 'lane', login.l,
-    'event_id', login.e, 'account_id', login.a or '', 'occurred_us', login.t, 'code', item.code,
-    'http_status', item.status, 'message', item.message, 'failures', login.n + 1,
-    'first_at', login.f or whole(now), 'last_at', whole(now),
-  })
-  return is_new == 1 and 'parked_new_group' or 'parked'
+  redis.call('HSET', key, 'n', login.n + 1, 'f', login.f or whole(now))
+  local held = login.f and 0 or held_ms(gate, now)
+  if held > 0 then redis.call('HSET', key, 'j', whole(held)) end
+  if has(item, 'd') then redis.call('HSET', key, 'd', whole(now)) else redis.call('HDEL', key, 'd') end
 end
 
 local function settle_waiting(ref, login, item)
-  local key = login_key(ref)
   local due_at, rests_until = now + item.delay, later(login.h, item.rest > 0 and now + item.rest or 0)
-  redis.call('HSET', key, 'z', item.code)
+  redis.call('HSET', login_key(ref), 'z', item.code)
   if item.outcome == 'throttled' then
     count(instance, 'throttled')
-    slow_down(item.retry_after)
+    slow_down(instance, ceiling, now, item.retry_after)
   elseif item.outcome == 'transient' then
     count(instance, 'retried')
-    if login.r == login.c then redis.call('HSET', key, 'n', login.n + 1, 'f', login.f or whole(now)) end
+    local is_its_own = login.r == login.c and not (has(item, 'd') and is_shut_by(gate, 'outage'))
+    if is_its_own then charge(ref, login, item) end
   end
-  if item.flags:find('a', 1, true) then count(instance, 'ambiguous') end
+  if has(item, 'a') then count(instance, 'ambiguous') end
   if login.r ~= login.c then due_at = item.outcome == 'throttled' and due_at or now end
   put_back(ref, instance, login, due_at, rests_until)
   return item.outcome == 'unsent' and 'unsent' or 'waiting'
+end
+
+local function settle_dead(ref, login, item)
+  local is_invalid = item.code == 'INVALID_LOGIN'
+  local is_held = (is_invalid and config.standing == 'suspect') or (has(item, 'd') and is_shut_by(gate, 'outage'))
+  if is_held then -- before the gate shut it was the login's fault; now it is not known to be
+    settle_waiting(ref, login, item)
+    return 'halted'
+  end
+  local letter = ''
+  if login.r ~= login.c or login.m == '1' then
+    put_back(ref, instance, login, now, login.h)
+  else
+    letter = give_up(ref, instance, login, item, now)
+  end
+  if is_invalid then watch_for_storm(ref, letter) end
+  return letter == '' and 'overtaken' or 'parked'
 end
 
 -- Somebody else holds the login by now, but this call may have landed after theirs: assert once more.
@@ -131,40 +216,25 @@ local function fence(ref, login, item)
   return 'fenced'
 end
 
--- A few "no such host" or TLS failures in a row, over all logins, mean that the address is wrong.
-local function watch_address(item)
-  if not item.flags:find('h', 1, true) then
-    redis.call('HDEL', gate_key(instance), 'unreachable')
-    return nil
-  end
-  if redis.call('HINCRBY', gate_key(instance), 'unreachable', 1) < UNREACHABLE_IN_A_ROW then return nil end
-  return close_gate('unreachable', item)
-end
-
-local function end_canary(ref)
-  if redis.call('HGET', configs_key(instance), fingerprint .. ':canary_login') == ref then
-    redis.call('HDEL', configs_key(instance), fingerprint .. ':canary', fingerprint .. ':canary_login')
-  end
-end
-
 local function settle(ref, number, item)
   local login = read_flight(ref)
-  if login.s == 'flight' and login.k == number and login.o == owner then end_canary(ref)
+  if login.s == 'flight' and login.k == number and login.o == owner then end_canaries(ref, item)
   elseif login.s ~= 'flight' and login.k == number and login.g ~= '1' then return 'repeated'
   else return fence(ref, login, item) end
-  remember(ref, item)
+  if item.attempt ~= '' then remember(ref, item.attempt, item.outcome == 'applied' and 'RPUSHX' or 'RPUSH') end
   if item.outcome == 'unsent' then return settle_waiting(ref, login, item) end
   count(instance, 'calls')
-  local halted = watch_address(item)
+  if has(item, 'd') then failing = failing + 1 elseif item.outcome ~= 'halt' then well = well + 1 end
+  watch_address(item)
   if item.outcome == 'applied' then return settle_applied(ref, login, item) end
+  if item.outcome == 'halt' and is_alone_refused(ref, login, item) then return settle_dead(ref, login, item) end
   if item.outcome == 'dead' then return settle_dead(ref, login, item) end
-  if item.outcome == 'halt' then halted = close_gate('refused', item) end
   local waiting = settle_waiting(ref, login, item)
-  return halted or waiting
+  return item.outcome == 'halt' and 'halted' or waiting
 end
 
 local replies = {}
-for i = 6, #ARGV, 11 do
+for i = 10, #ARGV, 11 do
   local item = {
     outcome = ARGV[i + 2], delay = tonumber(ARGV[i + 3]), rest = tonumber(ARGV[i + 4]), code = ARGV[i + 5],
     status = ARGV[i + 6], message = ARGV[i + 7], attempt = ARGV[i + 8], retry_after = tonumber(ARGV[i + 9]),
@@ -172,4 +242,5 @@ for i = 6, #ARGV, 11 do
   }
   replies[#replies + 1] = settle(ARGV[i], ARGV[i + 1], item)
 end
+watch_for_outage()
 return replies

@@ -1,0 +1,80 @@
+"""A ledger under a clock that the test sets, and its three verbs with terms that suit most tests."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from worker.gate_rules import DEFAULT_RULES, GateRules
+from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement, Wish
+from worker.ledger.views import Views
+
+INSTANCE = "toolbox"
+
+
+class Clock:
+    """Redis' clock, as a test sets it."""
+
+    def __init__(self) -> None:
+        self.ms = 1_700_000_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledger(redis_client: Redis, clock: Clock) -> Ledger:
+    redis_client.hset(f"nightly:configs:{INSTANCE}", "proven-one", "proven")
+    return Ledger(redis_client, now_ms=clock)
+
+
+@pytest.fixture
+def claim(ledger: Ledger) -> Callable[..., ClaimReply]:
+    def claim(**changes: Any) -> ClaimReply:
+        terms: dict[str, Any] = {
+            "at_most": 10,
+            "owner": "owner",
+            "worker": "worker",
+            "lease_seconds": 15,
+            "calls_per_second": 50,
+            "max_in_flight": 64,
+            "fingerprint": "proven-one",
+        }
+        return ledger.claim(INSTANCE, **terms | changes)
+
+    return claim
+
+
+@pytest.fixture
+def settle(ledger: Ledger) -> Callable[..., Settled]:
+    def settle(
+        claim: Claim,
+        outcome: str,
+        *,
+        owner: str = "owner",
+        fingerprint: str = "proven-one",
+        calls_per_second: float = 50,
+        rules: GateRules = DEFAULT_RULES,
+        **fields: Any,
+    ) -> Settled:
+        terms: dict[str, Any] = {"owner": owner, "fingerprint": fingerprint, "rules": rules}
+        settlement = Settlement(claim, outcome, **fields)
+        (result,) = ledger.settle(INSTANCE, [settlement], calls_per_second=calls_per_second, **terms)
+        return result
+
+    return settle
+
+
+def gate(ledger: Ledger) -> dict[str, Any]:
+    return Views(ledger.redis, now_ms=ledger._now_ms).gate(INSTANCE)
+
+
+def wishes(count: int, *, minute: int = 0, on: bool = True) -> list[Wish]:
+    occurred_us = 1_600_000_000_000_000 + minute * 60_000_000
+    return [Wish(f"lgn_{number}", INSTANCE, b"sealed", occurred_us, on, f"e{minute}") for number in range(count)]

@@ -1,0 +1,66 @@
+"""What is told of a notice, and that it is forgotten only afterwards."""
+
+from typing import Any, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from worker import notices
+from worker.ledger import Ledger, Notice
+
+CLOSED = Notice(
+    'gate|toolbox|{"at":5,"state":"closed","cause":"halt","code":"http_401","http_status":"401","detail":"a|b"}'
+)
+OPENED = Notice('gate|toolbox|{"at":6,"state":"open","cause":"operator","by":"ann","detail":"","held_ms":1}')
+GROUP = Notice("group|toolbox|INVALID_LOGIN|off")
+
+
+class Forgetful:
+    def __init__(self) -> None:
+        self.forgotten: list[Notice] = []
+
+    def forget_notice(self, notice: Notice) -> None:
+        self.forgotten.append(notice)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    found: list[tuple[str, dict[str, Any]]] = []
+    for name in ("report_gate", "report_new_group"):
+        monkeypatch.setattr(notices, name, lambda _name=name, **fields: found.append((_name, fields)))
+    return found
+
+
+def test_each_notice_is_logged_told_and_forgotten(told: list[tuple[str, dict[str, Any]]]) -> None:
+    ledger = Forgetful()
+    with capture_logs() as lines:
+        notices.pass_on(cast("Ledger", ledger), [CLOSED, OPENED, GROUP])
+    assert ledger.forgotten == [CLOSED, OPENED, GROUP]
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("gate_closed", "error"),
+        ("gate_opened", "warning"),
+        ("letters_of_new_kind", "warning"),
+    ]
+    assert (lines[0]["detail"], lines[1]["by"]) == ("a|b", "ann")
+    shut, opened, group = told
+    assert shut[1] == {
+        "instance": "toolbox",
+        "is_closed": True,
+        "cause": "halt",
+        "code": "http_401",
+        "http_status": "401",
+        "detail": "a|b",
+    }
+    assert (opened[1]["is_closed"], opened[1]["cause"]) == (False, "operator")
+    assert group == ("report_new_group", {"instance": "toolbox", "code": "INVALID_LOGIN", "wish": "off"})
+
+
+def test_a_notice_that_could_not_be_told_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(notices, "report_gate", fail)
+    ledger = Forgetful()
+    with pytest.raises(RuntimeError):
+        notices.pass_on(cast("Ledger", ledger), [CLOSED])
+    assert ledger.forgotten == []

@@ -1,0 +1,19 @@
+"""The thresholds that shut the gate of an instance by itself. Does no I/O.
+
+The defaults are those of the settings GATE_*, where each has its reason; settle.lua acts on them.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GateRules:
+    """An outage: this share of so many calls at least within so long. A storm: so many INVALID_LOGINs in a row."""
+
+    outage_ratio: float = 0.5
+    outage_min_calls: int = 20
+    outage_window_seconds: float = 10
+    storm_logins: int = 25
+
+
+DEFAULT_RULES = GateRules()

@@ -1,0 +1,42 @@
+"""Passes on what the ledger wants a person to hear of: into the log, and to Sentry if there is one.
+
+The ledger keeps a notice until it was passed on, so neither a reply that was lost nor a worker that was killed
+swallows one; told twice is possible only where a worker dies between telling and forgetting.
+"""
+
+import json
+from collections.abc import Iterable
+
+from worker.ledger import Ledger, Notice
+from worker.telemetry.logs import get_logger
+from worker.telemetry.sentry import report_gate, report_new_group
+
+log = get_logger(__name__)
+
+
+def pass_on(ledger: Ledger, notices: Iterable[Notice]) -> None:
+    """Tell each notice, then forget it; raises redis.RedisError."""
+    for notice in notices:
+        if notice.kind == "gate":
+            _tell_of_gate(*notice.parts)
+        else:
+            instance, code, wish = notice.parts
+            log.warning("letters_of_new_kind", instance=instance, code=code, wish=wish)
+            report_new_group(instance=instance, code=code, wish=wish)
+        ledger.forget_notice(notice)
+
+
+def _tell_of_gate(instance: str, text: str) -> None:
+    change = {name: value for name, value in json.loads(text).items() if value not in ("", None)}
+    is_closed = change.pop("state") == "closed"
+    level = log.error if is_closed else log.warning
+    change.pop("fingerprint", None)
+    level("gate_closed" if is_closed else "gate_opened", instance=instance, **change)
+    report_gate(
+        instance=instance,
+        is_closed=is_closed,
+        cause=str(change.get("cause", "")),
+        code=str(change.get("code", "")),
+        http_status=str(change.get("http_status", "")),
+        detail=str(change.get("detail", "")),
+    )
