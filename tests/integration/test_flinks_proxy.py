@@ -83,7 +83,7 @@ def test_https_is_tunnelled_through_the_proxy_of_the_environment(
 def test_a_proxy_that_refuses_is_a_failure_to_connect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = reply(b"no", "407 Proxy Authentication Required")
     verdict, _ = through_proxy(tmp_path, monkeypatch, refusal)
-    assert verdict == Verdict(Outcome.TRANSIENT, "connect_failed")
+    assert verdict == Verdict(Outcome.TRANSIENT, "connect_failed", is_down=True)
 
 
 def test_loopback_is_never_proxied(monkeypatch: pytest.MonkeyPatch) -> None:

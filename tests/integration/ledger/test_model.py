@@ -4,14 +4,16 @@ import os
 from collections import Counter
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
 from tests.integration.ledger.schedule import Schedule
 
-SCHEDULES = int(os.environ.get("NIGHTLY_SCHEDULES", "200"))
-LEAST = 3
+SCHEDULES = int(os.environ.get("NIGHTLY_SCHEDULES", "2000"))
+PARTS = 4
+LONG = 3000
 MUST_BE_SEEN = (
     "event recorded",
     "event duplicate",
@@ -22,10 +24,21 @@ MUST_BE_SEEN = (
     "applied -> applied",
     "applied -> overtaken",
     "dead -> overtaken",
-    "dead -> parked_new_group",
+    "dead -> parked",
     "throttled -> waiting",
     "transient -> waiting",
-    "halt -> halted_now",
+    "halt -> halted",
+    "halt -> parked",
+    "storm",
+    "probe",
+    "failed in an outage",
+    "opened after outage",
+    "opened after storm",
+    "opened after halt",
+    "opened after operator",
+    "reply lost",
+    "asked again late -> repeated",
+    "asked again late -> fenced",
     "unsent -> unsent",
     "written by a stopped worker: due",
     "written by a stopped worker: flight",
@@ -35,12 +48,14 @@ MUST_BE_SEEN = (
 )
 
 
-def test_every_promise_holds_in_random_schedules(redis_client: Redis) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_promise_holds_in_random_schedules(redis_client: Redis, part: int) -> None:
+    """In parts, so that several processes share the work; each begins with one long schedule, always the same."""
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=SCHEDULES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-    @given(st.lists(st.integers(0, 2**20), min_size=50, max_size=100))
-    @example(list(range(500)))
+    @settings(max_examples=SCHEDULES // PARTS, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(st.lists(st.integers(0, 2**20), min_size=30, max_size=60))
+    @example(list(range(part * LONG, part * LONG + LONG)))
     def holds(seeds: list[int]) -> None:
         schedule = Schedule(redis_client, seen)
         for seed in seeds:
@@ -48,5 +63,5 @@ def test_every_promise_holds_in_random_schedules(redis_client: Redis) -> None:
         schedule.come_to_rest()
 
     holds()
-    rare = {what: seen[what] for what in MUST_BE_SEEN if seen[what] < LEAST}
-    assert not rare, f"the schedules hardly touched {rare}; seen: {dict(seen)}"
+    rare = {what: seen[what] for what in MUST_BE_SEEN if not seen[what]}
+    assert not rare, f"the schedules never touched {rare}; seen: {dict(seen)}"

@@ -1,0 +1,161 @@
+"""What the schedules are judged against: a model of Flinks and of wishes that knows nothing of the Lua.
+
+It knows the newest wish of each login, what Flinks' flag is (writes land at once, late, or never), which claims are
+out, and since when no call succeeded. `check` holds the ledger to the promises by it.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis import Redis
+
+from worker.gate_rules import GateRules
+from worker.ledger import Claim, Wish
+
+INSTANCES = ("toolbox", "acme")
+LOGINS = {f"lgn_{name:a<26}": INSTANCES[name in "ef"] for name in "abcdef"}
+CALL_MS, MARGIN_MS, SETTLE_MS = 2_000, 1_000, 3_000
+LEASE_MS = CALL_MS + MARGIN_MS
+CALLS_PER_SECOND, MAX_IN_FLIGHT = 20, 3
+RULES = GateRules(outage_ratio=0.5, outage_min_calls=4, outage_window_seconds=10, storm_logins=3)
+START_MS = 1_700_000_000_000
+ENDED = ("applied_on", "applied_off", "superseded", "duplicate", "dead_lettered")
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Who claims: another worker, with another configuration."""
+
+    owner: str
+    fingerprint: str
+
+
+WORKERS = (Worker("o1", "old"), Worker("o2", "new"))
+
+
+@dataclass
+class Flight:
+    """A claim that is out; lost once its lease was taken back. Its write may have landed before its answer."""
+
+    claim: Claim
+    worker: Worker
+    claimed_at: int
+    has_landed: bool
+    is_lost: bool = False
+    probe_of: object = None
+    """The outage that it tries the end of."""
+
+    @property
+    def login(self) -> str:
+        return self.claim.reference
+
+    @property
+    def instance(self) -> str:
+        return LOGINS[self.login]
+
+
+def order_of(wish: Wish) -> tuple[int, bool, bytes]:
+    """The order of wishes, said once more and independently of the Lua."""
+    return wish.occurred_us, not wish.wants_active, wish.event_id.encode()
+
+
+@dataclass
+class World:
+    """Everything that the model knows, and the promises it holds the ledger to."""
+
+    client: Redis
+    seen: Counter[str]
+    now: int = START_MS
+    flags: dict[str, bool] = field(default_factory=dict)
+    late: list[tuple[int, str, bool]] = field(default_factory=list)
+    newest: dict[str, Wish] = field(default_factory=dict)
+    flights: list[Flight] = field(default_factory=list)
+    claimed_at: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    received: Counter[str] = field(default_factory=Counter)
+    replays: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    refused_in_a_row: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    storm_limit: dict[str, int] = field(default_factory=lambda: dict.fromkeys(INSTANCES, RULES.storm_logins))
+
+    def advance_to(self, now: int) -> None:
+        """Let time pass, and late writes land on their way."""
+        self.now = max(self.now, now)
+        for entry in sorted(entry for entry in self.late if entry[0] <= self.now):
+            self.late.remove(entry)
+            self.flags[entry[1]] = entry[2]
+
+    def land(self, flight: Flight, landing: str) -> None:
+        """Make the write of a call, unless it was made already: at once, late, or never."""
+        if flight.has_landed:
+            return
+        if landing == "at once":
+            self.flags[flight.login] = flight.claim.wants_active
+        elif landing == "late":
+            self.seen["an earlier call may still land"] += 1
+            lands_at = min(self.now, flight.claimed_at + CALL_MS) + SETTLE_MS - 1
+            self.late.append((lands_at, flight.login, flight.claim.wants_active))
+            self.advance_to(self.now)
+
+    def judge_claim(self, flight: Flight) -> None:
+        """P3 and P4 at the moment of a claim."""
+        held = [other for other in self.flights if other.login == flight.login]
+        assert all(other.is_lost for other in held), "P4: two calls in flight for one login"
+        assert not [entry for entry in self.late if entry[1] == flight.login], "called while a call may still land"
+        assert flight.claim.wants_active == self.newest[flight.login].wants_active, "P3: an old wish was claimed"
+        assert flight.claim.failures <= self.failures[flight.login], "charged for what was no failure of this wish"
+        self.seen["claim"] += 1
+        self.seen["claim while a lost one is out"] += bool(held)
+
+    def check(self) -> None:
+        """What must hold at all times."""
+        logins, open_letters = self._look()
+        for instance in INSTANCES:
+            self._check_rate(instance)
+        for login, wish in self.newest.items():
+            at = logins[login]
+            expected = [str(wish.occurred_us), str(int(wish.wants_active)), wish.event_id]
+            assert [at[b"t"], at[b"w"], at[b"e"]] == [text.encode() for text in expected]
+            if at[b"s"] == b"done":
+                assert self.flags[login] == wish.wants_active, "P2: a login at rest does not stand as wished"
+        waiting = {at[b"x"]: at[b"s"] for at in logins.values() if b"x" in at}
+        assert set(open_letters) == set(waiting)
+        assert set(waiting.values()) <= {b"dead"}
+
+    def _check_rate(self, instance: str) -> None:
+        recent = self.claimed_at[instance][-30:]
+        for calls, first in enumerate(reversed(recent)):
+            assert recent[-1] - first >= (calls - 0.9) * 1000 / CALLS_PER_SECOND, "P6: calls too close to one another"
+
+    def _look(self) -> tuple[dict[str, dict[bytes, bytes]], list[bytes]]:
+        with self.client.pipeline() as pipeline:
+            pipeline.zrange("nightly:letters:open", 0, -1)
+            for instance in INSTANCES:
+                pipeline.hgetall(f"nightly:tally:{instance}")
+                pipeline.zcard(f"nightly:leases:{instance}")
+            for login in self.newest:
+                pipeline.hgetall(f"nightly:login:{login}")
+            open_letters, *rest = pipeline.execute()
+        logins = dict(zip(self.newest, rest[2 * len(INSTANCES) :], strict=True))
+        for at, instance in enumerate(INSTANCES):
+            self._check_tally(instance, rest[2 * at], logins)
+            assert rest[2 * at + 1] <= MAX_IN_FLIGHT, "P6: too many in flight"
+        return logins, open_letters
+
+    def _check_tally(self, instance: str, tally: dict[bytes, bytes], logins: dict[str, dict[bytes, bytes]]) -> None:
+        counts = {name.decode(): int(value) for name, value in tally.items()}
+        assert counts.get("recorded", 0) == self.received[instance]
+        assert counts.get("replayed", 0) == self.replays[instance]
+        ended = sum(counts.get(name, 0) for name in ENDED)
+        mine = [at for login, at in logins.items() if LOGINS[login] == instance]
+        expected = ended + sum(map(unfinished, mine))
+        assert self.received[instance] + self.replays[instance] == expected, "P5: an event is unaccounted for"
+
+
+def unfinished(at: dict[bytes, Any]) -> int:
+    """Events of one login that are still waiting or in flight and in no place of the tally."""
+    if at[b"s"] == b"due":
+        return int(at[b"q"] != b"1")
+    if at[b"s"] == b"flight":
+        return (at[b"y"] != b"1") + (at[b"r"] != at[b"c"] and at[b"q"] != b"1")
+    return 0
