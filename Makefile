@@ -7,7 +7,7 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit run check verify lock clean
+.PHONY: help demo test unit run prove check verify lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 20
@@ -33,6 +33,9 @@ test: .venv/installed ## Run every test (unit tests first).
 
 unit: .venv/installed ## Run the unit tests alone: seconds.
 	$(BIN)/pytest tests/unit
+
+prove: .venv/installed ## Prove the promises at full size, up to an hour; ARGS="everything --events 10000" for less.
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 check: test verify ## Exactly what CI runs.
 

@@ -1,0 +1,11 @@
+"""The table of proofs: what `make prove` runs, by name, in this order.
+
+A proof is a function `(folder, *, <sizes>, seed, say) -> Report`. The defaults of its sizes are its long form;
+each size becomes an option of the runner, so a line here is all that a new proof needs.
+"""
+
+from collections.abc import Callable
+
+from tests.chaos.report import Report
+
+SCENARIOS: dict[str, Callable[..., Report]] = {}
