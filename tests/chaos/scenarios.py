@@ -6,6 +6,9 @@ each size becomes an option of the runner, so a line here is all that a new proo
 
 from collections.abc import Callable
 
+from tests.chaos.everything import everything_at_once
 from tests.chaos.report import Report
 
-SCENARIOS: dict[str, Callable[..., Report]] = {}
+SCENARIOS: dict[str, Callable[..., Report]] = {
+    "everything": everything_at_once,
+}

@@ -1,0 +1,122 @@
+"""Keeps workers running as a supervisor does, strikes them, and watches what becomes of a dead parent's children."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from random import Random
+
+from tests.chaos.schedule import Kind
+from worker.embedded import EmbeddedStack, ManagedProcess
+
+ORPHANS_END_SECONDS = 30.0
+RESTART_AFTER_SECONDS = 0.5
+LOOK_SECONDS = 0.5
+
+
+class Crew:
+    """So many workers with so many slots each; `look_after` has to be called often."""
+
+    def __init__(self, stack: EmbeddedStack, *, size: int, slots: int) -> None:
+        self._stack, self._size, self._slots = stack, size, slots
+        self._alive: list[ManagedProcess] = []
+        self._dead: dict[ManagedProcess, float] = {}
+        self._stopped: set[ManagedProcess] = set()
+        self._established: set[ManagedProcess] = set()
+        self._told_ready: set[ManagedProcess] = set()
+        self._looked_at = 0.0
+        self.started = 0
+        self.died_by_themselves: list[str] = []
+        self.orphans_lived_seconds = 0.0
+        self.woken = 0
+
+    def look_after(self) -> None:
+        """Put a new worker in the place of a dead one, and bury the dead whose children have ended."""
+        now = time.monotonic()
+        if now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = now
+        for worker in [worker for worker in self._alive if not worker.is_running]:
+            self.died_by_themselves.append(f"{worker.name}: exit code {worker.exit_code}\n{worker.tail(5)}")
+            self._mourn(worker)
+        for worker, died_at in list(self._dead.items()):
+            if not worker.children():
+                self._bury(worker)
+            else:
+                self.orphans_lived_seconds = max(self.orphans_lived_seconds, now - died_at)
+        self._established = {worker for worker in self._alive if self._is_ready(worker)}
+        is_due = all(now - died_at > RESTART_AFTER_SECONDS for died_at in self._dead.values())
+        while len(self._alive) < self._size and is_due:
+            self._alive.append(self._stack.start_worker(concurrency=self._slots, ready=lambda _: True))
+            self.started += 1
+
+    def has_orphans(self) -> bool:
+        """Whether some dead parent's children live on."""
+        return any(worker.children() for worker in self._dead)
+
+    def kill(self, kind: Kind, chance: Random) -> bool:
+        """SIGKILL a worker's parent, or one of its children; False where there is none to kill now."""
+        worker = self._pick(chance)
+        if worker is None:
+            return False
+        if kind is Kind.KILL_WORKER:
+            worker.kill()
+            self._alive.remove(worker)
+            self._mourn(worker)
+            return True
+        return _send(signal.SIGKILL, [chance.choice(sorted(worker.children()))])
+
+    def stop(self, kind: Kind, chance: Random) -> tuple[ManagedProcess, list[int]] | None:
+        """SIGSTOP a parent, a child, or both with all other children; None where there is none to stop now."""
+        worker = self._pick(chance)
+        if worker is None:
+            return None
+        children = sorted(worker.children())
+        pids = {
+            Kind.STOP_WORKER: [worker.pid],
+            Kind.STOP_CHILD: [chance.choice(children)],
+            Kind.STOP_ALL: [worker.pid, *children],
+        }[kind]
+        if not _send(signal.SIGSTOP, pids):
+            return None
+        self._stopped.add(worker)
+        return worker, pids
+
+    def wake(self, worker: ManagedProcess, pids: Sequence[int]) -> None:
+        """SIGCONT what was stopped."""
+        self._stopped.discard(worker)
+        self.woken += _send(signal.SIGCONT, pids)
+
+    def _pick(self, chance: Random) -> ManagedProcess | None:
+        """Choose a worker that runs with all its children, and is not stopped.
+
+        Celery ends a worker, with exit code 1, that loses a child in the moment of its start: a supervisor's affair.
+        """
+        able = [worker for worker in self._alive if worker in self._established and worker not in self._stopped]
+        able = [worker for worker in able if worker.is_running and len(worker.children()) >= self._slots]
+        return chance.choice(able) if able else None
+
+    def _is_ready(self, worker: ManagedProcess) -> bool:
+        """Say so from the second look on at which its log tells that it consumes."""
+        is_told = worker in self._told_ready or b" ready." in worker.log_path.read_bytes()
+        was_told = worker in self._told_ready
+        self._told_ready |= {worker} if is_told else set()
+        return was_told
+
+    def _mourn(self, worker: ManagedProcess) -> None:
+        self._alive = [other for other in self._alive if other is not worker]
+        self._dead[worker] = time.monotonic()
+
+    def _bury(self, worker: ManagedProcess) -> None:
+        del self._dead[worker]
+        self._stack.stop_process(worker)
+
+
+def _send(number: int, pids: Sequence[int]) -> bool:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+            continue
+        return False
+    return True

@@ -1,0 +1,161 @@
+"""The proof that puts everything together: whatever can be killed, stopped, cut or made to fail, all of it at once.
+
+Events arrive out of order, some twice, through the stream, in batches and as Celery messages, while workers, their
+children, Redis and every connection to it are struck by a seeded schedule, and one Flinks call in ten fails.
+A Celery message may be lost with the worker or the connection that was taking it (README), so the producer
+sends those that were not recorded again, and their number is reported; of stream entries not one may be missing.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from tests.chaos.crew import Crew
+from tests.chaos.flinks_mix import SLOWING, troubles
+from tests.chaos.judgement import judge_calls, judge_events, judge_secrets, judge_wishes
+from tests.chaos.publishing import Publisher
+from tests.chaos.recovery import Recovery
+from tests.chaos.report import Report, Say
+from tests.chaos.scene import Scene
+from tests.chaos.schedule import Blow, Kind, draw_blows
+from tests.chaos.traffic import Traffic, draw
+from tests.chaos.trouble import Trouble
+from tests.waiting import eventually
+from worker.embedded import wait_until
+
+TIMEOUT_SECONDS = 1.0
+SETTINGS = {
+    "FLINKS_TIMEOUT_SECONDS": f"{TIMEOUT_SECONDS:g}",
+    "FLINKS_SETTLE_SECONDS": f"{2 * TIMEOUT_SECONDS:g}",
+    "FLINKS_CALLS_PER_SECOND": "200",
+    "FLINKS_MAX_IN_FLIGHT": "40",
+    "LOG_FORMAT": "json",
+}
+WORKERS, SLOTS = 2, 3
+STEP_SECONDS = 0.02
+TAKEN_IN_SECONDS = 30.0
+RECOVERY_SECONDS = 30.0
+SAY_EVERY_SECONDS = 15.0
+
+
+def everything_at_once(
+    folder: Path,
+    *,
+    events: int = 100_000,
+    logins: int = 5_000,
+    kills: int = 100,
+    stops: int = 10,
+    redis_restarts: int = 10,
+    cuts: int = 100,
+    seconds: float = 900,
+    seed: int,
+    say: Say,
+) -> Report:
+    """Prove promises 1, 2, 4, 5, 6 and 7 while everything goes wrong, for `seconds` at least."""
+    sizes = {"events": events, "logins": logins, "kills": kills, "stops": stops, "redis_restarts": redis_restarts}
+    report = Report("Everything at once", {**sizes, "cuts": cuts, "seconds": seconds, "seed": seed})
+    chance = Random(seed)
+    traffic = draw(events, logins, chance)
+    with Scene(folder, SETTINGS) as scene:
+        blows = draw_blows(
+            kills=kills,
+            stops=stops,
+            redis_restarts=redis_restarts,
+            cuts=cuts,
+            seconds=seconds,
+            lease_seconds=scene.settings.lease_seconds,
+            chance=chance,
+        )
+        scene.emulator.unknown_logins(*traffic.unknown)
+        scene.emulator.faults(*troubles(TIMEOUT_SECONDS, max(2, events // 2000), chance))
+        _live_through(scene, traffic, blows, seconds, chance, report, say)
+        say("at rest; judging")
+        calls = scene.emulator.calls()
+        judge_events(scene, traffic, report)
+        judge_wishes(scene, traffic, report)
+        judge_calls(scene, calls, report)
+        judge_secrets(scene, traffic, report)
+    return report
+
+
+def _live_through(
+    scene: Scene, traffic: Traffic, blows: list[Blow], seconds: float, chance: Random, report: Report, say: Say
+) -> None:
+    """Publish and strike, then lift all faults and wait for rest."""
+    crew = Crew(scene.stack, size=WORKERS, slots=SLOTS)
+    recovery = Recovery(scene.calls_settled, scene.is_work_due)
+    trouble = Trouble(scene, crew, recovery, blows=blows, seconds=seconds, chance=chance)
+    with Publisher(scene.server.url, traffic.parcels, lambda: trouble.progress) as publisher:
+        _until(trouble.step, seconds=3 * seconds + 120, tell=lambda: trouble.tell(say))
+        _until(lambda: trouble.step() and publisher.is_done, seconds=120, tell=lambda: trouble.tell(say))
+        _judge_faults(scene, report)
+        say("every blow was struck, every event sent; faults lifted")
+        lifted_at = time.monotonic()
+        scene.emulator.faults()
+        _send_lost_messages(scene, traffic, publisher, trouble, report)
+    patience = 60 + len(traffic.events) / 100
+    eventually(lambda: trouble.step() and scene.is_at_rest(), seconds=patience, describe="rest")
+    eventually(lambda: not scene.emulator.stats().late_writes_pending, describe="the last late write")
+    report.figures["at rest after the last blow"] = f"{time.monotonic() - lifted_at:.1f} s"
+    _judge_blows(trouble, crew, recovery, blows, report)
+    report.figures["sent again by the producer for want of an answer"] = publisher.sent_again
+    report.figures["bytes lost in silences"] = scene.middleman.bytes_swallowed
+
+
+def _until(condition: Callable[[], object], *, seconds: float, tell: Callable[[], None]) -> None:
+    said_at = time.monotonic()
+
+    def step() -> bool:
+        nonlocal said_at
+        if time.monotonic() - said_at > SAY_EVERY_SECONDS:
+            said_at = time.monotonic()
+            tell()
+        return bool(condition())
+
+    if not wait_until(step, seconds=seconds, every_seconds=STEP_SECONDS):
+        raise AssertionError(f"not over within {seconds:.0f} s")
+
+
+def _send_lost_messages(scene: Scene, traffic: Traffic, publisher: Publisher, trouble: Trouble, report: Report) -> None:
+    """Wait until everything is taken in but Celery messages that went down with a worker; send those again."""
+    sent_by_celery = {parcel.events[0].id: parcel.events[0] for parcel in traffic.parcels if parcel.is_celery}
+
+    def missing() -> set[str]:
+        return {event.id for event in traffic.events if not scene.witness.is_recorded(event.id)}
+
+    def is_taken_in() -> bool:
+        return trouble.step() and scene.is_taken_in() and missing() <= sent_by_celery.keys()
+
+    wait_until(is_taken_in, seconds=TAKEN_IN_SECONDS + len(traffic.events) / 100)
+    held = b" ".join(scene.redis.hvals("unacked")).decode()
+    late = missing() & sent_by_celery.keys()
+    lost = {event_id for event_id in late if event_id not in held}
+    report.figures["Celery messages not recorded in time, and sent again"] = (
+        f"{len(late)} of {len(sent_by_celery)}: {len(lost)} lost, {len(late) - len(lost)} to come back"
+    )
+    publisher.send_messages(sent_by_celery[event_id] for event_id in sorted(late))
+    eventually(lambda: trouble.step() and not missing(), seconds=TAKEN_IN_SECONDS, describe="every event recorded")
+
+
+def _judge_faults(scene: Scene, report: Report) -> None:
+    """A run proves little unless every fault has struck."""
+    fired = [(fault.fault.knob, fault.fired) for fault in scene.emulator.fault_reports()]
+    report.figures["faults of Flinks"] = " ".join(f"{knob}:{count}" for knob, count in fired)
+    failed = sum(count for _, count in fired[2:])
+    report.expect(fired[1][1], "no late write was made")
+    report.expect(failed > len(SLOWING), f"only {failed} calls failed")
+
+
+def _judge_blows(trouble: Trouble, crew: Crew, recovery: Recovery, blows: list[Blow], report: Report) -> None:
+    report.figures["struck"] = {str(kind): trouble.struck[kind] for kind in Kind}
+    report.expect(trouble.struck.total() == len(blows), "not every blow was struck")
+    report.expect(not trouble.struck_idle, f"{trouble.struck_idle} blows were struck while nothing was in flight")
+    stops = sum(trouble.struck[kind] for kind in (Kind.STOP_CHILD, Kind.STOP_WORKER, Kind.STOP_ALL))
+    report.expect(crew.woken == stops, f"only {crew.woken} of {stops} stopped processes lived to wake up")
+    report.figures["workers started"] = crew.started
+    report.expect(not crew.died_by_themselves, f"workers died unstruck: {crew.died_by_themselves}")
+    report.figures["children outlived their killed parent by at most"] = f"{crew.orphans_lived_seconds:.1f} s"
+    report.expect(not crew.has_orphans(), "children of a killed worker are still alive")
+    report.figures |= recovery.figures()
+    report.expect(recovery.worst < RECOVERY_SECONDS, f"it took {recovery.worst:.0f} s to settle again")

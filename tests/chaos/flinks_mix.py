@@ -1,0 +1,57 @@
+"""Draws the troubles of the emulated Flinks: about one call in ten fails, in every way that heals.
+
+No fault here makes a dead letter or closes the gate; the logins that Flinks does not know are drawn with the traffic. A
+late write lands within timeout + settle of its call. It is a slow answer, not a silence that ends with the client's
+leaving, because a client that is stopped for long leaves late, and no server waits for that.
+"""
+
+from random import Random
+from typing import Any
+
+Fault = dict[str, Any]
+
+LATE_SHARE = 0.01
+# The share of calls that it strikes, and the fault. Of several that would strike the first does.
+FAILING: tuple[tuple[float, Fault], ...] = (
+    (0.010, {"knob": "server_error"}),
+    (0.015, {"knob": "retry_later"}),
+    (0.005, {"knob": "error_in_200"}),
+    (0.003, {"knob": "flinks_error", "status": 401, "code": "DISABLED_INSTITUTION"}),
+    (0.003, {"knob": "flinks_error", "status": 401, "code": "SESSION_EXPIRED"}),
+    (0.004, {"knob": "flinks_error", "status": 503, "code": "SCHEDULED_RETRY_LATER"}),
+    (0.010, {"knob": "outage"}),
+    (0.005, {"knob": "outage", "mode": "refuse"}),
+    (0.010, {"knob": "html_502"}),
+    (0.010, {"knob": "truncated_json"}),
+    (0.005, {"knob": "truncated_http"}),
+    (0.005, {"knob": "reset"}),
+    (0.005, {"knob": "reset", "commits": True}),
+    (0.005, {"knob": "commit_then_timeout"}),
+    (0.005, {"knob": "slow_body", "step_ms": 50}),
+)
+# These succeed, oddly.
+ODD: tuple[tuple[float, Fault], ...] = (
+    (0.010, {"knob": "slow_body", "step_ms": 5, "bytes_per_step": 4}),
+    (0.005, {"knob": "unconfirmed"}),
+)
+# Each slows everybody down, so it strikes so many calls in the whole run, a fifth of those that come.
+SLOWING: tuple[Fault, ...] = (
+    {"knob": "too_many_requests"},
+    {"knob": "rate_limited", "retry_after": "seconds", "seconds": 1},
+    {"knob": "rate_limited", "retry_after": "http_date", "seconds": 2},
+    {"knob": "rate_limited", "retry_after": "none"},
+    {"knob": "card_in_use"},
+    {"knob": "operation_pending"},
+)
+
+
+def troubles(timeout_seconds: float, slowed_calls: int, chance: Random) -> list[Fault]:
+    """Return the faults to set: a usual delay, late writes, failures, oddities, and so many calls of each slowing."""
+    late = {"knob": "latency", "milliseconds": 1300 * timeout_seconds, "jitter_ms": 500 * timeout_seconds}
+    faults: list[Fault] = [
+        {"knob": "latency", "milliseconds": 20, "jitter_ms": 30},
+        late | {"probability": LATE_SHARE},
+        *(fault | {"probability": 0.02, "times": slowed_calls} for fault in SLOWING),
+        *(fault | {"probability": share} for share, fault in (*FAILING, *ODD)),
+    ]
+    return [fault | {"seed": chance.getrandbits(31)} for fault in faults]

@@ -1,0 +1,104 @@
+"""Judges a chaos run against what was sent: each promise of the README on its own, by its number."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from emulator.calls import Call
+from tests.chaos.report import Report
+from tests.chaos.scene import AUTH_KEY, INSTANCE, Scene
+from tests.chaos.seen_by_flinks import most_at_once, overlaps_within_a_lease
+from tests.chaos.traffic import BROKEN_CANARY, CANARIES, UNKNOWN_CANARY, Traffic
+from tests.leaks import leaks, logs_in, output_of, redis_contents
+
+GUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+COMMANDS = (["status"], ["doctor"], ["dead-letters", "list", "--json"])
+ENDS = ("applied_on", "applied_off", "superseded", "duplicate", "dead_lettered")
+
+
+def judge_events(scene: Scene, traffic: Traffic, report: Report) -> None:
+    """Promises 1 and 5: no event is lost, and every one is counted once at its end."""
+    lost = [event.id for event in traffic.events if not scene.witness.is_recorded(event.id)]
+    report.expect(not lost, f"promise 1: {len(lost)} events lost, such as {lost[:3]}")
+    times = scene.witness.times_recorded
+    report.figures["events recorded, each heard by its id"] = f"{len(times)} of {len(traffic.events)}"
+    report.figures["recordings, deliveries in double included"] = times.total()
+    tally = scene.services.views.status()["instances"][INSTANCE]["tally"]
+    ended = sum(tally.get(name, 0) for name in ENDS)
+    report.expect(ended == tally["recorded"], f"promise 5: {tally['recorded']} recorded, {ended} ended")
+    heard = times.total()
+    report.expect(heard == tally["recorded"], f"promise 5: {heard} recordings heard, {tally['recorded']} counted")
+    report.figures["tally"] = {name: tally[name] for name in sorted(tally)}
+    expected = Counter({"invalid_event": traffic.malformed, "INVALID_LOGIN": len(traffic.unknown)})
+    letters = Counter(letter.code for letter in scene.services.letters.list())
+    report.expect(letters == +expected, f"promise 5: dead letters {dict(letters)}, expected {dict(expected)}")
+
+
+def judge_wishes(scene: Scene, traffic: Traffic, report: Report) -> None:
+    """Promise 2: each login's last confirmed call is its newest wish, at Flinks as in the ledger."""
+    known = {login: event for login, event in traffic.newest.items() if login not in traffic.unknown}
+    flags = {login: flag.is_activated for logins in scene.emulator.state().values() for login, flag in logins.items()}
+    wrong = [login for login in known.keys() | flags.keys() if flags.get(login) is not _wish(known, login)]
+    wrong_references = [scene.services.vault.reference(INSTANCE, login) for login in wrong[:3]]
+    report.expect(not wrong, f"promise 2: {len(wrong)} wrong flags at the end, such as {wrong_references}")
+    report.figures["logins whose flag is their newest wish"] = f"{len(known) - len(wrong)} of {len(known)}"
+    entries = _entries(scene, list(traffic.newest))
+    stale = [
+        reference
+        for (reference, got), (login, newest) in zip(entries, traffic.newest.items(), strict=True)
+        if got != _expected_entry(newest.id, wants_active=newest.wants_active, is_known=login in known)
+    ]
+    report.expect(not stale, f"promise 2: {len(stale)} logins whose entry is not their newest event: {stale[:3]}")
+
+
+def _wish(known: dict[str, object], login: str) -> bool | None:
+    return getattr(known.get(login), "wants_active", None)
+
+
+def _expected_entry(event_id: str, *, wants_active: bool, is_known: bool) -> list[bytes | None]:
+    wish = b"1" if wants_active else b"0"
+    return [event_id.encode(), wish, b"done" if is_known else b"dead", wish if is_known else None]
+
+
+def _entries(scene: Scene, logins: Sequence[str]) -> list[tuple[str, list[bytes | None]]]:
+    references = [scene.services.vault.reference(INSTANCE, login) for login in logins]
+    with scene.redis.pipeline(transaction=False) as pipeline:
+        for reference in references:
+            pipeline.hmget(f"nightly:login:{reference}", "e", "w", "s", "pw")
+        return list(zip(references, pipeline.execute(), strict=True))
+
+
+def judge_calls(scene: Scene, calls: Sequence[Call], report: Report) -> None:
+    """Promises 4 and 6: one call at a time for a login, within the ceiling and the limit, as Flinks saw it."""
+    lease, ceiling = scene.settings.lease_seconds, scene.settings.flinks_calls_per_second
+    stats = scene.emulator.stats()
+    within = overlaps_within_a_lease(calls, lease)
+    report.expect(not within, f"promise 4: overlaps within a lease: {within[:5]}")
+    report.figures["calls"] = f"{stats.load.calls}, {stats.by_status.get('200', 0)} answered with 200"
+    report.figures["overlaps"] = f"{len(within)} within a lease, {stats.overlaps} in all"
+    most = most_at_once(calls, lease)
+    report.figures["most calls in flight"] = f"{most} of {scene.settings.flinks_max_in_flight}"
+    report.expect(most <= scene.settings.flinks_max_in_flight, f"promise 6: {most} calls in flight")
+    fastest = stats.load.max_calls_per_second
+    report.figures["most calls in any second"] = f"{fastest} of {ceiling:g}"
+    report.expect(fastest <= ceiling, f"promise 6: {fastest} calls within one second")
+    gate = scene.services.views.gate(INSTANCE)
+    closed = [place for place, text in logs_in(scene.folder) if b"gate_closed" in text]
+    report.expect(gate["state"] == "open" and not closed, f"the gate was closed: {gate}, {closed}")
+
+
+def judge_secrets(scene: Scene, traffic: Traffic, report: Report) -> None:
+    """Promise 7: no loginId and no key in anything that was written."""
+    written = [*logs_in(scene.folder), *redis_contents(scene.redis)]
+    for command in COMMANDS:
+        text = output_of(command, environment=scene.stack.environment, folder=scene.stack.folder)
+        written.append((f"nightly {' '.join(command)}", text))
+    size = sum(len(text) for _, text in written)
+    report.figures["searched for secrets"] = f"{size / 1e6:.1f} MB in {len(written)} places"
+    reference = scene.services.vault.reference(INSTANCE, UNKNOWN_CANARY).encode()
+    report.expect(any(reference in text for _, text in written), "the search saw no login's reference: it is blind")
+    found = leaks([*CANARIES, UNKNOWN_CANARY, BROKEN_CANARY, AUTH_KEY], written)
+    report.expect(not found, f"promise 7: {found}")
+    logins = {login.encode() for login in traffic.newest}
+    everywhere = {guid for _, text in written for guid in GUID.findall(text.lower())} & logins
+    report.expect(not everywhere, f"promise 7: {len(everywhere)} loginIds of the run stand somewhere")

@@ -1,0 +1,127 @@
+"""Stands between the workers and Redis, and does what networks do: reset, go silent, refuse.
+
+Runs in a thread of its own. A silence is half-open: both sides believe that they are connected, and what they say is
+lost, a request as well as a reply to one that was carried out.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Coroutine
+from typing import Any, Self
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+READ_BYTES = 65_536
+START_SECONDS = 10.0
+ANSWER_SECONDS = 10.0
+
+
+class Middleman:
+    """A TCP proxy on a free loopback port; use it as a context manager."""
+
+    def __init__(self, target_port: int) -> None:
+        self._target_port = target_port
+        self.port = 0
+        self.connections_cut = 0
+        self.bytes_swallowed = 0
+        self._is_silent = self._is_shut = False
+        self._links: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="middleman")
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def cut(self) -> int:
+        """Reset every connection; returns how many there were."""
+        return int(self._do(self._cut()))
+
+    def silence(self) -> None:
+        """From now on lose every byte, both ways, on connections old and new."""
+        self._is_silent = True
+
+    def go_on(self) -> None:
+        """End a silence as networks do: whoever was connected is reset, and who connects anew is heard."""
+        self._is_silent = False
+        self.cut()
+
+    def shut(self) -> None:
+        """Reset everybody, and whoever comes."""
+        self._is_shut = True
+        self.cut()
+
+    def open(self) -> None:
+        self._is_shut = False
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        if not self._started.wait(START_SECONDS):
+            raise AssertionError("the middleman did not start")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_shut = True
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+
+    def _do(self, work: Coroutine[Any, Any, int]) -> int:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(ANSWER_SECONDS)
+
+    async def _serve(self) -> None:
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._link, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._started.set()
+        await self._stopping.wait()
+        server.close()
+        await self._cut()
+
+    async def _cut(self) -> int:
+        links, self._links = self._links, set()
+        for link in links:
+            _reset(*link)
+        self.connections_cut += len(links)
+        return len(links)
+
+    async def _link(self, from_worker: asyncio.StreamReader, to_worker: asyncio.StreamWriter) -> None:
+        try:
+            if self._is_shut:
+                raise ConnectionRefusedError
+            from_redis, to_redis = await asyncio.open_connection("127.0.0.1", self._target_port)
+        except OSError:
+            _reset(to_worker)
+            return
+        link = to_worker, to_redis
+        self._links.add(link)
+        ways = [asyncio.create_task(self._carry(*way)) for way in ((from_worker, to_redis), (from_redis, to_worker))]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            self._links.discard(link)
+            _close(*link)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(READ_BYTES):
+                if self._is_silent:
+                    self.bytes_swallowed += len(data)
+                else:
+                    writer.write(data)
+                    await writer.drain()
+
+
+def _close(*writers: asyncio.StreamWriter) -> None:
+    for writer in writers:
+        writer.close()
+
+
+def _reset(*writers: asyncio.StreamWriter) -> None:
+    for writer in writers:
+        with contextlib.suppress(OSError):
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        writer.transport.abort()

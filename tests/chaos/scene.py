@@ -1,0 +1,87 @@
+"""Builds what a chaos run plays on: Redis, the middleman before it, the witness behind it, the emulator, no worker yet.
+
+Workers reach Redis through the middleman alone. The judge's own client goes straight to it.
+"""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from pydantic import SecretStr
+
+from emulator.remote import EmulatorControl
+from tests.chaos.middleman import Middleman
+from tests.chaos.witness import Witness
+from worker.embedded import EmbeddedRedis, EmbeddedStack
+from worker.ledger.views import STREAM
+from worker.services import build_services
+
+AUTH_KEY = "auth-key-canary-31415926"
+INSTANCE = "toolbox"
+
+
+class Scene:
+    """Everything but workers; use it as a context manager. `settings` are those of the workers to come."""
+
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        self.folder, self._overrides = folder, settings
+        self._exits = ExitStack()
+        self.is_redis_away = False
+
+    def __enter__(self) -> Self:
+        with ExitStack() as exits:
+            enter = exits.enter_context
+            self.server = enter(EmbeddedRedis(self.folder, name="chaos", appendfsync="always"))
+            self.witness = enter(Witness(int(self.server.port or 0)))
+            self.middleman = enter(Middleman(int(self.server.port or 0)))
+            overrides = self._overrides | {"REDIS_URL": self.middleman.url}
+            self.stack = enter(EmbeddedStack(self.folder / "stack", isolated=True, overrides=overrides, workers=0))
+            self.stack.environment["FLINKS_AUTH_KEY"] = AUTH_KEY
+            self.emulator = EmulatorControl(str(self.stack.emulator_url))
+            self.emulator.accept_keys(AUTH_KEY)
+            self.settings = self.stack.settings()
+            direct = self.settings.model_copy(update={"redis_url": SecretStr(self.server.url)})
+            self.services = build_services(direct)
+            self.redis = enter(self.services.redis)
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def kill_redis(self) -> None:
+        """`kill -9`, and let nobody in until it is back."""
+        self.is_redis_away = True
+        self.server.kill()
+        self.middleman.shut()
+        self.witness.wait_for_silence()
+
+    def return_redis(self) -> None:
+        """Start it again. The workers have to wait for `middleman.open`, so that the witness misses nothing."""
+        self.server.start()
+        self.witness.listen()
+        self.is_redis_away = False
+
+    def calls_settled(self) -> int:
+        """Return how many calls the ledger has settled."""
+        return int(self.redis.hget(f"nightly:tally:{INSTANCE}", "calls") or 0)
+
+    def in_flight(self) -> int:
+        """Return how many logins are leased."""
+        return int(self.redis.zcard(f"nightly:leases:{INSTANCE}"))
+
+    def is_work_due(self) -> bool:
+        """Say whether a call could be made now."""
+        instance = self.services.views.status()["instances"].get(INSTANCE, {})
+        return bool(instance.get("due_live") or instance.get("in_flight"))
+
+    def is_at_rest(self) -> bool:
+        """Say whether nothing is due, waiting, in flight or unread."""
+        status = self.services.views.status()
+        names = ("due_live", "due_backfill", "waiting", "in_flight")
+        open_work = [instance[name] for instance in status["instances"].values() for name in names]
+        return not any(open_work) and status["stream_length"] == 0 and self.redis.llen("account-events") == 0
+
+    def is_taken_in(self) -> bool:
+        """Say whether nothing waits to be read."""
+        return self.redis.xlen(STREAM) == 0 and self.redis.llen("account-events") == 0

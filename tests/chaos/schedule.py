@@ -1,0 +1,48 @@
+"""Draws when what is struck in a chaos run. Does no I/O; the same seed draws the same schedule."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+
+class Kind(StrEnum):
+    """What may be done to a running system."""
+
+    KILL_WORKER = "worker killed"
+    KILL_CHILD = "pool child killed"
+    STOP_WORKER = "worker's parent stopped"
+    STOP_CHILD = "pool child stopped"
+    STOP_ALL = "whole worker stopped"
+    RESTART_REDIS = "Redis killed and restarted"
+    CUT = "connections reset"
+    SILENCE = "connections half-open"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Blow:
+    """One strike; `seconds` is how long it lasts, where it does."""
+
+    at_seconds: float
+    kind: Kind
+    seconds: float = 0
+
+
+def draw_blows(
+    *, kills: int, stops: int, redis_restarts: int, cuts: int, seconds: float, lease_seconds: float, chance: Random
+) -> list[Blow]:
+    """Draw so many of each over the run. A stop outlasts a lease; a fifth of the cuts are silences before the cut."""
+
+    def times(count: int) -> Iterator[float]:
+        for number in range(count):
+            yield seconds * (0.03 + 0.9 * (number + chance.random()) / count)
+
+    stopping = [Kind.STOP_CHILD, Kind.STOP_WORKER, Kind.STOP_ALL]
+    blows = [Blow(at, (Kind.KILL_WORKER, Kind.KILL_CHILD)[n % 2]) for n, at in enumerate(times(kills))]
+    blows += [Blow(at, stopping[n % 3], lease_seconds + chance.uniform(1, 3)) for n, at in enumerate(times(stops))]
+    blows += [Blow(at, Kind.RESTART_REDIS, chance.uniform(0, 2)) for at in times(redis_restarts)]
+    for n, at in enumerate(times(cuts)):
+        is_silent = n % 5 == 1
+        longest = min(12, seconds / 8)  # 12 s: beyond every timeout of a client's socket
+        blows.append(Blow(at, Kind.SILENCE, chance.uniform(0.2, longest)) if is_silent else Blow(at, Kind.CUT))
+    return sorted(blows)

@@ -1,0 +1,37 @@
+"""Judges the calls as Flinks saw them: overlaps, how many at once, how many in a second. Does no I/O.
+
+Promise 4 holds a call to its lease, so a call counts as in flight for its lease at most: that of a worker stopped with
+its connection open goes on for ever, as far as Flinks can see, while its login has long been handed to another.
+"""
+
+from collections.abc import Sequence
+
+from emulator.calls import Call
+
+JITTER_SECONDS = 0.25
+"""A lease begins with the claim, the call a little later."""
+
+
+def overlaps_within_a_lease(calls: Sequence[Call], lease_seconds: float) -> list[tuple[int, int]]:
+    """Return (older, newer) of every two calls for one login in flight at once within the older one's lease."""
+    started_at = {call.seq: call.started_monotonic for call in calls}
+    found = []
+    for call in calls:
+        older = call.overlapped_seq
+        if older is not None and call.started_monotonic - started_at[older] < lease_seconds - JITTER_SECONDS:
+            found.append((older, call.seq))
+    return found
+
+
+def most_at_once(calls: Sequence[Call], lease_seconds: float) -> int:
+    """Return the most calls in flight at any moment."""
+    moments = []
+    for call in calls:
+        until = call.started_monotonic + lease_seconds
+        ended = until if call.ended_monotonic is None else min(until, call.ended_monotonic)
+        moments += [(call.started_monotonic, 1), (ended, -1)]
+    most = current = 0
+    for _, step in sorted(moments):
+        current += step
+        most = max(most, current)
+    return most

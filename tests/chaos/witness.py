@@ -1,0 +1,81 @@
+"""Knows of each event whether it was recorded: it listens to Redis' MONITOR, and asks Nightly nothing.
+
+An event counts once its id stood in a script call that raised the tally of recorded events as often as it had ids. A
+worker's reply and ours leave Redis after the same fsync, so what is heard here was durable. While Redis is
+restarted nobody may reach it before the witness listens again: see `everything.py`.
+"""
+
+import re
+import socket
+import threading
+from collections import Counter
+from typing import Self
+
+EVENT_ID = re.compile(rb'"(evt-[0-9a-f]{16})"')
+COUNTED = b'"HINCRBY" "nightly:tally:toolbox" "recorded" "1"'
+READ_BYTES = 1 << 20
+
+
+class Witness:
+    """Listens to one Redis, from `listen` until it is killed, and again."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.times_recorded: Counter[bytes] = Counter()
+        self._call: list[bytes] = []
+        self._counted = 0
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+
+    def listen(self) -> None:
+        """Begin to listen; returns when Redis has said that it will tell everything from now on."""
+        self._call, self._counted = [], 0
+        self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=30)
+        self._socket.sendall(b"MONITOR\r\n")
+        if self._socket.recv(5) != b"+OK\r\n":
+            raise AssertionError("Redis does not let itself be monitored")
+        self._socket.settimeout(None)
+        self._thread = threading.Thread(target=self._hear, args=(self._socket,), name="witness")
+        self._thread.start()
+
+    def is_recorded(self, event_id: str) -> bool:
+        return event_id.encode() in self.times_recorded
+
+    def wait_for_silence(self) -> None:
+        """Return when everything that a killed Redis had said was heard, or stop listening to a living one."""
+        if self._socket and self._thread:
+            self._thread.join()
+            self._socket.close()
+            self._socket = self._thread = None
+
+    def __enter__(self) -> Self:
+        self.listen()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._socket:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self.wait_for_silence()
+
+    def _hear(self, connection: socket.socket) -> None:
+        rest = b""
+        while True:
+            try:
+                heard = connection.recv(READ_BYTES)
+            except OSError:
+                heard = b""
+            if not heard:
+                return
+            *lines, rest = (rest + heard).split(b"\n")
+            for line in lines:
+                self._note(line)
+
+    def _note(self, line: bytes) -> None:
+        is_inside_script = b" lua] " in line[:40]
+        if is_inside_script:
+            self._counted += bool(self._call) and COUNTED in line
+            if self._call and self._counted == len(self._call):
+                self.times_recorded.update(self._call)
+                self._call, self._counted = [], 0
+        elif b'"EVAL' in line[:80]:
+            self._call, self._counted = EVENT_ID.findall(line), 0
