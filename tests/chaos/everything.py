@@ -68,20 +68,20 @@ def everything_at_once(
             chance=chance,
         )
         scene.emulator.unknown_logins(*traffic.unknown)
-        scene.emulator.faults(*troubles(TIMEOUT_SECONDS, max(2, events // 2000), chance))
-        _live_through(scene, traffic, blows, seconds, chance, report, say)
+        known = [login for login in traffic.newest if login not in traffic.unknown]
+        scene.emulator.faults(*troubles(TIMEOUT_SECONDS, max(2, events // 2000), known, chance))
+        trouble = _live_through(scene, traffic, blows, seconds, chance, report, say)
         say("at rest; judging")
-        calls = scene.emulator.calls()
-        judge_events(scene, traffic, report)
+        judge_events(scene, traffic, redis_restarts, report)
         judge_wishes(scene, traffic, report)
-        judge_calls(scene, calls, report)
+        judge_calls(scene, scene.emulator.calls(), trouble, report)
         judge_secrets(scene, traffic, report)
     return report
 
 
 def _live_through(
     scene: Scene, traffic: Traffic, blows: list[Blow], seconds: float, chance: Random, report: Report, say: Say
-) -> None:
+) -> Trouble:
     """Publish and strike, then lift all faults and wait for rest."""
     crew = Crew(scene.stack, size=WORKERS, slots=SLOTS)
     recovery = Recovery(scene.calls_settled, scene.is_work_due)
@@ -99,8 +99,8 @@ def _live_through(
     eventually(lambda: not scene.emulator.stats().late_writes_pending, describe="the last late write")
     report.figures["at rest after the last blow"] = f"{time.monotonic() - lifted_at:.1f} s"
     _judge_blows(trouble, crew, recovery, blows, report)
-    report.figures["sent again by the producer for want of an answer"] = publisher.sent_again
     report.figures["bytes lost in silences"] = scene.middleman.bytes_swallowed
+    return trouble
 
 
 def _until(condition: Callable[[], object], *, seconds: float, tell: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@ late write lands within timeout + settle of its call. It is a slow answer, not a
 leaving, because a client that is stopped for long leaves late, and no server waits for that.
 """
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -22,13 +23,14 @@ FAILING: tuple[tuple[float, Fault], ...] = (
     (0.010, {"knob": "outage"}),
     (0.005, {"knob": "outage", "mode": "refuse"}),
     (0.010, {"knob": "html_502"}),
-    (0.010, {"knob": "truncated_json"}),
     (0.005, {"knob": "truncated_http"}),
     (0.005, {"knob": "reset"}),
     (0.005, {"knob": "reset", "commits": True}),
     (0.005, {"knob": "commit_then_timeout"}),
     (0.005, {"knob": "slow_body", "step_ms": 50}),
 )
+# A refusal cut short names no code any more, and is a dead letter with reason: so only for logins that Flinks knows.
+TRUNCATED: Fault = {"knob": "truncated_json", "probability": 0.01}
 # These succeed, oddly.
 ODD: tuple[tuple[float, Fault], ...] = (
     (0.010, {"knob": "slow_body", "step_ms": 5, "bytes_per_step": 4}),
@@ -45,13 +47,14 @@ SLOWING: tuple[Fault, ...] = (
 )
 
 
-def troubles(timeout_seconds: float, slowed_calls: int, chance: Random) -> list[Fault]:
+def troubles(timeout_seconds: float, slowed_calls: int, known: Sequence[str], chance: Random) -> list[Fault]:
     """Return the faults to set: a usual delay, late writes, failures, oddities, and so many calls of each slowing."""
     late = {"knob": "latency", "milliseconds": 1300 * timeout_seconds, "jitter_ms": 500 * timeout_seconds}
     faults: list[Fault] = [
         {"knob": "latency", "milliseconds": 20, "jitter_ms": 30},
         late | {"probability": LATE_SHARE},
         *(fault | {"probability": 0.02, "times": slowed_calls} for fault in SLOWING),
+        TRUNCATED | {"logins": list(known)},
         *(fault | {"probability": share} for share, fault in (*FAILING, *ODD)),
     ]
     return [fault | {"seed": chance.getrandbits(31)} for fault in faults]

@@ -27,7 +27,7 @@ class Publisher:
         self._parcels, self._pace = parcels, pace
         self._redis = redis.Redis.from_url(url, socket_timeout=5, retry=Retry(NoBackoff(), 0))
         self._celery = Celery(broker=url, set_as_current=False)
-        self.sent = self.sent_again = 0
+        self.sent = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher")
         self._exits = ExitStack()
@@ -45,7 +45,6 @@ class Publisher:
                         event.type, kwargs=event.arguments(), queue="account-events", task_id=event.id
                     )
                 except WENT_WRONG:
-                    self.sent_again += 1
                     time.sleep(LOOK_SECONDS)
                 else:
                     break
@@ -79,7 +78,6 @@ class Publisher:
                             pipeline.xadd(STREAM, {"event": parcel.body()})
                     pipeline.execute()
             except WENT_WRONG:
-                self.sent_again += len(parcels)
                 time.sleep(LOOK_SECONDS)
             else:
                 break

@@ -35,3 +35,14 @@ def most_at_once(calls: Sequence[Call], lease_seconds: float) -> int:
         current += step
         most = max(most, current)
     return most
+
+
+def fastest_second(moments: Sequence[float]) -> tuple[int, float]:
+    """Return the most moments in any window of one second, and when that window ended; they come in order."""
+    most, ended_at, first = 0, 0.0, 0
+    for number, moment in enumerate(moments):
+        while moments[first] <= moment - 1:
+            first += 1
+        if number - first + 1 > most:
+            most, ended_at = number - first + 1, moment
+    return most, ended_at

@@ -31,6 +31,8 @@ class Trouble:
         self._due_since: float | None = None
         self._is_silent = False
         self.struck: Counter[Kind] = Counter()
+        self.moments: list[tuple[float, str]] = []
+        """What was done when, on the monotonic clock."""
         self.struck_idle = 0
 
     @property
@@ -63,10 +65,14 @@ class Trouble:
             self._try(self._blows[self._next], now)
         return self.is_over
 
+    def before(self, moment: float) -> str:
+        """Return what was done last before that moment (monotonic), and how long before."""
+        earlier = [(moment - at, what) for at, what in self.moments if at <= moment]
+        return "before the first blow" if not earlier else f"{earlier[-1][0]:.1f} s after: {earlier[-1][1]}"
+
     def tell(self, say: Say) -> None:
         """Say how far it is."""
-        done = sum(self.struck.values())
-        say(f"{done} of {len(self._blows)} blows, {self._scene.calls_settled()} calls settled")
+        say(f"{self._next} of {len(self._blows)} blows, {self.progress:.0%} of the events")
 
     def _try(self, blow: Blow, now: float) -> None:
         if blow.kind in CONNECTION_BLOWS and (self._is_silent or self._recovery.is_awaited):
@@ -81,6 +87,7 @@ class Trouble:
         self._next += 1
         self.struck_idle += is_idle
         self.struck[blow.kind] += 1
+        self.moments.append((now, f"{blow.kind} ({blow.seconds:.1f} s)" if blow.seconds else str(blow.kind)))
 
     def _strike(self, blow: Blow, now: float) -> bool:
         match blow.kind:

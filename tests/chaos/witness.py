@@ -1,8 +1,8 @@
-"""Knows of each event whether it was recorded: it listens to Redis' MONITOR, and asks Nightly nothing.
+"""Knows of each event whether it was recorded, and of each call when it was handed out: it listens to Redis' MONITOR.
 
 An event counts once its id stood in a script call that raised the tally of recorded events as often as it had ids. A
-worker's reply and ours leave Redis after the same fsync, so what is heard here was durable. While Redis is
-restarted nobody may reach it before the witness listens again: see `everything.py`.
+worker's reply and ours leave Redis after the same fsync, so what is heard here was durable, and what a killed Redis did
+not tell us it told no worker either, who then does it again. A restarted Redis is reached by nobody before the witness.
 """
 
 import re
@@ -13,6 +13,7 @@ from typing import Self
 
 EVENT_ID = re.compile(rb'"(evt-[0-9a-f]{16})"')
 COUNTED = b'"HINCRBY" "nightly:tally:toolbox" "recorded" "1"'
+HANDED_OUT = b'"ZADD" "nightly:leases:toolbox"'
 READ_BYTES = 1 << 20
 
 
@@ -22,6 +23,8 @@ class Witness:
     def __init__(self, port: int) -> None:
         self._port = port
         self.times_recorded: Counter[bytes] = Counter()
+        self.handed_out_at: list[float] = []
+        """By Redis' clock, seconds since 1970."""
         self._call: list[bytes] = []
         self._counted = 0
         self._socket: socket.socket | None = None
@@ -73,6 +76,8 @@ class Witness:
     def _note(self, line: bytes) -> None:
         is_inside_script = b" lua] " in line[:40]
         if is_inside_script:
+            if HANDED_OUT in line:
+                self.handed_out_at.append(float(line[1 : line.index(b" ")]))
             self._counted += bool(self._call) and COUNTED in line
             if self._call and self._counted == len(self._call):
                 self.times_recorded.update(self._call)
