@@ -33,13 +33,18 @@ def draw_blows(
 ) -> list[Blow]:
     """Draw so many of each over the run. A stop outlasts a lease; a fifth of the cuts are silences before the cut."""
 
-    def times(count: int) -> Iterator[float]:
+    def times(count: int, lasting: float = 0) -> Iterator[float]:
+        room = max(0.1 * seconds, 0.9 * seconds - lasting)
         for number in range(count):
-            yield seconds * (0.03 + 0.9 * (number + chance.random()) / count)
+            yield 0.03 * seconds + room * (number + chance.random()) / count
 
     stopping = [Kind.STOP_CHILD, Kind.STOP_WORKER, Kind.STOP_ALL]
+    stop_seconds = lease_seconds + 1
     blows = [Blow(at, (Kind.KILL_WORKER, Kind.KILL_CHILD)[n % 2]) for n, at in enumerate(times(kills))]
-    blows += [Blow(at, stopping[n % 3], lease_seconds + chance.uniform(1, 3)) for n, at in enumerate(times(stops))]
+    blows += [
+        Blow(at, stopping[n % 3], stop_seconds + chance.uniform(0, 2))
+        for n, at in enumerate(times(stops, stop_seconds))
+    ]
     blows += [Blow(at, Kind.RESTART_REDIS, chance.uniform(0, 2)) for at in times(redis_restarts)]
     for n, at in enumerate(times(cuts)):
         is_silent = n % 5 == 1

@@ -14,8 +14,8 @@ from random import Random
 from typing import Any
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-TWICE, SAME_INSTANT, STRAYING = 0.1, 0.02, 0.3
-STRAYS_BY = 0.1
+TWICE, SAME_INSTANT, STRAYING = 0.1, 0.02, 0.4
+STRAYS_BY = 0.3
 """A straying event arrives up to this part of the run too early or too late."""
 BATCHED, BY_CELERY = 0.3, 0.2
 MOST_IN_A_BATCH = 20

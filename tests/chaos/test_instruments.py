@@ -1,0 +1,147 @@
+"""A proof is worth what its instruments are: each must notice what it is there for."""
+
+import random
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emulator.calls import Call
+from tests.chaos import __main__ as runner
+from tests.chaos.middleman import Middleman
+from tests.chaos.report import Report
+from tests.chaos.schedule import Kind, draw_blows
+from tests.chaos.seen_by_flinks import fastest_second, most_at_once, overlaps_within_a_lease
+from tests.chaos.traffic import draw
+from tests.chaos.witness import Witness
+from tests.waiting import eventually
+from worker.embedded import EmbeddedRedis, OrphanGuard
+from worker.ledger import Lane, Ledger, Wish
+from worker.ledger.connection import connect
+
+
+def call(seq: int, started: float, ended: float | None, overlapped: int | None = None) -> Call:
+    return Call(seq, "c", "l", None, started, started, ended, ended, overlapped_seq=overlapped)
+
+
+def test_an_overlap_counts_while_the_older_call_has_its_lease() -> None:
+    calls = [call(1, 0, None), call(2, 5.0, 5.1, overlapped=1), call(3, 6.0, 6.1, overlapped=1)]
+    assert overlaps_within_a_lease(calls, lease_seconds=6) == [(1, 2)]
+
+
+def test_calls_at_once_are_counted_for_a_lease_at_most() -> None:
+    assert most_at_once([call(1, 0, 2), call(2, 1, 3), call(3, 2, 4)], lease_seconds=6) == 2
+    assert most_at_once([call(1, 0, None), call(2, 7, 8)], lease_seconds=6) == 1
+
+
+def test_the_fastest_second_may_begin_anywhere() -> None:
+    assert fastest_second([0.0, 0.6, 0.9, 1.5, 1.59, 3.0]) == (4, 1.59)
+
+
+def test_the_same_seed_draws_the_same_traffic_and_blows() -> None:
+    def all_drawn() -> object:
+        chance = random.Random(4)
+        blows = draw_blows(kills=3, stops=2, redis_restarts=1, cuts=5, seconds=60, lease_seconds=6, chance=chance)
+        return blows, draw(400, 80, chance)
+
+    assert all_drawn() == all_drawn()
+
+
+def test_as_many_blows_are_drawn_as_were_asked_for() -> None:
+    sizes = {"kills": 7, "stops": 4, "redis_restarts": 2, "cuts": 10}
+    blows = draw_blows(**sizes, seconds=60, lease_seconds=6, chance=random.Random(4))
+    found = Counter(blow.kind for blow in blows)
+    assert found[Kind.KILL_WORKER] + found[Kind.KILL_CHILD] == 7
+    assert (found[Kind.RESTART_REDIS], found[Kind.CUT] + found[Kind.SILENCE], found[Kind.SILENCE]) == (2, 10, 2)
+    stops = [blow for blow in blows if blow.kind in {Kind.STOP_CHILD, Kind.STOP_WORKER, Kind.STOP_ALL}]
+    assert len(stops) == 4
+    assert all(blow.seconds > 6 for blow in stops)
+
+
+def test_every_event_is_sent_a_tenth_of_them_twice_and_many_out_of_order() -> None:
+    traffic = draw(2000, 300, random.Random(5))
+    sent = Counter(event.id for parcel in traffic.parcels for event in parcel.events)
+    assert sent.keys() == {event.id for event in traffic.events}
+    assert (len(sent), sent.total()) == (2000, 2200)
+    assert len(traffic.newest) == 300
+    newest: dict[str, tuple[int, bool, str]] = {}
+    late = 0
+    for parcel in traffic.parcels:
+        for event in parcel.events:
+            late += event.rank < newest.get(event.login, event.rank)
+            newest[event.login] = max(newest.get(event.login, event.rank), event.rank)
+    assert newest == {login: event.rank for login, event in traffic.newest.items()}
+    assert late > 200
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis(tmp_path, name="own", guard=orphan_guard) as server:
+        yield server
+
+
+def test_the_witness_hears_what_was_recorded_and_not_what_was_only_asked_for(own_redis: EmbeddedRedis) -> None:
+    with Witness(own_redis.port or 0) as witness, connect(own_redis.url) as client:
+        heard, other = "evt-00000000000000aa", "evt-00000000000000bb"
+        client.xadd("elsewhere", {"event": f'"{other}"'})
+        client.eval("return 1", 0, other)
+        Ledger(client).record(
+            [Wish("lgn_a", "toolbox", b"sealed", 1, wants_active=True, event_id=heard, lane=Lane.LIVE)]
+        )
+        eventually(lambda: witness.is_recorded(heard), describe="the recording")
+        assert not witness.is_recorded(other)
+
+
+def test_the_middleman_carries_loses_resets_and_refuses(own_redis: EmbeddedRedis) -> None:
+    def ping(connection: socket.socket) -> bytes:
+        connection.sendall(b"PING\r\n")
+        return connection.recv(100)
+
+    def connected() -> socket.socket:
+        return socket.create_connection(("127.0.0.1", middleman.port), timeout=5)
+
+    with Middleman(own_redis.port or 0) as middleman:
+        with connected() as link:
+            assert ping(link) == b"+PONG\r\n"
+            assert middleman.cut() == 1
+            with pytest.raises(ConnectionResetError):
+                ping(link)
+        with connected() as link:
+            assert ping(link) == b"+PONG\r\n"
+            middleman.silence()
+            link.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                ping(link)
+            middleman.go_on()
+            with pytest.raises(ConnectionResetError):
+                ping(link)
+        middleman.shut()
+        with connected() as link, pytest.raises((ConnectionResetError, BrokenPipeError)):
+            ping(link)
+        middleman.open()
+        with connected() as link:
+            assert ping(link) == b"+PONG\r\n"
+    assert middleman.bytes_swallowed == 6
+
+
+def test_the_runner_tells_what_broke_by_its_exit_code_and_in_its_report(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def sound(folder: Path, *, rounds: int = 3, seed: int, say: object) -> Report:  # noqa: ARG001 - a proof's form
+        return Report("Sound", {"rounds": rounds, "seed": seed})
+
+    def rotten(folder: Path, *, seed: int, say: object) -> Report:  # noqa: ARG001 - a proof's form
+        raise ValueError(f"of {seed}")
+
+    monkeypatch.setattr(runner, "SCENARIOS", {"sound": sound, "rotten": rotten})
+    path = tmp_path / "report.md"
+    assert runner.main(["sound", "--rounds", "5", "--seed", "1", "--report", str(path)]) == 0
+    assert "rounds=5" in path.read_text()
+    assert runner.main(["--seed", "8", "--report", str(path)]) == 1
+    assert "1 of 2 proofs held" in path.read_text()
+    assert "BROKEN: it ended with ValueError: of 8" in path.read_text()
+    for wrong in (["nobody"], ["rotten", "--rounds", "5"]):
+        with pytest.raises(SystemExit):
+            runner.main(wrong)
