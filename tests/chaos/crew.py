@@ -78,7 +78,8 @@ class Crew:
             Kind.STOP_CHILD: [chance.choice(children)],
             Kind.STOP_ALL: [worker.pid, *children],
         }[kind]
-        if not _send(signal.SIGSTOP, pids):
+        if not _send(signal.SIGSTOP, pids):  # one has just ended: leave the others alone, too
+            _send(signal.SIGCONT, pids)
             return None
         self._stopped.add(worker)
         return worker, pids
@@ -114,9 +115,10 @@ class Crew:
 
 
 def _send(number: int, pids: Sequence[int]) -> bool:
+    """Send a signal to each; say whether all were there."""
+    reached = 0
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-            continue
-        return False
-    return True
+            reached += 1
+    return reached == len(pids)

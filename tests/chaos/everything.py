@@ -13,7 +13,7 @@ from random import Random
 
 from tests.chaos.crew import Crew
 from tests.chaos.flinks_mix import troubles
-from tests.chaos.judgement import judge_calls, judge_events, judge_secrets, judge_wishes
+from tests.chaos.judgement import judge_calls, judge_claims, judge_events, judge_secrets, judge_wishes
 from tests.chaos.publishing import Publisher
 from tests.chaos.recovery import Recovery
 from tests.chaos.report import Report, Say
@@ -28,7 +28,6 @@ TIMEOUT_SECONDS = 1.0
 SETTINGS = {
     "FLINKS_TIMEOUT_SECONDS": f"{TIMEOUT_SECONDS:g}",
     "FLINKS_SETTLE_SECONDS": f"{2 * TIMEOUT_SECONDS:g}",
-    "FLINKS_CALLS_PER_SECOND": "200",
     "FLINKS_MAX_IN_FLIGHT": "40",
     "LOG_FORMAT": "json",
 }
@@ -50,24 +49,24 @@ def everything_at_once(
     redis_restarts: int = 10,
     cuts: int = 100,
     seconds: float = 900,
+    calls_per_second: int = 200,
     seed: int,
     say: Say,
 ) -> Report:
-    """Prove promises 1, 2, 4, 5, 6 and 7 while everything goes wrong, for `seconds` at least."""
-    sizes = {"events": events, "logins": logins, "kills": kills, "stops": stops, "redis_restarts": redis_restarts}
-    report = Report("Everything at once", {**sizes, "cuts": cuts, "seconds": seconds, "seed": seed})
+    """Prove promises 1 to 7 while everything goes wrong, for `seconds` at least."""
+    blow_sizes = {
+        "kills": kills,
+        "stops": stops,
+        "redis_restarts": redis_restarts,
+        "cuts": cuts,
+        "seconds": seconds,
+    }
+    sizes = {"events": events, "logins": logins, **blow_sizes, "calls_per_second": calls_per_second, "seed": seed}
+    report = Report("Everything at once", sizes)
     chance = Random(seed)
     traffic = draw(events, logins, chance)
-    with Scene(folder, SETTINGS) as scene:
-        blows = draw_blows(
-            kills=kills,
-            stops=stops,
-            redis_restarts=redis_restarts,
-            cuts=cuts,
-            seconds=seconds,
-            lease_seconds=scene.settings.lease_seconds,
-            chance=chance,
-        )
+    with Scene(folder, SETTINGS | {"FLINKS_CALLS_PER_SECOND": str(calls_per_second)}) as scene:
+        blows = draw_blows(**blow_sizes, lease_seconds=scene.settings.lease_seconds, chance=chance)
         scene.emulator.unknown_logins(*traffic.unknown)
         known = [login for login in traffic.newest if login not in traffic.unknown]
         scene.emulator.faults(*troubles(TIMEOUT_SECONDS, events // 2000, known, chance))
@@ -75,7 +74,9 @@ def everything_at_once(
         say("at rest; judging")
         judge_events(scene, traffic, redis_restarts, report)
         judge_wishes(scene, traffic, report)
-        judge_calls(scene, scene.emulator.calls(), trouble, report)
+        calls = scene.emulator.calls()
+        judge_claims(scene, traffic, calls, report)
+        judge_calls(scene, calls, trouble, report)
         judge_secrets(scene, traffic, report)
     return report
 

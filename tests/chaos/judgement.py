@@ -1,5 +1,6 @@
 """Judges a chaos run against what was sent: each promise of the README on its own, by its number."""
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from emulator.calls import Call
 from tests.chaos.report import Report
 from tests.chaos.scene import AUTH_KEY, INSTANCE, Scene
 from tests.chaos.seen_by_flinks import fastest_second, most_at_once, overlaps_within_a_lease
+from tests.chaos.story import judge, stories
 from tests.chaos.traffic import BROKEN_CANARY, CANARIES, UNKNOWN_CANARY, Traffic
 from tests.chaos.trouble import Trouble
 from tests.leaks import leaks, logs_in, output_of, redis_contents
@@ -45,7 +47,7 @@ def judge_wishes(scene: Scene, traffic: Traffic, report: Report) -> None:
     known = {login: event for login, event in traffic.newest.items() if login not in traffic.unknown}
     flags = {login: flag.is_activated for logins in scene.emulator.state().values() for login, flag in logins.items()}
     wrong = [login for login in known.keys() | flags.keys() if flags.get(login) is not _wish(known, login)]
-    wrong_references = [scene.services.vault.reference(INSTANCE, login) for login in wrong[:3]]
+    wrong_references = [scene.reference(login) for login in wrong[:3]]
     report.expect(not wrong, f"promise 2: {len(wrong)} wrong flags at the end, such as {wrong_references}")
     report.figures["logins whose flag is their newest wish"] = f"{len(known) - len(wrong)} of {len(known)}"
     entries = _entries(scene, list(traffic.newest))
@@ -67,7 +69,7 @@ def _expected_entry(event_id: str, *, wants_active: bool, is_known: bool) -> lis
 
 
 def _entries(scene: Scene, logins: Sequence[str]) -> list[tuple[str, list[bytes | None]]]:
-    references = [scene.services.vault.reference(INSTANCE, login) for login in logins]
+    references = [scene.reference(login) for login in logins]
     with scene.redis.pipeline(transaction=False) as pipeline:
         for reference in references:
             pipeline.hmget(f"nightly:login:{reference}", "e", "w", "s", "pw")
@@ -86,7 +88,7 @@ def judge_calls(scene: Scene, calls: Sequence[Call], trouble: Trouble, report: R
     most = most_at_once(calls, lease)
     report.figures["most calls in flight"] = f"{most} of {scene.settings.flinks_max_in_flight}"
     report.expect(most <= scene.settings.flinks_max_in_flight, f"promise 6: {most} calls in flight")
-    fastest, _ = fastest_second(scene.witness.handed_out_at)
+    fastest, _ = fastest_second(scene.witness.claimed_at)
     report.figures["most calls handed out in any second"] = f"{fastest} of {ceiling:g}"
     report.expect(fastest <= ceiling, f"promise 6: {fastest} calls handed out within one second")
     report.expect(fastest > ceiling / 2, f"only {fastest} calls in the busiest second: the ceiling was not tried")
@@ -98,6 +100,25 @@ def judge_calls(scene: Scene, calls: Sequence[Call], trouble: Trouble, report: R
     report.expect(gate["state"] == "open" and not closed, f"the gate was closed: {gate}, {closed}")
 
 
+def judge_claims(scene: Scene, traffic: Traffic, calls: Sequence[Call], report: Report) -> None:
+    """Promise 3: every call was claimed before, in time, and with the newest wish recorded by then."""
+    reference_of = functools.cache(scene.reference)
+    told = stories(scene.witness.story, {event.id: event for event in traffic.events}, reference_of)
+    found = judge(
+        calls,
+        told,
+        reference_of,
+        lease_seconds=scene.settings.lease_seconds,
+        redis_killed_at=scene.redis_killed_at,
+    )
+    report.figures["claims heard"] = sum(len(story.claims) for story in told.values())
+    report.expect(not found.stale, f"promise 3: {len(found.stale)} calls with an old wish: {found.stale[:5]}")
+    report.expect(not found.late, f"promise 3: {len(found.late)} calls began after their lease: {found.late[:5]}")
+    report.expect(
+        not found.unclaimed, f"promise 3: {len(found.unclaimed)} calls without a claim: {found.unclaimed[:5]}"
+    )
+
+
 def judge_secrets(scene: Scene, traffic: Traffic, report: Report) -> None:
     """Promise 7: no loginId and no key in anything that was written."""
     written = [*logs_in(scene.folder), *redis_contents(scene.redis)]
@@ -106,7 +127,7 @@ def judge_secrets(scene: Scene, traffic: Traffic, report: Report) -> None:
         written.append((f"nightly {' '.join(command)}", text))
     size = sum(len(text) for _, text in written)
     report.figures["searched for secrets"] = f"{size / 1e6:.1f} MB in {len(written)} places"
-    reference = scene.services.vault.reference(INSTANCE, UNKNOWN_CANARY).encode()
+    reference = scene.reference(UNKNOWN_CANARY).encode()
     report.expect(any(reference in text for _, text in written), "the search saw no login's reference: it is blind")
     found = leaks([*CANARIES, UNKNOWN_CANARY, BROKEN_CANARY, AUTH_KEY], written)
     report.expect(not found, f"promise 7: {found}")

@@ -3,6 +3,7 @@
 Workers reach Redis through the middleman alone. The judge's own client goes straight to it.
 """
 
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 from emulator.remote import EmulatorControl
 from tests.chaos.middleman import Middleman
 from tests.chaos.witness import Witness
-from worker.embedded import EmbeddedRedis, EmbeddedStack
+from worker.embedded import EmbeddedRedis, EmbeddedStack, OrphanGuard
 from worker.ledger.views import STREAM
 from worker.services import build_services
 
@@ -27,11 +28,14 @@ class Scene:
         self.folder, self._overrides = folder, settings
         self._exits = ExitStack()
         self.is_redis_away = False
+        self.redis_killed_at: list[float] = []
+        """Seconds since 1970."""
 
     def __enter__(self) -> Self:
         with ExitStack() as exits:
             enter = exits.enter_context
-            self.server = enter(EmbeddedRedis(self.folder, name="chaos", appendfsync="always"))
+            guard = enter(OrphanGuard())
+            self.server = enter(EmbeddedRedis(self.folder, name="chaos", appendfsync="always", guard=guard))
             self.witness = enter(Witness(int(self.server.port or 0)))
             self.middleman = enter(Middleman(int(self.server.port or 0)))
             overrides = self._overrides | {"REDIS_URL": self.middleman.url}
@@ -52,6 +56,7 @@ class Scene:
     def kill_redis(self) -> None:
         """`kill -9`, and let nobody in until it is back."""
         self.is_redis_away = True
+        self.redis_killed_at.append(time.time())
         self.server.kill()
         self.middleman.shut()
         self.witness.wait_for_silence()
@@ -61,6 +66,10 @@ class Scene:
         self.server.start()
         self.witness.listen()
         self.is_redis_away = False
+
+    def reference(self, login: str) -> str:
+        """Return the login's reference."""
+        return self.services.vault.reference(INSTANCE, login)
 
     def calls_settled(self) -> int:
         """Return how many calls the ledger has settled."""

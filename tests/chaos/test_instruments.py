@@ -14,8 +14,9 @@ from tests.chaos.middleman import Middleman
 from tests.chaos.report import Report
 from tests.chaos.schedule import Kind, draw_blows
 from tests.chaos.seen_by_flinks import fastest_second, most_at_once, overlaps_within_a_lease
-from tests.chaos.traffic import draw
-from tests.chaos.witness import Witness
+from tests.chaos.story import judge, stories
+from tests.chaos.traffic import Event, draw
+from tests.chaos.witness import Heard, Witness
 from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.ledger import Lane, Ledger, Wish
@@ -145,3 +146,26 @@ def test_the_runner_tells_what_broke_by_its_exit_code_and_in_its_report(
     for wrong in (["nobody"], ["rotten", "--rounds", "5"]):
         with pytest.raises(SystemExit):
             runner.main(wrong)
+
+
+def test_a_call_is_held_against_the_last_claim_before_it() -> None:
+    on, off = Event("l", wants_active=True, minute=1, id="evt-1"), Event("l", wants_active=False, minute=2, id="evt-2")
+    heard = [
+        Heard(10.0, "evt-1", ""),
+        Heard(11.0, None, "ref l"),
+        Heard(12.0, "evt-2", ""),
+        Heard(13.0, None, "ref l"),
+    ]
+    told = stories(heard, {on.id: on, off.id: off}, "ref {}".format)
+
+    def findings(started: float, *, wish: bool, killed: tuple[float, ...] = ()) -> list[list[int]]:
+        made = Call(7, "c", "l", wish, started, started)
+        found = judge([made], told, "ref {}".format, lease_seconds=6, redis_killed_at=killed)
+        return [found.stale, found.late, found.unclaimed]
+
+    assert findings(11.5, wish=True) == findings(13.1, wish=False) == [[], [], []]
+    assert findings(13.1, wish=True) == [[7], [], []]
+    assert findings(19.1, wish=False) == [[], [7], []]
+    assert findings(10.9, wish=True) == [[], [], [7]]
+    assert findings(11.5, wish=False) == [[7], [], []]
+    assert findings(11.5, wish=False, killed=(10.5,)) == [[], [], []]

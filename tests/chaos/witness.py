@@ -9,12 +9,20 @@ import re
 import socket
 import threading
 from collections import Counter
-from typing import Self
+from typing import NamedTuple, Self
 
 EVENT_ID = re.compile(rb'"(evt-[0-9a-f]{16})"')
 COUNTED = b'"HINCRBY" "nightly:tally:toolbox" "recorded" "1"'
-HANDED_OUT = b'"ZADD" "nightly:leases:toolbox"'
+CLAIMED = re.compile(rb'"ZADD" "nightly:leases:toolbox" "[0-9.e+]+" "(lgn_[^"]+)"')
 READ_BYTES = 1 << 20
+
+
+class Heard(NamedTuple):
+    """One event recorded, or one login claimed; `at` is Redis' clock, seconds since 1970."""
+
+    at: float
+    event_id: str | None
+    reference: str
 
 
 class Witness:
@@ -22,10 +30,9 @@ class Witness:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self.times_recorded: Counter[bytes] = Counter()
-        self.handed_out_at: list[float] = []
-        """By Redis' clock, seconds since 1970."""
-        self._call: list[bytes] = []
+        self.times_recorded: Counter[str] = Counter()
+        self.story: list[Heard] = []
+        self._call: list[str] = []
         self._counted = 0
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -41,8 +48,13 @@ class Witness:
         self._thread = threading.Thread(target=self._hear, args=(self._socket,), name="witness")
         self._thread.start()
 
+    @property
+    def claimed_at(self) -> list[float]:
+        """When calls were handed out."""
+        return [heard.at for heard in self.story if heard.event_id is None]
+
     def is_recorded(self, event_id: str) -> bool:
-        return event_id.encode() in self.times_recorded
+        return event_id in self.times_recorded
 
     def wait_for_silence(self) -> None:
         """Return when everything that a killed Redis had said was heard, or stop listening to a living one."""
@@ -76,11 +88,17 @@ class Witness:
     def _note(self, line: bytes) -> None:
         is_inside_script = b" lua] " in line[:40]
         if is_inside_script:
-            if HANDED_OUT in line:
-                self.handed_out_at.append(float(line[1 : line.index(b" ")]))
+            claimed = CLAIMED.search(line)
+            if claimed:
+                self.story.append(Heard(_time_of(line), None, claimed[1].decode()))
             self._counted += bool(self._call) and COUNTED in line
             if self._call and self._counted == len(self._call):
                 self.times_recorded.update(self._call)
+                self.story += [Heard(_time_of(line), event_id, "") for event_id in self._call]
                 self._call, self._counted = [], 0
         elif b'"EVAL' in line[:80]:
-            self._call, self._counted = EVENT_ID.findall(line), 0
+            self._call, self._counted = [found.decode() for found in EVENT_ID.findall(line)], 0
+
+
+def _time_of(line: bytes) -> float:
+    return float(line[1 : line.index(b" ")])

@@ -1,0 +1,99 @@
+"""Sets the calls that Flinks saw against what the witness heard: was each claimed in time, and with the newest wish?
+
+Promise 3 in one sentence: at the moment of the claim nothing newer was recorded. Does no I/O.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from emulator.calls import Call
+from tests.chaos.traffic import Event
+from tests.chaos.witness import Heard
+
+DEAF_SECONDS = 30.0
+"""A killed Redis may have recorded what it told nobody: then it is recorded again, and heard, within this time."""
+CLOCK_SECONDS = 0.005
+"""Redis and the emulator read the same clock, and round it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claim, and the newest event that had been recorded for its login by then."""
+
+    at: float
+    newest: Event
+
+
+@dataclass
+class Story:
+    """What was heard of one login, in order."""
+
+    recorded: list[tuple[float, Event]] = field(default_factory=list)
+    claims: list[Claimed] = field(default_factory=list)
+    newest: Event | None = None
+
+    def record(self, at: float, event: Event) -> None:
+        self.recorded.append((at, event))
+        if self.newest is None or event.rank > self.newest.rank:
+            self.newest = event
+
+    def claim_before(self, moment: float) -> Claimed | None:
+        at = bisect_right(self.claims, moment, key=lambda claim: claim.at)
+        return self.claims[at - 1] if at else None
+
+    def may_have_been_recorded_unheard(self, wish: bool | None, claim: Claimed, killed_at: float) -> bool:  # noqa: FBT001 - the wish
+        """Say whether a newer event with this wish went down with Redis: it is heard again soon after."""
+        return killed_at <= claim.at and any(
+            killed_at <= at < killed_at + DEAF_SECONDS and event.rank > claim.newest.rank and event.wants_active is wish
+            for at, event in self.recorded
+        )
+
+
+@dataclass
+class Findings:
+    """Numbers (`seq`) of calls that broke the promise."""
+
+    stale: list[int] = field(default_factory=list)
+    late: list[int] = field(default_factory=list)
+    unclaimed: list[int] = field(default_factory=list)
+
+
+def stories(
+    heard: Iterable[Heard], events: Mapping[str, Event], reference_of: Callable[[str], str]
+) -> dict[str, Story]:
+    """Tell what was heard apart by login: reference -> story."""
+    told: dict[str, Story] = {}
+    for each in heard:
+        if each.event_id is not None:
+            event = events[each.event_id]
+            told.setdefault(reference_of(event.login), Story()).record(each.at, event)
+        else:
+            story = told[each.reference]
+            if story.newest is not None:
+                story.claims.append(Claimed(each.at, story.newest))
+    return told
+
+
+def judge(
+    calls: Iterable[Call],
+    told: Mapping[str, Story],
+    reference_of: Callable[[str], str],
+    *,
+    lease_seconds: float,
+    redis_killed_at: Sequence[float],
+) -> Findings:
+    """Hold each call against the last claim before it."""
+    found = Findings()
+    for call in calls:
+        story = told.get(reference_of(call.login_id or ""), Story())
+        claim = story.claim_before(call.started_at + CLOCK_SECONDS)
+        if claim is None:
+            found.unclaimed.append(call.seq)
+        elif call.started_at - claim.at > lease_seconds:
+            found.late.append(call.seq)
+        elif call.wish is not claim.newest.wants_active and not any(
+            story.may_have_been_recorded_unheard(call.wish, claim, killed_at) for killed_at in redis_killed_at
+        ):
+            found.stale.append(call.seq)
+    return found
