@@ -7,15 +7,14 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from zlib import MAX_WBITS, decompress
 
 import pytest
 from celery import Celery
 
 from tests.integration.working.conftest import Nightly, cloud_event
 from tests.leaks import leaks, logs_in, output_of, redis_contents
+from tests.sentry_ingest import SentryIngest
 from tests.waiting import eventually
 from worker.embedded.readiness import answers_ping
 from worker.embedded.redis_server import free_port
@@ -30,28 +29,9 @@ KEY = "auth-key-canary-31415926"
 
 
 @pytest.fixture
-def sentry() -> Iterator[tuple[str, list[bytes]]]:
-    """A Sentry that keeps what it is sent: its DSN, and the envelopes."""
-    envelopes: list[bytes] = []
-
-    class Ingest(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            envelopes.append(decompress(body, MAX_WBITS | 16) if self.headers["Content-Encoding"] == "gzip" else body)
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Ingest)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://public@127.0.0.1:{server.server_port}/1", envelopes
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def sentry() -> Iterator[SentryIngest]:
+    with SentryIngest() as ingest:
+        yield ingest
 
 
 @pytest.fixture
@@ -60,7 +40,7 @@ def metrics_port() -> int:
 
 
 @pytest.fixture
-def settings_for_workers(sentry: tuple[str, list[bytes]], metrics_port: int) -> dict[str, str]:
+def settings_for_workers(sentry: SentryIngest, metrics_port: int) -> dict[str, str]:
     return {
         "FLINKS_AUTH_KEY": KEY,
         "FLINKS_TIMEOUT_SECONDS": "1",
@@ -68,7 +48,7 @@ def settings_for_workers(sentry: tuple[str, list[bytes]], metrics_port: int) -> 
         "LOG_LEVEL": "DEBUG",
         "METRICS_PORT": str(metrics_port),
         "RETRY_MAX_ATTEMPTS": "2",
-        "SENTRY_DSN": sentry[0],
+        "SENTRY_DSN": sentry.dsn,
     }
 
 
@@ -117,9 +97,7 @@ def _celery_events(app: Celery) -> Iterator[list[str]]:
             thread.join()
 
 
-def test_no_login_and_no_key_leaks_anywhere(
-    nightly: Nightly, sentry: tuple[str, list[bytes]], metrics_port: int
-) -> None:
+def test_no_login_and_no_key_leaks_anywhere(nightly: Nightly, sentry: SentryIngest, metrics_port: int) -> None:
     broker = nightly.stack.environment["REDIS_URL"]
     talkative = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-E", "-n", "talkative@%h"]
     worker = nightly.stack.start_process(
@@ -133,12 +111,12 @@ def test_no_login_and_no_key_leaks_anywhere(
             os.kill(pid, signal.SIGKILL)
         nightly.comes_to_rest(seconds=40)
         eventually(lambda: len(heard) > 5, describe="Celery events")
-    eventually(lambda: sentry[1], describe="Sentry envelopes")
+    eventually(lambda: sentry.envelopes, describe="Sentry envelopes")
 
     letters = list(nightly.services.letters.list())
     assert {letter.code for letter in letters} >= {"INVALID_LOGIN", "INVALID_USERNAME", "invalid_event"}
     written = [*logs_in(nightly.stack.folder), *redis_contents(nightly.redis)]
-    written += [("Sentry", envelope) for envelope in sentry[1]]
+    written += [("Sentry", envelope) for envelope in sentry.envelopes]
     written += [("Celery event", event.encode()) for event in heard]
     written += [("celery inspect", inspected.encode())]
     written += [(f"nightly {' '.join(command)}", _command(nightly, command)) for command in _commands(letters[0].id)]

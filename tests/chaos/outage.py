@@ -1,0 +1,124 @@
+"""The proof that an outage of Flinks costs few calls and no attempt, and that calls resume without a rush."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from tests.chaos.backlog import INSTANCE, Backlog, a_backlog, per_second
+from tests.chaos.report import Report, Say
+from tests.sentry_ingest import SentryIngest
+
+MOST_CALLS_A_MINUTE = 100
+GROWTH = 1.1
+"""The workers' memory at the end of the outage, against its beginning."""
+MINUTE = 60.0
+
+
+@dataclass
+class Outage:
+    """What was seen of it; times are seconds since 1970."""
+
+    began_at: float
+    ended_at: float = 0.0
+    memory_mib: list[float] = field(default_factory=list)
+
+
+def outage(
+    folder: Path,
+    *,
+    logins: int = 50_000,
+    seconds: float = 240,
+    calls_per_second: int = 1000,
+    mode: str = "503",
+    workers: int = 2,
+    seed: int,
+    say: Say,
+) -> Report:
+    """Let Flinks be away (`mode`: 503, refuse or hang) with `logins` due, for so many seconds, then come back."""
+    sizes = {
+        "logins": logins,
+        "seconds": seconds,
+        "calls_per_second": calls_per_second,
+        "mode": mode,
+        "workers": workers,
+        "seed": seed,
+    }
+    report = Report("An outage of Flinks", sizes)
+    settings = {"FLINKS_CALLS_PER_SECOND": str(calls_per_second), "FLINKS_TIMEOUT_SECONDS": "2"}
+    with SentryIngest() as sentry, a_backlog(folder, settings | {"SENTRY_DSN": sentry.dsn}, Random(seed)) as backlog:
+        proven = backlog.link(1)
+        backlog.start_workers(workers)
+        report.expect(backlog.waits_for(lambda: backlog.tally("applied_on"), 60, say, "the first call"), "no call")
+        backlog.emulator.faults(_fault(mode))
+        seen = Outage(time.time())
+        due = backlog.link(logins)
+        say(f"{logins:,} logins are due, and Flinks is away ({mode})")
+        _live_through(backlog, seen, logins + 1, seconds, say)
+        _judge_outage(backlog, seen, logins, report)
+        backlog.emulator.faults()
+        seen.ended_at = time.time()
+        say("Flinks is back")
+        at_most = 120 + 2 * logins / calls_per_second
+        is_done = backlog.waits_for(lambda: backlog.tally("applied_on") > logins, at_most, say, "all to be applied")
+        report.expect(is_done, "not everything was applied after the outage")
+        _judge_return(backlog, seen, calls_per_second, report)
+        report.expect(backlog.flags() == dict.fromkeys([*proven, *due], True), "Flinks does not have every login on")
+        causes = [event.get("tags", {}).get("cause") for event in sentry.events()]
+        report.figures["told to Sentry"] = causes
+        report.expect(causes == ["outage", "Flinks answers again"], "Sentry was not told once of each change")
+    return report
+
+
+def _fault(mode: str) -> dict[str, object]:
+    if mode == "hang":
+        return {"knob": "commit_then_timeout", "commits": False}
+    return {"knob": "outage", "mode": mode}
+
+
+def _live_through(backlog: Backlog, seen: Outage, recorded: int, seconds: float, say: Say) -> None:
+    ends_at = time.monotonic() + seconds
+    backlog.waits_for(lambda: backlog.tally("recorded") >= recorded, seconds, say, "intake")
+    while time.monotonic() < ends_at:
+        seen.memory_mib.append(backlog.memory_mib())
+        time.sleep(1)  # the outage's own length is what is tried here
+
+
+def _judge_outage(backlog: Backlog, seen: Outage, logins: int, report: Report) -> None:
+    calls = [call.started_at for call in backlog.emulator.calls() if call.started_at >= seen.began_at]
+    busiest = max((sum(at <= other < at + MINUTE for other in calls) for at in calls), default=0)
+    report.figures["logins recorded while Flinks was away"] = f"{backlog.tally('recorded') - 1:,}"
+    report.expect(backlog.tally("recorded") == logins + 1, "intake did not go on in the outage")
+    report.figures["calls in the outage"] = f"{len(calls)}, at most {busiest} in any minute"
+    report.expect(calls, "no call was made in the outage: nothing was tried")
+    report.expect(busiest < MOST_CALLS_A_MINUTE, f"{busiest} calls in a minute")
+    report.expect(backlog.gate()["cause"] == "outage", "the gate is not shut by the outage")
+    memory = seen.memory_mib
+    report.figures["memory of the workers, MiB"] = f"{memory[0]:.0f} at the start, {max(memory):.0f} at most"
+    report.expect(max(memory) <= GROWTH * memory[0], "the workers' memory grew")
+    report.figures["attempts still charged"] = _charged(backlog)
+    report.expect(not _charged(backlog), "attempts were charged for the outage")
+
+
+def _charged(backlog: Backlog) -> int:
+    """Count logins with a charged attempt that their next claim will not give back."""
+    outage_from = int(backlog.redis.hget(f"nightly:gate:{INSTANCE}", "outage_from") or 0)
+    pipeline = backlog.redis.pipeline(transaction=False)
+    for key in backlog.redis.scan_iter("nightly:login:*", count=5000):
+        pipeline.hmget(key, ["n", "d"])
+    rows = [(int(failures or 0), int(down_at or 0)) for failures, down_at in pipeline.execute()]
+    return sum(failures > (down_at >= outage_from) for failures, down_at in rows)
+
+
+def _judge_return(backlog: Backlog, seen: Outage, ceiling: int, report: Report) -> None:
+    changes = backlog.services.views.gate_changes(INSTANCE)
+    opened_at = changes[-1]["at"] / 1000
+    report.figures["gate"] = [f"{change['state']}: {change['cause']}" for change in changes]
+    report.figures["opened after Flinks was back"] = f"{opened_at - seen.ended_at:.1f} s"
+    by_second = per_second(backlog.emulator.calls(), opened_at)
+    shown = {second: by_second[second] for second in (0, 1, 2, 5, 10, 15, 20, 25)}
+    report.figures["calls in the seconds after that"] = shown
+    report.expect(by_second[0] <= 0.1 * ceiling, "the first second after the outage was a rush")
+    report.expect(max(by_second.values()) <= 1.05 * ceiling, "more calls in a second than the ceiling")
+    report.figures["retries exhausted"] = len(list(backlog.services.letters.list()))
+    report.expect(not list(backlog.services.letters.list()), "a login was dead-lettered for the outage")

@@ -1,0 +1,16 @@
+"""The short forms of the proofs about the gate; `make prove` runs the long ones."""
+
+from pathlib import Path
+
+from tests.chaos.outage import outage
+from tests.chaos.wrong_customer import wrong_customer
+
+
+def test_an_outage_costs_few_calls_and_no_attempt_and_all_are_applied_after_it(tmp_path: Path) -> None:
+    report = outage(tmp_path, logins=300, seconds=7, workers=1, seed=1, say=lambda _: None)
+    assert not report.broken, report.text()
+
+
+def test_a_wrong_customer_id_costs_a_few_letters_which_one_command_replays(tmp_path: Path) -> None:
+    report = wrong_customer(tmp_path, logins=300, workers=1, seed=1, say=lambda _: None)
+    assert not report.broken, report.text()

@@ -1,0 +1,73 @@
+"""The proof that a wrong customer id costs a few dead letters and no more, and that one command mends them."""
+
+import time
+from pathlib import Path
+from random import Random
+
+from tests.chaos.backlog import INSTANCE, Backlog, a_backlog
+from tests.chaos.report import Report, Say
+from tests.leaks import output_of
+from tests.sentry_ingest import SentryIngest
+
+WRONG = "00000000-0000-4000-8000-00000badc0de"
+MOST_LETTERS = 100
+QUIET_SECONDS = 5.0
+
+
+def wrong_customer(
+    folder: Path, *, logins: int = 10_000, calls_per_second: int = 1000, workers: int = 2, seed: int, say: Say
+) -> Report:
+    """Run workers with a wrong customer id on `logins` due ones; then with the right one, and replay the suspects."""
+    report = Report(
+        "A wrong customer id",
+        {"logins": logins, "calls_per_second": calls_per_second, "workers": workers, "seed": seed},
+    )
+    settings = {"FLINKS_CALLS_PER_SECOND": str(calls_per_second)}
+    with SentryIngest() as sentry, a_backlog(folder, settings | {"SENTRY_DSN": sentry.dsn}, Random(seed)) as backlog:
+        due = backlog.link(logins)
+        right = backlog.stack.environment.get("FLINKS_CUSTOMER_ID")
+        backlog.stack.environment["FLINKS_CUSTOMER_ID"] = WRONG
+        backlog.start_workers(workers)
+        backlog.waits_for(lambda: backlog.tally("recorded") == logins, 120, say, "intake")
+        report.expect(backlog.waits_for(lambda: backlog.gate()["state"] == "closed", 60, say, "the gate"), "gate open")
+        time.sleep(QUIET_SECONDS)  # what the gate holds back is what is tried here
+        _judge_storm(backlog, sentry, report)
+        backlog.stop_workers()
+        say("restarting the workers with the right customer id")
+        backlog.stack.environment.pop("FLINKS_CUSTOMER_ID")
+        if right is not None:
+            backlog.stack.environment["FLINKS_CUSTOMER_ID"] = right
+        backlog.start_workers(workers)
+        _mend(backlog, logins, report, say)
+        report.expect(backlog.flags() == dict.fromkeys(due, True), "Flinks does not have every login on")
+    return report
+
+
+def _judge_storm(backlog: Backlog, sentry: SentryIngest, report: Report) -> None:
+    letters = list(backlog.services.letters.list())
+    calls = backlog.emulator.stats().load.calls
+    report.figures["calls with the wrong id"] = calls
+    report.figures["dead letters"] = len(letters)
+    report.expect(0 < len(letters) < MOST_LETTERS, f"{len(letters)} dead letters")
+    report.expect(all(letter.suspect for letter in letters), "a letter of the storm is not marked")
+    report.figures["gate"] = f"{backlog.gate()['state']}: {backlog.gate()['cause']}, {backlog.gate()['detail']}"
+    report.expect(backlog.gate()["cause"] == "storm", "the gate is not shut by the storm")
+    told = [(event["level"], event.get("tags", {}).get("cause")) for event in sentry.events()]
+    report.figures["told to Sentry"] = told
+    report.expect(told == [("fatal", "storm")], "Sentry was not told exactly once")
+
+
+def _mend(backlog: Backlog, logins: int, report: Report, say: Say) -> None:
+    at_most = 120 + 2 * logins / 100
+    left = int(str(report.figures["dead letters"]))
+    is_done = backlog.waits_for(lambda: backlog.tally("applied_on") >= logins - left, at_most, say, "the backlog")
+    report.expect(is_done, "the backlog was not applied with the right id")
+    command = ["dead-letters", "replay", "--suspects", "--yes"]
+    output = output_of(command, environment=backlog.stack.environment, folder=backlog.stack.folder).decode()
+    report.figures["nightly dead-letters replay --suspects"] = output.strip().splitlines()[-1]
+    is_done = backlog.waits_for(lambda: backlog.tally("applied_on") == logins, 60, say, "the suspects")
+    report.expect(is_done, "the suspects were not applied")
+    report.figures["open letters in the end"] = len(list(backlog.services.letters.list()))
+    report.expect(not list(backlog.services.letters.list()), "letters are left open")
+    changes = backlog.services.views.gate_changes(INSTANCE)
+    report.figures["gate in all"] = [f"{change['state']}: {change['cause']}" for change in changes]
