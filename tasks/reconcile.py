@@ -12,13 +12,14 @@ from worker.reconcile import Bounds, Parts, run_slice
 from worker.retry import RetryLimits
 from worker.services import Services
 
-QUIET = "worker.quiet_request:QuietRequest"
+REQUEST = "tasks.event_request:EventRequest"
+"""A hint is as cheap to work as to judge, so its headers decide nothing either."""
 
 _of_thread = threading.local()
 """Each thread keeps its event loop and its Flinks connections between slices."""
 
 
-@app.task(name="refresh.reconcile", bind=True, ignore_result=True, typing=False, Request=QUIET)
+@app.task(name="refresh.reconcile", bind=True, ignore_result=True, typing=False, Request=REQUEST)
 def reconcile(self: "Task[Any, Any]", /, **_: Any) -> None:
     """Work for one slice, if this worker has a place free; then see to it that work left over is taken up."""
     services = app.services()

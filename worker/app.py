@@ -10,8 +10,10 @@ from celery import Celery, signals
 
 from worker.background import Background, LedgerCheck
 from worker.broker import REFRESH_QUEUE, celery_settings
+from worker.deliveries import Deliveries
 from worker.errors import SettingsError
 from worker.kombu_guard import guard_kombu
+from worker.progress import Progress
 from worker.services import WORKER_SETTINGS, Services, build_services
 from worker.settings import Settings
 from worker.telemetry.logs import configure_logging, get_logger
@@ -34,6 +36,7 @@ class NightlyApp(Celery):
         self.conf.update(celery_settings(settings))
         self.conf.imports = TASK_MODULES
         self.steps["worker"].update({LedgerCheck, Background})
+        self.progress = Progress()
         self._services: dict[int, Services] = {}
 
     def services(self) -> Services:
@@ -42,6 +45,11 @@ class NightlyApp(Celery):
         if pid not in self._services:
             self._services[pid] = build_services(self.settings)
         return self._services[pid]
+
+    def deliveries(self) -> Deliveries:
+        """Return the counter of events that came more than once."""
+        services = self.services()
+        return Deliveries(services.redis, services.vault)
 
     def wake(self, services: Services) -> None:
         """Send a reconcile message if there is work that nobody works on."""

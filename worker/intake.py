@@ -88,7 +88,7 @@ class Intake:
         if source == "celery":
             message = json.loads(body)
             return self.accept_celery(message["type"], message["args"], message["kwargs"], "")
-        return self.accept_bodies([body])
+        return self.accept_bodies([body])  # of the stream, or a foreign message of a queue: it may be a CloudEvent
 
     def _read_body(self, body: bytes) -> tuple[list[tuple[Wish, bytes]], bool]:
         try:

@@ -1,0 +1,68 @@
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.envelope import REASON, UNREADABLE, fault_of, original, readable
+
+GOOD: dict[str, Any] = {
+    "body": "W10=",
+    "content-type": "application/json",
+    "headers": {"task": "account.linked"},
+    "properties": {
+        "body_encoding": "base64",
+        "delivery_tag": "tag-1",
+        "delivery_info": {"exchange": "", "routing_key": "account-events"},
+    },
+}
+
+
+def read(item: bytes, queue: str = "account-events") -> dict[str, Any]:
+    return dict(json.loads(readable(item, queue)))
+
+
+def test_a_message_that_kombu_can_open_is_left_as_it_is() -> None:
+    item = json.dumps(GOOD).encode()
+    assert readable(item, "account-events") is item
+
+
+def test_a_message_of_another_exchange_would_come_back_to_the_queue_it_was_in() -> None:
+    """kombu restores what a lost worker held by exchange and routing key, and drops it where it knows neither."""
+    properties = GOOD["properties"] | {"delivery_info": {"exchange": "theirs", "routing_key": "events", "x": 1}}
+    found = read(json.dumps(GOOD | {"properties": properties}).encode())
+    assert found["properties"]["delivery_info"] == {
+        "exchange": "account-events",
+        "routing_key": "account-events",
+        "x": 1,
+    }
+    assert found["body"] == GOOD["body"]
+
+
+@pytest.mark.parametrize("item", [b"{", b"\xff", b"17", b"", b"[" * 100_000, b'{"properties": {}}'])
+def test_anything_else_travels_in_a_wrapper_and_comes_out_whole(item: bytes) -> None:
+    found = read(item, "refresh")
+    assert not fault_of(found)
+    assert found["content-type"] == UNREADABLE
+    assert found["properties"]["delivery_info"] == {"exchange": "refresh", "routing_key": "refresh"}
+    message = SimpleNamespace(content_type=UNREADABLE, headers=found["headers"], body=item)
+    assert original(message) == (item, found["headers"][REASON])
+
+
+@given(st.binary(max_size=40))
+def test_whatever_bytes_come_kombu_gets_an_envelope_it_can_open(item: bytes) -> None:
+    assert not fault_of(read(item))
+
+
+def test_of_a_message_that_was_read_all_that_names_it_is_kept_and_what_is_not_text_is_escaped() -> None:
+    message = SimpleNamespace(content_type="a/b", content_encoding=None, headers={"task": "é"}, body=b"\xffx")
+    kept, reason = original(message)
+    assert json.loads(kept) == {
+        "content_type": "a/b",
+        "content_encoding": None,
+        "headers": {"task": "é"},
+        "body": "\\xffx",
+    }
+    assert reason == ""

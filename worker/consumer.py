@@ -1,0 +1,100 @@
+"""Celery's consumer, which sets aside what Celery would delete: no message leaves a queue without a trace.
+
+A message that is no task of ours (any bytes, on any of our queues) becomes a letter on the review list, its
+bytes sealed, its reason without content, and then it is acknowledged. While the ledger cannot take the letter,
+the message stays with the broker and comes back after the visibility timeout, so nothing spins.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from celery.worker.consumer import Consumer
+from kombu.transport import virtual
+
+from worker.deliveries import Deliveries
+from worker.envelope import original
+from worker.errors import InvalidEvent
+from worker.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+
+class CarefulConsumer(Consumer):
+    """Named by the setting `worker_consumer`, so every worker's consumer is one of these."""
+
+    app: Any
+    connection_errors: tuple[type[BaseException], ...]
+    channel_errors: tuple[type[BaseException], ...]
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Set aside a message whose content type or body is not for us."""
+        self.set_aside(message, f"message: cannot be decoded ({type(exc).__name__})")
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        """Set aside a message that names no task."""
+        del body
+        self.set_aside(message, "message: names no task")
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Set aside a message that names a task we do not have."""
+        del body, exc
+        self.set_aside(message, "message: names a task that this worker does not have")
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Set aside a message whose parts are not a task's."""
+        del body
+        self.set_aside(message, f"message: is not a valid task ({type(exc).__name__})")
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        """Return Celery's own handler behind three questions: deadly before? known? and, if it raises, why?"""
+        handle = super().create_task_handler(*args, **kwargs)
+        # kombu counts KeyError as one, and a message without an `id` would make Celery reconnect for ever.
+        lost = tuple(kind for kind in (*self.connection_errors, *self.channel_errors) if kind is not KeyError)
+
+        def on_task_received(message: Any) -> Any:
+            self.app.progress.made("consumer")
+            try:
+                if self._is_deadly(message):
+                    return self.set_aside(message, Deliveries.REASON)
+                return handle(message)
+            except lost:
+                raise
+            except Exception as error:
+                if message.acknowledged:
+                    raise
+                log.exception("message_broke_worker")
+                return self.set_aside(message, f"message: could not be handled ({type(error).__name__})")
+
+        return on_task_received
+
+    def set_aside(self, message: Any, reason: str) -> None:
+        """Keep a message for review and acknowledge it."""
+        set_aside(self.app, message, reason, self.connection_errors)
+
+    def _is_deadly(self, message: Any) -> bool:
+        if not (message.delivery_info or {}).get("redelivered"):
+            return False
+        try:
+            return bool(self.app.deliveries().is_deadly(message))
+        except redis.RedisError:  # nobody can count; the task itself waits for Redis
+            return False
+
+
+def set_aside(app: Any, message: Any, reason: str, connection_errors: tuple[type[BaseException], ...]) -> None:
+    """Keep a message for review and acknowledge it; if it cannot be kept, leave it with the broker."""
+    body, own_reason = original(message)
+    try:
+        app.services().intake.reject(InvalidEvent(own_reason or reason), source="queue", body=body)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be dropped
+        log.warning("message_not_kept_yet", error=type(error).__name__)
+        leave_with_broker(message)
+    else:
+        message.ack_log_error(log, connection_errors)
+
+
+def leave_with_broker(message: Any) -> None:
+    """Give up a message without an answer: it is delivered again after the visibility timeout."""
+    channel = message.channel
+    if isinstance(channel, virtual.Channel):
+        virtual.QoS.ack(channel.qos, message.delivery_tag)  # frees its place in the window, and nothing else

@@ -1,0 +1,62 @@
+"""Decides when an event is deadly: the worker that took it in hand died, several times in a row.
+
+Only what comes a second time is counted, before it is touched, and forgotten when that ended well, so in quiet
+times nothing is counted at all. An event is counted while it is in hand *alone*: one that was merely near when a
+worker died is not set aside with it.
+"""
+
+import hashlib
+from typing import Any
+
+import redis
+
+from worker.ledger.connection import BytesRedis
+from worker.seal import Vault
+from worker.telemetry.logs import get_logger
+
+DEATHS = 3
+REMEMBERED_SECONDS = 86_400
+
+log = get_logger(__name__)
+
+
+class Deliveries:
+    """Counts in Redis, so that they outlive the worker; keys name nothing but a keyed hash or a stream entry's id."""
+
+    REASON = f"event: the worker that took it in hand died, {DEATHS} times in a row"
+
+    def __init__(self, client: BytesRedis, vault: Vault) -> None:
+        self._redis = client
+        self._vault = vault
+
+    def is_deadly(self, message: Any) -> bool:
+        """Count one more delivery of a Celery message that came before; raises RedisError."""
+        return self.take_in_hand(self.name_of(message))
+
+    def take_in_hand(self, name: str) -> bool:
+        """Count, before it is touched, that something is delivered once more; True: leave it alone. Raises RedisError.
+
+        Its first delivery was not counted, so a count of DEATHS means that it outlived as many workers.
+        """
+        with self._redis.pipeline() as pipeline:
+            pipeline.incr(_key(name))
+            pipeline.expire(_key(name), REMEMBERED_SECONDS)
+            count, _ = pipeline.execute()
+        return int(count) >= DEATHS
+
+    def let_go(self, name: str) -> None:
+        """Forget the count: whatever became of it, the worker lives."""
+        try:
+            self._redis.delete(_key(name))
+        except redis.RedisError as error:
+            log.info("delivery_not_forgotten", error=type(error).__name__)
+
+    def name_of(self, message: Any) -> str:
+        """Return the name under which a Celery message is counted: of its id and its bytes."""
+        body = message.body if isinstance(message.body, bytes) else str(message.body).encode("utf-8", "replace")
+        headers = message.headers if isinstance(message.headers, dict) else {}
+        return self._vault.fingerprint(str(headers.get("id", "")), hashlib.sha256(body).hexdigest())
+
+
+def _key(name: str) -> str:
+    return f"nightly:in-hand:{name}"

@@ -1,0 +1,110 @@
+"""Decides what of a queue's raw item Celery may see: an envelope it can open, or one of ours around the foreign bytes.
+
+kombu takes an item from a Redis list before it looks at it, and one that it cannot open ends the worker or is
+lost. Wrapped, the same bytes travel as any message does: secured, delivered, and set aside by `worker/consumer.py`.
+Does no I/O.
+"""
+
+import base64
+import binascii
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from kombu.utils.json import loads
+
+UNREADABLE = "application/x-nightly-unreadable"
+"""The content type of a wrapper; no worker accepts it, so it is never taken for a task."""
+REASON = "x-nightly-reason"
+
+
+def readable(item: bytes, queue: str) -> bytes:
+    """Return `item` if it is an envelope that kombu can open, else an envelope around it for the same queue."""
+    reason = ""
+    try:
+        envelope = loads(item.decode())
+    except UnicodeDecodeError:
+        reason = "message: is not UTF-8"
+    except RecursionError:
+        reason = "message: is nested too deeply"
+    except Exception:  # noqa: BLE001 - kombu's decoder builds values, and may raise whatever they do
+        reason = "message: is not JSON"
+    else:
+        reason = fault_of(envelope)
+    if reason:
+        return _wrapped(item, queue, reason)
+    return item if _comes_back(envelope["properties"]["delivery_info"], queue) else _addressed(envelope, queue)
+
+
+def fault_of(envelope: object) -> str:
+    """Return what is wrong with a decoded envelope in words that name no content; empty: nothing."""
+    if not isinstance(envelope, Mapping) or not isinstance(envelope.get("properties"), Mapping):
+        return "message: is no Celery message"
+    properties = envelope["properties"]
+    delivery = properties.get("delivery_info")
+    if not isinstance(properties.get("delivery_tag"), str) or not isinstance(delivery, Mapping):
+        return "message: has no delivery_tag or no delivery_info"
+    if not isinstance(envelope.get("headers"), Mapping | None):
+        return "message: its headers are no object"
+    if not all(isinstance(envelope.get(name), str | None) for name in ("content-type", "content-encoding")):
+        return "message: its content-type or content-encoding is no text"
+    if properties.get("body_encoding") not in {None, "base64"} or not _opens(envelope.get("body"), properties):
+        return "message: its body cannot be decoded"
+    return ""
+
+
+def original(message: Any) -> tuple[bytes, str]:
+    """Return the bytes to keep of a message that was not accepted, and the reason if it came in a wrapper."""
+    if message.content_type == UNREADABLE:
+        return bytes(message.body or b""), str(message.headers.get(REASON, ""))
+    body = message.body if isinstance(message.body, bytes) else str(message.body).encode("utf-8", "replace")
+    kept = {
+        "content_type": message.content_type,
+        "content_encoding": message.content_encoding,
+        "headers": message.headers,
+        "body": body.decode("utf-8", "backslashreplace"),
+    }
+    try:
+        return json.dumps(kept, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"), ""
+    except (RecursionError, ValueError):
+        return body, ""
+
+
+def _opens(body: object, properties: Mapping[str, Any]) -> bool:
+    if not body:
+        return True
+    if not isinstance(body, str):
+        return False
+    if properties.get("body_encoding") is None:
+        return True
+    try:
+        base64.b64decode(body.encode())
+    except (binascii.Error, ValueError):
+        return False
+    return True
+
+
+def _comes_back(delivery: Mapping[str, Any], queue: str) -> bool:
+    """Whether kombu would restore it to the queue it came from, after its worker was lost."""
+    return delivery.get("exchange") in {"", queue} and delivery.get("routing_key") == queue
+
+
+def _addressed(envelope: dict[str, Any], queue: str) -> bytes:
+    envelope["properties"]["delivery_info"] |= {"exchange": queue, "routing_key": queue}
+    return json.dumps(envelope, default=str).encode()
+
+
+def _wrapped(item: bytes, queue: str, reason: str) -> bytes:
+    envelope = {
+        "body": base64.b64encode(item).decode(),
+        "content-type": UNREADABLE,
+        "content-encoding": "binary",
+        "headers": {REASON: reason},
+        "properties": {
+            "body_encoding": "base64",
+            "delivery_tag": str(uuid.uuid4()),
+            "delivery_info": {"exchange": queue, "routing_key": queue},
+        },
+    }
+    return json.dumps(envelope).encode()
