@@ -14,6 +14,7 @@ from celery.exceptions import Reject
 
 from worker.app import app
 from worker.errors import InvalidEvent
+from worker.services import Services
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_unexpected
 
@@ -43,7 +44,7 @@ def take_in(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
         try:
             services.intake.accept_celery(str(task.name), args, kwargs, str(task.request.id))
         except redis.RedisError as error:
-            if time.monotonic() >= gives_up_at:
+            if app.shutdown.is_stopping or time.monotonic() >= gives_up_at:
                 raise Reject(type(error).__name__, requeue=True) from None
             log.warning("intake_waited", error=type(error).__name__)
             time.sleep(PAUSE_SECONDS)
@@ -52,7 +53,7 @@ def take_in(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
             return
         else:
             break
-    _wake(services)
+    wake(services)
 
 
 def _set_aside(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any], error: Exception) -> None:
@@ -67,7 +68,8 @@ def _set_aside(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any], 
         raise Reject(type(failure).__name__, requeue=True) from None
 
 
-def _wake(services: Any) -> None:
+def wake(services: Services) -> None:
+    """Have somebody woken if work waits; that it cannot be told now costs a second."""
     try:
         app.wake(services)
     except Exception as error:  # noqa: BLE001 - the event is safe; the next pulse wakes somebody

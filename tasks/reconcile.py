@@ -6,8 +6,11 @@ from typing import Any
 
 from celery import Task
 
+from tasks.event_task import wake
 from worker.app import app
 from worker.flinks.client import FlinksClient
+from worker.ledger import Ledger
+from worker.ledger.model import ClaimReply
 from worker.reconcile import Bounds, Parts, run_slice
 from worker.retry import RetryLimits
 from worker.services import Services
@@ -17,6 +20,19 @@ REQUEST = "tasks.event_request:EventRequest"
 
 _of_thread = threading.local()
 """Each thread keeps its event loop and its Flinks connections between slices."""
+
+
+class SliceLedger(Ledger):
+    """The ledger, from which a worker that stops claims nothing more, whether Redis answers or not."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger.redis)
+
+    def claim(self, instance: str, **bounds: Any) -> ClaimReply:
+        """Claim, unless the worker stops."""
+        if app.shutdown.is_stopping:
+            return ClaimReply("stopping", None, 0, [])
+        return super().claim(instance, **bounds)
 
 
 @app.task(name="refresh.reconcile", bind=True, ignore_result=True, typing=False, Request=REQUEST)
@@ -31,7 +47,8 @@ def reconcile(self: "Task[Any, Any]", /, **_: Any) -> None:
         runner.run(run_slice(_parts(services, client, worker, owner), _instances(services)))
     finally:
         services.ledger.leave(worker, owner)
-    app.wake(services)
+    if not app.shutdown.is_stopping:
+        wake(services)
 
 
 def _loop_and_client(services: Services) -> tuple[asyncio.Runner, FlinksClient]:
@@ -57,7 +74,7 @@ def _parts(services: Services, client: FlinksClient, worker: str, owner: str) ->
         ),
         gate=settings.gate_rules,
     )
-    return Parts(services.ledger, services.vault, client, bounds, worker, owner)
+    return Parts(SliceLedger(services.ledger), services.vault, client, bounds, worker, owner)
 
 
 def _instances(services: Services) -> list[tuple[Any, str]]:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from importlib.metadata import version
 from typing import Any
 
@@ -16,8 +17,10 @@ from worker.kombu_guard import guard_kombu
 from worker.progress import Progress
 from worker.services import WORKER_SETTINGS, Services, build_services
 from worker.settings import Settings
+from worker.shutdown import MARGIN_SECONDS, Shutdown, Stage
 from worker.telemetry.logs import configure_logging, get_logger
 from worker.telemetry.sentry import configure_sentry
+from worker.wake_up import WakeUp
 
 TASK_MODULES = ("tasks.account_linked", "tasks.account_inactive", "tasks.reconcile")
 
@@ -37,6 +40,9 @@ class NightlyApp(Celery):
         self.conf.imports = TASK_MODULES
         self.steps["worker"].update({LedgerCheck, Background})
         self.progress = Progress()
+        self.shutdown = Shutdown(within_seconds=settings.flinks_timeout_seconds + MARGIN_SECONDS)
+        self.wake_up = WakeUp(self._send_reconcile)
+        """Its steps run in a worker's parent; a child sends its own."""
         self._services: dict[int, Services] = {}
 
     def services(self) -> Services:
@@ -57,7 +63,13 @@ class NightlyApp(Celery):
             self.send_wake_up()
 
     def send_wake_up(self) -> None:
-        """Send a reconcile message. Losing it costs a second: the next pulse sends another."""
+        """Have a reconcile message sent. Losing it costs a second: the next pulse asks for another."""
+        if self.wake_up.is_mine:
+            self.wake_up.ask()
+        else:
+            self._send_reconcile()
+
+    def _send_reconcile(self) -> None:
         self.send_task("refresh.reconcile", queue=REFRESH_QUEUE)
 
 
@@ -76,12 +88,22 @@ def _set_up_logging(**_: Any) -> None:
 
 
 @signals.worker_shutting_down.connect(weak=False)
-def _stop_claims(**_: Any) -> None:
-    """A warm shutdown: reconcilers finish what is in flight, bounded by the call's deadline."""
+def _begin_shutdown(how: str = "Warm", **_: Any) -> None:
+    """Claim no more; what is in flight ends within its deadline. Redis may be away, and is not waited for here."""
+    app.shutdown.begin(Stage.COLD if how == "Cold" else Stage.WARM)
+    threading.Thread(target=_stop_claims, name="stop-claims", daemon=True).start()
+
+
+def _stop_claims() -> None:
     try:
         app.services().ledger.stop_claims(app.identity)
     except redis.RedisError:
         log.warning("ledger_unreachable", doing="shutdown")
+
+
+@signals.task_prerun.connect(weak=False)
+def _guard_task(**_: Any) -> None:
+    app.shutdown.obey_in_child()  # here, because the pool sets the signals of a child after all else
 
 
 for _name in ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"):

@@ -1,4 +1,4 @@
-"""The two threads in every worker: the pacemaker and the stream reader, as Celery bootsteps.
+"""The threads in every worker: pacemaker, stream reader, wake-ups and watchdog, as Celery bootsteps.
 
 They start after the pool (so that no child is forked from a process with threads at start) and live as
 long as the worker; a lost broker connection does not touch them. Each survives the loss of Redis: it logs
@@ -8,24 +8,30 @@ once, tries again every second, and logs once when Redis is back.
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis
 from celery import bootsteps
+from celery.worker import state
 from celery.worker.state import maybe_shutdown
+from kombu.exceptions import OperationalError
 
+from worker.broker import Broker, broker_of
 from worker.errors import LedgerMismatch
 from worker.notices import pass_on
+from worker.reconcile import SLICE_SECONDS
 from worker.services import Services
 from worker.stream import StreamReader
 from worker.telemetry.logs import get_logger
 from worker.telemetry.metrics import MetricsServer, serve_metrics
 from worker.telemetry.sentry import report_unexpected
+from worker.watchdog import LOOK_SECONDS, Part, Watchdog
 
 PULSE_SECONDS = 1.0
 RETRY_SECONDS = 1.0
-STOP_SECONDS = 15.0
+TASK_MARGIN_SECONDS = 15.0
+STOP_SECONDS = 5.0
 
 log = get_logger(__name__)
 
@@ -39,6 +45,9 @@ class Loop:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._trouble = ""
+        self.name = name
+        self.steps = 0
+        """Grows while the thread goes on, whether its steps succeed or not."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -48,13 +57,15 @@ class Loop:
         """Let the thread end after its present step."""
         self._stopping.set()
 
-    def stop(self) -> None:
-        """Ask the thread to end after its present step, and wait for it, within bounds."""
+    def stop(self, *, by: float | None = None) -> None:
+        """Ask the thread to end after its present step, and wait for it, until `by` (monotonic) at most."""
         self.ask_to_stop()
-        self._thread.join(timeout=STOP_SECONDS)
+        seconds = STOP_SECONDS if by is None else by - time.monotonic()
+        self._thread.join(timeout=max(seconds, 0))
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self.steps += 1
             try:
                 self._step()
             except Exception as error:  # noqa: BLE001 - a thread that died would be a worker that only looks alive
@@ -71,6 +82,8 @@ class Loop:
         self._trouble = kind
         if isinstance(error, redis.RedisError):
             log.warning("ledger_unreachable", doing=self._thread.name, error=kind)
+        elif isinstance(error, OperationalError):
+            log.warning("broker_unreachable", doing=self._thread.name, error=kind)
         else:
             log.error("loop_failed", loop=self._thread.name, exc_info=error)
             report_unexpected(error, where=self._thread.name)
@@ -113,7 +126,7 @@ class LedgerCheck(bootsteps.StartStopStep):
 
 
 class Background(bootsteps.StartStopStep):
-    """Starts and stops the pacemaker and the stream reader."""
+    """Starts and stops the threads."""
 
     requires = ("celery.worker.components:Pool", LedgerCheck)
 
@@ -123,32 +136,69 @@ class Background(bootsteps.StartStopStep):
         self._metrics: MetricsServer | None = None
 
     def start(self, worker: Any) -> None:
-        """Start both threads, and the metrics endpoint if one is asked for."""
-        services: Services = worker.app.services()
-        self._reader = StreamReader(
-            services.redis, services.intake, name=worker.app.identity, on_recorded=lambda: worker.app.wake(services)
+        """Start the threads, and the metrics endpoint if one is asked for."""
+        app, services = worker.app, worker.app.services()
+        reader = StreamReader(
+            services.redis,
+            services.intake,
+            app.deliveries(),
+            name=app.identity,
+            on_recorded=lambda: app.wake(services),
         )
         self._loops = [
             Loop("pacemaker", lambda: pulse(worker, services), pause_seconds=PULSE_SECONDS),
-            Loop("stream", self._reader.step, pause_seconds=0),
+            Loop("stream", reader.step, pause_seconds=0),
+            Loop("wake-up", app.wake_up.step, pause_seconds=0),
         ]
+        self._loops.append(Loop("watchdog", watchdog_of(worker, self._loops).step, pause_seconds=LOOK_SECONDS))
         for loop in self._loops:
             loop.start()
         if services.settings.metrics_port is not None:
             self._metrics = serve_metrics(services.settings.metrics_port, services.views.status)
 
     def stop(self, worker: Any) -> None:
-        """Stop both threads; entries that were read are recorded or stay pending."""
+        """Stop the threads; entries that were read are recorded or stay pending."""
+        stops_by = time.monotonic() + STOP_SECONDS
         for loop in self._loops:
             loop.ask_to_stop()
         for loop in self._loops:
-            loop.stop()
+            loop.stop(by=stops_by)
         if self._metrics is not None:
             self._metrics.close()
         try:
             worker.app.services().ledger.sign_off(worker.app.identity)
         except redis.RedisError:
             log.warning("ledger_unreachable", doing="stop")
+
+
+def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
+    """Build the watchdog of a worker: over its loops, and over Celery's own where the broker is a Redis."""
+    app, settings = worker.app, worker.app.settings
+    parts = [Part(loop.name, lambda loop=loop: loop.steps) for loop in loops]  # type: ignore[misc] # bound at once
+    if worker.hub is not None and (broker := broker_of(settings)) is not None:
+        worker.hub.call_repeatedly(PULSE_SECONDS, app.progress.made, "celery")
+        parts += celery_parts(worker, broker)
+    app.shutdown.pids_of_children = lambda: [process.pid for process in worker.pool._pool._pool]  # noqa: SLF001 - Celery shows them nowhere
+    return Watchdog(
+        parts,
+        app.progress,
+        app.shutdown,
+        task_seconds=SLICE_SECONDS + 2 * settings.lease_seconds + TASK_MARGIN_SECONDS,
+        health_file=settings.health_file,
+    )
+
+
+def celery_parts(worker: Any, broker: Broker) -> list[Part]:
+    """Return Celery's event loop, which should turn, and its consumer, which should take what waits."""
+
+    def has_room() -> bool:
+        return len(state.reserved_requests) < int(worker.concurrency)
+
+    progress = worker.app.progress
+    return [
+        Part("celery", lambda: progress.of("celery"), broker.answers),
+        Part("consumer", lambda: progress.of("consumer"), lambda: has_room() and bool(broker.queued())),
+    ]
 
 
 def pulse(worker: Any, services: Services) -> None:
@@ -161,6 +211,7 @@ def pulse(worker: Any, services: Services) -> None:
         about={"version": worker.app.version},
         rest_after_lease_seconds=settings.flinks_settle_seconds - settings.lease_margin_seconds,
     )
+    worker.app.progress.made("ledger")
     if found.leases_lost:
         log.warning("leases_lost", count=found.leases_lost)
     pass_on(services.ledger, found.notices)

@@ -127,6 +127,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] | None = None
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "INFO"
     metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    health_file: Annotated[Path | None, Field(repr=False)] = None
 
     @field_validator("flinks_instances")
     @classmethod

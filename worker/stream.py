@@ -1,7 +1,8 @@
 """Reads `account-events:stream` with a consumer group: record first, acknowledge after, delete last.
 
 Unlike a Redis list, a stream keeps an entry pending until it is acknowledged, so a reader that is killed
-anywhere loses nothing: its entries are taken over by any other reader within seconds.
+anywhere loses nothing: its entries are taken over by any other reader within seconds. Such entries are taken in
+one by one and counted, because one of them may have killed it.
 """
 
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import redis
 
+from worker.deliveries import Deliveries
 from worker.errors import InvalidEvent
 from worker.intake import Intake
 from worker.ledger.connection import BytesRedis
@@ -36,13 +38,23 @@ Entry = tuple[bytes, Mapping[bytes, bytes]]
 class StreamReader:
     """One reader of the group; `name` must be unique among live readers."""
 
-    def __init__(self, client: BytesRedis, intake: Intake, *, name: str, on_recorded: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: BytesRedis,
+        intake: Intake,
+        deliveries: Deliveries,
+        *,
+        name: str,
+        on_recorded: Callable[[], None],
+    ) -> None:
         self._redis = client
         self._intake = intake
+        self._deliveries = deliveries
         self._name = name
         self._on_recorded = on_recorded
         self._next_take_over = 0.0
         self._held: list[Entry] = []
+        self._suspects: list[Entry] = []
 
     def join(self) -> None:
         """Make the group if it is not there, from entry 0: what came before the first worker counts too."""
@@ -54,20 +66,49 @@ class StreamReader:
         self.forget_the_gone()
 
     def step(self) -> int:
-        """Take in what there is, waiting a moment for it; returns the number of entries. Raises RedisError."""
+        """Take in a portion of what there is, waiting a moment for it; returns how many entries. Raises RedisError.
+
+        What Redis would not take is held, and tried again before anything else.
+        """
         try:
-            self._held = self._held or self._taken_over() or self._fresh()
+            self._suspects = self._suspects or ([] if self._held else self._taken_over())
+            self._held = self._held or ([] if self._suspects else self._fresh())
         except redis.ResponseError as error:
             if not str(error).startswith("NOGROUP"):
                 raise
             self.join()  # somebody deleted the stream, or Redis came back empty
             return 0
-        count = len(self._held)
-        while self._held:  # what Redis would not take stays here, and is tried again before anything else
-            portion = _portion(self._held)
+        return self._clear_up(self._suspects) + self._take_portion()
+
+    def _take_portion(self) -> int:
+        portion = _portion(self._held)
+        count = len(portion)
+        if count:
             self._take_in(portion)
-            del self._held[: len(portion)]
+            del self._held[:count]
+            self._on_recorded()
         return count
+
+    def _clear_up(self, suspects: list[Entry]) -> int:
+        """Take in what a dead reader left, one by one: if one of them killed it, its neighbours go free."""
+        count = len(suspects)
+        while suspects:
+            name = suspects[0][0].decode()
+            if self._deliveries.take_in_hand(name):
+                self._set_aside(suspects[0])
+            else:
+                self._take_in(suspects[:1])
+            del suspects[0]
+            self._deliveries.let_go(name)
+        if count:
+            self._on_recorded()
+        return count
+
+    def _set_aside(self, entry: Entry) -> None:
+        body = entry[1].get(FIELD)
+        body = repr(dict(entry[1])).encode() if body is None else body
+        self._intake.reject(InvalidEvent(Deliveries.REASON), source="stream", body=body)
+        self._acknowledge([entry])
 
     def forget_the_gone(self) -> None:
         """Take readers off the group that were silent for a day and hold nothing."""
@@ -98,12 +139,14 @@ class StreamReader:
             else:
                 bodies.append(body)
         self._accept(bodies)
+        self._acknowledge(entries)
+
+    def _acknowledge(self, entries: Sequence[Entry]) -> None:
         ids = [entry_id for entry_id, _ in entries]
         with self._redis.pipeline() as pipeline:
             pipeline.xack(STREAM, GROUP, *ids)
             pipeline.xdel(STREAM, *ids)
             pipeline.execute()
-        self._on_recorded()
 
     def _accept(self, bodies: Sequence[bytes]) -> None:
         """Record bodies together. One that breaks us (a fault of ours) is set aside, so that it stops no other."""

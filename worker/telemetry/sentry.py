@@ -103,6 +103,17 @@ def report_gate(*, instance: str, is_closed: bool, cause: str, code: str, http_s
     )
 
 
+def report_stuck(*, part: str) -> None:
+    """Report that a part of a worker stood still, so that its process was ended; `part` is a name of ours."""
+    _report(
+        "A part of a worker stood still and its process was ended",
+        level="fatal",
+        fingerprint=["stuck", part],
+        tags={"part": part},
+        extra={},
+    )
+
+
 def report_new_group(*, instance: str, code: str, wish: str) -> None:
     """Report the first open dead letter of its kind; `wish` is "on" or "off"."""
     _report(

@@ -1,0 +1,31 @@
+"""A worker with a fault that production code has no switch for: patched in a launcher, before Celery starts."""
+
+import sys
+from pathlib import Path
+
+from worker.embedded import EmbeddedStack, ManagedProcess
+from worker.embedded.readiness import answers_ping
+
+LAUNCHER = """
+import sys
+from worker import background, shutdown, watchdog
+from celery.__main__ import main
+background.LOOK_SECONDS = watchdog.LOOK_SECONDS = {look_seconds}
+{patch}
+sys.argv[0] = "celery"
+main()
+"""
+ARGV = ["-A", "worker", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
+
+
+def start_hooked(
+    stack: EmbeddedStack, patch: str = "", *, look_seconds: float = 0.1, is_ready: bool = True
+) -> ManagedProcess:
+    """Start a worker of two slots whose watchdog looks so often, with `patch` run before Celery starts."""
+    launcher = Path(stack.folder, "launcher.py")
+    launcher.write_text(LAUNCHER.format(patch=patch, look_seconds=look_seconds))
+    argv = [sys.executable, str(launcher), *ARGV, "-n", "worker-hooked@%h", "--concurrency", "2"]
+    url = stack.environment["REDIS_URL"]
+    return stack.start_process(
+        "worker-hooked", argv, ready=lambda _: not is_ready or answers_ping(url, "worker-hooked")
+    )

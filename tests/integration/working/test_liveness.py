@@ -1,0 +1,106 @@
+"""A worker that cannot go on ends, with a line that says why; one that merely waits does not."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from emulator.remote import EmulatorControl
+from tests.integration.working.conftest import Nightly, cloud_event, new_logins
+from tests.integration.working.hooked import start_hooked
+from tests.waiting import eventually
+from worker.embedded import EmbeddedRedis, EmbeddedStack, ManagedProcess, OrphanGuard
+from worker.embedded.processes import group_members
+from worker.embedded.stack import EMULATOR_KEY
+from worker.services import build_services
+from worker.shutdown import EXIT_STUCK
+
+HANGING_STREAM = """
+import time
+from worker.stream import StreamReader
+StreamReader.step = lambda reader: time.sleep(3600)
+"""
+DEAF_CONSUMER = """
+from kombu.transport.redis import MultiChannelPoller
+MultiChannelPoller._register_BRPOP = lambda poller, channel: None
+"""
+IMPATIENT = """
+background.PULSE_SECONDS = 0.05
+background.Watchdog = lambda *parts, **options: watchdog.Watchdog(*parts, **options | {"task_seconds": 2.0})
+"""
+
+
+@pytest.fixture
+def settings_for_workers() -> dict[str, str]:
+    return {"FLINKS_TIMEOUT_SECONDS": "1", "FLINKS_SETTLE_SECONDS": "1"}
+
+
+def _ends(worker: ManagedProcess, part: str, *, seconds: float = 60) -> None:
+    group = worker.pid
+    eventually(lambda: worker.exit_code is not None, seconds=seconds, describe=f"the end of the worker: {part}")
+    assert worker.exit_code == EXIT_STUCK, worker.tail()
+    assert f'"event": "worker_stuck", "logger": "worker.watchdog", "part": "{part}"' in worker.output()
+    eventually(lambda: not group_members(group), describe="the end of its children")
+
+
+def test_a_stream_reader_that_hangs_ends_the_worker(nightly: Nightly) -> None:
+    _ends(start_hooked(nightly.stack, HANGING_STREAM), "stream")
+
+
+def test_a_consumer_that_is_connected_but_takes_nothing_ends_the_worker(nightly: Nightly) -> None:
+    worker = start_hooked(nightly.stack, DEAF_CONSUMER, is_ready=False)
+    nightly.send([cloud_event(login, on=True, minute=0) for login in new_logins(3)])
+    _ends(worker, "consumer")
+
+
+def test_a_pool_whose_children_are_all_stopped_ends_the_worker(nightly: Nightly) -> None:
+    worker = start_hooked(nightly.stack, IMPATIENT)
+    for pid in worker.children():
+        os.kill(pid, signal.SIGSTOP)
+    nightly.send([cloud_event(login, on=True, minute=0) for login in new_logins(3)])
+    _ends(worker, "pool", seconds=120)
+
+
+def test_a_child_that_is_stopped_in_a_task_is_replaced_and_the_worker_goes_on(nightly: Nightly) -> None:
+    nightly.emulator.faults({"knob": "latency", "milliseconds": 900})
+    worker = start_hooked(nightly.stack, IMPATIENT)
+    before = set(worker.children())
+    logins = new_logins(3)
+    nightly.send([cloud_event(login, on=True, minute=0) for login in logins])
+    eventually(lambda: nightly.tally().get("calls", 0) > 0, seconds=20, describe="a call")
+    for pid in before:
+        os.kill(pid, signal.SIGSTOP)
+    nightly.emulator.faults()
+    eventually(lambda: nightly.flags() == dict.fromkeys(logins, True), seconds=120, describe="all calls")
+    assert "child_stuck" in worker.output()
+    assert worker.is_running
+
+
+def test_neither_redis_away_nor_nothing_to_do_ends_a_worker_and_it_works_when_redis_is_back(
+    tmp_path: Path, orphan_guard: OrphanGuard, emulator: EmulatorControl, login_keys: str
+) -> None:
+    alive = tmp_path / "alive"
+    with EmbeddedRedis(tmp_path, name="away", guard=orphan_guard) as server:
+        overrides = {
+            "REDIS_URL": server.url,
+            "LOGIN_KEYS": login_keys,
+            "FLINKS_BASE_URL": emulator.base_url,
+            "FLINKS_AUTH_KEY": EMULATOR_KEY,
+            "HEALTH_FILE": str(alive),
+        }
+        with EmbeddedStack(tmp_path / "stack", isolated=True, overrides=overrides, workers=0) as stack:
+            worker = start_hooked(stack, look_seconds=0.5)
+            server.stop()
+            for _ in range(16):  # each time it is touched is a look: more of them than make a worker stuck
+                alive.unlink(missing_ok=True)
+                eventually(alive.exists, seconds=20, describe="a sign of life")
+            assert worker.is_running
+            server.start()
+            services = build_services(stack.settings())
+            nightly = Nightly(stack, emulator, services, services.redis)
+            (login,) = new_logins(1)
+            nightly.send([cloud_event(login, on=True, minute=0)])
+            eventually(lambda: nightly.flags() == {login: True}, seconds=60, describe="the call")
+            assert worker.is_running
+            services.redis.close()
