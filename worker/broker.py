@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import redis
 from kombu import Exchange, Queue
 
-from worker.ledger.connection import BytesRedis, connect
+from worker.ledger.connection import SENTINEL_OPTIONS, BytesRedis, connect
+from worker.sentinel_address import SentinelAddress
 from worker.settings import Settings
 
 EVENTS_QUEUE, REFRESH_QUEUE, BACKFILL_QUEUE = "account-events", "refresh", "backfill"
@@ -86,7 +87,11 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 
 def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
     secret = settings.broker_url or settings.redis_url
-    url = secret.get_secret_value() if secret else ""
+    return broker_of(secret.get_secret_value() if secret else "")
+
+
+def broker_of(url: str) -> tuple[str, dict[str, Any]]:
+    """Return the URL and the transport options with which kombu reaches what our settings call `url`."""
     scheme = urlsplit(url).scheme
     if scheme.startswith("amqp"):
         return url, {}
@@ -123,8 +128,12 @@ def _as_kombu_reads_it(url: str) -> str:
 
 def _sentinel(url: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Rewrite `sentinel://[user:password@]a:1,b:2/service/db` as kombu wants it."""
-    parts = urlsplit(url)
-    credentials, at, hosts = parts.netloc.rpartition("@")
-    service, _, database = parts.path.strip("/").partition("/")
-    nodes = [f"sentinel://{credentials}{at}{host}/{database or 0}" for host in hosts.split(",")]
-    return ";".join(nodes), {**options, "master_name": service}
+    address = SentinelAddress.read(url)
+    login = urlsplit(url).netloc.rpartition("@")[:2]
+    nodes = [f"sentinel://{''.join(login)}{_host(host)}:{port}/{address.database}" for host, port in address.nodes]
+    sentinel_kwargs = {**SENTINEL_OPTIONS, **address.sentinel_login}
+    return ";".join(nodes), {**options, "master_name": address.service, "sentinel_kwargs": sentinel_kwargs}
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

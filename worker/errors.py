@@ -3,6 +3,7 @@
 NightlyError
 ├── SettingsError        the environment is wrong; carries one line for each wrong value
 ├── InvalidEvent         a message cannot be accepted; says which field is wrong and why
+├── NotReplicated        Redis has the events, but too few replicas confirmed them in time
 ├── SealError            a sealed value cannot be opened with the keys at hand
 ├── LedgerError          the ledger in Redis cannot be used
 │   ├── LedgerMismatch   it was written by newer code, or under other LOGIN_KEYS
@@ -33,6 +34,10 @@ class InvalidEvent(NightlyError):
         self.reason = reason
         self.code = code
         super().__init__(reason)
+
+
+class NotReplicated(NightlyError):
+    """Redis has the events, but too few replicas confirmed them in time: a failover might lose them. Publish again."""
 
 
 class SealError(NightlyError):

@@ -45,10 +45,10 @@ def guard_kombu() -> None:
 def _guard_parameters(channel_class: Any) -> None:
     original = channel_class._connparams  # noqa: SLF001 - the faulty function has no public face
 
-    def guarded(channel: Any, **options: Any) -> Any:
+    def guarded(channel: Any, *args: Any, **options: Any) -> Any:
         if channel.connection is None or channel.connection.client is None:
             raise redis.ConnectionError("the transport was closed")
-        return original(channel, **options)
+        return original(channel, *args, **options)
 
     channel_class._connparams = guarded  # noqa: SLF001
 

@@ -15,7 +15,7 @@ from uuid import uuid4
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker.errors import InvalidEvent, SettingsError
+from worker.errors import InvalidEvent, NotReplicated, SettingsError
 from worker.events import EVENT_TYPES, MAX_BODY_BYTES, LifecycleEvent
 from worker.ledger.connection import BytesRedis
 from worker.ledger.views import STREAM
@@ -27,6 +27,8 @@ FIELD = "event"
 SOURCE = "nightly"
 BATCH = 500
 """Events in one round trip."""
+REPLICAS_WITHIN_MS = 2000
+"""How long replicas have to confirm what was published; less than the ledger's socket timeout."""
 
 
 class _Address(BaseSettings):
@@ -48,12 +50,15 @@ def publish(
     event_id: str | None = None,
     redis_url: str | None = None,
     client: BytesRedis | None = None,
+    replicas: int = 0,
 ) -> str:
     """Tell Nightly that an account was linked or went inactive; returns the event's id.
 
     `occurred_at` (RFC 3339, or an aware datetime; default: now) decides the order of events, not the moment of
     publishing. Publishing the same `event_id` again is harmless. Blocking; the connection is kept for the next
-    call. Raises InvalidEvent, SettingsError where REDIS_URL is needed and wrong, and redis.RedisError.
+    call. With `replicas`, returns only when so many replicas have the event too, so that a failover keeps it.
+    Raises InvalidEvent, SettingsError where REDIS_URL is needed and wrong, redis.RedisError, and NotReplicated:
+    the last two mean "publish the same event_id again".
     """
     arguments = {
         "type": f"account.{kind}",
@@ -64,7 +69,7 @@ def publish(
         "event_id": event_id,
     }
     event_id, body = read_event({name: value for name, value in arguments.items() if value is not None})
-    send(client or _client(redis_url), [body])
+    send(client or _client(redis_url), [body], replicas=replicas)
     return event_id
 
 
@@ -75,6 +80,7 @@ def publish_many(
     client: BytesRedis | None = None,
     on_invalid: Callable[[int, InvalidEvent], None] | None = None,
     on_sent: Callable[[int], None] = lambda _: None,
+    replicas: int = 0,
 ) -> int:
     """Publish any number of events in bounded memory; returns how many were sent.
 
@@ -86,7 +92,7 @@ def publish_many(
     bodies = _readable(events, on_invalid)
     sent = 0
     while batch := list(islice(bodies, BATCH)):
-        send(connection, batch)
+        send(connection, batch, replicas=replicas)
         sent += len(batch)
         on_sent(sent)
     return sent
@@ -109,12 +115,16 @@ def read_event(event: object) -> tuple[str, bytes]:
     return parsed.event_id, _encode(_cloudevent(event_type, parsed))
 
 
-def send(client: BytesRedis, bodies: Sequence[bytes]) -> None:
-    """Add checked events to the stream, in one round trip; raises redis.RedisError."""
+def send(client: BytesRedis, bodies: Sequence[bytes], *, replicas: int = 0) -> None:
+    """Add checked events to the stream, in one round trip; raises redis.RedisError, and NotReplicated."""
     pipeline = client.pipeline(transaction=False)
     for body in bodies:
         pipeline.xadd(STREAM, {FIELD: body})
-    pipeline.execute()
+    if replicas:
+        pipeline.wait(replicas, REPLICAS_WITHIN_MS)
+    *_, confirmed = pipeline.execute()
+    if replicas and confirmed < replicas:
+        raise NotReplicated(f"{confirmed} of {replicas} replicas have confirmed it; publish it again")
 
 
 def _readable(events: Iterable[object], on_invalid: Callable[[int, InvalidEvent], None] | None) -> Iterator[bytes]:

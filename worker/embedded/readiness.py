@@ -7,6 +7,7 @@ from celery.utils.nodenames import gethostname, nodename
 from kombu.exceptions import KombuError, OperationalError
 from redis.exceptions import RedisError
 
+from worker.broker import broker_of
 from worker.embedded.processes import ManagedProcess
 
 PING_SECONDS = 0.5
@@ -22,10 +23,12 @@ def listening_url(process: ManagedProcess) -> str | None:
 
 def answers_ping(broker_url: str, name: str) -> bool:
     """Whether the Celery worker `name@<this host>` consumes now: it answers on its control channel in half a second."""
-    app = Celery(broker=broker_url, set_as_current=False)
+    url, options = broker_of(broker_url)
+    app = Celery(broker=url, set_as_current=False)
+    app.conf.broker_transport_options = options
     node = nodename(name, gethostname())
     try:
-        with app.connection_for_write(broker_url) as connection:
+        with app.connection_for_write() as connection:
             inspect = app.control.inspect(destination=[node], timeout=PING_SECONDS, connection=connection)
             return bool(inspect.ping())
     except (OSError, KombuError, OperationalError, RedisError):

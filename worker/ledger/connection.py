@@ -1,12 +1,13 @@
 """Opens Redis the way the ledger needs it: replies as bytes, bounded waits, dead sockets noticed."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
+
+from worker.sentinel_address import SentinelAddress
 
 BytesRedis = Any
 """A `redis.Redis` that returns bytes. redis-py types every reply `bytes | str`, whatever the client decodes."""
@@ -17,6 +18,12 @@ TIMEOUTS: dict[str, Any] = {
     "socket_keepalive": True,
     "health_check_interval": 15,
 }
+SENTINEL_OPTIONS: dict[str, Any] = {
+    "socket_timeout": 2,
+    "socket_connect_timeout": 1,
+    "retry": Retry(NoBackoff(), 0),
+}
+"""A sentinel that does not answer at once is passed over for the next one."""
 
 
 def connect(url: str, *, name: str = "nightly") -> BytesRedis:
@@ -35,12 +42,8 @@ def connect(url: str, *, name: str = "nightly") -> BytesRedis:
 
 
 def _through_sentinel(url: str, options: dict[str, Any]) -> BytesRedis:
-    parts = urlsplit(url)
-    credentials, _, hosts = parts.netloc.rpartition("@")
-    user, _, password = credentials.partition(":")
-    service, _, database = parts.path.strip("/").partition("/")
-    nodes = [(host, int(port or 26379)) for host, _, port in (node.rpartition(":") for node in hosts.split(","))]
-    sentinel: Any = Sentinel(nodes, sentinel_kwargs=dict(TIMEOUTS))  # type: ignore[no-untyped-call] # redis-py has no types here
+    address = SentinelAddress.read(url)
+    sentinel: Any = Sentinel(address.nodes, sentinel_kwargs={**SENTINEL_OPTIONS, **address.sentinel_login})  # type: ignore[no-untyped-call] # redis-py has no types here
     return sentinel.master_for(
-        service, db=int(database or 0), username=user or None, password=password or None, **options
+        address.service, db=address.database, username=address.username, password=address.password, **options
     )

@@ -1,0 +1,115 @@
+"""TCP links that can be cut: what a broken network does to Redis, its replicas and its sentinels, without root.
+
+Each link forwards one loopback port to one server. A party is told by the address that it calls from, so
+a link can be dead for one and alive for another, which is what a partition is. All run in one thread.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Coroutine
+from typing import Any, Self
+
+CHUNK = 65_536
+
+
+class Links:
+    """The thread in which links live; a context manager."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="links", daemon=True)
+        self._links: list[Link] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for link in self._links:
+            self.run(link.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def open(self, listen: tuple[str, int], target: tuple[str, int]) -> "Link":
+        """Forward `listen` to `target`."""
+        link = Link(self, target)
+        self.run(link.listen(listen))
+        self._links.append(link)
+        return link
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine in the thread and wait for its end."""
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
+
+
+class Link:
+    """One forwarded port. `lag_seconds` delays what the server says to the parties in `lagging`."""
+
+    def __init__(self, links: Links, target: tuple[str, int]) -> None:
+        self._links, self._target = links, target
+        self._dead: frozenset[str] = frozenset()
+        self._open: dict[asyncio.Task[None], str] = {}
+        self._server: asyncio.Server | None = None
+        self.lagging: frozenset[str] = frozenset()
+        self.lag_seconds = 0.0
+
+    def cut(self, *parties: str) -> None:
+        """Let nothing through for these parties any more: no byte, no end of file; what is on its way is lost."""
+        self._dead = frozenset(parties)
+
+    def mend(self) -> None:
+        """Let everything through again; connections that lost bytes meanwhile are reset."""
+        self._links.run(self._reset(self._dead))
+        self._dead = frozenset()
+
+    def drop(self) -> None:
+        """Reset every connection at once, losing what is on its way, as when a machine dies."""
+        self._links.run(self._reset(frozenset(self._open.values())))
+
+    async def listen(self, address: tuple[str, int]) -> None:
+        """Begin to accept."""
+        self._server = await asyncio.start_server(self._accept, *address)
+
+    async def close(self) -> None:
+        """Accept no more and reset what is open."""
+        if self._server:
+            self._server.close()
+        await self._reset(frozenset(self._open.values()))
+
+    async def _accept(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+        party = answer.get_extra_info("peername")[0]
+        task = asyncio.current_task()
+        if task is not None:
+            self._open[task] = party
+            task.add_done_callback(self._open.pop)
+        writers = [answer]
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            server, ask = await asyncio.open_connection(*self._target)
+            writers.append(ask)
+            pumps = [self._pump(client, ask, party, late=False), self._pump(server, answer, party, late=True)]
+            await asyncio.wait([asyncio.ensure_future(pump) for pump in pumps], return_when=asyncio.FIRST_COMPLETED)
+        for writer in writers:
+            writer.transport.abort()
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, party: str, *, late: bool) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):
+            while chunk := await source.read(CHUNK):
+                if late and self.lag_seconds and party in self.lagging:
+                    loop.call_later(self.lag_seconds, self._deliver, sink, chunk, party)
+                else:
+                    self._deliver(sink, chunk, party)
+            while party in self._dead:  # the other side must not see that this one has ended
+                await asyncio.sleep(0.05)
+
+    def _deliver(self, sink: asyncio.StreamWriter, chunk: bytes, party: str) -> None:
+        if party not in self._dead and not sink.is_closing():
+            sink.write(chunk)
+
+    async def _reset(self, parties: frozenset[str]) -> None:
+        doomed = [task for task, party in self._open.items() if party in parties]
+        for task in doomed:
+            task.cancel()
+        await asyncio.gather(*doomed, return_exceptions=True)
