@@ -99,10 +99,10 @@ def broker_of(url: str) -> tuple[str, dict[str, Any]]:
         "visibility_timeout": 60,  # longer than any task; what a killed worker held comes back after it
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
-        "socket_timeout": 10,
+        "socket_timeout": 5,
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
-        "health_check_interval": 15,
+        "health_check_interval": 5,  # a primary that froze is left after two of these, or three for remote control
         "max_connections": 64,
     }
     if scheme == "unix":

@@ -5,11 +5,12 @@ out, `LifecycleEvent`. Parsing is strict: a misspelt field is an error, not a de
 field and the rule, never the value, because any value may be a loginId. Does no I/O.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NoReturn, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError, from_json
@@ -147,7 +148,7 @@ def decode_documents(body: bytes) -> list[object]:
     try:
         document = from_json(body, allow_inf_nan=False)
     except ValueError:
-        raise InvalidEvent("body: is not JSON") from None
+        document = _with_lone_surrogates(body)
     if not isinstance(document, list):
         return [document]
     if not document:
@@ -155,6 +156,18 @@ def decode_documents(body: bytes) -> list[object]:
     if len(document) > MAX_BATCH_EVENTS:
         raise InvalidEvent(f"body: holds more than {MAX_BATCH_EVENTS} events")
     return document
+
+
+def _with_lone_surrogates(body: bytes) -> object:
+    """Decode what pydantic takes for no JSON because of half a character: that may spoil its event, not its batch."""
+    try:
+        return json.loads(body.decode("utf-8", "surrogatepass"), parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise InvalidEvent("body: is not JSON") from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
 def reason_of(error: ValidationError) -> str:

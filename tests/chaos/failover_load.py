@@ -74,6 +74,11 @@ class Load:
         """Return the newest acknowledged event of each login."""
         return {sent.login_id: sent for sent in self.acknowledged}.values()  # a producer's times only grow
 
+    def last_of(self, way: str) -> Sent:
+        """Return the newest acknowledged event of a login of its own that came this way."""
+        churned = self._churned[way]
+        return next(sent for sent in reversed(self.acknowledged) if sent.way == way and sent.login_id not in churned)
+
     def _produce(self, way: str) -> None:
         chance = random.Random(self._chance.random())
         number = 0

@@ -84,12 +84,15 @@ class Link:
         if task is not None:
             self._open[task] = party
             task.add_done_callback(self._open.pop)
-        writers = [answer]
+        writers, pumps = [answer], list[asyncio.Task[None]]()
         with contextlib.suppress(OSError, asyncio.CancelledError):
             server, ask = await asyncio.open_connection(*self._target)
             writers.append(ask)
-            pumps = [self._pump(client, ask, party, late=False), self._pump(server, answer, party, late=True)]
-            await asyncio.wait([asyncio.ensure_future(pump) for pump in pumps], return_when=asyncio.FIRST_COMPLETED)
+            ways = self._pump(client, ask, party, late=False), self._pump(server, answer, party, late=True)
+            pumps += map(asyncio.ensure_future, ways)
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        for pump in pumps:
+            pump.cancel()
         for writer in writers:
             writer.transport.abort()
 
@@ -101,8 +104,8 @@ class Link:
                     loop.call_later(self.lag_seconds, self._deliver, sink, chunk, party)
                 else:
                     self._deliver(sink, chunk, party)
-            while party in self._dead:  # the other side must not see that this one has ended
-                await asyncio.sleep(0.05)
+            if party in self._dead:  # the other side must not see that this one has ended
+                await asyncio.Event().wait()
 
     def _deliver(self, sink: asyncio.StreamWriter, chunk: bytes, party: str) -> None:
         if party not in self._dead and not sink.is_closing():

@@ -7,13 +7,14 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from worker.ledger.primary import PrimaryPool
 from worker.sentinel_address import SentinelAddress
 
 BytesRedis = Any
 """A `redis.Redis` that returns bytes. redis-py types every reply `bytes | str`, whatever the client decodes."""
 
 TIMEOUTS: dict[str, Any] = {
-    "socket_timeout": 10,
+    "socket_timeout": 5,
     "socket_connect_timeout": 3,
     "socket_keepalive": True,
     "health_check_interval": 15,
@@ -45,5 +46,10 @@ def _through_sentinel(url: str, options: dict[str, Any]) -> BytesRedis:
     address = SentinelAddress.read(url)
     sentinel: Any = Sentinel(address.nodes, sentinel_kwargs={**SENTINEL_OPTIONS, **address.sentinel_login})  # type: ignore[no-untyped-call] # redis-py has no types here
     return sentinel.master_for(
-        address.service, db=address.database, username=address.username, password=address.password, **options
+        address.service,
+        connection_pool_class=PrimaryPool,
+        db=address.database,
+        username=address.username,
+        password=address.password,
+        **options,
     )

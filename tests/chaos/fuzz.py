@@ -1,0 +1,196 @@
+"""Ten thousand inputs that no producer should send, through both ways in: none stops a worker, none disappears.
+
+Each must end as a recorded event or as a letter with a reason, and be counted once. Large bodies must not
+hold up the events behind them for long, nor make the worker large.
+"""
+
+import itertools
+import random
+import re
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from celery import Celery
+from kombu import Producer
+
+from tests.chaos.malformed import CANARY, TIME, Malformed, huge, malformed
+from tests.chaos.report import Report, Say
+from worker.broker import EVENTS_QUEUE, broker_of
+from worker.embedded import EmbeddedStack, ManagedProcess, wait_until
+from worker.ledger.views import STREAM
+from worker.producer import publish
+from worker.services import Services, build_services
+
+CHUNK = 200
+REPEATED = 5
+TAKEN_IN_SECONDS = 300.0
+STALL_SECONDS = 10.0
+MEMORY_MB = 900
+
+
+def fuzz(
+    folder: Path, *, seed: int, say: Say, inputs: int = 10_000, huge_inputs: int = 10, huge_bytes: int = 10_000_000
+) -> Report:
+    """Send so many malformed inputs, one in three through Celery, then `huge_inputs` for each way in."""
+    report = Report("fuzz", {"seed": seed, "inputs": inputs, "huge_inputs": huge_inputs, "huge_bytes": huge_bytes})
+    chance = random.Random(seed)
+    with EmbeddedStack(folder, isolated=True) as stack:
+        services = build_services(stack.settings())
+        try:
+            before = _memory_mb(stack.workers)
+            sent = _send_all(services, stack, malformed(chance, inputs), say)
+            _expect_all_ended(report, services, sent, say)
+            slowest = _send_huge(services, stack, chance, huge_inputs, huge_bytes, sent, say)
+            _expect_all_ended(report, services, sent, say)
+            report.figures |= {
+                "sent": ", ".join(f"{kind} {count}" for kind, count in sorted(sent.kinds.items())),
+                "worker's memory before, and its peak (MB)": f"{before}, {_memory_mb(stack.workers, peak=True)}",
+                "longest wait of a good event behind large ones (s)": round(slowest, 2),
+            }
+            report.expect(slowest < STALL_SECONDS, f"a good event waited {slowest:.1f} s behind large ones")
+            report.expect(_memory_mb(stack.workers, peak=True) < MEMORY_MB, "the worker grew too large")
+            _judge(report, services, stack, sent)
+        finally:
+            services.redis.close()
+        report.expect(all(worker.is_running for worker in stack.workers), "a worker ended")
+    return report
+
+
+class Sent:
+    """What was sent, and how it must be counted."""
+
+    def __init__(self) -> None:
+        self.units = 0
+        self.kinds: Counter[str] = Counter()
+        self.good: list[str] = []
+        self.repeated: bytes = b""
+
+    def add(self, item: Malformed) -> None:
+        """Count one input."""
+        self.units += item.units
+        self.kinds[item.kind] += 1
+        self.good += item.good
+
+
+def _send_all(services: Services, stack: EmbeddedStack, items: Iterator[Malformed], say: Say) -> Sent:
+    sent = Sent()
+    with _celery(stack) as celery, celery.connection_for_write() as connection:
+        producer = connection.Producer()
+        while chunk := list(itertools.islice(items, CHUNK)):
+            _send(services, producer, chunk)
+            for item in chunk:
+                sent.add(item)
+            say(f"{sent.kinds.total()} inputs sent")
+    sent.repeated = b'{"again": "' + CANARY.encode()
+    for _ in range(REPEATED):
+        services.redis.xadd(STREAM, {"event": sent.repeated})
+        sent.add(Malformed("repeated", body=sent.repeated))
+    return sent
+
+
+def _send(services: Services, producer: Producer, items: Sequence[Malformed]) -> None:
+    pipeline = services.redis.pipeline(transaction=False)
+    for item in items:
+        if item.text is not None:
+            _send_message(producer, item.text)
+        else:
+            pipeline.xadd(STREAM, dict(item.fields or {b"event": item.body or b""}))
+    pipeline.execute()
+
+
+def _send_message(producer: Producer, text: str) -> None:
+    """Send what a Celery client of any language could: protocol 2 around a body that we have written ourselves."""
+    headers = {"lang": "any", "task": "account.linked", "id": str(uuid.uuid4()), "root_id": None, "parent_id": None}
+    producer.publish(
+        text.encode(),
+        exchange="",
+        routing_key=EVENTS_QUEUE,
+        content_type="application/json",
+        content_encoding="utf-8",
+        headers=headers,
+        retry=False,
+    )
+
+
+def _send_huge(
+    services: Services, stack: EmbeddedStack, chance: random.Random, count: int, size: int, sent: Sent, say: Say
+) -> float:
+    """Send large inputs and a good event behind each; return the longest that one of those waited, in seconds."""
+    waits = [0.0]
+    with _celery(stack) as celery, celery.connection_for_write() as connection:
+        for number in range(count * 2):
+            item = huge(chance, size, through_celery=number % 2 == 1)
+            _send(services, connection.Producer(), [item])
+            sent.add(item)
+            waits.append(_wait_of_a_good_one(services, sent, chance))
+    items = [huge(chance, size, through_celery=False) for _ in range(count)]
+    for item in items:  # all at once
+        _send(services, connection.Producer(), [item])
+        sent.add(item)
+    waits.append(_wait_of_a_good_one(services, sent, chance))
+    say(f"{count * 3} inputs of {size} bytes sent")
+    return max(waits)
+
+
+def _wait_of_a_good_one(services: Services, sent: Sent, chance: random.Random) -> float:
+    login = f"good-{chance.getrandbits(64):x}"
+    began = time.monotonic()
+    publish("linked", login_id=login, occurred_at=TIME, client=services.redis)
+    key = "nightly:login:" + services.vault.reference("toolbox", login)
+    wait_until(lambda: services.redis.exists(key), seconds=TAKEN_IN_SECONDS)
+    sent.add(Malformed("good", good=(login,)))
+    return time.monotonic() - began
+
+
+def _expect_all_ended(report: Report, services: Services, sent: Sent, say: Say) -> None:
+    """Wait until as many ended as were sent, then see that it stays so."""
+    wait_until(lambda: _ended(services) >= sent.units, seconds=TAKEN_IN_SECONDS, every_seconds=0.2)
+    say(f"{_ended(services)} of {sent.units} ended")
+    report.expect(_ended(services) == sent.units, f"{_ended(services)} events ended, of {sent.units} sent")
+    left = services.redis.xlen(STREAM) + services.redis.llen(EVENTS_QUEUE)
+    report.expect(not left, f"{left} messages are not taken in")
+
+
+def _ended(services: Services) -> int:
+    recorded = int(services.redis.hget("nightly:tally:toolbox", "recorded") or 0)
+    return recorded + int(services.redis.hget("nightly:tally", "rejected") or 0)
+
+
+def _judge(report: Report, services: Services, stack: EmbeddedStack, sent: Sent) -> None:
+    letters = list(services.letters.list())
+    seen = sum(letter.seen for letter in letters)
+    recorded = int(services.redis.hget("nightly:tally:toolbox", "recorded") or 0)
+    reasons = Counter(letter.reason for letter in letters)
+    report.figures |= {"recorded": recorded, "letters": len(letters), "seen": seen, "reasons": len(reasons)}
+    report.expect(recorded + seen == sent.units, f"recorded {recorded} and seen {seen}, of {sent.units}")
+    report.expect(recorded < sent.units / 2 < seen, "hardly anything was malformed")
+    report.expect(all(reasons), "a letter has no reason")
+    quoting = [letter.id for letter in letters if CANARY in letter.reason + letter.message + letter.code]
+    report.expect(not quoting, f"{len(quoting)} reasons quote content, {quoting[:1]}")
+    again = "iv-" + services.vault.fingerprint(sent.repeated.decode("latin-1"))
+    report.expect(services.letters.get(again).seen == REPEATED, "identical bodies do not share their letter")
+    vault, hash_of = services.vault, services.redis.exists
+    missing = sum(not hash_of("nightly:login:" + vault.reference("toolbox", login)) for login in sent.good)
+    report.expect(not missing, f"{missing} of {len(sent.good)} good events among bad ones are not recorded")
+    for log in (stack.folder / "logs").iterdir():
+        report.expect(CANARY.encode() not in log.read_bytes(), f"{log.name} quotes content")
+
+
+def _celery(stack: EmbeddedStack) -> Celery:
+    url, options = broker_of(stack.environment["REDIS_URL"])
+    app = Celery(broker=url, set_as_current=False)
+    app.conf.broker_transport_options = options
+    return app
+
+
+def _memory_mb(workers: Sequence[ManagedProcess], *, peak: bool = False) -> int:
+    """Return the resident memory of the largest process among the workers, in MB."""
+    name, sizes = "VmHWM" if peak else "VmRSS", [0]
+    for pid in (pid for worker in workers for pid in (worker.pid, *worker.children())):
+        status = Path(f"/proc/{pid}/status").read_text()
+        found = re.search(rf"{name}:\s+(\d+)", status)
+        sizes.append(int(found[1]) // 1024 if found else 0)
+    return max(sizes)
