@@ -14,6 +14,7 @@ from worker.broker import REFRESH_QUEUE, celery_settings
 from worker.deliveries import Deliveries
 from worker.errors import SettingsError
 from worker.kombu_guard import guard_kombu
+from worker.kombu_primary import follow_primary
 from worker.progress import Progress
 from worker.services import WORKER_SETTINGS, Services, build_services
 from worker.settings import Settings
@@ -109,6 +110,7 @@ def _guard_task(**_: Any) -> None:
 for _name in ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"):
     os.environ.pop(_name, None)  # Celery would obey these before our settings, and work on somebody else's Redis
 guard_kombu()
+follow_primary()
 app = NightlyApp(_load_settings())
 _dsn = app.settings.sentry_dsn
 configure_sentry(dsn=_dsn.get_secret_value() if _dsn else None, environment=app.settings.sentry_environment)

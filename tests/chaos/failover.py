@@ -101,6 +101,8 @@ def _run(
     with load:
         wait_until(lambda: len(load.acknowledged) > events_per_second, seconds=WITHIN_SECONDS)
         for number, way in enumerate(ways, 1):
+            if number > 1:
+                _settle_down(cluster, load)
             figures = _fail_over(cluster, stack, services, load, way)
             report.figures[f"{number} {way}"] = ", ".join(f"{name} {value:.1f} s" for name, value in figures.items())
             say(f"{number} {way}: {report.figures[f'{number} {way}']}")
@@ -139,10 +141,14 @@ def _fail_over(
     since("Celery goes on", lambda: _has(cluster, new, services, marks["celery"]))
     since("remote control", lambda: all(answers_ping(broker, worker.name) for worker in stack.workers))
     _mend(cluster, old, way)
+    return figures
+
+
+def _settle_down(cluster: SentinelCluster, load: Load) -> None:
+    """Wait until the former primary follows the new one, and work goes on."""
     wait_until(cluster.is_whole, seconds=WITHIN_SECONDS, every_seconds=0.2)
     sent = len(load.acknowledged)
     wait_until(lambda: len(load.acknowledged) > sent + 20, seconds=WITHIN_SECONDS)
-    return figures
 
 
 def _has(cluster: SentinelCluster, node: Node, services: Services, sent: Sent) -> bool:

@@ -6,6 +6,7 @@ a link can be dead for one and alive for another, which is what a partition is. 
 
 import asyncio
 import contextlib
+import ssl
 import threading
 from collections.abc import Coroutine
 from typing import Any, Self
@@ -32,10 +33,10 @@ class Links:
         self._thread.join()
         self._loop.close()
 
-    def open(self, listen: tuple[str, int], target: tuple[str, int]) -> "Link":
-        """Forward `listen` to `target`."""
+    def open(self, listen: tuple[str, int], target: tuple[str, int], *, tls: ssl.SSLContext | None = None) -> "Link":
+        """Forward `listen` to `target`; with `tls`, clients must speak it, and the target is spoken to in clear."""
         link = Link(self, target)
-        self.run(link.listen(listen))
+        self.run(link.listen(listen, tls))
         self._links.append(link)
         return link
 
@@ -68,9 +69,9 @@ class Link:
         """Reset every connection at once, losing what is on its way, as when a machine dies."""
         self._links.run(self._reset(frozenset(self._open.values())))
 
-    async def listen(self, address: tuple[str, int]) -> None:
+    async def listen(self, address: tuple[str, int], tls: ssl.SSLContext | None) -> None:
         """Begin to accept."""
-        self._server = await asyncio.start_server(self._accept, *address)
+        self._server = await asyncio.start_server(self._accept, *address, ssl=tls)
 
     async def close(self) -> None:
         """Accept no more and reset what is open."""

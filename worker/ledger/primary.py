@@ -13,6 +13,8 @@ import redis
 from redis.sentinel import SentinelConnectionPool
 
 LOOK_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 10.0
+"""After no sentinel answered: waiting for them holds up the caller."""
 
 
 class PrimaryPool(SentinelConnectionPool):
@@ -24,7 +26,8 @@ class PrimaryPool(SentinelConnectionPool):
         """Return a connection to the primary; raises redis.RedisError."""
         now = time.monotonic()
         if now >= self._next_look:
-            self._next_look = now + LOOK_SECONDS
+            self._next_look = now + LOOK_AGAIN_SECONDS
             with suppress(redis.RedisError):  # no sentinel answers: what was the primary will do
                 self.get_master_address()  # type: ignore[no-untyped-call] # drops idle connections to another one
+                self._next_look = now + LOOK_SECONDS
         return super().get_connection(*args, **options)
