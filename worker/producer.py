@@ -122,9 +122,9 @@ def send(client: BytesRedis, bodies: Sequence[bytes], *, replicas: int = 0) -> N
         pipeline.xadd(STREAM, {FIELD: body})
     if replicas:
         pipeline.wait(replicas, REPLICAS_WITHIN_MS)
-    *_, confirmed = pipeline.execute()
-    if replicas and confirmed < replicas:
-        raise NotReplicated(f"{confirmed} of {replicas} replicas have confirmed it; publish it again")
+    replies = pipeline.execute()
+    if replicas and replies[-1] < replicas:
+        raise NotReplicated(f"{replies[-1]} of {replicas} replicas have confirmed it; publish it again")
 
 
 def _readable(events: Iterable[object], on_invalid: Callable[[int, InvalidEvent], None] | None) -> Iterator[bytes]:

@@ -18,8 +18,9 @@ import redis
 
 from emulator.remote import EmulatorControl
 from tests.chaos.failover_load import WAYS_IN, Load, Sent
+from tests.chaos.minimal_acl import minimal_acl
 from tests.chaos.report import Report, Say
-from tests.chaos.sentinel_cluster import MINIMAL_ACL, Node, SentinelCluster
+from tests.chaos.sentinel_cluster import Node, SentinelCluster
 from worker.embedded import EmbeddedStack, OrphanGuard, wait_until
 from worker.embedded.readiness import answers_ping
 from worker.seal import new_key
@@ -66,7 +67,7 @@ def failover(
             replicas=replicas,
             appendfsync=appendfsync,
             min_replicas=min_replicas,
-            acl=MINIMAL_ACL,
+            acl=minimal_acl(),
         ) as cluster,
     ):
         cluster.lag(lag_ms / 1000)

@@ -28,12 +28,6 @@ USER, PASSWORD = "nightly", "p@ss/word:1"
 KEEPER, KEEPER_PASSWORD = "keeper", "keeper-password"
 SENTINEL_PASSWORD = "sentinel+password"
 START_SECONDS = 30.0
-MINIMAL_ACL = (
-    "~nightly:* ~account-events* ~refresh* ~backfill* ~_kombu.* ~unacked* ~*.celery.pidbox* "
-    "resetchannels &/0.celery.pidbox &/0.reply.celery.pidbox "
-    "+@read +@write +@transaction +@scripting +@pubsub +@connection -@dangerous -@admin "
-    "+client|setname +client|setinfo +select +time +wait +info +config|get"
-)
 
 
 @dataclass

@@ -266,7 +266,6 @@ def test_of_a_name_that_stands_twice_the_last_counts() -> None:
         b"{} {}",
         b"\xff",
         b'"\xc3"',
-        b'"\\ud800"',
         b"NaN",
         b"-Infinity",
         b"\xef\xbb\xbf{}",
@@ -339,3 +338,19 @@ def test_no_reason_repeats_anything_that_was_sent(
 
     assert reasons, "a list and a bare text are never events"
     assert CANARY.lower() not in " ".join(reasons).lower()
+
+
+def test_half_a_character_spoils_its_own_event_and_no_other_of_the_batch() -> None:
+    body = json.dumps([cloudevent(), cloudevent(source="\ud800"), cloudevent(id="\udc00")]).encode()
+    good, bad, other = decode_documents(body)
+    assert LifecycleEvent.from_cloudevent(good, "toolbox").event_id == "evt-1"
+    assert refusal_of(bad) == "source: holds a character that is not printable"
+    assert refusal_of(other) == "id: holds a character that is not printable"
+
+
+@pytest.mark.parametrize(
+    "body", [b'["\\ud800", NaN]', b'["\\ud800", Infinity]', b'["\\ud800"' + b"[" * 100_000, b'{"\xed']
+)
+def test_half_a_character_lets_nothing_else_through(body: bytes) -> None:
+    with pytest.raises(InvalidEvent, match=r"^body: is not JSON$"):
+        decode_documents(body)

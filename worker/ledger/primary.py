@@ -6,6 +6,7 @@ time; this one asks a sentinel once a second.
 """
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -13,8 +14,8 @@ import redis
 from redis.sentinel import SentinelConnectionPool
 
 LOOK_SECONDS = 1.0
-LOOK_AGAIN_SECONDS = 10.0
-"""After no sentinel answered: waiting for them holds up the caller."""
+PATIENCE = 4
+"""A look that took long is not repeated before so many times as long: sentinels that are away slow nobody down."""
 
 
 class PrimaryPool(SentinelConnectionPool):
@@ -24,10 +25,18 @@ class PrimaryPool(SentinelConnectionPool):
 
     def get_connection(self, *args: Any, **options: Any) -> Any:
         """Return a connection to the primary; raises redis.RedisError."""
-        now = time.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + LOOK_AGAIN_SECONDS
-            with suppress(redis.RedisError):  # no sentinel answers: what was the primary will do
-                self.get_master_address()  # type: ignore[no-untyped-call] # drops idle connections to another one
-                self._next_look = now + LOOK_SECONDS
+        if time.monotonic() >= self._next_look:
+            self._next_look = next_look(self.get_master_address)
         return super().get_connection(*args, **options)
+
+
+def next_look(look: Callable[[], object]) -> float:
+    """Ask the sentinels, and return when (monotonic) to ask again; what was the primary will do if none answers.
+
+    `look` is a pool's `get_master_address`, which drops the pool's idle connections to another server.
+    """
+    began = time.monotonic()
+    with suppress(redis.RedisError):
+        look()
+    took = time.monotonic() - began
+    return began + took + max(LOOK_SECONDS, PATIENCE * took)

@@ -1,0 +1,10 @@
+"""Whatever comes in, no worker stops, and everything ends as an event or a letter."""
+
+from pathlib import Path
+
+from tests.chaos.fuzz import fuzz
+
+
+def test_malformed_input_stops_no_worker_and_none_of_it_disappears(tmp_path: Path) -> None:
+    report = fuzz(tmp_path, seed=1, say=print, inputs=300, huge_inputs=1)
+    assert not report.broken, report.text()
