@@ -1,6 +1,7 @@
 """Every event of a message ends in the ledger or on the review list, and nothing readable holds its loginId."""
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from tests.chaos.malformed import CANARY, malformed
 from worker import services
 from worker.intake import BODY_CONTEXT, KEEP_BYTES, Intake, Rejected
 from worker.ledger import Lane, Ledger, Letters, Recorded, Wish
@@ -349,3 +351,20 @@ def test_nothing_that_comes_stops_the_intake(body: bytes) -> None:
     assert [wish.event_id for wish in desk.ledger.wishes][-1:] == ["good"]
     assert is_whole is not bool(desk.letters.parked)
     assert LOGIN not in desk.readable()
+
+
+def test_every_kind_of_malformed_input_ends_as_wishes_and_letters_and_no_reason_quotes_it(vault: Vault) -> None:
+    kinds = set()
+    for item in malformed(random.Random(7), 400):
+        desk = Desk(vault)
+        if item.body is not None:
+            desk.intake.accept_bodies([item.body])
+        elif item.text is not None:
+            args, kwargs, _ = json.loads(item.text)
+            desk.celery(*args, **kwargs)
+        else:
+            continue
+        kinds.add(item.kind)
+        assert len(desk.ledger.wishes) + len(desk.letters.parked) == item.units, item.kind
+        assert CANARY not in repr((desk.reasons, desk.told)), item.kind
+    assert len(kinds) == 17
