@@ -17,7 +17,7 @@ from celery.worker import state
 from celery.worker.state import maybe_shutdown
 from kombu.exceptions import OperationalError
 
-from worker.broker import Broker, broker_of
+from worker.broker_probe import BrokerProbe, probe_of
 from worker.errors import LedgerMismatch
 from worker.notices import pass_on
 from worker.reconcile import SLICE_SECONDS
@@ -175,7 +175,7 @@ def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
     """Build the watchdog of a worker: over its loops, and over Celery's own where the broker is a Redis."""
     app, settings = worker.app, worker.app.settings
     parts = [Part(loop.name, lambda loop=loop: loop.steps) for loop in loops]  # type: ignore[misc] # bound at once
-    if worker.hub is not None and (broker := broker_of(settings)) is not None:
+    if worker.hub is not None and (broker := probe_of(settings)) is not None:
         worker.hub.call_repeatedly(PULSE_SECONDS, app.progress.made, "celery")
         parts += celery_parts(worker, broker)
     app.shutdown.pids_of_children = lambda: [process.pid for process in worker.pool._pool._pool]  # noqa: SLF001 - Celery shows them nowhere
@@ -188,7 +188,7 @@ def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
     )
 
 
-def celery_parts(worker: Any, broker: Broker) -> list[Part]:
+def celery_parts(worker: Any, broker: BrokerProbe) -> list[Part]:
     """Return Celery's event loop, which should turn, and its consumer, which should take what waits."""
 
     def has_room() -> bool:

@@ -8,46 +8,14 @@ import os
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-import redis
 from kombu import Exchange, Queue
 
-from worker.ledger.connection import SENTINEL_OPTIONS, BytesRedis, connect
+from worker.ledger.connection import SENTINEL_OPTIONS
 from worker.sentinel_address import SentinelAddress
 from worker.settings import Settings
 
 EVENTS_QUEUE, REFRESH_QUEUE, BACKFILL_QUEUE = "account-events", "refresh", "backfill"
-REDIS = ("redis://", "rediss://", "unix://", "sentinel://")
-PROBE_SECONDS = 60
 QUEUES = (EVENTS_QUEUE, REFRESH_QUEUE, BACKFILL_QUEUE)
-
-
-class Broker:
-    """Celery's broker as the watchdog asks it: does it answer and take writes, and what waits in its queues."""
-
-    def __init__(self, client: BytesRedis) -> None:
-        self._redis = client
-
-    def queued(self) -> int | None:
-        """Return how many messages wait in our queues; None: it is away, full, or a replica."""
-        try:
-            with self._redis.pipeline(transaction=False) as pipeline:
-                pipeline.set("nightly:probe", "1", ex=PROBE_SECONDS)
-                for name in QUEUES:
-                    pipeline.llen(name)
-                return int(sum(pipeline.execute()[1:]))
-        except redis.RedisError:
-            return None
-
-    def answers(self) -> bool:
-        """Whether it answers and takes writes."""
-        return self.queued() is not None
-
-
-def broker_of(settings: Settings) -> Broker | None:
-    """Return the broker, if it is a Redis."""
-    secret = settings.broker_url or settings.redis_url
-    url = secret.get_secret_value() if secret else ""
-    return Broker(connect(url, name="nightly-watchdog")) if url.startswith(REDIS) else None
 
 
 def default_concurrency() -> int:
