@@ -9,8 +9,6 @@ from celery import Task
 from tasks.event_task import wake
 from worker.app import app
 from worker.flinks.client import FlinksClient
-from worker.ledger import Ledger
-from worker.ledger.model import ClaimReply
 from worker.reconcile import Bounds, Parts, run_slice
 from worker.retry import RetryLimits
 from worker.services import Services
@@ -20,19 +18,6 @@ REQUEST = "tasks.event_request:EventRequest"
 
 _of_thread = threading.local()
 """Each thread keeps its event loop and its Flinks connections between slices."""
-
-
-class SliceLedger(Ledger):
-    """The ledger, from which a worker that stops claims nothing more, whether Redis answers or not."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        super().__init__(ledger.redis)
-
-    def claim(self, instance: str, **bounds: Any) -> ClaimReply:
-        """Claim, unless the worker stops."""
-        if app.shutdown.is_stopping:
-            return ClaimReply("stopping", None, 0, [])
-        return super().claim(instance, **bounds)
 
 
 @app.task(name="refresh.reconcile", bind=True, ignore_result=True, typing=False, Request=REQUEST)
@@ -74,7 +59,11 @@ def _parts(services: Services, client: FlinksClient, worker: str, owner: str) ->
         ),
         gate=settings.gate_rules,
     )
-    return Parts(SliceLedger(services.ledger), services.vault, client, bounds, worker, owner)
+    return Parts(services.ledger, services.vault, client, bounds, worker, owner, _is_stopping)
+
+
+def _is_stopping() -> bool:
+    return app.shutdown.is_stopping
 
 
 def _instances(services: Services) -> list[tuple[Any, str]]:

@@ -14,14 +14,14 @@ Nothing here remembers anything: kill it anywhere, and the leases give its login
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 import redis
 
-from worker.errors import SealError
+from worker.errors import LedgerMismatch, SealError
 from worker.gate_rules import DEFAULT_RULES, GateRules
 from worker.ledger import Claim, Ledger, Settled, Settlement
 from worker.retry import RetryLimits
@@ -76,7 +76,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Parts:
-    """What every drain of a slice shares; `worker` and `owner` name whose slice it is."""
+    """What every drain of a slice shares. `worker` and `owner` name whose it is; one that stops claims no more."""
 
     ledger: Ledger
     vault: Vault
@@ -84,6 +84,7 @@ class Parts:
     bounds: Bounds
     worker: str
     owner: str
+    is_stopping: Callable[[], bool] = lambda: False
 
 
 async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]]) -> bool:
@@ -129,7 +130,7 @@ class Drain:
         try:
             await self._run()
         finally:
-            for task in self._in_flight:  # only where something unforeseen ends the slice: the leases will tell
+            for task in self._in_flight:  # where something unforeseen ends the slice: the leases will tell
                 task.cancel()
 
     async def _run(self) -> None:
@@ -148,6 +149,8 @@ class Drain:
     async def _claim(self) -> float | None:
         """Start calls for what is due; returns seconds until asking again makes sense, None: not in this slice."""
         bounds, room = self._parts.bounds, self._parts.bounds.max_in_flight - len(self._in_flight)
+        if self._parts.is_stopping():
+            return None
         if room <= 0:
             return LOOK_SECONDS
         asked_at = time.monotonic()
@@ -167,6 +170,8 @@ class Drain:
             log.warning("ledger_unreachable", doing="claim", error=type(error).__name__)
             await asyncio.sleep(REDIS_PAUSE_SECONDS)
             return 0
+        except LedgerMismatch:
+            return None  # the pacemaker ends this worker; what is in flight is settled still
         for claim in reply.claims:
             task = asyncio.create_task(self._work(claim, reply.now_ms, asked_at))
             self._in_flight.add(task)

@@ -13,6 +13,7 @@ import redis
 from structlog.testing import capture_logs
 
 from worker import reconcile
+from worker.errors import LedgerMismatch
 from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement
 from worker.reconcile import Bounds, Parts, run_slice
 from worker.retry import RetryLimits
@@ -320,3 +321,19 @@ async def _when(is_so: Callable[[], bool]) -> Verdict:
     while not is_so():  # noqa: ASYNC110 - the fake ledger has no event to wait for
         await asyncio.sleep(0.005)
     return APPLIED
+
+
+def test_a_worker_that_stops_and_one_that_is_too_old_claim_no_more_and_settle_what_is_in_flight(piece: Slice) -> None:
+    piece.due(*"abcdefgh")
+    piece.bounds = replace(BOUNDS, max_in_flight=2)
+    parts = Parts(cast("Ledger", piece.ledger), piece.vault, piece.caller, piece.bounds, "w1", "o1")
+    stopping = replace(parts, is_stopping=lambda: len(piece.caller.called) >= 2)
+    asyncio.run(run_slice(stopping, [(instance_of("toolbox"), "fp")]))
+    assert len(piece.outcomes()) == len(piece.caller.called) == 2
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise LedgerMismatch("newer")
+
+    piece.ledger.claim = refuse  # type: ignore[method-assign] # newer code has changed the ledger
+    assert asyncio.run(run_slice(parts, [(instance_of("toolbox"), "fp")])) is False
+    assert len(piece.caller.called) == 2

@@ -22,7 +22,8 @@ def test_users_are_read_with_their_roles() -> None:
 
 @pytest.mark.parametrize(
     "entry",
-    ["canary", "ann:canary", f"ann:boss:{HASH}", f"a b:viewer:{HASH}", "ann:viewer:canary", f"ann:viewer:{HASH}:x"]
+    ["canary", "ann:canary", f"ann:boss:{HASH}", f"a b:viewer:{HASH}", "ann:viewer:canary", f"ann:viewer:{HASH}:x"],
+    ids=["a word", "no hash", "no role", "no name", "a bad hash", "too many parts"],
 )  # fmt: skip
 def test_a_wrong_entry_is_named_by_its_position_never_by_its_content(entry: str) -> None:
     with pytest.raises(SettingsError, match=r"^REVIEW_USERS \(entry 2\): ") as caught:
