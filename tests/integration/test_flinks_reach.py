@@ -37,7 +37,7 @@ def _no_proxy_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_closed_port_is_a_failure_to_connect_and_not_ambiguous() -> None:
-    assert verdict_at(f"http://127.0.0.1:{free_port()}") == Verdict(Outcome.TRANSIENT, "connect_failed")
+    assert verdict_at(f"http://127.0.0.1:{free_port()}") == Verdict(Outcome.TRANSIENT, "connect_failed", is_down=True)
 
 
 def test_a_server_that_takes_no_connection_is_a_timeout_before_sending() -> None:
@@ -50,7 +50,7 @@ def test_a_server_that_takes_no_connection_is_a_timeout_before_sending() -> None
         verdict = verdict_at(f"http://127.0.0.1:{full.getsockname()[1]}", timeout_seconds=1)
         for filler in fillers:
             filler.close()
-    assert verdict == Verdict(Outcome.TRANSIENT, "timeout")
+    assert verdict == Verdict(Outcome.TRANSIENT, "timeout", is_down=True)
     assert time.monotonic() - began < 0.95
 
 
@@ -61,15 +61,15 @@ def test_a_call_that_finds_no_free_connection_was_not_sent() -> None:
             return list(await asyncio.gather(*calls))
 
     first, second = asyncio.run(main())
-    assert first == Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True)
-    assert second == Verdict(Outcome.TRANSIENT, "timeout")
+    assert first == Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True, is_down=True)
+    assert second == Verdict(Outcome.TRANSIENT, "timeout", is_down=True)
 
 
 @pytest.mark.parametrize(
     ("reason", "verdict"),
     [
-        (socket.EAI_NONAME, Verdict(Outcome.TRANSIENT, "name_not_found", is_unreachable=True)),
-        (socket.EAI_AGAIN, Verdict(Outcome.TRANSIENT, "connect_failed")),
+        (socket.EAI_NONAME, Verdict(Outcome.TRANSIENT, "name_not_found", is_unreachable=True, is_down=True)),
+        (socket.EAI_AGAIN, Verdict(Outcome.TRANSIENT, "connect_failed", is_down=True)),
     ],
 )
 def test_a_name_that_does_not_exist_is_told_from_a_silent_name_server(
@@ -138,7 +138,7 @@ class TestTls:
 
     def test_a_certificate_that_nobody_vouches_for_stops_the_call(self, certificate: Path) -> None:
         verdict = self.verdict_over(speaking_tls(certificate))
-        assert verdict == Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True)
+        assert verdict == Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True, is_down=True)
 
     def test_an_authority_of_ones_own_is_trusted_through_ssl_cert_file(
         self, certificate: Path, monkeypatch: pytest.MonkeyPatch
@@ -151,7 +151,7 @@ class TestTls:
     ) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         verdict = self.verdict_over(speaking_tls(certificate), host="localhost")
-        assert verdict == Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True)
+        assert verdict == Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True, is_down=True)
 
     def test_a_server_that_speaks_no_tls_is_a_tls_failure(self) -> None:
         async def main() -> Verdict | None:
@@ -162,11 +162,11 @@ class TestTls:
             await reader.read(1)
             writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-        assert asyncio.run(main()) == Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True)
+        assert asyncio.run(main()) == Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True, is_down=True)
 
     def test_a_handshake_that_never_ends_was_not_sent(self) -> None:
         async def main() -> Verdict | None:
             async with serving(silent) as port, FlinksClient(max_connections=4) as client:
                 return await ask(client, f"https://127.0.0.1:{port}", timeout_seconds=0.6)
 
-        assert asyncio.run(main()) == Verdict(Outcome.TRANSIENT, "timeout")
+        assert asyncio.run(main()) == Verdict(Outcome.TRANSIENT, "timeout", is_down=True)
