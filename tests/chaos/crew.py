@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from random import Random
 
 from tests.chaos.schedule import Kind
-from worker.embedded import EmbeddedStack, ManagedProcess
+from worker.embedded import EmbeddedStack, ManagedProcess, wait_until
+from worker.embedded.readiness import answers_ping
 
 ORPHANS_END_SECONDS = 30.0
 RESTART_AFTER_SECONDS = 0.5
 LOOK_SECONDS = 0.5
+ANSWER_SECONDS = 20.0
 
 
 class Crew:
@@ -54,6 +56,15 @@ class Crew:
     def has_orphans(self) -> bool:
         """Whether some dead parent's children live on."""
         return any(worker.children() for worker in self._dead)
+
+    def those_who_do_not_answer(self) -> list[str]:
+        """Return the workers that consume no more, although they are alive: asked on their control channel."""
+        url = self._stack.environment["REDIS_URL"]
+
+        def answers(worker: ManagedProcess) -> bool:
+            return bool(wait_until(lambda: answers_ping(url, worker.name), seconds=ANSWER_SECONDS))
+
+        return [worker.name for worker in self._alive if not answers(worker)]
 
     def kill(self, kind: Kind, chance: Random) -> bool:
         """SIGKILL a worker's parent, or one of its children; False where there is none to kill now."""

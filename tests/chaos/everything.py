@@ -159,5 +159,7 @@ def _judge_blows(trouble: Trouble, crew: Crew, recovery: Recovery, blows: list[B
     report.expect(not crew.died_by_themselves, f"workers died unstruck: {crew.died_by_themselves}")
     report.figures["children outlived their killed parent by at most"] = f"{crew.orphans_lived_seconds:.1f} s"
     report.expect(not crew.has_orphans(), "children of a killed worker are still alive")
+    deaf = crew.those_who_do_not_answer()
+    report.expect(not deaf, f"alive, but deaf: {deaf}")
     report.figures |= recovery.figures()
     report.expect(recovery.worst < RECOVERY_SECONDS, f"it took {recovery.worst:.0f} s to settle again")

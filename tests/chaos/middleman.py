@@ -17,6 +17,9 @@ READ_BYTES = 65_536
 START_SECONDS = 10.0
 ANSWER_SECONDS = 10.0
 
+Link = tuple[asyncio.StreamWriter, asyncio.StreamWriter]
+"""The way to a worker, and the way to Redis."""
+
 
 class Middleman:
     """A TCP proxy on a free loopback port; use it as a context manager."""
@@ -27,7 +30,8 @@ class Middleman:
         self.connections_cut = 0
         self.bytes_swallowed = 0
         self._is_silent = self._is_shut = False
-        self._links: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+        self._links: set[Link] = set()
+        self._forgotten: set[Link] = set()
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="middleman")
 
@@ -47,6 +51,10 @@ class Middleman:
         """End a silence as networks do: whoever was connected is reset, and who connects anew is heard."""
         self._is_silent = False
         self.cut()
+
+    def forget(self) -> int:
+        """Lose every byte of the present connections for ever, as a firewall does that forgot them; new ones work."""
+        return int(self._do(self._forget()))
 
     def shut(self) -> None:
         """Reset everybody, and whoever comes."""
@@ -86,6 +94,10 @@ class Middleman:
         self.connections_cut += len(links)
         return len(links)
 
+    async def _forget(self) -> int:
+        self._forgotten |= self._links
+        return len(self._forgotten)
+
     async def _link(self, from_worker: asyncio.StreamReader, to_worker: asyncio.StreamWriter) -> None:
         try:
             if self._is_shut:
@@ -96,19 +108,21 @@ class Middleman:
             return
         link = to_worker, to_redis
         self._links.add(link)
-        ways = [asyncio.create_task(self._carry(*way)) for way in ((from_worker, to_redis), (from_redis, to_worker))]
+        both_ways = (from_worker, to_redis), (from_redis, to_worker)
+        ways = [asyncio.create_task(self._carry(link, *way)) for way in both_ways]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for way in ways:
                 way.cancel()
             self._links.discard(link)
+            self._forgotten.discard(link)
             _close(*link)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(self, link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(READ_BYTES):
-                if self._is_silent:
+                if self._is_silent or link in self._forgotten:
                     self.bytes_swallowed += len(data)
                 else:
                     writer.write(data)

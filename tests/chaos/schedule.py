@@ -17,6 +17,7 @@ class Kind(StrEnum):
     RESTART_REDIS = "Redis killed and restarted"
     CUT = "connections reset"
     SILENCE = "connections half-open"
+    FORGET = "connections forgotten"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,7 +32,10 @@ class Blow:
 def draw_blows(
     *, kills: int, stops: int, redis_restarts: int, cuts: int, seconds: float, lease_seconds: float, chance: Random
 ) -> list[Blow]:
-    """Draw so many of each over the run. A stop outlasts a lease; a fifth of the cuts are silences before the cut."""
+    """Draw so many of each over the run.
+
+    A stop outlasts a lease. Of ten cuts two are silences before the cut, and one is a silence that no cut ends.
+    """
 
     def times(count: int, lasting: float = 0) -> Iterator[float]:
         room = max(0.1 * seconds, 0.9 * seconds - lasting)
@@ -46,8 +50,8 @@ def draw_blows(
         for n, at in enumerate(times(stops, stop_seconds))
     ]
     blows += [Blow(at, Kind.RESTART_REDIS, chance.uniform(0, 2)) for at in times(redis_restarts)]
+    longest_silence = min(12, seconds / 8)  # 12 s: beyond every timeout of a client's socket
     for n, at in enumerate(times(cuts)):
-        is_silent = n % 5 == 1
-        longest = min(12, seconds / 8)  # 12 s: beyond every timeout of a client's socket
-        blows.append(Blow(at, Kind.SILENCE, chance.uniform(0.2, longest)) if is_silent else Blow(at, Kind.CUT))
+        kind = {1: Kind.SILENCE, 6: Kind.SILENCE, 8: Kind.FORGET}.get(n % 10, Kind.CUT)
+        blows.append(Blow(at, kind, chance.uniform(0.2, longest_silence) if kind is Kind.SILENCE else 0))
     return sorted(blows)

@@ -55,7 +55,7 @@ def test_as_many_blows_are_drawn_as_were_asked_for() -> None:
     blows = draw_blows(**sizes, seconds=60, lease_seconds=6, chance=random.Random(4))
     found = Counter(blow.kind for blow in blows)
     assert found[Kind.KILL_WORKER] + found[Kind.KILL_CHILD] == 7
-    assert (found[Kind.RESTART_REDIS], found[Kind.CUT] + found[Kind.SILENCE], found[Kind.SILENCE]) == (2, 10, 2)
+    assert (found[Kind.RESTART_REDIS], found[Kind.CUT] + found[Kind.SILENCE], found[Kind.FORGET]) == (2, 9, 1)
     stops = [blow for blow in blows if blow.kind in {Kind.STOP_CHILD, Kind.STOP_WORKER, Kind.STOP_ALL}]
     assert len(stops) == 4
     assert all(blow.seconds > 6 for blow in stops)
@@ -95,7 +95,7 @@ def test_the_witness_hears_what_was_recorded_and_not_what_was_only_asked_for(own
         assert not witness.is_recorded(other)
 
 
-def test_the_middleman_carries_loses_resets_and_refuses(own_redis: EmbeddedRedis) -> None:
+def test_the_middleman_carries_loses_forgets_resets_and_refuses(own_redis: EmbeddedRedis) -> None:
     def ping(connection: socket.socket) -> bytes:
         connection.sendall(b"PING\r\n")
         return connection.recv(100)
@@ -118,13 +118,21 @@ def test_the_middleman_carries_loses_resets_and_refuses(own_redis: EmbeddedRedis
             middleman.go_on()
             with pytest.raises(ConnectionResetError):
                 ping(link)
+        with connected() as link:
+            assert ping(link) == b"+PONG\r\n"
+            assert middleman.forget() == 1
+            link.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                ping(link)
+            with connected() as newer:
+                assert ping(newer) == b"+PONG\r\n"
         middleman.shut()
         with connected() as link, pytest.raises((ConnectionResetError, BrokenPipeError)):
             ping(link)
         middleman.open()
         with connected() as link:
             assert ping(link) == b"+PONG\r\n"
-    assert middleman.bytes_swallowed == 6
+    assert middleman.bytes_swallowed == 12
 
 
 def test_the_runner_tells_what_broke_by_its_exit_code_and_in_its_report(

@@ -11,7 +11,7 @@ from tests.chaos.report import Say
 from tests.chaos.scene import Scene
 from tests.chaos.schedule import Blow, Kind
 
-CONNECTION_BLOWS = {Kind.RESTART_REDIS, Kind.CUT, Kind.SILENCE}
+CONNECTION_BLOWS = {Kind.RESTART_REDIS, Kind.CUT, Kind.SILENCE, Kind.FORGET}
 EARLY_PART = 0.02
 """So much is published before the first blow."""
 IDLE_SECONDS = 20.0
@@ -93,9 +93,10 @@ class Trouble:
         match blow.kind:
             case Kind.KILL_WORKER | Kind.KILL_CHILD:
                 return self._crew.kill(blow.kind, self._chance)
-            case Kind.CUT:
+            case Kind.CUT | Kind.FORGET:
                 self._recovery.begin(blow.kind)
-                self._scene.middleman.cut()
+                middleman = self._scene.middleman
+                return bool(middleman.cut() if blow.kind is Kind.CUT else middleman.forget())
             case Kind.SILENCE:
                 self._is_silent = True
                 self._scene.middleman.silence()
