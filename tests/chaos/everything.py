@@ -47,6 +47,7 @@ def everything_at_once(
     kills: int = 100,
     stops: int = 10,
     redis_restarts: int = 10,
+    fillings: int = 5,
     cuts: int = 100,
     seconds: float = 900,
     calls_per_second: int = 200,
@@ -58,6 +59,7 @@ def everything_at_once(
         "kills": kills,
         "stops": stops,
         "redis_restarts": redis_restarts,
+        "fillings": fillings,
         "cuts": cuts,
         "seconds": seconds,
     }
@@ -101,6 +103,7 @@ def _live_through(
     eventually(lambda: not scene.emulator.stats().late_writes_pending, describe="the last late write")
     report.figures["at rest after the last blow"] = f"{time.monotonic() - lifted_at:.1f} s"
     _judge_blows(trouble, crew, recovery, blows, report)
+    report.figures["errors that the producer met"] = dict(publisher.errors)
     report.figures["bytes lost in silences"] = scene.middleman.bytes_swallowed
     return trouble
 

@@ -1,4 +1,4 @@
-"""Stands between the workers and Redis, and does what networks do: reset, go silent, refuse.
+"""Stands between the workers and Redis, and does what networks do: hold back, go silent, reset, refuse.
 
 Runs in a thread of its own. A silence is half-open: both sides believe that they are connected, and what they say is
 lost, a request as well as a reply to one that was carried out.
@@ -32,6 +32,7 @@ class Middleman:
         self._is_silent = self._is_shut = False
         self._links: set[Link] = set()
         self._forgotten: set[Link] = set()
+        self._at_work: set[asyncio.Task[None]] = set()
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="middleman")
 
@@ -51,6 +52,14 @@ class Middleman:
         """End a silence as networks do: whoever was connected is reset, and who connects anew is heard."""
         self._is_silent = False
         self.cut()
+
+    def hold_back(self) -> None:
+        """Let nothing pass from now on, and lose nothing: a congested network."""
+        self._loop.call_soon_threadsafe(self._passable.clear)
+
+    def let_pass(self) -> None:
+        """Deliver what was held back."""
+        self._loop.call_soon_threadsafe(self._passable.set)
 
     def forget(self) -> int:
         """Lose every byte of the present connections for ever, as a firewall does that forgot them; new ones work."""
@@ -79,13 +88,17 @@ class Middleman:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(ANSWER_SECONDS)
 
     async def _serve(self) -> None:
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._link, "127.0.0.1", 0)
+        self._loop, self._stopping, self._passable = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        self._passable.set()
+        server = await asyncio.start_server(self._welcome, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._stopping.wait()
         server.close()
+        self._passable.set()
         await self._cut()
+        if self._at_work:
+            await asyncio.wait(self._at_work)
 
     async def _cut(self) -> int:
         links, self._links = self._links, set()
@@ -97,6 +110,11 @@ class Middleman:
     async def _forget(self) -> int:
         self._forgotten |= self._links
         return len(self._forgotten)
+
+    def _welcome(self, from_worker: asyncio.StreamReader, to_worker: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._link(from_worker, to_worker))
+        self._at_work.add(task)
+        task.add_done_callback(self._at_work.discard)
 
     async def _link(self, from_worker: asyncio.StreamReader, to_worker: asyncio.StreamWriter) -> None:
         try:
@@ -122,6 +140,7 @@ class Middleman:
     async def _carry(self, link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(READ_BYTES):
+                await self._passable.wait()
                 if self._is_silent or link in self._forgotten:
                     self.bytes_swallowed += len(data)
                 else:

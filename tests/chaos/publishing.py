@@ -2,13 +2,13 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Self
 
 import redis
 from celery import Celery
-from kombu.exceptions import KombuError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -17,7 +17,6 @@ from worker.ledger.views import STREAM
 
 LOOK_SECONDS = 0.02
 MOST_AT_ONCE = 50
-WENT_WRONG = (redis.RedisError, KombuError, OSError)
 
 
 class Publisher:
@@ -28,6 +27,7 @@ class Publisher:
         self._redis = redis.Redis.from_url(url, socket_timeout=5, retry=Retry(NoBackoff(), 0))
         self._celery = Celery(broker=url, set_as_current=False)
         self.sent = 0
+        self.errors: Counter[str] = Counter()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher")
         self._exits = ExitStack()
@@ -44,7 +44,8 @@ class Publisher:
                     self._celery.send_task(
                         event.type, kwargs=event.arguments(), queue="account-events", task_id=event.id
                     )
-                except WENT_WRONG:
+                except Exception as error:  # noqa: BLE001 - whatever kombu makes of a lost broker: it was not confirmed
+                    self.errors[type(error).__name__] += 1
                     time.sleep(LOOK_SECONDS)
                 else:
                     break
@@ -77,7 +78,8 @@ class Publisher:
                         if not parcel.is_celery:
                             pipeline.xadd(STREAM, {"event": parcel.body()})
                     pipeline.execute()
-            except WENT_WRONG:
+            except (redis.RedisError, OSError) as error:
+                self.errors[type(error).__name__] += 1
                 time.sleep(LOOK_SECONDS)
             else:
                 break

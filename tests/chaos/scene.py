@@ -67,6 +67,14 @@ class Scene:
         self.witness.listen()
         self.is_redis_away = False
 
+    def fill_redis(self) -> None:
+        """Let it take no more writes."""
+        self.redis.config_set("maxmemory", 1)
+
+    def empty_redis(self) -> None:
+        """Let it take writes again."""
+        self.redis.config_set("maxmemory", 0)
+
     def reference(self, login: str) -> str:
         """Return the login's reference."""
         return self.services.vault.reference(INSTANCE, login)

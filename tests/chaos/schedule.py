@@ -18,6 +18,8 @@ class Kind(StrEnum):
     CUT = "connections reset"
     SILENCE = "connections half-open"
     FORGET = "connections forgotten"
+    HOLD_BACK = "traffic held back"
+    FILL_REDIS = "Redis full"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,11 +32,20 @@ class Blow:
 
 
 def draw_blows(
-    *, kills: int, stops: int, redis_restarts: int, cuts: int, seconds: float, lease_seconds: float, chance: Random
+    *,
+    kills: int,
+    stops: int,
+    redis_restarts: int,
+    fillings: int,
+    cuts: int,
+    seconds: float,
+    lease_seconds: float,
+    chance: Random,
 ) -> list[Blow]:
     """Draw so many of each over the run.
 
-    A stop outlasts a lease. Of ten cuts two are silences before the cut, and one is a silence that no cut ends.
+    A stop outlasts a lease. Of ten cuts two are silences before the cut, one is a silence that no cut ends, and one is
+    congestion, up to nearly a lease.
     """
 
     def times(count: int, lasting: float = 0) -> Iterator[float]:
@@ -46,12 +57,16 @@ def draw_blows(
     stop_seconds = lease_seconds + 1
     blows = [Blow(at, (Kind.KILL_WORKER, Kind.KILL_CHILD)[n % 2]) for n, at in enumerate(times(kills))]
     blows += [
-        Blow(at, stopping[n % 3], stop_seconds + chance.uniform(0, 2))
+        Blow(at, stopping[n % 3], stop_seconds + chance.uniform(0, min(10, seconds / 8)))
         for n, at in enumerate(times(stops, stop_seconds))
     ]
     blows += [Blow(at, Kind.RESTART_REDIS, chance.uniform(0, 2)) for at in times(redis_restarts)]
-    longest_silence = min(12, seconds / 8)  # 12 s: beyond every timeout of a client's socket
+    blows += [Blow(at, Kind.FILL_REDIS, chance.uniform(0.5, 3)) for at in times(fillings)]
+    lasting = {
+        Kind.SILENCE: min(12, seconds / 8),  # 12 s: beyond every timeout of a client's socket
+        Kind.HOLD_BACK: min(lease_seconds, seconds / 8),
+    }
     for n, at in enumerate(times(cuts)):
-        kind = {1: Kind.SILENCE, 6: Kind.SILENCE, 8: Kind.FORGET}.get(n % 10, Kind.CUT)
-        blows.append(Blow(at, kind, chance.uniform(0.2, longest_silence) if kind is Kind.SILENCE else 0))
+        kind = {1: Kind.SILENCE, 4: Kind.HOLD_BACK, 6: Kind.SILENCE, 8: Kind.FORGET}.get(n % 10, Kind.CUT)
+        blows.append(Blow(at, kind, chance.uniform(0.2, lasting[kind]) if kind in lasting else 0))
     return sorted(blows)

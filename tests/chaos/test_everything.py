@@ -13,6 +13,7 @@ def test_nothing_is_lost_and_nothing_ends_wrong_while_everything_fails_at_once(t
         kills=4,
         stops=1,
         redis_restarts=1,
+        fillings=1,
         cuts=4,
         seconds=8,
         calls_per_second=100,

@@ -44,18 +44,21 @@ def test_the_fastest_second_may_begin_anywhere() -> None:
 def test_the_same_seed_draws_the_same_traffic_and_blows() -> None:
     def all_drawn() -> object:
         chance = random.Random(4)
-        blows = draw_blows(kills=3, stops=2, redis_restarts=1, cuts=5, seconds=60, lease_seconds=6, chance=chance)
+        blows = draw_blows(
+            kills=3, stops=2, redis_restarts=1, fillings=1, cuts=5, seconds=60, lease_seconds=6, chance=chance
+        )
         return blows, draw(400, 80, chance)
 
     assert all_drawn() == all_drawn()
 
 
 def test_as_many_blows_are_drawn_as_were_asked_for() -> None:
-    sizes = {"kills": 7, "stops": 4, "redis_restarts": 2, "cuts": 10}
+    sizes = {"kills": 7, "stops": 4, "redis_restarts": 2, "fillings": 1, "cuts": 10}
     blows = draw_blows(**sizes, seconds=60, lease_seconds=6, chance=random.Random(4))
     found = Counter(blow.kind for blow in blows)
     assert found[Kind.KILL_WORKER] + found[Kind.KILL_CHILD] == 7
-    assert (found[Kind.RESTART_REDIS], found[Kind.CUT] + found[Kind.SILENCE], found[Kind.FORGET]) == (2, 9, 1)
+    assert (found[Kind.RESTART_REDIS], found[Kind.FILL_REDIS], found[Kind.CUT]) == (2, 1, 6)
+    assert (found[Kind.SILENCE], found[Kind.HOLD_BACK], found[Kind.FORGET]) == (2, 1, 1)
     stops = [blow for blow in blows if blow.kind in {Kind.STOP_CHILD, Kind.STOP_WORKER, Kind.STOP_ALL}]
     assert len(stops) == 4
     assert all(blow.seconds > 6 for blow in stops)
@@ -95,7 +98,7 @@ def test_the_witness_hears_what_was_recorded_and_not_what_was_only_asked_for(own
         assert not witness.is_recorded(other)
 
 
-def test_the_middleman_carries_loses_forgets_resets_and_refuses(own_redis: EmbeddedRedis) -> None:
+def test_the_middleman_carries_holds_back_loses_forgets_resets_and_refuses(own_redis: EmbeddedRedis) -> None:
     def ping(connection: socket.socket) -> bytes:
         connection.sendall(b"PING\r\n")
         return connection.recv(100)
@@ -119,7 +122,12 @@ def test_the_middleman_carries_loses_forgets_resets_and_refuses(own_redis: Embed
             with pytest.raises(ConnectionResetError):
                 ping(link)
         with connected() as link:
-            assert ping(link) == b"+PONG\r\n"
+            middleman.hold_back()
+            link.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                ping(link)
+            middleman.let_pass()
+            assert link.recv(100) == b"+PONG\r\n"
             assert middleman.forget() == 1
             link.settimeout(0.2)
             with pytest.raises(TimeoutError):

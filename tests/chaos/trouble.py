@@ -11,7 +11,7 @@ from tests.chaos.report import Say
 from tests.chaos.scene import Scene
 from tests.chaos.schedule import Blow, Kind
 
-CONNECTION_BLOWS = {Kind.RESTART_REDIS, Kind.CUT, Kind.SILENCE, Kind.FORGET}
+CONNECTION_BLOWS = set(Kind) - {Kind.KILL_WORKER, Kind.KILL_CHILD, Kind.STOP_WORKER, Kind.STOP_CHILD, Kind.STOP_ALL}
 EARLY_PART = 0.02
 """So much is published before the first blow."""
 IDLE_SECONDS = 20.0
@@ -29,7 +29,7 @@ class Trouble:
         self._undo: list[tuple[float, Callable[[], None]]] = []
         self._began_at: float | None = None
         self._due_since: float | None = None
-        self._is_silent = False
+        self._is_redis_in_trouble = False
         self.struck: Counter[Kind] = Counter()
         self.moments: list[tuple[float, str]] = []
         """What was done when, on the monotonic clock."""
@@ -75,7 +75,7 @@ class Trouble:
         say(f"{self._next} of {len(self._blows)} blows, {self.progress:.0%} of the events")
 
     def _try(self, blow: Blow, now: float) -> None:
-        if blow.kind in CONNECTION_BLOWS and (self._is_silent or self._recovery.is_awaited):
+        if blow.kind in CONNECTION_BLOWS and (self._is_redis_in_trouble or self._recovery.is_awaited):
             return
         self._due_since = self._due_since or now
         is_idle = now - self._due_since > IDLE_SECONDS
@@ -97,13 +97,15 @@ class Trouble:
                 self._recovery.begin(blow.kind)
                 middleman = self._scene.middleman
                 return bool(middleman.cut() if blow.kind is Kind.CUT else middleman.forget())
-            case Kind.SILENCE:
-                self._is_silent = True
-                self._scene.middleman.silence()
-                self._undo.append((now + blow.seconds, self._end_silence))
             case Kind.RESTART_REDIS:
                 self._scene.kill_redis()
                 self._undo.append((now + blow.seconds, self._return_redis))
+            case Kind.SILENCE:
+                self._last(blow, self._scene.middleman.silence, self._scene.middleman.go_on)
+            case Kind.HOLD_BACK:
+                self._last(blow, self._scene.middleman.hold_back, self._scene.middleman.let_pass)
+            case Kind.FILL_REDIS:
+                self._last(blow, self._scene.fill_redis, self._scene.empty_redis)
             case _:
                 stopped = self._crew.stop(blow.kind, self._chance)
                 if stopped is None:
@@ -111,10 +113,17 @@ class Trouble:
                 self._undo.append((now + blow.seconds, lambda: self._crew.wake(*stopped)))
         return True
 
-    def _end_silence(self) -> None:
-        self._is_silent = False
-        self._recovery.begin(Kind.SILENCE)
-        self._scene.middleman.go_on()
+    def _last(self, blow: Blow, begin: Callable[[], None], end: Callable[[], None]) -> None:
+        """Begin a trouble with Redis that has an end."""
+
+        def is_over() -> None:
+            self._is_redis_in_trouble = False
+            self._recovery.begin(blow.kind)
+            end()
+
+        self._is_redis_in_trouble = True
+        self._undo.append((time.monotonic() + blow.seconds, is_over))
+        begin()
 
     def _return_redis(self) -> None:
         self._scene.return_redis()
