@@ -30,6 +30,7 @@ class Middleman:
         self.connections_cut = 0
         self.bytes_swallowed = 0
         self._is_silent = self._is_shut = False
+        self._late_reply: tuple[bytes, float] | None = None
         self._links: set[Link] = set()
         self._forgotten: set[Link] = set()
         self._at_work: set[asyncio.Task[None]] = set()
@@ -60,6 +61,10 @@ class Middleman:
     def let_pass(self) -> None:
         """Deliver what was held back."""
         self._loop.call_soon_threadsafe(self._passable.set)
+
+    def hold_back_one(self, reply: bytes, *, seconds: float) -> None:
+        """Deliver the next reply of Redis that holds these bytes so much later."""
+        self._late_reply = reply, seconds
 
     def forget(self) -> int:
         """Lose every byte of the present connections for ever, as a firewall does that forgot them; new ones work."""
@@ -141,6 +146,9 @@ class Middleman:
         with contextlib.suppress(OSError):
             while data := await reader.read(READ_BYTES):
                 await self._passable.wait()
+                if self._late_reply and writer is link[0] and self._late_reply[0] in data:
+                    (_, seconds), self._late_reply = self._late_reply, None
+                    await asyncio.sleep(seconds)
                 if self._is_silent or link in self._forgotten:
                     self.bytes_swallowed += len(data)
                 else:

@@ -7,12 +7,14 @@ each size becomes an option of the runner, so a line here is all that a new proo
 from collections.abc import Callable
 
 from tests.chaos.everything import everything_at_once
+from tests.chaos.late_start import late_start
 from tests.chaos.outage import outage
 from tests.chaos.report import Report
 from tests.chaos.wrong_customer import wrong_customer
 
 SCENARIOS: dict[str, Callable[..., Report]] = {
     "everything": everything_at_once,
+    "late-start": late_start,
     "outage": outage,
     "wrong-customer": wrong_customer,
 }
