@@ -1,0 +1,71 @@
+"""An event that kills whatever touches it is set aside after three deaths, and its neighbours are not."""
+
+from collections.abc import Iterator
+
+import pytest
+from celery import Celery
+
+from tests.integration.working.conftest import Nightly, cloud_event, new_logins
+from tests.integration.working.hooked import start_hooked
+from tests.waiting import eventually
+from worker.deliveries import DEATHS, Deliveries
+
+POISON = "9d2b4a5e-0000-4000-8000-00000000dead"
+DEADLY = f"""
+import os, signal
+from worker import stream
+from worker.events import LifecycleEvent
+stream.TAKE_OVER_AFTER_MS = 200
+def deadly(way):
+    original = getattr(LifecycleEvent, way)
+    def parse(*args, **kwargs):
+        if "{POISON}" in repr((args, kwargs)):
+            with open("deaths", "a") as deaths:
+                deaths.write("x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
+    setattr(LifecycleEvent, way, parse)
+deadly("from_cloudevent")
+deadly("from_celery")
+"""
+
+
+@pytest.fixture
+def deaths(nightly: Nightly) -> Iterator[list[int]]:
+    """How often the poison killed, filled when the test is over."""
+    counted: list[int] = []
+    yield counted
+    assert len((nightly.stack.working_folder / "deaths").read_text()) == DEATHS
+
+
+@pytest.mark.usefixtures("deaths")
+def test_a_stream_entry_that_kills_each_worker_is_set_aside_alone(nightly: Nightly) -> None:
+    logins = new_logins(20)
+    events = [cloud_event(login, on=True, minute=0) for login in [*logins[:10], POISON, *logins[10:]]]
+    nightly.send(events)
+    for _ in range(DEATHS):
+        worker = start_hooked(nightly.stack, DEADLY, is_ready=False)
+        eventually(lambda: not worker.is_running, seconds=30, describe="the death of a worker")  # noqa: B023
+        nightly.stack.stop_process(worker)
+    worker = start_hooked(nightly.stack, DEADLY)
+    eventually(nightly.letters, seconds=30, describe="the letter")
+    nightly.comes_to_rest()
+    assert nightly.letters() == [("invalid_event", Deliveries.REASON)]
+    assert nightly.flags() == dict.fromkeys(logins, True)
+    assert worker.is_running
+    assert nightly.redis.keys("nightly:in-hand:*") == []
+
+
+@pytest.mark.usefixtures("deaths")
+def test_a_celery_message_that_kills_each_child_is_set_aside_and_the_worker_goes_on(nightly: Nightly) -> None:
+    (login,) = new_logins(1)
+    worker = start_hooked(nightly.stack, DEADLY)
+    with Celery(broker=nightly.stack.environment["REDIS_URL"]) as producer:
+        for each in (POISON, login):
+            kwargs = {"login_id": each, "occurred_at": "2026-11-22T10:00:00Z"}
+            producer.send_task("account.linked", kwargs=kwargs, queue="account-events")
+    eventually(nightly.letters, seconds=60, describe="the letter")
+    nightly.comes_to_rest()
+    assert nightly.letters() == [("invalid_event", Deliveries.REASON)]
+    assert nightly.flags() == {login: True}
+    assert worker.is_running
