@@ -70,7 +70,7 @@ def broker_of(url: str) -> tuple[str, dict[str, Any]]:
         "socket_timeout": 5,
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
-        "health_check_interval": 5,  # a primary that froze is left after two of these, or three for remote control
+        "health_check_interval": 5,  # a connection that froze is left after two of these, or three for remote control
         "max_connections": 64,
     }
     if scheme == "unix":

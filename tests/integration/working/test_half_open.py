@@ -1,0 +1,28 @@
+"""Connections to Redis that went silent without being closed hold a worker up for seconds, not for ever."""
+
+import time
+
+from tests.integration.working.conftest import Nightly, cloud_event, new_logins
+from tests.integration.working.stalling_proxy import StallingProxy
+from tests.waiting import eventually
+
+LIMIT_SECONDS = 25
+"""A socket's timeout is 10 s; kombu drops its silent BRPOP after about as long, and the wake-up costs 5 s more. The rest is for a busy machine."""
+
+
+def test_half_open_sockets_are_given_up_within_seconds(nightly: Nightly) -> None:
+    port = int(nightly.stack.environment["REDIS_URL"].rpartition(":")[2].partition("/")[0])
+    with StallingProxy(port) as proxy:
+        nightly.stack.environment["REDIS_URL"] = f"redis://127.0.0.1:{proxy.port}/0"
+        worker = nightly.stack.start_worker()
+        first, second = new_logins(2)
+        nightly.send([cloud_event(first, on=True, minute=0)])
+        eventually(lambda: nightly.flags() == {first: True}, describe="a call before")
+        assert proxy.stall() > 3
+        began_at = time.monotonic()
+        nightly.send([cloud_event(second, on=True, minute=0)])
+        eventually(lambda: second in nightly.flags(), seconds=90, describe="a call after")
+        took = time.monotonic() - began_at
+        assert worker.is_running
+        assert took < LIMIT_SECONDS
+        nightly.stack.stop_process(worker)
