@@ -1,4 +1,4 @@
-"""A TCP proxy whose connections can be made to stall: open at both ends, and silent, as behind a lost firewall state."""
+"""A TCP proxy whose connections can be made to stall: open at both ends and silent, as behind a lost firewall."""
 
 import contextlib
 import socket

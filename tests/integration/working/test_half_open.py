@@ -7,7 +7,7 @@ from tests.integration.working.stalling_proxy import StallingProxy
 from tests.waiting import eventually
 
 LIMIT_SECONDS = 25
-"""A socket's timeout is 10 s; kombu drops its silent BRPOP after about as long, and the wake-up costs 5 s more. The rest is for a busy machine."""
+"""A socket's timeout is 10 s at the ledger, and 5 s at the broker after that. The rest is for a busy machine."""
 
 
 def test_half_open_sockets_are_given_up_within_seconds(nightly: Nightly) -> None:

@@ -1,0 +1,51 @@
+"""kombu 5.7.0 ends a worker whose Redis goes away with an unacknowledged message in flight; the guard keeps it."""
+
+from pathlib import Path
+
+from celery import Celery
+
+from emulator.remote import EmulatorControl
+from tests.integration.working.conftest import Nightly, new_logins
+from tests.integration.working.hooked import start_hooked
+from tests.waiting import eventually
+from worker.embedded import EmbeddedRedis, EmbeddedStack, OrphanGuard
+from worker.embedded.stack import EMULATOR_KEY
+from worker.services import build_services
+
+SLOW_INTAKE = """
+import pathlib, time
+from worker.intake import Intake
+original = Intake.accept_celery
+def accept_slowly(*args):
+    pathlib.Path("in-hand").touch()
+    time.sleep(4)
+    return original(*args)
+Intake.accept_celery = accept_slowly
+"""
+
+
+def test_a_worker_outlives_redis_with_a_message_in_hand(
+    tmp_path: Path, orphan_guard: OrphanGuard, emulator: EmulatorControl, login_keys: str
+) -> None:
+    with EmbeddedRedis(tmp_path, name="killed", appendfsync="always", guard=orphan_guard) as server:
+        overrides = {
+            "REDIS_URL": server.url,
+            "LOGIN_KEYS": login_keys,
+            "FLINKS_BASE_URL": emulator.base_url,
+            "FLINKS_AUTH_KEY": EMULATOR_KEY,
+        }
+        with EmbeddedStack(tmp_path / "stack", isolated=True, overrides=overrides, workers=0) as stack:
+            worker = start_hooked(stack, SLOW_INTAKE, look_seconds=5)
+            services = build_services(stack.settings())
+            nightly = Nightly(stack, emulator, services, services.redis)
+            (login,) = new_logins(1)
+            with Celery(broker=server.url) as producer:
+                kwargs = {"login_id": login, "occurred_at": "2026-11-22T10:00:00Z"}
+                producer.send_task("account.linked", kwargs=kwargs, queue="account-events")
+            eventually((stack.working_folder / "in-hand").exists, describe="the message in hand")
+            server.restart()
+            eventually(
+                lambda: nightly.flags() == {login: True} or not worker.is_running, seconds=60, describe="the call"
+            )
+            assert worker.is_running, worker.tail()
+            services.redis.close()
