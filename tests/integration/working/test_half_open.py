@@ -4,12 +4,14 @@ import time
 
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.integration.working.stalling_proxy import StallingProxy
+from tests.long import long_form
 from tests.waiting import eventually
 
 LIMIT_SECONDS = 25
 """A socket's timeout is 10 s at the ledger, and 5 s at the broker after that. The rest is for a busy machine."""
 
 
+@long_form
 def test_half_open_sockets_are_given_up_within_seconds(nightly: Nightly) -> None:
     port = int(nightly.stack.environment["REDIS_URL"].rpartition(":")[2].partition("/")[0])
     with StallingProxy(port) as proxy:

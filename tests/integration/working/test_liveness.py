@@ -9,6 +9,7 @@ import pytest
 from emulator.remote import EmulatorControl
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.integration.working.hooked import start_hooked
+from tests.long import long_form
 from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, EmbeddedStack, ManagedProcess, OrphanGuard
 from worker.embedded.processes import group_members
@@ -48,12 +49,14 @@ def test_a_stream_reader_that_hangs_ends_the_worker(nightly: Nightly) -> None:
     _ends(start_hooked(nightly.stack, HANGING_STREAM), "stream")
 
 
+@long_form
 def test_a_consumer_that_is_connected_but_takes_nothing_ends_the_worker(nightly: Nightly) -> None:
     worker = start_hooked(nightly.stack, DEAF_CONSUMER, is_ready=False)
     nightly.send([cloud_event(login, on=True, minute=0) for login in new_logins(3)])
     _ends(worker, "consumer")
 
 
+@long_form
 def test_a_pool_whose_children_are_all_stopped_ends_the_worker(nightly: Nightly) -> None:
     worker = start_hooked(nightly.stack, IMPATIENT)
     for pid in worker.children():
@@ -62,6 +65,7 @@ def test_a_pool_whose_children_are_all_stopped_ends_the_worker(nightly: Nightly)
     _ends(worker, "pool", seconds=120)
 
 
+@long_form
 def test_a_child_that_is_stopped_in_a_task_is_replaced_and_the_worker_goes_on(nightly: Nightly) -> None:
     nightly.emulator.faults({"knob": "latency", "milliseconds": 900})
     worker = start_hooked(nightly.stack, IMPATIENT)
@@ -77,6 +81,7 @@ def test_a_child_that_is_stopped_in_a_task_is_replaced_and_the_worker_goes_on(ni
     assert worker.is_running
 
 
+@long_form
 def test_neither_redis_away_nor_nothing_to_do_ends_a_worker_and_it_works_when_redis_is_back(
     tmp_path: Path, orphan_guard: OrphanGuard, emulator: EmulatorControl, login_keys: str
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from emulator.remote import EmulatorControl
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.integration.working.hooked import start_hooked
+from tests.long import long_form
 from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, EmbeddedStack, OrphanGuard
 from worker.embedded.stack import EMULATOR_KEY
@@ -72,7 +73,7 @@ def test_a_signal_to_the_whole_group_cuts_no_call_short(own: Own) -> None:
     assert own.nightly.emulator.stats().by_ending.keys() == {"answered"}
 
 
-@pytest.mark.parametrize("trouble", ["gone", "silent"])
+@pytest.mark.parametrize("trouble", ["silent", pytest.param("gone", marks=long_form)])
 def test_a_worker_ends_within_bounds_though_redis_is(own: Own, trouble: str) -> None:
     (worker,) = own.nightly.stack.workers
     if trouble == "gone":

@@ -1,4 +1,23 @@
-from worker.cli.health import is_meant
+from typing import Any
+
+from worker.cli.health import is_meant, neglected_seconds
+
+
+def status(*, due: float, reconcilers: int = 0, gate: str = "open", paused: float = 0) -> dict[str, Any]:
+    about = {"gate": {"state": gate}, "oldest_due_seconds": due, "paused_seconds": paused}
+    return {"instances": {"toolbox": about}, "reconcilers": reconcilers}
+
+
+def test_work_that_nobody_works_on_is_neglected_after_a_minute() -> None:
+    assert neglected_seconds(status(due=61)) == 61
+
+
+def test_a_reconciler_a_closed_gate_a_pause_or_a_short_wait_is_no_neglect() -> None:
+    assert not neglected_seconds(status(due=61, reconcilers=1))
+    assert not neglected_seconds(status(due=61, gate="closed"))
+    assert not neglected_seconds(status(due=61, paused=5))
+    assert not neglected_seconds(status(due=59))
+    assert not neglected_seconds({"instances": {}, "reconcilers": 0})
 
 
 def test_a_worker_is_meant_by_its_name_or_by_its_host() -> None:

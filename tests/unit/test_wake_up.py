@@ -1,0 +1,38 @@
+import pytest
+
+from worker import wake_up
+from worker.wake_up import WakeUp
+
+
+def test_many_wishes_are_one_message_and_none_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wake_up, "WAIT_SECONDS", 0.001)
+    sent: list[str] = []
+    found = WakeUp(lambda: sent.append("hint"))
+    for _ in range(5):
+        found.ask()
+    found.step()
+    found.step()
+    assert sent == ["hint"]
+
+
+def test_a_wish_that_comes_while_one_is_sent_is_sent_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wake_up, "WAIT_SECONDS", 0.001)
+    sent: list[str] = []
+
+    def send() -> None:
+        sent.append("hint")
+        if len(sent) == 1:
+            found.ask()
+
+    found = WakeUp(send)
+    found.ask()
+    found.step()
+    found.step()
+    assert len(sent) == 2
+
+
+def test_a_child_sends_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = WakeUp(lambda: None)
+    assert found.is_mine
+    monkeypatch.setattr(wake_up.os, "getpid", lambda: 1)
+    assert not found.is_mine
