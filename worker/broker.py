@@ -55,10 +55,10 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 
 def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
     secret = settings.broker_url or settings.redis_url
-    return broker_of(secret.get_secret_value() if secret else "")
+    return kombu_address(secret.get_secret_value() if secret else "")
 
 
-def broker_of(url: str) -> tuple[str, dict[str, Any]]:
+def kombu_address(url: str) -> tuple[str, dict[str, Any]]:
     """Return the URL and the transport options with which kombu reaches what our settings call `url`."""
     scheme = urlsplit(url).scheme
     if scheme.startswith("amqp"):

@@ -21,6 +21,9 @@ from worker.telemetry.sentry import report_unexpected
 GROUP = "nightly"
 FIELD = b"event"
 READ_AT_MOST = 100
+READ_AT_FIRST = 10
+READ_BYTES = 8_388_608
+"""Entries are read so few at a time that this is not passed if all are as large as the largest of the last ones."""
 TAKE_IN_BYTES = 262_144
 """Bodies are recorded and acknowledged in portions of about this size, so that none outlives the take-over time."""
 BLOCK_MS = 300
@@ -55,6 +58,7 @@ class StreamReader:
         self._next_take_over = 0.0
         self._held: list[Entry] = []
         self._suspects: list[Entry] = []
+        self._at_most = READ_AT_FIRST
 
     def join(self) -> None:
         """Make the group if it is not there, from entry 0: what came before the first worker counts too."""
@@ -117,16 +121,23 @@ class StreamReader:
                 self._redis.xgroup_delconsumer(STREAM, GROUP, reader["name"])
 
     def _fresh(self) -> list[Entry]:
-        reply = self._redis.xreadgroup(GROUP, self._name, {STREAM: ">"}, count=READ_AT_MOST, block=BLOCK_MS)
-        return list(_entries_of(reply))
+        reply = self._redis.xreadgroup(GROUP, self._name, {STREAM: ">"}, count=self._at_most, block=BLOCK_MS)
+        return self._measured(list(_entries_of(reply)))
 
     def _taken_over(self) -> list[Entry]:
         if time.monotonic() < self._next_take_over:
             return []
-        reply = self._redis.xautoclaim(STREAM, GROUP, self._name, TAKE_OVER_AFTER_MS, "0-0", count=READ_AT_MOST)
+        reply = self._redis.xautoclaim(STREAM, GROUP, self._name, TAKE_OVER_AFTER_MS, "0-0", count=self._at_most)
         entries = [entry for entry in reply[1] if entry[1]]
         if not entries:
             self._next_take_over = time.monotonic() + TAKE_OVER_EVERY_SECONDS
+        return self._measured(entries)
+
+    def _measured(self, entries: list[Entry]) -> list[Entry]:
+        """Choose how many to read next: large entries must not make the worker large, and end it again and again."""
+        if entries:
+            largest = max(_size(entry) for entry in entries)
+            self._at_most = max(1, min(READ_AT_MOST, 2 * self._at_most, READ_BYTES // max(1, largest)))
         return entries
 
     def _take_in(self, entries: Sequence[Entry]) -> None:
@@ -167,11 +178,15 @@ class StreamReader:
 
 def _portion(entries: Sequence[Entry]) -> Sequence[Entry]:
     size = 0
-    for count, (_, fields) in enumerate(entries, start=1):
-        size += sum(map(len, fields.values()))
+    for count, entry in enumerate(entries, start=1):
+        size += _size(entry)
         if size >= TAKE_IN_BYTES:
             return entries[:count]
     return entries
+
+
+def _size(entry: Entry) -> int:
+    return sum(map(len, entry[1].values()))
 
 
 def _entries_of(reply: object) -> Iterable[Entry]:

@@ -17,7 +17,7 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from worker.broker import broker_of
+from worker.broker import kombu_address
 from worker.errors import NotReplicated
 from worker.ledger.connection import connect
 from worker.producer import publish
@@ -123,7 +123,7 @@ class Load:
 
 def _celery_for(url: str) -> Celery:
     """Return a producer of another team: nothing of ours but the address."""
-    broker, options = broker_of(url)
+    broker, options = kombu_address(url)
     app = Celery(broker=broker, set_as_current=False)
     app.conf.broker_transport_options = options
     return app

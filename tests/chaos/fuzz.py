@@ -18,7 +18,7 @@ from kombu import Producer
 
 from tests.chaos.malformed import CANARY, TIME, Malformed, huge, malformed
 from tests.chaos.report import Report, Say
-from worker.broker import EVENTS_QUEUE, broker_of
+from worker.broker import EVENTS_QUEUE, kombu_address
 from worker.embedded import EmbeddedStack, ManagedProcess, wait_until
 from worker.ledger.views import STREAM
 from worker.producer import publish
@@ -180,7 +180,7 @@ def _judge(report: Report, services: Services, stack: EmbeddedStack, sent: Sent)
 
 
 def _celery(stack: EmbeddedStack) -> Celery:
-    url, options = broker_of(stack.environment["REDIS_URL"])
+    url, options = kombu_address(stack.environment["REDIS_URL"])
     app = Celery(broker=url, set_as_current=False)
     app.conf.broker_transport_options = options
     return app

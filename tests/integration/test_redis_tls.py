@@ -13,7 +13,7 @@ from emulator.remote import EmulatorControl
 from tests.chaos.links import Links
 from tests.integration.certificates import speaking_tls, write_certificate
 from tests.waiting import eventually
-from worker.broker import broker_of
+from worker.broker import kombu_address
 from worker.embedded import EmbeddedRedis, EmbeddedStack
 from worker.embedded.redis_server import free_port
 from worker.ledger.connection import connect
@@ -37,7 +37,7 @@ def tls_port(redis_server: EmbeddedRedis, redis_url: str, certificate: Path) -> 
 
 
 def _ping_as_celery(url: str) -> None:
-    broker, options = broker_of(url)
+    broker, options = kombu_address(url)
     app = Celery(broker=broker, set_as_current=False)
     app.conf.broker_transport_options = options
     with app.connection_for_write() as connection:

@@ -133,3 +133,15 @@ def test_a_stream_that_somebody_deleted_is_made_anew(redis_client: Redis, intake
     redis_client.xadd(STREAM, {"event": b"after"})
     assert reader.step() == 1
     assert intake.taken == [b"after"]
+
+
+def test_large_entries_are_read_one_by_one_and_small_ones_together(redis_client: Redis, intake: Memory) -> None:
+    reader = reader_of(redis_client, intake)
+    for body in [b"x" * 5_000_000] * 12 + [b"small"] * 300:
+        redis_client.xadd(STREAM, {"event": body})
+    read = []
+    while count := reader.step():
+        read.append(count)
+    assert read[:7] == [10, 1, 1, 1, 2, 4, 8]
+    assert max(read) == 100
+    assert len(intake.taken) == 312

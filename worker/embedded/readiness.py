@@ -7,7 +7,7 @@ from celery.utils.nodenames import gethostname, nodename
 from kombu.exceptions import KombuError, OperationalError
 from redis.exceptions import RedisError
 
-from worker.broker import broker_of
+from worker.broker import kombu_address
 from worker.embedded.processes import ManagedProcess
 
 PING_SECONDS = 0.5
@@ -23,7 +23,7 @@ def listening_url(process: ManagedProcess) -> str | None:
 
 def answers_ping(broker_url: str, name: str) -> bool:
     """Whether the Celery worker `name@<this host>` consumes now: it answers on its control channel in half a second."""
-    url, options = broker_of(broker_url)
+    url, options = kombu_address(broker_url)
     app = Celery(broker=url, set_as_current=False)
     app.conf.broker_transport_options = options
     node = nodename(name, gethostname())
