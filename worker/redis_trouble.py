@@ -85,6 +85,10 @@ def _broken_connections(error: BaseException, place: str) -> Iterator[tuple[bool
         Trouble(f"Nobody knows the host of Redis at {place}.", "Check the host in REDIS_URL, and the DNS here."),
     )
     yield (
+        holds(MasterNotFoundError) and ("authentication" in texts or "password" in texts),
+        Trouble(f"Redis' {place} refuse our login.", "Check sentinel_username and sentinel_password in REDIS_URL."),
+    )
+    yield (
         holds(MasterNotFoundError),
         Trouble(f"No primary is known to {place}.", "Check the service name in REDIS_URL, and the sentinels."),
     )
@@ -108,6 +112,10 @@ _REFUSALS = {
     "WRONGPASS": ("refuses our login.", "Check user and password in REDIS_URL."),
     "NOPERM": ("does not permit this user what Nightly needs.", "Grant it the keys nightly:* and account-events:*."),
     "OOM": ("is full: it takes no more writes.", "Raise maxmemory, or find what fills it."),
+    "NOREPLICAS": (
+        "takes no writes while it has too few replicas (min-replicas-to-write).",
+        "Bring its replicas back.",
+    ),
     "READONLY": ("is a replica, which takes no writes.", "Point REDIS_URL at the primary."),
     "MISCONF": ("cannot write to its disk, so it takes no writes.", "Free its disk; its log says more."),
     "LOADING": ("is still loading its data.", "Wait, and try again."),

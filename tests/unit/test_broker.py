@@ -100,6 +100,11 @@ def test_kombu_connects_where_the_ledger_does(conf: Any, url: str, expected: dic
     [
         ("sentinel://a:1,b:2/main", "sentinel://a:1/0;sentinel://b:2/0", "main"),
         ("sentinel://u:p@a:1,b:2/main/3", "sentinel://u:p@a:1/3;sentinel://u:p@b:2/3", "main"),
+        (
+            "sentinel://u:p%40@a,[::1]:2/main?sentinel_password=s",
+            "sentinel://u:p%40@a:26379/0;sentinel://u:p%40@[::1]:2/0",
+            "main",
+        ),
     ],
 )
 def test_sentinels_are_named_one_by_one(conf: Any, url: str, broker: str, service: str) -> None:
@@ -107,6 +112,9 @@ def test_sentinels_are_named_one_by_one(conf: Any, url: str, broker: str, servic
     assert given["broker_url"] == broker
     assert given["broker_transport_options"]["master_name"] == service
     assert given["broker_transport_options"]["visibility_timeout"] == 60
+    kwargs = given["broker_transport_options"]["sentinel_kwargs"]
+    assert kwargs.get("password") == ("s" if "sentinel_password" in url else None)
+    assert kwargs["socket_timeout"] <= 2
 
 
 def test_without_any_address_nothing_is_guessed() -> None:

@@ -48,6 +48,7 @@ def caused_by(cause: BaseException) -> redis.ConnectionError:
         (redis.ConnectionError("Connection closed by server."), "broke"),
         (redis.exceptions.OutOfMemoryError("command not allowed"), "full"),
         (redis.exceptions.ReadOnlyError("You can't write"), "replica"),
+        (redis.ResponseError("NOREPLICAS Not enough good replicas to write."), "too few replicas"),
         (redis.ResponseError("MISCONF Redis is configured to save"), "disk"),
         (redis.ResponseError("Command # 1 (XADD s * event MOVED) of pipeline caused error: OOM command"), "full"),
     ],
