@@ -6,8 +6,8 @@ from pathlib import Path
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
 
 
-def minimal_acl() -> str:
-    """Return keys, channels and commands of the rule in docs/operating.md."""
-    found = re.search(r"^ACL SETUSER nightly on >password (.+)$", GUIDE.read_text("utf-8"), re.MULTILINE)
-    assert found, "the guide names no ACL rule"
+def minimal_acl(user: str = "nightly") -> str:
+    """Return keys, channels and commands of the rule in docs/operating.md for `nightly` or for `producer`."""
+    found = re.search(rf"^ACL SETUSER {user} on >password (.+)$", GUIDE.read_text("utf-8"), re.MULTILINE)
+    assert found, f"the guide names no rule for {user}"
     return found[1]

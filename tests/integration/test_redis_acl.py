@@ -13,6 +13,8 @@ from redis import Redis
 from tests.chaos.minimal_acl import minimal_acl
 from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, EmbeddedStack, OrphanGuard
+from worker.ledger.connection import connect
+from worker.producer import publish
 
 COMMANDS = (
     ["doctor"],
@@ -30,7 +32,8 @@ def confined(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[tuple[Redis,
     """A Redis where Nightly is a user with the advised rights: the administrator's client, and Nightly's URL."""
     server = EmbeddedRedis(tmp_path, name="confined", guard=orphan_guard)
     with server, Redis(port=server.port or 0, decode_responses=True) as admin:
-        admin.execute_command("ACL", "SETUSER", "nightly", "on", ">word", *minimal_acl().split())
+        for user in ("nightly", "producer"):
+            admin.execute_command("ACL", "SETUSER", user, "on", ">word", *minimal_acl(user).split())
         yield admin, server.url.replace("//", "//nightly:word@")
 
 
@@ -62,3 +65,14 @@ def test_the_advised_user_may_not_touch_what_is_not_nightly_s(confined: tuple[Re
         for command in ("GET other", "SET other 1", "FLUSHALL", "KEYS *", "CONFIG SET save ''", "SHUTDOWN", "ACL LIST"):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 nightly.execute_command(*command.split())
+
+
+def test_the_advised_producer_may_publish_and_read_nothing(confined: tuple[Redis, str]) -> None:
+    admin, url = confined
+    with connect(url.replace("nightly:", "producer:")) as producer:
+        publish("linked", login_id="login-1", client=producer)
+        assert admin.xlen("account-events:stream") == 1
+        assert _refused(admin) == set()
+        for command in ("XRANGE account-events:stream - +", "LPUSH account-events x", "GET nightly:meta", "INFO"):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                producer.execute_command(*command.split())

@@ -13,5 +13,5 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_a_failover_loses_no_event_that_a_replica_had_confirmed(tmp_path: Path) -> None:
-    report = failover(tmp_path, seed=1, say=print, ways=("kill",))
+    report = failover(tmp_path, seed=1, say=print, ways=("kill",), workers=1, waits_for_celery=False)
     assert not report.broken, report.text()
