@@ -94,7 +94,7 @@ def test_entries_that_nobody_reads_are_noticed(doctor: Doctor, redis_client: Red
     assert "no worker ever read it" in checks["stream"]["what"]
 
 
-def test_a_kombu_address_its_own_is_checked_too(doctor: Doctor, redis_url: str) -> None:
+def test_a_broker_of_its_own_is_checked_too(doctor: Doctor, redis_url: str) -> None:
     assert doctor(BROKER_URL=redis_url.replace("/0", "/1"))["broker"]["level"] == "ok"
     assert doctor(BROKER_URL="amqp://user:canary@127.0.0.1:1//")["broker"]["level"] == "fail"
 
