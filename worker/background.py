@@ -209,7 +209,7 @@ def pulse(worker: Any, services: Services) -> None:
         worker=worker.app.identity,
         slots=worker.concurrency,
         about={"version": worker.app.version},
-        rest_after_lease_seconds=settings.flinks_settle_seconds - settings.lease_margin_seconds,
+        rest_after_lease_seconds=settings.flinks_settle_seconds,
     )
     worker.app.progress.made("ledger")
     if found.leases_lost:

@@ -158,7 +158,9 @@ class Settings(BaseSettings):
 
     @property
     def lease_margin_seconds(self) -> float:
-        """Time to start a claimed call before its deadline counts, and to settle it after."""
+        """How late a claimed call may begin. Its deadline then ends with the lease, and what it may still write
+        lands within FLINKS_SETTLE_SECONDS after that.
+        """
         return 5.0
 
     @property

@@ -7,9 +7,12 @@ each size becomes an option of the runner, so a line here is all that a new proo
 from collections.abc import Callable
 
 from tests.chaos.everything import everything_at_once
+from tests.chaos.failover import failover
+from tests.chaos.fuzz import fuzz
 from tests.chaos.late_start import late_start
 from tests.chaos.outage import outage
 from tests.chaos.report import Report
+from tests.chaos.rolling_restart import rolling_restart
 from tests.chaos.wrong_customer import wrong_customer
 
 SCENARIOS: dict[str, Callable[..., Report]] = {
@@ -17,4 +20,7 @@ SCENARIOS: dict[str, Callable[..., Report]] = {
     "late-start": late_start,
     "outage": outage,
     "wrong-customer": wrong_customer,
+    "failover": failover,
+    "rolling-restart": rolling_restart,
+    "fuzz": fuzz,
 }

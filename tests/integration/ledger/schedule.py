@@ -15,7 +15,6 @@ from tests.integration.ledger.world import (
     INSTANCES,
     LEASE_MS,
     LOGINS,
-    MARGIN_MS,
     MAX_IN_FLIGHT,
     RULES,
     SETTLE_MS,
@@ -120,7 +119,7 @@ class Schedule:
 
     def _pulse(self) -> None:
         fingerprints = dict.fromkeys(INSTANCES, WORKERS[0].fingerprint)
-        self.ledger.pulse(fingerprints, rest_after_lease_seconds=(SETTLE_MS - MARGIN_MS) / 1000)
+        self.ledger.pulse(fingerprints, rest_after_lease_seconds=SETTLE_MS / 1000)
         for flight in self.world.flights:
             flight.is_lost = flight.is_lost or flight.claimed_at + LEASE_MS <= self.world.now
 
@@ -195,7 +194,7 @@ class Schedule:
         chance.choice(by_mood[self.moods[flight.instance]])(flight, chance)
 
     def _is_confirmed(self, flight: Flight, chance: Random) -> None:
-        self.world.land(flight, "at once")
+        self.world.land(flight, "at once", self.world.now)
         assert self._settle(flight, chance, "applied", code="applied") in {Settled.APPLIED, Settled.OVERTAKEN}
         self.world.refused_in_a_row[flight.instance].clear()
         self.world.storm_limit[flight.instance] = RULES.storm_logins
@@ -205,7 +204,7 @@ class Schedule:
         self._fail(flight, chance, delay_seconds=chance.choice([0, 0.4, 30]), flags=flags)
 
     def _times_out(self, flight: Flight, chance: Random) -> None:
-        self.world.land(flight, chance.choice(["at once", "never", "late", "late"]))
+        self.world.land(flight, chance.choice(["at once", "never", "late", "late"]), self.world.now)
         self._fail(flight, chance, rest_seconds=SETTLE_MS / 1000, flags="a" + DOWN)
 
     def _fail(self, flight: Flight, chance: Random, **fields: object) -> None:
@@ -250,7 +249,9 @@ class Schedule:
             assert self._settle(flight, chance, "unsent") is Settled.UNSENT
 
     def _kills_its_worker(self, flight: Flight, chance: Random) -> None:
-        self.world.land(flight, chance.choice(["at once", "never", "late", "late"]))
+        """Which may have begun the call as late as it might: then its deadline ends with the lease."""
+        given_up_at = flight.claimed_at + LEASE_MS
+        self.world.land(flight, chance.choice(["at once", "never", "late", "late"]), given_up_at)
         self._lose(flight)
 
     def _outlives_its_lease(self, flight: Flight, _: Random) -> None:

@@ -85,16 +85,15 @@ class World:
             self.late.remove(entry)
             self.flags[entry[1]] = entry[2]
 
-    def land(self, flight: Flight, landing: str) -> None:
-        """Make the write of a call, unless it was made already: at once, late, or never."""
+    def land(self, flight: Flight, landing: str, given_up_at: int) -> None:
+        """Make the write of a call, unless it was made already: at once, never, or as late after its end as it may."""
         if flight.has_landed:
             return
         if landing == "at once":
             self.flags[flight.login] = flight.claim.wants_active
         elif landing == "late":
             self.seen["an earlier call may still land"] += 1
-            lands_at = min(self.now, flight.claimed_at + CALL_MS) + SETTLE_MS - 1
-            self.late.append((lands_at, flight.login, flight.claim.wants_active))
+            self.late.append((given_up_at + SETTLE_MS - 1, flight.login, flight.claim.wants_active))
             self.advance_to(self.now)
 
     def judge_claim(self, flight: Flight) -> None:
