@@ -60,7 +60,7 @@ class NightlyApp(Celery):
 
     def wake(self, services: Services) -> None:
         """Send a reconcile message if there is work that nobody works on."""
-        if services.ledger.pulse(services.fingerprints).should_wake:
+        if services.ledger.pulse(services.fingerprints, worker=self.identity).should_wake:
             self.send_wake_up()
 
     def send_wake_up(self) -> None:

@@ -214,6 +214,6 @@ def pulse(worker: Any, services: Services) -> None:
     worker.app.progress.made("ledger")
     if found.leases_lost:
         log.warning("leases_lost", count=found.leases_lost)
-    pass_on(services.ledger, found.notices)
     if found.should_wake:
         worker.app.send_wake_up()
+    pass_on(services.ledger, found.notices)

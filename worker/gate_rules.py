@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class GateRules:
-    """An outage: this share of so many calls at least within so long. A storm: so many INVALID_LOGINs in a row."""
+    """An outage: this share of so many calls at least within so long, or so many logins in a row without an answer.
+
+    A storm: so many INVALID_LOGINs in a row.
+    """
 
     outage_ratio: float = 0.5
     outage_min_calls: int = 20
     outage_window_seconds: float = 10
+    outage_in_a_row: int = 10
     storm_logins: int = 25
 
 

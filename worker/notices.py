@@ -5,25 +5,34 @@ swallows one; told twice is possible only where a worker dies between telling an
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from worker.ledger import Ledger, Notice
 from worker.telemetry.logs import get_logger
-from worker.telemetry.sentry import report_gate, report_new_group
+from worker.telemetry.sentry import report_bench, report_gate, report_new_group
 
 log = get_logger(__name__)
 
 
 def pass_on(ledger: Ledger, notices: Iterable[Notice]) -> None:
-    """Tell each notice, then forget it; raises redis.RedisError."""
+    """Tell each notice, then forget it; one that cannot be told holds up no other. Raises redis.RedisError."""
     for notice in notices:
-        if notice.kind == "gate":
-            _tell_of_gate(*notice.parts)
+        try:
+            _TELLERS[notice.kind](*notice.parts)
+        except Exception:  # it comes again after a while
+            log.exception("notice_not_told", kind=notice.kind)
         else:
-            instance, code, wish = notice.parts
-            log.warning("letters_of_new_kind", instance=instance, code=code, wish=wish)
-            report_new_group(instance=instance, code=code, wish=wish)
-        ledger.forget_notice(notice)
+            ledger.forget_notice(notice)
+
+
+def _tell_of_group(instance: str, code: str, wish: str) -> None:
+    log.warning("letters_of_new_kind", instance=instance, code=code, wish=wish)
+    report_new_group(instance=instance, code=code, wish=wish)
+
+
+def _tell_of_bench(instance: str, worker: str, detail: str) -> None:
+    log.error("worker_cannot_reach_flinks", instance=instance, benched=worker, detail=detail)
+    report_bench(instance=instance, worker=worker, detail=detail)
 
 
 def _tell_of_gate(instance: str, text: str) -> None:
@@ -40,3 +49,10 @@ def _tell_of_gate(instance: str, text: str) -> None:
         http_status=str(change.get("http_status", "")),
         detail=str(change.get("detail", "")),
     )
+
+
+_TELLERS: Mapping[str, Callable[..., None]] = {
+    "gate": _tell_of_gate,
+    "group": _tell_of_group,
+    "bench": _tell_of_bench,
+}

@@ -217,6 +217,7 @@ class Drain:
                 self._instance.name,
                 batch,
                 owner=self._parts.owner,
+                worker=self._parts.worker,
                 fingerprint=self._fingerprint,
                 calls_per_second=self._parts.bounds.calls_per_second,
                 rules=self._parts.bounds.gate,

@@ -116,6 +116,8 @@ class Settings(BaseSettings):
     """Of so many calls at least. Too low: chance closes the gate. Too high: an outage costs so many attempts."""
     gate_outage_window_seconds: Annotated[float, Field(ge=1, le=600)] = DEFAULT_RULES.outage_window_seconds
     """Within this time. Too low: quiet hours never gather enough calls. Too high: old successes hide an outage."""
+    gate_outage_in_a_row: Annotated[int, Field(ge=2, le=10_000)] = DEFAULT_RULES.outage_in_a_row
+    """Or so many logins in a row, however slowly. Too low: chance closes the gate. Too high: quiet hours see none."""
     gate_storm_logins: Annotated[int, Field(ge=2, le=100_000)] = DEFAULT_RULES.storm_logins
     """INVALID_LOGINs in a row that are a storm. Too low: a batch of deleted cards closes the gate. Too high: so many
     letters to replay when the customer id was wrong."""
@@ -158,8 +160,9 @@ class Settings(BaseSettings):
 
     @property
     def lease_margin_seconds(self) -> float:
-        """How late a claimed call may begin. Its deadline then ends with the lease, and what it may still write
-        lands within FLINKS_SETTLE_SECONDS after that.
+        """How late a claimed call may begin.
+
+        Its deadline then ends with the lease, and what it may write lands within FLINKS_SETTLE_SECONDS after that.
         """
         return 5.0
 
@@ -175,6 +178,7 @@ class Settings(BaseSettings):
             outage_ratio=self.gate_outage_ratio,
             outage_min_calls=self.gate_outage_min_calls,
             outage_window_seconds=self.gate_outage_window_seconds,
+            outage_in_a_row=self.gate_outage_in_a_row,
             storm_logins=self.gate_storm_logins,
         )
 

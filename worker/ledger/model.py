@@ -102,13 +102,17 @@ class Notice:
 
     @property
     def kind(self) -> str:
-        """`gate` or `group`."""
+        """`gate`, `group` or `bench`."""
         return self.text.partition("|")[0]
 
     @property
     def parts(self) -> list[str]:
-        """For a group: instance, code and wish (`on`, `off`). For a gate: instance, and the change as JSON."""
-        return self.text.split("|", 3 if self.kind == "group" else 2)[1:]
+        """What it says.
+
+        gate: instance, and the change as JSON. group: instance, code and wish (`on`, `off`). bench: instance, the
+        worker whose calls alone fail, and how many.
+        """
+        return self.text.split("|", 2 if self.kind == "gate" else 3)[1:]
 
 
 @dataclass(frozen=True, slots=True)

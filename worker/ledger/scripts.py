@@ -12,12 +12,16 @@ from worker.ledger.connection import BytesRedis
 
 NEWER = "the ledger was written by a newer Nightly; update this worker"
 
+_PARTS = {"settle": ("prelude", "gate", "health", "settle")}
+
 
 @cache
 def source(name: str) -> str:
     """Return the text of one script with the shared parts in front."""
     folder = files("worker.ledger").joinpath("lua")
-    return "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in ("prelude", "gate", name))
+    return "\n".join(
+        folder.joinpath(f"{part}.lua").read_text("utf-8") for part in _PARTS.get(name, ("prelude", "gate", name))
+    )
 
 
 class Scripts:

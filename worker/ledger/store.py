@@ -87,6 +87,7 @@ class Ledger:
         *,
         owner: str,
         fingerprint: str,
+        worker: str = "",
         calls_per_second: float,
         rules: GateRules = DEFAULT_RULES,
     ) -> list[Settled]:
@@ -102,7 +103,9 @@ class Ledger:
             fingerprint,
             calls_per_second,
             owner,
+            worker,
             *terms,
+            rules.outage_in_a_row,
             rules.storm_logins,
             *args,
         )
@@ -119,7 +122,7 @@ class Ledger:
     ) -> Pulse:
         """Count what is due on `fingerprints`' instances, and decide on a wake-up.
 
-        With `worker`, also a sign of life, and the reply may hold notices: pass them on, then `forget_notice`;
+        With `slots`, also a sign of life, and the reply may hold notices: pass them on, then `forget_notice`;
         what is not forgotten is handed out once more after a while. With `rest_after_lease_seconds`, also take
         back lost leases, each login resting that long after its lease ran out, as its last call may still land.
         """

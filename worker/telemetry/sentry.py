@@ -114,6 +114,17 @@ def report_stuck(*, part: str) -> None:
     )
 
 
+def report_bench(*, instance: str, worker: str, detail: str) -> None:
+    """Report that one worker cannot reach Flinks while others can: its network needs someone."""
+    _report(
+        "One worker cannot reach Flinks while others can",
+        level="error",
+        fingerprint=["bench", instance, worker.partition("#")[0]],
+        tags={"instance": instance, "worker": worker},
+        extra={"detail": detail},
+    )
+
+
 def report_new_group(*, instance: str, code: str, wish: str) -> None:
     """Report the first open dead letter of its kind; `wish` is "on" or "off"."""
     _report(

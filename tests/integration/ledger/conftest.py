@@ -59,11 +59,12 @@ def settle(ledger: Ledger) -> Callable[..., Settled]:
         *,
         owner: str = "owner",
         fingerprint: str = "proven-one",
+        worker: str = "worker",
         calls_per_second: float = 50,
         rules: GateRules = DEFAULT_RULES,
         **fields: Any,
     ) -> Settled:
-        terms: dict[str, Any] = {"owner": owner, "fingerprint": fingerprint, "rules": rules}
+        terms: dict[str, Any] = {"owner": owner, "fingerprint": fingerprint, "worker": worker, "rules": rules}
         settlement = Settlement(claim, outcome, **fields)
         (result,) = ledger.settle(INSTANCE, [settlement], calls_per_second=calls_per_second, **terms)
         return result

@@ -177,6 +177,7 @@ class Schedule:
             self._is_confirmed,
             self._fails_for_now,
             self._times_out,
+            self._times_out_for_the_last_time,
             self._is_throttled,
             self._is_refused_for_good,
             self._is_invalid,
@@ -187,7 +188,7 @@ class Schedule:
         )
         by_mood = {
             "well": well,
-            "down": (self._fails_for_now, self._fails_for_now, self._times_out),
+            "down": (self._fails_for_now, self._fails_for_now, self._times_out, self._times_out_for_the_last_time),
             "knows nobody": (self._is_invalid,),
             "one login is refused": (self._finds_our_key_refused,) if flight.login.startswith("lgn_a") else well[:3],
         }
@@ -196,7 +197,7 @@ class Schedule:
     def _is_confirmed(self, flight: Flight, chance: Random) -> None:
         self.world.land(flight, "at once", self.world.now)
         assert self._settle(flight, chance, "applied", code="applied") in {Settled.APPLIED, Settled.OVERTAKEN}
-        self.world.refused_in_a_row[flight.instance].clear()
+        self.world.refused_in_a_row[flight.instance, flight.worker.fingerprint].clear()
         self.world.storm_limit[flight.instance] = RULES.storm_logins
 
     def _fails_for_now(self, flight: Flight, chance: Random) -> None:
@@ -206,6 +207,12 @@ class Schedule:
     def _times_out(self, flight: Flight, chance: Random) -> None:
         self.world.land(flight, chance.choice(["at once", "never", "late", "late"]), self.world.now)
         self._fail(flight, chance, rest_seconds=SETTLE_MS / 1000, flags="a" + DOWN)
+
+    def _times_out_for_the_last_time(self, flight: Flight, chance: Random) -> None:
+        self.world.land(flight, chance.choice(["at once", "never", "late", "late"]), self.world.now)
+        ending = {"code": "retries_exhausted", "rest_seconds": SETTLE_MS / 1000, "flags": "a" + DOWN}
+        result = self._settle(flight, chance, "dead", **ending)
+        assert result in {Settled.PARKED, Settled.OVERTAKEN, Settled.HALTED}
 
     def _fail(self, flight: Flight, chance: Random, **fields: object) -> None:
         was_shut = self.views.gate(flight.instance).get("cause") == "outage"
@@ -226,7 +233,7 @@ class Schedule:
     def _is_invalid(self, flight: Flight, chance: Random) -> None:
         """Never more of them in a row than are a storm."""
         result = self._settle(flight, chance, "dead", code="INVALID_LOGIN", http_status=400)
-        in_a_row = self.world.refused_in_a_row[flight.instance]
+        in_a_row = self.world.refused_in_a_row[flight.instance, flight.worker.fingerprint]
         if result is Settled.HALTED:
             return
         in_a_row.add(flight.login)
@@ -308,7 +315,7 @@ class Schedule:
 
     def flinks_changes_its_mood(self, chance: Random) -> None:
         """For one instance, which our customer id may be wrong for."""
-        moods = ["well", "well", "down", "knows nobody", "one login is refused", "one login is refused"]
+        moods = ["well", "down", "knows nobody", "knows nobody", "one login is refused", "one login is refused"]
         self.moods[chance.choice(INSTANCES)] = chance.choice(moods)
 
     def a_person_turns_a_gate(self, chance: Random) -> None:
@@ -323,7 +330,8 @@ class Schedule:
         gate = self.views.gate(instance)
         self.seen[f"opened after {gate.get('cause')}"] += gate["state"] != "open"
         self.gates.open(instance, by="ann")
-        self.world.refused_in_a_row[instance].clear()
+        for worker in WORKERS:
+            self.world.refused_in_a_row[instance, worker.fingerprint].clear()
         if gate["state"] != "open" and gate["cause"] == "storm":
             self.world.storm_limit[instance] *= 4
 

@@ -1,5 +1,6 @@
 """When calls stop and how they go on: outages, storms, one login that Flinks will not hear of, and who is told."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -44,19 +45,79 @@ def fall_into_outage(clock: Clock, claim: Any, settle: Any) -> None:
 
 # -- outage ------------------------------------------------------------------------------------------------
 
+SHARE = GateRules(outage_in_a_row=1000)
 
-def test_nineteen_failures_are_bad_luck_and_the_twentieth_is_an_outage(
+
+def test_half_of_twenty_calls_is_an_outage_and_half_of_nineteen_or_less_than_half_is_none(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(100))
-    volley = claim_all(clock, claim, 20)
-    for failing in volley[:-1]:
-        settle(failing, "transient", **DOWN)
-    assert gate(ledger)["state"] == "open"
-    settle(volley[-1], "transient", **DOWN)
+    volley = claim_all(clock, claim, 41)
+    for well in volley[:9]:
+        settle(well, "applied", rules=SHARE)
+    for failing in volley[9:19]:
+        settle(failing, "transient", rules=SHARE, **DOWN)
+    assert gate(ledger)["state"] == "open", "ten of nineteen"
+    for well in volley[19:30]:
+        settle(well, "applied", rules=SHARE)
+    for failing in volley[30:39]:
+        settle(failing, "transient", rules=SHARE, **DOWN)
+    assert gate(ledger)["state"] == "open", "nineteen of thirty-nine"
+    settle(volley[39], "transient", rules=SHARE, **DOWN)
     assert (gate(ledger)["state"], gate(ledger)["cause"]) == ("closed", "outage")
-    assert gate(ledger)["detail"] == "20 of the last 20 calls failed"
+    assert gate(ledger)["detail"] == "20 of the last 40 calls failed"
     assert claim().state == "closed"
+
+
+def test_ten_logins_in_a_row_are_an_outage_however_slowly_they_come(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    for number in range(10):
+        assert gate(ledger)["state"] == "open", f"after {number}"
+        clock.ms += 10 * MINUTE_MS
+        (failing,) = claim(at_most=1).claims
+        settle(failing, "transient", code="http_503", flags="d", delay_seconds=10**6)
+    assert gate(ledger)["detail"] == "10 calls in a row failed"
+    clock.ms += 5_000
+    settle(claim().claims[0], "applied")
+    clock.ms += 10**9
+    assert {one.failures for one in claim_all(clock, claim, 99)} == {0}, "given back, however long ago they failed"
+
+
+def test_one_success_in_between_begins_the_row_anew(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
+    ledger.record(wishes(100))
+    for number in range(30):
+        clock.ms += MINUTE_MS
+        (one,) = claim(at_most=1).claims
+        if number % 10 == 9:
+            settle(one, "applied")
+        else:
+            settle(one, "transient", code="http_503", flags="d", delay_seconds=10**6)
+    assert gate(ledger)["state"] == "open"
+
+
+def test_logins_that_fail_for_ever_say_nothing_new_and_are_charged(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(9))
+    for attempt in range(20):
+        for failing in claim_all(clock, claim, 9):
+            assert failing.failures == attempt
+            settle(failing, "transient", **DOWN)
+    assert causes(ledger) == []
+
+
+def test_the_probe_goes_for_a_login_of_which_no_call_failed(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(11))
+    for failing in claim_all(clock, claim, 10):
+        settle(failing, "transient", **DOWN)
+    clock.ms += 5_000
+    (probe,) = claim().claims
+    assert probe.failures == 0
+    assert not ledger.redis.hexists(f"nightly:login:{probe.reference}", "d")
 
 
 def test_failures_with_a_code_of_flinks_own_are_no_outage(
@@ -68,30 +129,14 @@ def test_failures_with_a_code_of_flinks_own_are_no_outage(
     assert gate(ledger)["state"] == "open"
 
 
-def test_as_many_successes_as_failures_are_an_outage_and_one_more_success_is_none(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
-) -> None:
-    ledger.record(wishes(100))
-    volley = claim_all(clock, claim, 41)
-    for well in volley[:21]:
-        settle(well, "applied")
-    for failing in volley[21:41]:
-        settle(failing, "transient", **DOWN)
-    assert gate(ledger)["state"] == "open"
-    (one_more,) = claim_all(clock, claim, 1)
-    settle(one_more, "transient", **DOWN)
-    assert gate(ledger)["state"] == "closed"
-
-
 def test_failures_are_forgotten_when_the_window_has_passed(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(100))
-    for failing in claim_all(clock, claim, 19):
-        settle(failing, "transient", code="http_503", flags="d", delay_seconds=3600)
-    clock.ms += 10_000
-    for failing in claim_all(clock, claim, 19):
-        settle(failing, "transient", code="http_503", flags="d", delay_seconds=3600)
+    for _ in range(2):
+        for failing in claim_all(clock, claim, 19):
+            settle(failing, "transient", code="http_503", flags="d", delay_seconds=3600, rules=SHARE)
+        clock.ms += 10_000
     assert gate(ledger)["state"] == "open"
 
 
@@ -215,24 +260,25 @@ def test_no_attempt_is_charged_for_an_outage_not_even_those_that_showed_it(
 def test_an_attempt_that_failed_before_the_outage_stays_charged_but_does_not_age_in_it(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
-    ledger.record(wishes(21))
+    ledger.record(wishes(11))
     old = claim_all(clock, claim, 1)[0]
-    settle(old, "transient", code="http_503", flags="d", delay_seconds=30)
+    settle(old, "transient", code="CARD_IN_USE", delay_seconds=30)
     failed_at = clock.ms
     clock.ms += 20_000
-    fall_into_outage(clock, claim, settle)
+    for failing in claim_all(clock, claim, 10):
+        settle(failing, "transient", **DOWN)
     shut_at = clock.ms
     clock.ms += 24 * 60 * MINUTE_MS
     (probe,) = claim().claims
     settle(probe, "applied")
     opened_at = clock.ms
     clock.ms += MINUTE_MS
-    again = {one.reference: one for one in claim_all(clock, claim, 20)}
+    again = {one.reference: one for one in claim_all(clock, claim, 10)}
     assert again[old.reference].failures == 1
     assert again[old.reference].first_failure_ms == failed_at + (opened_at - shut_at)
 
 
-def test_a_halt_or_a_person_replaces_an_outage_and_the_probe_does_not_undo_it(
+def test_a_person_stands_above_an_outage_and_its_end_does_not_undo_that(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(100))
@@ -243,7 +289,54 @@ def test_a_halt_or_a_person_replaces_an_outage_and_the_probe_does_not_undo_it(
     settle(probe, "applied")
     clock.ms += MINUTE_MS
     assert claim().state == "closed"
-    assert causes(ledger) == [("closed", "outage"), ("closed", "operator")]
+    assert causes(ledger)[:2] == [("closed", "outage"), ("closed", "operator")]
+    assert gate(ledger)["state"] == "closed"
+
+
+def test_behind_the_halt_of_one_configuration_an_outage_stops_the_other(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    (refused,) = claim(fingerprint="wrong").claims
+    settle(refused, "halt", fingerprint="wrong", code="ACCESS_DENIED")
+    fall_into_outage(clock, claim, settle)
+    assert claim().state == "closed"
+    clock.ms += 5_000
+    settle(claim().claims[0], "applied")
+    assert gate(ledger)["state"] == "open"
+    clock.ms += 1_000
+    assert (claim(fingerprint="wrong").state, claim().state) == ("closed", "claimed")
+
+
+def test_a_worker_whose_calls_alone_fail_is_benched_and_the_others_go_on(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    for worker in ("well", "cut off"):
+        ledger.pulse({}, worker=worker, slots=2)
+    settle(claim_all(clock, claim, 1)[0], "applied", worker="well")
+    for failing in claim_all(clock, claim, 10, worker="cut off"):
+        settle(failing, "transient", worker="cut off", **DOWN)
+    assert causes(ledger) == []
+    clock.ms += 1_000
+    assert claim(worker="cut off").state == "closed"
+    assert claim(worker="well").state == "claimed"
+    due = [ledger.pulse({INSTANCE: FP}, worker=worker).due for worker in ("cut off", "well")]
+    assert due[0] == 0 < due[1], "the benched worker wakes nobody"
+    (notice,) = ledger.pulse({}, worker="well", slots=2).notices
+    assert (notice.kind, notice.parts) == ("bench", [INSTANCE, "cut off", "10 calls in a row failed"])
+    assert redis_client.pttl(f"nightly:bench:{INSTANCE}:cut off") > 50_000
+
+
+def test_where_no_other_worker_is_well_the_calls_of_one_are_an_outage(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    for worker in ("a", "b"):
+        ledger.pulse({}, worker=worker, slots=2)
+    for failing in claim_all(clock, claim, 10, worker="a"):
+        settle(failing, "transient", worker="a", **DOWN)
+    assert causes(ledger) == [("closed", "outage")]
 
 
 # -- storm -------------------------------------------------------------------------------------------------
@@ -372,6 +465,7 @@ def test_a_login_whose_calls_never_end_is_set_aside_after_ten(
     ledger.record(wishes(1))
     for lost in range(10):
         assert not list(Letters(redis_client).list()), f"set aside after {lost}"
+        clock.ms += 2**lost * 1000
         assert len(claim_all(clock, claim, 1)) == 1
         clock.ms += 15_001
         assert ledger.pulse({}, rest_after_lease_seconds=0).leases_lost == 1
@@ -386,11 +480,106 @@ def test_a_call_that_ended_lets_the_lost_ones_before_it_be_forgotten(
     ledger.record(wishes(1))
     for _ in range(4):
         for _ in range(5):
+            clock.ms += MINUTE_MS
             assert len(claim_all(clock, claim, 1)) == 1
             clock.ms += 15_001
             ledger.pulse({}, rest_after_lease_seconds=0)
+        clock.ms += MINUTE_MS
         settle(claim_all(clock, claim, 1)[0], "transient", code="CARD_IN_USE", delay_seconds=0)
     assert not list(Letters(redis_client).list())
+
+
+def test_a_login_whose_last_attempt_may_still_land_rests_though_it_is_given_up(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    for minute, when in enumerate(("before", "after")):
+        ledger.record(wishes(1, minute=2 * minute))
+        (last,) = claim_all(clock, claim, 1)
+        if when == "before":
+            ledger.record(wishes(1, minute=2 * minute + 1, on=False))
+        settle(last, "dead", code="retries_exhausted", flags="a", rest_seconds=20)
+        if when == "after":
+            ledger.record(wishes(1, minute=2 * minute + 1, on=False))
+        assert claim_all(clock, claim, 1) == [], when
+        clock.ms += 19_000
+        assert claim_all(clock, claim, 1) == [], when
+        clock.ms += 1_000
+        settle(claim_all(clock, claim, 1)[0], "applied")
+
+
+def test_the_same_login_refused_three_times_while_no_other_is_tried_is_our_mistake_after_all(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    for refusal in range(3):
+        assert causes(ledger) == [], f"after {refusal}"
+        (only,) = claim_all(clock, claim, 1)
+        settle(only, "halt", code="http_403", http_status=403)
+        assert claim().state in {"idle", "closed"}
+        clock.ms += 30_000
+    assert causes(ledger) == [("closed", "halt")]
+    GateKeeper(ledger.redis, now_ms=clock).open(INSTANCE, by="ann")
+    ledger.record([replace(wishes(1)[0], reference="lgn_other")])
+    clock.ms += 1_000
+    assert claim().claims[0].reference == "lgn_other", "another login tries first"
+
+
+def test_late_refusals_of_the_old_key_do_not_shut_what_the_new_one_opened(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(40))
+    old = claim_all(clock, claim, 10)
+    for refused in old[:2]:
+        settle(refused, "halt", code="ACCESS_DENIED", http_status=401)
+    for late in old[2:]:
+        clock.ms += 1_000
+        settle(claim_all(clock, claim, 1, fingerprint="new")[0], "applied", fingerprint="new")
+        settle(late, "halt", code="ACCESS_DENIED", http_status=401)
+    assert causes(ledger) == [("closed", "halt"), ("open", "configuration accepted")]
+
+
+def test_a_login_that_our_keys_do_not_open_becomes_a_letter_when_others_do(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(3))
+    (sealed,) = claim(at_most=1).claims
+    settle(sealed, "halt", code="unsealable")
+    clock.ms += 1_000
+    settle(claim().claims[0], "applied")
+    clock.ms += 30_000
+    for one in claim_all(clock, claim, 2):
+        settle(one, "halt" if one.reference == sealed.reference else "applied", code="unsealable")
+    assert [letter.login for letter in Letters(redis_client).list()] == [sealed.reference]
+    assert causes(ledger) == []
+
+
+def test_an_address_that_is_lost_charges_no_attempt_once_that_is_known(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(20))
+    volley = claim_all(clock, claim, 8)
+    for failing in volley:
+        settle(failing, "transient", code="name_not_found", flags="dh", delay_seconds=0)
+    assert causes(ledger) == [("closed", "halt")]
+    failures = [int(ledger.redis.hget(f"nightly:login:{failing.reference}", "n") or 0) for failing in volley]
+    assert failures == [1, 1, 1, 1, 0, 0, 0, 0]
+
+
+def test_a_claim_that_a_failover_undid_settles_nothing_of_a_later_one(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    before = redis_client.dump("nightly:login:lgn_0"), redis_client.dump("nightly:due:toolbox:live")
+    (undone,) = claim().claims
+    redis_client.restore("nightly:login:lgn_0", 0, before[0], replace=True)
+    redis_client.restore("nightly:due:toolbox:live", 0, before[1], replace=True)
+    redis_client.delete("nightly:leases:toolbox")
+    ledger.record(wishes(1, minute=1, on=False))
+    clock.ms += 1_000
+    settle(claim(owner="b").claims[0], "applied", owner="b")
+    assert settle(undone, "applied") is Settled.FENCED
+    clock.ms += 1_000
+    assert claim().claims, "the late call may have landed last, so the newest wish is asserted again"
 
 
 # -- who is told -------------------------------------------------------------------------------------------
@@ -399,15 +588,15 @@ def test_a_call_that_ended_lets_the_lost_ones_before_it_be_forgotten(
 def test_a_notice_is_handed_to_one_worker_and_again_to_another_if_that_one_died(ledger: Ledger, clock: Clock) -> None:
     GateKeeper(ledger.redis, now_ms=clock).close(INSTANCE, by="ann", reason="x|y")
     assert ledger.pulse({}).notices == (), "only workers pass on"
-    (notice,) = ledger.pulse({}, worker="a").notices
+    (notice,) = ledger.pulse({}, worker="a", slots=2).notices
     assert (notice.kind, notice.parts[0]) == ("gate", INSTANCE)
     assert '"detail":"x|y"' in notice.parts[1]
-    assert ledger.pulse({}, worker="b").notices == ()
+    assert ledger.pulse({}, worker="b", slots=2).notices == ()
     clock.ms += 15_000
-    assert ledger.pulse({}, worker="b").notices == (notice,)
+    assert ledger.pulse({}, worker="b", slots=2).notices == (notice,)
     ledger.forget_notice(notice)
     clock.ms += 15_000
-    assert ledger.pulse({}, worker="b").notices == ()
+    assert ledger.pulse({}, worker="b", slots=2).notices == ()
 
 
 def test_the_first_letter_of_its_kind_is_told_after_a_moment_and_a_storm_tells_instead(
@@ -418,7 +607,7 @@ def test_the_first_letter_of_its_kind_is_told_after_a_moment_and_a_storm_tells_i
         settle(one, "dead", code="DISABLED_LOGIN")
     refuse(claim_all(clock, claim, 25), settle)
     clock.ms += 10_000
-    told = [notice.parts for notice in ledger.pulse({}, worker="a").notices]
+    told = [notice.parts for notice in ledger.pulse({}, worker="a", slots=2).notices]
     assert len(told) == 2
     assert [INSTANCE, "DISABLED_LOGIN", "on"] in told
 
@@ -436,7 +625,7 @@ def test_code_that_is_older_than_the_ledger_takes_nothing_on_but_settles_what_it
     for refused in (
         claim,
         lambda: ledger.record(wishes(1, minute=1)),
-        lambda: ledger.pulse({}, worker="a"),
+        lambda: ledger.pulse({}, worker="a", slots=2),
         lambda: ledger.claim_ledger("key"),
         lambda: ledger.claim_ledger("key", only_look=True),
     ):

@@ -28,7 +28,6 @@ MUST_BE_SEEN = (
     "throttled -> waiting",
     "transient -> waiting",
     "halt -> halted",
-    "halt -> parked",
     "storm",
     "probe",
     "failed in an outage",

@@ -18,7 +18,7 @@ LOGINS = {f"lgn_{name:a<26}": INSTANCES[name in "ef"] for name in "abcdef"}
 CALL_MS, MARGIN_MS, SETTLE_MS = 2_000, 1_000, 3_000
 LEASE_MS = CALL_MS + MARGIN_MS
 CALLS_PER_SECOND, MAX_IN_FLIGHT = 20, 3
-RULES = GateRules(outage_ratio=0.5, outage_min_calls=4, outage_window_seconds=10, storm_logins=3)
+RULES = GateRules(outage_ratio=0.5, outage_min_calls=4, outage_window_seconds=10, outage_in_a_row=5, storm_logins=3)
 START_MS = 1_700_000_000_000
 ENDED = ("applied_on", "applied_off", "superseded", "duplicate", "dead_lettered")
 
@@ -75,7 +75,8 @@ class World:
     received: Counter[str] = field(default_factory=Counter)
     replays: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
-    refused_in_a_row: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    refused_in_a_row: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By instance and configuration."""
     storm_limit: dict[str, int] = field(default_factory=lambda: dict.fromkeys(INSTANCES, RULES.storm_logins))
 
     def advance_to(self, now: int) -> None:

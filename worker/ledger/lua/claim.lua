@@ -18,6 +18,8 @@ local LONGEST_PAUSE = 3600000
 if is_newer() then return refuse_newer() end
 if redis.call('EXISTS', 'nightly:stopping:' .. worker) == 1 then return { 'stopping', -1, now } end
 
+local benched = redis.call('PTTL', bench_key(instance, worker))
+if benched > 0 then return { 'closed', benched, now } end
 local gate, config = read_gate(instance), read_config(instance, fingerprint)
 local admitted, ask_again = admission(gate, config, now)
 if admitted == 'closed' then return { 'closed', ask_again, now } end
@@ -57,31 +59,46 @@ if n < 1 then
   return { 'busy', later(later(wait, 1), first - now), now }
 end
 
+-- The one call that tries goes for a login of which no call failed, if there is one near: it may have been the login.
+local function unspotted(refs)
+  for _, ref in ipairs(refs) do
+    local spots = redis.call('HMGET', login_key(ref), 'd', 'u')
+    if not spots[1] and not spots[2] then return { ref } end
+  end
+  return { refs[1] }
+end
+
 local function ready(lane)
-  return redis.call('ZRANGEBYSCORE', due_key(instance, lane), '-inf', now, 'LIMIT', 0, n)
+  local is_canary = admitted == 'canary'
+  local refs = redis.call('ZRANGEBYSCORE', due_key(instance, lane), '-inf', now, 'LIMIT', 0, is_canary and 20 or n)
+  return is_canary and unspotted(refs) or refs
 end
 
 local held = held_ms(gate, now)
 
 -- Failed attempts, and since when: neither an outage nor the time behind a shut gate is the login's fault.
 local function patience(key, n, f, d, j)
-  local failures, at = tonumber(n or '0') or 0, tonumber(d or '')
-  if at and gate.outage_from and at >= gate.outage_from and at <= (gate.outage_to or now) then
-    failures = failures - 1
+  local failures, first, last, in_a_row = tonumber(n or '0') or 0, streak(d)
+  if first and gate.outage_from and last >= gate.outage_from and last <= (gate.outage_to or now) then
+    failures = later(failures - (first >= gate.outage_from and in_a_row or 1), 0)
     redis.call('HSET', key, 'n', failures)
     redis.call('HDEL', key, 'd')
   end
-  if failures < 1 or not f then return 0, '' end
+  if failures < 1 or not f then
+    redis.call('HDEL', key, 'n', 'f', 'j')
+    return 0, ''
+  end
   return failures, whole(math.min(now, tonumber(f) + held - (tonumber(j or '0') or 0)))
 end
 
 local function lift_off(ref, lane, reply)
   redis.call('ZREM', due_key(instance, lane), ref)
   local key = login_key(ref)
-  local got = redis.call('HMGET', key, 'r', 'w', 'v', 'n', 'f', 'q', 'a', 'd', 'j')
+  local got = redis.call('HMGET', key, 'r', 'w', 'v', 'n', 'f', 'q', 'a', 'd', 'j', 'k')
   if not got[3] then return 0 end -- somebody deleted the login: there is nothing to call
-  local number = redis.call('HINCRBY', key, 'k', 1)
-  redis.call('HSET', key, 's', 'flight', 'c', got[1], 'cw', got[2], 'o', owner, 'y', got[6] or '0', 'q', '1')
+  local number = whole(later((tonumber(got[10] or '0') or 0) + 1, now))
+  redis.call('HSET', key, 's', 'flight', 'c', got[1], 'cw', got[2], 'o', owner, 'y', got[6] or '0', 'q', '1',
+    'k', number)
   redis.call('HDEL', key, 'h', 'g')
   redis.call('ZADD', leases_key(instance), now + lease, ref)
   local failures, first_failure = patience(key, got[4], got[5], got[8], got[9])

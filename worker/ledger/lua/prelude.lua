@@ -6,12 +6,14 @@
 --   v sealed loginId      w wish: 1 on, 0 off     l lane: live | backfill
 --   a account id          e event id              r revision of the wish
 --   n failed attempts     f first failure, ms     h rests until, ms (a call may still land)
---   d last charged failure, if it said that Flinks is down, ms    j how long the gate had held calls by f, ms
+--   d charged failures in a row that said Flinks is down: "first:last:how many" (ms, ms)
+--   j how long the gate had held calls by f, ms
 --   b leases lost in a row, no call ended between them
 --   u configuration whose call Flinks refused for this login, while it took others
 --   q 1: the event of revision r is in the tally already
 -- while in flight:
---   k claim number (never falls)   c, cw  revision and wish claimed   o owner   y as q, for revision c
+--   k claim number: grows, and is no smaller than the time, so that a claim which a failover undid is never repeated
+--   c, cw  revision and wish claimed   o owner   y as q, for revision c
 --   m 1: assert again after this call, because another worker's late call may have landed
 --   g 1: the last claim was lost, so whoever held it is too late
 -- afterwards:
@@ -68,6 +70,12 @@ local function slow_down(instance, ceiling, now, retry_after)
     local paused_until = tonumber(redis.call('HGET', rate_key(instance), 'paused_until') or '0') or 0
     redis.call('HSET', rate_key(instance), 'paused_until', whole(math.max(paused_until, now + retry_after)))
   end
+end
+
+-- The failures in a row of `d`: when the first and the last were, and how many.
+local function streak(text)
+  local first, last, count = (text or ''):match('^(%d+):(%d+):(%d+)$')
+  return tonumber(first), tonumber(last), tonumber(count or '0')
 end
 
 -- Keep one attempt in a login's history, a success only where failures went before.
@@ -141,12 +149,12 @@ end
 -- Read the fields that a flight's end needs.
 local function read_flight(ref)
   local got = redis.call('HMGET', login_key(ref),
-    's', 'r', 'c', 'y', 'k', 'l', 'h', 'm', 'n', 'f', 'w', 'e', 'a', 't', 'cw', 'o', 'g', 'b', 'u')
+    's', 'r', 'c', 'y', 'k', 'l', 'h', 'm', 'n', 'f', 'w', 'e', 'a', 't', 'cw', 'o', 'g', 'b', 'u', 'd')
   return {
     s = got[1], r = got[2], c = got[3], y = got[4] or '0', k = got[5], l = got[6] or 'live',
     h = tonumber(got[7] or '0') or 0, m = got[8], n = tonumber(got[9] or '0') or 0, f = got[10],
     w = got[11], e = got[12], a = got[13], t = got[14], cw = got[15],
-    o = got[16], g = got[17], b = tonumber(got[18] or '0') or 0, u = got[19],
+    o = got[16], g = got[17], b = tonumber(got[18] or '0') or 0, u = got[19], d = got[20],
   }
 end
 
@@ -155,9 +163,11 @@ local NEW_GROUP_AFTER = 10000
 
 local function group_notice(group) return 'group|' .. group end
 
--- Give a login up that is in flight: its wish becomes a dead letter. Returns the letter's id.
-local function give_up(ref, instance, login, item, now)
+-- Give a login up that is in flight: its wish becomes a dead letter. A newer wish still waits until a call that
+-- may land has landed. Returns the letter's id.
+local function give_up(ref, instance, login, item, now, rests_until)
   local key = login_key(ref)
+  if rests_until > 0 then redis.call('HSET', key, 'h', whole(rests_until)) end
   if login.y ~= '1' then
     count(instance, 'dead_lettered')
     count(instance, 'dead:' .. item.code)

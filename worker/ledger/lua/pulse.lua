@@ -1,6 +1,6 @@
 -- Once a second from every worker, and after every recording: take back lost leases, and say whether a
 -- reconcile message should be sent. Any worker's pulse heals what any dead worker left behind.
--- ARGV  now (ms or ''), worker ('' when the caller only asks), slots, about the worker (JSON),
+-- ARGV  now (ms or ''), worker, slots (0: the caller only asks), about the worker (JSON),
 --       rest after a lost lease (ms, may be negative; '' leaves lost leases alone), then pairs: instance,
 --       fingerprint of its configuration
 -- Reply {due now (of those instances, where calls may be made), leases lost, 1 if a message should be sent,
@@ -8,21 +8,24 @@
 
 local now = clock(ARGV[1])
 local worker, rest = ARGV[2], tonumber(ARGV[5])
+local is_alive = tonumber(ARGV[3]) > 0
 local HEARD_OF, FORGOTTEN = 10000, 60000
 local REAP_AT_MOST = 500
 local LOGINS_A_RECONCILER = 100
 local HINT_LIFE = 1000
-local LOST_IN_A_ROW = 10
+local LOST_IN_A_ROW, LONGEST_WAIT = 10, 3600000
 local NOTICES, NOTICE_AGAIN = 10, 15000
+local LINGER = 1000 -- a slice waits so long for its next call; before that it is not worth beginning
 
 if is_newer() then return refuse_newer() end
 
--- A login whose calls never end, ten times in a row, kills or stops whoever calls it: it is set aside.
-local function set_aside(ref, instance, login)
+-- A login whose calls never end, ten times in a row, kills or stops whoever calls it: it is set aside. The waits
+-- between grow, so that an innocent one, lost with others in a crash loop, is not there each time.
+local function set_aside(ref, instance, login, rests_until)
   give_up(ref, instance, login, {
     code = 'retries_exhausted', status = '',
     message = 'ten calls in a row never ended: the workers that made them were killed or stopped',
-  }, now)
+  }, now, rests_until)
 end
 
 local function reap(instance)
@@ -35,10 +38,12 @@ local function reap(instance)
     count(instance, 'ambiguous')
     count(instance, 'leases_lost')
     redis.call('HSET', login_key(ref), 'z', 'lease_lost', 'g', '1')
+    local rests_until = tonumber(lost[i + 1]) + rest
     if login.b + 1 >= LOST_IN_A_ROW and login.r == login.c then
-      set_aside(ref, instance, login)
+      set_aside(ref, instance, login, rests_until)
     else
-      put_back(ref, instance, login, now, tonumber(lost[i + 1]) + rest)
+      local wait = login.b > 0 and math.min(2 ^ login.b * 1000, LONGEST_WAIT) or 0
+      put_back(ref, instance, login, now + wait, rests_until)
       redis.call('HSET', login_key(ref), 'b', login.b + 1)
     end
   end
@@ -60,9 +65,12 @@ local function capacity()
 end
 
 local function can_call(instance, fingerprint)
+  if redis.call('EXISTS', bench_key(instance, worker)) == 1 then return false end
   local admitted = admission(read_gate(instance), read_config(instance, fingerprint), now)
   if admitted == 'closed' or admitted == 'waiting' then return false end
-  return (tonumber(redis.call('HGET', rate_key(instance), 'paused_until') or '0') or 0) <= now
+  local rate = redis.call('HMGET', rate_key(instance), 'paused_until', 'tat')
+  local may_call_at = later(tonumber(rate[1] or '0') or 0, (tonumber(rate[2] or '0') or 0) - LINGER)
+  return not is_ahead(may_call_at, now, 3600000)
 end
 
 -- Whoever takes a notice has a while to pass it on; then it is another worker's.
@@ -72,7 +80,7 @@ local function take_notices()
   return texts
 end
 
-if worker ~= '' then
+if is_alive then
   local about = cjson.decode(ARGV[4])
   about.at, about.slots = now, tonumber(ARGV[3])
   redis.call('HSET', 'nightly:workers', worker, cjson.encode(about))
@@ -97,4 +105,4 @@ local active = redis.call('ZCARD', 'nightly:reconcilers')
 local wanted = math.min(capacity(), math.ceil(due / LOGINS_A_RECONCILER))
 local send = 0
 if active < wanted and redis.call('SET', 'nightly:hint', '1', 'NX', 'PX', HINT_LIFE) then send = 1 end
-return { due, lost, send, worker ~= '' and take_notices() or {} }
+return { due, lost, send, is_alive and take_notices() or {} }

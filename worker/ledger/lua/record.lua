@@ -43,7 +43,7 @@ local function store(ref, instance, old, lane, event)
   local key = login_key(ref)
   redis.call('HSET', key, 'i', instance, 'v', event.sealed, 't', event.occurred_us, 'w', event.wish,
     'e', event.id, 'r', old.r + 1, 'q', '0', 'l', lane)
-  redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'x')
+  redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'x', 'u')
   if event.account ~= '' then redis.call('HSET', key, 'a', event.account) end
 end
 

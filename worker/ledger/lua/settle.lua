@@ -1,8 +1,8 @@
 -- Write down what became of calls, each only by the holder of its claim (the fence of P4).
--- ARGV  now (ms or ''), instance, fingerprint of the caller's configuration, ceiling (calls/s), owner,
---       then what shuts the gate: share of failing calls, of how many at least, within (ms); INVALID_LOGINs in a row;
---       then for each call: reference, claim number, outcome, delay (ms), rest (ms), code, http status, message,
---       attempt (JSON for the history, or ''), Retry-After (ms), flags
+-- ARGV  now (ms or ''), instance, fingerprint of the caller's configuration, ceiling (calls/s), owner, worker,
+--       then what holds calls: share of failing ones, of how many at least, within (ms), how many in a row;
+--       INVALID_LOGINs in a row; then for each call: reference, claim number, outcome, delay (ms), rest (ms), code,
+--       http status, message, attempt (JSON for the history, or ''), Retry-After (ms), flags
 --       outcome: applied | transient | throttled | dead | halt | unsent
 --       flags: any of u (unconfirmed), h (host or TLS unreachable), d (Flinks is down), a (ambiguous)
 -- Reply for each call: applied | overtaken | waiting | fenced | unsent | parked | halted (it waits behind the gate) |
@@ -10,29 +10,30 @@
 
 local now = clock(ARGV[1])
 local instance, fingerprint, ceiling, owner = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
-local outage_ratio, outage_calls = tonumber(ARGV[6]), tonumber(ARGV[7])
-local outage_window, storm_logins = tonumber(ARGV[8]), tonumber(ARGV[9])
+local storm_logins = tonumber(ARGV[11])
 local UNREACHABLE_IN_A_ROW = 5
 local UNREACHABLE_PROBE = 60000
-local DOUBTED_DELAY = 30000
-local BUCKETS = 10
+local DOUBTED_DELAY, DOUBTS = 30000, 3
 
 local gate, config = read_gate(instance), read_config(instance, fingerprint)
-local well, failing = 0, 0 -- calls of this script, as signs of Flinks' health
+local has_run = redis.call('EXISTS', invalid_key(instance, fingerprint)) == 1
 
 local function has(item, flag) return item.flags:find(flag, 1, true) ~= nil end
 
 local function stand(standing)
-  if config.standing == standing then return end
+  if config.standing == standing then return false end
   redis.call('HSET', configs_key(instance), fingerprint, standing)
   config.standing = standing
+  return true
 end
 
--- A person's own closing stands above all others; a halt or a storm, which need one, above an outage.
+-- A person's own closing stands above all others, and the first halt above what follows from it. Returns whether
+-- the gate was turned.
 local function shut(cause, item)
-  if is_shut_by(gate, 'operator') or is_shut_by(gate, 'halt') or is_shut_by(gate, cause) then return end
+  if is_shut_by(gate, 'operator') or is_shut_by(gate, 'halt') or is_shut_by(gate, cause) then return false end
   gate = turn_gate(instance, gate, 'closed', cause, now,
     { 'code', item.code, 'http_status', item.status, 'detail', item.message, 'fingerprint', fingerprint })
+  return true
 end
 
 -- A confirmed call proves the caller's configuration, and opens a gate that another one had shut.
@@ -41,85 +42,72 @@ local function prove_config()
     redis.call('HDEL', gate_key(instance), 'storm_limit')
     gate.storm_limit = nil
   end
-  redis.call('DEL', invalid_key(instance))
+  if has_run then redis.call('DEL', invalid_key(instance, fingerprint)) end
+  has_run = false
   if config.standing == 'refused' or config.standing == 'suspect' then return end
-  stand('proven')
+  if stand('proven') then redis.call('HDEL', configs_key(instance), fingerprint .. ':doubt', fingerprint .. ':doubts') end
   if is_shut_by(gate, 'halt') or is_shut_by(gate, 'storm') then
     gate = turn_gate(instance, gate, 'open', 'configuration accepted', now, {})
   end
 end
 
 -- Flinks refuses our credentials or our address. A proven configuration is only doubted at first: it may be this one
--- login that Flinks will not hear of. Returns whether it is: refused again, while others were confirmed.
+-- login that Flinks will not hear of. It is refused when another login is, too, with none confirmed in between.
+-- Returns whether it is the login: refused once more, while others were confirmed.
 local function is_alone_refused(ref, login, item)
-  if config.standing ~= 'proven' or item.code == 'unsealable' then
-    stand('refused')
+  local configs, doubt = configs_key(instance), fingerprint .. ':doubt'
+  if config.standing == 'proven' and login.u == fingerprint then return true end
+  if config.standing == 'proven' then
+    stand('doubted')
+    redis.call('HSET', configs, doubt, ref, fingerprint .. ':doubts', 0)
+  end
+  local is_same = config.standing == 'doubted' and redis.call('HGET', configs, doubt) == ref
+  if is_same and redis.call('HINCRBY', configs, fingerprint .. ':doubts', 1) < DOUBTS then
+    redis.call('HSET', login_key(ref), 'u', fingerprint)
+    item.delay = later(item.delay, DOUBTED_DELAY)
+  elseif stand('refused') then
+    redis.call('HSET', login_key(ref), 'u', fingerprint)
     shut('halt', item)
-    return false
   end
-  if login.u == fingerprint then
-    if item.code:sub(1, 5) == 'http_' then item.code = 'unexpected_response' end -- codes of letters are Flinks' or ours
-    return true
-  end
-  redis.call('HSET', login_key(ref), 'u', fingerprint)
-  item.delay = later(item.delay, DOUBTED_DELAY)
-  stand('doubted')
   return false
 end
 
 -- A few "no such host" or TLS failures in a row, over all logins, mean that the address is wrong.
 local function watch_address(item)
+  local lost = fingerprint .. ':lost'
   if not has(item, 'h') then
-    redis.call('HDEL', gate_key(instance), 'unreachable')
-  elseif redis.call('HINCRBY', gate_key(instance), 'unreachable', 1) >= UNREACHABLE_IN_A_ROW then
-    stand('unreachable')
-    redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(now + UNREACHABLE_PROBE))
-    shut('halt', item)
+    if config.lost then redis.call('HDEL', configs_key(instance), lost) end
+    config.lost = nil
+    return
   end
+  config.lost = redis.call('HINCRBY', configs_key(instance), lost, 1)
+  if config.lost < UNREACHABLE_IN_A_ROW then return end
+  stand('unreachable')
+  redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(now + UNREACHABLE_PROBE))
+  shut('halt', item)
 end
 
 -- INVALID_LOGIN for many logins in a row: our customer id is wrong, more likely than all of them.
 local function watch_for_storm(ref, letter)
-  redis.call('HSET', invalid_key(instance), ref, letter)
-  redis.call('PEXPIRE', invalid_key(instance), DAY)
-  local run = redis.call('HLEN', invalid_key(instance))
+  local key = invalid_key(instance, fingerprint)
+  redis.call('HSETNX', configs_key(instance), fingerprint, '') -- so that opening by hand finds the run
+  redis.call('HSET', key, ref, letter)
+  redis.call('PEXPIRE', key, DAY)
+  has_run = true
+  local run = redis.call('HLEN', key)
   if run < (gate.storm_limit or storm_logins) then return end
-  for _, id in ipairs(redis.call('HVALS', invalid_key(instance))) do
+  for _, id in ipairs(redis.call('HVALS', key)) do
     if redis.call('HGET', letter_key(id), 'status') == 'open' then
       redis.call('HSET', letter_key(id), 'suspect', 'storm-' .. whole(now))
     end
   end
-  redis.call('DEL', invalid_key(instance))
+  redis.call('DEL', key)
+  stand('suspect')
+  local text = run .. ' logins in a row, and no success in between'
+  if not shut('storm', { code = 'INVALID_LOGIN', status = '', message = text }) then return end
   for _, wish in ipairs({ 'on', 'off' }) do
     redis.call('ZREM', 'nightly:notices', group_notice(instance .. '|INVALID_LOGIN|' .. wish))
   end
-  stand('suspect')
-  shut('storm', { code = 'INVALID_LOGIN', status = '', message = run .. ' logins in a row, and no success in between' })
-end
-
--- The share of failing calls over a sliding window, in ten buckets.
-local function watch_for_outage()
-  if well + failing == 0 or gate.is_closed then return end
-  local width = math.max(1, outage_window / BUCKETS)
-  local slot = math.floor(now / width)
-  local kept, all, bad = redis.call('HGETALL', health_key(instance)), 0, 0
-  local mine_well, mine_failing = well, failing
-  for i = 1, #kept, 2 do
-    local at, good, wrong = kept[i + 1]:match('^(%d+):(%d+):(%d+)$')
-    at = tonumber(at)
-    if at == slot then
-      mine_well, mine_failing = mine_well + tonumber(good), mine_failing + tonumber(wrong)
-    elseif at < slot and at > slot - BUCKETS then
-      all, bad = all + good + wrong, bad + wrong
-    end
-  end
-  redis.call('HSET', health_key(instance), slot % BUCKETS, string.format('%.0f:%d:%d', slot, mine_well, mine_failing))
-  all, bad = all + mine_well + mine_failing, bad + mine_failing
-  if failing == 0 or all < outage_calls or bad < outage_ratio * all then return end
-  shut('outage', { code = 'outage', status = '', message = bad .. ' of the last ' .. all .. ' calls failed' })
-  redis.call('HSET', gate_key(instance), 'outage_from', whole(now - outage_window),
-    'probe_at', whole(now + PROBE_FIRST), 'probe_wait', PROBE_FIRST)
-  redis.call('HDEL', gate_key(instance), 'outage_to')
 end
 
 -- The one call that tries whether the outage is over.
@@ -128,7 +116,7 @@ local function end_probe(item)
   gate.canary, gate.canary_until = nil, 0
   if item.outcome == 'unsent' then return end
   if item.outcome ~= 'halt' and not has(item, 'd') then
-    gate = turn_gate(instance, gate, 'open', 'Flinks answers again', now, {})
+    gate = end_outage(instance, gate, now)
     return
   end
   local wait = math.min(2 * gate.probe_wait, PROBE_LONGEST)
@@ -141,7 +129,7 @@ local function end_canaries(ref, item)
     redis.call('HDEL', configs_key(instance), fingerprint .. ':canary', fingerprint .. ':canary_login')
     config.canary = nil
   end
-  if gate.canary == ref and is_shut_by(gate, 'outage') then end_probe(item) end
+  if gate.is_out and gate.canary == ref then end_probe(item) end
 end
 
 local function settle_applied(ref, login, item)
@@ -150,6 +138,7 @@ local function settle_applied(ref, login, item)
   if login.y ~= '1' then count(instance, login.cw == '1' and 'applied_on' or 'applied_off') end
   if has(item, 'u') then count(instance, 'unconfirmed') end
   redis.call('HSET', key, 'pr', login.c, 'pw', login.cw, 'pt', whole(now), 'z', item.code)
+  redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'u')
   if login.r ~= login.c or login.m == '1' then
     login.y = '1'
     put_back(ref, instance, login, now, login.h)
@@ -157,8 +146,13 @@ local function settle_applied(ref, login, item)
   end
   redis.call('ZREM', leases_key(instance), ref)
   redis.call('HSET', key, 's', 'done')
-  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'n', 'f', 'd', 'j', 'm', 'b', 'u')
+  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'm', 'b')
   return 'applied'
+end
+
+-- While calls are held because Flinks, or the way to it, is down, a failure to reach it is not the login's.
+local function is_not_its_own(item)
+  return has(item, 'd') and (gate.is_out or (has(item, 'h') and config.standing == 'unreachable'))
 end
 
 local function charge(ref, login, item)
@@ -166,41 +160,53 @@ local function charge(ref, login, item)
   redis.call('HSET', key, 'n', login.n + 1, 'f', login.f or whole(now))
   local held = login.f and 0 or held_ms(gate, now)
   if held > 0 then redis.call('HSET', key, 'j', whole(held)) end
-  if has(item, 'd') then redis.call('HSET', key, 'd', whole(now)) else redis.call('HDEL', key, 'd') end
+  if not has(item, 'd') then
+    redis.call('HDEL', key, 'd')
+    return
+  end
+  local first, _, in_a_row = streak(login.d)
+  redis.call('HSET', key, 'd', string.format('%.0f:%.0f:%d', first or now, now, in_a_row + 1))
 end
 
+local function rest_of(login, item) return later(login.h, item.rest > 0 and now + item.rest or 0) end
+
 local function settle_waiting(ref, login, item)
-  local due_at, rests_until = now + item.delay, later(login.h, item.rest > 0 and now + item.rest or 0)
+  local due_at = now + item.delay
   redis.call('HSET', login_key(ref), 'z', item.code)
   if item.outcome == 'throttled' then
     count(instance, 'throttled')
     slow_down(instance, ceiling, now, item.retry_after)
   elseif item.outcome == 'transient' then
     count(instance, 'retried')
-    local is_its_own = login.r == login.c and not (has(item, 'd') and is_shut_by(gate, 'outage'))
-    if is_its_own then charge(ref, login, item) end
+    if login.r == login.c and not is_not_its_own(item) then charge(ref, login, item) end
   end
   if has(item, 'a') then count(instance, 'ambiguous') end
   if login.r ~= login.c then due_at = item.outcome == 'throttled' and due_at or now end
-  put_back(ref, instance, login, due_at, rests_until)
+  put_back(ref, instance, login, due_at, rest_of(login, item))
   return item.outcome == 'unsent' and 'unsent' or 'waiting'
 end
 
 local function settle_dead(ref, login, item)
   local is_invalid = item.code == 'INVALID_LOGIN'
-  local is_held = (is_invalid and config.standing == 'suspect') or (has(item, 'd') and is_shut_by(gate, 'outage'))
-  if is_held then -- before the gate shut it was the login's fault; now it is not known to be
+  if is_not_its_own(item) or (is_invalid and config.standing == 'suspect') then
     settle_waiting(ref, login, item)
     return 'halted'
   end
+  if has(item, 'a') then count(instance, 'ambiguous') end
   local letter = ''
   if login.r ~= login.c or login.m == '1' then
-    put_back(ref, instance, login, now, login.h)
+    put_back(ref, instance, login, now, rest_of(login, item))
   else
-    letter = give_up(ref, instance, login, item, now)
+    letter = give_up(ref, instance, login, item, now, rest_of(login, item))
   end
   if is_invalid then watch_for_storm(ref, letter) end
   return letter == '' and 'overtaken' or 'parked'
+end
+
+-- A refusal of this login alone. Codes of letters are Flinks' or ours; a bare status and our own trouble are neither.
+local function settle_alone_refused(ref, login, item)
+  if item.code:match('^http_') or item.code == 'unsealable' then item.code = 'unexpected_response' end
+  return settle_dead(ref, login, item)
 end
 
 -- Somebody else holds the login by now, but this call may have landed after theirs: assert once more.
@@ -216,31 +222,36 @@ local function fence(ref, login, item)
   return 'fenced'
 end
 
+local function is_held_by_us(login, number) return login.s == 'flight' and login.k == number and login.o == owner end
+
 local function settle(ref, number, item)
   local login = read_flight(ref)
-  if login.s == 'flight' and login.k == number and login.o == owner then end_canaries(ref, item)
+  if is_held_by_us(login, number) then end_canaries(ref, item)
   elseif login.s ~= 'flight' and login.k == number and login.g ~= '1' then return 'repeated'
   else return fence(ref, login, item) end
   if item.attempt ~= '' then remember(ref, item.attempt, item.outcome == 'applied' and 'RPUSHX' or 'RPUSH') end
   if item.outcome == 'unsent' then return settle_waiting(ref, login, item) end
   count(instance, 'calls')
-  if has(item, 'd') then failing = failing + 1 elseif item.outcome ~= 'halt' then well = well + 1 end
   watch_address(item)
   if item.outcome == 'applied' then return settle_applied(ref, login, item) end
-  if item.outcome == 'halt' and is_alone_refused(ref, login, item) then return settle_dead(ref, login, item) end
   if item.outcome == 'dead' then return settle_dead(ref, login, item) end
-  local waiting = settle_waiting(ref, login, item)
-  return item.outcome == 'halt' and 'halted' or waiting
+  if item.outcome ~= 'halt' then return settle_waiting(ref, login, item) end
+  if is_alone_refused(ref, login, item) then return settle_alone_refused(ref, login, item) end
+  settle_waiting(ref, login, item)
+  return 'halted'
 end
 
-local replies = {}
-for i = 10, #ARGV, 11 do
-  local item = {
-    outcome = ARGV[i + 2], delay = tonumber(ARGV[i + 3]), rest = tonumber(ARGV[i + 4]), code = ARGV[i + 5],
-    status = ARGV[i + 6], message = ARGV[i + 7], attempt = ARGV[i + 8], retry_after = tonumber(ARGV[i + 9]),
-    flags = ARGV[i + 10],
+local items, replies = {}, {}
+for i = 12, #ARGV, 11 do
+  items[#items + 1] = {
+    ref = ARGV[i], number = ARGV[i + 1], outcome = ARGV[i + 2], delay = tonumber(ARGV[i + 3]),
+    rest = tonumber(ARGV[i + 4]), code = ARGV[i + 5], status = ARGV[i + 6], message = ARGV[i + 7],
+    attempt = ARGV[i + 8], retry_after = tonumber(ARGV[i + 9]), flags = ARGV[i + 10],
   }
-  replies[#replies + 1] = settle(ARGV[i], ARGV[i + 1], item)
 end
-watch_for_outage()
+gate = watch_health(instance, gate, items, now, {
+  worker = ARGV[6], ratio = tonumber(ARGV[7]), calls = tonumber(ARGV[8]), window = tonumber(ARGV[9]),
+  in_a_row = tonumber(ARGV[10]), is_held = is_held_by_us,
+})
+for _, item in ipairs(items) do replies[#replies + 1] = settle(item.ref, item.number, item) end
 return replies

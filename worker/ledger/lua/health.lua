@@ -1,0 +1,92 @@
+-- Whether Flinks is down, as the calls of all workers tell. It is put behind gate.lua and in front of settle.lua.
+--
+-- A call is a sign of trouble if it brought no answer of Flinks' own, and was the first such of its login since that
+-- login's last other answer: a login that fails for ever says nothing new. Any answer of Flinks' own is a sign of
+-- health. An outage is a share of bad signs within a sliding window, or so many in a row, however slowly they came.
+--
+-- nightly:health:<instance>, one hash:
+--   0 .. 9            buckets of the window: "slot:good:bad"
+--   bad, bad_since    bad signs since the last good one, and when the first of them was
+-- nightly:good:<instance>:<worker> is there while that worker's last good sign lies within the window. If another
+-- worker has one and this one has not, it is this one's network: it is benched, and a person is told once an hour.
+
+local BUCKETS = 10
+local BENCHED, TELL_AGAIN = 60000, 3600000
+
+local function good_key(instance, worker) return 'nightly:good:' .. instance .. ':' .. worker end
+
+local function bench(instance, worker, now, detail)
+  redis.call('SET', bench_key(instance, worker), '1', 'PX', BENCHED)
+  if redis.call('SET', bench_key(instance, worker) .. ':told', '1', 'NX', 'PX', TELL_AGAIN) then
+    give_notice('bench|' .. instance .. '|' .. worker .. '|' .. detail, now)
+  end
+end
+
+-- Count the signs of a settlement before it is carried out, so that those which show an outage are not charged for it.
+local function signs_of(items, rules)
+  local good, bad = 0, 0
+  for _, item in ipairs(items) do
+    if not item.flags:find('d', 1, true) then
+      if item.outcome ~= 'unsent' and item.outcome ~= 'halt' then good = good + 1 end
+    else
+      local login = read_flight(item.ref)
+      if rules.is_held(login, item.number) and not login.d then bad = bad + 1 end
+    end
+  end
+  return good, bad
+end
+
+-- Add to the bucket of now; return the good and bad signs of the whole window.
+local function add_to_window(instance, good, bad, now, window)
+  local width = math.max(1, window / BUCKETS)
+  local slot = math.floor(now / width)
+  local mine, all_good, all_bad = { good, bad }, 0, 0
+  for bucket = 0, BUCKETS - 1 do
+    local text = redis.call('HGET', health_key(instance), bucket) or ''
+    local at, well, ill = text:match('^(%d+):(%d+):(%d+)$')
+    at = tonumber(at)
+    if at == slot then
+      mine = { mine[1] + well, mine[2] + ill }
+    elseif at and at < slot and at > slot - BUCKETS then
+      all_good, all_bad = all_good + well, all_bad + ill
+    end
+  end
+  redis.call('HSET', health_key(instance), slot % BUCKETS, string.format('%.0f:%d:%d', slot, mine[1], mine[2]))
+  return all_good + mine[1], all_bad + mine[2]
+end
+
+-- Whether another worker's call went well within the window, and none of this one's.
+local function is_alone_failing(instance, worker)
+  if redis.call('EXISTS', good_key(instance, worker)) == 1 then return false end
+  for _, other in ipairs(redis.call('HKEYS', 'nightly:workers')) do
+    if redis.call('EXISTS', good_key(instance, other)) == 1 then return true end
+  end
+  return false
+end
+
+-- Returns the gate as it is after the signs of these calls.
+local function watch_health(instance, gate, items, now, rules)
+  if gate.is_out then return gate end
+  local good, bad = signs_of(items, rules)
+  if good + bad == 0 then return gate end
+  local key = health_key(instance)
+  if good > 0 then
+    redis.call('SET', good_key(instance, rules.worker), '1', 'PX', rules.window)
+    redis.call('HDEL', key, 'bad', 'bad_since')
+  end
+  local all_good, all_bad = add_to_window(instance, good, bad, now, rules.window)
+  if bad == 0 then return gate end
+  redis.call('HSETNX', key, 'bad_since', whole(now))
+  local in_a_row = redis.call('HINCRBY', key, 'bad', bad)
+  local all = all_good + all_bad
+  local is_share = all >= rules.calls and all_bad >= rules.ratio * all
+  if not is_share and in_a_row < rules.in_a_row then return gate end
+  local detail = is_share and string.format('%d of the last %d calls failed', all_bad, all)
+    or string.format('%d calls in a row failed', in_a_row)
+  if is_alone_failing(instance, rules.worker) then
+    bench(instance, rules.worker, now, detail)
+    return gate
+  end
+  local since = math.min(now - rules.window, tonumber(redis.call('HGET', key, 'bad_since')) or now)
+  return begin_outage(instance, gate, since, detail, now)
+end
