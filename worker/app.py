@@ -70,6 +70,18 @@ class NightlyApp(Celery):
         else:
             self._send_reconcile()
 
+    def begin_shutdown(self, stage: Stage = Stage.WARM) -> None:
+        """Claim no more; what is in flight ends within its deadline. Redis may be away, and is not waited for here."""
+        if not self.shutdown.is_stopping:
+            threading.Thread(target=self._stop_claims, name="stop-claims", daemon=True).start()
+        self.shutdown.begin(stage)
+
+    def _stop_claims(self) -> None:
+        try:
+            self.services().ledger.stop_claims(self.identity)
+        except redis.RedisError:
+            log.warning("ledger_unreachable", doing="shutdown")
+
     def _send_reconcile(self) -> None:
         self.send_task("refresh.reconcile", queue=REFRESH_QUEUE)
 
@@ -90,16 +102,7 @@ def _set_up_logging(**_: Any) -> None:
 
 @signals.worker_shutting_down.connect(weak=False)
 def _begin_shutdown(how: str = "Warm", **_: Any) -> None:
-    """Claim no more; what is in flight ends within its deadline. Redis may be away, and is not waited for here."""
-    app.shutdown.begin(Stage.COLD if how == "Cold" else Stage.WARM)
-    threading.Thread(target=_stop_claims, name="stop-claims", daemon=True).start()
-
-
-def _stop_claims() -> None:
-    try:
-        app.services().ledger.stop_claims(app.identity)
-    except redis.RedisError:
-        log.warning("ledger_unreachable", doing="shutdown")
+    app.begin_shutdown(Stage.COLD if how == "Cold" else Stage.WARM)
 
 
 @signals.task_prerun.connect(weak=False)

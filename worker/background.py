@@ -156,6 +156,10 @@ class Background(bootsteps.StartStopStep):
         if services.settings.metrics_port is not None:
             self._metrics = serve_metrics(services.settings.metrics_port, services.views.status)
 
+    def close(self, worker: Any) -> None:
+        """Begin to end, whoever asked for it: a signal said so before, `celery control shutdown` did not."""
+        worker.app.begin_shutdown()
+
     def stop(self, worker: Any) -> None:
         """Stop the threads; entries that were read are recorded or stay pending."""
         stops_by = time.monotonic() + STOP_SECONDS

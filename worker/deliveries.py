@@ -10,6 +10,7 @@ from typing import Any
 
 import redis
 
+from worker.envelope import body_of
 from worker.ledger.connection import BytesRedis
 from worker.seal import Vault
 from worker.telemetry.logs import get_logger
@@ -53,9 +54,8 @@ class Deliveries:
 
     def name_of(self, message: Any) -> str:
         """Return the name under which a Celery message is counted: of its id and its bytes."""
-        body = message.body if isinstance(message.body, bytes) else str(message.body).encode("utf-8", "replace")
         headers = message.headers if isinstance(message.headers, dict) else {}
-        return self._vault.fingerprint(str(headers.get("id", "")), hashlib.sha256(body).hexdigest())
+        return self._vault.fingerprint(str(headers.get("id", "")), hashlib.sha256(body_of(message)).hexdigest())
 
 
 def _key(name: str) -> str:

@@ -57,8 +57,8 @@ def fault_of(envelope: object) -> str:
 def original(message: Any) -> tuple[bytes, str]:
     """Return the bytes to keep of a message that was not accepted, and the reason if it came in a wrapper."""
     if message.content_type == UNREADABLE:
-        return bytes(message.body or b""), str(message.headers.get(REASON, ""))
-    body = message.body if isinstance(message.body, bytes) else str(message.body).encode("utf-8", "replace")
+        return body_of(message), str(message.headers.get(REASON, ""))
+    body = body_of(message)
     kept = {
         "content_type": message.content_type,
         "content_encoding": message.content_encoding,
@@ -69,6 +69,12 @@ def original(message: Any) -> tuple[bytes, str]:
         return json.dumps(kept, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"), ""
     except (RecursionError, ValueError):
         return body, ""
+
+
+def body_of(message: Any) -> bytes:
+    """Return a message's body as bytes, whatever the transport made of it."""
+    body = message.body or b""
+    return bytes(body) if isinstance(body, bytes | bytearray | memoryview) else str(body).encode("utf-8", "replace")
 
 
 def _opens(body: object, properties: Mapping[str, Any]) -> bool:

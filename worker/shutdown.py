@@ -74,7 +74,7 @@ class Shutdown:
     def _force(self, exit_code: int) -> None:
         time.sleep(self.within_seconds)
         log.critical("shutdown_forced", after_seconds=self.within_seconds)
-        for pid in self.pids_of_children():
-            with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(Exception):  # a pool without processes, say: whatever it is, we end
+            for pid in self.pids_of_children():
                 os.kill(pid, signal.SIGKILL)
         os._exit(exit_code)
