@@ -140,7 +140,7 @@ def _send_lost_messages(scene: Scene, traffic: Traffic, publisher: Publisher, tr
         f"{len(late)} of {len(sent_by_celery)}: {len(lost)} lost, {len(late) - len(lost)} to come back"
     )
     publisher.send_messages(sent_by_celery[event_id] for event_id in sorted(late))
-    eventually(lambda: trouble.step() and not missing(), seconds=TAKEN_IN_SECONDS, describe="every event recorded")
+    wait_until(lambda: trouble.step() and not missing(), seconds=TAKEN_IN_SECONDS)
 
 
 def _judge_faults(scene: Scene, report: Report) -> None:

@@ -2,6 +2,7 @@
 
 import random
 import socket
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,6 +153,7 @@ def test_the_runner_tells_what_broke_by_its_exit_code_and_in_its_report(
     def rotten(folder: Path, *, seed: int, say: object) -> Report:  # noqa: ARG001 - a proof's form
         raise ValueError(f"of {seed}")
 
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(runner, "SCENARIOS", {"sound": sound, "rotten": rotten})
     path = tmp_path / "report.md"
     assert runner.main(["sound", "--rounds", "5", "--seed", "1", "--report", str(path)]) == 0
