@@ -13,7 +13,8 @@ from celery import Task
 from celery.exceptions import Reject
 
 from worker.app import app
-from worker.errors import InvalidEvent
+from worker.errors import InvalidEvent, LedgerMismatch
+from worker.intake import readable
 from worker.services import Services
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_unexpected
@@ -43,7 +44,7 @@ def take_in(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     while True:
         try:
             services.intake.accept_celery(str(task.name), args, kwargs, str(task.request.id))
-        except redis.RedisError as error:
+        except (redis.RedisError, LedgerMismatch) as error:
             if app.shutdown.is_stopping or time.monotonic() >= gives_up_at:
                 raise Reject(type(error).__name__, requeue=True) from None
             log.warning("intake_waited", error=type(error).__name__)
@@ -61,7 +62,7 @@ def _set_aside(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any], 
     log.error("event_broke_intake", exc_info=error)
     report_unexpected(error, where=str(task.name))
     reason = f"event: could not be taken in ({type(error).__name__})"
-    body = repr({"type": task.name, "args": args, "kwargs": kwargs}).encode("utf-8", "replace")
+    body = readable({"type": task.name, "args": list(args), "kwargs": kwargs})
     try:
         app.services().intake.reject(InvalidEvent(reason), source="celery", body=body)
     except Exception as failure:  # noqa: BLE001 - back to the queue, then

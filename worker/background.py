@@ -32,6 +32,8 @@ PULSE_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 TASK_MARGIN_SECONDS = 15.0
 STOP_SECONDS = 5.0
+EXIT_REFUSED = 2
+"""Another version, or other LOGIN_KEYS: starting again does not help."""
 
 log = get_logger(__name__)
 
@@ -114,7 +116,7 @@ class LedgerCheck(bootsteps.StartStopStep):
                 services.ledger.allow_claims(worker.app.identity)
             except LedgerMismatch as error:
                 log.critical("ledger_refused", reason=str(error))
-                raise SystemExit(2) from None
+                raise SystemExit(EXIT_REFUSED) from None
             except redis.RedisError as error:
                 if not is_told:
                     log.warning("ledger_unreachable", doing="start", error=type(error).__name__)
@@ -207,14 +209,19 @@ def celery_parts(worker: Any, broker: BrokerProbe) -> list[Part]:
 
 def pulse(worker: Any, services: Services) -> None:
     """Give a sign of life, take back what dead workers held, and wake somebody if work is waiting."""
-    settings = services.settings
-    found = services.ledger.pulse(
-        services.fingerprints,
-        worker=worker.app.identity,
-        slots=worker.concurrency,
-        about={"version": worker.app.version},
-        rest_after_lease_seconds=settings.flinks_settle_seconds,
-    )
+    try:
+        found = services.ledger.pulse(
+            services.fingerprints,
+            worker=worker.app.identity,
+            slots=worker.concurrency,
+            about={"version": worker.app.version},
+            rest_after_lease_seconds=services.settings.flinks_settle_seconds,
+        )
+    except LedgerMismatch as error:
+        log.critical("ledger_refused", reason=str(error))
+        state.should_stop = EXIT_REFUSED  # type: ignore[assignment] # Celery takes an exit code, too
+        worker.app.begin_shutdown()
+        return
     worker.app.progress.made("ledger")
     if found.leases_lost:
         log.warning("leases_lost", count=found.leases_lost)

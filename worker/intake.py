@@ -56,7 +56,7 @@ class Intake:
     def accept_celery(self, event_type: str, args: Sequence[Any], kwargs: Mapping[str, Any], task_id: str) -> bool:
         """Take one Celery message in; `event_id` defaults to the task id. False: it went to the review list."""
         arguments = {**kwargs, "event_id": task_id if kwargs.get("event_id") is None else kwargs["event_id"]}
-        body = _readable({"type": event_type, "args": list(args), "kwargs": arguments})
+        body = readable({"type": event_type, "args": list(args), "kwargs": arguments})
         try:
             event = LifecycleEvent.from_celery(event_type, arguments, self._default_instance, args=args)
             wish = self._wish(event)
@@ -98,7 +98,7 @@ class Intake:
             return [], False
         pairs = []
         for document in documents:
-            part = body if len(documents) == 1 else _readable(document)
+            part = body if len(documents) == 1 else readable(document)
             try:
                 pairs.append((self._wish(LifecycleEvent.from_cloudevent(document, self._default_instance)), part))
             except InvalidEvent as error:
@@ -142,7 +142,8 @@ def _letters_of(text: str) -> str:
     return "".join(filter(str.isalnum, text)).casefold()
 
 
-def _readable(document: object) -> bytes:
+def readable(document: object) -> bytes:
+    """Return a message as JSON, as `accept_again` reads it; never raises."""
     try:
         text = json.dumps(document, ensure_ascii=False, default=str)
     except RecursionError:  # only a Celery message can be nested like that

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import redis
 
 from worker.deliveries import Deliveries
-from worker.errors import InvalidEvent
+from worker.errors import InvalidEvent, LedgerMismatch
 from worker.intake import Intake
 from worker.ledger.connection import BytesRedis
 from worker.ledger.views import STREAM
@@ -163,7 +163,7 @@ class StreamReader:
         """Record bodies together. One that breaks us (a fault of ours) is set aside, so that it stops no other."""
         try:
             self._intake.accept_bodies(bodies)
-        except redis.RedisError:
+        except (redis.RedisError, LedgerMismatch):
             raise  # Redis is away or full: the entries stay pending, and this is tried again
         except Exception as error:
             if len(bodies) > 1:

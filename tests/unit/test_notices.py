@@ -13,6 +13,7 @@ CLOSED = Notice(
 )
 OPENED = Notice('gate|toolbox|{"at":6,"state":"open","cause":"operator","by":"ann","detail":"","held_ms":1}')
 GROUP = Notice("group|toolbox|INVALID_LOGIN|off")
+BENCH = Notice("bench|toolbox|celery@host#7|10 calls in a row failed")
 
 
 class Forgetful:
@@ -26,7 +27,7 @@ class Forgetful:
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
-    for name in ("report_gate", "report_new_group"):
+    for name in ("report_gate", "report_new_group", "report_bench"):
         monkeypatch.setattr(notices, name, lambda _name=name, **fields: found.append((_name, fields)))
     return found
 
@@ -34,15 +35,16 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
 def test_each_notice_is_logged_told_and_forgotten(told: list[tuple[str, dict[str, Any]]]) -> None:
     ledger = Forgetful()
     with capture_logs() as lines:
-        notices.pass_on(cast("Ledger", ledger), [CLOSED, OPENED, GROUP])
-    assert ledger.forgotten == [CLOSED, OPENED, GROUP]
+        notices.pass_on(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, BENCH])
+    assert ledger.forgotten == [CLOSED, OPENED, GROUP, BENCH]
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("gate_closed", "error"),
         ("gate_opened", "warning"),
         ("letters_of_new_kind", "warning"),
+        ("worker_cannot_reach_flinks", "error"),
     ]
     assert (lines[0]["detail"], lines[1]["by"]) == ("a|b", "ann")
-    shut, opened, group = told
+    shut, opened, group, bench = told
     assert shut[1] == {
         "instance": "toolbox",
         "is_closed": True,
@@ -52,15 +54,15 @@ def test_each_notice_is_logged_told_and_forgotten(told: list[tuple[str, dict[str
         "detail": "a|b",
     }
     assert (opened[1]["is_closed"], opened[1]["cause"]) == (False, "operator")
+    assert (bench[0], bench[1]["worker"]) == ("report_bench", "celery@host#7")
     assert group == ("report_new_group", {"instance": "toolbox", "code": "INVALID_LOGIN", "wish": "off"})
 
 
-def test_a_notice_that_could_not_be_told_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notice_that_cannot_be_told_is_kept_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(**_: Any) -> None:
         raise RuntimeError
 
     monkeypatch.setattr(notices, "report_gate", fail)
     ledger = Forgetful()
-    with pytest.raises(RuntimeError):
-        notices.pass_on(cast("Ledger", ledger), [CLOSED])
-    assert ledger.forgotten == []
+    notices.pass_on(cast("Ledger", ledger), [CLOSED, GROUP])
+    assert ledger.forgotten == [GROUP]

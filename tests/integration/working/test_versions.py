@@ -1,0 +1,25 @@
+"""Old and new versions of the code on one Redis: the older one stops as soon as the ledger is not its own any more."""
+
+import json
+
+from tests.integration.working.conftest import Nightly, cloud_event, new_logins
+from tests.waiting import eventually
+from worker.background import EXIT_REFUSED
+
+
+def test_a_worker_that_is_older_than_the_ledger_ends_and_leaves_every_event_where_it_is(nightly: Nightly) -> None:
+    before, during = new_logins(2)
+    old = nightly.stack.start_worker()
+    nightly.send([cloud_event(before, on=True, minute=0)])
+    nightly.comes_to_rest()
+    nightly.redis.hset("nightly:meta", "schema", 99)  # as a newer worker does when it starts
+    nightly.send([cloud_event(during, on=True, minute=0)])
+    eventually(lambda: not old.is_running, seconds=30, describe="the end of the old worker")
+    assert old.exit_code == EXIT_REFUSED
+    told = [line for line in old.output().splitlines() if "ledger_refused" in line]
+    assert "update this worker" in json.loads(told[0])["reason"]
+    assert nightly.letters() == []
+    assert nightly.redis.xlen("account-events:stream") == 1
+    nightly.redis.hset("nightly:meta", "schema", 1)
+    nightly.stack.start_worker()
+    eventually(lambda: nightly.flags() == {before: True, during: True}, seconds=30, describe="both calls")
