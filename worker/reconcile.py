@@ -5,8 +5,7 @@
 3. A drain claims as many logins as rate and limits allow, and starts a call for each: a sliding window,
    no batch waits for its slowest call.
 4. Answers are settled in groups, every few milliseconds.
-5. When nothing is due any more, or the slice's time is up, it claims no more, waits for the calls in
-   flight (their deadline bounds that), settles them, and says whether work is left.
+5. When nothing is due, or time is up, it settles what is in flight, and says whether work is left.
 
 Nothing here remembers anything: kill it anywhere, and the leases give its logins back.
 """
@@ -37,8 +36,7 @@ GROUPING_SECONDS = 0.003
 """Answers that arrive within this time of each other are settled by one script call."""
 LINGER_SECONDS = 1.0
 """Work that falls due this soon is waited for: the pacemaker would not be faster."""
-LOOK_SECONDS = 0.05
-"""A waiting drain looks for new work this often."""
+LOOK_SECONDS = 0.05  # so often a waiting drain looks for new work
 REDIS_PAUSE_SECONDS = 0.5
 KEEP_PLACE_SECONDS = 1.0
 
@@ -149,10 +147,8 @@ class Drain:
     async def _claim(self) -> float | None:
         """Start calls for what is due; returns seconds until asking again makes sense, None: not in this slice."""
         bounds, room = self._parts.bounds, self._parts.bounds.max_in_flight - len(self._in_flight)
-        if self._parts.is_stopping():
-            return None
-        if room <= 0:
-            return LOOK_SECONDS
+        if room <= 0 or self._parts.is_stopping():
+            return None if self._parts.is_stopping() else LOOK_SECONDS
         asked_at = time.monotonic()
         try:
             reply = await asyncio.to_thread(

@@ -106,8 +106,8 @@ def _charged(backlog: Backlog) -> int:
     pipeline = backlog.redis.pipeline(transaction=False)
     for key in backlog.redis.scan_iter("nightly:login:*", count=5000):
         pipeline.hmget(key, ["n", "d"])
-    rows = [(int(failures or 0), int(down_at or 0)) for failures, down_at in pipeline.execute()]
-    return sum(failures > (down_at >= outage_from) for failures, down_at in rows)
+    rows = [(int(failures or 0), (streak or b"0:0:0").split(b":")) for failures, streak in pipeline.execute()]
+    return sum(failures > int(count) or 0 < int(first) < outage_from for failures, (first, _, count) in rows)
 
 
 def _judge_return(backlog: Backlog, seen: Outage, ceiling: int, report: Report) -> None:

@@ -11,6 +11,8 @@ from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement, Wish
 from worker.ledger.views import Views
 
 INSTANCE = "toolbox"
+DOWN: dict[str, Any] = {"code": "http_503", "flags": "d", "delay_seconds": 0.0}
+MINUTE_MS = 60_000
 
 
 class Clock:
@@ -79,3 +81,32 @@ def gate(ledger: Ledger) -> dict[str, Any]:
 def wishes(count: int, *, minute: int = 0, on: bool = True) -> list[Wish]:
     occurred_us = 1_600_000_000_000_000 + minute * 60_000_000
     return [Wish(f"lgn_{number}", INSTANCE, b"sealed", occurred_us, on, f"e{minute}") for number in range(count)]
+
+
+def tally(ledger: Ledger, name: str) -> int:
+    return int(ledger.redis.hget(f"nightly:tally:{INSTANCE}", name) or 0)
+
+
+def causes(ledger: Ledger) -> list[tuple[str, str]]:
+    """Return every change of the gate: what it became, and why."""
+    return [(change["state"], change["cause"]) for change in Views(ledger.redis).gate_changes(INSTANCE)]
+
+
+def claim_all(clock: Clock, claim: Any, count: int, **terms: Any) -> list[Claim]:
+    """Take so many one after the other, as fast as a thousand calls a second allow."""
+    taken: list[Claim] = []
+    for _ in range(20 * count):
+        if len(taken) >= count:
+            break
+        clock.ms += 2
+        taken += claim(at_most=1, calls_per_second=1000, max_in_flight=1000, **terms).claims
+    return taken
+
+
+def fall_into_outage(clock: Clock, claim: Any, settle: Any) -> None:
+    for failing in claim_all(clock, claim, 20):
+        settle(failing, "transient", **DOWN)
+
+
+def refuse(claims: list[Claim], settle: Any, **fields: Any) -> list[Settled]:
+    return [settle(one, "dead", code="INVALID_LOGIN", http_status=400, **fields) for one in claims]

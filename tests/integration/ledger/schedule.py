@@ -9,6 +9,7 @@ from random import Random
 
 from redis import Redis
 
+from tests.integration.ledger.endings import Endings
 from tests.integration.ledger.world import (
     CALL_MS,
     CALLS_PER_SECOND,
@@ -30,10 +31,8 @@ from worker.ledger import Lane, Ledger, Letters, Recorded, Settled, Settlement, 
 from worker.ledger.gate import GateKeeper
 from worker.ledger.views import Views
 
-DOWN = "d"
 
-
-class Schedule:
+class Schedule(Endings):
     """One schedule, from an empty ledger until all is quiet."""
 
     def __init__(self, client: Redis, seen: Counter[str]) -> None:
@@ -117,12 +116,6 @@ class Schedule:
         )
         self._pulse()
 
-    def _pulse(self) -> None:
-        fingerprints = dict.fromkeys(INSTANCES, WORKERS[0].fingerprint)
-        self.ledger.pulse(fingerprints, rest_after_lease_seconds=SETTLE_MS / 1000)
-        for flight in self.world.flights:
-            flight.is_lost = flight.is_lost or flight.claimed_at + LEASE_MS <= self.world.now
-
     # -- calls -------------------------------------------------------------------------------------------
 
     def a_worker_claims(self, chance: Random) -> None:
@@ -164,113 +157,6 @@ class Schedule:
             assert all(ended), "two calls try at once whether the outage is over"
             self.seen["probe"] += 1
 
-    def a_call_ends(self, chance: Random) -> None:
-        """In each way there is."""
-        flights = [flight for flight in self.world.flights if not flight.is_lost]
-        if not flights:
-            return
-        flight = chance.choice(flights)
-        self.world.flights.remove(flight)
-        well = (
-            self._is_confirmed,
-            self._is_confirmed,
-            self._is_confirmed,
-            self._fails_for_now,
-            self._times_out,
-            self._times_out_for_the_last_time,
-            self._is_throttled,
-            self._is_refused_for_good,
-            self._is_invalid,
-            self._finds_our_key_refused,
-            self._is_never_made,
-            self._kills_its_worker,
-            self._outlives_its_lease,
-        )
-        by_mood = {
-            "well": well,
-            "down": (self._fails_for_now, self._fails_for_now, self._times_out, self._times_out_for_the_last_time),
-            "knows nobody": (self._is_invalid,),
-            "one login is refused": (self._finds_our_key_refused,) if flight.login.startswith("lgn_a") else well[:3],
-        }
-        chance.choice(by_mood[self.moods[flight.instance]])(flight, chance)
-
-    def _is_confirmed(self, flight: Flight, chance: Random) -> None:
-        self.world.land(flight, "at once", self.world.now)
-        assert self._settle(flight, chance, "applied", code="applied") in {Settled.APPLIED, Settled.OVERTAKEN}
-        self.world.refused_in_a_row[flight.instance, flight.worker.fingerprint].clear()
-        self.world.storm_limit[flight.instance] = RULES.storm_logins
-
-    def _fails_for_now(self, flight: Flight, chance: Random) -> None:
-        flags = DOWN if self.moods[flight.instance] == "down" else ""
-        self._fail(flight, chance, delay_seconds=chance.choice([0, 0.4, 30]), flags=flags)
-
-    def _times_out(self, flight: Flight, chance: Random) -> None:
-        self.world.land(flight, chance.choice(["at once", "never", "late", "late"]), self.world.now)
-        self._fail(flight, chance, rest_seconds=SETTLE_MS / 1000, flags="a" + DOWN)
-
-    def _times_out_for_the_last_time(self, flight: Flight, chance: Random) -> None:
-        self.world.land(flight, chance.choice(["at once", "never", "late", "late"]), self.world.now)
-        ending = {"code": "retries_exhausted", "rest_seconds": SETTLE_MS / 1000, "flags": "a" + DOWN}
-        result = self._settle(flight, chance, "dead", **ending)
-        assert result in {Settled.PARKED, Settled.OVERTAKEN, Settled.HALTED}
-
-    def _fail(self, flight: Flight, chance: Random, **fields: object) -> None:
-        was_shut = self.views.gate(flight.instance).get("cause") == "outage"
-        before = self.client.hget(f"nightly:login:{flight.login}", "n")
-        self.world.failures[flight.login] += 1
-        assert self._settle(flight, chance, "transient", **fields) is Settled.WAITING
-        if was_shut and self.views.gate(flight.instance)["state"] != "open":
-            assert self.client.hget(f"nightly:login:{flight.login}", "n") == before, "charged in an outage"
-            self.seen["failed in an outage"] += 1
-
-    def _is_throttled(self, flight: Flight, chance: Random) -> None:
-        self._settle(flight, chance, "throttled", delay_seconds=0.1, retry_after_seconds=chance.choice([0, 2]))
-
-    def _is_refused_for_good(self, flight: Flight, chance: Random) -> None:
-        result = self._settle(flight, chance, "dead", code="DISABLED_LOGIN", http_status=401)
-        assert result in {Settled.PARKED, Settled.OVERTAKEN}
-
-    def _is_invalid(self, flight: Flight, chance: Random) -> None:
-        """Never more of them in a row than are a storm."""
-        result = self._settle(flight, chance, "dead", code="INVALID_LOGIN", http_status=400)
-        in_a_row = self.world.refused_in_a_row[flight.instance, flight.worker.fingerprint]
-        if result is Settled.HALTED:
-            return
-        in_a_row.add(flight.login)
-        limit = self.world.storm_limit[flight.instance]
-        assert len(in_a_row) <= limit, "a storm was dead-lettered"
-        if len(in_a_row) == limit:
-            in_a_row.clear()
-            self.seen["storm"] += 1
-            standing = self.client.hget(f"nightly:configs:{flight.instance}", flight.worker.fingerprint)
-            assert standing == b"suspect"
-
-    def _finds_our_key_refused(self, flight: Flight, chance: Random) -> None:
-        result = self._settle(flight, chance, "halt", code="ACCESS_DENIED", http_status=401)
-        assert result in {Settled.HALTED, Settled.PARKED, Settled.OVERTAKEN}
-
-    def _is_never_made(self, flight: Flight, chance: Random) -> None:
-        if flight.has_landed:
-            self._is_confirmed(flight, chance)
-        else:
-            assert self._settle(flight, chance, "unsent") is Settled.UNSENT
-
-    def _kills_its_worker(self, flight: Flight, chance: Random) -> None:
-        """Which may have begun the call as late as it might: then its deadline ends with the lease."""
-        given_up_at = flight.claimed_at + LEASE_MS
-        self.world.land(flight, chance.choice(["at once", "never", "late", "late"]), given_up_at)
-        self._lose(flight)
-
-    def _outlives_its_lease(self, flight: Flight, _: Random) -> None:
-        self.world.flights.append(flight)
-        self._lose(flight)
-        assert flight.is_lost
-
-    def _lose(self, flight: Flight) -> None:
-        self.seen["lease lost"] += 1
-        self.world.advance_to(flight.claimed_at + LEASE_MS)
-        self._pulse()
-
     def a_stopped_worker_wakes(self, chance: Random) -> None:
         """It was stopped in the instant before it sent: the worst there is."""
         lost = [flight for flight in self.world.flights if flight.is_lost]
@@ -283,27 +169,6 @@ class Schedule:
             outcome = chance.choice(["applied", "applied", "transient", "dead"])
             assert self._settle(flight, None, outcome, code="INVALID_LOGIN") is Settled.FENCED
 
-    def _settle(self, flight: Flight, chance: Random | None, outcome: str, **fields: object) -> Settled:
-        settlement = Settlement(flight.claim, outcome, **fields)  # type: ignore[arg-type]
-        result = self._send(flight, settlement)
-        self.seen[f"{outcome} -> {result}"] += 1
-        if chance is not None and chance.random() < 0.2:
-            assert self._send(flight, settlement) is Settled.REPEATED
-            self.seen["reply lost"] += 1
-            self.stale.append((flight, settlement))
-        return result
-
-    def _send(self, flight: Flight, settlement: Settlement) -> Settled:
-        (result,) = self.ledger.settle(
-            flight.instance,
-            [settlement],
-            owner=flight.worker.owner,
-            fingerprint=flight.worker.fingerprint,
-            calls_per_second=CALLS_PER_SECOND,
-            rules=RULES,
-        )
-        return result
-
     def a_lost_reply_is_asked_for_again(self, chance: Random) -> None:
         """However late, and whatever became of the login since."""
         if self.stale:
@@ -315,7 +180,7 @@ class Schedule:
 
     def flinks_changes_its_mood(self, chance: Random) -> None:
         """For one instance, which our customer id may be wrong for."""
-        moods = ["well", "down", "knows nobody", "knows nobody", "one login is refused", "one login is refused"]
+        moods = ["well", "down", "down", "down", "knows nobody", "knows nobody", "one login is refused"]
         self.moods[chance.choice(INSTANCES)] = chance.choice(moods)
 
     def a_person_turns_a_gate(self, chance: Random) -> None:

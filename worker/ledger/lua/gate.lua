@@ -134,3 +134,15 @@ local function end_outage(instance, gate, now)
   local state = gate.is_shut and 'closed' or 'open'
   return turned(instance, gate, { state = state, cause = 'Flinks answers again' }, now)
 end
+
+-- The one call that tries whether the outage is over has ended. One that was never sent says nothing.
+local function end_probe(instance, gate, outcome, is_answered, now)
+  redis.call('HDEL', gate_key(instance), 'canary', 'canary_until')
+  gate.canary, gate.canary_until = nil, 0
+  if outcome == 'unsent' then return gate end
+  if is_answered then return end_outage(instance, gate, now) end
+  local wait = math.min(2 * gate.probe_wait, PROBE_LONGEST)
+  redis.call('HSET', gate_key(instance), 'probe_at', whole(now + wait), 'probe_wait', wait)
+  redis.call('HINCRBY', gate_key(instance), 'probes', 1)
+  return gate
+end

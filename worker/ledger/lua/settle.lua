@@ -56,7 +56,11 @@ end
 -- Returns whether it is the login: refused once more, while others were confirmed.
 local function is_alone_refused(ref, login, item)
   local configs, doubt = configs_key(instance), fingerprint .. ':doubt'
-  if config.standing == 'proven' and login.u == fingerprint then return true end
+  if config.standing == 'proven' and login.u == fingerprint then
+    -- Codes of letters are Flinks' or ours; a bare status and our own trouble are neither.
+    if item.code:match('^http_') or item.code == 'unsealable' then item.code = 'unexpected_response' end
+    return true
+  end
   if config.standing == 'proven' then
     stand('doubted')
     redis.call('HSET', configs, doubt, ref, fingerprint .. ':doubts', 0)
@@ -110,26 +114,14 @@ local function watch_for_storm(ref, letter)
   end
 end
 
--- The one call that tries whether the outage is over.
-local function end_probe(item)
-  redis.call('HDEL', gate_key(instance), 'canary', 'canary_until')
-  gate.canary, gate.canary_until = nil, 0
-  if item.outcome == 'unsent' then return end
-  if item.outcome ~= 'halt' and not has(item, 'd') then
-    gate = end_outage(instance, gate, now)
-    return
-  end
-  local wait = math.min(2 * gate.probe_wait, PROBE_LONGEST)
-  redis.call('HSET', gate_key(instance), 'probe_at', whole(now + wait), 'probe_wait', wait)
-  redis.call('HINCRBY', gate_key(instance), 'probes', 1)
-end
-
 local function end_canaries(ref, item)
   if config.canary == ref then
     redis.call('HDEL', configs_key(instance), fingerprint .. ':canary', fingerprint .. ':canary_login')
     config.canary = nil
   end
-  if gate.is_out and gate.canary == ref then end_probe(item) end
+  if gate.is_out and gate.canary == ref then
+    gate = end_probe(instance, gate, item.outcome, item.outcome ~= 'halt' and not has(item, 'd'), now)
+  end
 end
 
 local function settle_applied(ref, login, item)
@@ -203,12 +195,6 @@ local function settle_dead(ref, login, item)
   return letter == '' and 'overtaken' or 'parked'
 end
 
--- A refusal of this login alone. Codes of letters are Flinks' or ours; a bare status and our own trouble are neither.
-local function settle_alone_refused(ref, login, item)
-  if item.code:match('^http_') or item.code == 'unsealable' then item.code = 'unexpected_response' end
-  return settle_dead(ref, login, item)
-end
-
 -- Somebody else holds the login by now, but this call may have landed after theirs: assert once more.
 local function fence(ref, login, item)
   count(instance, 'fenced')
@@ -236,7 +222,7 @@ local function settle(ref, number, item)
   if item.outcome == 'applied' then return settle_applied(ref, login, item) end
   if item.outcome == 'dead' then return settle_dead(ref, login, item) end
   if item.outcome ~= 'halt' then return settle_waiting(ref, login, item) end
-  if is_alone_refused(ref, login, item) then return settle_alone_refused(ref, login, item) end
+  if is_alone_refused(ref, login, item) then return settle_dead(ref, login, item) end
   settle_waiting(ref, login, item)
   return 'halted'
 end

@@ -1,0 +1,79 @@
+"""Who is told of what, and that an older worker takes nothing on from a newer ledger."""
+
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import (
+    INSTANCE,
+    Clock,
+    claim_all,
+    refuse,
+    wishes,
+)
+from worker.errors import LedgerMismatch
+from worker.ledger import Ledger, Settled
+from worker.ledger.gate import GateKeeper
+
+FP = "proven-one"
+
+
+def test_a_notice_is_handed_to_one_worker_and_again_to_another_if_that_one_died(ledger: Ledger, clock: Clock) -> None:
+    GateKeeper(ledger.redis, now_ms=clock).close(INSTANCE, by="ann", reason="x|y")
+    assert ledger.pulse({}).notices == (), "only workers pass on"
+    (notice,) = ledger.pulse({}, worker="a", slots=2).notices
+    assert (notice.kind, notice.parts[0]) == ("gate", INSTANCE)
+    assert '"detail":"x|y"' in notice.parts[1]
+    assert ledger.pulse({}, worker="b", slots=2).notices == ()
+    clock.ms += 15_000
+    assert ledger.pulse({}, worker="b", slots=2).notices == (notice,)
+    ledger.forget_notice(notice)
+    clock.ms += 15_000
+    assert ledger.pulse({}, worker="b", slots=2).notices == ()
+
+
+def test_the_first_letter_of_its_kind_is_told_after_a_moment_and_a_storm_tells_instead(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    for one in claim_all(clock, claim, 2):
+        settle(one, "dead", code="DISABLED_LOGIN")
+    refuse(claim_all(clock, claim, 25), settle)
+    clock.ms += 10_000
+    told = [notice.parts for notice in ledger.pulse({}, worker="a", slots=2).notices]
+    assert len(told) == 2
+    assert [INSTANCE, "DISABLED_LOGIN", "on"] in told
+
+
+def test_code_that_is_older_than_the_ledger_takes_nothing_on_but_settles_what_it_holds(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.claim_ledger("key")
+    ledger.record(wishes(2))
+    (held,) = claim(at_most=1).claims
+    redis_client.hset("nightly:meta", "schema", 99)
+    for refused in (
+        claim,
+        lambda: ledger.record(wishes(1, minute=1)),
+        lambda: ledger.pulse({}, worker="a", slots=2),
+        lambda: ledger.claim_ledger("key"),
+        lambda: ledger.claim_ledger("key", only_look=True),
+    ):
+        with pytest.raises(LedgerMismatch, match="newer Nightly"):
+            refused()
+    assert settle(held, "applied") is Settled.APPLIED
+    assert redis_client.hget("nightly:meta", "schema") == b"99"
+
+
+def test_only_a_worker_begins_a_ledger_or_raises_its_mark(ledger: Ledger, redis_client: Redis) -> None:
+    ledger.claim_ledger("key", only_look=True)
+    assert not redis_client.exists("nightly:meta")
+    ledger.claim_ledger("key")
+    redis_client.hset("nightly:meta", "schema", 0)
+    ledger.claim_ledger("key", only_look=True)
+    assert redis_client.hget("nightly:meta", "schema") == b"0"
+    ledger.claim_ledger("key")
+    assert redis_client.hget("nightly:meta", "schema") == b"1"
+    with pytest.raises(LedgerMismatch, match="LOGIN_KEYS"):
+        ledger.claim_ledger("another")

@@ -1,0 +1,181 @@
+"""One login that Flinks, our keys or whoever calls it cannot bear stops nobody else, and ends as a letter."""
+
+from dataclasses import replace
+from typing import Any
+
+from redis import Redis
+
+from tests.integration.ledger.conftest import (
+    INSTANCE,
+    MINUTE_MS,
+    Clock,
+    causes,
+    claim_all,
+    gate,
+    tally,
+    wishes,
+)
+from worker.ledger import Ledger, Letters, Settled
+from worker.ledger.gate import GateKeeper
+
+FP = "proven-one"
+
+
+def test_a_login_that_alone_is_refused_becomes_a_letter_and_stops_nobody(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(10))
+    (poison,) = claim(at_most=1).claims
+    assert settle(poison, "halt", code="http_403", http_status=403) is Settled.HALTED
+    assert gate(ledger)["state"] == "open"
+    clock.ms += 1_000
+    (other,) = claim().claims
+    assert claim().state == "canary", "a doubted configuration tries one call"
+    settle(other, "applied")
+    clock.ms += 30_000
+    for one in claim_all(clock, claim, 9):
+        if one.reference == poison.reference:
+            assert settle(one, "halt", code="http_403", http_status=403) is Settled.PARKED
+        else:
+            settle(one, "applied")
+    assert [(letter.code, letter.http_status) for letter in Letters(redis_client).list()] == [
+        ("unexpected_response", 403)
+    ]
+    assert causes(ledger) == []
+
+
+def test_two_different_logins_refused_in_a_row_are_our_mistake(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(10))
+    (first,) = claim(at_most=1).claims
+    settle(first, "halt", code="ACCESS_DENIED", http_status=401)
+    clock.ms += 1_000
+    (second,) = claim().claims
+    assert second.reference != first.reference
+    settle(second, "halt", code="ACCESS_DENIED", http_status=401)
+    assert causes(ledger) == [("closed", "halt")]
+    assert claim().state == "closed"
+
+
+def test_a_login_whose_calls_never_end_is_set_aside_after_ten(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(wishes(1))
+    for lost in range(10):
+        assert not list(Letters(redis_client).list()), f"set aside after {lost}"
+        clock.ms += 2**lost * 1000
+        assert len(claim_all(clock, claim, 1)) == 1
+        clock.ms += 15_001
+        assert ledger.pulse({}, rest_after_lease_seconds=0).leases_lost == 1
+    (letter,) = Letters(redis_client).list()
+    assert (letter.code, letter.login) == ("retries_exhausted", "lgn_0")
+    assert tally(ledger, "recorded") == tally(ledger, "dead_lettered") == 1
+
+
+def test_a_call_that_ended_lets_the_lost_ones_before_it_be_forgotten(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    for _ in range(4):
+        for _ in range(5):
+            clock.ms += MINUTE_MS
+            assert len(claim_all(clock, claim, 1)) == 1
+            clock.ms += 15_001
+            ledger.pulse({}, rest_after_lease_seconds=0)
+        clock.ms += MINUTE_MS
+        settle(claim_all(clock, claim, 1)[0], "transient", code="CARD_IN_USE", delay_seconds=0)
+    assert not list(Letters(redis_client).list())
+
+
+def test_a_login_whose_last_attempt_may_still_land_rests_though_it_is_given_up(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    for minute, when in enumerate(("before", "after")):
+        ledger.record(wishes(1, minute=2 * minute))
+        (last,) = claim_all(clock, claim, 1)
+        if when == "before":
+            ledger.record(wishes(1, minute=2 * minute + 1, on=False))
+        settle(last, "dead", code="retries_exhausted", flags="a", rest_seconds=20)
+        if when == "after":
+            ledger.record(wishes(1, minute=2 * minute + 1, on=False))
+        assert claim_all(clock, claim, 1) == [], when
+        clock.ms += 19_000
+        assert claim_all(clock, claim, 1) == [], when
+        clock.ms += 1_000
+        settle(claim_all(clock, claim, 1)[0], "applied")
+
+
+def test_the_same_login_refused_three_times_while_no_other_is_tried_is_our_mistake_after_all(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    for refusal in range(3):
+        assert causes(ledger) == [], f"after {refusal}"
+        (only,) = claim_all(clock, claim, 1)
+        settle(only, "halt", code="http_403", http_status=403)
+        assert claim().state in {"idle", "closed"}
+        clock.ms += 30_000
+    assert causes(ledger) == [("closed", "halt")]
+    GateKeeper(ledger.redis, now_ms=clock).open(INSTANCE, by="ann")
+    ledger.record([replace(wishes(1)[0], reference="lgn_other")])
+    clock.ms += 1_000
+    assert claim().claims[0].reference == "lgn_other", "another login tries first"
+
+
+def test_late_refusals_of_the_old_key_do_not_shut_what_the_new_one_opened(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(40))
+    old = claim_all(clock, claim, 10)
+    for refused in old[:2]:
+        settle(refused, "halt", code="ACCESS_DENIED", http_status=401)
+    for late in old[2:]:
+        clock.ms += 1_000
+        settle(claim_all(clock, claim, 1, fingerprint="new")[0], "applied", fingerprint="new")
+        settle(late, "halt", code="ACCESS_DENIED", http_status=401)
+    assert causes(ledger) == [("closed", "halt"), ("open", "configuration accepted")]
+
+
+def test_a_login_that_our_keys_do_not_open_becomes_a_letter_when_others_do(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(3))
+    (sealed,) = claim(at_most=1).claims
+    settle(sealed, "halt", code="unsealable")
+    clock.ms += 1_000
+    settle(claim().claims[0], "applied")
+    clock.ms += 30_000
+    for one in claim_all(clock, claim, 2):
+        settle(one, "halt" if one.reference == sealed.reference else "applied", code="unsealable")
+    assert [letter.login for letter in Letters(redis_client).list()] == [sealed.reference]
+    assert causes(ledger) == []
+
+
+def test_an_address_that_is_lost_charges_no_attempt_once_that_is_known(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(20))
+    volley = claim_all(clock, claim, 8)
+    for failing in volley:
+        settle(failing, "transient", code="name_not_found", flags="dh", delay_seconds=0)
+    assert causes(ledger) == [("closed", "halt")]
+    failures = [int(ledger.redis.hget(f"nightly:login:{failing.reference}", "n") or 0) for failing in volley]
+    assert failures == [1, 1, 1, 1, 0, 0, 0, 0]
+
+
+def test_a_claim_that_a_failover_undid_settles_nothing_of_a_later_one(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    before = redis_client.dump("nightly:login:lgn_0"), redis_client.dump("nightly:due:toolbox:live")
+    (undone,) = claim().claims
+    redis_client.restore("nightly:login:lgn_0", 0, before[0], replace=True)
+    redis_client.restore("nightly:due:toolbox:live", 0, before[1], replace=True)
+    redis_client.delete("nightly:leases:toolbox")
+    ledger.record(wishes(1, minute=1, on=False))
+    clock.ms += 1_000
+    settle(claim(owner="b").claims[0], "applied", owner="b")
+    assert settle(undone, "applied") is Settled.FENCED
+    clock.ms += 1_000
+    assert claim().claims, "the late call may have landed last, so the newest wish is asserted again"

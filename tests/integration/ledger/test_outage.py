@@ -1,0 +1,213 @@
+"""When Flinks is down: what shows it, what tries whether it is over, and how calls resume."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.integration.ledger.conftest import (
+    DOWN,
+    INSTANCE,
+    MINUTE_MS,
+    Clock,
+    causes,
+    claim_all,
+    fall_into_outage,
+    gate,
+    wishes,
+)
+from worker.gate_rules import GateRules
+from worker.ledger import Ledger
+
+FP = "proven-one"
+
+
+SHARE = GateRules(outage_in_a_row=1000)
+
+
+def test_half_of_twenty_calls_is_an_outage_and_half_of_nineteen_or_less_than_half_is_none(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    volley = claim_all(clock, claim, 41)
+    for well in volley[:9]:
+        settle(well, "applied", rules=SHARE)
+    for failing in volley[9:19]:
+        settle(failing, "transient", rules=SHARE, **DOWN)
+    assert gate(ledger)["state"] == "open", "ten of nineteen"
+    for well in volley[19:30]:
+        settle(well, "applied", rules=SHARE)
+    for failing in volley[30:39]:
+        settle(failing, "transient", rules=SHARE, **DOWN)
+    assert gate(ledger)["state"] == "open", "nineteen of thirty-nine"
+    settle(volley[39], "transient", rules=SHARE, **DOWN)
+    assert (gate(ledger)["state"], gate(ledger)["cause"]) == ("closed", "outage")
+    assert gate(ledger)["detail"] == "20 of the last 40 calls failed"
+    assert claim().state == "closed"
+
+
+def test_ten_logins_in_a_row_are_an_outage_however_slowly_they_come(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    for number in range(10):
+        assert gate(ledger)["state"] == "open", f"after {number}"
+        clock.ms += 10 * MINUTE_MS
+        (failing,) = claim(at_most=1).claims
+        settle(failing, "transient", code="http_503", flags="d", delay_seconds=10**6)
+    assert gate(ledger)["detail"] == "10 calls in a row failed"
+    clock.ms += 5_000
+    settle(claim().claims[0], "applied")
+    clock.ms += 10**9
+    assert {one.failures for one in claim_all(clock, claim, 99)} == {0}, "given back, however long ago they failed"
+
+
+def test_one_success_in_between_begins_the_row_anew(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
+    ledger.record(wishes(100))
+    for number in range(30):
+        clock.ms += MINUTE_MS
+        (one,) = claim(at_most=1).claims
+        if number % 10 == 9:
+            settle(one, "applied")
+        else:
+            settle(one, "transient", code="http_503", flags="d", delay_seconds=10**6)
+    assert gate(ledger)["state"] == "open"
+
+
+def test_logins_that_fail_for_ever_say_nothing_new_and_are_charged(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(9))
+    for attempt in range(20):
+        for failing in claim_all(clock, claim, 9):
+            assert failing.failures == attempt
+            settle(failing, "transient", **DOWN)
+    assert causes(ledger) == []
+
+
+def test_the_probe_goes_for_a_login_of_which_no_call_failed(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(11))
+    for failing in claim_all(clock, claim, 10):
+        settle(failing, "transient", **DOWN)
+    clock.ms += 5_000
+    (probe,) = claim().claims
+    assert probe.failures == 0
+    assert not ledger.redis.hexists(f"nightly:login:{probe.reference}", "d")
+
+
+def test_failures_with_a_code_of_flinks_own_are_no_outage(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    for busy in claim_all(clock, claim, 60):
+        settle(busy, "transient", code="BANK_RETRY_LATER", delay_seconds=60)
+    assert gate(ledger)["state"] == "open"
+
+
+def test_failures_are_forgotten_when_the_window_has_passed(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    for _ in range(2):
+        for failing in claim_all(clock, claim, 19):
+            settle(failing, "transient", code="http_503", flags="d", delay_seconds=3600, rules=SHARE)
+        clock.ms += 10_000
+    assert gate(ledger)["state"] == "open"
+
+
+def test_the_thresholds_are_the_callers(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
+    ledger.record(wishes(10))
+    rules = GateRules(outage_ratio=1, outage_min_calls=3, outage_window_seconds=60)
+    for failing in claim_all(clock, claim, 2):
+        settle(failing, "transient", rules=rules, **DOWN)
+    clock.ms += 30_000
+    assert gate(ledger)["state"] == "open"
+    (third,) = claim(at_most=1).claims
+    settle(third, "transient", rules=rules, **DOWN)
+    assert gate(ledger)["state"] == "closed"
+
+
+def test_in_an_outage_one_call_at_a_time_tries_at_five_ten_twenty_and_then_sixty_seconds(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    fall_into_outage(clock, claim, settle)
+    waits, since = [], clock.ms
+    for _ in range(6):
+        while True:
+            clock.ms += 500
+            reply = claim()
+            if reply.claims:
+                break
+            assert reply.state == "closed"
+        (probe,) = reply.claims
+        waits.append((clock.ms - since) / 1000)
+        assert (claim().state, gate(ledger)["state"]) == ("canary", "half_open")
+        settle(probe, "transient", **DOWN)
+        since = clock.ms
+    assert waits == [5, 10, 20, 40, 60, 60]
+    assert gate(ledger)["probes"] == 6
+    assert causes(ledger) == [("closed", "outage")], "a try that failed is no change"
+
+
+def test_the_probe_is_sent_though_a_worker_was_killed_with_the_one_before(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    fall_into_outage(clock, claim, settle)
+    clock.ms += 5_000
+    assert len(claim().claims) == 1
+    assert ledger.pulse({INSTANCE: FP}).due == 0, "nobody is woken while the probe is out"
+    clock.ms += 15_001
+    assert ledger.pulse({INSTANCE: FP}).due > 0
+    assert len(claim().claims) == 1
+
+
+@pytest.mark.parametrize("outcome", ["applied", "dead", "throttled", "transient"])
+def test_any_answer_of_flinks_own_ends_the_outage(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any, outcome: str
+) -> None:
+    ledger.record(wishes(100))
+    fall_into_outage(clock, claim, settle)
+    clock.ms += 5_000
+    (probe,) = claim().claims
+    settle(probe, outcome, code="CARD_IN_USE", delay_seconds=60)
+    assert causes(ledger) == [("closed", "outage"), ("open", "Flinks answers again")]
+
+
+def test_a_probe_that_was_never_sent_says_nothing_and_the_next_goes_at_once(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    fall_into_outage(clock, claim, settle)
+    clock.ms += 5_000
+    (probe,) = claim().claims
+    settle(probe, "unsent")
+    assert gate(ledger)["state"] == "closed"
+    clock.ms += 10
+    assert len(claim().claims) == 1
+
+
+def test_calls_resume_with_a_ramp_and_reach_the_ceiling(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
+    ledger.record(wishes(5000))
+    fall_into_outage(clock, claim, settle)
+    clock.ms += 5_000
+    (probe,) = claim().claims
+    settle(probe, "applied")
+
+    def calls_in_a_second() -> int:
+        taken = 0
+        for _ in range(100):
+            clock.ms += 10
+            for one in claim(calls_per_second=100).claims:
+                settle(one, "applied", calls_per_second=100)
+                taken += 1
+        return taken
+
+    each_second = [calls_in_a_second() for _ in range(24)]
+    assert each_second[0] <= 6
+    assert all(later <= earlier + 7 for earlier, later in pairwise(each_second)), "no jump"
+    assert each_second[5] < 40
+    assert each_second[-1] in range(95, 102)
