@@ -36,23 +36,22 @@ local function signs_of(items, rules)
   return good, bad
 end
 
--- Add to the bucket of now; return the good and bad signs of the whole window.
-local function add_to_window(instance, good, bad, now, window)
-  local width = math.max(1, window / BUCKETS)
-  local slot = math.floor(now / width)
-  local mine, all_good, all_bad = { good, bad }, 0, 0
-  for bucket = 0, BUCKETS - 1 do
-    local text = redis.call('HGET', health_key(instance), bucket) or ''
-    local at, well, ill = text:match('^(%d+):(%d+):(%d+)$')
+local function add_to_bucket(instance, good, bad, slot)
+  local at, well, ill = (redis.call('HGET', health_key(instance), slot % BUCKETS) or ''):match('^(%d+):(%d+):(%d+)$')
+  if tonumber(at) == slot then good, bad = good + well, bad + ill end
+  redis.call('HSET', health_key(instance), slot % BUCKETS, string.format('%.0f:%d:%d', slot, good, bad))
+end
+
+-- The good and the bad signs of the whole window.
+local function signs_in_window(instance, slot)
+  local good, bad = 0, 0
+  local all = redis.call('HGETALL', health_key(instance))
+  for i = 2, #all, 2 do
+    local at, well, ill = all[i]:match('^(%d+):(%d+):(%d+)$')
     at = tonumber(at)
-    if at == slot then
-      mine = { mine[1] + well, mine[2] + ill }
-    elseif at and at < slot and at > slot - BUCKETS then
-      all_good, all_bad = all_good + well, all_bad + ill
-    end
+    if at and at <= slot and at > slot - BUCKETS then good, bad = good + well, bad + ill end
   end
-  redis.call('HSET', health_key(instance), slot % BUCKETS, string.format('%.0f:%d:%d', slot, mine[1], mine[2]))
-  return all_good + mine[1], all_bad + mine[2]
+  return good, bad
 end
 
 -- Whether another worker's call went well within the window, and none of this one's.
@@ -74,8 +73,10 @@ local function watch_health(instance, gate, items, now, rules)
     redis.call('SET', good_key(instance, rules.worker), '1', 'PX', rules.window)
     redis.call('HDEL', key, 'bad', 'bad_since')
   end
-  local all_good, all_bad = add_to_window(instance, good, bad, now, rules.window)
+  local slot = math.floor(now / math.max(1, rules.window / BUCKETS))
+  add_to_bucket(instance, good, bad, slot)
   if bad == 0 then return gate end
+  local all_good, all_bad = signs_in_window(instance, slot)
   redis.call('HSETNX', key, 'bad_since', whole(now))
   local in_a_row = redis.call('HINCRBY', key, 'bad', bad)
   local all = all_good + all_bad
