@@ -99,8 +99,11 @@ def test_a_worker_whose_calls_alone_fail_is_benched_and_the_others_go_on(
     ledger.record(wishes(100))
     for worker in ("well", "cut off"):
         ledger.pulse({}, worker=worker, slots=2)
+    volley = claim_all(clock, claim, 11, worker="cut off")
+    settle(volley[0], "transient", worker="cut off", **DOWN)
+    clock.ms += 10
     settle(claim_all(clock, claim, 1)[0], "applied", worker="well")
-    for failing in claim_all(clock, claim, 10, worker="cut off"):
+    for failing in volley[1:]:
         settle(failing, "transient", worker="cut off", **DOWN)
     assert causes(ledger) == []
     clock.ms += 1_000
@@ -119,6 +122,7 @@ def test_where_no_other_worker_is_well_the_calls_of_one_are_an_outage(
     ledger.record(wishes(100))
     for worker in ("a", "b"):
         ledger.pulse({}, worker=worker, slots=2)
+    settle(claim_all(clock, claim, 1)[0], "applied", worker="b")
     for failing in claim_all(clock, claim, 10, worker="a"):
         settle(failing, "transient", worker="a", **DOWN)
-    assert causes(ledger) == [("closed", "outage")]
+    assert causes(ledger) == [("closed", "outage")], "b was well before, and says nothing of now"

@@ -7,17 +7,21 @@
 -- nightly:health:<instance>, one hash:
 --   0 .. 9            buckets of the window: "slot:good:bad"
 --   bad, bad_since    bad signs since the last good one, and when the first of them was
--- nightly:good:<instance>:<worker> is there while that worker's last good sign lies within the window. If another
--- worker has one and this one has not, it is this one's network: it is benched, and a person is told once an hour.
+-- nightly:good:<instance>:<worker>   that worker's last good sign, ms; gone after the window
+-- nightly:ill:<instance>:<worker>    its first bad sign since then, ms; gone after the window
+-- If another worker had a good sign after this one's first bad one, it is this one's network: it is benched, and a
+-- person is told once an hour. For that hour another's good sign within the window is enough.
 
 local BUCKETS = 10
 local BENCHED, TELL_AGAIN = 60000, 3600000
 
 local function good_key(instance, worker) return 'nightly:good:' .. instance .. ':' .. worker end
+local function ill_key(instance, worker) return 'nightly:ill:' .. instance .. ':' .. worker end
+local function told_key(instance, worker) return bench_key(instance, worker) .. ':told' end
 
 local function bench(instance, worker, now, detail)
   redis.call('SET', bench_key(instance, worker), '1', 'PX', BENCHED)
-  if redis.call('SET', bench_key(instance, worker) .. ':told', '1', 'NX', 'PX', TELL_AGAIN) then
+  if redis.call('SET', told_key(instance, worker), '1', 'NX', 'PX', TELL_AGAIN) then
     give_notice('bench|' .. instance .. '|' .. worker .. '|' .. detail, now)
   end
 end
@@ -54,11 +58,23 @@ local function signs_in_window(instance, slot)
   return good, bad
 end
 
--- Whether another worker's call went well within the window, and none of this one's.
+-- Keep when this worker was well last, and since when it has not been.
+local function note_worker(instance, worker, good, bad, now, window)
+  if good > 0 then
+    redis.call('SET', good_key(instance, worker), whole(now), 'PX', window)
+    redis.call('DEL', ill_key(instance, worker))
+  elseif bad > 0 then
+    redis.call('SET', ill_key(instance, worker), whole(now), 'NX', 'PX', window)
+  end
+end
+
 local function is_alone_failing(instance, worker)
-  if redis.call('EXISTS', good_key(instance, worker)) == 1 then return false end
+  local since = tonumber(redis.call('GET', ill_key(instance, worker)) or '')
+  if not since then return false end -- it was well just now
+  if redis.call('EXISTS', told_key(instance, worker)) == 1 then since = 0 end
   for _, other in ipairs(redis.call('HKEYS', 'nightly:workers')) do
-    if redis.call('EXISTS', good_key(instance, other)) == 1 then return true end
+    local well_at = tonumber(redis.call('GET', good_key(instance, other)) or '')
+    if other ~= worker and well_at and well_at > since then return true end
   end
   return false
 end
@@ -69,10 +85,8 @@ local function watch_health(instance, gate, items, now, rules)
   local good, bad = signs_of(items, rules)
   if good + bad == 0 then return gate end
   local key = health_key(instance)
-  if good > 0 then
-    redis.call('SET', good_key(instance, rules.worker), '1', 'PX', rules.window)
-    redis.call('HDEL', key, 'bad', 'bad_since')
-  end
+  note_worker(instance, rules.worker, good, bad, now, rules.window)
+  if good > 0 then redis.call('HDEL', key, 'bad', 'bad_since') end
   local slot = math.floor(now / math.max(1, rules.window / BUCKETS))
   add_to_bucket(instance, good, bad, slot)
   if bad == 0 then return gate end
