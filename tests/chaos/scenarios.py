@@ -10,6 +10,7 @@ from tests.chaos.everything import everything_at_once
 from tests.chaos.failover import failover
 from tests.chaos.fuzz import fuzz
 from tests.chaos.late_start import late_start
+from tests.chaos.long_tests import long_tests
 from tests.chaos.outage import outage
 from tests.chaos.report import Report
 from tests.chaos.rolling_restart import rolling_restart
@@ -23,4 +24,5 @@ SCENARIOS: dict[str, Callable[..., Report]] = {
     "failover": failover,
     "rolling-restart": rolling_restart,
     "fuzz": fuzz,
+    "long-tests": long_tests,
 }
