@@ -9,8 +9,8 @@ from typing import Any
 
 from celery.exceptions import InvalidTaskError, WorkerLostError
 
-from worker.consumer import set_aside
-from worker.quiet_request import QuietRequest
+from worker.executor.consumer import delivery_name, set_aside
+from worker.executor.quiet_request import QuietRequest
 
 _IGNORED = {"eta": None, "expires": None, "timelimit": [None, None], "stamped_headers": None, "shadow": None}
 
@@ -54,5 +54,4 @@ class EventRequest(QuietRequest):
 
     def _let_go(self) -> None:
         if self.delivery_info.get("redelivered"):
-            deliveries = self._app.deliveries()
-            deliveries.let_go(deliveries.name_of(self._message))
+            self._app.deliveries().let_go(delivery_name(self._app, self._message))

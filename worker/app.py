@@ -9,19 +9,19 @@ from typing import Any
 import redis
 from celery import Celery, signals
 
-from worker.background import Background, LedgerCheck
-from worker.broker import REFRESH_QUEUE, celery_settings
 from worker.deliveries import Deliveries
 from worker.errors import SettingsError
-from worker.kombu_guard import guard_kombu
-from worker.kombu_primary import follow_primary
-from worker.progress import Progress
+from worker.executor.background import Background, LedgerCheck
+from worker.executor.broker import REFRESH_QUEUE, celery_settings
+from worker.executor.kombu_guard import guard_kombu
+from worker.executor.kombu_primary import follow_primary
+from worker.executor.progress import Progress
+from worker.executor.shutdown import MARGIN_SECONDS, Shutdown, Stage
+from worker.executor.wake_up import WakeUp
 from worker.services import WORKER_SETTINGS, Services, build_services
 from worker.settings import Settings
-from worker.shutdown import MARGIN_SECONDS, Shutdown, Stage
 from worker.telemetry.logs import configure_logging, get_logger
 from worker.telemetry.sentry import configure_sentry
-from worker.wake_up import WakeUp
 
 TASK_MODULES = ("tasks.account_linked", "tasks.account_inactive", "tasks.reconcile")
 

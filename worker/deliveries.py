@@ -6,11 +6,9 @@ worker died is not set aside with it.
 """
 
 import hashlib
-from typing import Any
 
 import redis
 
-from worker.envelope import body_of
 from worker.ledger.connection import BytesRedis
 from worker.seal import Vault
 from worker.telemetry.logs import get_logger
@@ -30,10 +28,6 @@ class Deliveries:
         self._redis = client
         self._vault = vault
 
-    def is_deadly(self, message: Any) -> bool:
-        """Count one more delivery of a Celery message that came before; raises RedisError."""
-        return self.take_in_hand(self.name_of(message))
-
     def take_in_hand(self, name: str) -> bool:
         """Count, before it is touched, that something is delivered once more; True: leave it alone. Raises RedisError.
 
@@ -52,10 +46,9 @@ class Deliveries:
         except redis.RedisError as error:
             log.info("delivery_not_forgotten", error=type(error).__name__)
 
-    def name_of(self, message: Any) -> str:
+    def name_of(self, message_id: str, body: bytes) -> str:
         """Return the name under which a Celery message is counted: of its id and its bytes."""
-        headers = message.headers if isinstance(message.headers, dict) else {}
-        return self._vault.fingerprint(str(headers.get("id", "")), hashlib.sha256(body_of(message)).hexdigest())
+        return self._vault.fingerprint(message_id, hashlib.sha256(body).hexdigest())
 
 
 def _key(name: str) -> str:

@@ -17,8 +17,8 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from worker.broker import kombu_address
 from worker.errors import NotReplicated
+from worker.executor.broker import kombu_address
 from worker.ledger.connection import connect
 from worker.producer import publish
 

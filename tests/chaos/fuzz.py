@@ -18,8 +18,8 @@ from kombu import Producer
 
 from tests.chaos.malformed import CANARY, TIME, Malformed, huge, malformed
 from tests.chaos.report import Report, Say
-from worker.broker import EVENTS_QUEUE, kombu_address
 from worker.embedded import EmbeddedStack, ManagedProcess, wait_until
+from worker.executor.broker import EVENTS_QUEUE, kombu_address
 from worker.ledger.views import STREAM
 from worker.producer import publish
 from worker.services import Services, build_services

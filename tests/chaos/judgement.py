@@ -39,8 +39,11 @@ def judge_events(scene: Scene, traffic: Traffic, restarts: int, report: Report) 
     report.expect(0 <= unheard <= UNHEARD_A_RESTART * restarts, f"promise 5: {unheard} more counted than heard")
     report.figures["tally"] = {name: tally[name] for name in sorted(tally)}
     expected = Counter({"invalid_event": traffic.malformed, "INVALID_LOGIN": len(traffic.unknown)})
-    letters = Counter(letter.code for letter in scene.services.letters.list())
-    report.expect(letters == +expected, f"promise 5: dead letters {dict(letters)}, expected {dict(expected)}")
+    found = list(scene.services.letters.list())
+    letters = Counter(letter.code for letter in found)
+    reasons = Counter((letter.source, letter.reason) for letter in found if letter.reason)
+    text = f"promise 5: dead letters {dict(letters)}, expected {dict(expected)}; rejected: {dict(reasons)}"
+    report.expect(letters == +expected, text)
 
 
 def judge_wishes(scene: Scene, traffic: Traffic, report: Report) -> None:

@@ -13,9 +13,9 @@ from emulator.remote import EmulatorControl
 from tests.chaos.links import Links
 from tests.integration.certificates import speaking_tls, write_certificate
 from tests.waiting import eventually
-from worker.broker import kombu_address
 from worker.embedded import EmbeddedRedis, EmbeddedStack
 from worker.embedded.redis_server import free_port
+from worker.executor.broker import kombu_address
 from worker.ledger.connection import connect
 from worker.producer import publish
 from worker.redis_trouble import trouble_of

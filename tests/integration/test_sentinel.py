@@ -9,10 +9,10 @@ import redis
 from celery import Celery
 
 from tests.waiting import eventually
-from worker.broker import kombu_address
 from worker.embedded import EmbeddedRedis, ManagedProcess, OrphanGuard
 from worker.embedded.redis_binary import find_redis_binary
 from worker.embedded.redis_server import free_port
+from worker.executor.broker import kombu_address
 from worker.ledger.connection import connect
 from worker.redis_trouble import trouble_of
 

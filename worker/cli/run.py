@@ -20,12 +20,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from worker.broker import default_concurrency
 from worker.cli.output import COMMAND, DIM, NAME, console, pairs
 from worker.cli.shell import INTERRUPTED, told_to_stop, typed
 from worker.embedded import EmbeddedStack, ManagedProcess
 from worker.embedded.readiness import listening_url
 from worker.errors import EmbeddedStackError
+from worker.executor.broker import default_concurrency
 from worker.redis_trouble import place_of
 from worker.settings import Settings
 

@@ -7,8 +7,8 @@ from celery.utils.nodenames import gethostname, nodename
 from kombu.exceptions import KombuError, OperationalError
 from redis.exceptions import RedisError
 
-from worker.broker import kombu_address
 from worker.embedded.processes import ManagedProcess
+from worker.executor.broker import kombu_address
 
 PING_SECONDS = 0.5
 

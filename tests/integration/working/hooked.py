@@ -8,7 +8,7 @@ from worker.embedded.readiness import answers_ping
 
 LAUNCHER = """
 import sys
-from worker import background, shutdown, watchdog
+from worker.executor import background, shutdown, watchdog
 from celery.__main__ import main
 background.LOOK_SECONDS = watchdog.LOOK_SECONDS = {look_seconds}
 {patch}

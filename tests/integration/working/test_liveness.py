@@ -14,8 +14,8 @@ from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, EmbeddedStack, ManagedProcess, OrphanGuard
 from worker.embedded.processes import group_members
 from worker.embedded.stack import EMULATOR_KEY
+from worker.executor.shutdown import EXIT_STUCK
 from worker.services import build_services
-from worker.shutdown import EXIT_STUCK
 
 HANGING_STREAM = """
 import time
@@ -46,7 +46,7 @@ def _ends(worker: ManagedProcess, part: str, *, seconds: float = 60) -> None:
     group = worker.pid
     eventually(lambda: worker.exit_code is not None, seconds=seconds, describe=f"the end of the worker: {part}")
     assert worker.exit_code == EXIT_STUCK, worker.tail()
-    assert f'"event": "worker_stuck", "logger": "worker.watchdog", "part": "{part}"' in worker.output()
+    assert f'"event": "worker_stuck", "logger": "worker.executor.watchdog", "part": "{part}"' in worker.output()
     eventually(lambda: not group_members(group), describe="the end of its children")
 
 

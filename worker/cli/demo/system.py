@@ -12,12 +12,12 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from worker.broker import EVENTS_QUEUE
 from worker.cli.demo.mix import CeleryMessage, Parcel
 from worker.cli.demo.outcome import Evidence, refusals_of
 from worker.cli.demo.screen import Look
 from worker.embedded import EmbeddedStack
 from worker.errors import EmbeddedStackError
+from worker.executor.broker import EVENTS_QUEUE
 from worker.ledger import Letters
 from worker.ledger.connection import connect
 from worker.ledger.views import STREAM, Views

@@ -1,7 +1,7 @@
 import pytest
 
-from worker import wake_up
-from worker.wake_up import WakeUp
+from worker.executor import wake_up
+from worker.executor.wake_up import WakeUp
 
 
 def test_many_wishes_are_one_message_and_none_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:

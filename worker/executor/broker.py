@@ -43,7 +43,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_routes": {"refresh.*": {"queue": REFRESH_QUEUE}, "backfill.*": {"queue": BACKFILL_QUEUE}},
         "task_publish_retry": False,  # a lost hint is sent again by the next pulse
         "worker_concurrency": default_concurrency(),
-        "worker_consumer": "worker.consumer:CarefulConsumer",
+        "worker_consumer": "worker.executor.consumer:CarefulConsumer",
         "worker_prefetch_multiplier": 1,
         "worker_send_task_events": False,
         "worker_hijack_root_logger": False,

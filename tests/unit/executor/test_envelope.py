@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.envelope import REASON, UNREADABLE, fault_of, original, readable
+from worker.executor.envelope import REASON, UNREADABLE, fault_of, original, readable
 
 GOOD: dict[str, Any] = {
     "body": "W10=",

@@ -17,7 +17,7 @@ from celery.worker import request as celery_request
 from celery.worker import state, strategy
 from kombu import Connection
 
-from worker.quiet_request import HIDDEN, QuietRequest
+from worker.executor.quiet_request import HIDDEN, QuietRequest
 
 CONTROL: Any = import_module("celery.worker.control")  # Any: the stubs leave out half of it
 CANARY = "maple tree"
@@ -67,7 +67,7 @@ def app() -> Iterator[Celery]:
 
 @pytest.fixture
 def linked(app: Celery) -> Any:
-    @app.task(name="account.linked", Request="worker.quiet_request:QuietRequest", acks_late=True)
+    @app.task(name="account.linked", Request="worker.executor.quiet_request:QuietRequest", acks_late=True)
     def linked(**kwargs: str) -> None:
         raise KeyError(kwargs["login_id"])
 

@@ -17,8 +17,9 @@ from celery.worker import state
 from celery.worker.state import maybe_shutdown
 from kombu.exceptions import OperationalError
 
-from worker.broker_probe import BrokerProbe, probe_of
 from worker.errors import LedgerMismatch
+from worker.executor.broker_probe import BrokerProbe, probe_of
+from worker.executor.watchdog import LOOK_SECONDS, Part, Watchdog
 from worker.notices import pass_on
 from worker.reconcile import SLICE_SECONDS
 from worker.services import Services
@@ -26,7 +27,6 @@ from worker.stream import StreamReader
 from worker.telemetry.logs import get_logger
 from worker.telemetry.metrics import MetricsServer, serve_metrics
 from worker.telemetry.sentry import report_unexpected
-from worker.watchdog import LOOK_SECONDS, Part, Watchdog
 
 PULSE_SECONDS = 1.0
 RETRY_SECONDS = 1.0

@@ -13,8 +13,8 @@ from celery.worker.consumer import Consumer
 from kombu.transport import virtual
 
 from worker.deliveries import Deliveries
-from worker.envelope import original
 from worker.errors import InvalidEvent
+from worker.executor.envelope import body_of, original
 from worker.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -76,9 +76,15 @@ class CarefulConsumer(Consumer):
         if not (message.delivery_info or {}).get("redelivered"):
             return False
         try:
-            return bool(self.app.deliveries().is_deadly(message))
+            return bool(self.app.deliveries().take_in_hand(delivery_name(self.app, message)))
         except redis.RedisError:  # nobody can count; the task itself waits for Redis
             return False
+
+
+def delivery_name(app: Any, message: Any) -> str:
+    """Return the name under which the deliveries of a message are counted."""
+    headers = message.headers if isinstance(message.headers, dict) else {}
+    return str(app.deliveries().name_of(str(headers.get("id", "")), body_of(message)))
 
 
 def set_aside(app: Any, message: Any, reason: str, connection_errors: tuple[type[BaseException], ...]) -> None:

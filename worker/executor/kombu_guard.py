@@ -19,7 +19,7 @@ import redis
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 
-from worker.envelope import readable
+from worker.executor.envelope import readable
 from worker.telemetry.logs import get_logger
 
 FULL_PAUSE_SECONDS = 1.0

@@ -10,8 +10,8 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from worker import background
-from worker.background import Loop
+from worker.executor import background
+from worker.executor.background import Loop
 
 
 @pytest.fixture

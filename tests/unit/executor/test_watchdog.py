@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from celery.worker import state
 
-from worker import watchdog
-from worker.progress import Progress
-from worker.shutdown import EXIT_STUCK
-from worker.watchdog import LOOK_SECONDS, STUCK_LOOKS, Part, Watchdog
+from worker.executor import watchdog
+from worker.executor.progress import Progress
+from worker.executor.shutdown import EXIT_STUCK
+from worker.executor.watchdog import LOOK_SECONDS, STUCK_LOOKS, Part, Watchdog
 
 
 class FakeShutdown:

@@ -8,8 +8,8 @@ import redis
 from kombu.transport import redis as kombu_redis
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
-from worker.kombu_guard import guard_kombu
-from worker.kombu_primary import follow_primary, look
+from worker.executor.kombu_guard import guard_kombu
+from worker.executor.kombu_primary import follow_primary, look
 from worker.ledger.connection import connect
 from worker.ledger.primary import PrimaryPool
 

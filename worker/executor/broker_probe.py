@@ -2,7 +2,7 @@
 
 import redis
 
-from worker.broker import QUEUES
+from worker.executor.broker import QUEUES
 from worker.ledger.connection import BytesRedis, connect
 from worker.settings import Settings
 

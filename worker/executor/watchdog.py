@@ -15,8 +15,8 @@ from typing import Any
 
 from celery.worker import state
 
-from worker.progress import Progress
-from worker.shutdown import EXIT_STUCK, Shutdown
+from worker.executor.progress import Progress
+from worker.executor.shutdown import EXIT_STUCK, Shutdown
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_stuck
 

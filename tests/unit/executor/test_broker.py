@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 from kombu import Connection
 
-from worker.broker import QUEUES, celery_settings, default_concurrency
+from worker.executor.broker import QUEUES, celery_settings, default_concurrency
 from worker.settings import Settings
 
 

@@ -1,0 +1,10 @@
+"""Everything Celery-shaped: Celery executes, and what it needs to do so safely is here (docs/adr/0002).
+
+broker.py         what Celery is told about its broker and itself
+background.py     the threads beside the pool: pacemaker, stream reader, wake-ups, watchdog
+consumer.py       keeps what Celery would delete; envelope.py judges raw queue items before kombu does
+kombu_guard.py    faults of kombu that would end a worker; kombu_primary.py follows a Redis failover
+quiet_request.py  hides arguments from logs, events and inspection
+watchdog.py       ends a worker that stands still; progress.py counts, broker_probe.py asks the broker
+shutdown.py       the way out, bounded; wake_up.py sends wake-ups without holding up anybody
+"""
