@@ -1,8 +1,8 @@
 """Decides what Celery may tell about a message that waits or runs: everything but its arguments and results.
 
-A task takes part with `Request = "worker.executor.quiet_request:QuietRequest"`. From then on its arguments are in no log
-line, no Celery event (`task-received`, `task-failed`, ...), no answer to `celery inspect` and no repr, also where a
-producer wrote them into the `argsrepr` and `kwargsrepr` headers. The task itself is called as ever.
+A task takes part with `Request = "worker.executor.quiet_request:QuietRequest"`. From then on its arguments are in no
+log line, no Celery event (`task-received`, `task-failed`, ...), no answer to `celery inspect` and no repr, also where
+a producer wrote them into the `argsrepr` and `kwargsrepr` headers. The task itself is called as ever.
 
 Where they would leak otherwise (celery 5.7): `Request.info` (inspect active, reserved, scheduled, query_task),
 `Request.__repr__`, strategy.py (log line, `task-received`), request.py (`task-succeeded` holds the result,
