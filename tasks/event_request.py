@@ -9,9 +9,11 @@ from typing import Any
 
 from celery.exceptions import InvalidTaskError, WorkerLostError
 
-from worker.executor.consumer import delivery_name, set_aside
+from worker.executor.consumer import came_again, set_aside
 from worker.executor.quiet_request import QuietRequest
 
+IN_HAND = "in_hand"
+"""Where the child finds the name under which its event is counted; empty for one that comes the first time."""
 _IGNORED = {"eta": None, "expires": None, "timelimit": [None, None], "stamped_headers": None, "shadow": None}
 
 
@@ -30,6 +32,8 @@ class EventRequest(QuietRequest):
         if not isinstance(arguments, list | tuple) or not isinstance(keywords, dict) or not isinstance(embed, dict):
             raise InvalidTaskError("the body is not [args, kwargs, embed]")
         self._child_died = False
+        # The child counts while it has the event in hand: of what merely waited for it nobody can have died.
+        self.request_dict[IN_HAND] = self._name = came_again(self._app, message)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         """Note whether the child died with it, which the next delivery must know."""
@@ -53,5 +57,5 @@ class EventRequest(QuietRequest):
         self.acknowledged = True
 
     def _let_go(self) -> None:
-        if self.delivery_info.get("redelivered"):
-            self._app.deliveries().let_go(delivery_name(self._app, self._message))
+        if self._name:
+            self._app.deliveries().let_go(self._name)

@@ -12,6 +12,7 @@ import redis
 from celery import Task
 from celery.exceptions import Reject
 
+from tasks.event_request import IN_HAND
 from worker.app import app
 from worker.errors import InvalidEvent, LedgerMismatch
 from worker.intake import readable
@@ -39,6 +40,11 @@ class EventTask(Task):  # type: ignore[type-arg] # generic in the stubs alone
 
 def take_in(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Record one message, then wake a reconciler; raises Reject when Redis stays away."""
+    with app.deliveries().in_hand(getattr(task.request, IN_HAND, None) or ""):
+        _record(task, args, kwargs)
+
+
+def _record(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     services = app.services()
     gives_up_at = time.monotonic() + PATIENCE_SECONDS
     while True:

@@ -58,6 +58,8 @@ class StreamReader:
         self._next_take_over = 0.0
         self._held: list[Entry] = []
         self._suspects: list[Entry] = []
+        self._in_hand = ""
+        self._is_deadly = False
         self._at_most = READ_AT_FIRST
 
     def join(self) -> None:
@@ -98,7 +100,10 @@ class StreamReader:
         count = len(suspects)
         while suspects:
             name = suspects[0][0].decode()
-            if self._deliveries.take_in_hand(name):
+            if name != self._in_hand:  # what Redis would not take is tried again, and nobody died of it
+                self._is_deadly = self._deliveries.take_in_hand(name)
+                self._in_hand = name
+            if self._is_deadly:
                 self._set_aside(suspects[0])
             else:
                 self._take_in(suspects[:1])

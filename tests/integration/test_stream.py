@@ -6,7 +6,7 @@ from redis import Redis
 
 from tests.waiting import eventually
 from worker import stream
-from worker.deliveries import Deliveries
+from worker.deliveries import DEATHS, Deliveries
 from worker.errors import InvalidEvent
 from worker.ledger.views import STREAM
 from worker.seal import Vault
@@ -145,3 +145,19 @@ def test_large_entries_are_read_one_by_one_and_small_ones_together(redis_client:
     assert read[:16] == [1] * 12 + [1, 2, 4, 8]
     assert max(read) == 100
     assert len(intake.taken) == 312
+
+
+def test_what_redis_would_not_take_is_tried_again_and_never_held_for_deadly(
+    redis_client: Redis, intake: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "TAKE_OVER_AFTER_MS", 0)
+    redis_client.xadd(STREAM, {"event": b"innocent"})
+    reader_of(redis_client, intake, "dead")._fresh()
+    alive = reader_of(redis_client, intake, "alive")
+    intake.is_away = True
+    for _ in range(2 * DEATHS):
+        with pytest.raises(redis.ConnectionError):
+            alive.step()
+    intake.is_away = False
+    assert alive.step() == 1
+    assert (intake.taken, intake.rejected) == ([b"innocent"], [])

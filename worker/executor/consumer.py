@@ -8,7 +8,6 @@ the message stays with the broker and comes back after the visibility timeout, s
 from collections.abc import Callable
 from typing import Any
 
-import redis
 from celery.worker.consumer import Consumer
 from kombu.transport import virtual
 
@@ -55,9 +54,8 @@ class CarefulConsumer(Consumer):
         def on_task_received(message: Any) -> Any:
             self.app.progress.made("consumer")
             try:
-                if self._is_deadly(message):
-                    return self.set_aside(message, Deliveries.REASON)
-                return handle(message)
+                with self.app.deliveries().in_hand(came_again(self.app, message)) as is_deadly:
+                    return self.set_aside(message, Deliveries.REASON) if is_deadly else handle(message)
             except lost:
                 raise
             except Exception as error:
@@ -72,17 +70,11 @@ class CarefulConsumer(Consumer):
         """Keep a message for review and acknowledge it."""
         set_aside(self.app, message, reason, self.connection_errors)
 
-    def _is_deadly(self, message: Any) -> bool:
-        if not (message.delivery_info or {}).get("redelivered"):
-            return False
-        try:
-            return bool(self.app.deliveries().take_in_hand(delivery_name(self.app, message)))
-        except redis.RedisError:  # nobody can count; the task itself waits for Redis
-            return False
 
-
-def delivery_name(app: Any, message: Any) -> str:
-    """Return the name under which the deliveries of a message are counted."""
+def came_again(app: Any, message: Any) -> str:
+    """Return the name under which a message is counted that was delivered before; empty for all others."""
+    if not (message.delivery_info or {}).get("redelivered"):
+        return ""
     headers = message.headers if isinstance(message.headers, dict) else {}
     return str(app.deliveries().name_of(str(headers.get("id", "")), body_of(message)))
 
