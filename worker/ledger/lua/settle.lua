@@ -129,16 +129,14 @@ local function settle_applied(ref, login, item)
   prove_config()
   if login.y ~= '1' then count(instance, login.cw == '1' and 'applied_on' or 'applied_off') end
   if has(item, 'u') then count(instance, 'unconfirmed') end
-  redis.call('HSET', key, 'pr', login.c, 'pw', login.cw, 'pt', whole(now), 'z', item.code)
-  redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'u')
+  redis.call('HSET', key, 's', 'done', 'pr', login.c, 'pw', login.cw, 'pt', whole(now), 'z', item.code)
+  redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'u', 'c', 'cw', 'o', 'y', 'm', 'b')
   if login.r ~= login.c or login.m == '1' then
     login.y = '1'
     put_back(ref, instance, login, now, login.h)
     return 'overtaken'
   end
   redis.call('ZREM', leases_key(instance), ref)
-  redis.call('HSET', key, 's', 'done')
-  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'm', 'b')
   return 'applied'
 end
 
