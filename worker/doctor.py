@@ -173,6 +173,15 @@ def check_workers(silences: Mapping[str, float], *, has_work: bool) -> Check:
     return Check("workers", Level.OK, what)
 
 
+def check_bench(benched: Mapping[str, Sequence[str]]) -> Check:
+    """`benched` maps each worker to the instances that it alone cannot reach."""
+    names = [f"{name} ({', '.join(instances)})" for name, instances in sorted(benched.items()) if instances]
+    if names:
+        what = f"cannot reach Flinks while others can: {'; '.join(names)}"
+        return Check("reach", Level.FAIL, what, "Look at that machine's network, DNS and proxy settings.")
+    return Check("reach", Level.OK, "no worker is cut off from Flinks alone")
+
+
 def check_stream(length: int, oldest_seconds: float, groups: Sequence[str], group: str) -> Check:
     """Entries leave the stream when they have been recorded."""
     if not length:

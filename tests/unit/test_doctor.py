@@ -62,6 +62,8 @@ LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
         (doctor.check_workers({"w@h": 0.4, "v@h": 30.0}, has_work=True), Level.WARN),
         (doctor.check_workers({"v@h": 30.0}, has_work=True), Level.FAIL),
         (doctor.check_workers({}, has_work=False), Level.WARN),
+        (doctor.check_bench({"w@h": []}), Level.OK),
+        (doctor.check_bench({"w@h": ["acme"], "v@h": []}), Level.FAIL),
         (doctor.check_stream(0, 0, [], "nightly"), Level.OK),
         (doctor.check_stream(3, 1, [], "nightly"), Level.WARN),
         (doctor.check_stream(3, 1, ["nightly"], "nightly"), Level.OK),

@@ -96,6 +96,7 @@ def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
     instances = found["instances"]
     has_work = found["stream_length"] or any(about["due_live"] + about["due_backfill"] for about in instances.values())
     yield doctor.check_workers(silences, has_work=bool(has_work))
+    yield doctor.check_bench({about["name"]: about["benched"] for about in found["workers"]})
     for name, about in instances.items():
         yield doctor.check_gate(name, about["gate"])
         yield doctor.check_backlog(name, about, workers_alive=len(found["workers"]))

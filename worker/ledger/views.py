@@ -41,13 +41,17 @@ class Views:
         }
 
     def workers(self, now_ms: int) -> list[dict[str, Any]]:
-        """Return the workers heard of within ten seconds, with their last pulse's age."""
+        """Return the workers heard of within ten seconds: their last pulse's age, and where they are benched."""
         found = []
         for name, raw in self.redis.hgetall("nightly:workers").items():
             about = json.loads(raw)
             age = (now_ms - about.pop("at")) / 1000
             if age <= 10:  # noqa: PLR2004 - HEARD_OF in pulse.lua
                 found.append({"name": name.decode(), "silent_seconds": round(max(age, 0), 1), **about})
+        instances = [raw.decode() for raw in self.redis.smembers("nightly:instances")]
+        for about in found:
+            keys = {instance: f"nightly:bench:{instance}:{about['name']}" for instance in instances}
+            about["benched"] = sorted(instance for instance, key in keys.items() if self.redis.exists(key))
         return sorted(found, key=lambda about: str(about["name"]))
 
     def login(self, reference: str) -> dict[str, Any] | None:

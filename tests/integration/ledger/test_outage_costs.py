@@ -17,6 +17,7 @@ from tests.integration.ledger.conftest import (
 )
 from worker.ledger import Ledger, Settled
 from worker.ledger.gate import GateKeeper
+from worker.ledger.views import Views
 
 FP = "proven-one"
 
@@ -114,6 +115,8 @@ def test_a_worker_whose_calls_alone_fail_is_benched_and_the_others_go_on(
     (notice,) = ledger.pulse({}, worker="well", slots=2).notices
     assert (notice.kind, notice.parts) == ("bench", [INSTANCE, "cut off", "10 calls in a row failed"])
     assert redis_client.pttl(f"nightly:bench:{INSTANCE}:cut off") > 50_000
+    benched = {about["name"]: about["benched"] for about in Views(redis_client, now_ms=clock).status()["workers"]}
+    assert benched == {"well": [], "cut off": [INSTANCE]}
 
 
 def test_where_no_other_worker_is_well_the_calls_of_one_are_an_outage(
