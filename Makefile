@@ -7,7 +7,7 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 
 	--no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit run prove check verify lock clean
+.PHONY: help demo test unit run prove mutants check verify lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 20
@@ -36,6 +36,9 @@ unit: .venv/installed ## Run the unit tests alone: seconds.
 
 prove: .venv/installed ## Prove the promises at full size, up to an hour; ARGS="everything --events 10000" for less.
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+mutants: .venv/installed ## Put mistakes into the Lua and the decision core, and name those that no test notices; ARGS="--quick FILE".
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 check: test verify ## Exactly what CI runs.
 

@@ -1,0 +1,182 @@
+"""Lets the ledger's tests judge mutants of the Lua: tests are collected once, and each mutant gets a fork of that.
+
+A pytest plugin. A fork runs the tests against a Redis that runs already, the likeliest killer first, and stops at
+the first that fails. The model's schedules come last, as they cost most.
+"""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+from redis import Redis, ResponseError
+
+from tests.mutants.lanes import Say, in_lanes
+from tests.mutants.mutant import ROOT, Fate, Mutant
+from worker.embedded import EmbeddedRedis, OrphanGuard
+from worker.ledger import scripts
+
+MODEL_PART = "test_every_promise_holds_in_random_schedules[0]"
+SHARED = {"prelude", "gate"}
+SLOW_SECONDS = 1.0
+SECONDS_A_TEST = 60
+SECONDS_THE_MODEL = 240
+
+
+class LuaMutants:
+    """Give it to `pytest.main`, with the tests to run; `fates` holds what became of each mutant."""
+
+    def __init__(self, mutants: Iterable[Mutant], folder: Path, *, jobs: int, is_quick: bool, say: Say) -> None:
+        self._is_quick = is_quick
+        self.fates: list[Fate] = []
+        self._mutants, self._folder, self._jobs, self._say = mutants, folder, jobs, say
+        self._kills: Counter[tuple[str, str]] = Counter()
+        self._seconds: dict[str, float] = {}
+        self._uses: dict[str, set[str]] = {}
+        self._server: EmbeddedRedis | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> object:
+        """Give tests the Redis that runs already."""
+        if fixturedef.argname not in {"redis_server", "orphan_guard"}:
+            return None
+        fixturedef.cached_result = (self._server, fixturedef.cache_key(request), None)
+        return self._server
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run all tests for each mutant, instead of all tests once."""
+        temporary = session.config._tmp_path_factory  # type: ignore[attr-defined]
+        temporary.getbasetemp()
+        with OrphanGuard() as guard:
+            servers = [EmbeddedRedis(self._folder, name=str(lane), guard=guard) for lane in range(self._jobs)]
+            try:
+                for server in servers:
+                    _start(server)
+                self._server = servers[0]
+                self._check_that_the_unmutated_pass(session)
+
+                def judge(mutant: Mutant, lane: int, answer: Connection) -> None:
+                    self._server = servers[lane]
+                    temporary._basetemp = self._folder / f"tests-{lane}"
+                    temporary._basetemp.mkdir(exist_ok=True)
+                    self._judge(session, mutant, answer)
+
+                def tell(fate: Fate, lane: int) -> None:
+                    self.fates.append(fate)
+                    self._kills[fate.mutant.path, fate.by] += 1
+                    if fate.end == "timed out":
+                        servers[lane].kill()
+                        _start(servers[lane])
+                    self._say(fate)
+
+                in_lanes(self._mutants, judge, tell, jobs=self._jobs)
+            finally:
+                for server in servers:
+                    server.kill()
+                    server.stop()
+        return True
+
+    def _check_that_the_unmutated_pass(self, session: pytest.Session) -> None:
+        items = [item for item in session.items if MODEL_PART not in item.nodeid]
+        for item, following in pairwise([*items, None]):
+            started = monotonic()
+            with _names_of_scripts_run() as self._uses[item.nodeid]:
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            self._seconds[item.nodeid] = monotonic() - started
+        assert not session.testsfailed, "the tests fail without any mutant"
+
+    def _judge(self, session: pytest.Session, mutant: Mutant, answer: Connection) -> None:
+        """In a fork: say `invalid`, the name of the test that failed, or nothing."""
+        _be_quiet()
+        if not _patch(mutant, self._server):
+            answer.send(("invalid", ""))
+            return
+        items = sorted(
+            (item for item in session.items if self._may_notice(mutant, item)),
+            key=lambda item: self._rank(mutant, item),
+        )
+        for item, following in pairwise([*items, None]):
+            signal.alarm(SECONDS_THE_MODEL if MODEL_PART in item.nodeid else SECONDS_A_TEST)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            signal.alarm(0)
+            if session.testsfailed:
+                answer.send(("killed", item.nodeid))
+                return
+        answer.send(("survived", ""))
+
+    def _may_notice(self, mutant: Mutant, item: pytest.Item) -> bool:
+        if self._is_quick and self._seconds.get(item.nodeid, 0) > SLOW_SECONDS:
+            return False
+        name = Path(mutant.path).stem
+        return name in SHARED or MODEL_PART in item.nodeid or name in self._uses[item.nodeid]
+
+    def _rank(self, mutant: Mutant, item: pytest.Item) -> tuple[float, float]:
+        seconds = self._seconds.get(item.nodeid, 1000)
+        return (-self._kills[mutant.path, item.nodeid] if seconds < SLOW_SECONDS else 1, seconds)
+
+
+@contextmanager
+def _names_of_scripts_run() -> Iterator[set[str]]:
+    names, run = set[str](), scripts.Scripts.run
+
+    def noting(self: scripts.Scripts, name: str, *args: str | bytes | float) -> object:
+        names.add(name)
+        return run(self, name, *args)
+
+    scripts.Scripts.run = noting  # type: ignore[method-assign]
+    try:
+        yield names
+    finally:
+        scripts.Scripts.run = run  # type: ignore[method-assign]
+
+
+def _start(server: EmbeddedRedis) -> None:
+    server.start()
+    with Redis.from_url(server.url) as client:
+        client.config_set("appendonly", "no")
+
+
+def _be_quiet() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+
+
+def _patch(mutant: Mutant, server: EmbeddedRedis | None) -> bool:
+    """Put the mutant in the place of its script; returns whether Redis can compile it."""
+    original, whole = (ROOT / mutant.path).read_text("utf-8"), scripts.source
+    scripts.source = lambda name: whole(name).replace(original, mutant.text, 1)  # type: ignore[assignment]
+    name = Path(mutant.path).stem
+    assert server is not None
+    with Redis.from_url(server.url) as client:
+        try:
+            client.script_load(scripts.source("settle" if name in {"prelude", "gate"} else name))
+        except ResponseError:
+            return False
+    return True
+
+
+def judge_lua(
+    mutants: list[Mutant], folder: Path, *, jobs: int, schedules: int, is_quick: bool, say: Say
+) -> list[Fate]:
+    """Return what became of each mutant; `schedules` is how many of the model's are run (0: none).
+
+    `is_quick` leaves out the slow tests.
+    """
+    os.environ["NIGHTLY_SCHEDULES"] = str(schedules)
+    plugin = LuaMutants(mutants, folder, jobs=jobs, is_quick=is_quick, say=say)
+    tests = sorted((ROOT / "tests/integration/ledger").glob("test_*.py"))
+    chosen = [str(test) for test in tests if test.stem not in {"test_model", "test_views"}]
+    if schedules:
+        chosen.append(f"{ROOT}/tests/integration/ledger/test_model.py::{MODEL_PART}")
+    options = ["-q", "-s", "-p", "no:cacheprovider", "--hypothesis-seed=1", f"--basetemp={folder}/tests"]
+    pytest.main([*options, *chosen], plugins=[plugin])
+    return plugin.fates

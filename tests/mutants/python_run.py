@@ -1,0 +1,100 @@
+"""Lets the unit tests judge mutants of the decision core: each in a fork of a process that holds all libraries.
+
+Our own modules are imported in the fork, and the mutated one from the mutant's text: no file is changed.
+"""
+
+import importlib
+import os
+import signal
+from importlib.machinery import SourceFileLoader
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import pytest
+
+from tests.mutants.lanes import Say, in_lanes
+from tests.mutants.mutant import ROOT, Fate, Mutant
+
+FLINKS_TESTS = (
+    "tests/unit/flinks/test_protocol.py",
+    "tests/unit/flinks/test_answer.py",
+    "tests/unit/flinks/test_successes.py",
+    "tests/unit/flinks/test_mask.py",
+    "tests/unit/flinks/test_any_answer.py",
+)
+CORE = {
+    "worker/flinks/protocol.py": FLINKS_TESTS,
+    "worker/flinks/answer.py": FLINKS_TESTS,
+    "worker/flinks/mask.py": ("tests/unit/flinks/test_mask.py", *FLINKS_TESTS),
+    "worker/retry.py": ("tests/unit/test_retry.py",),
+    "worker/settling.py": ("tests/unit/test_settling.py",),
+    "worker/events.py": ("tests/unit/test_events.py",),
+    "worker/seal.py": ("tests/unit/test_seal.py",),
+}
+LIBRARIES = (
+    "redis",
+    "pydantic_settings",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "hypothesis.strategies",
+    "cryptography.hazmat.primitives.kdf.hkdf",
+    "structlog",
+    "sentry_sdk",
+)
+SECONDS = 180
+
+
+class FirstFailure:
+    """Remembers which test failed."""
+
+    def __init__(self) -> None:
+        self.name = ""
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            self.name = self.name or report.nodeid
+
+
+def judge_python(mutants: list[Mutant], folder: Path, *, jobs: int, say: Say) -> list[Fate]:
+    """Return what became of each mutant."""
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    fates: list[Fate] = []
+
+    def judge(mutant: Mutant, lane: int, answer: Connection) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):
+            os.dup2(nowhere, stream)
+        signal.alarm(SECONDS)
+        _import_instead(mutant)
+        first = FirstFailure()
+        options = [
+            "-x",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--hypothesis-seed=1",
+            "-Wignore::pytest.PytestAssertRewriteWarning",
+            f"--basetemp={folder}/unit-{lane}",
+        ]
+        code = pytest.main([*options, *dict.fromkeys(CORE[mutant.path])], plugins=[first])
+        answer.send(("killed", first.name or "the module cannot be imported") if code else ("survived", ""))
+
+    def tell(fate: Fate, _: int) -> None:
+        fates.append(fate)
+        say(fate)
+
+    in_lanes(mutants, judge, tell, jobs=jobs)
+    return fates
+
+
+def _import_instead(mutant: Mutant) -> None:
+    original, path = SourceFileLoader.get_code, str(ROOT / mutant.path)
+
+    def get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
+        if loader.path == path:
+            return compile(mutant.text, path, "exec")
+        return original(loader, name)
+
+    SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
