@@ -1,0 +1,218 @@
+"""What a claim hands out: to whom, how fast, from which lane, and when to ask again."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
+from worker.ledger import Lane, Ledger
+from worker.ledger.views import Views
+
+LOGIN, RATE = "nightly:login:lgn_0", f"nightly:rate:{INSTANCE}"
+
+
+def backfill(count: int) -> list[Any]:
+    return [replace(wish, reference=f"{wish.reference}-old", lane=Lane.BACKFILL) for wish in wishes(count)]
+
+
+# -- what is handed out ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("account", ["cust-42", None])
+def test_a_claim_holds_what_the_call_needs_and_the_login_says_who_has_it(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, account: str | None
+) -> None:
+    ledger.record([replace(wish, account_id=account) for wish in wishes(1, on=False)])
+    reply = claim()
+    (call,) = reply.claims
+    assert (reply.state, reply.now_ms) == ("claimed", clock.ms)
+    assert (call.reference, call.number, call.revision, call.wants_active) == ("lgn_0", 1, 1, False)
+    assert (call.sealed, call.failures, call.first_failure_ms, call.account_id) == (b"sealed", 0, None, account)
+    assert redis_client.hmget(LOGIN, "s", "c", "cw", "o", "y", "q", "k") == [
+        b"flight",
+        b"1",
+        b"0",
+        b"owner",
+        b"0",
+        b"1",
+        b"1",
+    ]
+    found = Views(redis_client, now_ms=clock).login("lgn_0")
+    assert found is not None
+    assert (found["state"], found["due_at"], found["lease_until"]) == ("in_flight", None, clock.ms + 15_000)
+
+
+def test_a_claim_forgets_that_the_one_before_was_lost(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(wishes(1))
+    claim()
+    clock.ms += 15_001
+    ledger.pulse({}, rest_after_lease_seconds=1)
+    clock.ms += 1000
+    (again,) = claim().claims
+    assert again.number == 2
+    assert redis_client.hmget(LOGIN, "g", "h", "y") == [None, None, b"0"]
+
+
+def test_a_login_that_somebody_deleted_is_passed_over(ledger: Ledger, redis_client: Redis, claim: Any) -> None:
+    ledger.record(wishes(1))
+    redis_client.delete(LOGIN)
+    reply = claim()
+    assert (reply.state, reply.wait_seconds) == ("idle", None)
+    assert not redis_client.exists(LOGIN, f"nightly:leases:{INSTANCE}", f"nightly:due:{INSTANCE}:live", RATE)
+
+
+def test_what_waits_behind_a_deleted_login_is_asked_for_in_time(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    clock.ms += 700
+    ledger.record(wishes(1))
+    clock.ms -= 700
+    redis_client.zadd(f"nightly:due:{INSTANCE}:live", {"lgn_gone": clock.ms})
+    reply = claim()
+    assert (reply.state, reply.wait_seconds) == ("idle", 0.7)
+
+
+# -- when to ask again -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_claim_says_when_the_next_login_falls_due(ledger: Ledger, clock: Clock, claim: Any, lane: Lane) -> None:
+    assert claim().wait_seconds is None
+    clock.ms += 700
+    ledger.record([replace(wish, lane=lane) for wish in wishes(1)])
+    clock.ms += 100
+    ledger.record([replace(backfill(1)[0], lane=Lane.LIVE if lane == Lane.BACKFILL else Lane.BACKFILL)])
+    clock.ms -= 800
+    reply = claim()
+    assert (reply.state, reply.wait_seconds) == ("idle", 0.7)
+
+
+def test_a_full_house_is_asked_again_in_25_ms_and_one_at_the_rate_when_the_next_call_may_go(
+    ledger: Ledger, clock: Clock, claim: Any
+) -> None:
+    ledger.record(wishes(5))
+    assert len(claim(at_most=5, calls_per_second=1000, max_in_flight=2).claims) == 2
+    clock.ms += 1000
+    full = claim(calls_per_second=1000, max_in_flight=2)
+    assert (full.state, full.wait_seconds) == ("busy", 0.025)
+    assert len(claim(at_most=1, calls_per_second=1).claims) == 1
+    waits = []
+    while not (reply := claim(at_most=1, calls_per_second=1)).claims:
+        assert reply.state == "busy"
+        waits.append(reply.wait_seconds)
+        clock.ms += round(reply.wait_seconds * 1000)
+    assert len(waits) == 1, "it came exactly in time"
+    assert 0.9 < waits[0] <= 1.03
+
+
+def test_the_rate_is_three_parts_in_a_hundred_below_the_ceiling(ledger: Ledger, clock: Clock, claim: Any) -> None:
+    ledger.record(wishes(30))
+    taken = []
+    for _ in range(1100):
+        taken += [clock.ms] * len(claim(calls_per_second=10).claims)
+        clock.ms += 1
+    gaps = [second - first for first, second in pairwise(taken)]
+    assert set(gaps[1:]) <= {103}
+    assert 83 <= gaps[0] <= 103, "20 ms early at most"
+
+
+def test_a_claim_that_comes_late_catches_up_with_what_twenty_ms_hold(ledger: Ledger, clock: Clock, claim: Any) -> None:
+    ledger.record(wishes(100))
+    for rate, taken in ((1000, 19), (1000, 19), (50, 1), (100, 1), (200, 3)):
+        clock.ms += 60_000
+        assert len(claim(at_most=50, calls_per_second=rate).claims) == taken
+
+
+@pytest.mark.parametrize(("asked", "free", "taken"), [(3, 10, 3), (10, 3, 3), (10, 0, 0)])
+def test_no_more_is_handed_out_than_asked_for_and_than_the_limit_leaves(
+    ledger: Ledger, redis_client: Redis, claim: Any, asked: int, free: int, taken: int
+) -> None:
+    ledger.record(wishes(20))
+    redis_client.zadd(f"nightly:leases:{INSTANCE}", {"lgn_other": 9e15, "lgn_third": 9e15})
+    reply = claim(at_most=asked, calls_per_second=1000, max_in_flight=2 + free)
+    assert len(reply.claims) == taken
+    assert redis_client.zcard(f"nightly:leases:{INSTANCE}") == 2 + taken
+
+
+# -- lanes -------------------------------------------------------------------------------------------------
+
+
+def test_either_lane_takes_what_the_other_leaves(ledger: Ledger, claim: Any) -> None:
+    ledger.record(backfill(2) + wishes(1))
+    first = [call.reference for call in claim(calls_per_second=1000).claims]
+    assert first == ["lgn_0", "lgn_0-old", "lgn_1-old"]
+
+
+def test_the_tenth_call_is_the_backfills_also_within_one_claim(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(backfill(3) + wishes(30))
+    taken = [call.reference.endswith("-old") for call in claim(at_most=19, calls_per_second=1000).claims]
+    assert [at for at, is_old in enumerate(taken, 1) if is_old] == [10]
+    assert redis_client.hmget(RATE, "turn", "ceiling") == [b"9", b"1000"]
+    clock.ms += 1000
+    taken = [call.reference.endswith("-old") for call in claim(at_most=12, calls_per_second=1000).claims]
+    assert [at for at, is_old in enumerate(taken, 1) if is_old] == [1, 11]
+
+
+# -- pauses and cut rates ------------------------------------------------------------------------------------
+
+
+def test_a_pause_lasts_as_long_as_flinks_asked_and_an_hour_at_most(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(3))
+    (first,) = claim(at_most=1).claims
+    settle(first, "throttled", retry_after_seconds=90, delay_seconds=90)
+    clock.ms += 1000
+    reply = claim()
+    assert (reply.state, reply.wait_seconds) == ("paused", 89)
+    clock.ms += 88_999
+    assert claim().state == "paused"
+    clock.ms += 1
+    assert claim().state == "claimed"
+
+
+def test_a_pause_from_before_the_clock_was_set_back_is_an_hour_at_most(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(wishes(1))
+    redis_client.hset(RATE, "paused_until", clock.ms + 86_400_000)
+    assert claim().wait_seconds == 3600
+
+
+@pytest.mark.parametrize(("rate", "after_seconds", "speed"), [(10, 0, 10), (10, 4, 20), (10, 60, 50), (1, 1, 3.5)])
+def test_a_cut_rate_climbs_by_a_twentieth_of_the_ceiling_each_second(
+    ledger: Ledger,
+    clock: Clock,
+    redis_client: Redis,
+    claim: Any,
+    settle: Any,
+    rate: int,
+    after_seconds: int,
+    speed: float,
+) -> None:
+    ledger.record(wishes(1))
+    redis_client.hset(RATE, mapping={"rate": rate, "changed_at": clock.ms})
+    clock.ms += after_seconds * 1000
+    settle(claim().claims[0], "throttled")
+    assert float(redis_client.hget(RATE, "rate")) == max(1, speed / 2)
+    assert redis_client.hmget(RATE, "changed_at", "cut_at") == [str(clock.ms).encode()] * 2
+
+
+def test_a_rate_is_cut_again_after_a_second_and_not_before(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(9))
+    calls = claim(calls_per_second=1000).claims
+    rates = []
+    for call, later_ms in zip(calls, (0, 999, 1), strict=False):
+        clock.ms += later_ms
+        settle(call, "throttled", delay_seconds=60)
+        rates.append(float(redis_client.hget(RATE, "rate")))
+    assert rates == [25, 25, 13.75]

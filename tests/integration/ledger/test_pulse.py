@@ -1,0 +1,219 @@
+"""What a pulse finds: lost leases, work that may be called, who lives, and whether one more reconciler is wanted."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
+from worker.ledger import Lane, Ledger, Letters, Pulse
+from worker.ledger.gate import GateKeeper
+from worker.ledger.views import Views
+
+LOGIN = "nightly:login:lgn_0"
+MINE = {INSTANCE: "proven-one"}
+
+
+def hint_is_gone(client: Redis) -> None:
+    """Redis' own clock lets it go after a second, which no test waits for."""
+    client.delete("nightly:hint")
+
+
+# -- leases ------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_lease_is_counted_remembered_and_rests_from_its_end(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(wishes(1))
+    claim()
+    ends_at = clock.ms + 15_000
+    clock.ms = ends_at - 1
+    assert ledger.pulse(MINE, rest_after_lease_seconds=15).leases_lost == 0
+    clock.ms = ends_at
+    assert ledger.pulse(MINE).leases_lost == 0, "who only asks takes nothing back"
+    found = ledger.pulse(MINE, rest_after_lease_seconds=15)
+    assert (found.leases_lost, found.due) == (1, 0)
+    assert redis_client.zscore(f"nightly:due:{INSTANCE}:live", "lgn_0") == ends_at + 15_000
+    assert redis_client.hmget(LOGIN, "s", "z", "g", "b", "h") == [
+        b"due",
+        b"lease_lost",
+        b"1",
+        b"1",
+        str(ends_at + 15_000).encode(),
+    ]
+    assert Letters(redis_client).attempts("lgn_0") == [
+        {"at": ends_at, "revision": 1, "wish": True, "outcome": "lease_lost", "code": "lease_lost"}
+    ]
+    tally = redis_client.hgetall(f"nightly:tally:{INSTANCE}")
+    assert tally == {b"recorded": b"1", b"ambiguous": b"1", b"leases_lost": b"1"}
+
+
+def test_a_login_whose_calls_never_end_is_not_set_aside_while_a_newer_event_waits(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(wishes(1, on=False))
+    for minute in range(1, 11):
+        assert claim().claims
+        if minute == 10:
+            ledger.record(wishes(1, minute=minute, on=False))
+        clock.ms += 15_001
+        ledger.pulse({}, rest_after_lease_seconds=0)
+    assert not list(Letters(redis_client).list())
+    assert {attempt["wish"] for attempt in Letters(redis_client).attempts("lgn_0")} == {False}
+
+
+def test_the_letter_of_a_login_that_is_set_aside_says_why(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(wishes(1))
+    for _ in range(10):
+        assert claim().claims
+        clock.ms += 15_001
+        ledger.pulse({}, rest_after_lease_seconds=0)
+    (letter,) = Letters(redis_client).list()
+    assert (letter.code, letter.http_status) == ("retries_exhausted", None)
+    assert letter.message == "ten calls in a row never ended: the workers that made them were killed or stopped"
+    assert redis_client.zcard(f"nightly:leases:{INSTANCE}") == 0
+
+
+def test_five_hundred_leases_are_taken_back_at_a_time(ledger: Ledger, clock: Clock, redis_client: Redis) -> None:
+    ledger.record(wishes(1))
+    redis_client.zadd(f"nightly:leases:{INSTANCE}", {f"lgn_{at}": clock.ms for at in range(501)})
+    redis_client.sadd("nightly:instances", "another")
+    lost = [ledger.pulse({}, rest_after_lease_seconds=-1).leases_lost for _ in range(3)]
+    assert lost == [500, 1, 0]
+
+
+# -- whether anybody is wanted -------------------------------------------------------------------------------
+
+
+def test_what_is_due_in_both_lanes_is_counted_and_what_waits_is_not(ledger: Ledger, clock: Clock) -> None:
+    ledger.record([replace(wish, lane=Lane.BACKFILL) for wish in wishes(2)] + wishes(5)[2:])
+    assert ledger.pulse(MINE).due == 5
+    assert ledger.pulse({}).due == 0
+    clock.ms -= 1
+    assert ledger.pulse(MINE).due == 0
+
+
+@pytest.mark.parametrize("shut", ["closed", "canary", "paused"])
+def test_what_may_not_be_called_wakes_nobody(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, shut: str
+) -> None:
+    ledger.record(wishes(2))
+    fingerprint = "new" if shut == "canary" else "proven-one"
+    if shut == "closed":
+        GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by="ann", reason="")
+    elif shut == "canary":
+        assert claim(fingerprint=fingerprint).claims
+    else:
+        redis_client.hset(f"nightly:rate:{INSTANCE}", "paused_until", clock.ms + 1)
+    found = ledger.pulse({INSTANCE: fingerprint})
+    assert (found.due, found.should_wake) == (0, False)
+    if shut == "paused":
+        clock.ms += 1
+        assert ledger.pulse({INSTANCE: fingerprint}).due == 2
+
+
+def test_one_message_is_sent_for_what_is_due_until_somebody_works_on_it(ledger: Ledger, redis_client: Redis) -> None:
+    assert ledger.pulse(MINE).should_wake is False
+    ledger.record(wishes(1))
+    assert ledger.pulse(MINE).should_wake is True
+    assert ledger.pulse(MINE).should_wake is False, "the message is on its way"
+    assert 0 < redis_client.pttl("nightly:hint") <= 1000
+    assert ledger.enlist("worker", "a")
+    assert not redis_client.exists("nightly:hint")
+    assert ledger.pulse(MINE).should_wake is False, "somebody works on it"
+    ledger.leave("worker", "a")
+    assert ledger.pulse(MINE).should_wake is True
+
+
+@pytest.mark.parametrize(("due", "slots", "wanted"), [(100, 9, 1), (101, 9, 2), (201, 9, 3), (201, 3, 2), (201, 1, 1)])
+def test_a_reconciler_is_wanted_for_every_hundred_logins_as_far_as_slots_go(
+    ledger: Ledger, clock: Clock, redis_client: Redis, due: int, slots: int, wanted: int
+) -> None:
+    ledger.pulse({}, worker="worker", slots=slots)
+    ledger.record(wishes(due))
+    sent = 0
+    while ledger.pulse(MINE).should_wake:
+        redis_client.zadd("nightly:reconcilers", {f"worker|{sent}": clock.ms + 3000})
+        sent += 1
+        hint_is_gone(redis_client)
+    assert sent == wanted
+
+
+def test_a_worker_counts_for_ten_seconds_and_is_forgotten_after_a_minute(
+    ledger: Ledger, clock: Clock, redis_client: Redis
+) -> None:
+    ledger.pulse({}, worker="worker", slots=3, about={"version": "1"})
+    ledger.record(wishes(150))
+    views = Views(redis_client, now_ms=clock)
+    assert views.workers(clock.ms) == [{"name": "worker", "silent_seconds": 0, "slots": 3, "version": "1"}]
+
+    def wants_a_second() -> bool:
+        hint_is_gone(redis_client)
+        redis_client.zadd("nightly:reconcilers", {"worker|0": clock.ms + 3000})
+        return ledger.pulse(MINE).should_wake
+
+    clock.ms += 10_000
+    assert wants_a_second()
+    clock.ms += 1
+    assert not wants_a_second()
+    clock.ms += 49_999
+    ledger.pulse({})
+    assert redis_client.hexists("nightly:workers", "worker")
+    clock.ms += 1
+    ledger.pulse({})
+    assert not redis_client.hexists("nightly:workers", "worker")
+
+
+# -- places ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("slots", "places"), [(None, 1), (1, 1), (2, 1), (4, 3)])
+def test_a_worker_has_a_place_less_than_slots_but_one_always(ledger: Ledger, slots: int | None, places: int) -> None:
+    if slots is not None:
+        ledger.pulse({}, worker="worker", slots=slots)
+    taken = [ledger.enlist("worker", str(owner)) for owner in range(places + 1)]
+    assert taken == [True] * places + [False]
+
+
+def test_the_places_of_another_worker_are_its_own(ledger: Ledger) -> None:
+    assert ledger.enlist("worker", "a")
+    assert ledger.enlist("worker2", "a")
+    assert ledger.enlist("work", "a")
+    assert not ledger.enlist("worker", "b")
+
+
+def test_who_keeps_its_place_takes_no_message_back(ledger: Ledger, redis_client: Redis) -> None:
+    ledger.enlist("worker", "a")
+    redis_client.set("nightly:hint", "1")
+    ledger.enlist("worker", "a")
+    assert redis_client.exists("nightly:hint")
+
+
+def test_a_place_is_kept_for_three_seconds(ledger: Ledger, clock: Clock) -> None:
+    ledger.enlist("worker", "a")
+    clock.ms += 2_999
+    assert not ledger.enlist("worker", "b")
+    clock.ms += 1
+    assert ledger.enlist("worker", "b")
+
+
+# -- notices -----------------------------------------------------------------------------------------------
+
+
+def test_ten_notices_are_handed_out_at_a_time_the_oldest_first(
+    ledger: Ledger, clock: Clock, redis_client: Redis
+) -> None:
+    for at in range(11):
+        redis_client.zadd("nightly:notices", {f"gate|{at:02}": clock.ms - 20 + at})
+
+    def texts(pulse: Pulse) -> list[str]:
+        return [notice.text for notice in pulse.notices]
+
+    assert texts(ledger.pulse({}, worker="a")) == [f"gate|{at:02}" for at in range(10)]
+    assert texts(ledger.pulse({}, worker="b")) == ["gate|10"]
+    clock.ms += 14_999
+    assert texts(ledger.pulse({}, worker="b")) == []

@@ -1,0 +1,189 @@
+"""What recording an event does: the order of wishes, the lane, and what the newer one lets be forgotten."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import INSTANCE, Clock
+from worker.ledger import Lane, Ledger, Letters, Wish
+from worker.ledger.views import Views
+
+LOGIN = "nightly:login:lgn_0"
+FIRST = Wish("lgn_0", INSTANCE, b"sealed", 1_600_000_000_000_000, wants_active=True, event_id="m", account_id="cust-1")
+LATER_US = FIRST.occurred_us + 1
+OFF = {"wants_active": False}
+
+
+def tally(client: Redis) -> dict[str, int]:
+    return {name.decode(): int(count) for name, count in client.hgetall(f"nightly:tally:{INSTANCE}").items()}
+
+
+def lanes(client: Redis) -> dict[str, list[tuple[bytes, float]]]:
+    found = {lane: client.zrange(f"nightly:due:{INSTANCE}:{lane}", 0, -1, withscores=True) for lane in Lane}
+    return {str(lane): logins for lane, logins in found.items() if logins}
+
+
+@pytest.mark.parametrize(
+    ("changes", "result"),
+    [
+        ({}, "duplicate"),
+        ({"occurred_us": LATER_US}, "recorded"),
+        ({"occurred_us": LATER_US, "event_id": "a"}, "recorded"),
+        ({"occurred_us": FIRST.occurred_us - 1}, "superseded"),
+        ({"occurred_us": FIRST.occurred_us - 1, "event_id": "z", **OFF}, "superseded"),
+        (OFF, "recorded"),
+        ({"event_id": "a", **OFF}, "recorded"),
+        ({"event_id": "z"}, "recorded"),
+        ({"event_id": "a"}, "superseded"),
+        ({"event_id": "mm"}, "recorded"),
+        ({"event_id": "é"}, "recorded"),
+        ({"event_id": "M"}, "superseded"),
+        ({"event_id": "az"}, "superseded"),
+        ({"event_id": "ma"}, "recorded"),
+        ({"event_id": "za"}, "recorded"),
+    ],
+)
+def test_the_newest_wish_is_the_later_then_inactive_then_the_larger_id(
+    ledger: Ledger, redis_client: Redis, changes: dict[str, Any], result: str
+) -> None:
+    other = replace(FIRST, **changes)
+    assert ledger.record([FIRST, other]) == ["recorded", result]
+    newest = other if result == "recorded" else FIRST
+    _stands_as(newest, redis_client)
+    redis_client.flushall()
+    backwards = {"recorded": "superseded", "superseded": "recorded"}.get(result, result)
+    assert ledger.record([other, FIRST]) == ["recorded", backwards], "whichever comes first"
+    _stands_as(newest, redis_client)
+
+
+def _stands_as(wish: Wish, client: Redis) -> None:
+    found = Views(client).login("lgn_0")
+    assert found is not None
+    assert (found["occurred_us"], found["event_id"]) == (wish.occurred_us, wish.event_id)
+    assert found["wish"] == ("on" if wish.wants_active else "off")
+
+
+@pytest.mark.parametrize(("first", "second"), [("m", "mm"), ("", "m")])
+def test_of_two_ids_that_begin_alike_the_longer_is_the_larger(ledger: Ledger, first: str, second: str) -> None:
+    short, long = replace(FIRST, event_id=first), replace(FIRST, event_id=second)
+    assert ledger.record([short, long]) == ["recorded", "recorded"]
+    assert ledger.record([short]) == ["superseded"]
+
+
+def test_a_first_event_is_stored_whole_and_due_at_once(ledger: Ledger, clock: Clock, redis_client: Redis) -> None:
+    ledger.record([FIRST])
+    assert redis_client.hgetall(LOGIN) == {
+        b"i": INSTANCE.encode(),
+        b"v": b"sealed",
+        b"t": str(FIRST.occurred_us).encode(),
+        b"w": b"1",
+        b"e": b"m",
+        b"r": b"1",
+        b"q": b"0",
+        b"l": b"live",
+        b"a": b"cust-1",
+        b"s": b"due",
+    }
+    assert lanes(redis_client) == {"live": [(b"lgn_0", clock.ms)]}
+    assert redis_client.smembers("nightly:instances") == {INSTANCE.encode()}
+    assert tally(redis_client) == {"recorded": 1}
+
+
+def test_a_newer_event_is_the_next_revision_sealed_anew_and_keeps_an_account_it_does_not_name(
+    ledger: Ledger, redis_client: Redis
+) -> None:
+    ledger.record([FIRST, replace(FIRST, occurred_us=LATER_US, account_id=None, sealed=b"anew")])
+    assert redis_client.hmget(LOGIN, "r", "v", "a", "q") == [b"2", b"anew", b"cust-1", b"0"]
+    assert tally(redis_client) == {"recorded": 2, "superseded": 1}
+
+
+def test_older_events_and_the_same_one_again_are_counted_and_change_nothing(
+    ledger: Ledger, redis_client: Redis
+) -> None:
+    ledger.record([FIRST])
+    before = redis_client.hgetall(LOGIN)
+    ledger.record([FIRST, replace(FIRST, occurred_us=1, sealed=b"old")])
+    assert redis_client.hgetall(LOGIN) == before
+    assert tally(redis_client) == {"recorded": 3, "duplicate": 1, "superseded": 1}
+
+
+def test_an_event_that_was_applied_is_not_counted_again_when_a_newer_one_comes(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record([FIRST])
+    settle(claim().claims[0], "applied")
+    ledger.record([replace(FIRST, occurred_us=LATER_US)])
+    assert tally(redis_client) == {"recorded": 2, "calls": 1, "applied_on": 1}
+
+
+@pytest.mark.parametrize("field", ["n", "f", "d", "j"])
+def test_a_newer_event_forgets_how_the_older_failed(ledger: Ledger, redis_client: Redis, field: str) -> None:
+    ledger.record([FIRST])
+    redis_client.hset(LOGIN, field, "1")
+    ledger.record([replace(FIRST, occurred_us=LATER_US)])
+    assert not redis_client.hexists(LOGIN, field)
+
+
+def test_a_newer_event_closes_the_letter_of_its_login(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record([FIRST])
+    settle(claim().claims[0], "dead", code="DISABLED_LOGIN")
+    ledger.record([replace(FIRST, occurred_us=LATER_US)])
+    assert [letter.status for letter in Letters(redis_client).list(is_open=False)] == ["superseded"]
+    assert not redis_client.hexists(LOGIN, "x")
+    assert tally(redis_client)["dead_lettered"] == 1
+    assert "superseded" not in tally(redis_client)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "ends_in"),
+    [("live", "live", "live"), ("live", "backfill", "live"), ("backfill", "live", "live"), ("backfill",) * 3],
+)
+def test_a_live_event_lifts_a_waiting_login_and_a_backfill_never_demotes_it(
+    ledger: Ledger, clock: Clock, redis_client: Redis, first: str, second: str, ends_in: str
+) -> None:
+    ledger.record([replace(FIRST, lane=Lane(first))])
+    ledger.record([replace(FIRST, occurred_us=LATER_US, lane=Lane(second))])
+    assert lanes(redis_client) == {ends_in: [(b"lgn_0", clock.ms)]}
+
+
+@pytest.mark.parametrize(("lane", "ends_in"), [("live", "live"), ("backfill", "live")])
+def test_a_login_in_flight_keeps_its_lane_and_is_not_due_meanwhile(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, lane: str, ends_in: str
+) -> None:
+    ledger.record([FIRST])
+    (call,) = claim().claims
+    ledger.record([replace(FIRST, occurred_us=LATER_US, lane=Lane(lane))])
+    assert lanes(redis_client) == {}
+    settle(call, "applied")
+    assert lanes(redis_client) == {ends_in: [(b"lgn_0", clock.ms)]}
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_login_at_rest_takes_the_lane_of_the_next_event(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, lane: Lane
+) -> None:
+    ledger.record([FIRST])
+    settle(claim().claims[0], "applied")
+    ledger.record([replace(FIRST, occurred_us=LATER_US, lane=lane)])
+    assert lanes(redis_client) == {str(lane): [(b"lgn_0", clock.ms)]}
+
+
+def test_an_event_is_believed_up_to_the_limit_ahead_and_no_further(
+    ledger: Ledger, clock: Clock, redis_client: Redis
+) -> None:
+    furthest = (clock.ms + 60_000) * 1000
+    wishes = [replace(FIRST, occurred_us=furthest + after, reference=f"lgn_{after}") for after in (0, 1)]
+    assert ledger.record(wishes, furthest_ahead_seconds=60) == ["recorded", "ahead"]
+    assert not redis_client.exists("nightly:login:lgn_1")
+    assert tally(redis_client) == {"recorded": 1}
+
+
+def test_a_record_by_redis_own_clock_is_due_now(redis_client: Redis) -> None:
+    Ledger(redis_client).record([FIRST])
+    seconds, micros = redis_client.time()
+    ((_, due_at),) = redis_client.zrange(f"nightly:due:{INSTANCE}:live", 0, -1, withscores=True)
+    assert 0 <= seconds * 1000 + micros / 1000 - due_at < 60_000

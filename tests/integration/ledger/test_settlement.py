@@ -1,0 +1,199 @@
+"""What a settled call leaves behind: the login's fields, the tally, and no trace of the flight."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import INSTANCE, Clock, gate, wishes
+from worker.gate_rules import GateRules
+from worker.ledger import Ledger, Letters, Settled
+from worker.ledger.gate import GateKeeper
+from worker.ledger.views import Views
+
+LOGIN = "nightly:login:lgn_0"
+FLIGHT_FIELDS = ["c", "cw", "o", "y", "m", "b"]
+FAILURE_FIELDS = ["n", "f", "d", "j", "u"]
+
+
+def tally(client: Redis) -> dict[str, int]:
+    return {name.decode(): int(count) for name, count in client.hgetall(f"nightly:tally:{INSTANCE}").items()}
+
+
+def due_at(client: Redis, lane: str = "live") -> float | None:
+    return client.zscore(f"nightly:due:{INSTANCE}:{lane}", "lgn_0")
+
+
+@pytest.mark.parametrize("wish", ["on", "off"])
+def test_an_applied_login_shows_what_was_confirmed_and_when(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, wish: str
+) -> None:
+    ledger.record(wishes(1, on=wish == "on"))
+    (call,) = claim().claims
+    clock.ms += 300
+    assert settle(call, "applied", code="applied") is Settled.APPLIED
+    found = Views(redis_client, now_ms=clock).login("lgn_0")
+    assert found is not None
+    assert (found["state"], found["last_code"], found["lease_until"]) == ("applied", "applied", None)
+    assert (found["confirmed_wish"], found["confirmed_revision"]) == (wish, 1)
+    assert found["confirmed_at"] == clock.ms
+    assert tally(redis_client) == {"recorded": 1, "calls": 1, f"applied_{wish}": 1}
+
+
+def test_an_applied_login_keeps_nothing_of_its_flight_nor_of_its_failures(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    (call,) = claim().claims
+    redis_client.hset(LOGIN, mapping=dict.fromkeys([*FAILURE_FIELDS, "b"], "1"))
+    settle(call, "applied")
+    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS, *FAILURE_FIELDS) == [None] * 11
+
+
+def test_a_login_that_waits_keeps_nothing_of_its_flight(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    (call,) = claim().claims
+    redis_client.hset(LOGIN, mapping={"m": "1", "b": "1"})
+    settle(call, "transient", code="CARD_IN_USE", delay_seconds=3)
+    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS) == [None] * 6
+    assert redis_client.hmget(LOGIN, "s", "z", "n", "f") == [b"due", b"CARD_IN_USE", b"1", str(clock.ms).encode()]
+    assert (due_at(redis_client), redis_client.zcard(f"nightly:leases:{INSTANCE}")) == (clock.ms + 3000, 0)
+    assert not redis_client.hexists(LOGIN, "h"), "nothing may still land"
+
+
+def test_a_login_that_is_given_up_keeps_nothing_of_its_flight(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    (call,) = claim().claims
+    redis_client.hset(LOGIN, "b", "1")
+    settle(call, "dead", code="DISABLED_LOGIN")
+    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS) == [None] * 6
+    assert redis_client.zcard(f"nightly:leases:{INSTANCE}") == 0
+    assert tally(redis_client) == {"recorded": 1, "calls": 1, "dead_lettered": 1, "dead:DISABLED_LOGIN": 1}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "flags", "counted"),
+    [
+        ("applied", "u", {"calls", "applied_on", "unconfirmed"}),
+        ("transient", "ad", {"calls", "retried", "ambiguous"}),
+        ("transient", "", {"calls", "retried"}),
+        ("throttled", "", {"calls", "throttled"}),
+        ("halt", "", {"calls"}),
+        ("unsent", "", set()),
+    ],
+)
+def test_each_outcome_is_counted_once_under_its_name(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any, outcome: str, flags: str, counted: set[str]
+) -> None:
+    ledger.record(wishes(1))
+    settle(claim().claims[0], outcome, flags=flags)
+    assert tally(redis_client) == dict.fromkeys({"recorded"} | counted, 1)
+
+
+def test_a_newer_event_in_flight_is_due_at_once_but_not_before_a_pause_that_flinks_asked_for(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    for minute, (outcome, waits) in enumerate([("applied", 0), ("transient", 0), ("throttled", 60), ("dead", 0)]):
+        ledger.record(wishes(1, minute=2 * minute))
+        clock.ms += 100_000
+        (call,) = claim().claims
+        ledger.record(wishes(1, minute=2 * minute + 1))
+        settle(call, outcome, delay_seconds=60)
+        assert due_at(redis_client) == clock.ms + waits * 1000, outcome
+        assert not redis_client.hexists(LOGIN, "n"), "what became of an older wish is not charged to the newer"
+    assert not list(Letters(redis_client).list())
+
+
+def test_a_call_that_may_still_land_keeps_its_login_resting_and_the_rest_is_remembered(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    settle(claim().claims[0], "transient", flags="a", rest_seconds=20)
+    rests_until = clock.ms + 20_000
+    assert (due_at(redis_client), redis_client.hget(LOGIN, "h")) == (rests_until, str(rests_until).encode())
+    clock.ms += 1000
+    ledger.record(wishes(1, minute=1))
+    assert due_at(redis_client) == rests_until, "a newer event waits as long"
+    clock.ms = rests_until
+    assert claim().state == "claimed"
+    assert not redis_client.hexists(LOGIN, "h")
+
+
+def test_a_late_answer_makes_a_settled_login_due_again_after_its_rest(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    (late,) = claim().claims
+    clock.ms += 15_001
+    ledger.pulse({}, rest_after_lease_seconds=0)
+    (call,) = claim().claims
+    assert settle(call, "applied") is Settled.APPLIED
+    assert settle(late, "transient", rest_seconds=5) is Settled.FENCED
+    assert redis_client.hget(LOGIN, "h") == str(clock.ms + 5000).encode()
+    assert (redis_client.hget(LOGIN, "s"), due_at(redis_client)) == (b"due", clock.ms + 5000)
+    assert tally(redis_client)["fenced"] == 1
+
+
+def test_a_late_call_that_was_never_sent_changes_nothing(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    (late,) = claim().claims
+    clock.ms += 15_001
+    ledger.pulse({}, rest_after_lease_seconds=0)
+    settle(claim().claims[0], "applied")
+    assert settle(late, "unsent") is Settled.FENCED
+    assert redis_client.hget(LOGIN, "s") == b"done"
+
+
+def test_attempts_are_kept_from_the_first_failure_on_two_hundred_of_them_for_30_days(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    settle(claim().claims[0], "applied", attempt='{"n": 0}')
+    assert Letters(redis_client).attempts("lgn_0") == [], "a success alone is nothing to remember"
+    redis_client.rpush("nightly:attempts:lgn_0", *['{"n": 1}'] * 200)
+    ledger.record(wishes(1, minute=1))
+    clock.ms += 1000
+    settle(claim().claims[0], "applied", attempt='{"n": 2}')
+    kept = [attempt["n"] for attempt in Letters(redis_client).attempts("lgn_0")]
+    assert (len(kept), kept[0], kept[-1]) == (200, 1, 2)
+    assert redis_client.ttl("nightly:attempts:lgn_0") in range(30 * 86_400 - 60, 30 * 86_400 + 1)
+
+
+def test_a_deleted_login_is_settled_without_a_trace(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    (call,) = claim().claims
+    redis_client.delete(LOGIN)
+    assert settle(call, "applied") is Settled.FENCED
+    assert not redis_client.exists(LOGIN)
+
+
+def test_a_failure_behind_a_gate_that_was_shut_before_does_not_count_that_time(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    keeper = GateKeeper(redis_client, now_ms=clock)
+    keeper.close(INSTANCE, by="ann", reason="")
+    clock.ms += 3_600_000
+    keeper.open(INSTANCE, by="ann")
+    ledger.record(wishes(1))
+    failed_at = clock.ms
+    settle(claim().claims[0], "transient", code="CARD_IN_USE")
+    assert redis_client.hget(LOGIN, "j") == b"3600000"
+    clock.ms += 2000
+    assert claim().claims[0].first_failure_ms == failed_at
+
+
+def test_only_invalid_logins_make_a_storm(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
+    ledger.record([replace(wish, reference=f"lgn_{at}") for at, wish in enumerate(wishes(3))])
+    for _ in range(3):
+        clock.ms += 1000
+        settle(claim(at_most=1).claims[0], "dead", code="DISABLED_LOGIN", rules=GateRules(storm_logins=3))
+    assert gate(ledger)["state"] == "open"
