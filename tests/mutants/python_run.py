@@ -42,6 +42,16 @@ LIBRARIES = (
     "structlog",
     "sentry_sdk",
 )
+PYTEST = (
+    "-x",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "_hypothesis_pytestplugin",
+    "--hypothesis-seed=1",
+    "--assert=plain",
+)
 SECONDS = 180
 
 
@@ -67,17 +77,10 @@ def judge_python(mutants: list[Mutant], folder: Path, *, jobs: int, say: Say) ->
         for stream in (1, 2):
             os.dup2(nowhere, stream)
         signal.alarm(SECONDS)
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they take longer to load than our tests to run
         _import_instead(mutant)
         first = FirstFailure()
-        options = [
-            "-x",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "--hypothesis-seed=1",
-            "-Wignore::pytest.PytestAssertRewriteWarning",
-            f"--basetemp={folder}/unit-{lane}",
-        ]
+        options = [*PYTEST, f"--basetemp={folder}/unit-{lane}"]
         code = pytest.main([*options, *dict.fromkeys(CORE[mutant.path])], plugins=[first])
         answer.send(("killed", first.name or "the module cannot be imported") if code else ("survived", ""))
 

@@ -39,6 +39,12 @@ def test_a_wait_is_drawn_from_the_whole_window() -> None:
     assert delay_of(FAILED, attempts=12, drawn=0.25) == 512
 
 
+def test_a_wait_without_a_floor_is_drawn_once() -> None:
+    draws = iter([0.0, 0.9])
+    decision = decide(FAILED, attempts=1, waiting_seconds=0, limits=LIMITS, random=lambda: next(draws))
+    assert decision == Retry(0)
+
+
 def test_twenty_attempts_last_for_hours() -> None:
     longest = sum(delay_of(FAILED, attempts=attempts, drawn=1) for attempts in range(1, 20))
     assert 8 * 3600 < longest < 8.5 * 3600

@@ -80,6 +80,16 @@ def test_a_late_success_does_not_clear_a_configuration_that_was_found_wrong(
     assert claim().state == "closed"
 
 
+def test_two_logins_refused_in_one_batch_are_our_mistake_as_two_in_a_row_are(
+    ledger: Ledger, clock: Clock, claim: Any
+) -> None:
+    ledger.record(wishes(2))
+    first, second = take(clock, claim, 2)
+    denied = {"code": "ACCESS_DENIED"}
+    assert settle_together(ledger, (first, "halt", denied), (second, "halt", denied)) == [Settled.HALTED] * 2
+    assert gate(ledger)["cause"] == "halt"
+
+
 # -- halts and addresses -------------------------------------------------------------------------------------
 
 

@@ -78,9 +78,10 @@ def test_a_success_never_shuts_the_gate_and_a_halt_says_nothing_of_an_outage(
 def test_the_health_of_flinks_takes_ten_fields_at_most(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
-    ledger.record(wishes(25))
-    for _ in range(25):
-        settle(take(clock, claim, 1)[0], "applied")
+    ledger.record(wishes(60))
+    for well in take(clock, claim, 60):
+        clock.ms += 300
+        settle(well, "applied")
     assert redis_client.hlen(f"nightly:health:{INSTANCE}") == 10
 
 
