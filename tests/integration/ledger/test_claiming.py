@@ -1,7 +1,6 @@
 """What a claim hands out: to whom, how fast, from which lane, and when to ask again."""
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -110,24 +109,6 @@ def test_a_full_house_is_asked_again_in_25_ms_and_one_at_the_rate_when_the_next_
     assert 0.9 < waits[0] <= 1.03
 
 
-def test_the_rate_is_three_parts_in_a_hundred_below_the_ceiling(ledger: Ledger, clock: Clock, claim: Any) -> None:
-    ledger.record(wishes(30))
-    taken = []
-    for _ in range(1100):
-        taken += [clock.ms] * len(claim(calls_per_second=10).claims)
-        clock.ms += 1
-    gaps = [second - first for first, second in pairwise(taken)]
-    assert set(gaps[1:]) <= {103}
-    assert 83 <= gaps[0] <= 103, "20 ms early at most"
-
-
-def test_a_claim_that_comes_late_catches_up_with_what_twenty_ms_hold(ledger: Ledger, clock: Clock, claim: Any) -> None:
-    ledger.record(wishes(100))
-    for rate, taken in ((1000, 19), (1000, 19), (50, 1), (100, 1), (200, 3)):
-        clock.ms += 60_000
-        assert len(claim(at_most=50, calls_per_second=rate).claims) == taken
-
-
 @pytest.mark.parametrize(("asked", "free", "taken"), [(3, 10, 3), (10, 3, 3), (10, 0, 0)])
 def test_no_more_is_handed_out_than_asked_for_and_than_the_limit_leaves(
     ledger: Ledger, redis_client: Redis, claim: Any, asked: int, free: int, taken: int
@@ -137,6 +118,17 @@ def test_no_more_is_handed_out_than_asked_for_and_than_the_limit_leaves(
     reply = claim(at_most=asked, calls_per_second=1000, max_in_flight=2 + free)
     assert len(reply.claims) == taken
     assert redis_client.zcard(f"nightly:leases:{INSTANCE}") == 2 + taken
+
+
+def test_a_busy_claim_waits_for_what_is_due_later_still(ledger: Ledger, clock: Clock, claim: Any) -> None:
+    ledger.record(wishes(1))
+    claim()
+    clock.ms += 700
+    ledger.record(wishes(2))
+    clock.ms -= 700
+    assert (claim().state, claim().wait_seconds) == ("busy", 0.7)
+    clock.ms += 1000
+    assert (claim(max_in_flight=1).state, claim(max_in_flight=1).wait_seconds) == ("busy", 0.025)
 
 
 # -- lanes -------------------------------------------------------------------------------------------------
@@ -158,61 +150,3 @@ def test_the_tenth_call_is_the_backfills_also_within_one_claim(
     clock.ms += 1000
     taken = [call.reference.endswith("-old") for call in claim(at_most=12, calls_per_second=1000).claims]
     assert [at for at, is_old in enumerate(taken, 1) if is_old] == [1, 11]
-
-
-# -- pauses and cut rates ------------------------------------------------------------------------------------
-
-
-def test_a_pause_lasts_as_long_as_flinks_asked_and_an_hour_at_most(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
-) -> None:
-    ledger.record(wishes(3))
-    (first,) = claim(at_most=1).claims
-    settle(first, "throttled", retry_after_seconds=90, delay_seconds=90)
-    clock.ms += 1000
-    reply = claim()
-    assert (reply.state, reply.wait_seconds) == ("paused", 89)
-    clock.ms += 88_999
-    assert claim().state == "paused"
-    clock.ms += 1
-    assert claim().state == "claimed"
-
-
-def test_a_pause_from_before_the_clock_was_set_back_is_an_hour_at_most(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
-) -> None:
-    ledger.record(wishes(1))
-    redis_client.hset(RATE, "paused_until", clock.ms + 86_400_000)
-    assert claim().wait_seconds == 3600
-
-
-@pytest.mark.parametrize(("rate", "after_seconds", "speed"), [(10, 0, 10), (10, 4, 20), (10, 60, 50), (1, 1, 3.5)])
-def test_a_cut_rate_climbs_by_a_twentieth_of_the_ceiling_each_second(
-    ledger: Ledger,
-    clock: Clock,
-    redis_client: Redis,
-    claim: Any,
-    settle: Any,
-    rate: int,
-    after_seconds: int,
-    speed: float,
-) -> None:
-    ledger.record(wishes(1))
-    redis_client.hset(RATE, mapping={"rate": rate, "changed_at": clock.ms})
-    clock.ms += after_seconds * 1000
-    settle(claim().claims[0], "throttled")
-    assert float(redis_client.hget(RATE, "rate")) == max(1, speed / 2)
-    assert redis_client.hmget(RATE, "changed_at", "cut_at") == [str(clock.ms).encode()] * 2
-
-
-def test_a_rate_is_cut_again_after_a_second_and_not_before(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
-) -> None:
-    ledger.record(wishes(9))
-    calls = claim(calls_per_second=1000).claims
-    rates = []
-    for call, later_ms in zip(calls, (0, 999, 1), strict=False):
-        clock.ms += later_ms
-        settle(call, "throttled", delay_seconds=60)
-        rates.append(float(redis_client.hget(RATE, "rate")))
-    assert rates == [25, 25, 13.75]

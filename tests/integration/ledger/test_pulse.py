@@ -201,6 +201,14 @@ def test_a_place_is_kept_for_three_seconds(ledger: Ledger, clock: Clock) -> None
     assert ledger.enlist("worker", "b")
 
 
+def test_a_place_that_ends_a_minute_ahead_is_from_before_the_clock_was_set_back(
+    ledger: Ledger, clock: Clock, redis_client: Redis
+) -> None:
+    redis_client.zadd("nightly:reconcilers", {"a|1": clock.ms + 59_999, "a|2": clock.ms + 60_000, "a|3": clock.ms})
+    ledger.pulse({})
+    assert redis_client.zrange("nightly:reconcilers", 0, -1) == [b"a|1"]
+
+
 # -- notices -----------------------------------------------------------------------------------------------
 
 

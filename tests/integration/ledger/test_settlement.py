@@ -9,7 +9,6 @@ from redis import Redis
 from tests.integration.ledger.conftest import INSTANCE, Clock, gate, wishes
 from worker.gate_rules import GateRules
 from worker.ledger import Ledger, Letters, Settled
-from worker.ledger.gate import GateKeeper
 from worker.ledger.views import Views
 
 LOGIN = "nightly:login:lgn_0"
@@ -139,6 +138,49 @@ def test_a_late_answer_makes_a_settled_login_due_again_after_its_rest(
     assert tally(redis_client)["fenced"] == 1
 
 
+def test_a_wish_that_is_asserted_again_is_counted_once(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    (call,) = claim().claims
+    assert settle(call, "applied", owner="another") is Settled.FENCED
+    assert settle(call, "applied") is Settled.OVERTAKEN
+    clock.ms += 1000
+    (again,) = claim().claims
+    assert settle(again, "applied") is Settled.APPLIED
+    assert tally(redis_client)["applied_on"] == 1
+
+
+def test_a_login_is_not_given_up_while_another_call_for_it_may_have_landed(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    (call,) = claim().claims
+    settle(call, "applied", owner="another")
+    assert settle(call, "dead", code="DISABLED_LOGIN") is Settled.OVERTAKEN
+    assert redis_client.hget(LOGIN, "s") == b"due"
+
+
+def test_a_wish_that_was_applied_before_a_newer_one_came_is_not_superseded(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    (call,) = claim().claims
+    ledger.record(wishes(1, minute=1, on=False))
+    assert settle(call, "applied") is Settled.OVERTAKEN
+    assert tally(redis_client) == {"recorded": 2, "calls": 1, "applied_on": 1}
+
+
+def test_a_wish_that_failed_before_a_newer_one_came_is_superseded(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    (call,) = claim().claims
+    ledger.record(wishes(1, minute=1, on=False))
+    settle(call, "transient")
+    assert tally(redis_client) == {"recorded": 2, "calls": 1, "retried": 1, "superseded": 1}
+
+
 def test_a_late_call_that_was_never_sent_changes_nothing(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
@@ -151,21 +193,6 @@ def test_a_late_call_that_was_never_sent_changes_nothing(
     assert redis_client.hget(LOGIN, "s") == b"done"
 
 
-def test_attempts_are_kept_from_the_first_failure_on_two_hundred_of_them_for_30_days(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
-) -> None:
-    ledger.record(wishes(1))
-    settle(claim().claims[0], "applied", attempt='{"n": 0}')
-    assert Letters(redis_client).attempts("lgn_0") == [], "a success alone is nothing to remember"
-    redis_client.rpush("nightly:attempts:lgn_0", *['{"n": 1}'] * 200)
-    ledger.record(wishes(1, minute=1))
-    clock.ms += 1000
-    settle(claim().claims[0], "applied", attempt='{"n": 2}')
-    kept = [attempt["n"] for attempt in Letters(redis_client).attempts("lgn_0")]
-    assert (len(kept), kept[0], kept[-1]) == (200, 1, 2)
-    assert redis_client.ttl("nightly:attempts:lgn_0") in range(30 * 86_400 - 60, 30 * 86_400 + 1)
-
-
 def test_a_deleted_login_is_settled_without_a_trace(
     ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
@@ -174,21 +201,6 @@ def test_a_deleted_login_is_settled_without_a_trace(
     redis_client.delete(LOGIN)
     assert settle(call, "applied") is Settled.FENCED
     assert not redis_client.exists(LOGIN)
-
-
-def test_a_failure_behind_a_gate_that_was_shut_before_does_not_count_that_time(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
-) -> None:
-    keeper = GateKeeper(redis_client, now_ms=clock)
-    keeper.close(INSTANCE, by="ann", reason="")
-    clock.ms += 3_600_000
-    keeper.open(INSTANCE, by="ann")
-    ledger.record(wishes(1))
-    failed_at = clock.ms
-    settle(claim().claims[0], "transient", code="CARD_IN_USE")
-    assert redis_client.hget(LOGIN, "j") == b"3600000"
-    clock.ms += 2000
-    assert claim().claims[0].first_failure_ms == failed_at
 
 
 def test_only_invalid_logins_make_a_storm(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:

@@ -1,0 +1,76 @@
+"""Which failures are a login's own, since when they are counted, and how long they are remembered."""
+
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
+from worker.ledger import Ledger, Letters
+from worker.ledger.gate import GateKeeper
+
+LOGIN = "nightly:login:lgn_0"
+FLIGHT_FIELDS = ["c", "cw", "o", "y", "m", "b"]
+FAILURE_FIELDS = ["n", "f", "d", "j", "u"]
+
+
+def test_only_a_failure_that_said_flinks_is_down_may_be_the_outages(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    settle(claim().claims[0], "transient", flags="d")
+    assert redis_client.hget(LOGIN, "d") == str(clock.ms).encode()
+    clock.ms += 1000
+    settle(claim().claims[0], "transient", code="CARD_IN_USE")
+    assert redis_client.hmget(LOGIN, "n", "d") == [b"2", None]
+
+
+def test_attempts_are_kept_from_the_first_failure_on_two_hundred_of_them_for_30_days(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    settle(claim().claims[0], "applied", attempt='{"n": 0}')
+    assert Letters(redis_client).attempts("lgn_0") == [], "a success alone is nothing to remember"
+    redis_client.rpush("nightly:attempts:lgn_0", *['{"n": 1}'] * 200)
+    ledger.record(wishes(1, minute=1))
+    clock.ms += 1000
+    settle(claim().claims[0], "applied", attempt='{"n": 2}')
+    kept = [attempt["n"] for attempt in Letters(redis_client).attempts("lgn_0")]
+    assert (len(kept), kept[0], kept[-1]) == (200, 1, 2)
+    assert redis_client.ttl("nightly:attempts:lgn_0") in range(30 * 86_400 - 60, 30 * 86_400 + 1)
+
+
+def test_a_failure_behind_a_gate_that_was_shut_before_does_not_count_that_time(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    keeper = GateKeeper(redis_client, now_ms=clock)
+    keeper.close(INSTANCE, by="ann", reason="")
+    clock.ms += 3_600_000
+    keeper.open(INSTANCE, by="ann")
+    ledger.record(wishes(1))
+    failed_at = clock.ms
+    settle(claim().claims[0], "transient", code="CARD_IN_USE")
+    assert redis_client.hget(LOGIN, "j") == b"3600000"
+    clock.ms += 2000
+    assert claim().claims[0].first_failure_ms == failed_at
+
+
+@pytest.mark.parametrize(("failed_at", "left"), [(-1, 3), (0, 2), (1000, 2), (1001, 3)])
+def test_one_attempt_is_given_back_that_failed_within_the_outage(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, failed_at: int, left: int
+) -> None:
+    ledger.record(wishes(1))
+    began_at = clock.ms - 5000
+    redis_client.hset(f"nightly:gate:{INSTANCE}", mapping={"outage_from": began_at, "outage_to": began_at + 1000})
+    redis_client.hset(LOGIN, mapping={"n": 3, "f": began_at - 1000, "d": began_at + failed_at})
+    (call,) = claim().claims
+    assert (call.failures, call.first_failure_ms) == (left, began_at - 1000)
+    assert redis_client.hget(LOGIN, "n") == str(left).encode()
+    assert redis_client.hexists(LOGIN, "d") == (left == 3)
+
+
+def test_a_first_failure_never_lies_ahead(ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any) -> None:
+    ledger.record(wishes(1))
+    redis_client.hset(f"nightly:gate:{INSTANCE}", "held_ms", 5000)
+    redis_client.hset(LOGIN, mapping={"n": 1, "f": clock.ms - 1000})
+    assert claim().claims[0].first_failure_ms == clock.ms
