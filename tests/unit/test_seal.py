@@ -35,7 +35,9 @@ def test_a_key_may_be_padded_or_in_the_other_base64_alphabet() -> None:
     assert {decode_key(spelling.decode()) for spelling in spellings} == {raw}
 
 
-@pytest.mark.parametrize("text", ["", "a", "A" * 42, "A" * 44, "A" * 42 + "!", "é" * 43, "A" * 20 + " " + "A" * 22])
+@pytest.mark.parametrize(
+    "text", ["", "a", "A" * 42, "A" * 44, "A" * 42 + "!", "é" * 43, "A" * 20 + " " + "A" * 22, "!!!!" + "A" * 43]
+)
 def test_what_is_no_key_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the setting's rule says it in words
         decode_key(text)
@@ -49,6 +51,15 @@ def test_a_reference_is_short_lower_case_and_reveals_nothing() -> None:
 
 def test_a_reference_stays_the_same_for_ever() -> None:
     assert KEPT.reference("toolbox", GUID) == "lgn_qczxyfu5kgat7jjnkev3sgbpma"
+
+
+def test_what_was_sealed_and_fingerprinted_once_is_known_for_ever() -> None:
+    """The ledger keeps both: a change of how they are made would lose every login."""
+    sealed_guid = "01042200aae29adcba1dfe63b1eab230ec9372344e137bd2893edb4c3fede9686216fdaa5187dd5bd9ba0e6727f12401ea8d"
+    sealed_text = "01042200aad5f3134856c9e6c553bf11c73b4b8d06b678381660e90aa5c1ca7bc8b25c7c224b1f10aea56218"
+    assert KEPT.open_login("lgn_qczxyfu5kgat7jjnkev3sgbpma", bytes.fromhex(sealed_guid)) == GUID
+    assert KEPT.open_login("lgn_ol4ysj4qjamjgnajf4zrcsy5oh", bytes.fromhex(sealed_text)) == "not-a-guid"
+    assert (KEPT.fingerprint("reference"), KEPT.fingerprint("a", "b")) == ("seunhwgvroc4", "mskvdjknodzq")
 
 
 def test_a_login_of_another_instance_is_another_login() -> None:

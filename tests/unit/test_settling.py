@@ -83,6 +83,13 @@ def test_patience_lasts_until_just_before() -> None:
     assert last.outcome == "transient"
 
 
+@pytest.mark.parametrize("first_failure_ms", [None, CALL.claimed_at_ms + 1])
+def test_a_wish_that_failed_just_now_has_not_waited_at_all(first_failure_ms: int | None) -> None:
+    call = replace(CALL, claim=replace(CLAIM, first_failure_ms=first_failure_ms))
+    impatient = replace(LIMITS, max_age_seconds=0.5)
+    assert settlement_of(call, Verdict(Outcome.TRANSIENT, "http_503"), impatient, lambda: 0).outcome == "transient"
+
+
 def test_an_exhausted_login_without_a_message_names_the_last_code() -> None:
     assert settled(Verdict(Outcome.TRANSIENT, "timeout"), failures=4).message == "last: timeout"
 

@@ -138,6 +138,32 @@ def test_a_late_answer_makes_a_settled_login_due_again_after_its_rest(
     assert tally(redis_client)["fenced"] == 1
 
 
+def test_a_late_answer_of_a_lost_call_changes_nothing_for_a_login_that_waits_or_was_given_up(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    (late,) = claim().claims
+    clock.ms += 15_001
+    ledger.pulse({}, rest_after_lease_seconds=1)
+    waits_until = due_at(redis_client)
+    assert settle(late, "transient", rest_seconds=5) is Settled.FENCED
+    assert (due_at(redis_client), redis_client.hexists(LOGIN, "m")) == (waits_until, False)
+    clock.ms += 1000
+    (call,) = claim().claims
+    settle(call, "dead", code="DISABLED_LOGIN")
+    assert settle(late, "transient", rest_seconds=5) is Settled.FENCED
+    assert redis_client.hmget(LOGIN, "s", "h") == [b"dead", None]
+    assert due_at(redis_client) is None
+
+
+def test_a_call_without_an_attempt_to_tell_of_adds_none_to_the_history(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    settle(claim().claims[0], "transient", attempt="")
+    assert not redis_client.exists("nightly:attempts:lgn_0")
+
+
 def test_a_wish_that_is_asserted_again_is_counted_once(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
