@@ -150,11 +150,14 @@ def test_a_live_event_lifts_a_waiting_login_and_a_backfill_never_demotes_it(
     assert lanes(redis_client) == {ends_in: [(b"lgn_0", clock.ms)]}
 
 
-@pytest.mark.parametrize(("lane", "ends_in"), [("live", "live"), ("backfill", "live")])
-def test_a_login_in_flight_keeps_its_lane_and_is_not_due_meanwhile(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, lane: str, ends_in: str
+@pytest.mark.parametrize(
+    ("first", "lane", "ends_in"),
+    [("live", "live", "live"), ("live", "backfill", "live"), ("backfill", "live", "live"), ("backfill",) * 3],
+)
+def test_a_login_in_flight_is_lifted_but_never_demoted_and_is_not_due_meanwhile(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, first: str, lane: str, ends_in: str
 ) -> None:
-    ledger.record([FIRST])
+    ledger.record([replace(FIRST, lane=Lane(first))])
     (call,) = claim().claims
     ledger.record([replace(FIRST, occurred_us=LATER_US, lane=Lane(lane))])
     assert lanes(redis_client) == {}

@@ -1,0 +1,35 @@
+"""The models of a message take no value of another type, and repeat none in their own errors."""
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from worker.events import CeleryArguments, CloudEvent, LoginData
+
+TIME = "2026-11-22T10:00:00Z"
+CANARY = "Zq7cAnArYzQ"
+ARGUMENTS = {"login_id": CANARY, "occurred_at": TIME, "event_id": "evt-1"}
+DATA = {"loginId": CANARY}
+EVENT = {"specversion": "1.0", "id": "evt-1", "source": "crm", "type": "account.linked", "time": TIME, "data": DATA}
+MODELS = [(CeleryArguments, ARGUMENTS, "login_id"), (LoginData, DATA, "loginId"), (CloudEvent, EVENT, "source")]
+
+
+@pytest.mark.parametrize(("model", "fields", "name"), MODELS)
+def test_bytes_are_no_text(model: type[BaseModel], fields: dict[str, Any], name: str) -> None:
+    model.model_validate(fields)
+    with pytest.raises(ValidationError, match=name):
+        model.model_validate(fields | {name: CANARY.encode()})
+
+
+@pytest.mark.parametrize(("model", "fields", "name"), MODELS)
+def test_an_error_of_the_model_itself_repeats_nothing(
+    model: type[BaseModel], fields: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(fields | {name: [CANARY]})
+    assert CANARY not in str(caught.value)
+
+
+def test_attributes_of_a_cloudevent_that_we_do_not_know_are_ignored() -> None:
+    assert not hasattr(CloudEvent.model_validate(EVENT | {"traceparent": "00-1"}), "traceparent")
