@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from worker.events import CeleryArguments, CloudEvent, LoginData
+from worker.errors import InvalidEvent
+from worker.events import CeleryArguments, CloudEvent, LifecycleEvent, LoginData
 
 TIME = "2026-11-22T10:00:00Z"
 CANARY = "Zq7cAnArYzQ"
@@ -33,3 +34,11 @@ def test_an_error_of_the_model_itself_repeats_nothing(
 
 def test_attributes_of_a_cloudevent_that_we_do_not_know_are_ignored() -> None:
     assert not hasattr(CloudEvent.model_validate(EVENT | {"traceparent": "00-1"}), "traceparent")
+
+
+@pytest.mark.parametrize(("unknown", "ends"), [(5, "(another field): is not a field of this event"), (6, "and 1 more")])
+def test_a_reason_names_five_faults_and_counts_the_rest(unknown: int, ends: str) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        LifecycleEvent.from_celery("account.linked", ARGUMENTS | {f"x{at}": 1 for at in range(unknown)}, "toolbox")
+    assert caught.value.reason.endswith(ends)
+    assert caught.value.reason.count(";") == unknown - 1

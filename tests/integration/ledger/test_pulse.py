@@ -143,6 +143,18 @@ def test_a_reconciler_is_wanted_for_every_hundred_logins_as_far_as_slots_go(
     assert sent == wanted
 
 
+def test_every_worker_adds_one_reconciler_at_least_and_every_instance_its_logins(
+    ledger: Ledger, clock: Clock, redis_client: Redis
+) -> None:
+    for worker in ("a", "b"):
+        ledger.pulse({}, worker=worker, slots=1)
+    ledger.record([*wishes(101), replace(wishes(1)[0], reference="lgn_other", instance="another")])
+    redis_client.hset("nightly:configs:another", "its-own", "proven")
+    redis_client.zadd("nightly:reconcilers", {"a|1": clock.ms + 3000})
+    found = ledger.pulse(MINE | {"another": "its-own"})
+    assert (found.due, found.should_wake) == (102, True)
+
+
 def test_a_worker_counts_for_ten_seconds_and_is_forgotten_after_a_minute(
     ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:
