@@ -32,3 +32,4 @@ def test_a_cut_never_leaves_half_an_identifier() -> None:
     kept = mask("x " * 95 + LOGIN, LOGIN)
     assert kept == ("x " * 95 + "***")
     assert len(mask("word " * 100, LOGIN)) <= 200
+    assert mask("w" * 201, LOGIN) == "w" * 200

@@ -1,0 +1,69 @@
+"""The mutants that `make mutants` makes are what it says: one mistake each, of every kind, none twice."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.mutants import lua_mistakes, python_mistakes
+from tests.mutants.mutant import ROOT, Mutant
+
+ENLIST = ROOT / "worker/ledger/lua/enlist.lua"
+RETRY = ROOT / "worker/retry.py"
+
+
+@cache
+def mutants_of(path: Path) -> list[Mutant]:
+    return (lua_mistakes if path.suffix == ".lua" else python_mistakes).mutants_of(path)
+
+
+def changes(path: Path) -> set[tuple[str, str]]:
+    return {(" ".join(mutant.before.split()), " ".join(mutant.after.split())) for mutant in mutants_of(path)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("if mine >= places then return 0 end", "if mine > places then return 0 end"),
+        ("if mine >= places then return 0 end", "if false then return 0 end"),
+        ("if mine >= places then return 0 end", "if mine >= places then return 1 end"),
+        ("local mine = 0", "local mine = (-1)"),
+        ("return 1", "return nil"),
+        ("return 1", "return 0"),
+    ],
+)
+def test_a_script_gets_each_kind_of_mistake(before: str, after: str) -> None:
+    assert (before, after) in changes(ENLIST)
+
+
+def test_a_statement_can_be_left_out() -> None:
+    (after,) = [after for before, after in changes(ENLIST) if before.startswith("forget_silent_reconcilers(now) ")]
+    assert after == "local about = redis.call('HGET', 'nightly:workers', worker)"
+
+
+def test_a_field_of_a_login_can_be_left_out() -> None:
+    found = changes(ENLIST.with_name("close.lua"))
+    line = "redis.call('HDEL', login_key(ref), 'n', 'f', 'd', 'j', 'u')"
+    assert (line, line.replace("'n', ", "")) in found
+    assert (line, line.replace(", 'u'", "")) in found
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("attempts >= limits.max_attempts", "attempts > limits.max_attempts"),
+        ("MAX_SPREAD_SECONDS = 60.0", "pass"),
+        ("max", "min"),
+        ("2.0", "3.0"),
+        ("return Exhausted()", "return None"),
+    ],
+)
+def test_a_module_gets_each_kind_of_mistake(before: str, after: str) -> None:
+    assert (before, after) in changes(RETRY)
+
+
+@pytest.mark.parametrize("path", [ENLIST, RETRY])
+def test_no_mutant_is_made_twice_and_none_is_the_original(path: Path) -> None:
+    texts = [mutant.text for mutant in mutants_of(path)]
+    assert len(texts) == len(set(texts)) > 40
+    assert path.read_text("utf-8") not in texts
