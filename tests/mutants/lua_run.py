@@ -25,6 +25,8 @@ from worker.ledger import scripts
 
 MODEL_PART = "test_every_promise_holds_in_random_schedules[0]"
 SHARED = {"prelude", "gate"}
+SCRIPT_OF = {"prelude": "settle", "gate": "settle", "health": "settle"}
+"""A script to compile a shared part with; `health` stands in front of that one only."""
 SLOW_SECONDS = 1.0
 SECONDS_A_TEST = 30
 SECONDS_THE_MODEL = 240
@@ -116,7 +118,9 @@ class LuaMutants:
         if self._is_quick and self._seconds.get(item.nodeid, 0) > SLOW_SECONDS:
             return False
         name = Path(mutant.path).stem
-        return name in SHARED or MODEL_PART in item.nodeid or name in self._uses[item.nodeid]
+        if name in SHARED or MODEL_PART in item.nodeid:
+            return True
+        return SCRIPT_OF.get(name, name) in self._uses[item.nodeid]
 
     def _rank(self, mutant: Mutant, item: pytest.Item) -> tuple[float, float]:
         seconds = self._seconds.get(item.nodeid, 1000)
@@ -158,7 +162,7 @@ def _patch(mutant: Mutant, server: EmbeddedRedis | None) -> bool:
     assert server is not None
     with Redis.from_url(server.url) as client:
         try:
-            client.script_load(scripts.source("settle" if name in {"prelude", "gate"} else name))
+            client.script_load(scripts.source(SCRIPT_OF.get(name, name)))
         except ResponseError:
             return False
     return True

@@ -19,7 +19,7 @@ def test_only_a_failure_that_said_flinks_is_down_may_be_the_outages(
 ) -> None:
     ledger.record(wishes(1))
     settle(claim().claims[0], "transient", flags="d")
-    assert redis_client.hget(LOGIN, "d") == str(clock.ms).encode()
+    assert redis_client.hget(LOGIN, "d") == f"{clock.ms}:{clock.ms}:1".encode()
     clock.ms += 1000
     settle(claim().claims[0], "transient", code="CARD_IN_USE")
     assert redis_client.hmget(LOGIN, "n", "d") == [b"2", None]
@@ -55,14 +55,27 @@ def test_a_failure_behind_a_gate_that_was_shut_before_does_not_count_that_time(
     assert claim().claims[0].first_failure_ms == failed_at
 
 
-@pytest.mark.parametrize(("failed_at", "left"), [(-1, 3), (0, 2), (1000, 2), (1001, 3)])
-def test_one_attempt_is_given_back_that_failed_within_the_outage(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, failed_at: int, left: int
+@pytest.mark.parametrize(
+    ("first", "last", "in_a_row", "left"),
+    [
+        (-1, -1, 1, 3),
+        (0, 0, 1, 2),
+        (1000, 1000, 1, 2),
+        (1001, 1001, 1, 3),
+        (0, 9, 2, 1),
+        (-1, 9, 2, 2),
+        (9, 1001, 2, 3),
+    ],
+)
+def test_the_failures_in_a_row_that_fell_within_the_outage_are_given_back_and_one_of_a_row_that_began_before(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, first: int, last: int, in_a_row: int, left: int
 ) -> None:
     ledger.record(wishes(1))
     began_at = clock.ms - 5000
     redis_client.hset(f"nightly:gate:{INSTANCE}", mapping={"outage_from": began_at, "outage_to": began_at + 1000})
-    redis_client.hset(LOGIN, mapping={"n": 3, "f": began_at - 1000, "d": began_at + failed_at})
+    redis_client.hset(
+        LOGIN, mapping={"n": 3, "f": began_at - 1000, "d": f"{began_at + first}:{began_at + last}:{in_a_row}"}
+    )
     (call,) = claim().claims
     assert (call.failures, call.first_failure_ms) == (left, began_at - 1000)
     assert redis_client.hget(LOGIN, "n") == str(left).encode()

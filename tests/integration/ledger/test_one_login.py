@@ -88,24 +88,6 @@ def test_a_call_that_ended_lets_the_lost_ones_before_it_be_forgotten(
     assert not list(Letters(redis_client).list())
 
 
-def test_a_login_whose_last_attempt_may_still_land_rests_though_it_is_given_up(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
-) -> None:
-    for minute, when in enumerate(("before", "after")):
-        ledger.record(wishes(1, minute=2 * minute))
-        (last,) = claim_all(clock, claim, 1)
-        if when == "before":
-            ledger.record(wishes(1, minute=2 * minute + 1, on=False))
-        settle(last, "dead", code="retries_exhausted", flags="a", rest_seconds=20)
-        if when == "after":
-            ledger.record(wishes(1, minute=2 * minute + 1, on=False))
-        assert claim_all(clock, claim, 1) == [], when
-        clock.ms += 19_000
-        assert claim_all(clock, claim, 1) == [], when
-        clock.ms += 1_000
-        settle(claim_all(clock, claim, 1)[0], "applied")
-
-
 def test_the_same_login_refused_three_times_while_no_other_is_tried_is_our_mistake_after_all(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:

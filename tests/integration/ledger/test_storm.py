@@ -12,9 +12,11 @@ from tests.integration.ledger.conftest import (
     claim_all,
     gate,
     refuse,
+    settle_together,
     tally,
     wishes,
 )
+from worker.gate_rules import GateRules
 from worker.ledger import Ledger, Letters, Settled
 from worker.ledger.gate import GateKeeper
 
@@ -92,3 +94,47 @@ def test_who_opens_the_gate_after_a_storm_is_believed_four_times_as_far(
     settle(claim_all(clock, claim, 1)[0], "applied")
     refuse(claim_all(clock, claim, 25), settle)
     assert gate(ledger)["cause"] == "storm", "a success brings the old measure back"
+
+
+def test_a_storm_marks_no_letter_that_was_closed_meanwhile(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(3))
+    rules, letters = GateRules(storm_logins=3), Letters(redis_client, now_ms=clock)
+    first, second, third = claim_all(clock, claim, 3)
+    refuse([first], settle, rules=rules)
+    assert 0 < redis_client.ttl(f"nightly:invalid:{INSTANCE}:{FP}") <= 86_400
+    (closed,) = letters.list()
+    letters.close(closed.id, "resolved", by="ann")
+    refuse([second, third], settle, rules=rules)
+    assert gate(ledger)["cause"] == "storm"
+    assert gate(ledger)["detail"] == "3 logins in a row, and no success in between"
+    assert letters.get(closed.id).suspect == ""
+    assert {letter.suspect for letter in letters.list()} == {f"storm-{clock.ms}"}
+
+
+def test_a_success_brings_the_old_measure_of_a_storm_back_within_one_batch(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(wishes(2))
+    redis_client.hset(f"nightly:gate:{INSTANCE}", "storm_limit", 4)
+    well, invalid = claim_all(clock, claim, 2)
+    assert settle_together(
+        ledger, (well, "applied", {}), (invalid, "dead", {"code": "INVALID_LOGIN"}), rules=GateRules(storm_logins=1)
+    ) == [
+        Settled.APPLIED,
+        Settled.PARKED,
+    ]
+    assert gate(ledger)["cause"] == "storm"
+
+
+def test_only_a_storm_raises_the_measure_when_a_person_opens_the_gate(
+    ledger: Ledger, clock: Clock, redis_client: Redis
+) -> None:
+    keeper = GateKeeper(redis_client, now_ms=clock)
+    keeper.close(INSTANCE, by="ann", reason="Flinks asked us to")
+    assert redis_client.sismember("nightly:instances", INSTANCE)
+    assert (gate(ledger)["by"], gate(ledger)["detail"]) == ("ann", "Flinks asked us to")
+    keeper.open(INSTANCE, by="bob")
+    assert gate(ledger)["by"] == "bob"
+    assert not redis_client.hexists(f"nightly:gate:{INSTANCE}", "storm_limit")

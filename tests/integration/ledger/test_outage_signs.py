@@ -1,36 +1,17 @@
-"""What counts as an outage: in one batch or one by one, early and late in the window, the first and the second."""
+"""Which calls are signs of an outage: in one batch or one by one, early and late in the window, first and second."""
 
 from typing import Any
 
 import pytest
 from redis import Redis
 
-from tests.integration.ledger.conftest import INSTANCE, Clock, gate, wishes
-from worker.gate_rules import DEFAULT_RULES, GateRules
-from worker.ledger import Claim, Ledger, Settled, Settlement
+from tests.integration.ledger.conftest import DOWN, INSTANCE, Clock, claim_all, gate, settle_together, wishes
+from worker.gate_rules import GateRules
+from worker.ledger import Ledger, Settled
 
 FP = "proven-one"
-GATE, CONFIGS = f"nightly:gate:{INSTANCE}", f"nightly:configs:{INSTANCE}"
-DOWN = {"code": "http_503", "flags": "d", "delay_seconds": 3600.0}
-INVALID = {"code": "INVALID_LOGIN", "http_status": 400}
-STORM_OF_ONE = GateRules(storm_logins=1)
-
-
-def take(clock: Clock, claim: Any, count: int, **terms: Any) -> list[Claim]:
-    """Claim so many at once: nothing but the gate and the rate is in the way."""
-    clock.ms += 1000
-    taken: list[Claim] = []
-    while len(taken) < count:
-        clock.ms += 1
-        taken += claim(at_most=1, calls_per_second=1000, max_in_flight=1000, **terms).claims
-    return taken
-
-
-def settle_together(
-    ledger: Ledger, *items: tuple[Claim, str, dict[str, Any]], rules: GateRules = DEFAULT_RULES
-) -> list[Settled]:
-    settlements = [Settlement(claim, outcome, **fields) for claim, outcome, fields in items]
-    return ledger.settle(INSTANCE, settlements, owner="owner", fingerprint=FP, calls_per_second=50, rules=rules)
+HEALTH = f"nightly:health:{INSTANCE}"
+SHARE = GateRules(outage_in_a_row=1000)
 
 
 @pytest.mark.parametrize("arrive", ["together", "one by one"])
@@ -38,13 +19,13 @@ def test_successes_and_failures_count_the_same_in_one_batch_or_one_by_one(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any, arrive: str
 ) -> None:
     ledger.record(wishes(20))
-    calls = take(clock, claim, 20)
+    calls = claim_all(clock, claim, 20)
     outcomes = [("applied", {}) if at % 2 else ("transient", DOWN) for at in reversed(range(20))]
     if arrive == "together":
-        settle_together(ledger, *((call, *outcome) for call, outcome in zip(calls, outcomes, strict=True)))
+        settle_together(ledger, *((call, *outcome) for call, outcome in zip(calls, outcomes, strict=True)), rules=SHARE)
     else:
         for call, (outcome, fields) in zip(calls, outcomes, strict=True):
-            settle(call, outcome, **fields)
+            settle(call, outcome, rules=SHARE, **fields)
     assert gate(ledger)["detail"] == "10 of the last 20 calls failed"
 
 
@@ -52,10 +33,11 @@ def test_calls_of_an_earlier_part_of_the_window_count_too(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(40))
-    for well in take(clock, claim, 15):
+    for well in claim_all(clock, claim, 15):
         settle(well, "applied")
-    for failing in take(clock, claim, 15):
-        settle(failing, "transient", **DOWN)
+    clock.ms += 1000
+    for failing in claim_all(clock, claim, 15):
+        settle(failing, "transient", rules=SHARE, **DOWN)
     assert gate(ledger)["detail"] == "15 of the last 30 calls failed"
 
 
@@ -63,15 +45,15 @@ def test_a_success_never_shuts_the_gate_and_a_halt_says_nothing_of_an_outage(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(40))
-    *failing, well, halted, last = take(clock, claim, 22)
+    *failing, well, halted, last = claim_all(clock, claim, 22)
     for one in failing:
-        settle(one, "transient", **DOWN)
+        settle(one, "transient", rules=SHARE, **DOWN)
     assert len(failing) == 19
-    settle(halted, "halt", code="ACCESS_DENIED")
+    settle(halted, "halt", code="ACCESS_DENIED", rules=SHARE)
     assert gate(ledger)["state"] == "open"
-    settle(well, "applied")
+    settle(well, "applied", rules=SHARE)
     assert gate(ledger)["state"] == "open"
-    settle(last, "transient", **DOWN)
+    settle(last, "transient", rules=SHARE, **DOWN)
     assert gate(ledger)["detail"] == "20 of the last 21 calls failed"
 
 
@@ -79,10 +61,10 @@ def test_the_health_of_flinks_takes_ten_fields_at_most(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(60))
-    for well in take(clock, claim, 60):
+    for well in claim_all(clock, claim, 60):
         clock.ms += 300
         settle(well, "applied")
-    assert redis_client.hlen(f"nightly:health:{INSTANCE}") == 10
+    assert redis_client.hlen(HEALTH) == 10
 
 
 def test_the_attempts_of_a_second_outage_are_given_back_too(
@@ -91,11 +73,11 @@ def test_the_attempts_of_a_second_outage_are_given_back_too(
     rules = GateRules(outage_min_calls=2)
     for minute in range(2):
         ledger.record(wishes(2, minute=minute))
-        for failing in take(clock, claim, 2):
+        for failing in claim_all(clock, claim, 2):
             settle(failing, "transient", code="http_503", flags="d", rules=rules)
         assert gate(ledger)["cause"] == "outage"
         clock.ms += 5_000
-        (probe,) = take(clock, claim, 1)
+        (probe,) = claim_all(clock, claim, 1)
         assert (probe.failures, probe.first_failure_ms) == (0, None)
         settle(probe, "applied")
         clock.ms += 60_000
@@ -105,7 +87,7 @@ def test_patience_ends_in_an_outage_only_for_what_is_not_the_outages(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(30))
-    exhausted, disabled, *failing = take(clock, claim, 22)
+    exhausted, disabled, *failing = claim_all(clock, claim, 22)
     assert settle(exhausted, "dead", code="retries_exhausted", flags="d") is Settled.PARKED, "the gate is open"
     for one in failing:
         settle(one, "transient", **DOWN)

@@ -1,0 +1,63 @@
+"""When our own credentials or address are wrong: what shows it, and what a late answer changes of that."""
+
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import INSTANCE, Clock, claim_all, gate, settle_together, wishes
+from worker.ledger import Ledger, Letters, Settled
+
+FP = "proven-one"
+GATE, CONFIGS = f"nightly:gate:{INSTANCE}", f"nightly:configs:{INSTANCE}"
+
+
+@pytest.mark.parametrize("standing", ["refused", "suspect"])
+def test_a_late_success_does_not_clear_a_configuration_that_was_found_wrong(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, standing: str
+) -> None:
+    ledger.record(wishes(5))
+    (late,) = claim_all(clock, claim, 1)
+    redis_client.hset(CONFIGS, FP, standing)
+    redis_client.hset(GATE, mapping={"state": "closed", "cause": "halt"})
+    assert settle(late, "applied") is Settled.APPLIED
+    assert redis_client.hget(CONFIGS, FP) == standing.encode()
+    assert gate(ledger)["state"] == "closed"
+    assert claim().state == "closed"
+
+
+@pytest.mark.parametrize("code", ["ACCESS_DENIED", "unsealable"])
+def test_two_logins_refused_in_one_batch_are_our_mistake_as_two_in_a_row_are(
+    ledger: Ledger, clock: Clock, claim: Any, code: str
+) -> None:
+    ledger.record(wishes(2))
+    first, second = claim_all(clock, claim, 2)
+    denied = {"code": code}
+    assert settle_together(ledger, (first, "halt", denied), (second, "halt", denied)) == [Settled.HALTED] * 2
+    assert (gate(ledger)["cause"], gate(ledger)["code"]) == ("halt", code)
+
+
+def test_a_login_alone_refused_with_a_code_of_flinks_keeps_that_code(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(2))
+    poison, other = claim_all(clock, claim, 2)
+    assert settle(poison, "halt", code="ACCESS_DENIED") is Settled.HALTED
+    due_at = redis_client.zscore(f"nightly:due:{INSTANCE}:live", poison.reference)
+    assert due_at == clock.ms + 30_000, "the others are heard first"
+    settle(other, "applied")
+    clock.ms += 30_000
+    (again,) = claim_all(clock, claim, 1)
+    assert settle(again, "halt", code="ACCESS_DENIED") is Settled.PARKED
+    assert [letter.code for letter in Letters(redis_client).list()] == ["ACCESS_DENIED"]
+
+
+def test_failures_to_find_the_host_are_counted_in_a_row(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
+    ledger.record(wishes(30))
+    lost = {"code": "name_not_found", "flags": "h", "delay_seconds": 3600.0}
+    for call in claim_all(clock, claim, 4):
+        settle(call, "transient", **lost)
+    settle(claim_all(clock, claim, 1)[0], "applied")
+    for call in claim_all(clock, claim, 4):
+        settle(call, "transient", **lost)
+    assert gate(ledger)["state"] == "open"
