@@ -1,4 +1,4 @@
-"""What an outage may not cost: an attempt, a wish's age, somebody else's halt, a healthy worker's calls."""
+"""What an outage may not cost: an attempt, a wish's age, somebody else's halt."""
 
 from typing import Any
 
@@ -17,7 +17,6 @@ from tests.integration.ledger.conftest import (
 )
 from worker.ledger import Ledger, Settled
 from worker.ledger.gate import GateKeeper
-from worker.ledger.views import Views
 
 FP = "proven-one"
 
@@ -92,40 +91,3 @@ def test_behind_the_halt_of_one_configuration_an_outage_stops_the_other(
     assert gate(ledger)["state"] == "open"
     clock.ms += 1_000
     assert (claim(fingerprint="wrong").state, claim().state) == ("closed", "claimed")
-
-
-def test_a_worker_whose_calls_alone_fail_is_benched_and_the_others_go_on(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
-) -> None:
-    ledger.record(wishes(100))
-    for worker in ("well", "cut off"):
-        ledger.pulse({}, worker=worker, slots=2)
-    volley = claim_all(clock, claim, 11, worker="cut off")
-    settle(volley[0], "transient", worker="cut off", **DOWN)
-    clock.ms += 10
-    settle(claim_all(clock, claim, 1)[0], "applied", worker="well")
-    for failing in volley[1:]:
-        settle(failing, "transient", worker="cut off", **DOWN)
-    assert causes(ledger) == []
-    clock.ms += 1_000
-    assert claim(worker="cut off").state == "closed"
-    assert claim(worker="well").state == "claimed"
-    due = [ledger.pulse({INSTANCE: FP}, worker=worker).due for worker in ("cut off", "well")]
-    assert due[0] == 0 < due[1], "the benched worker wakes nobody"
-    (notice,) = ledger.pulse({}, worker="well", slots=2).notices
-    assert (notice.kind, notice.parts) == ("bench", [INSTANCE, "cut off", "10 calls in a row failed"])
-    assert redis_client.pttl(f"nightly:bench:{INSTANCE}:cut off") > 50_000
-    benched = {about["name"]: about["benched"] for about in Views(redis_client, now_ms=clock).status()["workers"]}
-    assert benched == {"well": [], "cut off": [INSTANCE]}
-
-
-def test_where_no_other_worker_is_well_the_calls_of_one_are_an_outage(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
-) -> None:
-    ledger.record(wishes(100))
-    for worker in ("a", "b"):
-        ledger.pulse({}, worker=worker, slots=2)
-    settle(claim_all(clock, claim, 1)[0], "applied", worker="b")
-    for failing in claim_all(clock, claim, 10, worker="a"):
-        settle(failing, "transient", worker="a", **DOWN)
-    assert causes(ledger) == [("closed", "outage")], "b was well before, and says nothing of now"

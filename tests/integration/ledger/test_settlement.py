@@ -1,13 +1,11 @@
 """What a settled call leaves behind: the login's fields, the tally, and no trace of the flight."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from redis import Redis
 
-from tests.integration.ledger.conftest import INSTANCE, Clock, gate, wishes
-from worker.gate_rules import GateRules
+from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
 from worker.ledger import Ledger, Letters, Settled
 from worker.ledger.views import Views
 
@@ -227,11 +225,3 @@ def test_a_deleted_login_is_settled_without_a_trace(
     redis_client.delete(LOGIN)
     assert settle(call, "applied") is Settled.FENCED
     assert not redis_client.exists(LOGIN)
-
-
-def test_only_invalid_logins_make_a_storm(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
-    ledger.record([replace(wish, reference=f"lgn_{at}") for at, wish in enumerate(wishes(3))])
-    for _ in range(3):
-        clock.ms += 1000
-        settle(claim(at_most=1).claims[0], "dead", code="DISABLED_LOGIN", rules=GateRules(storm_logins=3))
-    assert gate(ledger)["state"] == "open"

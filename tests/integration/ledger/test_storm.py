@@ -138,3 +138,11 @@ def test_only_a_storm_raises_the_measure_when_a_person_opens_the_gate(
     keeper.open(INSTANCE, by="bob")
     assert gate(ledger)["by"] == "bob"
     assert not redis_client.hexists(f"nightly:gate:{INSTANCE}", "storm_limit")
+
+
+def test_only_invalid_logins_make_a_storm(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
+    ledger.record(wishes(3))
+    for _ in range(3):
+        clock.ms += 1000
+        settle(claim(at_most=1).claims[0], "dead", code="DISABLED_LOGIN", rules=GateRules(storm_logins=3))
+    assert gate(ledger)["state"] == "open"

@@ -1,0 +1,146 @@
+"""A worker whose calls alone fail is benched: it is its network, and no outage."""
+
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import (
+    DOWN,
+    INSTANCE,
+    Clock,
+    causes,
+    claim_all,
+    settle_together,
+    wishes,
+)
+from worker.gate_rules import GateRules
+from worker.ledger import Ledger
+from worker.ledger.views import Views
+
+FP = "proven-one"
+BENCH = f"nightly:bench:{INSTANCE}:cut off"
+TOLD = f"{BENCH}:told"
+GOOD, ILL = (f"nightly:{name}:{INSTANCE}:worker" for name in ("good", "ill"))
+
+
+def ten_fail(clock: Clock, claim: Any, settle: Any, worker: str = "cut off") -> None:
+    for failing in claim_all(clock, claim, 10, worker=worker):
+        settle(failing, "transient", worker=worker, **DOWN)
+
+
+def test_a_worker_whose_calls_alone_fail_is_benched_and_the_others_go_on(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    for worker in ("well", "cut off"):
+        ledger.pulse({}, worker=worker, slots=2)
+    volley = claim_all(clock, claim, 11, worker="cut off")
+    settle(volley[0], "transient", worker="cut off", **DOWN)
+    clock.ms += 10
+    settle(claim_all(clock, claim, 1)[0], "applied", worker="well")
+    for failing in volley[1:]:
+        settle(failing, "transient", worker="cut off", **DOWN)
+    assert causes(ledger) == []
+    clock.ms += 1_000
+    assert claim(worker="cut off").state == "closed"
+    assert claim(worker="well").state == "claimed"
+    due = [ledger.pulse({INSTANCE: FP}, worker=worker).due for worker in ("cut off", "well")]
+    assert due[0] == 0 < due[1], "the benched worker wakes nobody"
+    (notice,) = ledger.pulse({}, worker="well", slots=2).notices
+    assert (notice.kind, notice.parts) == ("bench", [INSTANCE, "cut off", "10 calls in a row failed"])
+    assert 50_000 < redis_client.pttl(BENCH) <= 60_000
+    assert 3_550_000 < redis_client.pttl(TOLD) <= 3_600_000, "it is told once an hour"
+    assert 50 < claim(worker="cut off").wait_seconds <= 60
+    benched = {about["name"]: about["benched"] for about in Views(redis_client, now_ms=clock).status()["workers"]}
+    assert benched == {"well": [], "cut off": [INSTANCE]}
+
+
+def test_where_no_other_worker_is_well_the_calls_of_one_are_an_outage(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    for worker in ("a", "b"):
+        ledger.pulse({}, worker=worker, slots=2)
+    settle(claim_all(clock, claim, 1)[0], "applied", worker="b")
+    for failing in claim_all(clock, claim, 10, worker="a"):
+        settle(failing, "transient", worker="a", **DOWN)
+    assert causes(ledger) == [("closed", "outage")], "b was well before, and says nothing of now"
+
+
+@pytest.mark.parametrize(("later_ms", "benched"), [(0, []), (1, ["cut off"])])
+def test_another_worker_was_well_only_if_that_was_after_the_first_call_that_failed(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, later_ms: int, benched: list[str]
+) -> None:
+    ledger.record(wishes(20))
+    ledger.pulse({}, worker="well", slots=2)
+    first, other, *rest = claim_all(clock, claim, 11, worker="cut off")
+    settle(first, "transient", worker="cut off", **DOWN)
+    clock.ms += later_ms
+    settle(other, "applied", worker="well")
+    for failing in [*rest, *claim_all(clock, claim, 1, worker="cut off")]:
+        settle(failing, "transient", worker="cut off", **DOWN)
+    assert redis_client.exists(BENCH) == len(benched)
+    assert causes(ledger) == ([] if benched else [("closed", "outage")])
+
+
+def test_who_was_benched_within_the_hour_is_benched_again_by_any_good_sign_of_another_and_told_once(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(20))
+    ledger.pulse({}, worker="well", slots=2)
+    redis_client.set(TOLD, "1")
+    settle(claim_all(clock, claim, 1)[0], "applied", worker="well")
+    ten_fail(clock, claim, settle)
+    assert redis_client.exists(BENCH)
+    assert causes(ledger) == []
+    assert ledger.pulse({}, worker="well", slots=2).notices == ()
+
+
+def test_a_worker_is_not_measured_by_its_own_good_signs(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(20))
+    ledger.pulse({}, worker="cut off", slots=2)
+    redis_client.set(TOLD, "1")
+    settle(claim_all(clock, claim, 1)[0], "applied", worker="cut off")
+    ten_fail(clock, claim, settle)
+    assert causes(ledger) == [("closed", "outage")]
+
+
+def test_a_worker_that_was_well_in_the_same_batch_is_not_benched(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(20))
+    ledger.pulse({}, worker="another", slots=2)
+    first, well, *failing = claim_all(clock, claim, 12)
+    settle(first, "transient", **DOWN)
+    clock.ms += 10
+    redis_client.set(f"nightly:good:{INSTANCE}:another", clock.ms)
+    settle_together(ledger, (well, "applied", {}), *((one, "transient", DOWN) for one in failing))
+    assert causes(ledger) == [("closed", "outage")], "Flinks answered it a moment ago"
+
+
+def test_a_workers_signs_are_kept_as_long_as_the_window_and_a_good_one_ends_the_bad_ones(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(20))
+    first, second, well = claim_all(clock, claim, 3)
+    first_at = clock.ms
+    rules = GateRules(outage_window_seconds=600)
+    settle(first, "transient", rules=rules, **DOWN)
+    clock.ms += 1000
+    settle(second, "transient", rules=rules, **DOWN)
+    assert redis_client.get(ILL) == str(first_at).encode()
+    assert 500_000 < redis_client.pttl(ILL) <= 600_000
+    settle(well, "applied", rules=rules)
+    assert redis_client.get(GOOD) == str(clock.ms).encode()
+    assert 500_000 < redis_client.pttl(GOOD) <= 600_000
+    assert not redis_client.exists(ILL)
+
+
+def test_a_bench_is_of_one_instance(ledger: Ledger, redis_client: Redis, claim: Any) -> None:
+    ledger.record(wishes(2))
+    redis_client.set("nightly:bench:another:worker", "1")
+    assert ledger.pulse({INSTANCE: FP}, worker="worker").due == 2
+    assert claim().claims
