@@ -150,3 +150,31 @@ def test_the_tenth_call_is_the_backfills_also_within_one_claim(
     clock.ms += 1000
     taken = [call.reference.endswith("-old") for call in claim(at_most=12, calls_per_second=1000).claims]
     assert [at for at, is_old in enumerate(taken, 1) if is_old] == [1, 11]
+
+
+# -- the one call that tries -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spot", ["d", "u"])
+@pytest.mark.parametrize(("spotted", "tries"), [(0, "lgn_00"), (1, "lgn_01"), (19, "lgn_19"), (20, "lgn_00")])
+def test_the_call_that_tries_goes_for_a_login_without_a_spot_among_the_first_twenty(
+    ledger: Ledger, redis_client: Redis, claim: Any, spot: str, spotted: int, tries: str
+) -> None:
+    ledger.record([replace(wish, reference=f"lgn_{at:02}") for at, wish in enumerate(wishes(25))])
+    for at in range(spotted):
+        redis_client.hset(f"nightly:login:lgn_{at:02}", spot, "1:1:1")
+    assert [call.reference for call in claim(fingerprint="new").claims] == [tries]
+
+
+def test_a_proven_configuration_passes_no_login_over(ledger: Ledger, redis_client: Redis, claim: Any) -> None:
+    ledger.record(wishes(2))
+    redis_client.hset(LOGIN, "d", "1:1:1")
+    assert [call.reference for call in claim(at_most=1).claims] == ["lgn_0"]
+
+
+def test_a_claim_number_grows_though_the_clock_was_set_back(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(wishes(1))
+    redis_client.hset(LOGIN, "k", clock.ms)
+    assert claim().claims[0].number == clock.ms + 1

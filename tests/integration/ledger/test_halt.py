@@ -1,5 +1,6 @@
 """When our own credentials or address are wrong: what shows it, and what a late answer changes of that."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,3 +62,60 @@ def test_failures_to_find_the_host_are_counted_in_a_row(ledger: Ledger, clock: C
     for call in claim_all(clock, claim, 4):
         settle(call, "transient", **lost)
     assert gate(ledger)["state"] == "open"
+
+
+@pytest.mark.parametrize(("asked_for", "waits"), [(0, 30_000), (29, 30_000), (31, 31_000)])
+def test_a_login_that_is_doubted_waits_for_the_others_and_no_shorter_than_it_would_have(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, asked_for: int, waits: int
+) -> None:
+    ledger.record(wishes(2))
+    (poison,) = claim(at_most=1).claims
+    settle(poison, "halt", code="ACCESS_DENIED", delay_seconds=asked_for)
+    assert redis_client.zscore(f"nightly:due:{INSTANCE}:live", poison.reference) == clock.ms + waits
+    assert redis_client.hget(CONFIGS, FP) == b"doubted"
+
+
+def test_a_login_that_is_doubted_anew_is_given_three_refusals_again(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    for refusals in (2, 3):
+        for _ in range(refusals):
+            (only,) = claim_all(clock, claim, 1)
+            settle(only, "halt", code="http_403")
+            clock.ms += 30_000
+        if refusals == 2:
+            assert gate(ledger)["state"] == "open"
+            ledger.record([replace(wishes(1)[0], reference="lgn_other")])
+            settle(claim_all(clock, claim, 1)[0], "applied")
+            redis_client.hdel("nightly:login:lgn_0", "u")
+            assert not redis_client.hexists(CONFIGS, f"{FP}:doubt")
+            assert not redis_client.hexists(CONFIGS, f"{FP}:doubts")
+    assert gate(ledger)["cause"] == "halt"
+
+
+def test_five_lookups_that_fail_charge_no_login_more_and_one_answer_forgets_them(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(7))
+    lost = {"code": "name_not_found", "flags": "h", "delay_seconds": 3600.0}
+    *failing, exhausted, answered = claim_all(clock, claim, 7)
+    for call in failing:
+        settle(call, "transient", **lost)
+    assert redis_client.hmget(CONFIGS, FP, f"{FP}:canary") == [b"unreachable", str(clock.ms + 60_000).encode()]
+    assert settle(exhausted, "dead", code="retries_exhausted", flags="dh") is Settled.HALTED
+    assert redis_client.hget(CONFIGS, f"{FP}:lost") == b"6"
+    settle(answered, "transient", code="CARD_IN_USE")
+    assert not redis_client.hexists(CONFIGS, f"{FP}:lost")
+
+
+def test_after_a_refusal_that_shut_the_gate_another_login_tries_first(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(2))
+    (refused,) = claim(fingerprint="new").claims
+    settle(refused, "halt", fingerprint="new", code="ACCESS_DENIED")
+    assert redis_client.hget(f"nightly:login:{refused.reference}", "u") == b"new"
+    assert redis_client.hget(CONFIGS, "new") == b"refused"
+    clock.ms += 1000
+    assert [one.reference for one in claim(fingerprint="newer").claims] != [refused.reference]

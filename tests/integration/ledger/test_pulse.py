@@ -1,4 +1,4 @@
-"""What a pulse finds: lost leases, work that may be called, who lives, and whether one more reconciler is wanted."""
+"""What a pulse finds: work that may be called, who lives, whether one more reconciler is wanted, what to tell."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,85 +7,16 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
-from worker.ledger import Lane, Ledger, Letters, Pulse
+from worker.ledger import Lane, Ledger, Pulse
 from worker.ledger.gate import GateKeeper
 from worker.ledger.views import Views
 
-LOGIN = "nightly:login:lgn_0"
 MINE = {INSTANCE: "proven-one"}
 
 
 def hint_is_gone(client: Redis) -> None:
     """Redis' own clock lets it go after a second, which no test waits for."""
     client.delete("nightly:hint")
-
-
-# -- leases ------------------------------------------------------------------------------------------------
-
-
-def test_a_lost_lease_is_counted_remembered_and_rests_from_its_end(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
-) -> None:
-    ledger.record(wishes(1))
-    claim()
-    ends_at = clock.ms + 15_000
-    clock.ms = ends_at - 1
-    assert ledger.pulse(MINE, rest_after_lease_seconds=15).leases_lost == 0
-    clock.ms = ends_at
-    assert ledger.pulse(MINE).leases_lost == 0, "who only asks takes nothing back"
-    found = ledger.pulse(MINE, rest_after_lease_seconds=15)
-    assert (found.leases_lost, found.due) == (1, 0)
-    assert redis_client.zscore(f"nightly:due:{INSTANCE}:live", "lgn_0") == ends_at + 15_000
-    assert redis_client.hmget(LOGIN, "s", "z", "g", "b", "h") == [
-        b"due",
-        b"lease_lost",
-        b"1",
-        b"1",
-        str(ends_at + 15_000).encode(),
-    ]
-    assert Letters(redis_client).attempts("lgn_0") == [
-        {"at": ends_at, "revision": 1, "wish": True, "outcome": "lease_lost", "code": "lease_lost"}
-    ]
-    tally = redis_client.hgetall(f"nightly:tally:{INSTANCE}")
-    assert tally == {b"recorded": b"1", b"ambiguous": b"1", b"leases_lost": b"1"}
-
-
-def test_a_login_whose_calls_never_end_is_not_set_aside_while_a_newer_event_waits(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
-) -> None:
-    ledger.record(wishes(1, on=False))
-    for minute in range(1, 11):
-        clock.ms += 2**minute * 1000
-        assert claim().claims
-        if minute == 10:
-            ledger.record(wishes(1, minute=minute, on=False))
-        clock.ms += 15_001
-        ledger.pulse({}, rest_after_lease_seconds=0)
-    assert not list(Letters(redis_client).list())
-    assert {attempt["wish"] for attempt in Letters(redis_client).attempts("lgn_0")} == {False}
-
-
-def test_the_letter_of_a_login_that_is_set_aside_says_why(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
-) -> None:
-    ledger.record(wishes(1))
-    for lost in range(10):
-        clock.ms += 2**lost * 1000
-        assert claim().claims
-        clock.ms += 15_001
-        ledger.pulse({}, rest_after_lease_seconds=0)
-    (letter,) = Letters(redis_client).list()
-    assert (letter.code, letter.http_status) == ("retries_exhausted", None)
-    assert letter.message == "ten calls in a row never ended: the workers that made them were killed or stopped"
-    assert redis_client.zcard(f"nightly:leases:{INSTANCE}") == 0
-
-
-def test_five_hundred_leases_are_taken_back_at_a_time(ledger: Ledger, clock: Clock, redis_client: Redis) -> None:
-    ledger.record(wishes(1))
-    redis_client.zadd(f"nightly:leases:{INSTANCE}", {f"lgn_{at}": clock.ms for at in range(501)})
-    redis_client.sadd("nightly:instances", "another")
-    lost = [ledger.pulse({}, rest_after_lease_seconds=-1).leases_lost for _ in range(3)]
-    assert lost == [500, 1, 0]
 
 
 # -- whether anybody is wanted -------------------------------------------------------------------------------
@@ -116,6 +47,26 @@ def test_what_may_not_be_called_wakes_nobody(
     if shut == "paused":
         clock.ms += 1
         assert ledger.pulse({INSTANCE: fingerprint}).due == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "moment", "is_due"),
+    [
+        ("paused_until", 1, False),
+        ("paused_until", 3_600_000, False),
+        ("paused_until", 3_600_001, True),
+        ("tat", 1_000, True),
+        ("tat", 1_001, False),
+        ("tat", 3_601_000, False),
+        ("tat", 3_601_001, True),
+    ],
+)
+def test_nobody_is_woken_for_a_call_that_may_go_in_more_than_a_second_unless_the_clock_was_set_back(
+    ledger: Ledger, clock: Clock, redis_client: Redis, *, field: str, moment: int, is_due: bool
+) -> None:
+    ledger.record(wishes(1))
+    redis_client.hset(f"nightly:rate:{INSTANCE}", field, clock.ms + moment)
+    assert ledger.pulse(MINE).due == is_due
 
 
 def test_one_message_is_sent_for_what_is_due_until_somebody_works_on_it(ledger: Ledger, redis_client: Redis) -> None:
