@@ -52,7 +52,7 @@ def test_one_call_tries_whether_an_outage_is_over_however_fast_the_rate(
 
 
 def test_the_end_of_another_call_does_not_end_the_wait_for_the_canary(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(10))
     refused, other = claim_all(clock, claim, 2)
@@ -63,6 +63,7 @@ def test_the_end_of_another_call_does_not_end_the_wait_for_the_canary(
     clock.ms += 1000
     assert claim().state == "canary"
     settle(canary, "transient", code="CARD_IN_USE", delay_seconds=3600)
+    assert not any(redis_client.hmget(CONFIGS, f"{FP}:canary", f"{FP}:canary_login"))
     assert claim().state == "claimed"
 
 

@@ -11,7 +11,7 @@ from worker.ledger import Ledger, Settled
 
 FP = "proven-one"
 HEALTH = f"nightly:health:{INSTANCE}"
-SHARE = GateRules(outage_in_a_row=1000)
+SHARE, ROW = GateRules(outage_in_a_row=1000), GateRules(outage_in_a_row=3)
 
 
 @pytest.mark.parametrize("arrive", ["together", "one by one"])
@@ -93,3 +93,50 @@ def test_patience_ends_in_an_outage_only_for_what_is_not_the_outages(
         settle(one, "transient", **DOWN)
     assert gate(ledger)["cause"] == "outage"
     assert settle(disabled, "dead", code="DISABLED_LOGIN") is Settled.PARKED
+
+
+def test_a_row_begins_anew_with_one_answer_and_the_outage_with_the_first_of_its_row(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(20))
+    began_at = 0
+    for at, call in enumerate(claim_all(clock, claim, 6)):
+        assert gate(ledger)["state"] == "open"
+        clock.ms += 60_000
+        began_at = clock.ms if at == 3 else began_at
+        settle(call, "applied" if at == 2 else "transient", rules=ROW, **({} if at == 2 else DOWN))
+    assert gate(ledger)["detail"] == "3 calls in a row failed"
+    assert redis_client.hget(f"nightly:gate:{INSTANCE}", "outage_from") == str(began_at).encode()
+    assert not redis_client.exists(HEALTH), "what comes after is counted anew"
+
+
+@pytest.mark.parametrize(("outcome", "is_answer"), [("unsent", False), ("halt", False), ("throttled", True)])
+def test_a_call_that_was_never_sent_and_a_halt_are_no_answer_within_a_row(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any, *, outcome: str, is_answer: bool
+) -> None:
+    ledger.record(wishes(20))
+    first, second, between, third = claim_all(clock, claim, 4)
+    settle(first, "transient", rules=ROW, **DOWN)
+    settle(second, "dead", rules=ROW, code="retries_exhausted", flags="ad")
+    settle(between, outcome, rules=ROW)
+    settle(third, "transient", rules=ROW, **DOWN)
+    assert gate(ledger)["state"] == ("open" if is_answer else "closed")
+
+
+def test_an_answer_of_whoever_lost_the_login_is_no_sign(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
+    ledger.record(wishes(20))
+    for late in claim_all(clock, claim, 5):
+        settle(late, "transient", rules=ROW, owner="another", **DOWN)
+    assert gate(ledger)["state"] == "open"
+
+
+def test_signs_from_before_the_clock_was_set_back_are_not_counted(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(40))
+    *early, last = claim_all(clock, claim, 20)
+    for failing in early:
+        settle(failing, "transient", rules=SHARE, **DOWN)
+    clock.ms -= 5_000
+    settle(last, "transient", rules=SHARE, **DOWN)
+    assert gate(ledger)["state"] == "open"

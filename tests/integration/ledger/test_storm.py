@@ -109,6 +109,7 @@ def test_a_storm_marks_no_letter_that_was_closed_meanwhile(
     refuse([second, third], settle, rules=rules)
     assert gate(ledger)["cause"] == "storm"
     assert gate(ledger)["detail"] == "3 logins in a row, and no success in between"
+    assert not redis_client.exists(f"nightly:invalid:{INSTANCE}:{FP}"), "the run is over"
     assert letters.get(closed.id).suspect == ""
     assert {letter.suspect for letter in letters.list()} == {f"storm-{clock.ms}"}
 
@@ -146,3 +147,34 @@ def test_only_invalid_logins_make_a_storm(ledger: Ledger, clock: Clock, claim: A
         clock.ms += 1000
         settle(claim(at_most=1).claims[0], "dead", code="DISABLED_LOGIN", rules=GateRules(storm_logins=3))
     assert gate(ledger)["state"] == "open"
+
+
+def test_a_success_ends_a_run_that_began_in_the_same_batch(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(wishes(2))
+    invalid, well = claim_all(clock, claim, 2)
+    settle_together(ledger, (invalid, "dead", {"code": "INVALID_LOGIN"}), (well, "applied", {}))
+    assert not redis_client.exists(f"nightly:invalid:{INSTANCE}:{FP}")
+
+
+def test_who_opens_the_gate_ends_the_run_of_a_configuration_that_was_never_proven(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(2))
+    refuse(claim(fingerprint="new").claims, settle, fingerprint="new")
+    assert redis_client.hlen(f"nightly:invalid:{INSTANCE}:new") == 1
+    GateKeeper(redis_client, now_ms=clock).open(INSTANCE, by="ann")
+    assert not redis_client.exists(f"nightly:invalid:{INSTANCE}:new")
+
+
+def test_a_storm_behind_a_gate_that_a_person_has_shut_does_not_tell_instead_of_the_letters(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    (invalid,) = claim().claims
+    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by="ann", reason="")
+    refuse([invalid], settle, rules=GateRules(storm_logins=1))
+    clock.ms += 10_000
+    kinds = [notice.kind for notice in ledger.pulse({}, worker="a", slots=1).notices]
+    assert kinds == ["gate", "group"], "nothing else says that a login is invalid"
