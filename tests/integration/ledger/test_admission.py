@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, claim_all, wishes
-from worker.ledger import Ledger
+from worker.ledger import Ledger, Settled
 from worker.ledger.gate import GateKeeper
 
 FP = "proven-one"
@@ -49,6 +49,20 @@ def test_one_call_tries_whether_an_outage_is_over_however_fast_the_rate(
     clock.ms += 14_990
     reply = claim(**FAST)
     assert (reply.state, reply.wait_seconds) == ("canary", 0.01)
+
+
+def test_one_call_tries_at_once_whether_an_outage_is_over_and_a_new_configuration_is_right(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(2))
+    redis_client.hset(GATE, mapping=OUTAGE)
+    (only,) = claim(fingerprint="new").claims
+    assert (
+        redis_client.hget(GATE, "canary") == redis_client.hget(CONFIGS, "new:canary_login") == only.reference.encode()
+    )
+    assert settle(only, "applied", fingerprint="new") is Settled.APPLIED
+    assert not redis_client.hexists(GATE, "outage")
+    assert redis_client.hmget(CONFIGS, "new", "new:canary", "new:canary_login") == [b"proven", None, None]
 
 
 def test_the_end_of_another_call_does_not_end_the_wait_for_the_canary(

@@ -139,6 +139,16 @@ def test_the_time_that_calls_were_held_runs_from_the_first_shutting_to_the_openi
     assert not redis_client.hexists(GATE, "outage_to"), "there was no outage"
 
 
+def test_a_gate_held_since_a_moment_ahead_was_not_held_as_the_clock_was_set_back(
+    clock: Clock, redis_client: Redis, keeper: GateKeeper
+) -> None:
+    keeper.close(INSTANCE, by="ann", reason="")
+    clock.ms -= 5000
+    keeper.open(INSTANCE, by="ann")
+    assert redis_client.hmget(GATE, "held_since", "held_ms") == [None, b"0"]
+    assert Views(redis_client).gate_changes(INSTANCE)[-1]["held_ms"] == 0
+
+
 def test_opening_an_open_gate_slows_nothing_down_and_opening_a_shut_one_begins_at_one_call_a_second(
     clock: Clock, redis_client: Redis, keeper: GateKeeper
 ) -> None:
