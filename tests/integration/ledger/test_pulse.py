@@ -114,7 +114,9 @@ def test_a_worker_counts_for_ten_seconds_and_is_forgotten_after_a_minute(
     ledger.pulse({}, worker="worker", slots=3, about={"version": "1"})
     ledger.record(wishes(150))
     views = Views(redis_client, now_ms=clock)
-    assert views.workers(clock.ms) == [{"name": "worker", "silent_seconds": 0, "slots": 3, "version": "1"}]
+    assert views.workers(clock.ms) == [
+        {"name": "worker", "silent_seconds": 0, "slots": 3, "version": "1", "benched": []}
+    ]
 
     def wants_a_second() -> bool:
         hint_is_gone(redis_client)

@@ -79,6 +79,7 @@ def test_a_login_that_is_given_up_keeps_nothing_of_its_flight(
         ("applied", "u", {"calls", "applied_on", "unconfirmed"}),
         ("transient", "ad", {"calls", "retried", "ambiguous"}),
         ("transient", "", {"calls", "retried"}),
+        ("dead", "a", {"calls", "dead_lettered", "dead:", "ambiguous"}),
         ("throttled", "", {"calls", "throttled"}),
         ("halt", "", {"calls"}),
         ("unsent", "", set()),
