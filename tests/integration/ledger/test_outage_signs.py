@@ -73,8 +73,8 @@ def test_the_attempts_of_a_second_outage_are_given_back_too(
     rules = GateRules(outage_min_calls=2)
     for minute in range(2):
         ledger.record(wishes(2, minute=minute))
-        for failing in claim_all(clock, claim, 2):
-            settle(failing, "transient", code="http_503", flags="d", rules=rules)
+        for waits, failing in enumerate(claim_all(clock, claim, 2)):  # so that the one that was charged is the probe
+            settle(failing, "transient", code="http_503", flags="d", delay_seconds=3600 * waits, rules=rules)
         assert gate(ledger)["cause"] == "outage"
         clock.ms += 5_000
         (probe,) = claim_all(clock, claim, 1)
