@@ -175,7 +175,7 @@ local function give_up(ref, instance, login, item, now, rests_until)
   local id = 'dl-' .. whole(redis.call('INCR', 'nightly:letters:seq'))
   redis.call('ZREM', leases_key(instance), ref)
   redis.call('HSET', key, 's', 'dead', 'x', id, 'z', item.code)
-  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'b')
+  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'm', 'b')
   redis.call('PERSIST', attempts_key(ref))
   local group = instance .. '|' .. item.code .. '|' .. (login.w == '1' and 'on' or 'off')
   local is_new = open_letter(id, group, now, {
