@@ -28,8 +28,8 @@ demo: .venv/installed ## Run the whole product on this machine for a minute, and
 run: .venv/installed ## Keep the embedded stack up until Ctrl-C.
 	@$(BIN)/nightly run
 
-test: .venv/installed ## Run every test, in two processes; the long ones first, because the others fill the gaps.
-	$(BIN)/pytest -n 2 --dist worksteal tests/chaos tests/integration tests/unit
+test: .venv/installed ## Run every test, three at a time: most of them wait. The long ones come first.
+	$(BIN)/pytest -n 3 --dist worksteal tests/chaos tests/integration tests/unit
 
 unit: .venv/installed ## Run the unit tests alone: seconds.
 	$(BIN)/pytest tests/unit
