@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from worker.errors import SettingsError
+from worker.gate_rules import GateRules
 from worker.seal import Vault
 from worker.settings import Instance, Settings
 
@@ -401,3 +402,14 @@ def test_the_environment_is_left_as_it_was() -> None:
     before = dict(os.environ)
     Settings.load()
     assert dict(os.environ) == before
+
+
+def test_the_thresholds_of_the_gate_are_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().gate_rules == GateRules()
+    for name, value in {"RATIO": "0.25", "MIN_CALLS": "30", "WINDOW_SECONDS": "60", "IN_A_ROW": "15"}.items():
+        monkeypatch.setenv(f"GATE_OUTAGE_{name}", value)
+    monkeypatch.setenv("GATE_STORM_LOGINS", "40")
+    assert Settings.load().gate_rules == GateRules(0.25, 30, 60, 15, 40)
+    monkeypatch.setenv("GATE_STORM_LOGIN", "40")
+    with pytest.raises(SettingsError, match="did you mean GATE_STORM_LOGINS"):
+        Settings.load()
