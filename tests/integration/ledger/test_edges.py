@@ -237,16 +237,3 @@ def test_a_volley_of_refused_calls_closes_the_gate_once(
     assert [(change["state"], change["cause"], change["code"]) for change in changes] == [
         ("closed", "halt", "ACCESS_DENIED")
     ]
-
-
-def test_where_calls_are_rare_nobody_is_woken_before_the_next_one_may_be_made(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
-) -> None:
-    ledger.record(wishes(5))
-    slow = {"calls_per_second": 0.1}
-    settle(claim(**slow).claims[0], "applied", **slow)
-    due = []
-    for _ in range(12):
-        clock.ms += 1000
-        due.append(ledger.pulse({INSTANCE: "proven-one"}).due)
-    assert due == [0] * 9 + [4] * 3
