@@ -25,11 +25,12 @@ def reconcile(self: "Task[Any, Any]", /, **_: Any) -> None:
     """Work for one slice, if this worker has a place free; then see to it that work left over is taken up."""
     services = app.services()
     worker, owner = app.identity, str(self.request.id)
-    if not services.ledger.enlist(worker, owner):
+    reconcilers = services.ledger.enlist(worker, owner)
+    if not reconcilers:
         return
     try:
         runner, client = _loop_and_client(services)
-        runner.run(run_slice(_parts(services, client, worker, owner), _instances(services)))
+        runner.run(run_slice(_parts(services, client, worker, owner), _instances(services), reconcilers=reconcilers))
     finally:
         services.ledger.leave(worker, owner)
     if not app.shutdown.is_stopping:

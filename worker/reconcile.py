@@ -2,27 +2,30 @@
 
 1. A `refresh.reconcile` message starts a slice. It carries nothing; the ledger says what is due.
 2. The slice runs one drain for each instance in one event loop, so a closed gate holds up nobody else.
-3. A drain claims as many logins as rate and limits allow, and starts a call for each: a sliding window,
-   no batch waits for its slowest call.
-4. Answers are settled in groups, every few milliseconds.
-5. When nothing is due, or time is up, it settles what is in flight, and says whether work is left.
+3. A drain claims logins, a few at a time, as many as rate and limits allow, and starts a call for each: a sliding
+   window, no call waits for another.
+4. Meanwhile answers are settled in groups, every few milliseconds (worker/answers.py), which makes room for more.
+5. When nothing is due, or time is up, what is in flight is waited for and settled, and it says whether work is left.
 
 Nothing here remembers anything: kill it anywhere, and the leases give its logins back.
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import redis
 
+from worker.answers import REDIS_PAUSE_SECONDS, Answers, Settle
 from worker.errors import LedgerMismatch, SealError
 from worker.gate_rules import DEFAULT_RULES, GateRules
-from worker.ledger import Claim, Ledger, Settled, Settlement
+from worker.ledger import Claim, Ledger
 from worker.retry import RetryLimits
 from worker.seal import Vault
 from worker.settings import Instance
@@ -32,12 +35,11 @@ from worker.telemetry.sentry import report_unexpected
 from worker.verdicts import Outcome, Verdict
 
 SLICE_SECONDS = 15.0
-GROUPING_SECONDS = 0.003
-"""Answers that arrive within this time of each other are settled by one script call."""
+CLAIM_AT_MOST = 64
+"""In one script call: it keeps Redis busy for a millisecond or two, and calls begin while the next are claimed."""
 LINGER_SECONDS = 1.0
 """Work that falls due this soon is waited for: the pacemaker would not be faster."""
 LOOK_SECONDS = 0.05  # so often a waiting drain looks for new work
-REDIS_PAUSE_SECONDS = 0.5
 KEEP_PLACE_SECONDS = 1.0
 
 log = get_logger(__name__)
@@ -85,59 +87,92 @@ class Parts:
     is_stopping: Callable[[], bool] = lambda: False
 
 
-async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]]) -> bool:
-    """Drain every (instance, fingerprint) until none has work or the time is up; True when it was the time."""
+class Place:
+    """This reconciler's place among all: it says once a second that it is at work, and hears how many there are."""
+
+    def __init__(self, parts: Parts, reconcilers: int) -> None:
+        self._parts = parts
+        self._reconcilers = reconcilers
+
+    @property
+    def share(self) -> int:
+        """Calls that one of us may have in flight for an instance: who comes later finds room, too."""
+        return math.ceil(self._parts.bounds.max_in_flight / max(self._reconcilers, 1))
+
+    async def keep(self) -> None:
+        """Go on, also while all calls are slow; never returns."""
+        while True:
+            await asyncio.sleep(KEEP_PLACE_SECONDS)
+            with suppress(redis.RedisError):
+                enlist = self._parts.ledger.enlist
+                self._reconcilers = await asyncio.to_thread(enlist, self._parts.worker, self._parts.owner)
+
+
+async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]], *, reconcilers: int = 1) -> bool:
+    """Drain every (instance, fingerprint) until none has work or the time is up; True when it was the time.
+
+    `reconcilers` is how many there are, this one included.
+    """
     ends_at = time.monotonic() + parts.bounds.slice_seconds
-    drains = [Drain(parts, instance, fingerprint, ends_at) for instance, fingerprint in instances]
+    place = Place(parts, reconcilers)
+    drains = [Drain(parts, place, instance, fingerprint, ends_at) for instance, fingerprint in instances]
     for drain in drains:
         drain.others = [other for other in drains if other is not drain]
-    place = asyncio.create_task(_keep_place(parts))
+    keeping = asyncio.create_task(place.keep())
     try:
         async with asyncio.TaskGroup() as group:
             for drain in drains:
                 group.create_task(drain.run())
     finally:
-        place.cancel()
+        keeping.cancel()
     return time.monotonic() >= ends_at
 
 
-async def _keep_place(parts: Parts) -> None:
-    """Say once a second that this reconciler is at work, also while it waits for slow calls."""
-    while True:
-        await asyncio.sleep(KEEP_PLACE_SECONDS)
-        with suppress(redis.RedisError):
-            await asyncio.to_thread(parts.ledger.enlist, parts.worker, parts.owner)
-
-
 class Drain:
-    """One instance's claim -> call -> settle loop for one slice."""
+    """One instance's claims and calls for one slice; what they come to is for its Answers."""
 
-    def __init__(self, parts: Parts, instance: Instance, fingerprint: str, ends_at: float) -> None:
+    def __init__(self, parts: Parts, place: Place, instance: Instance, fingerprint: str, ends_at: float) -> None:
         self._parts = parts
+        self._place = place
         self._instance = instance
         self._fingerprint = fingerprint
         self._ends_at = ends_at
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._answers: list[Settlement] = []
-        self._answered = asyncio.Event()
+        self._answers = Answers(self._settle_by(parts), instance=instance.name)
         self.others: list[Drain] = []
         self.is_idle = False
 
+    def _settle_by(self, parts: Parts) -> Settle:
+        return partial(
+            parts.ledger.settle,
+            self._instance.name,
+            owner=parts.owner,
+            worker=parts.worker,
+            fingerprint=self._fingerprint,
+            calls_per_second=parts.bounds.calls_per_second,
+            rules=parts.bounds.gate,
+        )
+
     async def run(self) -> None:
         """Work until this drain and all others are idle, or the time is up and nothing is in flight."""
+        settling = asyncio.create_task(self._answers.settle_as_they_come())
+        claiming = asyncio.create_task(self._claim_until_idle())
         try:
-            await self._run()
+            await asyncio.wait((settling, claiming), return_when=asyncio.FIRST_COMPLETED)
+            if settling.done():
+                settling.result()  # something unforeseen: the slice ends, and the leases will tell
+            claiming.result()
         finally:
-            for task in self._in_flight:  # where something unforeseen ends the slice: the leases will tell
+            for task in (settling, claiming, *self._in_flight):
                 task.cancel()
 
-    async def _run(self) -> None:
+    async def _claim_until_idle(self) -> None:
         gives_up_at = self._ends_at + self._parts.bounds.lease_seconds
         while True:
-            await self._settle()
+            self._answers.settled.clear()
             now = time.monotonic()
             wait = await self._claim() if now < self._ends_at else None
-            self.is_idle = wait is None and not self._in_flight and not self._answers
+            self.is_idle = wait is None and not self._in_flight and not self._answers.unsettled
             if self.is_idle and (now >= self._ends_at or all(other.is_idle for other in self.others)):
                 return
             if now >= gives_up_at:  # Redis is away; the leases of what is unsettled run out about now
@@ -146,7 +181,8 @@ class Drain:
 
     async def _claim(self) -> float | None:
         """Start calls for what is due; returns seconds until asking again makes sense, None: not in this slice."""
-        bounds, room = self._parts.bounds, self._parts.bounds.max_in_flight - len(self._in_flight)
+        bounds = self._parts.bounds
+        room = self._place.share - len(self._in_flight) - self._answers.unsettled
         if room <= 0 or self._parts.is_stopping():
             return None if self._parts.is_stopping() else LOOK_SECONDS
         asked_at = time.monotonic()
@@ -154,7 +190,7 @@ class Drain:
             reply = await asyncio.to_thread(
                 self._parts.ledger.claim,
                 self._instance.name,
-                at_most=room,
+                at_most=min(room, CLAIM_AT_MOST),
                 owner=self._parts.owner,
                 worker=self._parts.worker,
                 lease_seconds=bounds.lease_seconds,
@@ -179,11 +215,10 @@ class Drain:
         started_at = time.monotonic()
         verdict = await self._call(claim, asked_at + self._parts.bounds.lease_seconds - self._parts.bounds.call_seconds)
         if verdict is None:
-            self._answers.append(unsent(claim))
+            self._answers.add(unsent(claim))
         else:
             call = Call(claim, claimed_at_ms, time.monotonic() - started_at, self._parts.worker)
-            self._answers.append(settlement_of(call, verdict, self._parts.bounds.retry, _CHANCE.random))
-        self._answered.set()
+            self._answers.add(settlement_of(call, verdict, self._parts.bounds.retry, _CHANCE.random))
 
     async def _call(self, claim: Claim, not_after: float) -> Verdict | None:
         try:
@@ -202,49 +237,8 @@ class Drain:
             report_unexpected(error, where="call", instance=self._instance.name)
             return Verdict(Outcome.TRANSIENT, "internal_error", is_ambiguous=True)
 
-    async def _settle(self) -> None:
-        batch, self._answers = self._answers, []
-        self._answered.clear()
-        if not batch:
-            return
-        try:
-            results = await asyncio.to_thread(
-                self._parts.ledger.settle,
-                self._instance.name,
-                batch,
-                owner=self._parts.owner,
-                worker=self._parts.worker,
-                fingerprint=self._fingerprint,
-                calls_per_second=self._parts.bounds.calls_per_second,
-                rules=self._parts.bounds.gate,
-            )
-        except redis.RedisError as error:
-            log.warning("ledger_unreachable", doing="settle", error=type(error).__name__, unsettled=len(batch))
-            self._answers = batch + self._answers
-            await asyncio.sleep(REDIS_PAUSE_SECONDS)
-            return
-        for settlement, result in zip(batch, results, strict=True):
-            self._tell(settlement, result)
-
-    def _tell(self, item: Settlement, result: Settled) -> None:
-        level = log.debug if result in {Settled.APPLIED, Settled.OVERTAKEN, Settled.UNSENT} else log.info
-        level(
-            "call_settled",
-            login=item.claim.reference,
-            instance=self._instance.name,
-            account_id=item.claim.account_id,
-            wish="on" if item.claim.wants_active else "off",
-            outcome=item.outcome,
-            result=str(result),
-            code=item.code,
-            http_status=item.http_status,
-            delay_seconds=round(item.delay_seconds, 1),
-        )
-
     async def _pause(self, seconds: float) -> None:
-        """Wait for an answer, at most so long; then a moment more, for the answers right behind it."""
+        """Wait until answers were settled, which makes room, at most so long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._answered.wait()
-        if self._answered.is_set():
-            await asyncio.sleep(GROUPING_SECONDS)
+                await self._answers.settled.wait()

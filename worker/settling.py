@@ -14,6 +14,7 @@ from worker.verdicts import Outcome, Verdict
 
 DISTRUST_SECONDS = 1.0
 """A halted login comes back this much later: its gate is shut by then, and opens when it may be called."""
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +89,4 @@ def _attempt(call: Call, verdict: Verdict) -> str:
         "seconds": round(call.seconds, 3),
         "worker": call.worker,
     }
-    return json.dumps({key: value for key, value in entry.items() if value not in (None, "")}, separators=(",", ":"))
+    return _to_json({key: value for key, value in entry.items() if value is not None and value != ""})

@@ -12,7 +12,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from worker import reconcile
+from worker import answers, reconcile
 from worker.errors import LedgerMismatch
 from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement
 from worker.reconcile import Bounds, Parts, run_slice
@@ -38,6 +38,11 @@ class FakeLedger:
         self.result = Settled.APPLIED
         self.asked: Counter[str] = Counter()
         self.batches: list[list[Settlement]] = []
+        self.reconcilers = 1
+
+    def enlist(self, worker: str, owner: str) -> int:
+        del worker, owner
+        return self.reconcilers
 
     def claim(self, instance: str, *, at_most: int, **_: Any) -> ClaimReply:
         self.asked[instance] += 1
@@ -71,6 +76,7 @@ class FakeCaller:
         self.answer = answer
         self.called: list[str] = []
         self.in_flight = self.most_in_flight = 0
+        self.in_flight_at_start: list[int] = []
         self.limits: list[tuple[float, float]] = []
 
     async def set_scheduled_refresh(
@@ -86,6 +92,7 @@ class FakeCaller:
         self.called.append(login_id)
         self.limits.append((timeout_seconds, not_after - time.monotonic()))
         self.in_flight += 1
+        self.in_flight_at_start.append(self.in_flight)
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await asyncio.sleep(0)
@@ -110,10 +117,10 @@ class Slice:
             sealed = self.vault.seal_login(reference, login)
             self.ledger.due[instance].append(Claim(reference, number, 1, True, sealed, 0, None, None))  # noqa: FBT003
 
-    def run(self, *names: str) -> bool:
+    def run(self, *names: str, reconcilers: int = 1) -> bool:
         parts = Parts(cast("Ledger", self.ledger), self.vault, self.caller, self.bounds, "w1", "o1")
         instances = [(instance_of(name), "fp") for name in names or ("toolbox",)]
-        return asyncio.run(run_slice(parts, instances))
+        return asyncio.run(run_slice(parts, instances, reconcilers=reconcilers))
 
     def outcomes(self) -> dict[str, str]:
         return {item.claim.reference.removeprefix("lgn_"): item.outcome for item in self.ledger.settled.values()}
@@ -126,7 +133,8 @@ def instance_of(name: str) -> Instance:
 
 @pytest.fixture
 def piece(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Slice:
-    monkeypatch.setattr(reconcile, "REDIS_PAUSE_SECONDS", 0.01)
+    for module in (reconcile, answers):
+        monkeypatch.setattr(module, "REDIS_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(reconcile, "LOOK_SECONDS", LOOK_SECONDS)
     return Slice(vault)
 
@@ -166,6 +174,26 @@ def test_calls_in_flight_stay_within_the_limit_and_use_it(piece: Slice) -> None:
     piece.run()
     assert piece.caller.most_in_flight == 8
     assert len(piece.outcomes()) == 40
+
+
+def test_a_reconciler_leaves_the_others_their_share_of_the_limit(piece: Slice) -> None:
+    piece.due(*map(str, range(40)))
+    piece.caller.answer = lambda _: _later(0.005)
+    piece.run(reconcilers=3)
+    assert piece.caller.most_in_flight == 3
+    assert len(piece.outcomes()) == 40
+
+
+def test_the_share_is_one_call_at_least_and_follows_how_many_reconcilers_there_are(
+    piece: Slice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "KEEP_PLACE_SECONDS", 0.01)
+    piece.ledger.reconcilers = 100
+    piece.due(*map(str, range(20)))
+    piece.caller.answer = lambda _: _later(0.02)
+    piece.run()
+    assert piece.caller.most_in_flight == 8
+    assert piece.caller.in_flight_at_start[-8:] == [1] * 8
 
 
 def test_a_slow_call_holds_up_nobody(piece: Slice) -> None:

@@ -1,4 +1,4 @@
-"""Decides how a call travels to Flinks: transport, deadline, TLS, proxy. The only module that imports httpx.
+"""Decides how a call travels to Flinks: transport, deadline, TLS, proxy. It and prepared.py alone import httpx.
 
 One call is one attempt: no retry, no redirect, no cookie, nothing decompressed, and never longer than its deadline.
 The prepared request goes straight to the transport, because httpx's connection pool manages about 120 calls a
@@ -12,6 +12,7 @@ import time
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Self, cast
@@ -24,7 +25,15 @@ from httpx_aiohttp import AiohttpTransport
 
 from worker.errors import SettingsError
 from worker.flinks.answer import MAX_BODY_BYTES
-from worker.flinks.protocol import FailureKind, FlinksRequest, build_request, decipher, verdict_of_failure
+from worker.flinks.prepared import PreparedHeaders, PreparedRequest, PreparedUrl
+from worker.flinks.protocol import (
+    READ_HEADERS,
+    FailureKind,
+    build_request,
+    content_of,
+    decipher,
+    verdict_of_failure,
+)
 from worker.settings import LOOPBACK_HOSTS, Instance
 from worker.verdicts import Verdict
 
@@ -58,6 +67,17 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How calls of one instance travel; it holds on to the instance, so that its id stays its own."""
+
+    instance: Instance
+    method: str
+    url: PreparedUrl
+    headers: PreparedHeaders
+    transport: httpx.AsyncBaseTransport
+
+
 class FlinksClient:
     """Calls Flinks, any instance of it, from one event loop; `async with` opens and closes the connections.
 
@@ -72,7 +92,7 @@ class FlinksClient:
         self._max_connections = max_connections
         self._now = now
         self._exits = AsyncExitStack()
-        self._ways: dict[str, tuple[httpx.URL, httpx.AsyncBaseTransport]] = {}
+        self._ways: dict[int, _Way] = {}
 
     async def __aenter__(self) -> Self:
         self._tls = httpx.create_ssl_context()
@@ -105,39 +125,41 @@ class FlinksClient:
         await asyncio.sleep(0)  # a loop that stood still between slices hears now which connections were closed
         if time.monotonic() > not_after:
             return None
-        sent = build_request(instance, login_id, wants_active)
+        content = content_of(login_id, wants_active)
         try:
             async with asyncio.timeout(timeout_seconds):
-                response, body = await self._exchange(sent, min(MAX_CONNECT_SECONDS, timeout_seconds / 2))
+                response, body = await self._exchange(instance, content, min(MAX_CONNECT_SECONDS, timeout_seconds / 2))
         except _FAILURES as error:
             return verdict_of_failure(_kind_of(error))
         return decipher(
             response.status_code,
-            response.headers,
+            {name: value for name in READ_HEADERS if (value := response.headers.get(name)) is not None},
             body,
             login_id=login_id,
             wants_active=wants_active,
             now=self._now(),
         )
 
-    async def _exchange(self, sent: FlinksRequest, connect_seconds: float) -> tuple[httpx.Response, bytes]:
-        url, transport = self._way_to(sent.url)
-        headers = {**sent.headers, **_TRANSPORT_HEADERS}
+    async def _exchange(
+        self, instance: Instance, content: bytes, connect_seconds: float
+    ) -> tuple[httpx.Response, bytes]:
+        way = self._ways.get(id(instance)) or self._find_way(instance)
         # httpx-aiohttp takes "pool" for the time until a connection is ready: queue, name, TCP and TLS together.
         extensions = {"timeout": {"pool": connect_seconds}}
-        request = httpx.Request(sent.method, url, headers=headers, content=sent.content, extensions=extensions)
-        response = await transport.handle_async_request(request)
+        request = PreparedRequest(way.method, way.url, way.headers, content=content, extensions=extensions)
+        response = await way.transport.handle_async_request(request)
         try:
             return response, await _first_bytes(response)
         finally:
             await response.aclose()  # an unread rest closes the connection instead of returning it to the pool
 
-    def _way_to(self, address: str) -> tuple[httpx.URL, httpx.AsyncBaseTransport]:
-        way = self._ways.get(address)
-        if way is None:
-            url = httpx.URL(address)
-            is_direct = url.host in LOOPBACK_HOSTS or bool(proxy_bypass(url.host))
-            way = self._ways[address] = url, self._direct if is_direct else self._proxied
+    def _find_way(self, instance: Instance) -> _Way:
+        sent = build_request(instance, "", wants_active=False)
+        url = PreparedUrl(sent.url)
+        is_direct = url.host in LOOPBACK_HOSTS or bool(proxy_bypass(url.host))
+        headers = PreparedHeaders({**sent.headers, **_TRANSPORT_HEADERS})
+        way = _Way(instance, sent.method, url, headers, self._direct if is_direct else self._proxied)
+        self._ways[id(instance)] = way
         return way
 
     def _transport(self, proxy: httpx.Proxy | None) -> AiohttpTransport:

@@ -67,6 +67,10 @@ _KNOWN_CODES: Mapping[str, Outcome] = {
     **dict.fromkeys(HALT_CODES, Outcome.HALT),
 }
 _AMBIGUOUS_SLUGS = frozenset({"protocol_error", *(f"http_{status}" for status in GATEWAY_STATUSES)})
+READ_HEADERS = ("content-encoding", "retry-after")
+"""The only headers of an answer that mean something here."""
+_APPLIED = Verdict(Outcome.APPLIED, "applied", http_status=HTTPStatus.OK.value)
+_PLAIN = re.compile(r"[0-9A-Za-z_.-]+")
 _SHOWABLE_CODE = re.compile(r"[A-Z][A-Z0-9_ ]{0,63}")
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
@@ -119,8 +123,13 @@ def build_request(instance: Instance, login_id: str, wants_active: bool) -> Flin
             "content-type": "application/json",
             "accept": "application/json",
         },
-        content=json.dumps({"loginId": login_id, "isActivated": wants_active}).encode(),
+        content=content_of(login_id, wants_active),
     )
+
+
+def content_of(login_id: str, wants_active: bool) -> bytes:  # noqa: FBT001 - the wish
+    """Return the body of the PATCH, which alone differs from call to call."""
+    return json.dumps({"loginId": login_id, "isActivated": wants_active}).encode()
 
 
 def verdict_of_failure(kind: FailureKind) -> Verdict:
@@ -133,9 +142,12 @@ def decipher(
 ) -> Verdict:
     """Return the meaning of one answer, whatever its bytes are; never raises.
 
-    Only the first 64 KiB of `body` are looked at. `now` (UTC-aware) is what a Retry-After date is measured from.
+    Only the first 64 KiB of `body` are looked at, and of `headers` those in READ_HEADERS. `now` (UTC-aware) is what
+    a Retry-After date is measured from.
     A 2xx that carries an error, in FlinksCode or HttpStatusCode, is judged as that error.
     """
+    if status == HTTPStatus.OK and not headers and body == _confirmation(login_id, wants_active=wants_active):
+        return _APPLIED  # nearly every answer: what follows would say the same of it
     lowered = {name.lower(): value for name, value in headers.items()}
     answer = read(body, lowered.get("content-encoding", ""))
     is_success = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
@@ -157,13 +169,20 @@ def decipher(
     )
 
 
+def _confirmation(login_id: str, *, wants_active: bool) -> bytes | None:
+    """Return Flinks' confirmation to the letter, None where the login is not written in JSON as it is."""
+    if not _PLAIN.fullmatch(login_id):
+        return None
+    return f'"LoginId {login_id} has now been {"" if wants_active else "de"}activated for automatic refresh"'.encode()
+
+
 def _judge_success(status: int, answer: Answer, login_id: str, *, wants_active: bool) -> Verdict:
     if not answer.is_readable:
         # A page of some proxy, or a confirmation cut short: neither success nor error. Asserting again is harmless.
         return replace(verdict_of_failure(FailureKind.PROTOCOL), http_status=status)
     claim = claim_of(answer.text, login_id, wants_active=wants_active)
     if claim is Claim.CONFIRMED:
-        return Verdict(Outcome.APPLIED, "applied", http_status=status)
+        return replace(_APPLIED, http_status=status)
     message = mask(answer.text, login_id)
     if claim is Claim.CONTRADICTED:
         return Verdict(Outcome.DEAD, "unexpected_response", http_status=status, message=message)

@@ -142,9 +142,12 @@ class Ledger:
         """Take a notice that was passed on off the list."""
         self.redis.zrem("nightly:notices", notice.text)
 
-    def enlist(self, worker: str, owner: str) -> bool:
-        """Ask for a reconciler's place, or keep it (at least every HEARTBEAT_SECONDS); False when none is left."""
-        return bool(self._scripts.run("enlist", self._now(), worker, owner, round(HEARTBEAT_SECONDS * 1000)))
+    def enlist(self, worker: str, owner: str) -> int:
+        """Ask for a reconciler's place, or keep it (at least every HEARTBEAT_SECONDS).
+
+        Returns how many reconcilers there are, this one included; 0 when this worker has no place left.
+        """
+        return int(self._scripts.run("enlist", self._now(), worker, owner, round(HEARTBEAT_SECONDS * 1000)))
 
     def leave(self, worker: str, owner: str) -> None:
         """Give the reconciler's place back."""

@@ -143,13 +143,13 @@ def test_a_worker_has_a_place_less_than_slots_but_one_always(ledger: Ledger, slo
     if slots is not None:
         ledger.pulse({}, worker="worker", slots=slots)
     taken = [ledger.enlist("worker", str(owner)) for owner in range(places + 1)]
-    assert taken == [True] * places + [False]
+    assert taken == [*range(1, places + 1), 0]
 
 
 def test_the_places_of_another_worker_are_its_own(ledger: Ledger) -> None:
-    assert ledger.enlist("worker", "a")
-    assert ledger.enlist("worker2", "a")
-    assert ledger.enlist("work", "a")
+    assert ledger.enlist("worker", "a") == 1
+    assert ledger.enlist("worker2", "a") == 2
+    assert ledger.enlist("work", "a") == 3
     assert not ledger.enlist("worker", "b")
 
 

@@ -51,3 +51,19 @@ def test_any_answer_gets_a_verdict_that_names_no_login(
         assert verdict.is_confirmed == (verdict.code == "applied")
     if verdict.retry_after_seconds is not None:
         assert 0 <= verdict.retry_after_seconds <= 3600
+
+
+@given(
+    login=LOGINS | st.text(st.sampled_from('aZ0.-_"\\ \u00e9'), min_size=1),
+    wants_active=st.booleans(),
+    said=st.booleans(),
+)
+def test_the_short_way_to_a_confirmation_says_what_the_long_one_says(
+    login: str, *, wants_active: bool, said: bool
+) -> None:
+    body = f'"LoginId {login} has now been {"" if said else "de"}activated for automatic refresh"'.encode()
+    short, long = (
+        decipher(200, headers, body, login_id=login, wants_active=wants_active, now=NOW)
+        for headers in ({}, {"retry-after": "1"})
+    )
+    assert short == long

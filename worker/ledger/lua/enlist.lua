@@ -1,7 +1,8 @@
 -- May this worker run one more reconciler? It keeps one slot free for intake, however long the backlog.
 -- A reconciler that has its place asks again once a second, whatever it waits for, and so keeps it.
 -- ARGV  now (ms or ''), worker, owner, heartbeat (ms)
--- Reply 1 enlisted, 0 all places taken (the caller ends: another reconciler does the work)
+-- Reply how many reconcilers there are, this one included; 0: all places of this worker are taken (the caller ends:
+--       another reconciler does the work)
 
 local now = clock(ARGV[1])
 local worker, owner = ARGV[2], ARGV[3]
@@ -16,4 +17,4 @@ end
 if mine >= places then return 0 end
 if not redis.call('ZSCORE', 'nightly:reconcilers', worker .. '|' .. owner) then redis.call('DEL', 'nightly:hint') end
 redis.call('ZADD', 'nightly:reconcilers', now + tonumber(ARGV[4]), worker .. '|' .. owner)
-return 1
+return redis.call('ZCARD', 'nightly:reconcilers')
