@@ -24,8 +24,8 @@ from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.ledger import scripts
 
 MODEL_PART = "test_every_promise_holds_in_random_schedules[0]"
-SHARED = {"prelude", "gate"}
-SCRIPT_OF = {"prelude": "settle", "gate": "settle", "health": "settle"}
+SHARED = {"prelude", "letters", "flight", "rate", "gate", "gate_turns", "places"}
+SCRIPT_OF = dict.fromkeys(SHARED, "settle") | {"health": "settle", "places": "pulse"}
 """A script to compile a shared part with; `health` stands in front of that one only."""
 SLOW_SECONDS = 1.0
 SECONDS_A_TEST = 30

@@ -12,16 +12,25 @@ from worker.ledger.connection import BytesRedis
 
 NEWER = "the ledger was written by a newer Nightly; update this worker"
 
-_PARTS = {"settle": ("prelude", "gate", "health", "settle")}
+_PARTS = {
+    "record": ("letters",),
+    "claim": ("rate", "gate"),
+    "settle": ("letters", "flight", "rate", "gate", "gate_turns", "health"),
+    "pulse": ("letters", "flight", "gate", "places"),
+    "turn": ("gate", "gate_turns"),
+    "park": ("letters",),
+    "close": ("letters",),
+    "enlist": ("places",),
+}
+"""What each script needs beside the prelude, in order. Each run makes all these functions anew, so none has idle ones."""
 
 
 @cache
 def source(name: str) -> str:
     """Return the text of one script with the shared parts in front."""
     folder = files("worker.ledger").joinpath("lua")
-    return "\n".join(
-        folder.joinpath(f"{part}.lua").read_text("utf-8") for part in _PARTS.get(name, ("prelude", "gate", name))
-    )
+    parts = ("prelude", *_PARTS.get(name, ()), name)
+    return "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in parts)
 
 
 class Scripts:

@@ -9,7 +9,7 @@ from worker.ledger.model import Lane
 
 STREAM = "account-events:stream"
 CLIMB = 0.05
-"""Share of the ceiling by which a cut rate climbs back each second (current_speed in prelude.lua)."""
+"""Share of the ceiling by which a cut rate climbs back each second (current_speed in rate.lua)."""
 
 
 class Views:

@@ -1,5 +1,5 @@
 -- What the scripts share about the gate of an instance: whether calls may be made, and who shut it and why.
--- It is put behind the prelude and in front of each script.
+-- It is put behind the prelude and in front of the scripts that ask for the gate.
 --
 -- nightly:gate:<instance> is one hash; none means open. It is shut by a halt, a storm or a person, and an outage
 -- holds calls beside that:
@@ -20,17 +20,9 @@
 --   <fingerprint>:lost                     failures in a row to find the host or to agree on TLS
 -- nightly:bench:<instance>:<worker>        a worker whose calls alone fail: it makes none until this is gone
 
-local PROBE_FIRST, PROBE_LONGEST = 5000, 60000
+local PROBE_LONGEST = 60000
 local LONGEST_LEASE = 200000
-local KEPT_CHANGES = 200
-local OF_A_SHUT_GATE = { 'code', 'http_status', 'detail', 'by', 'fingerprint' }
-local OF_AN_OUTAGE = {
-  'outage', 'outage_at', 'outage_detail', 'probe_at', 'probe_wait', 'probes', 'canary', 'canary_until',
-}
 
-local function changes_key(instance) return 'nightly:gate-changes:' .. instance end
-local function health_key(instance) return 'nightly:health:' .. instance end
-local function invalid_key(instance, fingerprint) return 'nightly:invalid:' .. instance .. ':' .. fingerprint end
 local function bench_key(instance, worker) return 'nightly:bench:' .. instance .. ':' .. worker end
 
 local function read_gate(instance)
@@ -58,6 +50,9 @@ local function held_ms(gate, now)
   return gate.held_ms + (gate.held_since and later(now - gate.held_since, 0) or 0)
 end
 
+-- Whether a moment lies ahead. One that lies further ahead than any could is from before the clock was set back.
+local function is_ahead(moment, now, longest) return moment > now and moment <= now + longest end
+
 -- May this configuration call? Returns open | canary (one call) | waiting (for the canary that is out) | closed,
 -- and the ms after which asking again makes sense (-1: only when something has changed).
 local function admission(gate, config, now)
@@ -82,67 +77,4 @@ local function send_canary(instance, gate, config, fingerprint, ref, until_ms)
     redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(until_ms),
       fingerprint .. ':canary_login', ref)
   end
-end
-
--- Keep what was turned, let a person hear of it, and return the gate as it is now. What opens again begins at
--- one call a second and climbs, so that what waited is no stampede.
-local function turned(instance, before, change, now)
-  local key, gate = gate_key(instance), read_gate(instance)
-  local was_held, is_held = before.is_shut or before.is_out, gate.is_shut or gate.is_out
-  change.at = now
-  if is_held and not was_held then
-    redis.call('HSET', key, 'held_since', whole(now))
-  elseif was_held and not is_held then
-    change.held_ms = before.held_since and later(now - before.held_since, 0) or 0
-    redis.call('HSET', key, 'held_ms', whole(held_ms(before, now)))
-    redis.call('HDEL', key, 'held_since')
-    redis.call('HSET', rate_key(instance), 'rate', '1', 'changed_at', whole(now))
-  end
-  local text = cjson.encode(change)
-  redis.call('RPUSH', changes_key(instance), text)
-  redis.call('LTRIM', changes_key(instance), -KEPT_CHANGES, -1)
-  give_notice('gate|' .. instance .. '|' .. text, now)
-  return read_gate(instance)
-end
-
--- Shut the gate, or open it; `about`: field, value, ...
-local function turn_gate(instance, gate, state, cause, now, about)
-  local change = { state = state, cause = cause }
-  for i = 1, #about, 2 do change[about[i]] = about[i + 1] end
-  redis.call('HDEL', gate_key(instance), unpack(OF_A_SHUT_GATE))
-  redis.call('HSET', gate_key(instance), 'state', state, 'cause', cause, 'changed_at', whole(now), unpack(about))
-  return turned(instance, gate, change, now)
-end
-
--- Forget the outage, without telling; its failures are still known as its own.
-local function clear_outage(instance, gate, now)
-  redis.call('HDEL', gate_key(instance), unpack(OF_AN_OUTAGE))
-  redis.call('DEL', health_key(instance))
-  if gate.is_out then redis.call('HSET', gate_key(instance), 'outage_to', whole(now)) end
-end
-
-local function begin_outage(instance, gate, since, detail, now)
-  redis.call('HSET', gate_key(instance), 'outage', '1', 'outage_at', whole(now), 'outage_detail', detail,
-    'outage_from', whole(since), 'probe_at', whole(now + PROBE_FIRST), 'probe_wait', PROBE_FIRST)
-  redis.call('HDEL', gate_key(instance), 'outage_to')
-  redis.call('DEL', health_key(instance))
-  return turned(instance, gate, { state = 'closed', cause = 'outage', detail = detail }, now)
-end
-
-local function end_outage(instance, gate, now)
-  clear_outage(instance, gate, now)
-  local state = gate.is_shut and 'closed' or 'open'
-  return turned(instance, gate, { state = state, cause = 'Flinks answers again' }, now)
-end
-
--- The one call that tries whether the outage is over has ended. One that was never sent says nothing.
-local function end_probe(instance, gate, outcome, is_answered, now)
-  redis.call('HDEL', gate_key(instance), 'canary', 'canary_until')
-  gate.canary, gate.canary_until = nil, 0
-  if outcome == 'unsent' then return gate end
-  if is_answered then return end_outage(instance, gate, now) end
-  local wait = math.min(2 * gate.probe_wait, PROBE_LONGEST)
-  redis.call('HSET', gate_key(instance), 'probe_at', whole(now + wait), 'probe_wait', wait)
-  redis.call('HINCRBY', gate_key(instance), 'probes', 1)
-  return gate
 end

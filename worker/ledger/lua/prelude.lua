@@ -1,5 +1,6 @@
 -- What every script shares: the clock, the names of keys, the fields of a login, the ways back to "due".
--- It is put in front of each script when it is loaded.
+-- It is put in front of each script when it is loaded; what only some of them need stands in files of its own, because
+-- each run of a script makes all its functions anew.
 --
 -- A login is one hash, nightly:login:<reference>, with short field names because there are millions of them:
 --   i instance            t occurred_at, us       s state: due | flight | done | dead
@@ -50,27 +51,7 @@ local function tally_key(instance) return 'nightly:tally:' .. instance end
 
 local function count(instance, name) redis.call('HINCRBY', tally_key(instance), name, 1) end
 
--- The cluster-wide rate, calls/s: halved by throttling, climbing back by a twentieth of the ceiling a second.
-local function current_speed(instance, ceiling, now)
-  local rate = redis.call('HMGET', rate_key(instance), 'rate', 'changed_at')
-  if not rate[1] then return ceiling end
-  local seconds = math.max(0, now - tonumber(rate[2])) / 1000 -- Redis' clock may be set back
-  return math.min(ceiling, tonumber(rate[1]) + seconds * 0.05 * ceiling)
-end
-
--- Flinks says that we call too fast: half the rate, once for a whole volley of refused calls, and a pause if it asks.
-local function slow_down(instance, ceiling, now, retry_after)
-  local cut_at = tonumber(redis.call('HGET', rate_key(instance), 'cut_at') or '0') or 0
-  if math.abs(now - cut_at) >= 1000 then
-    local speed = math.max(1, current_speed(instance, ceiling, now) / 2)
-    redis.call('HSET', rate_key(instance), 'rate', string.format('%.3f', speed), 'changed_at', whole(now),
-      'cut_at', whole(now))
-  end
-  if retry_after > 0 then
-    local paused_until = tonumber(redis.call('HGET', rate_key(instance), 'paused_until') or '0') or 0
-    redis.call('HSET', rate_key(instance), 'paused_until', whole(math.max(paused_until, now + retry_after)))
-  end
-end
+local function later(a, b) if a > b then return a end return b end
 
 -- The failures in a row of `d`: when the first and the last were, and how many.
 local function streak(text)
@@ -78,112 +59,11 @@ local function streak(text)
   return tonumber(first), tonumber(last), tonumber(count or '0')
 end
 
--- Keep one attempt in a login's history, a success only where failures went before.
-local function remember(ref, attempt, push)
-  if redis.call(push, attempts_key(ref), attempt) == 0 then return end
-  redis.call('LTRIM', attempts_key(ref), -200, -1)
-  redis.call('PEXPIRE', attempts_key(ref), 30 * DAY)
-end
-
--- Places of reconcilers that gave no sign of life, and those from before the clock was set back.
-local function forget_silent_reconcilers(now)
-  redis.call('ZREMRANGEBYSCORE', 'nightly:reconcilers', '-inf', now)
-  redis.call('ZREMRANGEBYSCORE', 'nightly:reconcilers', now + 60000, '+inf')
-end
-
-local function later(a, b) if a > b then return a end return b end
-
--- Whether a moment lies ahead. One that lies further ahead than any could is from before the clock was set back.
-local function is_ahead(moment, now, longest) return moment > now and moment <= now + longest end
-
 -- Something that a person should hear of, once: the next pulse after `from` hands it to a worker.
 local function give_notice(text, from) redis.call('ZADD', 'nightly:notices', 'NX', from, text) end
-
--- Close a letter; it stays readable for 90 days.
-local function close_letter(id, status, now)
-  local key = letter_key(id)
-  local group = redis.call('HGET', key, 'group')
-  if not group then return end
-  redis.call('HSET', key, 'status', status, 'closed_at', whole(now))
-  redis.call('PEXPIRE', key, 90 * DAY)
-  redis.call('ZREM', 'nightly:letters:open', id)
-  redis.call('ZREM', 'nightly:group:' .. group, id)
-  redis.call('ZADD', 'nightly:letters:closed', now, id)
-  redis.call('ZREMRANGEBYSCORE', 'nightly:letters:closed', '-inf', now - 90 * DAY)
-end
-
--- File a letter under its group. Returns 1 when the group had no open letter before.
-local function open_letter(id, group, now, fields)
-  local key = letter_key(id)
-  redis.call('HSET', key, 'id', id, 'group', group, 'status', 'open', 'created_at', whole(now), unpack(fields))
-  redis.call('PERSIST', key)
-  redis.call('ZREM', 'nightly:letters:closed', id)
-  redis.call('ZADD', 'nightly:letters:open', now, id)
-  redis.call('SADD', 'nightly:groups', group)
-  local is_new = redis.call('ZCARD', 'nightly:group:' .. group) == 0
-  redis.call('ZADD', 'nightly:group:' .. group, now, id)
-  return is_new and 1 or 0
-end
 
 -- Make a login due at `due_at` in its lane, never before it has rested.
 local function make_due(ref, instance, lane, due_at, rests_until)
   redis.call('HSET', login_key(ref), 's', 'due', 'l', lane)
   redis.call('ZADD', due_key(instance, lane), later(due_at, rests_until), ref)
-end
-
--- End a flight without a result for its wish: the login is due again, and whoever owes its event a
--- place in the tally owes it still. A wish that was overtaken meanwhile is superseded.
-local function put_back(ref, instance, login, due_at, rests_until)
-  local key = login_key(ref)
-  if login.r == login.c then
-    redis.call('HSET', key, 'q', login.y)
-  elseif login.y ~= '1' then
-    count(instance, 'superseded')
-  end
-  redis.call('ZREM', leases_key(instance), ref)
-  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'm', 'b')
-  if rests_until > 0 then redis.call('HSET', key, 'h', whole(rests_until)) end
-  make_due(ref, instance, login.l, due_at, rests_until)
-end
-
--- Read the fields that a flight's end needs.
-local function read_flight(ref)
-  local got = redis.call('HMGET', login_key(ref),
-    's', 'r', 'c', 'y', 'k', 'l', 'h', 'm', 'n', 'f', 'w', 'e', 'a', 't', 'cw', 'o', 'g', 'b', 'u', 'd')
-  return {
-    s = got[1], r = got[2], c = got[3], y = got[4] or '0', k = got[5], l = got[6] or 'live',
-    h = tonumber(got[7] or '0') or 0, m = got[8], n = tonumber(got[9] or '0') or 0, f = got[10],
-    w = got[11], e = got[12], a = got[13], t = got[14], cw = got[15],
-    o = got[16], g = got[17], b = tonumber(got[18] or '0') or 0, u = got[19], d = got[20],
-  }
-end
-
--- How long a person has to hear of a new kind of letter: a storm, which tells more, is noticed before.
-local NEW_GROUP_AFTER = 10000
-
-local function group_notice(group) return 'group|' .. group end
-
--- Give a login up that is in flight: its wish becomes a dead letter. A newer wish still waits until a call that
--- may land has landed. Returns the letter's id.
-local function give_up(ref, instance, login, item, now, rests_until)
-  local key = login_key(ref)
-  if rests_until > 0 then redis.call('HSET', key, 'h', whole(rests_until)) end
-  if login.y ~= '1' then
-    count(instance, 'dead_lettered')
-    count(instance, 'dead:' .. item.code)
-  end
-  local id = 'dl-' .. whole(redis.call('INCR', 'nightly:letters:seq'))
-  redis.call('ZREM', leases_key(instance), ref)
-  redis.call('HSET', key, 's', 'dead', 'x', id, 'z', item.code)
-  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'm', 'b')
-  redis.call('PERSIST', attempts_key(ref))
-  local group = instance .. '|' .. item.code .. '|' .. (login.w == '1' and 'on' or 'off')
-  local is_new = open_letter(id, group, now, {
-    'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.r, 'wish', login.w, 'lane', login.l,
-    'event_id', login.e, 'account_id', login.a or '', 'occurred_us', login.t, 'code', item.code,
-    'http_status', item.status, 'message', item.message, 'failures', login.n + 1,
-    'first_at', login.f or whole(now), 'last_at', whole(now),
-  })
-  if is_new == 1 then give_notice(group_notice(group), now + NEW_GROUP_AFTER) end
-  return id
 end

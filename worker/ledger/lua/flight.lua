@@ -1,0 +1,65 @@
+-- How a flight ends: the fields that it takes, the way back to "due", and giving the login up.
+
+-- Keep one attempt in a login's history, a success only where failures went before.
+local function remember(ref, attempt, push)
+  if redis.call(push, attempts_key(ref), attempt) == 0 then return end
+  redis.call('LTRIM', attempts_key(ref), -200, -1)
+  redis.call('PEXPIRE', attempts_key(ref), 30 * DAY)
+end
+
+-- End a flight without a result for its wish: the login is due again, and whoever owes its event a
+-- place in the tally owes it still. A wish that was overtaken meanwhile is superseded.
+local function put_back(ref, instance, login, due_at, rests_until)
+  local key = login_key(ref)
+  if login.r == login.c then
+    redis.call('HSET', key, 'q', login.y)
+  elseif login.y ~= '1' then
+    count(instance, 'superseded')
+  end
+  redis.call('ZREM', leases_key(instance), ref)
+  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'm', 'b')
+  if rests_until > 0 then redis.call('HSET', key, 'h', whole(rests_until)) end
+  make_due(ref, instance, login.l, due_at, rests_until)
+end
+
+-- Read the fields that a flight's end needs.
+local function read_flight(ref)
+  local got = redis.call('HMGET', login_key(ref),
+    's', 'r', 'c', 'y', 'k', 'l', 'h', 'm', 'n', 'f', 'w', 'e', 'a', 't', 'cw', 'o', 'g', 'b', 'u', 'd')
+  return {
+    s = got[1], r = got[2], c = got[3], y = got[4] or '0', k = got[5], l = got[6] or 'live',
+    h = tonumber(got[7] or '0') or 0, m = got[8], n = tonumber(got[9] or '0') or 0, f = got[10],
+    w = got[11], e = got[12], a = got[13], t = got[14], cw = got[15],
+    o = got[16], g = got[17], b = tonumber(got[18] or '0') or 0, u = got[19], d = got[20],
+  }
+end
+
+-- How long a person has to hear of a new kind of letter: a storm, which tells more, is noticed before.
+local NEW_GROUP_AFTER = 10000
+
+local function group_notice(group) return 'group|' .. group end
+
+-- Give a login up that is in flight: its wish becomes a dead letter. A newer wish still waits until a call that
+-- may land has landed. Returns the letter's id.
+local function give_up(ref, instance, login, item, now, rests_until)
+  local key = login_key(ref)
+  if rests_until > 0 then redis.call('HSET', key, 'h', whole(rests_until)) end
+  if login.y ~= '1' then
+    count(instance, 'dead_lettered')
+    count(instance, 'dead:' .. item.code)
+  end
+  local id = 'dl-' .. whole(redis.call('INCR', 'nightly:letters:seq'))
+  redis.call('ZREM', leases_key(instance), ref)
+  redis.call('HSET', key, 's', 'dead', 'x', id, 'z', item.code)
+  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'm', 'b')
+  redis.call('PERSIST', attempts_key(ref))
+  local group = instance .. '|' .. item.code .. '|' .. (login.w == '1' and 'on' or 'off')
+  local is_new = open_letter(id, group, now, {
+    'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.r, 'wish', login.w, 'lane', login.l,
+    'event_id', login.e, 'account_id', login.a or '', 'occurred_us', login.t, 'code', item.code,
+    'http_status', item.status, 'message', item.message, 'failures', login.n + 1,
+    'first_at', login.f or whole(now), 'last_at', whole(now),
+  })
+  if is_new == 1 then give_notice(group_notice(group), now + NEW_GROUP_AFTER) end
+  return id
+end
