@@ -12,8 +12,9 @@ from collections import Counter
 from typing import NamedTuple, Self
 
 EVENT_ID = re.compile(rb'"(evt-[0-9a-f]{16})"')
-COUNTED = b'"HINCRBY" "nightly:tally:toolbox" "recorded" "1"'
-CLAIMED = re.compile(rb'"ZADD" "nightly:leases:toolbox" "[0-9.e+]+" "(lgn_[^"]+)"')
+COUNTED = re.compile(rb'"HINCRBY" "nightly:tally:toolbox" "recorded" "(\d+)"')
+LEASED = b'"ZADD" "nightly:leases:toolbox" '
+REFERENCE = re.compile(rb'"(lgn_[^"]+)"')
 READ_BYTES = 1 << 20
 
 
@@ -88,10 +89,10 @@ class Witness:
     def _note(self, line: bytes) -> None:
         is_inside_script = b" lua] " in line[:40]
         if is_inside_script:
-            claimed = CLAIMED.search(line)
-            if claimed:
-                self.story.append(Heard(_time_of(line), None, claimed[1].decode()))
-            self._counted += bool(self._call) and COUNTED in line
+            if LEASED in line:
+                self.story += [Heard(_time_of(line), None, found.decode()) for found in REFERENCE.findall(line)]
+            counted = COUNTED.search(line)
+            self._counted += int(counted[1]) if self._call and counted else 0
             if self._call and self._counted == len(self._call):
                 self.times_recorded.update(self._call)
                 self.story += [Heard(_time_of(line), event_id, "") for event_id in self._call]

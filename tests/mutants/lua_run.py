@@ -24,7 +24,7 @@ from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.ledger import scripts
 
 MODEL_PART = "test_every_promise_holds_in_random_schedules[0]"
-SHARED = {"prelude", "letters", "flight", "rate", "gate", "gate_turns", "places"}
+SHARED = {"prelude", "gather", "letters", "flight", "rate", "gate", "gate_turns", "places"}
 SCRIPT_OF = dict.fromkeys(SHARED, "settle") | {"health": "settle", "places": "pulse"}
 """A script to compile a shared part with; `health` stands in front of that one only."""
 SLOW_SECONDS = 1.0

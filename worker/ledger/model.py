@@ -61,6 +61,8 @@ class Claim:
     failures: int
     first_failure_ms: int | None
     account_id: str | None
+    has_history: bool = True
+    """Whether attempts for it are remembered: only then is a success worth remembering, too."""
 
 
 @dataclass(frozen=True, slots=True)

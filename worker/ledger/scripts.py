@@ -13,16 +13,16 @@ from worker.ledger.connection import BytesRedis
 NEWER = "the ledger was written by a newer Nightly; update this worker"
 
 _PARTS = {
-    "record": ("letters",),
-    "claim": ("rate", "gate"),
-    "settle": ("letters", "flight", "rate", "gate", "gate_turns", "health"),
-    "pulse": ("letters", "flight", "gate", "places"),
+    "record": ("gather", "letters"),
+    "claim": ("gather", "rate", "gate"),
+    "settle": ("gather", "letters", "flight", "rate", "gate", "gate_turns", "health"),
+    "pulse": ("gather", "letters", "flight", "gate", "places"),
     "turn": ("gate", "gate_turns"),
     "park": ("letters",),
-    "close": ("letters",),
+    "close": ("gather", "letters"),
     "enlist": ("places",),
 }
-"""What each script needs beside the prelude, in order. Each run makes all these functions anew, so none has idle ones."""
+"""What each script needs beside the prelude, in order. Each run makes all these functions anew: none has idle ones."""
 
 
 @cache

@@ -183,24 +183,27 @@ def _fields(wish: Wish) -> tuple[str | bytes | int, ...]:
 
 
 def _settlement_fields(item: Settlement) -> tuple[str | int, ...]:
+    claim, is_applied = item.claim, item.outcome == "applied"
     return (
-        item.claim.reference,
-        item.claim.number,
+        claim.reference,
+        claim.number,
         item.outcome,
-        round(item.delay_seconds * 1000),
-        round(item.rest_seconds * 1000),
         item.code,
-        "" if item.http_status is None else item.http_status,
-        item.message,
-        item.attempt,
-        round(item.retry_after_seconds * 1000),
         item.flags,
+        item.attempt if claim.has_history or not is_applied else "",
+        "" if is_applied and not item.rest_seconds else _rest(item),
     )
 
 
+def _rest(item: Settlement) -> str:
+    times = (round(seconds * 1000) for seconds in (item.delay_seconds, item.rest_seconds, item.retry_after_seconds))
+    status = "" if item.http_status is None else item.http_status
+    return " ".join(map(str, (*times, status, item.message)))
+
+
 def _claims(flat: Sequence[bytes | int]) -> Iterator[Claim]:
-    for at in range(0, len(flat), 8):
-        reference, number, revision, wish, sealed, failures, first_failure, account = flat[at : at + 8]
+    for at in range(0, len(flat), 9):
+        reference, number, revision, wish, sealed, failures, first_failure, account, history = flat[at : at + 9]
         yield Claim(
             reference=_text(reference),
             number=int(number),
@@ -210,6 +213,7 @@ def _claims(flat: Sequence[bytes | int]) -> Iterator[Claim]:
             failures=int(failures),
             first_failure_ms=int(first_failure) if first_failure else None,
             account_id=_text(account) or None,
+            has_history=bool(history),
         )
 
 

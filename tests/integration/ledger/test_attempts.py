@@ -87,3 +87,18 @@ def test_a_first_failure_never_lies_ahead(ledger: Ledger, clock: Clock, redis_cl
     redis_client.hset(f"nightly:gate:{INSTANCE}", "held_ms", 5000)
     redis_client.hset(LOGIN, mapping={"n": 1, "f": clock.ms - 1000})
     assert claim().claims[0].first_failure_ms == clock.ms
+
+
+def test_a_claim_says_whether_attempts_for_its_login_are_remembered(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    said = []
+    for outcome, attempt in (("unsent", ""), ("transient", '{"n": 1}'), ("applied", '{"n": 2}'), ("applied", "")):
+        clock.ms += 1000
+        (call,) = claim().claims
+        said.append(call.has_history)
+        settle(call, outcome, attempt=attempt)
+        ledger.record(wishes(1, minute=len(said)))
+    assert said == [False, False, True, True]
+    assert [attempt["n"] for attempt in Letters(ledger.redis).attempts("lgn_0")] == [1, 2]

@@ -3,7 +3,8 @@
 -- ARGV  now (ms or ''), instance, how many at most, owner, worker, lease (ms), ceiling (calls/s),
 --       in-flight limit, fingerprint of the caller's configuration
 -- Reply {state, wait (ms; -1: nothing is due), now (ms), then for each login:
---       reference, claim number, revision, wish, sealed loginId, failed attempts, first failure (ms or ''), account}
+--       reference, claim number, revision, wish, sealed loginId, failed attempts, first failure (ms or ''), account,
+--       1 if its history holds attempts}
 --       state: claimed | idle | busy (rate or in-flight limit) | paused (Flinks throttles) |
 --              canary (one call is out, and others wait for what comes of it) | closed | stopping
 
@@ -78,6 +79,7 @@ local held = held_ms(gate, now)
 
 -- Failed attempts, and since when: neither an outage nor the time behind a shut gate is the login's fault.
 local function patience(key, n, f, d, j)
+  if not (n or f or d or j) then return 0, '' end
   local failures, first, last, in_a_row = tonumber(n or '0') or 0, streak(d)
   if first and gate.outage_from and last >= gate.outage_from and last <= (gate.outage_to or now) then
     failures = later(failures - (first >= gate.outage_from and in_a_row or 1), 0)
@@ -91,31 +93,39 @@ local function patience(key, n, f, d, j)
   return failures, whole(math.min(now, tonumber(f) + held - (tonumber(j or '0') or 0)))
 end
 
-local function lift_off(ref, lane, reply)
-  redis.call('ZREM', due_key(instance, lane), ref)
+local leases = leases_key(instance)
+
+local function lift_off(ref, due, reply)
+  take(due, ref)
   local key = login_key(ref)
-  local got = redis.call('HMGET', key, 'r', 'w', 'v', 'n', 'f', 'q', 'a', 'd', 'j', 'k')
-  if not got[3] then return 0 end -- somebody deleted the login: there is nothing to call
-  local number = whole(later((tonumber(got[10] or '0') or 0) + 1, now))
-  redis.call('HSET', key, 's', 'flight', 'c', got[1], 'cw', got[2], 'o', owner, 'y', got[6] or '0', 'q', '1',
-    'k', number)
-  redis.call('HDEL', key, 'h', 'g')
-  redis.call('ZADD', leases_key(instance), now + lease, ref)
-  local failures, first_failure = patience(key, got[4], got[5], got[8], got[9])
-  for _, value in ipairs({ ref, number, got[1], got[2], got[3], failures, first_failure, got[7] or '' }) do
-    reply[#reply + 1] = value
-  end
+  local revision, wish, sealed, n, f, q, account, d, j, k, h, g, z = unpack(redis.call('HMGET', key,
+    'r', 'w', 'v', 'n', 'f', 'q', 'a', 'd', 'j', 'k', 'h', 'g', 'z'))
+  if not sealed then return 0 end -- somebody deleted the login: there is nothing to call
+  local number = whole(later((tonumber(k or '0') or 0) + 1, now))
+  redis.call('HSET', key, 's', 'flight', 'c', revision, 'cw', wish, 'o', owner, 'y', q or '0', 'q', '1', 'k', number)
+  if h or g then redis.call('HDEL', key, 'h', 'g') end
+  put(leases, now + lease, ref)
+  local failures, first_failure = patience(key, n, f, d, j)
+  -- No call of a login without a last code has ended, so none has failed.
+  local has_history = z and redis.call('EXISTS', attempts_key(ref)) or 0
+  local at = #reply
+  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = ref, number, revision, wish
+  reply[at + 5], reply[at + 6], reply[at + 7], reply[at + 8] = sealed, failures, first_failure, account or ''
+  reply[at + 9] = has_history
   return 1
 end
 
 local lanes = { live = ready('live'), backfill = ready('backfill') }
+local due = { live = due_key(instance, 'live'), backfill = due_key(instance, 'backfill') }
 local reply, taken, used = { 'claimed', 0, now }, { live = 0, backfill = 0 }, 0
-for _ = 1, math.min(n, #lanes.live + #lanes.backfill) do
-  local lane = (turn + used + 1) % BACKFILL_TURN == 0 and 'backfill' or 'live'
-  if taken[lane] >= #lanes[lane] then lane = lane == 'live' and 'backfill' or 'live' end
-  taken[lane] = taken[lane] + 1
-  used = used + lift_off(lanes[lane][taken[lane]], lane, reply)
-end
+gathering(function()
+  for _ = 1, math.min(n, #lanes.live + #lanes.backfill) do
+    local lane = (turn + used + 1) % BACKFILL_TURN == 0 and 'backfill' or 'live'
+    if taken[lane] >= #lanes[lane] then lane = lane == 'live' and 'backfill' or 'live' end
+    taken[lane] = taken[lane] + 1
+    used = used + lift_off(lanes[lane][taken[lane]], due[lane], reply)
+  end
+end)
 if used == 0 then
   local first = next_due()
   return { 'idle', first and later(first - now, 1) or -1, now }

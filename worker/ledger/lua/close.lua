@@ -22,9 +22,10 @@ if login[1] ~= 'dead' or login[2] ~= id then
   status = 'superseded'
 elseif action == 'replayed' then
   count(instance, 'replayed')
-  redis.call('HSET', login_key(ref), 'q', '0')
+  redis.call('HSET', login_key(ref), 'q', '0', 's', 'due', 'l', 'backfill')
   redis.call('HDEL', login_key(ref), 'n', 'f', 'd', 'j', 'u')
-  make_due(ref, instance, 'backfill', now, tonumber(login[3] or '0') or 0)
+  put_due(ref, instance, 'backfill', now, tonumber(login[3] or '0') or 0)
+  write_gathered()
 end
 if login[2] == id then redis.call('HDEL', login_key(ref), 'x') end
 redis.call('PEXPIRE', attempts_key(ref), 30 * DAY)

@@ -7,30 +7,42 @@ local function remember(ref, attempt, push)
   redis.call('PEXPIRE', attempts_key(ref), 30 * DAY)
 end
 
+-- Forget a flight, also what only few of them have.
+local function forget_flight(key, login)
+  if login.m or login.b > 0 then
+    redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'm', 'b')
+  else
+    redis.call('HDEL', key, 'c', 'cw', 'o', 'y')
+  end
+end
+
 -- End a flight without a result for its wish: the login is due again, and whoever owes its event a
 -- place in the tally owes it still. A wish that was overtaken meanwhile is superseded.
 local function put_back(ref, instance, login, due_at, rests_until)
-  local key = login_key(ref)
+  local key, fields = login_key(ref), { 's', 'due', 'l', login.l }
   if login.r == login.c then
-    redis.call('HSET', key, 'q', login.y)
+    fields[5], fields[6] = 'q', login.y
   elseif login.y ~= '1' then
     count(instance, 'superseded')
   end
-  redis.call('ZREM', leases_key(instance), ref)
-  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'm', 'b')
-  if rests_until > 0 then redis.call('HSET', key, 'h', whole(rests_until)) end
-  make_due(ref, instance, login.l, due_at, rests_until)
+  if rests_until > 0 then
+    fields[#fields + 1] = 'h'
+    fields[#fields + 1] = whole(rests_until)
+  end
+  redis.call('HSET', key, unpack(fields))
+  forget_flight(key, login)
+  take(leases_key(instance), ref)
+  put_due(ref, instance, login.l, due_at, rests_until)
 end
 
 -- Read the fields that a flight's end needs.
 local function read_flight(ref)
   local got = redis.call('HMGET', login_key(ref),
-    's', 'r', 'c', 'y', 'k', 'l', 'h', 'm', 'n', 'f', 'w', 'e', 'a', 't', 'cw', 'o', 'g', 'b', 'u', 'd')
+    's', 'r', 'c', 'y', 'k', 'l', 'h', 'm', 'n', 'f', 'cw', 'o', 'g', 'b', 'u', 'd')
   return {
     s = got[1], r = got[2], c = got[3], y = got[4] or '0', k = got[5], l = got[6] or 'live',
     h = tonumber(got[7] or '0') or 0, m = got[8], n = tonumber(got[9] or '0') or 0, f = got[10],
-    w = got[11], e = got[12], a = got[13], t = got[14], cw = got[15],
-    o = got[16], g = got[17], b = tonumber(got[18] or '0') or 0, u = got[19], d = got[20],
+    cw = got[11], o = got[12], g = got[13], b = tonumber(got[14] or '0') or 0, u = got[15], d = got[16],
   }
 end
 
@@ -49,14 +61,15 @@ local function give_up(ref, instance, login, item, now, rests_until)
     count(instance, 'dead:' .. item.code)
   end
   local id = 'dl-' .. whole(redis.call('INCR', 'nightly:letters:seq'))
-  redis.call('ZREM', leases_key(instance), ref)
   redis.call('HSET', key, 's', 'dead', 'x', id, 'z', item.code)
-  redis.call('HDEL', key, 'c', 'cw', 'o', 'y', 'm', 'b')
+  forget_flight(key, login)
+  take(leases_key(instance), ref)
   redis.call('PERSIST', attempts_key(ref))
-  local group = instance .. '|' .. item.code .. '|' .. (login.w == '1' and 'on' or 'off')
+  local wish, event_id, account, occurred_us = unpack(redis.call('HMGET', key, 'w', 'e', 'a', 't'))
+  local group = instance .. '|' .. item.code .. '|' .. (wish == '1' and 'on' or 'off')
   local is_new = open_letter(id, group, now, {
-    'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.r, 'wish', login.w, 'lane', login.l,
-    'event_id', login.e, 'account_id', login.a or '', 'occurred_us', login.t, 'code', item.code,
+    'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.r, 'wish', wish, 'lane', login.l,
+    'event_id', event_id, 'account_id', account or '', 'occurred_us', occurred_us, 'code', item.code,
     'http_status', item.status, 'message', item.message, 'failures', login.n + 1,
     'first_at', login.f or whole(now), 'last_at', whole(now),
   })

@@ -49,8 +49,6 @@ local function gate_key(instance) return 'nightly:gate:' .. instance end
 local function configs_key(instance) return 'nightly:configs:' .. instance end
 local function tally_key(instance) return 'nightly:tally:' .. instance end
 
-local function count(instance, name) redis.call('HINCRBY', tally_key(instance), name, 1) end
-
 local function later(a, b) if a > b then return a end return b end
 
 -- The failures in a row of `d`: when the first and the last were, and how many.
@@ -61,9 +59,3 @@ end
 
 -- Something that a person should hear of, once: the next pulse after `from` hands it to a worker.
 local function give_notice(text, from) redis.call('ZADD', 'nightly:notices', 'NX', from, text) end
-
--- Make a login due at `due_at` in its lane, never before it has rested.
-local function make_due(ref, instance, lane, due_at, rests_until)
-  redis.call('HSET', login_key(ref), 's', 'due', 'l', lane)
-  redis.call('ZADD', due_key(instance, lane), later(due_at, rests_until), ref)
-end

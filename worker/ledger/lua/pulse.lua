@@ -88,7 +88,9 @@ end
 
 local lost = 0
 if rest then
-  for _, instance in ipairs(redis.call('SMEMBERS', 'nightly:instances')) do lost = lost + reap(instance) end
+  gathering(function()
+    for _, instance in ipairs(redis.call('SMEMBERS', 'nightly:instances')) do lost = lost + reap(instance) end
+  end)
 end
 
 local due = 0

@@ -24,10 +24,11 @@ local function compare(occurred_us, wish, event_id, old)
 end
 
 local function read_login(key)
-  local got = redis.call('HMGET', key, 't', 'w', 'e', 'r', 's', 'q', 'h', 'l', 'x')
+  local got = redis.call('HMGET', key, 't', 'w', 'e', 'r', 's', 'q', 'h', 'l', 'x', 'n', 'f', 'd', 'j', 'u')
   return {
     t = got[1], w = got[2], e = got[3], r = tonumber(got[4] or '0') or 0, s = got[5], q = got[6],
     h = tonumber(got[7] or '0') or 0, l = got[8], x = got[9],
+    has_past = got[9] or got[10] or got[11] or got[12] or got[13] or got[14],
   }
 end
 
@@ -39,40 +40,48 @@ local function lane_for(old, lane)
   return lane
 end
 
-local function store(ref, instance, old, lane, event)
-  local key = login_key(ref)
-  redis.call('HSET', key, 'i', instance, 'v', event.sealed, 't', event.occurred_us, 'w', event.wish,
-    'e', event.id, 'r', old.r + 1, 'q', '0', 'l', lane)
-  redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'x', 'u')
-  if event.account ~= '' then redis.call('HSET', key, 'a', event.account) end
+-- A login in flight stays so: its settlement sees the new revision.
+local function store(key, old, lane, instance, sealed, occurred_us, wish, event_id, account)
+  local fields = { 'v', sealed, 't', occurred_us, 'w', wish, 'e', event_id, 'r', old.r + 1, 'q', '0', 'l', lane }
+  local function add(name, value)
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  if old.s ~= 'flight' then add('s', 'due') end
+  if not old.t then add('i', instance) end
+  if account ~= '' then add('a', account) end
+  redis.call('HSET', key, unpack(fields))
+  if old.has_past then redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'x', 'u') end
 end
 
-local function record(ref, instance, event, wanted_lane)
-  if tonumber(event.occurred_us) > furthest_us then return 'ahead' end
-  local old = read_login(login_key(ref))
+local instances = {}
+
+local function record(ref, instance, sealed, occurred_us, wish, event_id, account, wanted_lane)
+  if tonumber(occurred_us) > furthest_us then return 'ahead' end
+  local key = login_key(ref)
+  local old = read_login(key)
   count(instance, 'recorded')
   if old.t then
-    local order = compare(event.occurred_us, event.wish, event.id, old)
+    local order = compare(occurred_us, wish, event_id, old)
     if order == 0 then count(instance, 'duplicate') return 'duplicate' end
     if order < 0 then count(instance, 'superseded') return 'superseded' end
     if old.q ~= '1' then count(instance, 'superseded') end
   end
   if old.x then close_letter(old.x, 'superseded', now) end
   local lane = lane_for(old, wanted_lane)
-  store(ref, instance, old, lane, event)
-  redis.call('SADD', 'nightly:instances', instance)
-  if old.s == 'flight' then return 'recorded' end -- settlement sees the new revision
-  if old.l and old.l ~= lane then redis.call('ZREM', due_key(instance, old.l), ref) end
-  make_due(ref, instance, lane, now, old.h)
+  if not instances[instance] then redis.call('SADD', 'nightly:instances', instance) end
+  instances[instance] = true
+  store(key, old, lane, instance, sealed, occurred_us, wish, event_id, account)
+  if old.s ~= 'flight' then
+    if old.l and old.l ~= lane then take(due_key(instance, old.l), ref) end
+    put_due(ref, instance, lane, now, old.h)
+  end
   return 'recorded'
 end
 
 if is_newer() then return refuse_newer() end
-local replies = {}
-for i = 3, #ARGV, 8 do
-  local event = {
-    sealed = ARGV[i + 2], occurred_us = ARGV[i + 3], wish = ARGV[i + 4], id = ARGV[i + 5], account = ARGV[i + 6],
-  }
-  replies[#replies + 1] = record(ARGV[i], ARGV[i + 1], event, ARGV[i + 7])
-end
-return replies
+return gathering(function()
+  local replies = {}
+  for i = 3, #ARGV, 8 do replies[#replies + 1] = record(unpack(ARGV, i, i + 7)) end
+  return replies
+end)

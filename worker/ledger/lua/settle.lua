@@ -1,10 +1,11 @@
 -- Write down what became of calls, each only by the holder of its claim (the fence of P4).
 -- ARGV  now (ms or ''), instance, fingerprint of the caller's configuration, ceiling (calls/s), owner, worker,
 --       then what holds calls: share of failing ones, of how many at least, within (ms), how many in a row;
---       INVALID_LOGINs in a row; then for each call: reference, claim number, outcome, delay (ms), rest (ms), code,
---       http status, message, attempt (JSON for the history, or ''), Retry-After (ms), flags
+--       INVALID_LOGINs in a row; then for each call: reference, claim number, outcome, code, flags, attempt (JSON for
+--       the history, or ''), the rest
 --       outcome: applied | transient | throttled | dead | halt | unsent
 --       flags: any of u (unconfirmed), h (host or TLS unreachable), d (Flinks is down), a (ambiguous)
+--       the rest: '', or "<delay, ms> <rest, ms> <Retry-After, ms> <http status, or nothing> <message>"
 -- Reply for each call: applied | overtaken | waiting | fenced | unsent | parked | halted (it waits behind the gate) |
 --       repeated (settled before: the reply was lost, and the caller asked again)
 
@@ -130,13 +131,14 @@ local function settle_applied(ref, login, item)
   if login.y ~= '1' then count(instance, login.cw == '1' and 'applied_on' or 'applied_off') end
   if has(item, 'u') then count(instance, 'unconfirmed') end
   redis.call('HSET', key, 's', 'done', 'pr', login.c, 'pw', login.cw, 'pt', whole(now), 'z', item.code)
-  redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'u', 'c', 'cw', 'o', 'y', 'm', 'b')
+  if login.n > 0 or login.f or login.d or login.u then redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'u') end
   if login.r ~= login.c or login.m == '1' then
     login.y = '1'
     put_back(ref, instance, login, now, login.h)
     return 'overtaken'
   end
-  redis.call('ZREM', leases_key(instance), ref)
+  forget_flight(key, login)
+  take(leases_key(instance), ref)
   return 'applied'
 end
 
@@ -200,8 +202,8 @@ local function fence(ref, login, item)
   if login.s == 'flight' then
     redis.call('HSET', login_key(ref), 'm', '1')
   elseif login.s == 'done' then
-    redis.call('HSET', login_key(ref), 'h', whole(now + item.rest))
-    make_due(ref, instance, login.l, now, now + item.rest)
+    redis.call('HSET', login_key(ref), 'h', whole(now + item.rest), 's', 'due', 'l', login.l)
+    put_due(ref, instance, login.l, now, now + item.rest)
   end
   return 'fenced'
 end
@@ -226,16 +228,23 @@ local function settle(ref, number, item)
 end
 
 local items, replies = {}, {}
-for i = 12, #ARGV, 11 do
-  items[#items + 1] = {
-    ref = ARGV[i], number = ARGV[i + 1], outcome = ARGV[i + 2], delay = tonumber(ARGV[i + 3]),
-    rest = tonumber(ARGV[i + 4]), code = ARGV[i + 5], status = ARGV[i + 6], message = ARGV[i + 7],
-    attempt = ARGV[i + 8], retry_after = tonumber(ARGV[i + 9]), flags = ARGV[i + 10],
+for i = 12, #ARGV, 7 do
+  local item = {
+    ref = ARGV[i], number = ARGV[i + 1], outcome = ARGV[i + 2], code = ARGV[i + 3], flags = ARGV[i + 4],
+    attempt = ARGV[i + 5], delay = 0, rest = 0, retry_after = 0, status = '', message = '',
   }
+  if ARGV[i + 6] ~= '' then
+    local delay, rest, retry_after, status, message = ARGV[i + 6]:match('^(%d+) (%d+) (%d+) (%d*) (.*)$')
+    item.delay, item.rest, item.retry_after = tonumber(delay), tonumber(rest), tonumber(retry_after)
+    item.status, item.message = status, message
+  end
+  items[#items + 1] = item
 end
 gate = watch_health(instance, gate, items, now, {
   worker = ARGV[6], ratio = tonumber(ARGV[7]), calls = tonumber(ARGV[8]), window = tonumber(ARGV[9]),
   in_a_row = tonumber(ARGV[10]), is_held = is_held_by_us,
 })
-for _, item in ipairs(items) do replies[#replies + 1] = settle(item.ref, item.number, item) end
-return replies
+return gathering(function()
+  for at, item in ipairs(items) do replies[at] = settle(item.ref, item.number, item) end
+  return replies
+end)

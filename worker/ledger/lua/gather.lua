@@ -1,0 +1,57 @@
+-- What a script does to sorted sets and to the tally, gathered for all its logins and written in one command a key.
+
+local tallies, moves = {}, {}
+local PIECE = 1000 -- arguments of one command: Lua hands over no more than some thousands
+
+local function count(instance, name)
+  local tally = tallies[instance] or {}
+  tallies[instance] = tally
+  tally[name] = (tally[name] or 0) + 1
+end
+
+-- Put a login into a sorted set, or take it out: the last that a script says of the two holds.
+local function move(key, ref, score)
+  local set = moves[key] or {}
+  moves[key] = set
+  set[ref] = score
+end
+local function put(key, score, ref) move(key, ref, score) end
+local function take(key, ref) move(key, ref, false) end
+
+-- Make a login due at `due_at` in its lane, never before it has rested.
+local function put_due(ref, instance, lane, due_at, rests_until)
+  put(due_key(instance, lane), later(due_at, rests_until), ref)
+end
+
+local function in_pieces(command, key, args)
+  for i = 1, #args, PIECE do redis.call(command, key, unpack(args, i, math.min(i + PIECE - 1, #args))) end
+end
+
+local function write_gathered()
+  for key, set in pairs(moves) do
+    local taken, placed = {}, {}
+    for ref, score in pairs(set) do
+      if score then
+        placed[#placed + 1] = score
+        placed[#placed + 1] = ref
+      else
+        taken[#taken + 1] = ref
+      end
+    end
+    in_pieces('ZREM', key, taken)
+    in_pieces('ZADD', key, placed)
+  end
+  for instance, tally in pairs(tallies) do
+    for name, times in pairs(tally) do redis.call('HINCRBY', tally_key(instance), name, times) end
+  end
+  moves, tallies = {}, {}
+end
+
+-- Run `work`, and write what it gathered, also where Redis refused something midway: what was done till then stands
+-- whole, as a login whose hash says "due" but which no lane holds would wait for ever.
+local function gathering(work)
+  local is_done, result = pcall(work)
+  write_gathered()
+  if not is_done then error(result, 0) end
+  return result
+end
