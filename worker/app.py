@@ -2,11 +2,9 @@
 
 import os
 import sys
-import threading
 from importlib.metadata import version
 from typing import Any
 
-import redis
 from celery import Celery, signals
 
 from worker.deliveries import Deliveries
@@ -20,12 +18,10 @@ from worker.executor.shutdown import MARGIN_SECONDS, Shutdown, Stage
 from worker.executor.wake_up import WakeUp
 from worker.services import WORKER_SETTINGS, Services, build_services
 from worker.settings import Settings
-from worker.telemetry.logs import configure_logging, get_logger
+from worker.telemetry.logs import configure_logging
 from worker.telemetry.sentry import configure_sentry
 
 TASK_MODULES = ("tasks.account_linked", "tasks.account_inactive", "tasks.reconcile")
-
-log = get_logger(__name__)
 
 
 class NightlyApp(Celery):
@@ -71,16 +67,8 @@ class NightlyApp(Celery):
             self._send_reconcile()
 
     def begin_shutdown(self, stage: Stage = Stage.WARM) -> None:
-        """Claim no more; what is in flight ends within its deadline. Redis may be away, and is not waited for here."""
-        if not self.shutdown.is_stopping:
-            threading.Thread(target=self._stop_claims, name="stop-claims", daemon=True).start()
+        """Claim no more; what is in flight ends within its deadline."""
         self.shutdown.begin(stage)
-
-    def _stop_claims(self) -> None:
-        try:
-            self.services().ledger.stop_claims(self.identity)
-        except redis.RedisError:
-            log.warning("ledger_unreachable", doing="shutdown")
 
     def _send_reconcile(self) -> None:
         self.send_task("refresh.reconcile", queue=REFRESH_QUEUE)

@@ -113,7 +113,6 @@ class LedgerCheck(bootsteps.StartStopStep):
         while True:
             try:
                 services.ledger.claim_ledger(services.vault.fingerprint("reference"))
-                services.ledger.allow_claims(worker.app.identity)
             except LedgerMismatch as error:
                 log.critical("ledger_refused", reason=str(error))
                 raise SystemExit(EXIT_REFUSED) from None

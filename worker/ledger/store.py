@@ -153,14 +153,6 @@ class Ledger:
         """Give the reconciler's place back."""
         self.redis.zrem("nightly:reconcilers", f"{worker}|{owner}")
 
-    def stop_claims(self, worker: str, *, for_seconds: int = 120) -> None:
-        """Let this worker's reconcilers finish what is in flight and claim no more (warm shutdown)."""
-        self.redis.set(f"nightly:stopping:{worker}", "1", ex=for_seconds)
-
-    def allow_claims(self, worker: str) -> None:
-        """Undo `stop_claims`: a worker of this name starts."""
-        self.redis.delete(f"nightly:stopping:{worker}")
-
     def sign_off(self, worker: str) -> None:
         """Take a worker that ends off the list of live ones."""
         self.redis.hdel("nightly:workers", worker)

@@ -96,8 +96,6 @@ def test_who_may_not_call_is_told_when_to_ask_again(
     for standing in ("refused", "suspect"):
         redis_client.hset(CONFIGS, FP, standing)
         assert (claim().state, claim().wait_seconds) == ("closed", None)
-    ledger.stop_claims("worker")
-    assert (claim().state, claim().wait_seconds) == ("stopping", None)
 
 
 @pytest.mark.parametrize(

@@ -184,14 +184,6 @@ def test_every_tenth_call_is_the_backfill_lanes_however_long_the_live_one_is(
     assert (len(taken), sum(taken)) == (50, 5)
 
 
-def test_a_stopping_worker_is_given_nothing_more(ledger: Ledger, claim: Any) -> None:
-    ledger.record(wishes(5))
-    ledger.stop_claims("worker")
-    assert claim().state == "stopping"
-    assert claim(worker="another").state == "claimed"
-    ledger.allow_claims("worker")
-
-
 def test_a_client_whose_primary_became_a_replica_looks_for_the_new_one(ledger: Ledger, redis_client: Redis) -> None:
     ledger.record(wishes(1))
     pool = redis_client.connection_pool

@@ -6,7 +6,7 @@
 --       reference, claim number, revision, wish, sealed loginId, failed attempts, first failure (ms or ''), account,
 --       1 if its history holds attempts}
 --       state: claimed | idle | busy (rate or in-flight limit) | paused (Flinks throttles) |
---              canary (one call is out, and others wait for what comes of it) | closed | stopping
+--              canary (one call is out, and others wait for what comes of it) | closed
 
 local now = clock(ARGV[1])
 local instance, wanted, owner, worker = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
@@ -17,8 +17,6 @@ local MARGIN = 1.03
 local LONGEST_PAUSE = 3600000
 
 if is_newer() then return refuse_newer() end
-if redis.call('EXISTS', 'nightly:stopping:' .. worker) == 1 then return { 'stopping', -1, now } end
-
 local benched = redis.call('PTTL', bench_key(instance, worker))
 if benched > 0 then return { 'closed', benched, now } end
 local gate, config = read_gate(instance), read_config(instance, fingerprint)
