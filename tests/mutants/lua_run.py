@@ -24,9 +24,6 @@ from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.ledger import scripts
 
 MODEL_PART = "test_every_promise_holds_in_random_schedules[0]"
-SHARED = {"prelude", "gather", "letters", "flight", "rate", "gate", "gate_turns", "places"}
-SCRIPT_OF = dict.fromkeys(SHARED, "settle") | {"health": "settle", "places": "pulse"}
-"""A script to compile a shared part with; `health` stands in front of that one only."""
 SLOW_SECONDS = 1.0
 SECONDS_A_TEST = 30
 SECONDS_THE_MODEL = 240
@@ -117,14 +114,17 @@ class LuaMutants:
     def _may_notice(self, mutant: Mutant, item: pytest.Item) -> bool:
         if self._is_quick and self._seconds.get(item.nodeid, 0) > SLOW_SECONDS:
             return False
-        name = Path(mutant.path).stem
-        if name in SHARED or MODEL_PART in item.nodeid:
-            return True
-        return SCRIPT_OF.get(name, name) in self._uses[item.nodeid]
+        return MODEL_PART in item.nodeid or not self._uses[item.nodeid].isdisjoint(_scripts_with(mutant))
 
     def _rank(self, mutant: Mutant, item: pytest.Item) -> tuple[float, float]:
         seconds = self._seconds.get(item.nodeid, 1000)
         return (-self._kills[mutant.path, item.nodeid] if seconds < SLOW_SECONDS else 1, seconds)
+
+
+def _scripts_with(mutant: Mutant) -> list[str]:
+    name = Path(mutant.path).stem
+    shared_by = [script for script, parts in scripts.PARTS.items() if name in {"prelude", *parts}]
+    return shared_by or [name]
 
 
 @contextmanager
@@ -158,11 +158,10 @@ def _patch(mutant: Mutant, server: EmbeddedRedis | None) -> bool:
     """Put the mutant in the place of its script; returns whether Redis can compile it."""
     original, whole = (ROOT / mutant.path).read_text("utf-8"), scripts.source
     scripts.source = lambda name: whole(name).replace(original, mutant.text, 1)  # type: ignore[assignment]
-    name = Path(mutant.path).stem
     assert server is not None
     with Redis.from_url(server.url) as client:
         try:
-            client.script_load(scripts.source(SCRIPT_OF.get(name, name)))
+            client.script_load(scripts.source(_scripts_with(mutant)[0]))
         except ResponseError:
             return False
     return True

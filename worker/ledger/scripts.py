@@ -12,15 +12,19 @@ from worker.ledger.connection import BytesRedis
 
 NEWER = "the ledger was written by a newer Nightly; update this worker"
 
-_PARTS = {
+_CALLER = ("gather", "rate", "gate", "terms")
+_SETTLING = ("letters", "flight", "gate_turns", "health", "settling")
+PARTS = {
     "record": ("gather", "letters"),
-    "claim": ("gather", "rate", "gate"),
-    "settle": ("gather", "letters", "flight", "rate", "gate", "gate_turns", "health"),
+    "claim": (*_CALLER, "claiming"),
+    "settle": (*_CALLER, *_SETTLING),
+    "settle_and_claim": (*_CALLER, *_SETTLING, "claiming"),
     "pulse": ("gather", "letters", "flight", "gate", "places"),
     "turn": ("gate", "gate_turns"),
     "park": ("letters",),
     "close": ("gather", "letters"),
     "enlist": ("places",),
+    "begin": (),
 }
 """What each script needs beside the prelude, in order. Each run makes all these functions anew: none has idle ones."""
 
@@ -29,7 +33,7 @@ _PARTS = {
 def source(name: str) -> str:
     """Return the text of one script with the shared parts in front."""
     folder = files("worker.ledger").joinpath("lua")
-    parts = ("prelude", *_PARTS.get(name, ()), name)
+    parts = ("prelude", *PARTS[name], name)
     return "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in parts)
 
 

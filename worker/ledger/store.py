@@ -6,6 +6,7 @@ without it Redis' own clock rules, so that no worker's clock can reorder anythin
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from worker.errors import LedgerMismatch
 from worker.gate_rules import DEFAULT_RULES, GateRules
@@ -65,20 +66,10 @@ class Ledger:
         fingerprint: str,
     ) -> ClaimReply:
         """Take due logins for calling, as many as gate, rate and in-flight limit allow."""
-        reply = self._scripts.run(
-            "claim",
-            self._now(),
-            instance,
-            at_most,
-            owner,
-            worker,
-            round(lease_seconds * 1000),
-            calls_per_second,
-            max_in_flight,
-            fingerprint,
+        caller = (instance, fingerprint, calls_per_second, owner, worker)
+        return _claim_reply(
+            self._scripts.run("claim", self._now(), *caller, at_most, round(lease_seconds * 1000), max_in_flight)
         )
-        state, wait_ms, now_ms = reply[0].decode(), int(reply[1]), int(reply[2])
-        return ClaimReply(state, None if wait_ms < 0 else wait_ms / 1000, now_ms, list(_claims(reply[3:])))
 
     def settle(
         self,
@@ -94,22 +85,34 @@ class Ledger:
         """Write down what became of calls; returns one result for each. What they tell of Flinks may shut the gate."""
         if not settlements:
             return []
-        args = [field for settlement in settlements for field in _settlement_fields(settlement)]
-        terms = (rules.outage_ratio, rules.outage_min_calls, round(rules.outage_window_seconds * 1000))
-        reply = self._scripts.run(
-            "settle",
-            self._now(),
-            instance,
-            fingerprint,
-            calls_per_second,
-            owner,
-            worker,
-            *terms,
-            rules.outage_in_a_row,
-            rules.storm_logins,
-            *args,
-        )
+        caller = (instance, fingerprint, calls_per_second, owner, worker)
+        reply = self._scripts.run("settle", self._now(), *caller, *_rules(rules), *_calls(settlements))
         return [Settled(item.decode()) for item in reply]
+
+    def settle_and_claim(
+        self,
+        instance: str,
+        settlements: Sequence[Settlement],
+        *,
+        at_most: int,
+        owner: str,
+        worker: str,
+        lease_seconds: float,
+        calls_per_second: float,
+        max_in_flight: int,
+        fingerprint: str,
+        rules: GateRules = DEFAULT_RULES,
+    ) -> tuple[list[Settled], ClaimReply]:
+        """Settle, then claim, in one script and one round trip.
+
+        Where newer code has changed the ledger, what was in flight is settled still, and the claim's state is `newer`.
+        """
+        caller = (instance, fingerprint, calls_per_second, owner, worker)
+        bounds = (at_most, round(lease_seconds * 1000), max_in_flight)
+        settled, claimed = self._scripts.run(
+            "settle_and_claim", self._now(), *caller, *_rules(rules), *bounds, *_calls(settlements)
+        )
+        return [Settled(item.decode()) for item in settled], _claim_reply(claimed)
 
     def pulse(
         self,
@@ -174,23 +177,32 @@ def _fields(wish: Wish) -> tuple[str | bytes | int, ...]:
     )
 
 
-def _settlement_fields(item: Settlement) -> tuple[str | int, ...]:
-    claim, is_applied = item.claim, item.outcome == "applied"
-    return (
-        claim.reference,
-        claim.number,
-        item.outcome,
-        item.code,
-        item.flags,
-        item.attempt if claim.has_history or not is_applied else "",
-        "" if is_applied and not item.rest_seconds else _rest(item),
-    )
+def _rules(rules: GateRules) -> tuple[float, ...]:
+    window_ms = round(rules.outage_window_seconds * 1000)
+    return rules.outage_ratio, rules.outage_min_calls, window_ms, rules.outage_in_a_row, rules.storm_logins
+
+
+def _calls(settlements: Sequence[Settlement]) -> Iterator[str | int]:
+    for item in settlements:
+        claim, is_applied = item.claim, item.outcome == "applied"
+        yield claim.reference
+        yield claim.number
+        yield item.outcome
+        yield item.code
+        yield item.flags
+        yield item.attempt if claim.has_history or not is_applied else ""
+        yield "" if is_applied and not item.rest_seconds else _rest(item)
 
 
 def _rest(item: Settlement) -> str:
     times = (round(seconds * 1000) for seconds in (item.delay_seconds, item.rest_seconds, item.retry_after_seconds))
     status = "" if item.http_status is None else item.http_status
     return " ".join(map(str, (*times, status, item.message)))
+
+
+def _claim_reply(reply: Sequence[Any]) -> ClaimReply:
+    state, wait_ms, now_ms = reply[0].decode(), int(reply[1]), int(reply[2])
+    return ClaimReply(state, None if wait_ms < 0 else wait_ms / 1000, now_ms, list(_claims(reply[3:])))
 
 
 def _claims(flat: Sequence[bytes | int]) -> Iterator[Claim]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from random import Random
+from typing import Any
 
 from redis import Redis
 
@@ -9,13 +10,15 @@ from tests.integration.ledger.world import (
     CALLS_PER_SECOND,
     INSTANCES,
     LEASE_MS,
+    MAX_IN_FLIGHT,
     RULES,
     SETTLE_MS,
     WORKERS,
     Flight,
+    Worker,
     World,
 )
-from worker.ledger import Ledger, Settled, Settlement
+from worker.ledger import Claim, Ledger, Settled, Settlement
 from worker.ledger.views import Views
 
 DOWN = "d"
@@ -31,6 +34,8 @@ class Endings:
     views: Views
     moods: dict[str, str]
     stale: list[tuple[Flight, Settlement]]
+    sent: int
+    claims_too: bool
 
     def a_call_ends(self, chance: Random) -> None:
         """In each way there is."""
@@ -144,12 +149,17 @@ class Endings:
         result = self._send(flight, settlement)
         self.seen[f"{outcome} -> {result}"] += 1
         if chance is not None and chance.random() < 0.2:
-            assert self._send(flight, settlement) is Settled.REPEATED
+            is_out_again = any(one.login == flight.login and not one.is_lost for one in self.world.flights)
+            assert self._send(flight, settlement) is (Settled.FENCED if is_out_again else Settled.REPEATED)
             self.seen["reply lost"] += 1
             self.stale.append((flight, settlement))
         return result
 
     def _send(self, flight: Flight, settlement: Settlement) -> Settled:
+        """Every second time, and claim with it."""
+        self.sent += 1
+        if self.claims_too and self.sent % 2:
+            return self._send_and_claim(flight, settlement)
         (result,) = self.ledger.settle(
             flight.instance,
             [settlement],
@@ -159,6 +169,31 @@ class Endings:
             rules=RULES,
         )
         return result
+
+    def _send_and_claim(self, flight: Flight, settlement: Settlement) -> Settled:
+        (result,), reply = self.ledger.settle_and_claim(
+            flight.instance,
+            [settlement],
+            owner=flight.worker.owner,
+            worker=flight.worker.owner,
+            fingerprint=flight.worker.fingerprint,
+            calls_per_second=CALLS_PER_SECOND,
+            rules=RULES,
+            at_most=2,
+            lease_seconds=LEASE_MS / 1000,
+            max_in_flight=MAX_IN_FLIGHT,
+        )
+        self.seen["claimed with a settlement"] += len(reply.claims)
+        self._take(flight.worker, reply.claims, self._gate_for(flight.instance, flight.worker), self.sent % 4 == 1)
+        return result
+
+    def _gate_for(self, instance: str, worker: Worker) -> tuple[dict[str, Any], bytes | None]:
+        """The gate, and how the worker's configuration stands."""
+        standing = self.client.hget(f"nightly:configs:{instance}", worker.fingerprint)
+        return self.views.gate(instance), standing
+
+    def _take(self, worker: Worker, claims: list[Claim], gate: tuple[dict[str, Any], bytes | None], land: bool) -> None:  # noqa: FBT001 - as it falls
+        raise NotImplementedError
 
     def _pulse(self) -> None:
         fingerprints = dict.fromkeys(INSTANCES, WORKERS[0].fingerprint)

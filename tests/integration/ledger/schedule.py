@@ -6,6 +6,7 @@ the promises are checked (`world.py`).
 
 from collections import Counter
 from random import Random
+from typing import Any
 
 from redis import Redis
 
@@ -27,7 +28,7 @@ from tests.integration.ledger.world import (
     order_of,
 )
 from worker.errors import LetterClosed
-from worker.ledger import Lane, Ledger, Letters, Recorded, Settled, Settlement, Wish
+from worker.ledger import Claim, Lane, Ledger, Letters, Recorded, Settled, Settlement, Wish
 from worker.ledger.gate import GateKeeper
 from worker.ledger.views import Views
 
@@ -46,6 +47,7 @@ class Schedule(Endings):
         self.views = Views(client, now_ms=self._clock)
         self.moods = dict.fromkeys(INSTANCES, "well")
         self.stale: list[tuple[Flight, Settlement]] = []
+        self.sent, self.claims_too = 0, True
         for instance in INSTANCES:
             client.hset(f"nightly:configs:{instance}", mapping={worker.fingerprint: "proven" for worker in WORKERS})
         self._steps = [
@@ -124,8 +126,7 @@ class Schedule(Endings):
         self._claim(chance.choice(INSTANCES), chance.choice(WORKERS), chance.randint(1, 5), chance.random() < 0.5)
 
     def _claim(self, instance: str, worker: Worker, at_most: int, land_now: bool) -> None:  # noqa: FBT001 - as it falls
-        gate = self.views.gate(instance)
-        standing = self.client.hget(f"nightly:configs:{instance}", worker.fingerprint)
+        gate = self._gate_for(instance, worker)
         reply = self.ledger.claim(
             instance,
             at_most=at_most,
@@ -136,13 +137,16 @@ class Schedule(Endings):
             max_in_flight=MAX_IN_FLIGHT,
             fingerprint=worker.fingerprint,
         )
-        for claim in reply.claims:
-            flight = Flight(claim, worker, self.world.now, has_landed=land_now)
-            self._judge_gate(flight, gate, standing)
+        self._take(worker, reply.claims, gate, land_now)
+
+    def _take(self, worker: Worker, claims: list[Claim], gate: tuple[dict[str, Any], bytes | None], land: bool) -> None:  # noqa: FBT001 - as it falls
+        for claim in claims:
+            flight = Flight(claim, worker, self.world.now, has_landed=land)
+            self._judge_gate(flight, *gate)
             self.world.judge_claim(flight)
             self.world.flights.append(flight)
-            self.world.claimed_at[instance].append(self.world.now)
-            if land_now:
+            self.world.claimed_at[flight.instance].append(self.world.now)
+            if land:
                 self.world.flags[flight.login] = claim.wants_active
 
     def _judge_gate(self, flight: Flight, gate: dict[str, object], standing: bytes | None) -> None:
@@ -217,7 +221,7 @@ class Schedule(Endings):
 
     def come_to_rest(self) -> None:
         """Let every call succeed from here on until nothing is due, then check P2."""
-        self.moods = dict.fromkeys(INSTANCES, "well")
+        self.moods, self.claims_too = dict.fromkeys(INSTANCES, "well"), False
         for instance in INSTANCES:
             self._open(instance)
         for _ in range(100):

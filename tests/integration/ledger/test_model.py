@@ -20,6 +20,7 @@ MUST_BE_SEEN = (
     "event duplicate",
     "event superseded",
     "claim while a lost one is out",
+    "claimed with a settlement",
     "an earlier call may still land",
     "lease lost",
     "applied -> applied",

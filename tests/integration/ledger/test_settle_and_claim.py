@@ -1,0 +1,91 @@
+"""Settling and claiming in one step: the claim knows what the answers told, and newer code stops the claim alone."""
+
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import INSTANCE, Clock, tally, wishes
+from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement
+
+
+@pytest.fixture
+def turn(ledger: Ledger) -> Any:
+    def turn(call: Claim, outcome: str, **changes: Any) -> tuple[Settled, ClaimReply]:
+        terms: dict[str, Any] = {
+            "at_most": 10,
+            "owner": "owner",
+            "worker": "worker",
+            "lease_seconds": 15,
+            "calls_per_second": 1000,
+            "max_in_flight": 64,
+            "fingerprint": "proven-one",
+        }
+        fields = {name: changes.pop(name) for name in list(changes) if name not in terms}
+        (result,), reply = ledger.settle_and_claim(INSTANCE, [Settlement(call, outcome, **fields)], **terms | changes)
+        return result, reply
+
+    return turn
+
+
+def test_the_place_of_a_settled_call_is_given_to_the_next(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, turn: Any
+) -> None:
+    ledger.record(wishes(3))
+    (first,) = claim(at_most=1).claims
+    clock.ms += 100
+    result, reply = turn(first, "applied", max_in_flight=1)
+    assert (result, reply.state, reply.now_ms) == (Settled.APPLIED, "claimed", clock.ms)
+    (second,) = reply.claims
+    lease = (second.reference.encode(), clock.ms + 15_000)
+    assert redis_client.zrange(f"nightly:leases:{INSTANCE}", 0, -1, withscores=True) == [lease]
+    assert (tally(ledger, "calls"), tally(ledger, "applied_on")) == (1, 1)
+
+
+def test_a_login_that_a_newer_event_overtook_goes_out_again_at_once(
+    ledger: Ledger, clock: Clock, claim: Any, turn: Any
+) -> None:
+    ledger.record(wishes(1))
+    (call,) = claim().claims
+    ledger.record(wishes(1, minute=1, on=False))
+    clock.ms += 100
+    result, reply = turn(call, "applied")
+    assert result is Settled.OVERTAKEN
+    assert [(one.reference, one.wants_active) for one in reply.claims] == [("lgn_0", False)]
+
+
+def test_nothing_is_handed_out_where_nothing_is_asked_for(ledger: Ledger, clock: Clock, claim: Any, turn: Any) -> None:
+    ledger.record(wishes(2))
+    (call,) = claim(at_most=1).claims
+    clock.ms += 100
+    result, reply = turn(call, "applied", at_most=0)
+    assert (result, reply.state, reply.wait_seconds) == (Settled.APPLIED, "busy", 0.025)
+
+
+def test_the_claim_knows_a_gate_that_the_answer_shut(ledger: Ledger, clock: Clock, claim: Any, turn: Any) -> None:
+    ledger.record(wishes(3))
+    (call,) = claim(at_most=1, fingerprint="new").claims
+    clock.ms += 100
+    result, reply = turn(call, "halt", code="ACCESS_DENIED", fingerprint="new")
+    assert (result, reply.state, reply.claims) == (Settled.HALTED, "closed", [])
+
+
+def test_the_claim_knows_that_the_one_call_that_tried_is_over(
+    ledger: Ledger, clock: Clock, claim: Any, turn: Any
+) -> None:
+    ledger.record(wishes(3))
+    (canary,) = claim(fingerprint="new").claims
+    clock.ms += 100
+    result, reply = turn(canary, "transient", code="CARD_IN_USE", delay_seconds=60, fingerprint="new")
+    assert (result, len(reply.claims)) == (Settled.WAITING, 1)
+
+
+def test_newer_code_stops_the_claim_and_not_the_settlement(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, turn: Any
+) -> None:
+    ledger.record(wishes(3))
+    (call,) = claim(at_most=1).claims
+    redis_client.hset("nightly:meta", "schema", 1000)
+    clock.ms += 100
+    result, reply = turn(call, "applied")
+    assert (result, reply.state, reply.wait_seconds, reply.claims) == (Settled.APPLIED, "newer", None, [])

@@ -1,0 +1,136 @@
+-- How due logins of one instance are handed out: the only scheduler. One script decides the gate, the rate, the
+-- in-flight limit and the lanes, so nothing is over-claimed between two of them (P3, P4, P6).
+-- Reply {state, wait (ms; -1: nothing is due), now (ms), then for each login:
+--       reference, claim number, revision, wish, sealed loginId, failed attempts, first failure (ms or ''), account,
+--       1 if its history holds attempts}
+--       state: claimed | idle | busy (rate or in-flight limit) | paused (Flinks throttles) |
+--              canary (one call is out, and others wait for what comes of it) | closed
+
+local BACKFILL_TURN = 10 -- every tenth call belongs to the backfill lane, so that it never starves
+local EARLY_MS = 20
+local MARGIN = 1.03
+local LONGEST_PAUSE = 3600000
+
+local function next_due()
+  local first = nil
+  for _, lane in ipairs({ 'live', 'backfill' }) do
+    local top = redis.call('ZRANGE', due_key(instance, lane), 0, 0, 'WITHSCORES')
+    if top[2] and (not first or tonumber(top[2]) < first) then first = tonumber(top[2]) end
+  end
+  return first
+end
+
+-- How many calls the rate allows now: a bucket (GCRA), kept as the moment `tat` at which it is full again.
+local function read_bucket()
+  local paused_until, tat, turn, rate, changed_at = unpack(redis.call('HMGET', rate_key(instance),
+    'paused_until', 'tat', 'turn', 'rate', 'changed_at'))
+  local bucket = { turn = tonumber(turn or '0') or 0 }
+  bucket.paused = math.min(tonumber(paused_until or '0') or 0, now + LONGEST_PAUSE) - now
+  -- ms a call: three parts in a hundred more than the ceiling asks, so that an early call and a network that
+  -- bunches two of them still leave every second, as Flinks counts it, within the ceiling (P6).
+  bucket.interval = 1000 / climbed(rate, changed_at, ceiling, now) * MARGIN
+  -- How early a call may be, so that a claim that came late loses no time: up to 20 ms, less than an interval unless
+  -- intervals are shorter than a claim takes. Measured by the ceiling, so that a cut rate grants no new burst.
+  bucket.burst = bucket.interval + math.max(math.min(EARLY_MS, 900 / ceiling), EARLY_MS - 1000 / ceiling)
+  bucket.tat = later(tonumber(tat or '0') or 0, now)
+  -- Never that far ahead, unless the clock was set back.
+  if bucket.tat > now + bucket.burst + 5000 then bucket.tat = now end
+  bucket.tokens = math.floor((now + bucket.burst - bucket.tat) / bucket.interval + 0.000001)
+  return bucket
+end
+
+local function busy(bucket)
+  local first = next_due()
+  if not first then return { 'idle', -1, now } end
+  local wait = bucket.tokens < 1 and math.ceil(bucket.tat + bucket.interval - bucket.burst - now) or 25
+  return { 'busy', later(later(wait, 1), first - now), now }
+end
+
+-- The one call that tries goes for a login of which no call failed, if there is one near: it may have been the login.
+local function unspotted(refs)
+  for _, ref in ipairs(refs) do
+    local spots = redis.call('HMGET', login_key(ref), 'd', 'u')
+    if not spots[1] and not spots[2] then return { ref } end
+  end
+  return { refs[1] }
+end
+
+local function ready(due, n, is_canary)
+  local refs = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, is_canary and 20 or n)
+  return is_canary and unspotted(refs) or refs
+end
+
+-- Failed attempts, and since when: neither an outage nor the time behind a shut gate is the login's fault.
+local function patience(key, held, n, f, d, j)
+  if not (n or f or d or j) then return 0, '' end
+  local failures, first, last, in_a_row = tonumber(n or '0') or 0, streak(d)
+  if first and gate.outage_from and last >= gate.outage_from and last <= (gate.outage_to or now) then
+    failures = later(failures - (first >= gate.outage_from and in_a_row or 1), 0)
+    redis.call('HSET', key, 'n', failures)
+    redis.call('HDEL', key, 'd')
+  end
+  if failures < 1 or not f then
+    redis.call('HDEL', key, 'n', 'f', 'j')
+    return 0, ''
+  end
+  return failures, whole(math.min(now, tonumber(f) + held - (tonumber(j or '0') or 0)))
+end
+
+-- Put a login in flight, and into the reply; returns how many that were.
+local function lift_off(ref, due, leases, lease, held, reply)
+  take(due, ref)
+  local key = login_key(ref)
+  local revision, wish, sealed, n, f, q, account, d, j, k, h, g, z = unpack(redis.call('HMGET', key,
+    'r', 'w', 'v', 'n', 'f', 'q', 'a', 'd', 'j', 'k', 'h', 'g', 'z'))
+  if not sealed then return 0 end -- somebody deleted the login: there is nothing to call
+  local number = whole(later((tonumber(k or '0') or 0) + 1, now))
+  redis.call('HSET', key, 's', 'flight', 'c', revision, 'cw', wish, 'o', owner, 'y', q or '0', 'q', '1', 'k', number)
+  if h or g then redis.call('HDEL', key, 'h', 'g') end
+  put(leases, now + lease, ref)
+  local failures, first_failure = patience(key, held, n, f, d, j)
+  -- No call of a login without a last code has ended, so none has failed.
+  local has_history = z and redis.call('EXISTS', attempts_key(ref)) or 0
+  local at = #reply
+  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = ref, number, revision, wish
+  reply[at + 5], reply[at + 6], reply[at + 7], reply[at + 8] = sealed, failures, first_failure, account or ''
+  reply[at + 9] = has_history
+  return 1
+end
+
+-- Hand out up to `n`, from both lanes in turn. Returns how many it were.
+local function hand_out(n, lease, is_canary, turn, reply)
+  local live, backfill = due_key(instance, 'live'), due_key(instance, 'backfill')
+  local refs = { [live] = ready(live, n, is_canary), [backfill] = ready(backfill, n, is_canary) }
+  local taken, used = { [live] = 0, [backfill] = 0 }, 0
+  local leases, held = leases_key(instance), held_ms(gate, now)
+  for _ = 1, math.min(n, #refs[live] + #refs[backfill]) do
+    local lane = (turn + used + 1) % BACKFILL_TURN == 0 and backfill or live
+    if taken[lane] >= #refs[lane] then lane = lane == live and backfill or live end
+    taken[lane] = taken[lane] + 1
+    used = used + lift_off(refs[lane][taken[lane]], lane, leases, lease, held, reply)
+  end
+  return used
+end
+
+local function claim_due(wanted, lease, limit)
+  local benched = redis.call('PTTL', bench_key(instance, worker))
+  if benched > 0 then return { 'closed', benched, now } end
+  local admitted, ask_again = admission(gate, config, now)
+  if admitted == 'closed' then return { 'closed', ask_again, now } end
+  if admitted == 'waiting' then return { 'canary', math.min(ask_again, 50), now } end
+  if admitted == 'canary' then wanted = math.min(wanted, 1) end
+  local bucket = read_bucket()
+  if bucket.paused > 0 then return { 'paused', bucket.paused, now } end
+  local n = math.min(wanted, bucket.tokens, limit - redis.call('ZCARD', leases_key(instance)))
+  if n < 1 then return busy(bucket) end
+  local reply = { 'claimed', 0, now }
+  local used = gathering(function() return hand_out(n, lease, admitted == 'canary', bucket.turn, reply) end)
+  if used == 0 then
+    local first = next_due()
+    return { 'idle', first and later(first - now, 1) or -1, now }
+  end
+  redis.call('HSET', rate_key(instance), 'tat', string.format('%.6f', bucket.tat + used * bucket.interval),
+    'turn', (bucket.turn + used) % BACKFILL_TURN, 'ceiling', ARGV[4])
+  if admitted == 'canary' then send_canary(instance, gate, config, fingerprint, reply[4], now + lease) end
+  return reply
+end

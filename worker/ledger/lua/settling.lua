@@ -1,0 +1,249 @@
+-- How what became of calls is written down, each only by the holder of its claim (the fence of P4).
+-- ARGV  from 7 on what holds calls: share of failing ones, of how many at least, within (ms), how many in a row;
+--       INVALID_LOGINs in a row; then from `first` on for each call: reference, claim number, outcome, code, flags,
+--       attempt (JSON for the history, or ''), the rest
+--       outcome: applied | transient | throttled | dead | halt | unsent
+--       flags: any of u (unconfirmed), h (host or TLS unreachable), d (Flinks is down), a (ambiguous)
+--       the rest: '', or "<delay, ms> <rest, ms> <Retry-After, ms> <http status, or nothing> <message>"
+-- Reply for each call: applied | overtaken | waiting | fenced | unsent | parked | halted (it waits behind the gate) |
+--       repeated (settled before: the reply was lost, and the caller asked again)
+
+local storm_logins = tonumber(ARGV[11])
+local UNREACHABLE_IN_A_ROW = 5
+local UNREACHABLE_PROBE = 60000
+local DOUBTED_DELAY, DOUBTS = 30000, 3
+
+local has_run = redis.call('EXISTS', invalid_key(instance, fingerprint)) == 1
+
+local function has(item, flag) return item.flags:find(flag, 1, true) ~= nil end
+
+local function stand(standing)
+  if config.standing == standing then return false end
+  redis.call('HSET', configs_key(instance), fingerprint, standing)
+  config.standing = standing
+  return true
+end
+
+-- A person's own closing stands above all others, and the first halt above what follows from it. Returns whether
+-- the gate was turned.
+local function shut(cause, item)
+  if is_shut_by(gate, 'operator') or is_shut_by(gate, 'halt') or is_shut_by(gate, cause) then return false end
+  gate = turn_gate(instance, gate, 'closed', cause, now,
+    { 'code', item.code, 'http_status', item.status, 'detail', item.message, 'fingerprint', fingerprint })
+  return true
+end
+
+-- A confirmed call proves the caller's configuration, and opens a gate that another one had shut.
+local function prove_config()
+  if gate.storm_limit then
+    redis.call('HDEL', gate_key(instance), 'storm_limit')
+    gate.storm_limit = nil
+  end
+  if has_run then redis.call('DEL', invalid_key(instance, fingerprint)) end
+  has_run = false
+  if config.standing == 'refused' or config.standing == 'suspect' then return end
+  if stand('proven') then redis.call('HDEL', configs_key(instance), fingerprint .. ':doubt', fingerprint .. ':doubts') end
+  if is_shut_by(gate, 'halt') or is_shut_by(gate, 'storm') then
+    gate = turn_gate(instance, gate, 'open', 'configuration accepted', now, {})
+  end
+end
+
+-- Flinks refuses our credentials or our address. A proven configuration is only doubted at first: it may be this one
+-- login that Flinks will not hear of. It is refused when another login is, too, with none confirmed in between.
+-- Returns whether it is the login: refused once more, while others were confirmed.
+local function is_alone_refused(ref, login, item)
+  local configs, doubt = configs_key(instance), fingerprint .. ':doubt'
+  if config.standing == 'proven' and login.u == fingerprint then
+    -- Codes of letters are Flinks' or ours; a bare status and our own trouble are neither.
+    if item.code:match('^http_') or item.code == 'unsealable' then item.code = 'unexpected_response' end
+    return true
+  end
+  if config.standing == 'proven' then
+    stand('doubted')
+    redis.call('HSET', configs, doubt, ref, fingerprint .. ':doubts', 0)
+  end
+  local is_same = config.standing == 'doubted' and redis.call('HGET', configs, doubt) == ref
+  if is_same and redis.call('HINCRBY', configs, fingerprint .. ':doubts', 1) < DOUBTS then
+    redis.call('HSET', login_key(ref), 'u', fingerprint)
+    item.delay = later(item.delay, DOUBTED_DELAY)
+  elseif stand('refused') then
+    redis.call('HSET', login_key(ref), 'u', fingerprint)
+    shut('halt', item)
+  end
+  return false
+end
+
+-- A few "no such host" or TLS failures in a row, over all logins, mean that the address is wrong.
+local function watch_address(item)
+  local lost = fingerprint .. ':lost'
+  if not has(item, 'h') then
+    if config.lost then redis.call('HDEL', configs_key(instance), lost) end
+    config.lost = nil
+    return
+  end
+  config.lost = redis.call('HINCRBY', configs_key(instance), lost, 1)
+  if config.lost < UNREACHABLE_IN_A_ROW then return end
+  stand('unreachable')
+  redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(now + UNREACHABLE_PROBE))
+  shut('halt', item)
+end
+
+-- INVALID_LOGIN for many logins in a row: our customer id is wrong, more likely than all of them.
+local function watch_for_storm(ref, letter)
+  local key = invalid_key(instance, fingerprint)
+  redis.call('HSETNX', configs_key(instance), fingerprint, '') -- so that opening by hand finds the run
+  redis.call('HSET', key, ref, letter)
+  redis.call('PEXPIRE', key, DAY)
+  has_run = true
+  local run = redis.call('HLEN', key)
+  if run < (gate.storm_limit or storm_logins) then return end
+  for _, id in ipairs(redis.call('HVALS', key)) do
+    if redis.call('HGET', letter_key(id), 'status') == 'open' then
+      redis.call('HSET', letter_key(id), 'suspect', 'storm-' .. whole(now))
+    end
+  end
+  redis.call('DEL', key)
+  stand('suspect')
+  local text = run .. ' logins in a row, and no success in between'
+  if not shut('storm', { code = 'INVALID_LOGIN', status = '', message = text }) then return end
+  for _, wish in ipairs({ 'on', 'off' }) do
+    redis.call('ZREM', 'nightly:notices', group_notice(instance .. '|INVALID_LOGIN|' .. wish))
+  end
+end
+
+local function end_canaries(ref, item)
+  if config.canary == ref then
+    redis.call('HDEL', configs_key(instance), fingerprint .. ':canary', fingerprint .. ':canary_login')
+    config.canary = nil
+  end
+  if gate.is_out and gate.canary == ref then
+    gate = end_probe(instance, gate, item.outcome, item.outcome ~= 'halt' and not has(item, 'd'), now)
+  end
+end
+
+local function settle_applied(ref, login, item)
+  local key = login_key(ref)
+  prove_config()
+  if login.y ~= '1' then count(instance, login.cw == '1' and 'applied_on' or 'applied_off') end
+  if has(item, 'u') then count(instance, 'unconfirmed') end
+  redis.call('HSET', key, 's', 'done', 'pr', login.c, 'pw', login.cw, 'pt', whole(now), 'z', item.code)
+  if login.n > 0 or login.f or login.d or login.u then redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'u') end
+  if login.r ~= login.c or login.m == '1' then
+    login.y = '1'
+    put_back(ref, instance, login, now, login.h)
+    return 'overtaken'
+  end
+  forget_flight(key, login)
+  take(leases_key(instance), ref)
+  return 'applied'
+end
+
+-- While calls are held because Flinks, or the way to it, is down, a failure to reach it is not the login's.
+local function is_not_its_own(item)
+  return has(item, 'd') and (gate.is_out or (has(item, 'h') and config.standing == 'unreachable'))
+end
+
+local function charge(ref, login, item)
+  local key = login_key(ref)
+  redis.call('HSET', key, 'n', login.n + 1, 'f', login.f or whole(now))
+  local held = login.f and 0 or held_ms(gate, now)
+  if held > 0 then redis.call('HSET', key, 'j', whole(held)) end
+  if not has(item, 'd') then
+    redis.call('HDEL', key, 'd')
+    return
+  end
+  local first, _, in_a_row = streak(login.d)
+  redis.call('HSET', key, 'd', string.format('%.0f:%.0f:%d', first or now, now, in_a_row + 1))
+end
+
+local function rest_of(login, item) return later(login.h, item.rest > 0 and now + item.rest or 0) end
+
+local function settle_waiting(ref, login, item)
+  local due_at = now + item.delay
+  redis.call('HSET', login_key(ref), 'z', item.code)
+  if item.outcome == 'throttled' then
+    count(instance, 'throttled')
+    slow_down(instance, ceiling, now, item.retry_after)
+  elseif item.outcome == 'transient' then
+    count(instance, 'retried')
+    if login.r == login.c and not is_not_its_own(item) then charge(ref, login, item) end
+  end
+  if has(item, 'a') then count(instance, 'ambiguous') end
+  if login.r ~= login.c then due_at = item.outcome == 'throttled' and due_at or now end
+  put_back(ref, instance, login, due_at, rest_of(login, item))
+  return item.outcome == 'unsent' and 'unsent' or 'waiting'
+end
+
+local function settle_dead(ref, login, item)
+  local is_invalid = item.code == 'INVALID_LOGIN'
+  if is_not_its_own(item) or (is_invalid and config.standing == 'suspect') then
+    settle_waiting(ref, login, item)
+    return 'halted'
+  end
+  if has(item, 'a') then count(instance, 'ambiguous') end
+  local letter = ''
+  if login.r ~= login.c or login.m == '1' then
+    put_back(ref, instance, login, now, rest_of(login, item))
+  else
+    letter = give_up(ref, instance, login, item, now, rest_of(login, item))
+  end
+  if is_invalid then watch_for_storm(ref, letter) end
+  return letter == '' and 'overtaken' or 'parked'
+end
+
+-- Somebody else holds the login by now, but this call may have landed after theirs: assert once more.
+local function fence(ref, login, item)
+  count(instance, 'fenced')
+  if item.outcome == 'unsent' or not login.s then return 'fenced' end
+  if login.s == 'flight' then
+    redis.call('HSET', login_key(ref), 'm', '1')
+  elseif login.s == 'done' then
+    redis.call('HSET', login_key(ref), 'h', whole(now + item.rest), 's', 'due', 'l', login.l)
+    put_due(ref, instance, login.l, now, now + item.rest)
+  end
+  return 'fenced'
+end
+
+local function is_held_by_us(login, number) return login.s == 'flight' and login.k == number and login.o == owner end
+
+local function settle(ref, number, item)
+  local login = read_flight(ref)
+  if is_held_by_us(login, number) then end_canaries(ref, item)
+  elseif login.s ~= 'flight' and login.k == number and login.g ~= '1' then return 'repeated'
+  else return fence(ref, login, item) end
+  if item.attempt ~= '' then remember(ref, item.attempt, item.outcome == 'applied' and 'RPUSHX' or 'RPUSH') end
+  if item.outcome == 'unsent' then return settle_waiting(ref, login, item) end
+  count(instance, 'calls')
+  watch_address(item)
+  if item.outcome == 'applied' then return settle_applied(ref, login, item) end
+  if item.outcome == 'dead' then return settle_dead(ref, login, item) end
+  if item.outcome ~= 'halt' then return settle_waiting(ref, login, item) end
+  if is_alone_refused(ref, login, item) then return settle_dead(ref, login, item) end
+  settle_waiting(ref, login, item)
+  return 'halted'
+end
+
+local function read_call(at)
+  local item = {
+    ref = ARGV[at], number = ARGV[at + 1], outcome = ARGV[at + 2], code = ARGV[at + 3], flags = ARGV[at + 4],
+    attempt = ARGV[at + 5], delay = 0, rest = 0, retry_after = 0, status = '', message = '',
+  }
+  if ARGV[at + 6] == '' then return item end
+  local delay, rest, retry_after, status, message = ARGV[at + 6]:match('^(%d+) (%d+) (%d+) (%d*) (.*)$')
+  item.delay, item.rest, item.retry_after = tonumber(delay), tonumber(rest), tonumber(retry_after)
+  item.status, item.message = status, message
+  return item
+end
+
+local function settle_calls(first)
+  local items, replies = {}, {}
+  for at = first, #ARGV, 7 do items[#items + 1] = read_call(at) end
+  gate = watch_health(instance, gate, items, now, {
+    worker = worker, ratio = tonumber(ARGV[7]), calls = tonumber(ARGV[8]), window = tonumber(ARGV[9]),
+    in_a_row = tonumber(ARGV[10]), is_held = is_held_by_us,
+  })
+  return gathering(function()
+    for at, item in ipairs(items) do replies[at] = settle(item.ref, item.number, item) end
+    return replies
+  end)
+end
