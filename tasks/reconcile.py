@@ -8,8 +8,9 @@ from celery import Task
 
 from tasks.event_task import wake
 from worker.app import app
+from worker.drain import Bounds, Parts
 from worker.flinks.client import FlinksClient
-from worker.reconcile import Bounds, Parts, run_slice
+from worker.reconcile import run_slice
 from worker.retry import RetryLimits
 from worker.services import Services
 

@@ -28,8 +28,8 @@ class Call:
 
 
 def settlement_of(call: Call, verdict: Verdict, limits: RetryLimits, random: Callable[[], float]) -> Settlement:
-    """Return what to settle for a call that was made."""
-    attempt = _attempt(call, verdict)
+    """Return what to settle for a call that was made. A success is an entry of the history only where one is kept."""
+    is_told = call.claim.has_history or verdict.outcome is not Outcome.APPLIED
     signs = {
         "a": verdict.is_ambiguous,
         "d": verdict.is_down,
@@ -60,7 +60,7 @@ def settlement_of(call: Call, verdict: Verdict, limits: RetryLimits, random: Cal
         code=code,
         http_status=verdict.http_status,
         message=message,
-        attempt=attempt,
+        attempt=_attempt(call, verdict) if is_told else "",
         retry_after_seconds=verdict.retry_after_seconds or 0,
         flags="".join(flag for flag, is_set in signs.items() if is_set),
     )

@@ -30,11 +30,15 @@ def settled(verdict: Verdict, *, drawn: float = 0.5, seconds: float = 0.12345, *
     return settlement_of(call, verdict, LIMITS, lambda: drawn)
 
 
-def test_a_success_needs_no_wait_and_no_flag() -> None:
-    item = settled(Verdict(Outcome.APPLIED, "applied", http_status=200))
-    assert item == Settlement(
-        claim=CLAIM, outcome="applied", code="applied", http_status=200, attempt=item.attempt, delay_seconds=0
-    )
+def test_a_success_needs_no_wait_and_no_flag_and_no_history() -> None:
+    item = settled(Verdict(Outcome.APPLIED, "applied", http_status=200), has_history=False)
+    claim = replace(CLAIM, has_history=False)
+    assert item == Settlement(claim=claim, outcome="applied", code="applied", http_status=200)
+
+
+def test_a_success_ends_a_history() -> None:
+    item = settled(Verdict(Outcome.APPLIED, "applied", http_status=200), has_history=True)
+    assert json.loads(item.attempt)["outcome"] == "applied"
 
 
 def test_an_unconfirmed_success_is_flagged() -> None:

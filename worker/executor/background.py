@@ -17,11 +17,11 @@ from celery.worker import state
 from celery.worker.state import maybe_shutdown
 from kombu.exceptions import OperationalError
 
+from worker.drain import SLICE_SECONDS
 from worker.errors import LedgerMismatch
 from worker.executor.broker_probe import BrokerProbe, probe_of
 from worker.executor.watchdog import LOOK_SECONDS, Part, Watchdog
 from worker.notices import pass_on
-from worker.reconcile import SLICE_SECONDS
 from worker.services import Services
 from worker.stream import StreamReader
 from worker.telemetry.logs import get_logger

@@ -190,7 +190,7 @@ def _calls(settlements: Sequence[Settlement]) -> Iterator[str | int]:
         yield item.outcome
         yield item.code
         yield item.flags
-        yield item.attempt if claim.has_history or not is_applied else ""
+        yield item.attempt
         yield "" if is_applied and not item.rest_seconds else _rest(item)
 
 

@@ -39,7 +39,7 @@ def test_a_reconciler_from_before_the_clock_was_set_back_keeps_no_place(ledger: 
 
 def test_a_worker_keeps_one_slot_for_intake_and_a_reconciler_keeps_its_place(ledger: Ledger, clock: Clock) -> None:
     ledger.pulse({}, worker="worker", slots=3)
-    assert [ledger.enlist("worker", owner) for owner in ("a", "b", "c")] == [True, True, False]
+    assert [ledger.enlist("worker", owner) for owner in ("a", "b", "c")] == [1, 2, 0]
     clock.ms += 2000
     assert ledger.enlist("worker", "a")
     clock.ms += 2000
