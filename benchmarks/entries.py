@@ -1,0 +1,90 @@
+"""The list of contenders: who runs, with which processes and settings, and how long a backlog each is given."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from worker.seal import new_key
+
+ROOT = Path(__file__).resolve().parents[1]
+RIVALS_PYTHON = ROOT / ".venv-rivals" / "bin" / "python"
+PYTHON = Path(sys.executable)
+CELERY = ("-m", "celery")
+PACKAGE = "benchmarks.contenders"
+LOGIN_KEYS = new_key()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contender.
+
+    `pace` is what it is expected to do, in events a second at each delay in milliseconds: it decides the length of the
+    backlog alone. `processes` are command lines for `python`, in which `{window}` is the in-flight limit of one.
+    """
+
+    name: str
+    publish: tuple[str, ...]
+    processes: tuple[tuple[str, ...], ...]
+    settings: str
+    pace: Mapping[int, float]
+    python: Path = PYTHON
+    environment: Mapping[str, str] = field(default_factory=dict)
+    in_flight: Mapping[int, int] | None = None
+    """Calls at once over all its processes, where the race's limit is not its best."""
+
+    def events(self, delay_ms: int, seconds: float) -> int:
+        """Return how many events a run of about so many seconds takes."""
+        return max(50, round(self.pace[delay_ms] * seconds))
+
+    def most_in_flight(self, delay_ms: int) -> int:
+        """Return how many calls it may have in flight, over all its processes."""
+        return (self.in_flight or IN_FLIGHT)[delay_ms]
+
+
+IN_FLIGHT = {0: 512, 50: 512, 200: 256}
+
+_NIGHTLY = {
+    "LOGIN_KEYS": LOGIN_KEYS,
+    "FLINKS_AUTH_KEY": "bench-key",
+    "FLINKS_CALLS_PER_SECOND": "100000",
+    "REDIS_URL": "{redis}",
+    "FLINKS_BASE_URL": "{stub}",
+    "FLINKS_MAX_IN_FLIGHT": "{limit}",
+}
+_NIGHTLY_WORKER = ((*CELERY, "-A", "worker", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"),)
+_NIGHTLY_PACE = {0: 2000, 50: 2000, 200: 1250}
+
+ENTRIES = (
+    Entry(
+        "nightly",
+        publish=("-m", f"{PACKAGE}.nightly"),
+        processes=_NIGHTLY_WORKER,
+        settings="one worker, default concurrency; backlog in the stream; sealing, ledger, settling as always",
+        pace=_NIGHTLY_PACE,
+        environment=_NIGHTLY,
+    ),
+    Entry(
+        "nightly, from the ledger",
+        publish=("-m", f"{PACKAGE}.nightly", "{count}", "record"),
+        processes=_NIGHTLY_WORKER,
+        settings="the same worker; backlog recorded before, as after an outage of Flinks",
+        pace=_NIGHTLY_PACE,
+        environment=_NIGHTLY,
+    ),
+    Entry(
+        "bare loop",
+        publish=("-m", f"{PACKAGE}.bare_loop"),
+        processes=(("-m", f"{PACKAGE}.bare_loop", "work"),) * 2,
+        settings="2 processes, each XREADGROUP 200 at a time, a window of half the limit, XACK in batches",
+        pace={0: 3000, 50: 3000, 200: 1270},
+    ),
+    Entry(
+        "naive celery",
+        publish=("-m", f"{PACKAGE}.naive_celery"),
+        processes=((*CELERY, "-A", f"{PACKAGE}.naive_celery", "worker", "--concurrency", "2"),),
+        settings="prefork, 2 children, httpx.patch in each task, autoretry_for; all else as it comes",
+        pace={0: 33, 50: 20, 200: 9},
+        in_flight=dict.fromkeys(IN_FLIGHT, 2),
+    ),
+)

@@ -1,0 +1,72 @@
+"""Decides what the arrivals at the stub say: rates, who was called twice or never, and medians. Does no I/O.
+
+The clock runs from the first call to the last, so that no contender pays for its start. `middle_rate` leaves out the
+first and the last twentieth of the calls as well: a slow start or a straggler does not count there.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Self
+
+from benchmarks.backlog import Wish
+from benchmarks.stub import Call
+
+EDGE = 0.05
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What came: calls, and calls a second from the first to the last, and over the middle nine tenths of them."""
+
+    calls: int
+    rate: float
+    middle_rate: float
+    missing: int
+    """Logins of the backlog for which no call came."""
+    twice: int
+    """Calls beyond the first of a login."""
+    wrong: int
+    """Calls for a login that is not in the backlog, or with another wish than its event had."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether each login was called exactly once, with the right wish."""
+        return not (self.missing or self.twice or self.wrong)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A median with the least and the most."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Return the spread of at least one value."""
+        return cls(median(values), min(values), max(values))
+
+
+def tally(wishes: Sequence[Wish], calls: Sequence[Call]) -> Tally:
+    """Hold what came against what was asked for. `calls` are in order of arrival."""
+    wanted = {wish.login_id: wish.is_on for wish in wishes}
+    came = Counter(call.login_id for call in calls)
+    edge = int(len(calls) * EDGE)
+    return Tally(
+        calls=len(calls),
+        rate=rate_of([call.at_us for call in calls]),
+        middle_rate=rate_of([call.at_us for call in calls[edge : len(calls) - edge]]),
+        missing=sum(login_id not in came for login_id in wanted),
+        twice=sum(count - 1 for count in came.values()),
+        wrong=sum(wanted.get(call.login_id) is not call.wants_active for call in calls),
+    )
+
+
+def rate_of(arrivals_us: Sequence[int]) -> float:
+    """Return arrivals a second between the first and the last (so many intervals, not so many calls); 0 for fewer."""
+    if len(arrivals_us) < 2 or arrivals_us[-1] == arrivals_us[0]:  # noqa: PLR2004 - an interval has two ends
+        return 0.0
+    return (len(arrivals_us) - 1) / (arrivals_us[-1] - arrivals_us[0]) * 1e6

@@ -1,0 +1,56 @@
+"""`race`: all contenders in turn, round by round, each on the same backlog against the same stub; then the report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from benchmarks.entries import ENTRIES, Entry
+from benchmarks.heat import Heat, Track
+from benchmarks.stub import Stub
+from worker.embedded import OrphanGuard
+
+
+def race(
+    only: Annotated[str, typer.Option(help="Names, or beginnings of names, with commas between them.")] = "",
+    delays: Annotated[str, typer.Option(help="Delays of the stub in ms: 0, 50 or 200, with commas.")] = "0,50,200",
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    seconds: Annotated[float, typer.Option(min=1, help="About how long a heat takes.")] = 6,
+) -> None:
+    """Run the contenders side by side."""
+    entries = chosen(only)
+    with TemporaryDirectory(prefix="nightly-race-") as folder, OrphanGuard() as guard, Stub(Path(folder)) as stub:
+        track = Track(Path(folder), stub, guard)
+        heats = [
+            _told(track.run(entry, delay_ms, seconds=seconds))
+            for number in range(rounds)
+            for delay_ms in map(int, delays.split(","))
+            for entry in rotated(entries, number)
+        ]
+    print(len(heats))
+
+
+def chosen(only: str) -> list[Entry]:
+    """Return the entries whose name begins with one of the given beginnings; all where none is given."""
+    wanted = tuple(part.strip() for part in only.split(",") if part.strip())
+    return [entry for entry in ENTRIES if not wanted or entry.name.startswith(wanted)]
+
+
+def rotated(entries: Sequence[Entry], by: int) -> list[Entry]:
+    """Return the entries in another order each round, so that none always runs after the same one."""
+    cut = by % len(entries) if entries else 0
+    return [*entries[cut:], *entries[:cut]]
+
+
+def _told(heat: Heat) -> Heat:
+    ending = heat.ending or "done"
+    print(
+        f"{heat.entry:28} {heat.delay_ms:3} ms  {heat.tally.rate:7.0f}/s (middle {heat.tally.middle_rate:7.0f}/s)  "
+        f"cpu/1000: {heat.worker_cpu / heat.events * 1000:.3f} + {heat.redis_cpu / heat.events * 1000:.3f}  "
+        f"{heat.peak_mib:.0f} MiB  in hand {heat.most_in_hand}  "
+        f"missing {heat.tally.missing} twice {heat.tally.twice} wrong {heat.tally.wrong}  {ending}",
+        flush=True,
+    )
+    return heat

@@ -1,0 +1,65 @@
+"""Decides how every rival and the bare loop make a call: the transport of worker/flinks/client.py, without its care.
+
+The prepared request goes straight to the transport, as there. What Nightly does beside that is left out: deadline,
+proxy, masking, the reading of an answer's words. When Nightly's transport changes, this one has to.
+"""
+
+import json
+import os
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import cast
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+URL = (
+    os.environ.get("BENCH_STUB_URL", "")
+    + "/v3/43387ca6-0391-4c82-857d-70d95f087ecb/BankingServices/SetScheduledRefresh"
+)
+HEADERS = {
+    "flinks-auth-key": "bench-key",
+    "content-type": "application/json",
+    "accept": "application/json",
+    "user-agent": "bench",
+    "accept-encoding": "identity",
+}
+
+
+class NotConfirmed(Exception):
+    """The answer was no 200 that confirms the wish."""
+
+
+class _Way:
+    """The connections of this process, opened in the loop that makes the first call."""
+
+    transport: AiohttpTransport | None = None
+    url = httpx.URL(URL)
+
+    @classmethod
+    def opened(cls) -> AiohttpTransport:
+        if cls.transport is None:
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=15)
+            cls.transport = AiohttpTransport(
+                client=aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            )
+        return cls.transport
+
+
+async def patch(login_id: str, is_on: bool) -> None:  # noqa: FBT001 - the wish, in the order of Flinks' own body
+    """Make the call that an event asks for; raises NotConfirmed, and whatever the transport raises."""
+    content = json.dumps({"loginId": login_id, "isActivated": is_on}).encode()
+    request = httpx.Request("PATCH", _Way.url, headers=HEADERS, content=content)
+    response = await _Way.opened().handle_async_request(request)
+    body = b""
+    try:
+        stream = cast("httpx.AsyncByteStream", response.stream)
+        async with aclosing(cast("AsyncGenerator[bytes, None]", aiter(stream))) as chunks:
+            async for chunk in chunks:
+                body += chunk
+    finally:
+        await response.aclose()
+    state = "activated" if is_on else "deactivated"
+    if response.status_code != httpx.codes.OK or f"{login_id} has now been {state}".encode() not in body:
+        raise NotConfirmed
