@@ -3,11 +3,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 BIN := .venv/bin
-UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --custom-compile-command "make lock"
+UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit run prove mutants check verify lock clean
+.PHONY: help demo test unit run prove mutants bench check verify lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 20
@@ -40,6 +40,15 @@ prove: .venv/installed ## Prove the promises at full size, up to an hour; ARGS="
 mutants: .venv/installed ## Put mistakes into the Lua and the decision core, and name those that no test notices; ARGS="--quick FILE".
 	$(BIN)/python -m tests.mutants $(ARGS)
 
+.venv-rivals/%/installed: requirements/%.txt
+	@echo "Building $(@D), which the benchmark alone needs (once)"
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes --requirement $<
+	@touch $@
+
+bench: .venv/installed .venv-rivals/rivals/installed .venv-rivals/arq/installed ## Measure; a quick look: ARGS="race --only nightly,bare --delays 0 --rounds 1".
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 check: test verify ## Exactly what CI runs.
 
 verify: .venv/installed ## Everything CI runs beside the tests: format, lint, types, imports, coverage, compose file.
@@ -52,8 +61,12 @@ verify: .venv/installed ## Everything CI runs beside the tests: format, lint, ty
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 lock: .venv/installed ## Renew the lock files from pyproject.toml.
-	$(UV_COMPILE) --upgrade --quiet --output-file requirements/runtime.txt
-	$(UV_COMPILE) --upgrade --quiet --extra embedded --group dev --output-file requirements/dev.txt
+	$(UV_COMPILE) pyproject.toml --output-file requirements/runtime.txt
+	$(UV_COMPILE) pyproject.toml --extra embedded --group dev --output-file requirements/dev.txt
+	$(UV_COMPILE) benchmarks/rivals.in --no-annotate --output-file requirements/rivals.txt \
+		--constraint <(sed -n 's/^\([a-z0-9-]*==[^ ;]*\).*/\1/p' requirements/runtime.txt)
+	$(UV_COMPILE) benchmarks/arq.in --no-annotate --output-file requirements/arq.txt \
+		--constraint <(sed -n '/^redis==/d; s/^\([a-z0-9-]*==[^ ;]*\).*/\1/p' requirements/runtime.txt)
 
 clean: ## Remove what the other commands made.
-	rm -rf .venv .nightly .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-rivals .nightly .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

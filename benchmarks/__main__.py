@@ -1,13 +1,15 @@
 """The table of the benchmarks' commands: `python -m benchmarks COMMAND`, or `make bench ARGS="COMMAND ..."`."""
 
+from collections.abc import Callable, Mapping
+
 import typer
 
 from benchmarks.race import race
+from benchmarks.tuning import tune
 
-COMMANDS = {"race": race}
+COMMANDS: Mapping[str, Callable[..., None]] = {"race": race, "tune": tune}
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help=__doc__)
-app.callback()(lambda: None)  # or the only command would be no command
 for name, command in COMMANDS.items():
     app.command(name)(command)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from worker.seal import new_key
 
 ROOT = Path(__file__).resolve().parents[1]
-RIVALS_PYTHON = ROOT / ".venv-rivals" / "bin" / "python"
+RIVALS_PYTHON = ROOT / ".venv-rivals" / "rivals" / "bin" / "python"
+ARQ_PYTHON = ROOT / ".venv-rivals" / "arq" / "bin" / "python"
 PYTHON = Path(sys.executable)
 CELERY = ("-m", "celery")
 PACKAGE = "benchmarks.contenders"
@@ -20,7 +21,7 @@ class Entry:
     """One contender.
 
     `pace` is what it is expected to do, in events a second at each delay in milliseconds: it decides the length of the
-    backlog alone. `processes` are command lines for `python`, in which `{window}` is the in-flight limit of one.
+    backlog alone. `processes` are command lines for `python`, in which `{half}` is half the in-flight limit.
     """
 
     name: str
@@ -55,6 +56,12 @@ _NIGHTLY = {
 _NIGHTLY_WORKER = ((*CELERY, "-A", "worker", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"),)
 _NIGHTLY_PACE = {0: 2000, 50: 2000, 200: 1250}
 
+_PLAIN_WORKER = (
+    *CELERY,
+    *("-A", f"{PACKAGE}.plain_celery", "worker", "--pool", "threads", "--concurrency", "{half}"),
+    *("--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"),
+)
+
 ENTRIES = (
     Entry(
         "nightly",
@@ -86,5 +93,58 @@ ENTRIES = (
         settings="prefork, 2 children, httpx.patch in each task, autoretry_for; all else as it comes",
         pace={0: 33, 50: 20, 200: 9},
         in_flight=dict.fromkeys(IN_FLIGHT, 2),
+    ),
+    Entry(
+        "plain celery",
+        publish=("-m", f"{PACKAGE}.plain_celery"),
+        processes=(_PLAIN_WORKER, _PLAIN_WORKER),
+        settings="2 workers with threads, one event loop and one transport each",
+        pace={0: 400, 50: 350, 200: 300},
+        environment={"BENCH_PREFETCH": "4"},
+    ),
+    Entry(
+        "dramatiq",
+        publish=("-m", f"{PACKAGE}.on_dramatiq"),
+        processes=(
+            (
+                *("-m", "dramatiq", f"{PACKAGE}.on_dramatiq", "--processes", "2"),
+                *("--threads", "{half}", "--skip-logging"),
+            ),
+        ),
+        settings="2 processes with threads, AsyncIO middleware",
+        pace={0: 700, 50: 700, 200: 600},
+        python=RIVALS_PYTHON,
+        environment={"BENCH_LOOP": "uvloop"},
+    ),
+    Entry(
+        "taskiq",
+        publish=("-m", f"{PACKAGE}.on_taskiq"),
+        processes=(
+            (
+                *("-m", "taskiq", "worker", f"{PACKAGE}.on_taskiq:broker", "--workers", "2", "--log-level", "WARNING"),
+                *("--max-async-tasks", "{half}"),
+            ),
+        ),
+        settings="2 processes, Redis stream, uvloop",
+        pace={0: 1000, 50: 900, 200: 700},
+        python=RIVALS_PYTHON,
+    ),
+    Entry(
+        "arq",
+        publish=("-m", f"{PACKAGE}.on_arq"),
+        processes=(("-m", "arq", f"{PACKAGE}.on_arq.WorkerSettings"),) * 2,
+        settings="2 processes",
+        pace={0: 350, 50: 370, 200: 350},
+        python=ARQ_PYTHON,
+        environment={"BENCH_LOOP": "uvloop"},
+    ),
+    Entry(
+        "saq",
+        publish=("-m", f"{PACKAGE}.on_saq"),
+        processes=(("-m", "saq", f"{PACKAGE}.on_saq.settings"),) * 2,
+        settings="2 processes",
+        pace={0: 400, 50: 400, 200: 350},
+        python=RIVALS_PYTHON,
+        environment={"BENCH_LOOP": "uvloop"},
     ),
 )

@@ -24,7 +24,7 @@ from worker.settings import OWN_PREFIXES, Settings
 LOOK_SECONDS = 0.1
 AFTERMATH_SECONDS = 0.5
 """What is acknowledged or settled after the last answer is paid for too."""
-IDLE_SECONDS = 0.6
+START_LOOK_SECONDS = 0.3
 START_SECONDS = 20.0
 PUBLISH_SECONDS = 120.0
 
@@ -88,8 +88,8 @@ class Track:
             with self._lane(entry, delay_ms) as lane:
                 redis_before = cpu_seconds([lane.redis.pid])
                 pids = lane.start()
-                _wait_until_idle(pids)
-                self._start_costs[entry.name] = _cpu_of(pids), cpu_seconds([lane.redis.pid]) - redis_before
+                workers = _cpu_until_started(pids)
+                self._start_costs[entry.name] = workers, cpu_seconds([lane.redis.pid]) - redis_before
         return self._start_costs[entry.name]
 
     @contextmanager
@@ -126,7 +126,8 @@ class Lane:
     def start(self) -> list[int]:
         """Start the contender's processes; return their ids."""
         for number, argv in enumerate(self._entry.processes, 1):
-            self._processes.append(self._process(f"process-{number}", argv).start())
+            filled = [part.replace("{half}", self._environment["BENCH_WINDOW"]) for part in argv]
+            self._processes.append(self._process(f"process-{number}", filled).start())
         return [process.pid for process in self._processes]
 
     def wait(self, wishes: Sequence[Wish], stub: Stub, *, seconds: float) -> str:
@@ -177,7 +178,7 @@ def _environment(entry: Entry, redis_url: str, stub_url: str, delay_ms: int) -> 
             "PYTHONPATH": str(ROOT),
             "BENCH_REDIS_URL": redis_url,
             "BENCH_STUB_URL": stub_url,
-            "BENCH_WINDOW": str(max(1, limit // len(entry.processes))),
+            "BENCH_WINDOW": str(max(1, limit // 2)),
         }
     )
 
@@ -186,13 +187,18 @@ def _cpu_of(pids: Sequence[int]) -> float:
     return cpu_seconds({member for pid in pids for member in family(pid)})
 
 
-def _wait_until_idle(pids: Sequence[int]) -> None:
-    """Wait until the processes have started and take next to nothing for a while."""
+def _cpu_until_started(pids: Sequence[int]) -> float:
+    """Wait until the processes have started, and return the CPU seconds that took.
+
+    A start is busy; once less than a third of a core is used for two looks, it was over at the first of them. What a
+    contender takes while it waits for work (some poll) is not part of its start.
+    """
     deadline = time.monotonic() + START_SECONDS
-    before = -1.0
+    seen = [0.0]
     while time.monotonic() < deadline:
-        time.sleep(IDLE_SECONDS)
-        now = _cpu_of(pids)
-        if now > 0.1 and now - before < 0.05:  # noqa: PLR2004 - a process that is not yet loaded has taken nothing
-            return
-        before = now
+        time.sleep(START_LOOK_SECONDS)
+        seen.append(_cpu_of(pids))
+        is_calm = len(seen) > 2 and seen[-1] - seen[-3] < 2 * START_LOOK_SECONDS / 3  # noqa: PLR2004 - two looks back
+        if is_calm and seen[-3] > 0:
+            return seen[-3]
+    return seen[-1]

@@ -20,16 +20,20 @@ def race(
     seconds: Annotated[float, typer.Option(min=1, help="About how long a heat takes.")] = 6,
 ) -> None:
     """Run the contenders side by side."""
-    entries = chosen(only)
+    heats = run_heats(chosen(only), [int(delay) for delay in delays.split(",")], rounds=rounds, seconds=seconds)
+    print(len(heats))
+
+
+def run_heats(entries: Sequence[Entry], delays: Sequence[int], *, rounds: int, seconds: float) -> list[Heat]:
+    """Run every entry at every delay in every round, telling of each heat as it ends."""
     with TemporaryDirectory(prefix="nightly-race-") as folder, OrphanGuard() as guard, Stub(Path(folder)) as stub:
         track = Track(Path(folder), stub, guard)
-        heats = [
+        return [
             _told(track.run(entry, delay_ms, seconds=seconds))
             for number in range(rounds)
-            for delay_ms in map(int, delays.split(","))
+            for delay_ms in delays
             for entry in rotated(entries, number)
         ]
-    print(len(heats))
 
 
 def chosen(only: str) -> list[Entry]:
@@ -47,7 +51,7 @@ def rotated(entries: Sequence[Entry], by: int) -> list[Entry]:
 def _told(heat: Heat) -> Heat:
     ending = heat.ending or "done"
     print(
-        f"{heat.entry:28} {heat.delay_ms:3} ms  {heat.tally.rate:7.0f}/s (middle {heat.tally.middle_rate:7.0f}/s)  "
+        f"{heat.entry:44} {heat.delay_ms:3} ms  {heat.tally.rate:7.0f}/s (middle {heat.tally.middle_rate:7.0f}/s)  "
         f"cpu/1000: {heat.worker_cpu / heat.events * 1000:.3f} + {heat.redis_cpu / heat.events * 1000:.3f}  "
         f"{heat.peak_mib:.0f} MiB  in hand {heat.most_in_hand}  "
         f"missing {heat.tally.missing} twice {heat.tally.twice} wrong {heat.tally.wrong}  {ending}",
