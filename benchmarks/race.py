@@ -1,5 +1,6 @@
 """`race`: all contenders in turn, round by round, each on the same backlog against the same stub; then the report."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks import goals, machine, report
 from benchmarks.entries import ENTRIES, Entry
 from benchmarks.heat import Heat, Track
 from benchmarks.stub import Stub
@@ -17,11 +19,20 @@ def race(
     only: Annotated[str, typer.Option(help="Names, or beginnings of names, with commas between them.")] = "",
     delays: Annotated[str, typer.Option(help="Delays of the stub in ms: 0, 50 or 200, with commas.")] = "0,50,200",
     rounds: Annotated[int, typer.Option(min=1)] = 3,
-    seconds: Annotated[float, typer.Option(min=1, help="About how long a heat takes.")] = 6,
+    seconds: Annotated[float, typer.Option(min=1, help="About how long a heat takes.")] = 5,
 ) -> None:
     """Run the contenders side by side."""
-    heats = run_heats(chosen(only), [int(delay) for delay in delays.split(",")], rounds=rounds, seconds=seconds)
-    print(len(heats))
+    entries, delays_ms = chosen(only), [int(delay) for delay in delays.split(",")]
+    versions = {entry.python: machine.versions(entry.python) for entry in entries}
+    print("\n".join(f"- {fact}" for fact in machine.facts()))
+    print(f"- {rounds} rounds, interleaved, the order changed each round; about {seconds:g} s a heat\n")
+    print(report.contenders(entries, delays_ms, lambda entry: versions[entry.python]), flush=True)
+    heats = run_heats(entries, delays_ms, rounds=rounds, seconds=seconds)
+    for delay_ms in delays_ms:
+        print(f"\n### {delay_ms} ms\n\n{report.results([heat for heat in heats if heat.delay_ms == delay_ms])}")
+    print(f"\n{report.HOW_TO_READ}")
+    if found := goals.judge(heats):
+        print(f"\n### Goals\n\n{report.goals(found)}")
 
 
 def run_heats(entries: Sequence[Entry], delays: Sequence[int], *, rounds: int, seconds: float) -> list[Heat]:
@@ -55,6 +66,7 @@ def _told(heat: Heat) -> Heat:
         f"cpu/1000: {heat.worker_cpu / heat.events * 1000:.3f} + {heat.redis_cpu / heat.events * 1000:.3f}  "
         f"{heat.peak_mib:.0f} MiB  in hand {heat.most_in_hand}  "
         f"missing {heat.tally.missing} twice {heat.tally.twice} wrong {heat.tally.wrong}  {ending}",
+        file=sys.stderr,
         flush=True,
     )
     return heat

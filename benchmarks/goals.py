@@ -1,0 +1,89 @@
+"""Decides which goals of the race are met. Does no I/O.
+
+A ratio is taken within each round, because the rounds of a busy machine differ more than its contenders do; the median
+of the rounds is what is judged.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.figures import Spread
+from benchmarks.heat import Heat
+
+NIGHTLY, BARE, NAIVE, PLAIN = "nightly", "bare loop", "naive celery", "plain celery"
+QUEUES = ("dramatiq", "taskiq", "arq", "saq")
+FULL_SPEED_DELAYS = (0, 50)
+SLOW_MS = 200
+TIMES_NAIVE, TIMES_PLAIN, TIMES_QUEUE, OF_BARE, CPU_OF_BARE, OF_LIMIT = 50, 5, 2, 0.7, 1.5, 0.95
+
+Figure = Callable[[Heat], float]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One goal: what was wanted, what was measured, and whether the median of it is enough."""
+
+    name: str
+    wanted: str
+    measured: Spread
+    is_met: bool
+
+
+def judge(heats: Sequence[Heat]) -> list[Goal]:
+    """Return every goal whose contenders took part."""
+    found = [goal for delay_ms in FULL_SPEED_DELAYS for goal in _at_full_speed(heats, delay_ms)]
+    return [*found, *_at_the_limit(heats)]
+
+
+def _at_full_speed(heats: Sequence[Heat], delay_ms: int) -> list[Goal]:
+    queue = max(QUEUES, key=lambda name: _median(of(heats, name, delay_ms), rate))
+    terms = [
+        (NAIVE, "naive Celery", TIMES_NAIVE),
+        (PLAIN, "the best plain Celery", TIMES_PLAIN),
+        (queue, f"the best other queue ({queue})", TIMES_QUEUE),
+        (BARE, "the bare loop", OF_BARE),
+    ]
+    goals = [
+        Goal(f"{delay_ms} ms: events/s over {label}'s", f"at least {wanted:g}", ratio, ratio.median >= wanted)
+        for name, label, wanted in terms
+        if (ratio := _ratio(of(heats, NIGHTLY, delay_ms), of(heats, name, delay_ms), rate))
+    ]
+    cpu = _ratio(of(heats, NIGHTLY, delay_ms), of(heats, BARE, delay_ms), cpu_per_event)
+    if cpu:
+        name = f"{delay_ms} ms: CPU per event (workers and Redis) over the bare loop's"
+        goals.append(Goal(name, f"at most {CPU_OF_BARE:g}", cpu, cpu.median <= CPU_OF_BARE))
+    return goals
+
+
+def _at_the_limit(heats: Sequence[Heat]) -> list[Goal]:
+    shares = [heat.tally.rate / (heat.limit / (SLOW_MS / 1000)) for heat in of(heats, NIGHTLY, SLOW_MS)]
+    if not shares:
+        return []
+    measured = Spread.of(shares)
+    name = f"{SLOW_MS} ms: events/s over in-flight limit / {SLOW_MS / 1000:g} s"
+    return [Goal(name, f"at least {OF_LIMIT:g}", measured, measured.median >= OF_LIMIT)]
+
+
+def rate(heat: Heat) -> float:
+    """Events a second."""
+    return heat.tally.rate
+
+
+def cpu_per_event(heat: Heat) -> float:
+    """CPU seconds of workers and Redis for one event."""
+    return (heat.worker_cpu + heat.redis_cpu) / heat.events
+
+
+def of(heats: Sequence[Heat], name: str, delay_ms: int) -> list[Heat]:
+    """Return a contender's heats at a delay, in the order of the rounds."""
+    return [heat for heat in heats if heat.entry == name and heat.delay_ms == delay_ms]
+
+
+def _ratio(ours: Sequence[Heat], theirs: Sequence[Heat], figure: Figure) -> Spread | None:
+    """Return the ratio within each round, None where either did not take part."""
+    ratios = [figure(our) / figure(their) for our, their in zip(ours, theirs, strict=False) if figure(their)]
+    return Spread.of(ratios) if ratios else None
+
+
+def _median(heats: Sequence[Heat], figure: Figure) -> float:
+    return Spread.of([figure(heat) for heat in heats]).median if heats else 0.0

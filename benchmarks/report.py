@@ -1,0 +1,88 @@
+"""Prints a race as Markdown: who ran with what, what each did, and whether the goals are met."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from benchmarks.entries import Entry
+from benchmarks.figures import Spread
+from benchmarks.goals import Goal
+from benchmarks.heat import Heat
+
+HOW_TO_READ = """\
+Each heat has a fresh Redis. The backlog is published first, each login once, by the contender's own producer; then the
+workers start. Rate: calls a second at the stub from the first call to the last, so that nobody's start counts; "middle"
+leaves out the first and last twentieth of the calls. Backlogs differ in length, so that each heat takes about as long:
+compare rates, never totals. CPU: user and system seconds per 1,000 events from the workers' start until half a second
+after the last answer, less what the same workers took, once in this race, to start with nothing to do. Memory: the
+peak of the worker processes' own shares (PSS), together and of the largest. In hand: the most calls that waited for
+their answer at once, as the stub saw it (at 0 ms it answers one call before it reads the next). Median (least to most)
+of the rounds."""
+
+
+def contenders(entries: Sequence[Entry], delays: Sequence[int], versions: Callable[[Entry], str]) -> str:
+    """Return the table of who runs with what."""
+    rows = [
+        [entry.name, entry.settings, " / ".join(str(entry.most_in_flight(delay)) for delay in delays), versions(entry)]
+        for entry in entries
+    ]
+    limits = " / ".join(f"{delay} ms" for delay in delays)
+    return table(["contender", "settings", f"calls in flight at most, {limits}", "versions"], rows)
+
+
+def results(heats: Sequence[Heat]) -> str:
+    """Return a table of all contenders at one delay."""
+    by_entry: dict[str, list[Heat]] = {}
+    for heat in heats:
+        by_entry.setdefault(heat.entry, []).append(heat)
+    head = ["contender", "events", "events/s", "middle events/s", "CPU s/1,000: workers", "Redis", "stub"]
+    head += ["peak MiB", "largest process", "in hand", "each login once"]
+    return table(head, [[name, *_figures(done)] for name, done in by_entry.items()])
+
+
+def goals(found: Sequence[Goal]) -> str:
+    """Return the table of goals."""
+    rows = [
+        [goal.name, goal.wanted, _spread(goal.measured, 2), "met" if goal.is_met else "**not met**"] for goal in found
+    ]
+    return table(["goal", "wanted", "measured, round by round", ""], rows)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _figures(heats: Sequence[Heat]) -> list[str]:
+    def per_thousand(seconds: Callable[[Heat], float]) -> str:
+        return _spread(Spread.of([seconds(heat) / heat.events * 1000 for heat in heats]), 3)
+
+    return [
+        str(heats[0].events),
+        _spread(Spread.of([heat.tally.rate for heat in heats]), 0),
+        _spread(Spread.of([heat.tally.middle_rate for heat in heats]), 0),
+        per_thousand(lambda heat: heat.worker_cpu),
+        per_thousand(lambda heat: heat.redis_cpu),
+        per_thousand(lambda heat: heat.stub_cpu),
+        f"{max(heat.peak_mib for heat in heats):.0f}",
+        f"{max(heat.peak_process_mib for heat in heats):.0f}",
+        str(max(heat.most_in_hand for heat in heats)),
+        _verdict(heats),
+    ]
+
+
+def _verdict(heats: Sequence[Heat]) -> str:
+    amiss: Mapping[str, int] = {
+        "missing": sum(heat.tally.missing for heat in heats),
+        "twice": sum(heat.tally.twice for heat in heats),
+        "wrong": sum(heat.tally.wrong for heat in heats),
+    }
+    found = [f"{count} {what}" for what, count in amiss.items() if count]
+    found += [heat.ending.splitlines()[0] for heat in heats if heat.ending]
+    return "; ".join(found) or "yes"
+
+
+def _spread(spread: Spread, digits: int) -> str:
+    def show(value: float) -> str:
+        return f"{value:,.{digits}f}"
+
+    return f"{show(spread.median)} ({show(spread.least)} to {show(spread.most)})"

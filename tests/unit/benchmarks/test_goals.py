@@ -1,0 +1,70 @@
+from benchmarks.figures import Spread, Tally
+from benchmarks.goals import Goal, judge
+from benchmarks.heat import Heat
+
+
+def heat(entry: str, rate: float, *, delay_ms: int = 0, worker_cpu: float = 1, redis_cpu: float = 0) -> Heat:
+    return Heat(
+        entry=entry,
+        delay_ms=delay_ms,
+        events=1000,
+        limit=256,
+        ending="",
+        tally=Tally(calls=1000, rate=rate, middle_rate=rate, missing=0, twice=0, wrong=0),
+        worker_cpu=worker_cpu,
+        redis_cpu=redis_cpu,
+        stub_cpu=0,
+        peak_mib=0,
+        peak_process_mib=0,
+        most_in_hand=1,
+    )
+
+
+def goal_about(words: str, heats: list[Heat]) -> Goal:
+    return next(goal for goal in judge(heats) if words in goal.name)
+
+
+def test_a_ratio_is_taken_within_each_round_and_its_median_is_judged() -> None:
+    ours = [heat("nightly", rate) for rate in (5000, 1000, 2600)]
+    theirs = [heat("naive celery", rate) for rate in (50, 40, 50)]
+
+    goal = goal_about("naive Celery", ours + theirs)
+
+    assert goal.measured == Spread(52, 25, 100)
+    assert goal.is_met
+
+
+def test_a_median_below_what_was_wanted_is_not_met() -> None:
+    assert not goal_about("naive Celery", [heat("nightly", 2499), heat("naive celery", 50)]).is_met
+
+
+def test_the_queue_to_beat_is_the_fastest_one_at_that_delay() -> None:
+    heats = [heat("nightly", 2000), heat("arq", 400), heat("dramatiq", 1250), heat("saq", 9000, delay_ms=50)]
+
+    goal = goal_about("best other queue", heats)
+
+    assert "(dramatiq)" in goal.name
+    assert (goal.measured.median, goal.is_met) == (1.6, False)
+
+
+def test_cpu_is_that_of_workers_and_redis_together_and_less_is_better() -> None:
+    ours = heat("nightly", 1000, worker_cpu=0.5, redis_cpu=0.1)
+    bare = heat("bare loop", 1000, worker_cpu=0.3, redis_cpu=0.1)
+
+    goal = goal_about("CPU per event", [ours, bare])
+
+    assert round(goal.measured.median, 6) == 1.5
+    assert goal_about(
+        "CPU per event", [heat("nightly", 1, worker_cpu=0.39), heat("bare loop", 1, worker_cpu=0.3)]
+    ).is_met
+    assert not goal_about("CPU per event", [heat("nightly", 1, worker_cpu=2), heat("bare loop", 1)]).is_met
+
+
+def test_at_200_ms_the_limit_on_calls_in_flight_is_the_measure() -> None:
+    assert goal_about("200 ms", [heat("nightly", 1216.1, delay_ms=200)]).is_met  # 256 calls / 0.2 s = 1280 a second
+    assert not goal_about("200 ms", [heat("nightly", 1215, delay_ms=200)]).is_met
+
+
+def test_a_goal_without_its_contenders_is_not_judged() -> None:
+    assert judge([heat("nightly", 1000)]) == []
+    assert judge([heat("bare loop", 1000), heat("naive celery", 10)]) == []
