@@ -190,15 +190,15 @@ def _cpu_of(pids: Sequence[int]) -> float:
 def _cpu_until_started(pids: Sequence[int]) -> float:
     """Wait until the processes have started, and return the CPU seconds that took.
 
-    A start is busy; once less than a third of a core is used for two looks, it was over at the first of them. What a
-    contender takes while it waits for work (some poll) is not part of its start.
+    A start is busy; once less than a fifth of a core is used for two looks, it was over at the first of them. What a
+    contender takes while it waits for work (some poll) is not part of its start; 0 for one that never comes to rest.
     """
     deadline = time.monotonic() + START_SECONDS
-    seen = [0.0]
+    seen: list[float] = []
     while time.monotonic() < deadline:
         time.sleep(START_LOOK_SECONDS)
         seen.append(_cpu_of(pids))
-        is_calm = len(seen) > 2 and seen[-1] - seen[-3] < 2 * START_LOOK_SECONDS / 3  # noqa: PLR2004 - two looks back
+        is_calm = len(seen) > 2 and seen[-1] - seen[-3] < 2 * START_LOOK_SECONDS / 5  # noqa: PLR2004 - two looks back
         if is_calm and seen[-3] > 0:
             return seen[-3]
-    return seen[-1]
+    return 0.0

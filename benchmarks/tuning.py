@@ -34,6 +34,10 @@ def _on_uvloop(label: str, *, limit: int) -> Entry:
 
 
 TRIED: Mapping[str, tuple[Entry, ...]] = {
+    "bare loop": (
+        *(_tried("bare loop", f"window {n} each", limit=2 * n) for n in (32, 128, 256)),
+        replace(_tried("bare loop", "window 256 each, uvloop", limit=512, BENCH_LOOP="uvloop"), python=RIVALS_PYTHON),
+    ),
     "plain celery": (
         _prefork("prefork, 2 children", 2),
         _prefork("prefork, 16 children", 16),
@@ -50,6 +54,7 @@ TRIED: Mapping[str, tuple[Entry, ...]] = {
     "taskiq": (
         *(_tried("taskiq", f"stream, {n} tasks each", limit=2 * n) for n in (32, 100, 256)),
         _tried("taskiq", "stream, 256 tasks each, 1000 read at once", limit=512, BENCH_READ="1000"),
+        _tried("taskiq", "stream, 256 tasks each, 300 connections", limit=512, BENCH_READ="1000", BENCH_POOL="300"),
         _tried("taskiq", "stream, 256 tasks each, prefetch 256", "--max-prefetch", "256", limit=512),
         _tried("taskiq", "stream, 256 tasks each, unchecked", "--no-parse", limit=512, BENCH_READ="1000"),
         _tried("taskiq", "stream, ack when received", "--ack-type", "when_received", limit=512, BENCH_READ="1000"),

@@ -15,6 +15,7 @@ import redis
 from redis import asyncio as async_redis
 
 from benchmarks.backlog import backlog, cloudevent
+from benchmarks.contenders import loops
 from benchmarks.transport import patch
 
 STREAM, GROUP, NAME = "bare:stream", "bare", str(os.getpid())
@@ -78,6 +79,7 @@ def publish(count: int) -> None:
 
 
 if __name__ == "__main__":
+    loops.choose()
     if sys.argv[1] == "work":
         asyncio.run(work())
     else:

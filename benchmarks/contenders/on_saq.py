@@ -16,7 +16,7 @@ from benchmarks.contenders import loops
 from benchmarks.transport import patch
 
 loops.choose()
-queue = Queue.from_url(os.environ["BENCH_REDIS_URL"], max_concurrent_ops=1000)
+queue = Queue.from_url(os.environ["BENCH_REDIS_URL"] + "?max_connections=2000", max_concurrent_ops=1000)
 
 
 async def refresh(_: dict[str, Any], *, login_id: str, is_on: bool) -> None:

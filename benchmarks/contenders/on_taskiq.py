@@ -13,11 +13,12 @@ from taskiq_redis import ListQueueBroker, RedisStreamBroker
 from benchmarks.backlog import backlog
 from benchmarks.transport import patch
 
-_URL = os.environ["BENCH_REDIS_URL"]
+_URL, _POOL = os.environ["BENCH_REDIS_URL"], int(os.environ.get("BENCH_POOL", "50"))
+_READ = int(os.environ.get("BENCH_READ", "100"))
 if os.environ.get("BENCH_BROKER") == "list":
-    broker = ListQueueBroker(_URL)
+    broker = ListQueueBroker(_URL, max_connection_pool_size=_POOL)
 else:
-    broker = RedisStreamBroker(_URL, consumer_id="0", xread_count=int(os.environ.get("BENCH_READ", "100")))
+    broker = RedisStreamBroker(_URL, consumer_id="0", xread_count=_READ, max_connection_pool_size=_POOL)
 refresh = broker.register_task(patch, "refresh")
 
 
