@@ -72,7 +72,7 @@ ENTRIES = (
         environment=_NIGHTLY,
     ),
     Entry(
-        "nightly, from the ledger",
+        "nightly from the ledger",
         publish=("-m", f"{PACKAGE}.nightly", "{count}", "record"),
         processes=_NIGHTLY_WORKER,
         settings="the same worker; backlog recorded before, as after an outage of Flinks",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import goals, machine, report
+from benchmarks import goals, report
 from benchmarks.entries import ENTRIES, Entry
 from benchmarks.heat import Heat, Track
 from benchmarks.stub import Stub
@@ -23,10 +23,7 @@ def race(
 ) -> None:
     """Run the contenders side by side."""
     entries, delays_ms = chosen(only), [int(delay) for delay in delays.split(",")]
-    versions = {entry.python: machine.versions(entry.python) for entry in entries}
-    print("\n".join(f"- {fact}" for fact in machine.facts()))
-    print(f"- {rounds} rounds, interleaved, the order changed each round; about {seconds:g} s a heat\n")
-    print(report.contenders(entries, delays_ms, lambda entry: versions[entry.python]), flush=True)
+    print(report.opening(entries, delays_ms, rounds=rounds, seconds=seconds), flush=True)
     heats = run_heats(entries, delays_ms, rounds=rounds, seconds=seconds)
     for delay_ms in delays_ms:
         print(f"\n### {delay_ms} ms\n\n{report.results([heat for heat in heats if heat.delay_ms == delay_ms])}")
@@ -48,9 +45,11 @@ def run_heats(entries: Sequence[Entry], delays: Sequence[int], *, rounds: int, s
 
 
 def chosen(only: str) -> list[Entry]:
-    """Return the entries whose name begins with one of the given beginnings; all where none is given."""
-    wanted = tuple(part.strip() for part in only.split(",") if part.strip())
-    return [entry for entry in ENTRIES if not wanted or entry.name.startswith(wanted)]
+    """Return the entries of these names, and of these beginnings of names; all where none is given."""
+    wanted = [part.strip() for part in only.split(",") if part.strip()]
+    names = {entry.name for entry in ENTRIES}
+    beginnings = tuple(part for part in wanted if part not in names)
+    return [entry for entry in ENTRIES if not wanted or entry.name in wanted or entry.name.startswith(beginnings)]
 
 
 def rotated(entries: Sequence[Entry], by: int) -> list[Entry]:

@@ -1,7 +1,9 @@
 """Prints a race as Markdown: who ran with what, what each did, and whether the goals are met."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
+from benchmarks import machine
 from benchmarks.entries import Entry
 from benchmarks.figures import Spread
 from benchmarks.goals import Goal
@@ -18,14 +20,27 @@ their answer at once, as the stub saw it (at 0 ms it answers one call before it 
 of the rounds."""
 
 
-def contenders(entries: Sequence[Entry], delays: Sequence[int], versions: Callable[[Entry], str]) -> str:
-    """Return the table of who runs with what."""
+def opening(entries: Sequence[Entry], delays: Sequence[int], *, rounds: int, seconds: float) -> str:
+    """Return what is known before a race: the machine, the versions, and who runs with which settings."""
+    facts = [
+        *machine.facts(),
+        *(f"{', '.join(names)}: {machine.versions(python)}" for python, names in _by_environment(entries).items()),
+        f"{rounds} rounds, interleaved, in another order each; about {seconds:g} s a heat",
+    ]
     rows = [
-        [entry.name, entry.settings, " / ".join(str(entry.most_in_flight(delay)) for delay in delays), versions(entry)]
+        [entry.name, entry.settings, " / ".join(str(entry.most_in_flight(delay)) for delay in delays)]
         for entry in entries
     ]
     limits = " / ".join(f"{delay} ms" for delay in delays)
-    return table(["contender", "settings", f"calls in flight at most, {limits}", "versions"], rows)
+    settings = table(["contender", "settings", f"calls in flight at most, {limits}"], rows)
+    return "\n".join(f"- {fact}" for fact in facts) + f"\n\n{settings}"
+
+
+def _by_environment(entries: Sequence[Entry]) -> Mapping[Path, list[str]]:
+    found: dict[Path, list[str]] = {}
+    for entry in entries:
+        found.setdefault(entry.python, []).append(entry.name)
+    return found
 
 
 def results(heats: Sequence[Heat]) -> str:
@@ -85,4 +100,6 @@ def _spread(spread: Spread, digits: int) -> str:
     def show(value: float) -> str:
         return f"{value:,.{digits}f}"
 
+    if spread.least == spread.most:
+        return show(spread.median)
     return f"{show(spread.median)} ({show(spread.least)} to {show(spread.most)})"

@@ -1,23 +1,7 @@
-from benchmarks.figures import Spread, Tally
+from benchmarks.figures import Spread
 from benchmarks.goals import Goal, judge
 from benchmarks.heat import Heat
-
-
-def heat(entry: str, rate: float, *, delay_ms: int = 0, worker_cpu: float = 1, redis_cpu: float = 0) -> Heat:
-    return Heat(
-        entry=entry,
-        delay_ms=delay_ms,
-        events=1000,
-        limit=256,
-        ending="",
-        tally=Tally(calls=1000, rate=rate, middle_rate=rate, missing=0, twice=0, wrong=0),
-        worker_cpu=worker_cpu,
-        redis_cpu=redis_cpu,
-        stub_cpu=0,
-        peak_mib=0,
-        peak_process_mib=0,
-        most_in_hand=1,
-    )
+from tests.unit.benchmarks.heats import heat
 
 
 def goal_about(words: str, heats: list[Heat]) -> Goal:
