@@ -1,5 +1,6 @@
 """The table of the benchmarks' commands: `python -m benchmarks COMMAND`, or `make bench ARGS="COMMAND ..."`."""
 
+import signal
 from collections.abc import Callable, Mapping
 
 import typer
@@ -14,4 +15,7 @@ for name, command in COMMANDS.items():
     app.command(name)(command)
 
 if __name__ == "__main__":
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # or what was started would only be killed, not cleared away
     app()

@@ -24,8 +24,4 @@ def heat(
         tally=Tally(calls=events - missing, rate=rate, middle_rate=rate, missing=missing, twice=0, wrong=0),
         worker_cpu=worker_cpu,
         redis_cpu=redis_cpu,
-        stub_cpu=0,
-        peak_mib=0,
-        peak_process_mib=0,
-        most_in_hand=1,
     )
