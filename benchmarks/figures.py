@@ -1,7 +1,7 @@
 """Decides what the arrivals at the stub say: rates, who was called twice or never, and medians. Does no I/O.
 
-The clock runs from the first call to the last, so that no contender pays for its start. `middle_rate` leaves out the
-first and the last twentieth of the calls as well: a slow start or a straggler does not count there.
+The clock runs from the first call to the last answer, so that no contender pays for its start. `middle_rate` is that of
+the calls' arrivals, without the first and the last twentieth: a slow start or a straggler does not count there.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ EDGE = 0.05
 
 @dataclass(frozen=True)
 class Tally:
-    """What came: calls, and calls a second from the first to the last, and over the middle nine tenths of them."""
+    """What came: calls, calls a second from the first to the last one's answer, and those of the middle nine tenths."""
 
     calls: int
     rate: float
@@ -50,14 +50,14 @@ class Spread:
         return cls(median(values), min(values), max(values))
 
 
-def tally(wishes: Sequence[Wish], calls: Sequence[Call]) -> Tally:
-    """Hold what came against what was asked for. `calls` are in order of arrival."""
+def tally(wishes: Sequence[Wish], calls: Sequence[Call], *, delay_ms: float = 0) -> Tally:
+    """Hold what came against what was asked for. `calls` are in order of arrival, each answered after `delay_ms`."""
     wanted = {wish.login_id: wish.is_on for wish in wishes}
     came = Counter(call.login_id for call in calls)
     edge = int(len(calls) * EDGE)
     return Tally(
         calls=len(calls),
-        rate=rate_of([call.at_us for call in calls]),
+        rate=rate_of([call.at_us for call in calls], answered_after_us=delay_ms * 1000),
         middle_rate=rate_of([call.at_us for call in calls[edge : len(calls) - edge]]),
         missing=sum(login_id not in came for login_id in wanted),
         twice=sum(count - 1 for count in came.values()),
@@ -65,8 +65,11 @@ def tally(wishes: Sequence[Wish], calls: Sequence[Call]) -> Tally:
     )
 
 
-def rate_of(arrivals_us: Sequence[int]) -> float:
-    """Return arrivals a second between the first and the last (so many intervals, not so many calls); 0 for fewer."""
+def rate_of(arrivals_us: Sequence[int], *, answered_after_us: float = 0) -> float:
+    """Return calls a second from the first arrival to the last answer; 0 for fewer than two calls.
+
+    Without the last answer, a contender whose calls are all out at once would seem to beat its own limit.
+    """
     if len(arrivals_us) < 2 or arrivals_us[-1] == arrivals_us[0]:  # noqa: PLR2004 - an interval has two ends
         return 0.0
-    return (len(arrivals_us) - 1) / (arrivals_us[-1] - arrivals_us[0]) * 1e6
+    return (len(arrivals_us) - 1) / (arrivals_us[-1] - arrivals_us[0] + answered_after_us) * 1e6

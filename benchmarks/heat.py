@@ -77,7 +77,7 @@ class Track:
             events=len(wishes),
             limit=lane.entry.most_in_flight(delay_ms),
             ending=ending,
-            tally=tally(wishes, self._stub.calls()),
+            tally=tally(wishes, self._stub.calls(), delay_ms=delay_ms),
             worker_cpu=workers - start_cost[0],
             redis_cpu=cpu_seconds([lane.redis.pid]) - redis_before - start_cost[1],
             stub_cpu=self._stub.cpu_seconds() - stub_before,

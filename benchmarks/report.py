@@ -11,13 +11,14 @@ from benchmarks.heat import Heat
 
 HOW_TO_READ = """\
 Each heat has a fresh Redis. The backlog is published first, each login once, by the contender's own producer; then the
-workers start. Rate: calls a second at the stub from the first call to the last, so that nobody's start counts; "middle"
-leaves out the first and last twentieth of the calls. Backlogs differ in length, so that each heat takes about as long:
-compare rates, never totals. CPU: user and system seconds per 1,000 events from the workers' start until half a second
-after the last answer, less what the same workers took, once in this race, to start with nothing to do. Memory: the
-peak of the worker processes' own shares (PSS), together and of the largest. In hand: the most calls that waited for
-their answer at once, as the stub saw it (at 0 ms it answers one call before it reads the next). Median (least to most)
-of the rounds."""
+workers start. Events/s: calls at the stub from the first one's arrival to the last one's answer, so that nobody's start
+counts; what a contender reads ahead before its first call does not count there either, but it does in its CPU. "Middle"
+is the rate of arrivals without the first and last twentieth. Backlogs differ in length, so that each heat takes about
+as long: compare rates, never totals. CPU: user and system seconds per 1,000 events from the workers' start until half
+a second after the last answer, less what the same workers took, once in this race, to start with nothing to do.
+Memory: the peak of the worker processes' own shares (PSS), together and of the largest. In hand: the most calls that
+waited for their answer at once, as the stub saw it (at 0 ms it answers one call before it reads the next). Median
+(least to most) of the rounds."""
 
 
 def opening(entries: Sequence[Entry], delays: Sequence[int], *, rounds: int, seconds: float) -> str:

@@ -13,6 +13,13 @@ def test_a_rate_counts_the_intervals_between_the_first_call_and_the_last() -> No
     assert rate_of([5_000_000, 5_500_000, 6_000_000]) == 2
 
 
+def test_calls_sent_all_at_once_do_not_beat_the_limit_on_calls_in_flight() -> None:
+    waves = [wave * 200_000 for wave in range(10) for _ in range(256)]  # 256 in flight, answered after 0.2 s
+
+    assert rate_of(waves) > 1400
+    assert 1279 < rate_of(waves, answered_after_us=200_000) <= 1280
+
+
 def test_no_interval_is_no_rate() -> None:
     assert rate_of([]) == rate_of([1]) == rate_of([1, 1]) == 0
 
