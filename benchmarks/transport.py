@@ -1,7 +1,8 @@
 """Decides how every rival and the bare loop make a call: the transport of worker/flinks/client.py, without its care.
 
-The prepared request goes straight to the transport, as there. What Nightly does beside that is left out: deadline,
-proxy, masking, the reading of an answer's words. When Nightly's transport changes, this one has to.
+The prepared request goes straight to the transport, as there, with URL and headers made once. What Nightly does beside
+that is left out: deadline, proxy, masking, the reading of an answer's words. When Nightly's transport changes, this
+one has to.
 """
 
 import json
@@ -13,6 +14,8 @@ from typing import cast
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+
+from worker.flinks.prepared import PreparedHeaders, PreparedRequest, PreparedUrl
 
 URL = (
     os.environ.get("BENCH_STUB_URL", "")
@@ -35,7 +38,8 @@ class _Way:
     """The connections of this process, opened in the loop that makes the first call."""
 
     transport: AiohttpTransport | None = None
-    url = httpx.URL(URL)
+    url = PreparedUrl(URL)
+    headers = PreparedHeaders(HEADERS)
 
     @classmethod
     def opened(cls) -> AiohttpTransport:
@@ -50,7 +54,7 @@ class _Way:
 async def patch(login_id: str, is_on: bool) -> None:  # noqa: FBT001 - the wish, in the order of Flinks' own body
     """Make the call that an event asks for; raises NotConfirmed, and whatever the transport raises."""
     content = json.dumps({"loginId": login_id, "isActivated": is_on}).encode()
-    request = httpx.Request("PATCH", _Way.url, headers=HEADERS, content=content)
+    request = PreparedRequest("PATCH", _Way.url, _Way.headers, content=content, extensions={})
     response = await _Way.opened().handle_async_request(request)
     body = b""
     try:
