@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-INBOUND = {b"account-events", b"account-events:stream", b"unacked"}
+INBOUND = {b"account-events", b"account-events:stream", b"account-events:taken", b"account-events:next", b"unacked"}
 """Where events wait as they came, until intake; `unacked` is what Celery has taken out of its queue."""
 
 Written = Sequence[tuple[str, bytes]]

@@ -8,7 +8,7 @@ so do replays of rejected messages.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker.errors import InvalidEvent
 from worker.events import LifecycleEvent, decode_documents
@@ -29,6 +29,15 @@ class Rejected:
     source: str
     letter_id: str
     is_new_group: bool
+
+
+class CeleryMessage(NamedTuple):
+    """What a Celery message says, not judged yet: its task's name, arguments and id."""
+
+    type: str
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    task_id: str
 
 
 class Intake:
@@ -54,16 +63,23 @@ class Intake:
         self._on_rejected = on_rejected
 
     def accept_celery(self, event_type: str, args: Sequence[Any], kwargs: Mapping[str, Any], task_id: str) -> bool:
-        """Take one Celery message in; `event_id` defaults to the task id. False: it went to the review list."""
-        arguments = {**kwargs, "event_id": task_id if kwargs.get("event_id") is None else kwargs["event_id"]}
-        body = readable({"type": event_type, "args": list(args), "kwargs": arguments})
-        try:
-            event = LifecycleEvent.from_celery(event_type, arguments, self._default_instance, args=args)
-            wish = self._wish(event)
-        except InvalidEvent as error:
-            self.reject(error, source="celery", body=body)
-            return False
-        return self._record([(wish, body)], source="celery")
+        """Take one Celery message in. False: it went to the review list."""
+        return self.accept_messages([CeleryMessage(event_type, args, kwargs, task_id)])
+
+    def accept_messages(self, messages: Sequence[CeleryMessage]) -> bool:
+        """Take Celery messages in; `event_id` defaults to the task id. False: some went to the review list."""
+        pairs = []
+        for message in messages:
+            arguments = {**message.kwargs}
+            if arguments.get("event_id") is None:
+                arguments["event_id"] = message.task_id
+            document = {"type": message.type, "args": list(message.args), "kwargs": arguments}
+            try:
+                event = LifecycleEvent.from_celery(message.type, arguments, self._default_instance, args=message.args)
+                pairs.append((self._wish(event), document))
+            except InvalidEvent as error:
+                self.reject(error, source="celery", body=readable(document))
+        return self._record(pairs, source="celery") and len(pairs) == len(messages)
 
     def accept_bodies(self, bodies: Sequence[bytes]) -> bool:
         """Take bodies of stream entries in, each one CloudEvent or an array of them. False: some went to review."""
@@ -90,29 +106,30 @@ class Intake:
             return self.accept_celery(message["type"], message["args"], message["kwargs"], "")
         return self.accept_bodies([body])  # of the stream, or a foreign message of a queue: it may be a CloudEvent
 
-    def _read_body(self, body: bytes) -> tuple[list[tuple[Wish, bytes]], bool]:
+    def _read_body(self, body: bytes) -> tuple[list[tuple[Wish, object]], bool]:
         try:
             documents = decode_documents(body)
         except InvalidEvent as error:
             self.reject(error, source="stream", body=body)
             return [], False
-        pairs = []
+        pairs: list[tuple[Wish, object]] = []
         for document in documents:
-            part = body if len(documents) == 1 else readable(document)
+            part = body if len(documents) == 1 else document
             try:
                 pairs.append((self._wish(LifecycleEvent.from_cloudevent(document, self._default_instance)), part))
             except InvalidEvent as error:
-                self.reject(error, source="stream", body=part)
+                self.reject(error, source="stream", body=_kept(part))
         return pairs, len(pairs) == len(documents)
 
-    def _record(self, pairs: Sequence[tuple[Wish, bytes]], *, source: str) -> bool:
+    def _record(self, pairs: Sequence[tuple[Wish, object]], *, source: str) -> bool:
+        """Record wishes; each comes with what to keep if it is dated too far ahead, bytes or a document."""
         wishes = [wish for wish, _ in pairs]
         results = self._ledger.record(wishes, furthest_ahead_seconds=self._max_ahead_seconds)
         field = "occurred_at" if source == "celery" else "time"
-        for result, (_, body) in zip(results, pairs, strict=True):
+        for result, (_, part) in zip(results, pairs, strict=True):
             if result is Recorded.AHEAD:
                 reason = f"{field}: lies more than {self._max_ahead_seconds:g} s in the future"
-                self.reject(InvalidEvent(reason), source=source, body=body)
+                self.reject(InvalidEvent(reason), source=source, body=_kept(part))
         return Recorded.AHEAD not in results
 
     def _wish(self, event: LifecycleEvent) -> Wish:
@@ -140,6 +157,10 @@ class Intake:
 def _letters_of(text: str) -> str:
     """Letters and digits alone: a GUID without hyphens, or in capitals, is as secret as with them."""
     return "".join(filter(str.isalnum, text)).casefold()
+
+
+def _kept(part: object) -> bytes:
+    return part if isinstance(part, bytes) else readable(part)
 
 
 def readable(document: object) -> bytes:

@@ -25,6 +25,7 @@ from tests.chaos.report import Report, Say
 from tests.chaos.sentinel_cluster import Node, SentinelCluster
 from worker.embedded import EmbeddedStack, OrphanGuard, wait_until
 from worker.embedded.readiness import answers_ping
+from worker.executor.queue_reader import waiting
 from worker.seal import new_key
 from worker.services import Services, build_services
 
@@ -152,10 +153,10 @@ class Trial:
 
     def _is_at_rest(self) -> bool:
         with suppress(redis.RedisError):
+            queued = waiting(self.services.redis)
             status = self.services.views.status()
             about = status["instances"].get("toolbox", {})
             open_work = any(about.get(name) for name in ("due_live", "waiting", "in_flight"))
-            queued = self.services.redis.llen("account-events")
             taken = self.services.redis.hlen("unacked") if self.waits_for_celery else 0
             return not open_work and not status["stream_length"] and not queued and not taken
         return False

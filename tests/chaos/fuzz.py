@@ -20,6 +20,7 @@ from tests.chaos.malformed import CANARY, TIME, Malformed, huge, malformed
 from tests.chaos.report import Report, Say
 from worker.embedded import EmbeddedStack, ManagedProcess, wait_until
 from worker.executor.broker import EVENTS_QUEUE, kombu_address
+from worker.executor.queue_reader import waiting
 from worker.ledger.views import STREAM
 from worker.producer import publish
 from worker.services import Services, build_services
@@ -150,7 +151,7 @@ def _expect_all_ended(report: Report, services: Services, sent: Sent, say: Say) 
     wait_until(lambda: _ended(services) >= sent.units, seconds=TAKEN_IN_SECONDS, every_seconds=0.2)
     say(f"{_ended(services)} of {sent.units} ended")
     report.expect(_ended(services) == sent.units, f"{_ended(services)} events ended, of {sent.units} sent")
-    left = services.redis.xlen(STREAM) + services.redis.llen(EVENTS_QUEUE)
+    left = services.redis.xlen(STREAM) + waiting(services.redis)
     report.expect(not left, f"{left} messages are not taken in")
 
 

@@ -5,7 +5,7 @@ import redis
 from redis import Redis
 
 from tests.waiting import eventually
-from worker import stream
+from worker import entries
 from worker.deliveries import DEATHS, Deliveries
 from worker.errors import InvalidEvent
 from worker.ledger.views import STREAM
@@ -73,8 +73,8 @@ def test_while_the_ledger_is_away_entries_stay_pending_and_another_reader_takes_
         first.step()
     assert [consumer["pending"] for consumer in redis_client.xinfo_consumers(STREAM, "nightly")] == [1]
     intake.is_away = False
-    monkeypatch.setattr(stream, "TAKE_OVER_AFTER_MS", 50)
-    monkeypatch.setattr(stream, "TAKE_OVER_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(entries, "TAKE_OVER_AFTER_MS", 50)
+    monkeypatch.setattr(entries, "TAKE_OVER_EVERY_SECONDS", 0.01)
     second = reader_of(redis_client, intake, "two")
     eventually(second.step, describe="the take-over")
     assert intake.taken == [b"kept"]
@@ -98,7 +98,7 @@ def test_what_redis_would_not_take_is_tried_again_before_more_is_read(redis_clie
 def test_large_entries_are_recorded_and_acknowledged_in_portions(redis_client: Redis, intake: Memory) -> None:
     reader = reader_of(redis_client, intake)
     for _ in range(4):
-        redis_client.xadd(STREAM, {"event": b"x" * (stream.TAKE_IN_BYTES // 2)})
+        redis_client.xadd(STREAM, {"event": b"x" * (entries.TAKE_IN_BYTES // 2)})
     pending: list[int] = []
     take = intake.accept_bodies
     intake.accept_bodies = lambda bodies: (
@@ -121,7 +121,7 @@ def test_readers_that_are_long_gone_leave_the_group_unless_they_hold_something(
     redis_client.xadd(STREAM, {"event": b"b"})
     with pytest.raises(redis.ConnectionError):
         holding.step()
-    monkeypatch.setattr(stream, "GONE_MS", -1)
+    monkeypatch.setattr(entries, "GONE_MS", -1)
     alive.forget_the_gone()
     assert [reader["name"] for reader in redis_client.xinfo_consumers(STREAM, "nightly")] == [b"holding"]
 
@@ -150,7 +150,7 @@ def test_large_entries_are_read_one_by_one_and_small_ones_together(redis_client:
 def test_what_redis_would_not_take_is_tried_again_and_never_held_for_deadly(
     redis_client: Redis, intake: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "TAKE_OVER_AFTER_MS", 0)
+    monkeypatch.setattr(entries, "TAKE_OVER_AFTER_MS", 0)
     redis_client.xadd(STREAM, {"event": b"innocent"})
     reader_of(redis_client, intake, "dead")._fresh()
     alive = reader_of(redis_client, intake, "alive")

@@ -14,13 +14,13 @@ import redis
 from worker import doctor
 from worker.cli.opening import address_of
 from worker.doctor import Check, Level
+from worker.entries import GROUP
 from worker.errors import LedgerMismatch, SettingsError
 from worker.ledger import Ledger
 from worker.ledger.connection import BytesRedis
 from worker.ledger.views import STREAM, Views
 from worker.redis_trouble import open_redis, place_of, trouble_of
 from worker.settings import Settings
-from worker.stream import GROUP
 
 CONNECT_SECONDS = 5
 

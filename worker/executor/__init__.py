@@ -1,7 +1,8 @@
 """Everything Celery-shaped: Celery executes, and what it needs to do so safely is here (docs/adr/0002).
 
 broker.py         what Celery is told about its broker and itself
-background.py     the threads beside the pool: pacemaker, stream reader, wake-ups, watchdog
+background.py     the threads beside the pool: pacemaker, readers, wake-ups, watchdog; loop.py is one of them
+queue_reader.py   reads events that come as Celery messages on Redis; messages.py says what such an item is
 consumer.py       keeps what Celery would delete; envelope.py judges raw queue items before kombu does
 kombu_guard.py    faults of kombu that would end a worker; kombu_primary.py follows a Redis failover
 quiet_request.py  hides arguments from logs, events and inspection

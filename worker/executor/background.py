@@ -1,99 +1,40 @@
-"""The threads in every worker: pacemaker, stream reader, wake-ups and watchdog, as Celery bootsteps.
+"""The threads in every worker: pacemaker, readers, wake-ups and watchdog, as Celery bootsteps.
 
 They start after the pool (so that no child is forked from a process with threads at start) and live as
-long as the worker; a lost broker connection does not touch them. Each survives the loss of Redis: it logs
-once, tries again every second, and logs once when Redis is back.
+long as the worker; a lost broker connection does not touch them.
 """
 
 import os
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import redis
 from celery import bootsteps
 from celery.worker import state
 from celery.worker.state import maybe_shutdown
-from kombu.exceptions import OperationalError
 
 from worker.drain import SLICE_SECONDS
+from worker.entries import EntryReader
 from worker.errors import LedgerMismatch
+from worker.executor.broker import EVENTS_QUEUE, redis_broker
 from worker.executor.broker_probe import BrokerProbe, probe_of
+from worker.executor.loop import RETRY_SECONDS, STOP_SECONDS, Loop
+from worker.executor.queue_reader import QueueReader
 from worker.executor.watchdog import LOOK_SECONDS, Part, Watchdog
+from worker.ledger.connection import connect
 from worker.notices import pass_on
 from worker.services import Services
 from worker.stream import StreamReader
 from worker.telemetry.logs import get_logger
 from worker.telemetry.metrics import MetricsServer, serve_metrics
-from worker.telemetry.sentry import report_unexpected
 
 PULSE_SECONDS = 1.0
-RETRY_SECONDS = 1.0
 TASK_MARGIN_SECONDS = 15.0
-STOP_SECONDS = 5.0
 EXIT_REFUSED = 2
 """Another version, or other LOGIN_KEYS: starting again does not help."""
 
 log = get_logger(__name__)
-
-
-class Loop:
-    """A thread that repeats one step until it is told to stop, whatever the step raises."""
-
-    def __init__(self, name: str, step: Callable[[], object], *, pause_seconds: float) -> None:
-        self._step = step
-        self._pause_seconds = pause_seconds
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._trouble = ""
-        self.name = name
-        self.steps = 0
-        """Grows while the thread goes on, whether its steps succeed or not."""
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def ask_to_stop(self) -> None:
-        """Let the thread end after its present step."""
-        self._stopping.set()
-
-    def stop(self, *, by: float | None = None) -> None:
-        """Ask the thread to end after its present step, and wait for it, until `by` (monotonic) at most."""
-        self.ask_to_stop()
-        seconds = STOP_SECONDS if by is None else by - time.monotonic()
-        self._thread.join(timeout=max(seconds, 0))
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self.steps += 1
-            try:
-                self._step()
-            except Exception as error:  # noqa: BLE001 - a thread that died would be a worker that only looks alive
-                self._tell(error)
-                self._stopping.wait(RETRY_SECONDS)
-            else:
-                self._recover()
-                self._stopping.wait(self._pause_seconds)
-
-    def _tell(self, error: Exception) -> None:
-        kind = type(error).__name__
-        if kind == self._trouble:
-            return
-        self._trouble = kind
-        if isinstance(error, redis.RedisError):
-            log.warning("ledger_unreachable", doing=self._thread.name, error=kind)
-        elif isinstance(error, OperationalError):
-            log.warning("broker_unreachable", doing=self._thread.name, error=kind)
-        else:
-            log.error("loop_failed", loop=self._thread.name, exc_info=error)
-            report_unexpected(error, where=self._thread.name)
-
-    def _recover(self) -> None:
-        if self._trouble:
-            log.info("loop_recovered", loop=self._thread.name, after=self._trouble)
-            self._trouble = ""
 
 
 class LedgerCheck(bootsteps.StartStopStep):
@@ -139,17 +80,13 @@ class Background(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Start the threads, and the metrics endpoint if one is asked for."""
         app, services = worker.app, worker.app.services()
-        reader = StreamReader(
-            services.redis,
-            services.intake,
-            app.deliveries(),
-            name=app.identity,
-            on_recorded=lambda: app.wake(services),
-        )
         self._loops = [
             Loop("pacemaker", lambda: pulse(worker, services), pause_seconds=PULSE_SECONDS),
-            Loop("stream", reader.step, pause_seconds=0),
-            Loop("wake-up", app.wake_up.step, pause_seconds=0),
+            *(
+                Loop(reader.source, reader.step, pause_seconds=0, unreachable=reader.unreachable)
+                for reader in readers_of(app)
+            ),
+            Loop("wake-up", app.wake_up.step),
         ]
         self._loops.append(Loop("watchdog", watchdog_of(worker, self._loops).step, pause_seconds=LOOK_SECONDS))
         for loop in self._loops:
@@ -176,6 +113,22 @@ class Background(bootsteps.StartStopStep):
             log.warning("ledger_unreachable", doing="stop")
 
 
+def readers_of(app: Any) -> list[EntryReader]:
+    """Build a worker's readers: one takes Celery's place at the queue of events, if this worker is to read that."""
+    services: Services = app.services()
+
+    def wake() -> None:
+        app.wake(services)
+
+    parts, options = (services.intake, app.deliveries()), {"name": app.identity, "on_recorded": wake}
+    readers: list[EntryReader] = [StreamReader(services.redis, *parts, **options)]
+    broker, queues = redis_broker(services.settings), app.amqp.queues
+    if broker and EVENTS_QUEUE in queues.consume_from:
+        queues.deselect([EVENTS_QUEUE])
+        readers.append(QueueReader(connect(broker, name="nightly-queue"), *parts, **options, tasks=app.tasks))
+    return readers
+
+
 def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
     """Build the watchdog of a worker: over its loops, and over Celery's own where the broker is a Redis."""
     app, settings = worker.app, worker.app.settings
@@ -199,10 +152,13 @@ def celery_parts(worker: Any, broker: BrokerProbe) -> list[Part]:
     def has_room() -> bool:
         return len(state.reserved_requests) < int(worker.concurrency)
 
+    def has_messages() -> bool:
+        return bool(broker.queued(worker.app.amqp.queues.consume_from))
+
     progress = worker.app.progress
     return [
         Part("celery", lambda: progress.of("celery"), broker.answers),
-        Part("consumer", lambda: progress.of("consumer"), lambda: has_room() and bool(broker.queued())),
+        Part("consumer", lambda: progress.of("consumer"), lambda: has_room() and has_messages()),
     ]
 
 

@@ -16,6 +16,7 @@ from worker.settings import Settings
 
 EVENTS_QUEUE, REFRESH_QUEUE, BACKFILL_QUEUE = "account-events", "refresh", "backfill"
 QUEUES = (EVENTS_QUEUE, REFRESH_QUEUE, BACKFILL_QUEUE)
+_REDIS = ("redis://", "rediss://", "unix://", "sentinel://")
 
 
 def default_concurrency() -> int:
@@ -25,7 +26,7 @@ def default_concurrency() -> int:
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """Return Celery's configuration for these settings."""
-    url, transport_options = _broker(settings)
+    url, transport_options = kombu_address(_broker_url(settings))
     return {
         "broker_url": url,
         "broker_transport_options": transport_options,
@@ -53,9 +54,15 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _broker(settings: Settings) -> tuple[str, dict[str, Any]]:
+def redis_broker(settings: Settings) -> str:
+    """Return the address of the broker if it is a Redis, as `worker.ledger.connection.connect` reads it; else empty."""
+    url = _broker_url(settings)
+    return url if url.startswith(_REDIS) else ""
+
+
+def _broker_url(settings: Settings) -> str:
     secret = settings.broker_url or settings.redis_url
-    return kombu_address(secret.get_secret_value() if secret else "")
+    return secret.get_secret_value() if secret else ""
 
 
 def kombu_address(url: str) -> tuple[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from redis import Redis
 from emulator.remote import EmulatorControl
 from tests.waiting import eventually
 from worker.embedded import EmbeddedStack
+from worker.executor.queue_reader import waiting
 from worker.services import Services, build_services
 
 BEGIN = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -71,7 +72,7 @@ class Nightly:
 
     def is_at_rest(self) -> bool:
         """Say whether nothing is due, waiting, in flight or unread."""
-        queued = self.redis.llen("account-events")
+        queued = waiting(self.redis)
         status = self.services.views.status()
         open_work = [
             instance[name]

@@ -1,6 +1,7 @@
 """A worker with a fault that production code has no switch for: patched in a launcher, before Celery starts."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from worker.embedded import EmbeddedStack, ManagedProcess
@@ -19,12 +20,17 @@ ARGV = ["-A", "worker", "worker", "--without-gossip", "--without-mingle", "--wit
 
 
 def start_hooked(
-    stack: EmbeddedStack, patch: str = "", *, look_seconds: float = 0.1, is_ready: bool = True
+    stack: EmbeddedStack,
+    patch: str = "",
+    *,
+    look_seconds: float = 0.1,
+    is_ready: bool = True,
+    options: Sequence[str] = (),
 ) -> ManagedProcess:
     """Start a worker of two slots whose watchdog looks so often, with `patch` run before Celery starts."""
     launcher = Path(stack.folder, "launcher.py")
     launcher.write_text(LAUNCHER.format(patch=patch, look_seconds=look_seconds))
-    argv = [sys.executable, str(launcher), *ARGV, "-n", "worker-hooked@%h", "--concurrency", "2"]
+    argv = [sys.executable, str(launcher), *ARGV, "-n", "worker-hooked@%h", "--concurrency", "2", *options]
     url = stack.environment["REDIS_URL"]
     return stack.start_process(
         "worker-hooked", argv, ready=lambda _: not is_ready or answers_ping(url, "worker-hooked")

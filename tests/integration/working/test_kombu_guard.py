@@ -41,7 +41,7 @@ def test_a_worker_outlives_redis_with_a_message_in_hand(
             (login,) = new_logins(1)
             with Celery(broker=server.url) as producer:
                 kwargs = {"login_id": login, "occurred_at": "2026-11-22T10:00:00Z"}
-                producer.send_task("account.linked", kwargs=kwargs, queue="account-events")
+                producer.send_task("account.linked", kwargs=kwargs, queue="backfill")  # which kombu reads
             eventually((stack.working_folder / "in-hand").exists, describe="the message in hand")
             server.restart()
             eventually(

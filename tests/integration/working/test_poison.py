@@ -1,6 +1,6 @@
 """An event that kills whatever touches it is set aside after three deaths, and its neighbours are not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from celery import Celery
@@ -13,9 +13,9 @@ from worker.deliveries import DEATHS, Deliveries
 POISON = "9d2b4a5e-0000-4000-8000-00000000dead"
 DEADLY = f"""
 import os, signal
-from worker import stream
+from worker import entries
 from worker.events import LifecycleEvent
-stream.TAKE_OVER_AFTER_MS = 200
+entries.TAKE_OVER_AFTER_MS = 200
 def deadly(way):
     original = getattr(LifecycleEvent, way)
     def parse(*args, **kwargs):
@@ -38,11 +38,25 @@ def deaths(nightly: Nightly) -> Iterator[list[int]]:
     assert len((nightly.stack.working_folder / "deaths").read_text()) == DEATHS
 
 
+def send_through_celery(nightly: Nightly, logins: Sequence[str]) -> None:
+    with Celery(broker=nightly.stack.environment["REDIS_URL"]) as producer:
+        for login in logins:
+            kwargs = {"login_id": login, "occurred_at": "2026-11-22T10:00:00Z"}
+            producer.send_task("account.linked", kwargs=kwargs, queue="account-events")
+
+
+def send_on_the_stream(nightly: Nightly, logins: Sequence[str]) -> None:
+    nightly.send([cloud_event(login, on=True, minute=0) for login in logins])
+
+
+@pytest.mark.parametrize("send", [send_on_the_stream, send_through_celery])
 @pytest.mark.usefixtures("deaths")
-def test_a_stream_entry_that_kills_each_worker_is_set_aside_alone(nightly: Nightly) -> None:
+def test_what_kills_each_worker_is_set_aside_alone(
+    nightly: Nightly, send: Callable[[Nightly, Sequence[str]], None]
+) -> None:
+    """Each worker is killed with SIGKILL between reading and recording, and nothing of what it had read is lost."""
     logins = new_logins(20)
-    events = [cloud_event(login, on=True, minute=0) for login in [*logins[:10], POISON, *logins[10:]]]
-    nightly.send(events)
+    send(nightly, [*logins[:10], POISON, *logins[10:]])
     for _ in range(DEATHS):
         worker = start_hooked(nightly.stack, DEADLY, is_ready=False)
         eventually(lambda: not worker.is_running, seconds=30, describe="the death of a worker")  # noqa: B023
@@ -57,13 +71,13 @@ def test_a_stream_entry_that_kills_each_worker_is_set_aside_alone(nightly: Night
 
 
 @pytest.mark.usefixtures("deaths")
-def test_a_celery_message_that_kills_each_child_is_set_aside_and_the_worker_goes_on(nightly: Nightly) -> None:
+def test_a_message_of_a_queue_that_celery_reads_kills_its_children_only_and_is_set_aside(nightly: Nightly) -> None:
     (login,) = new_logins(1)
     worker = start_hooked(nightly.stack, DEADLY)
     with Celery(broker=nightly.stack.environment["REDIS_URL"]) as producer:
         for each in (POISON, login):
             kwargs = {"login_id": each, "occurred_at": "2026-11-22T10:00:00Z"}
-            producer.send_task("account.linked", kwargs=kwargs, queue="account-events")
+            producer.send_task("account.linked", kwargs=kwargs, queue="backfill")
     eventually(nightly.letters, seconds=60, describe="the letter")
     nightly.comes_to_rest()
     assert nightly.letters() == [("invalid_event", Deliveries.REASON)]

@@ -18,6 +18,7 @@ from worker.cli.demo.screen import Look
 from worker.embedded import EmbeddedStack
 from worker.errors import EmbeddedStackError
 from worker.executor.broker import EVENTS_QUEUE
+from worker.executor.queue_reader import waiting
 from worker.ledger import Letters
 from worker.ledger.connection import connect
 from worker.ledger.views import STREAM, Views
@@ -82,7 +83,7 @@ class System:
         look = Look(self._published, status["rejected"], instances[0]["tally"] if instances else {})
         open_work = {name: sum(about[name] for about in instances) for name in ("due_live", "waiting", "in_flight")}
         open_work["unread in the stream"] = status["stream_length"]
-        open_work["unread in Celery's queue"] = self._redis.llen(EVENTS_QUEUE)
+        open_work["unread in Celery's queue"] = waiting(self._redis)
         open_work["events without an end"] = self._published - look.ended
         if not any(open_work.values()):  # asked last: only a call that is over can still be written
             open_work["late writes at Flinks"] = self.emulator.stats().late_writes_pending

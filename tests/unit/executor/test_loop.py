@@ -10,16 +10,16 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from worker.executor import background
-from worker.executor.background import Loop
+from worker.executor import loop
+from worker.executor.loop import Loop
 
 
 @pytest.fixture
 def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Exception, str]]:
     """What was told to Sentry; a failed step is tried again at once."""
     told: list[tuple[Exception, str]] = []
-    monkeypatch.setattr(background, "report_unexpected", lambda error, where: told.append((error, where)))
-    monkeypatch.setattr(background, "RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(loop, "report_unexpected", lambda error, where: told.append((error, where)))
+    monkeypatch.setattr(loop, "RETRY_SECONDS", 0.001)
     return told
 
 
@@ -130,7 +130,7 @@ def test_a_loop_ends_after_its_present_step() -> None:
 
 @pytest.mark.usefixtures("reports")
 def test_a_step_that_hangs_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "STOP_SECONDS", 0.02)
+    monkeypatch.setattr("worker.executor.loop.STOP_SECONDS", 0.02)
     released = threading.Event()
     began_at = time.monotonic()
     with running(lambda: released.wait(5)):

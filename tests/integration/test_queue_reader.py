@@ -1,0 +1,295 @@
+"""Celery messages on a real Redis, sent by real Celery and kombu clients: none is lost on its way into the ledger."""
+
+import base64
+import json
+import socket
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+from kombu import Connection, Exchange, Queue
+from redis import Redis
+from structlog.testing import capture_logs
+
+from tests.waiting import eventually
+from worker import entries
+from worker.deliveries import Deliveries
+from worker.embedded import EmbeddedRedis, OrphanGuard
+from worker.errors import InvalidEvent
+from worker.executor.queue_reader import NEXT, QUEUE_LISTS, TAKEN, QueueReader, waiting
+from worker.intake import CeleryMessage
+from worker.seal import Vault
+
+TIME = "2026-11-22T10:00:00Z"
+TASKS = {"account.linked", "account.inactive", "refresh.reconcile"}
+
+
+class Memory:
+    """An intake that remembers."""
+
+    def __init__(self) -> None:
+        self.taken: list[CeleryMessage] = []
+        self.rejected: list[str] = []
+
+    def accept_messages(self, messages: Sequence[CeleryMessage]) -> bool:
+        self.taken += messages
+        return True
+
+    def reject(self, error: InvalidEvent, *, source: str, body: bytes) -> None:
+        assert (source, bool(body)) == ("queue", True)
+        self.rejected.append(error.reason)
+
+    @property
+    def logins(self) -> list[str]:
+        return [message.kwargs["login_id"] for message in self.taken]
+
+
+@pytest.fixture
+def intake() -> Memory:
+    return Memory()
+
+
+@pytest.fixture
+def producer(redis_url: str) -> Iterator[Celery]:
+    with Celery(broker=redis_url, set_as_current=False) as app:
+        yield app
+
+
+def reader_of(client: Redis, intake: Memory, name: str = "one") -> QueueReader:
+    parts: Any = client, intake, Deliveries(client, Vault([bytes(32)]))
+    reader = QueueReader(*parts, name=name, on_recorded=lambda: None, tasks=TASKS)
+    reader.join()
+    return reader
+
+
+def send(app: Celery, login: str, **options: Any) -> None:
+    kwargs = {"login_id": login, "occurred_at": TIME}
+    app.send_task("account.linked", kwargs=kwargs, queue="account-events", **options)
+
+
+def empty(reader: QueueReader) -> None:
+    while reader.step():
+        pass
+
+
+def test_the_most_urgent_messages_are_taken_first_and_of_those_the_oldest(
+    redis_client: Redis, producer: Celery, intake: Memory
+) -> None:
+    for priority in (9, 6, 3, 0):
+        for name in ("a", "b"):
+            send(producer, f"{priority}{name}", priority=priority)
+    empty(reader_of(redis_client, intake))
+    assert intake.logins == ["0a", "0b", "3a", "3b", "6a", "6b", "9a", "9b"]
+    assert redis_client.exists(*QUEUE_LISTS, NEXT) == 0
+    assert waiting(redis_client) == 0
+
+
+@pytest.mark.parametrize("options", [{"compression": "gzip"}, {"compression": "bzip2"}, {"countdown": 3600}])
+def test_however_celery_packs_it_an_event_is_an_event(
+    redis_client: Redis, producer: Celery, intake: Memory, options: dict[str, Any]
+) -> None:
+    send(producer, "login-1", task_id="task-1", **options)
+    empty(reader_of(redis_client, intake))
+    kwargs = {"login_id": "login-1", "occurred_at": TIME}
+    assert [tuple(message) for message in intake.taken] == [("account.linked", [], kwargs, "task-1")]
+
+
+def test_protocol_1_is_read_too(redis_client: Redis, producer: Celery, intake: Memory) -> None:
+    producer.conf.task_protocol = 1
+    send(producer, "login-1", task_id="task-1")
+    empty(reader_of(redis_client, intake))
+    assert (intake.logins, intake.taken[0].task_id) == (["login-1"], "task-1")
+
+
+def test_a_time_that_kombu_wrote_as_such_is_read_as_one(redis_client: Redis, producer: Celery, intake: Memory) -> None:
+    moment = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    producer.send_task("account.linked", kwargs={"occurred_at": moment}, queue="account-events")
+    empty(reader_of(redis_client, intake))
+    assert intake.taken[0].kwargs == {"occurred_at": moment}
+
+
+def test_two_readers_share_the_queue_and_each_message_is_taken_once(
+    redis_client: Redis, producer: Celery, intake: Memory
+) -> None:
+    logins = [str(number) for number in range(250)]
+    for login in logins:
+        send(producer, login)
+    one, two = reader_of(redis_client, intake), reader_of(redis_client, intake, "two")
+    took = [0, 0]
+    while waiting(redis_client):
+        took[0] += one.step()
+        took[1] += two.step()
+    assert sorted(intake.logins) == sorted(logins)
+    assert min(took) >= 10
+
+
+def test_what_a_reader_had_taken_when_it_died_is_another_s(
+    redis_client: Redis, producer: Celery, intake: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "TAKE_OVER_AFTER_MS", 0)
+    for login in "abc":
+        send(producer, login)
+    assert len(reader_of(redis_client, intake, "dead")._fresh()) == 3
+    assert redis_client.exists(*QUEUE_LISTS) == 0
+    empty(reader_of(redis_client, intake, "alive"))
+    assert intake.logins == ["a", "b", "c"]
+    assert redis_client.xlen(TAKEN) == 0
+
+
+def test_what_came_to_a_reader_that_died_while_it_waited_is_another_s(
+    redis_client: Redis, producer: Celery, intake: Memory
+) -> None:
+    send(producer, "first")
+    send(producer, "second")
+    redis_client.blmove("account-events", NEXT, 1, "RIGHT", "LEFT")
+    empty(reader_of(redis_client, intake))
+    assert intake.logins == ["first", "second"]
+
+
+def test_a_stream_that_somebody_deleted_takes_with_it_only_what_was_in_it(
+    redis_client: Redis, producer: Celery, intake: Memory
+) -> None:
+    reader = reader_of(redis_client, intake)
+    redis_client.delete(TAKEN)
+    send(producer, "login-1")
+    assert [reader.step(), reader.step()] == [0, 1]
+    assert intake.logins == ["login-1"]
+
+
+def test_large_messages_are_moved_few_at_a_time(redis_client: Redis, intake: Memory) -> None:
+    reader = reader_of(redis_client, intake)
+    for _ in range(6):
+        redis_client.lpush("account-events", b"x" * 5_000_000)
+    moved = [len(reader._fresh()) for _ in range(4)]
+    assert moved == [2, 2, 2, 0]
+
+
+def test_what_is_more_than_an_event_is_handed_to_celery(redis_client: Redis, producer: Celery, intake: Memory) -> None:
+    producer.send_task("refresh.reconcile", queue="account-events", task_id="hint")
+    send(producer, "linked", task_id="linked", link=producer.signature("theirs.next"))
+    empty(reader_of(redis_client, intake))
+    assert (intake.taken, intake.rejected) == ([], [])
+    items = [json.loads(item) for item in redis_client.lrange("refresh", 0, -1)]
+    assert [item["headers"]["id"] for item in reversed(items)] == ["hint", "linked"]
+    assert {item["properties"]["delivery_info"]["routing_key"] for item in items} == {"refresh"}
+
+
+def test_of_foreign_bytes_each_is_kept_and_the_reader_goes_on(
+    redis_client: Redis, producer: Celery, intake: Memory
+) -> None:
+    redis_client.lpush("account-events", b"\xff")
+    redis_client.xadd(TAKEN, {"else": b"where"})
+    producer.send_task("theirs", queue="account-events")
+    send(producer, "login-1")
+    empty(reader_of(redis_client, intake))
+    assert intake.logins == ["login-1"]
+    assert sorted(intake.rejected) == [
+        "message: is not UTF-8",
+        "message: names a task that this worker does not have",
+        "message: the stream entry has no such field",
+    ]
+
+
+def test_a_producer_that_declares_nothing_finds_the_queue_bound(redis_client: Redis, redis_url: str) -> None:
+    intake = Memory()
+    reader = reader_of(redis_client, intake)
+    with Connection(redis_url) as connection:
+        connection.Producer().publish({}, exchange="account-events", routing_key="account-events")
+    empty(reader)
+    assert intake.rejected == ["message: names no task"]
+
+
+def test_what_kombu_had_taken_for_an_older_worker_comes_back_to_the_queue(
+    redis_client: Redis, redis_url: str, producer: Celery, intake: Memory
+) -> None:
+    """Restored by whatever worker consumes another queue by kombu: the table of what is taken is one for all."""
+    send(producer, "login-1")
+    exchange = Exchange("account-events", type="direct")
+    older = Connection(redis_url, transport_options={"visibility_timeout": 0})
+    queue = Queue("account-events", exchange, routing_key="account-events")(older.channel())
+    assert queue.get() is not None
+    assert redis_client.hlen("unacked") == 1
+    younger = Connection(redis_url, transport_options={"visibility_timeout": 0, "unacked_restore_throttle": 1})
+    with younger, younger.Consumer(Queue("refresh", Exchange("refresh"), routing_key="refresh"), callbacks=[print]):
+        younger.transport.cycle.maybe_restore_messages()
+        with suppress(socket.timeout):
+            younger.drain_events(timeout=0.01)
+    assert redis_client.hlen("unacked") == 0
+    empty(reader_of(redis_client, intake))
+    assert intake.logins == ["login-1"]
+    older.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
+    """A Redis to reconfigure."""
+    with EmbeddedRedis(tmp_path, name="own", guard=orphan_guard) as server:
+        yield server
+
+
+def test_a_full_broker_loses_nothing_is_told_once_and_is_emptied_all_the_same(
+    server: EmbeddedRedis, redis_client: Redis, intake: Memory
+) -> None:
+    """The ledger, `redis_client`, has room. Redis refuses the broker's client every write but those of a script."""
+    with Redis.from_url(server.url) as broker, Celery(broker=server.url, set_as_current=False) as producer:
+        deliveries: Any = Deliveries(redis_client, Vault([bytes(32)]))
+        parts: Any = broker, intake, deliveries
+        reader = QueueReader(*parts, name="one", on_recorded=lambda: None, tasks=TASKS)
+        reader.join()
+        logins = [str(number) for number in range(50)]
+        for login in logins:
+            send(producer, login)
+        send(producer, "hint", link=producer.signature("theirs.next"))
+        broker.config_set("maxmemory", 1)
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            broker.lpush("account-events", "x")
+        with capture_logs() as lines:
+            while waiting(broker):
+                reader.step()
+            assert intake.logins == logins
+            assert broker.llen("refresh") == 1
+            assert reader.step() == 0
+            for _ in range(3):  # it would wait now, which a full Redis refuses
+                with pytest.raises(redis.exceptions.OutOfMemoryError):
+                    reader.step()
+            broker.config_set("maxmemory", 0)
+            send(producer, "after")
+            assert reader.step() == 1
+        assert [line["event"] for line in lines] == ["broker_full", "broker_has_room"]
+
+
+def test_a_replica_is_left_and_something_else_under_our_key_destroys_nothing(
+    server: EmbeddedRedis, intake: Memory
+) -> None:
+    with Redis.from_url(server.url) as broker, Celery(broker=server.url, set_as_current=False) as producer:
+        reader = reader_of(broker, intake)
+        send(producer, "login-1")
+        broker.replicaof("127.0.0.1", "1")
+        with pytest.raises(redis.ResponseError):
+            reader.step()
+        assert not broker.connection_pool._available_connections or not any(
+            connection._sock for connection in broker.connection_pool._available_connections
+        )
+        broker.replicaof("NO", "ONE")
+        broker.rename("account-events", "aside")
+        broker.set("account-events", "not a list")
+        with pytest.raises(redis.ResponseError):
+            reader.step()
+        broker.rename("aside", "account-events")
+        assert eventually(reader.step) == 1
+    assert intake.logins == ["login-1"]
+
+
+def test_an_item_that_only_looks_like_celery_s_is_judged_as_celery_would(redis_client: Redis, intake: Memory) -> None:
+    body = base64.b64encode(json.dumps([[], {}, {}]).encode()).decode()
+    item = {"body": body, "content-type": "application/json", "headers": {"task": "account.linked"}}
+    item["properties"] = {"delivery_tag": str(uuid.uuid4()), "body_encoding": "base64", "delivery_info": {}}
+    redis_client.lpush("account-events", json.dumps(item))
+    empty(reader_of(redis_client, intake))
+    assert intake.rejected == ["message: could not be handled (KeyError)"]

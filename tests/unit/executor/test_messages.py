@@ -1,0 +1,174 @@
+"""What is read at once is what Celery would have read; what is not, is judged as Celery would judge it."""
+
+import base64
+import bz2
+import json
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.executor.messages import ForCelery, Foreign, _as_celery_would, _plain, read
+from worker.intake import CeleryMessage
+
+QUEUE = "account-events"
+TASKS = {"account.linked", "account.inactive", "refresh.reconcile"}
+KWARGS = {"login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}
+OPTIONS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+HEADERS: dict[str, Any] = {"lang": "py", "task": "account.linked", "id": "task-1", "eta": None, "expires": None}
+
+
+def packed(body: object) -> str:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return base64.b64encode(text).decode()
+
+
+def envelope(content: object = ([], KWARGS, OPTIONS), /, **changes: Any) -> dict[str, Any]:
+    parts: dict[str, Any] = {
+        "body": packed(content),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": HEADERS,
+        "properties": {
+            "correlation_id": "task-1",
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": QUEUE},
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_tag": "tag-1",
+        },
+    } | changes
+    return {name: value for name, value in parts.items() if value is not ...}
+
+
+def judged(item: object) -> CeleryMessage | ForCelery | Foreign:
+    return read(item if isinstance(item, bytes) else json.dumps(item).encode(), QUEUE, TASKS)
+
+
+def reason(item: object) -> str:
+    found = judged(item)
+    assert isinstance(found, Foreign)
+    return found.reason
+
+
+def test_an_event_is_its_name_its_arguments_and_its_task_s_id() -> None:
+    item = json.dumps(envelope()).encode()
+    assert _plain(item) == read(item, QUEUE, TASKS) == CeleryMessage("account.linked", [], KWARGS, "task-1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "task_id"),
+    [
+        ({"headers": HEADERS | {"expires": "2020-01-01T00:00:00Z", "eta": "tomorrow", "timelimit": [1, 1]}}, "task-1"),
+        ({"headers": HEADERS | {"id": 7}}, "7"),
+        ({"content-encoding": ...}, "task-1"),
+        ({"content-encoding": "UTF-8"}, "task-1"),
+        ({"properties": {"delivery_tag": "tag-1", "delivery_info": {}}, "body": "[[], {}, {}]"}, "task-1"),
+        ({"headers": {}, "body": packed({"task": "account.linked", "id": "one", "kwargs": {}})}, "one"),
+        ({"headers": None, "body": packed({"task": "account.linked", "id": "one", "args": [], "eta": "x"})}, "one"),
+        ({"body": packed({"args": [], "kwargs": {}, "id": "no", "task": "no"})}, "task-1"),
+        ({"headers": HEADERS | {"compression": "gzip"}, "body": packed(zlib.compress(b"[[], {}, {}]"))}, "task-1"),
+        (
+            {"headers": HEADERS | {"compression": "application/x-bz2"}, "body": packed(bz2.compress(b"[[], {}, {}]"))},
+            "task-1",
+        ),
+    ],
+)
+def test_every_form_that_celery_takes_is_an_event(changes: dict[str, Any], task_id: str) -> None:
+    found = judged(envelope(**changes))
+    assert isinstance(found, CeleryMessage)
+    assert (found.type, found.task_id) == ("account.linked", task_id)
+
+
+def test_what_kombu_makes_values_of_is_made_one_however_it_is_spelt() -> None:
+    for key in ("__type__", "\\u005f_type__"):
+        text = '[[], {"login_id": {"KEY": "bytes", "__value__": "x"}}, {}]'.replace("KEY", key)
+        found = judged(envelope(text.encode()))
+        assert isinstance(found, CeleryMessage)
+        assert found.kwargs == {"login_id": b"x"}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        envelope(headers=HEADERS | {"task": "refresh.reconcile"}),
+        envelope(([], KWARGS, OPTIONS | {"callbacks": [{"task": "theirs"}]})),
+        envelope(([], KWARGS, {"chain": [{"task": "theirs"}]})),
+    ],
+)
+def test_what_is_more_than_an_event_is_for_celery(item: dict[str, Any]) -> None:
+    assert judged(item) == ForCelery(json.dumps(item).encode())
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        (b"\xff", "message: is not UTF-8"),
+        (b"{", "message: is not JSON"),
+        (b"17", "message: is no Celery message"),
+        (envelope(headers={"id": "x"}), "message: names no task"),
+        (envelope(17, headers={}), "message: names no task"),
+        (envelope(b"{", headers={}), "message: cannot be decoded (DecodeError)"),
+        (envelope(headers=HEADERS | {"task": "theirs"}), "message: names a task that this worker does not have"),
+        (envelope(headers=HEADERS | {"task": []}), "message: could not be handled (TypeError)"),
+        (envelope(headers={"task": "account.linked"}), "message: could not be handled (KeyError)"),
+        (envelope(headers=HEADERS | {"id": {}}), "message: could not be handled (TypeError)"),
+        (envelope(17), "message: could not be handled (TypeError)"),
+        (envelope([[]]), "message: could not be handled (ValueError)"),
+        (envelope([5, KWARGS, {}]), "message: is not a valid task (InvalidTaskError)"),
+        (envelope([[], [], {}]), "message: is not a valid task (InvalidTaskError)"),
+        (envelope(["args", [], {}]), "message: is not a valid task (InvalidTaskError)"),
+        (envelope([[], {}, "x"]), "message: is not a valid task (InvalidTaskError)"),
+        (envelope(b"{"), "message: cannot be decoded (DecodeError)"),
+        (envelope(**{"content-type": "application/x-python-serialize"}),
+         "message: is not a valid task (ContentDisallowed)"),
+        (envelope(headers=HEADERS | {"compression": "theirs"}), "message: cannot be decoded (KeyError)"),
+        (envelope(headers=HEADERS | {"compression": "gzip"}), "message: cannot be decoded (error)"),
+    ],
+)  # fmt: skip
+def test_what_is_nothing_of_ours_is_foreign_for_the_reason_that_celery_had(item: object, expected: str) -> None:
+    assert reason(item) == expected
+
+
+def test_of_foreign_bytes_all_are_kept_and_of_a_message_what_was_in_it() -> None:
+    assert judged(b"\xff") == Foreign(b"\xff", "message: is not UTF-8")
+    found = judged(envelope(headers={"task": "theirs"}))
+    assert isinstance(found, Foreign)
+    assert json.loads(found.body) == {
+        "content_type": "application/json",
+        "content_encoding": "utf-8",
+        "headers": {"task": "theirs"},
+        "body": json.dumps([[], KWARGS, OPTIONS]),
+    }
+
+
+_ODD = st.sampled_from(
+    [None, 0, 5, True, "", "x", "\ud800", [], {}, [[]], {"args": []}, {"id": "x"}, float("nan"), ...]
+)
+_BODIES = st.one_of(
+    st.binary(max_size=8).map(packed),
+    st.tuples(_ODD, _ODD, _ODD).map(lambda parts: packed([None if part is ... else part for part in parts])),
+    st.sampled_from([packed([[], KWARGS, {}]), packed([[1], KWARGS, OPTIONS]), "[[], {}, {}]", "*", None, 5]),
+)
+
+
+@given(
+    _BODIES,
+    st.dictionaries(st.sampled_from(["task", "id", "compression", "x"]), _ODD),
+    st.dictionaries(st.sampled_from(["delivery_tag", "delivery_info", "body_encoding"]), _ODD),
+    st.dictionaries(st.sampled_from(["headers", "properties", "content-type", "content-encoding", "body"]), _ODD),
+)
+def test_what_is_read_at_once_is_what_celery_would_have_read(
+    body: object, headers: dict[str, Any], properties: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    parts = envelope()
+    parts |= {"body": body, "headers": HEADERS | headers, "properties": parts["properties"] | properties} | changes
+    for name in ("headers", "properties"):
+        if isinstance(parts[name], dict):
+            parts[name] = {key: value for key, value in parts[name].items() if value is not ...}
+    item = json.dumps({name: value for name, value in parts.items() if value is not ...}).encode()
+    found = read(item, QUEUE, TASKS)
+    expected = _as_celery_would(item, QUEUE, TASKS)
+    assert repr(found) == repr(expected)

@@ -1,0 +1,147 @@
+"""Decides what an item of the queue `account-events` is, by the rules of kombu and Celery, which no longer read it.
+
+An event, with whatever headers; something that only Celery can work (another task of ours, an event that other tasks
+are to follow); or nothing of ours, with a reason that names no content. What Celery's own clients send is read at once;
+for all else kombu and Celery are asked as if they had received it. Does no I/O.
+"""
+
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from celery.exceptions import InvalidTaskError
+from celery.worker import strategy
+from kombu.exceptions import ContentDisallowed, DecodeError
+from kombu.transport.virtual import Base64, Message
+from kombu.utils.json import loads
+from pydantic_core import from_json
+
+from worker.events import EVENT_TYPES
+from worker.executor.envelope import original, readable
+from worker.intake import CeleryMessage
+
+JSON = "application/json"
+_KOMBUS_TYPES = b"__type__"
+"""Marks what kombu's decoder makes a value of: a time, a UUID."""
+_base64 = Base64()
+_celery: Any = strategy
+_Message: Any = Message
+"""What the stubs of both do not know of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForCelery:
+    """An item that Celery has to work."""
+
+    item: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """An item that nobody can work: what to keep of it, and why."""
+
+    body: bytes
+    reason: str
+
+
+def read(item: bytes, queue: str, tasks: Container[str]) -> CeleryMessage | ForCelery | Foreign:
+    """Return what an item of `queue` is, where `tasks` are those that we have."""
+    return _plain(item) or _as_celery_would(item, queue, tasks)
+
+
+def _plain(item: bytes) -> CeleryMessage | None:
+    """Read an event of protocol 2 whose decoding holds no surprise; None: it has to be looked at more closely."""
+    try:
+        envelope = from_json(item)
+        headers, properties = envelope["headers"], envelope["properties"]
+        is_plain = (
+            envelope["content-type"] == JSON
+            and envelope["content-encoding"] == "utf-8"
+            and properties["body_encoding"] == "base64"
+            and type(properties["delivery_tag"]) is str
+            and type(properties["delivery_info"]) is dict
+            and headers["task"] in EVENT_TYPES
+            and type(headers["id"]) is str
+            and not headers.get("compression")
+        )
+        body = _base64.decode(envelope["body"])
+        if not is_plain or b"\\" in body or _KOMBUS_TYPES in body:
+            return None
+        args, kwargs, embed = from_json(body)
+        if type(args) is list and type(kwargs) is dict and type(embed) is dict and not any(embed.values()):
+            return CeleryMessage(headers["task"], args, kwargs, headers["id"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass
+    return None
+
+
+def _as_celery_would(item: bytes, queue: str, tasks: Container[str]) -> CeleryMessage | ForCelery | Foreign:
+    envelope = readable(item, queue)
+    message = _Message(loads(envelope.decode()), channel=_Channel(), accept={JSON})
+    try:
+        return _judged(message, tasks) or ForCelery(item)
+    except _NotOurs as reason:
+        body, own_reason = original(message)
+        return Foreign(body, own_reason or f"message: {reason}")
+
+
+class _NotOurs(Exception):
+    """Why an item is no message that we can work."""
+
+
+class _Channel:
+    """What a message of kombu's asks of its channel when it is made."""
+
+    @staticmethod
+    def decode_body(body: Any, encoding: str | None) -> Any:
+        return _base64.decode(body) if encoding else body
+
+
+def _judged(message: Any, tasks: Container[str]) -> CeleryMessage | None:
+    """Ask what Celery's consumer asks, in its order; None: a task of ours that is more than an event."""
+    if message.errors:
+        _refuse("cannot be decoded", message.errors[0][1])
+    name = message.headers["task"] if "task" in message.headers else _name_of_protocol_1(message)
+    try:
+        if name not in tasks:
+            raise _NotOurs("names a task that this worker does not have")
+        return _event(name, *_parts(message)) if name in EVENT_TYPES else None
+    except DecodeError as error:
+        _refuse("cannot be decoded", error)
+    except (InvalidTaskError, ContentDisallowed) as error:
+        _refuse("is not a valid task", error)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        _refuse("could not be handled", error)
+
+
+def _name_of_protocol_1(message: Any) -> Any:
+    try:
+        payload = message.decode()
+    except Exception as error:  # noqa: BLE001 - kombu's decoders build values, and may raise whatever they do
+        _refuse("cannot be decoded", error)
+    try:
+        return payload["task"]
+    except (TypeError, KeyError):
+        raise _NotOurs("names no task") from None
+
+
+def _parts(message: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the task's id, arguments, keywords and options, of protocol 1, 2, or a mixture that Celery takes too."""
+    body, headers = message.payload, message.headers
+    if "task" in headers and "args" in body:
+        body, headers, *_ = _celery.hybrid_to_proto2(message, body)
+    elif "task" not in headers:
+        body, headers, *_ = _celery.proto1_to_proto2(message, body)
+    arguments, keywords, embed = body
+    return headers["id"], arguments, keywords, embed
+
+
+def _event(name: str, task_id: Any, arguments: Any, keywords: Any, embed: Any) -> CeleryMessage | None:
+    hash(task_id)  # Celery looks it up
+    if not isinstance(arguments, list | tuple) or not isinstance(keywords, dict) or not isinstance(embed, dict):
+        raise InvalidTaskError("the body is not [args, kwargs, embed]")
+    return None if any(embed.values()) else CeleryMessage(name, arguments, keywords, str(task_id))
+
+
+def _refuse(what: str, error: BaseException) -> NoReturn:
+    raise _NotOurs(f"{what} ({type(error).__name__})")
