@@ -10,19 +10,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError, from_json
 
 from worker.errors import InvalidEvent
+from worker.plain_events import EPOCH, LATEST, plain_arguments, plain_cloudevent
 
 EVENT_TYPES: Mapping[str, bool] = {"account.linked": True, "account.inactive": False}
 MAX_BODY_BYTES = 1_048_576
 MAX_BATCH_EVENTS = 10_000
 MAX_REASONS = 5
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2254, 12, 31, tzinfo=UTC)
 _MICROSECOND = datetime.resolution
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _MALFORMED_TIME = "must be an RFC 3339 time such as 2026-11-22T10:00:00Z"
@@ -43,7 +42,7 @@ def _rfc3339(value: object) -> object:
 
 
 def _in_range(value: datetime) -> datetime:
-    if not _EPOCH <= value <= _LATEST:
+    if not EPOCH <= value <= LATEST:
         raise PydanticCustomError("out_of_range", "lies before 1970 or after 2254")
     return value.astimezone(UTC)
 
@@ -88,6 +87,9 @@ class CloudEvent(BaseModel):
     data: LoginData
 
 
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
 @dataclass(frozen=True, slots=True)
 class LifecycleEvent:
     """One accepted event: at `occurred_at` this login was linked, or went inactive."""
@@ -102,7 +104,7 @@ class LifecycleEvent:
     @property
     def occurred_us(self) -> int:
         """Microseconds since 1970: exact as a Lua number until the year 2255."""
-        return (self.occurred_at - _EPOCH) // _MICROSECOND
+        return (self.occurred_at - EPOCH) // _MICROSECOND
 
     @classmethod
     def from_celery(
@@ -111,34 +113,37 @@ class LifecycleEvent:
         """Read a Celery message's arguments, which must be keyword arguments; raises InvalidEvent."""
         if args:
             raise InvalidEvent("args: must be empty; send keyword arguments")
-        try:
-            parsed = CeleryArguments.model_validate(dict(kwargs))
-        except ValidationError as error:
-            raise InvalidEvent(reason_of(error)) from None
+        parsed = plain_arguments(kwargs) or _exactly(CeleryArguments, dict(kwargs)).model_dump()
         return cls(
-            login_id=parsed.login_id,
-            instance=parsed.instance or default_instance,
+            login_id=parsed["login_id"],
+            instance=parsed.get("instance") or default_instance,
             wants_active=EVENT_TYPES[event_type],
-            occurred_at=parsed.occurred_at,
-            event_id=parsed.event_id,
-            account_id=parsed.account_id,
+            occurred_at=parsed["occurred_at"],
+            event_id=parsed["event_id"],
+            account_id=parsed.get("account_id"),
         )
 
     @classmethod
     def from_cloudevent(cls, document: object, default_instance: str) -> Self:
         """Read one decoded CloudEvent; raises InvalidEvent."""
-        try:
-            parsed = CloudEvent.model_validate(document)
-        except ValidationError as error:
-            raise InvalidEvent(reason_of(error)) from None
+        parsed = plain_cloudevent(document) or _exactly(CloudEvent, document).model_dump(by_alias=True)
+        data = parsed["data"]
         return cls(
-            login_id=parsed.data.login_id,
-            instance=parsed.data.instance or default_instance,
-            wants_active=EVENT_TYPES[parsed.type],
-            occurred_at=parsed.time,
-            event_id=parsed.id,
-            account_id=parsed.subject,
+            login_id=data["loginId"],
+            instance=data.get("instance") or default_instance,
+            wants_active=EVENT_TYPES[parsed["type"]],
+            occurred_at=parsed["time"],
+            event_id=parsed["id"],
+            account_id=parsed.get("subject"),
         )
+
+
+def _exactly(model: type[_Model], document: object) -> _Model:
+    """Judge a document by the contract itself; raises InvalidEvent."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise InvalidEvent(reason_of(error)) from None
 
 
 def decode_documents(body: bytes) -> list[object]:
