@@ -49,7 +49,7 @@ def fault_of(envelope: object) -> str:
         return "message: its headers are no object"
     if not all(isinstance(envelope.get(name), str | None) for name in ("content-type", "content-encoding")):
         return "message: its content-type or content-encoding is no text"
-    if properties.get("body_encoding") not in {None, "base64"} or not _opens(envelope.get("body"), properties):
+    if properties.get("body_encoding") not in (None, "base64") or not _opens(envelope.get("body"), properties):
         return "message: its body cannot be decoded"
     return ""
 

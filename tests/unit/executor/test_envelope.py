@@ -41,6 +41,12 @@ def test_a_message_of_another_exchange_would_come_back_to_the_queue_it_was_in() 
     assert found["body"] == GOOD["body"]
 
 
+@pytest.mark.parametrize("encoding", [[], {}, 5, "rot13"])
+def test_an_encoding_of_the_body_that_is_none_travels_in_a_wrapper_too(encoding: object) -> None:
+    item = json.dumps(GOOD | {"properties": GOOD["properties"] | {"body_encoding": encoding}}).encode()
+    assert read(item)["headers"] == {REASON: "message: its body cannot be decoded"}
+
+
 @pytest.mark.parametrize("item", [b"{", b"\xff", b"17", b"", b"[" * 100_000, b'{"properties": {}}'])
 def test_anything_else_travels_in_a_wrapper_and_comes_out_whole(item: bytes) -> None:
     found = read(item, "refresh")
