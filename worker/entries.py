@@ -19,7 +19,7 @@ from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_unexpected
 
 GROUP = "nightly"
-READ_AT_MOST = 100
+READ_AT_MOST = 200
 READ_AT_FIRST = 10
 READ_BYTES = 8_388_608
 """Entries are read so few at a time that this is not passed if all are as large as the largest of the last ones."""
@@ -69,6 +69,7 @@ class EntryReader(ABC):
         self._name = name
         self._on_recorded = on_recorded
         self._next_take_over = 0.0
+        self._has_tidied_up = False
         self._held: list[Entry] = []
         self._suspects: list[Entry] = []
         self._in_hand = ""
@@ -90,7 +91,6 @@ class EntryReader(ABC):
         except redis.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
-        self.forget_the_gone()
 
     def step(self) -> int:
         """Take in a portion of what there is, waiting a moment for it; returns how many entries. Raises RedisError.
@@ -120,7 +120,7 @@ class EntryReader(ABC):
         """Take in what a dead reader left, one by one: if one of them killed it, its neighbours go free."""
         count = len(suspects)
         while suspects:
-            name = suspects[0][0].decode()
+            name = f"{self.source}:{suspects[0][0].decode()}"
             if name != self._in_hand:  # what Redis would not take is tried again, and nobody died of it
                 self._is_deadly = self._deliveries.take_in_hand(name)
                 self._in_hand = name
@@ -150,6 +150,9 @@ class EntryReader(ABC):
         if time.monotonic() < self._next_take_over:
             return []
         reply = self._redis.xautoclaim(self.stream, GROUP, self._name, TAKE_OVER_AFTER_MS, "0-0", count=self._at_most)
+        if not self._has_tidied_up:
+            self.forget_the_gone()
+            self._has_tidied_up = True
         entries = [entry for entry in reply[1] if entry[1]]
         if not entries:
             self._next_take_over = time.monotonic() + TAKE_OVER_EVERY_SECONDS

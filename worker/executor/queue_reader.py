@@ -101,9 +101,9 @@ class QueueReader(EntryReader):
             keys = (TAKEN, NEXT, *QUEUE_LISTS)
             pipeline.eval(_TAKE, len(keys), *keys, GROUP, self._name, self._at_most, READ_BYTES)
             *waited, reply = pipeline.execute(raise_on_error=False)
-        for error in (reply, *waited):
-            if isinstance(error, Exception) and not isinstance(reply, list):
-                raise error
+        refused = [error for error in (reply, *waited) if isinstance(error, Exception)]
+        if refused and not isinstance(reply, list):  # what was read is taken in, whatever became of the wait
+            raise refused[0]
         self._is_idle = not reply
         return _entries_of(reply)
 

@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 from kombu import Connection
 
-from worker.executor.broker import QUEUES, celery_settings, default_concurrency
+from worker.executor.broker import QUEUES, celery_settings, default_concurrency, redis_broker
 from worker.settings import Settings
 
 
@@ -135,3 +135,13 @@ def _connection_parameters(given: dict[str, Any]) -> dict[str, Any]:
         setattr(probe, name, None)
     parameters: dict[str, Any] = probe._connparams()
     return parameters
+
+
+@pytest.mark.parametrize("url", ["redis://h/1", "rediss://h/1", "unix:///tmp/r.sock", "sentinel://a,b/name/0"])
+def test_a_redis_that_is_the_broker_can_be_read_without_celery(url: str) -> None:
+    assert redis_broker(Settings(redis_url=url)) == url  # type: ignore[arg-type] # as from the environment
+    assert redis_broker(Settings(redis_url="redis://h/1", broker_url=url)) == url  # type: ignore[arg-type]
+
+
+def test_a_broker_of_another_kind_is_celery_s() -> None:
+    assert redis_broker(Settings(redis_url="redis://h/1", broker_url="amqp://h//")) == ""  # type: ignore[arg-type]
