@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.integration.ledger.conftest import INSTANCE, Clock, tally, wishes
+from tests.integration.ledger.conftest import DOWN, INSTANCE, Clock, claim_all, tally, wishes
 from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement
 
 
@@ -89,3 +89,28 @@ def test_newer_code_stops_the_claim_and_not_the_settlement(
     clock.ms += 100
     result, reply = turn(call, "applied")
     assert (result, reply.state, reply.wait_seconds, reply.claims) == (Settled.APPLIED, "newer", None, [])
+
+
+def test_the_claim_knows_that_the_host_was_not_found_five_times(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any, turn: Any
+) -> None:
+    ledger.record(wishes(9))
+    lost = {"code": "name_not_found", "flags": "h", "delay_seconds": 60}
+    *four, fifth = claim_all(clock, claim, 5)
+    for call in four:
+        settle(call, "transient", **lost)
+    clock.ms += 100
+    result, reply = turn(fifth, "transient", **lost)
+    assert (result, reply.state, reply.claims) == (Settled.WAITING, "canary", [])
+
+
+def test_the_claim_knows_that_the_outage_is_not_over(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, turn: Any
+) -> None:
+    ledger.record(wishes(3))
+    outage = {"outage": "1", "outage_at": 1, "outage_detail": "ten in a row", "probe_wait": 5000}
+    redis_client.hset(f"nightly:gate:{INSTANCE}", mapping=outage)
+    (probe,) = claim().claims
+    clock.ms += 100
+    _, reply = turn(probe, "transient", **DOWN)
+    assert (reply.state, reply.wait_seconds) == ("closed", 10)

@@ -69,7 +69,8 @@ local function end_probe(instance, gate, outcome, is_answered, now)
   if outcome == 'unsent' then return gate end
   if is_answered then return end_outage(instance, gate, now) end
   local wait = math.min(2 * gate.probe_wait, PROBE_LONGEST)
-  redis.call('HSET', gate_key(instance), 'probe_at', whole(now + wait), 'probe_wait', wait)
+  gate.probe_at, gate.probe_wait = now + wait, wait
+  redis.call('HSET', gate_key(instance), 'probe_at', whole(gate.probe_at), 'probe_wait', wait)
   redis.call('HINCRBY', gate_key(instance), 'probes', 1)
   return gate
 end

@@ -40,10 +40,14 @@ local function signs_of(items, rules)
   return good, bad
 end
 
-local function add_to_bucket(instance, good, bad, slot)
-  local at, well, ill = (redis.call('HGET', health_key(instance), slot % BUCKETS) or ''):match('^(%d+):(%d+):(%d+)$')
+-- Add signs to the bucket of now; a good one ends what was bad in a row.
+local function add_signs(instance, good, bad, slot)
+  local key = health_key(instance)
+  local got = redis.call('HMGET', key, slot % BUCKETS, 'bad', 'bad_since')
+  if good > 0 and (got[2] or got[3]) then redis.call('HDEL', key, 'bad', 'bad_since') end
+  local at, well, ill = (got[1] or ''):match('^(%d+):(%d+):(%d+)$')
   if tonumber(at) == slot then good, bad = good + well, bad + ill end
-  redis.call('HSET', health_key(instance), slot % BUCKETS, string.format('%.0f:%d:%d', slot, good, bad))
+  redis.call('HSET', key, slot % BUCKETS, string.format('%.0f:%d:%d', slot, good, bad))
 end
 
 -- The good and the bad signs of the whole window.
@@ -86,9 +90,8 @@ local function watch_health(instance, gate, items, now, rules)
   if good + bad == 0 then return gate end
   local key = health_key(instance)
   note_worker(instance, rules.worker, good, bad, now, rules.window)
-  if good > 0 then redis.call('HDEL', key, 'bad', 'bad_since') end
   local slot = math.floor(now / math.max(1, rules.window / BUCKETS))
-  add_to_bucket(instance, good, bad, slot)
+  add_signs(instance, good, bad, slot)
   if bad == 0 then return gate end
   local all_good, all_bad = signs_in_window(instance, slot)
   redis.call('HSETNX', key, 'bad_since', whole(now))

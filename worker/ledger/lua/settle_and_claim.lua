@@ -6,5 +6,4 @@
 
 local settled = settle_calls(15)
 if is_newer() then return { settled, { 'newer', -1, now } } end
-gate, config = read_gate(instance), read_config(instance, fingerprint) -- as the answers left them
 return { settled, claim_due(tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])) }

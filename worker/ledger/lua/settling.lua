@@ -84,7 +84,8 @@ local function watch_address(item)
   config.lost = redis.call('HINCRBY', configs_key(instance), lost, 1)
   if config.lost < UNREACHABLE_IN_A_ROW then return end
   stand('unreachable')
-  redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(now + UNREACHABLE_PROBE))
+  config.canary_until = now + UNREACHABLE_PROBE
+  redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(config.canary_until))
   shut('halt', item)
 end
 
@@ -114,7 +115,7 @@ end
 local function end_canaries(ref, item)
   if config.canary == ref then
     redis.call('HDEL', configs_key(instance), fingerprint .. ':canary', fingerprint .. ':canary_login')
-    config.canary = nil
+    config.canary, config.canary_until = nil, 0
   end
   if gate.is_out and gate.canary == ref then
     gate = end_probe(instance, gate, item.outcome, item.outcome ~= 'halt' and not has(item, 'd'), now)

@@ -1,4 +1,5 @@
--- What every claim and settlement says of its caller, and how the gate stands for it.
+-- What every claim and settlement says of its caller, and how the gate stands for it: what changes the gate or the
+-- configuration in Redis changes it here, too, so that a claim behind a settlement need not read it again.
 -- ARGV  now (ms or ''), instance, fingerprint of the caller's configuration, ceiling (calls/s), owner, worker
 
 local now = clock(ARGV[1])
