@@ -13,7 +13,7 @@ from worker.ledger.connection import BytesRedis
 NEWER = "the ledger was written by a newer Nightly; update this worker"
 
 _CALLER = ("gather", "rate", "gate", "terms")
-_SETTLING = ("letters", "flight", "gate_turns", "health", "settling")
+_SETTLING = ("letters", "flight", "gate_turns", "health", "standing", "settling")
 PARTS = {
     "record": ("gather", "letters"),
     "claim": (*_CALLER, "claiming"),

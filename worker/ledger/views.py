@@ -77,7 +77,7 @@ class Views:
             "due_at": None if due_at is None else int(due_at),
             "lease_until": None if lease is None else int(lease),
             "rests_until": int(field["h"]) if "h" in field else None,
-            "last_code": field.get("z"),
+            "last_code": field.get("z", "applied" if "pr" in field else None),
             "confirmed_wish": _on_off(field.get("pw")),
             "confirmed_revision": int(field["pr"]) if "pr" in field else None,
             "confirmed_at": int(field["pt"]) if "pt" in field else None,

@@ -81,7 +81,6 @@ def test_a_first_event_is_stored_whole_and_due_at_once(ledger: Ledger, clock: Cl
         b"w": b"1",
         b"e": b"m",
         b"r": b"1",
-        b"q": b"0",
         b"l": b"live",
         b"a": b"cust-1",
         b"s": b"due",
@@ -95,7 +94,7 @@ def test_a_newer_event_is_the_next_revision_sealed_anew_and_keeps_an_account_it_
     ledger: Ledger, redis_client: Redis
 ) -> None:
     ledger.record([FIRST, replace(FIRST, occurred_us=LATER_US, account_id=None, sealed=b"anew")])
-    assert redis_client.hmget(LOGIN, "r", "v", "a", "q") == [b"2", b"anew", b"cust-1", b"0"]
+    assert redis_client.hmget(LOGIN, "r", "v", "a", "q") == [b"2", b"anew", b"cust-1", None]
     assert tally(redis_client) == {"recorded": 2, "superseded": 1}
 
 

@@ -226,3 +226,19 @@ def test_a_deleted_login_is_settled_without_a_trace(
     redis_client.delete(LOGIN)
     assert settle(call, "applied") is Settled.FENCED
     assert not redis_client.exists(LOGIN)
+
+
+def test_the_last_code_is_that_of_the_last_call(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    codes = []
+    for minute, (outcome, code) in enumerate(
+        [("transient", "CARD_IN_USE"), ("applied", "applied"), ("applied", "unconfirmed"), ("applied", "applied")], 1
+    ):
+        clock.ms += 1000
+        settle(claim().claims[0], outcome, code=code)
+        ledger.record(wishes(1, minute=minute))
+        found = Views(redis_client, now_ms=clock).login("lgn_0")
+        codes.append(found and found["last_code"])
+    assert codes == ["CARD_IN_USE", "applied", "unconfirmed", "applied"]

@@ -155,7 +155,7 @@ class World:
 def unfinished(at: dict[bytes, Any]) -> int:
     """Events of one login that are still waiting or in flight and in no place of the tally."""
     if at[b"s"] == b"due":
-        return int(at[b"q"] != b"1")
+        return int(at.get(b"q") != b"1")
     if at[b"s"] == b"flight":
-        return (at[b"y"] != b"1") + (at[b"r"] != at[b"c"] and at[b"q"] != b"1")
+        return (at[b"y"] != b"1") + (at[b"r"] != at[b"c"] and at.get(b"q") != b"1")
     return 0

@@ -80,16 +80,17 @@ end
 local function lift_off(ref, due, leases, lease, held, reply)
   take(due, ref)
   local key = login_key(ref)
-  local revision, wish, sealed, n, f, q, account, d, j, k, h, g, z = unpack(redis.call('HMGET', key,
-    'r', 'w', 'v', 'n', 'f', 'q', 'a', 'd', 'j', 'k', 'h', 'g', 'z'))
+  local revision, wish, sealed, n, f, q, account, d, j, k, h, g, z, confirmed = unpack(redis.call('HMGET', key,
+    'r', 'w', 'v', 'n', 'f', 'q', 'a', 'd', 'j', 'k', 'h', 'g', 'z', 'pr'))
   if not sealed then return 0 end -- somebody deleted the login: there is nothing to call
-  local number = whole(later((tonumber(k or '0') or 0) + 1, now))
+  local last = tonumber(k or '0') or 0
+  local number = last < now and now_text or whole(last + 1)
   redis.call('HSET', key, 's', 'flight', 'c', revision, 'cw', wish, 'o', owner, 'y', q or '0', 'q', '1', 'k', number)
   if h or g then redis.call('HDEL', key, 'h', 'g') end
   put(leases, now + lease, ref)
   local failures, first_failure = patience(key, held, n, f, d, j)
-  -- No call of a login without a last code has ended, so none has failed.
-  local has_history = z and redis.call('EXISTS', attempts_key(ref)) or 0
+  -- Where no call has ended, none has failed.
+  local has_history = (z or confirmed) and redis.call('EXISTS', attempts_key(ref)) or 0
   local at = #reply
   reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = ref, number, revision, wish
   reply[at + 5], reply[at + 6], reply[at + 7], reply[at + 8] = sealed, failures, first_failure, account or ''

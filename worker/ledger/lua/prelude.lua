@@ -11,14 +11,15 @@
 --   j how long the gate had held calls by f, ms
 --   b leases lost in a row, no call ended between them
 --   u configuration whose call Flinks refused for this login, while it took others
---   q 1: the event of revision r is in the tally already
+--   q 1: the event of revision r is in the tally already; 0, or no such field: it is not
 -- while in flight:
 --   k claim number: grows, and is no smaller than the time, so that a claim which a failover undid is never repeated
 --   c, cw  revision and wish claimed   o owner   y as q, for revision c
 --   m 1: assert again after this call, because another worker's late call may have landed
 --   g 1: the last claim was lost, so whoever held it is too late
 -- afterwards:
---   pr, pw, pt  revision, wish and time (ms) of the last confirmed call    z last code    x open letter
+--   pr, pw, pt  revision, wish and time (ms) of the last confirmed call    x open letter
+--   z last code; no such field after a confirmed call whose code was `applied`
 --
 -- Every event ends in the tally once: recorded + replayed =
 --   applied_on + applied_off + superseded + duplicate + dead_lettered + (still waiting, or in flight).

@@ -42,12 +42,13 @@ end
 
 -- A login in flight stays so: its settlement sees the new revision.
 local function store(key, old, lane, instance, sealed, occurred_us, wish, event_id, account)
-  local fields = { 'v', sealed, 't', occurred_us, 'w', wish, 'e', event_id, 'r', old.r + 1, 'q', '0', 'l', lane }
+  local fields = { 'v', sealed, 't', occurred_us, 'w', wish, 'e', event_id, 'r', old.r + 1, 'l', lane }
   local function add(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
   if old.s ~= 'flight' then add('s', 'due') end
+  if old.q == '1' then add('q', '0') end
   if not old.t then add('i', instance) end
   if account ~= '' then add('a', account) end
   redis.call('HSET', key, unpack(fields))

@@ -8,126 +8,17 @@
 -- Reply for each call: applied | overtaken | waiting | fenced | unsent | parked | halted (it waits behind the gate) |
 --       repeated (settled before: the reply was lost, and the caller asked again)
 
-local storm_logins = tonumber(ARGV[11])
-local UNREACHABLE_IN_A_ROW = 5
-local UNREACHABLE_PROBE = 60000
-local DOUBTED_DELAY, DOUBTS = 30000, 3
-
-local has_run = redis.call('EXISTS', invalid_key(instance, fingerprint)) == 1
-
-local function has(item, flag) return item.flags:find(flag, 1, true) ~= nil end
-
-local function stand(standing)
-  if config.standing == standing then return false end
-  redis.call('HSET', configs_key(instance), fingerprint, standing)
-  config.standing = standing
-  return true
-end
-
--- A person's own closing stands above all others, and the first halt above what follows from it. Returns whether
--- the gate was turned.
-local function shut(cause, item)
-  if is_shut_by(gate, 'operator') or is_shut_by(gate, 'halt') or is_shut_by(gate, cause) then return false end
-  gate = turn_gate(instance, gate, 'closed', cause, now,
-    { 'code', item.code, 'http_status', item.status, 'detail', item.message, 'fingerprint', fingerprint })
-  return true
-end
-
--- A confirmed call proves the caller's configuration, and opens a gate that another one had shut.
-local function prove_config()
-  if gate.storm_limit then
-    redis.call('HDEL', gate_key(instance), 'storm_limit')
-    gate.storm_limit = nil
-  end
-  if has_run then redis.call('DEL', invalid_key(instance, fingerprint)) end
-  has_run = false
-  if config.standing == 'refused' or config.standing == 'suspect' then return end
-  if stand('proven') then redis.call('HDEL', configs_key(instance), fingerprint .. ':doubt', fingerprint .. ':doubts') end
-  if is_shut_by(gate, 'halt') or is_shut_by(gate, 'storm') then
-    gate = turn_gate(instance, gate, 'open', 'configuration accepted', now, {})
-  end
-end
-
--- Flinks refuses our credentials or our address. A proven configuration is only doubted at first: it may be this one
--- login that Flinks will not hear of. It is refused when another login is, too, with none confirmed in between.
--- Returns whether it is the login: refused once more, while others were confirmed.
-local function is_alone_refused(ref, login, item)
-  local configs, doubt = configs_key(instance), fingerprint .. ':doubt'
-  if config.standing == 'proven' and login.u == fingerprint then
-    -- Codes of letters are Flinks' or ours; a bare status and our own trouble are neither.
-    if item.code:match('^http_') or item.code == 'unsealable' then item.code = 'unexpected_response' end
-    return true
-  end
-  if config.standing == 'proven' then
-    stand('doubted')
-    redis.call('HSET', configs, doubt, ref, fingerprint .. ':doubts', 0)
-  end
-  local is_same = config.standing == 'doubted' and redis.call('HGET', configs, doubt) == ref
-  if is_same and redis.call('HINCRBY', configs, fingerprint .. ':doubts', 1) < DOUBTS then
-    redis.call('HSET', login_key(ref), 'u', fingerprint)
-    item.delay = later(item.delay, DOUBTED_DELAY)
-  elseif stand('refused') then
-    redis.call('HSET', login_key(ref), 'u', fingerprint)
-    shut('halt', item)
-  end
-  return false
-end
-
--- A few "no such host" or TLS failures in a row, over all logins, mean that the address is wrong.
-local function watch_address(item)
-  local lost = fingerprint .. ':lost'
-  if not has(item, 'h') then
-    if config.lost then redis.call('HDEL', configs_key(instance), lost) end
-    config.lost = nil
-    return
-  end
-  config.lost = redis.call('HINCRBY', configs_key(instance), lost, 1)
-  if config.lost < UNREACHABLE_IN_A_ROW then return end
-  stand('unreachable')
-  config.canary_until = now + UNREACHABLE_PROBE
-  redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(config.canary_until))
-  shut('halt', item)
-end
-
--- INVALID_LOGIN for many logins in a row: our customer id is wrong, more likely than all of them.
-local function watch_for_storm(ref, letter)
-  local key = invalid_key(instance, fingerprint)
-  redis.call('HSETNX', configs_key(instance), fingerprint, '') -- so that opening by hand finds the run
-  redis.call('HSET', key, ref, letter)
-  redis.call('PEXPIRE', key, DAY)
-  has_run = true
-  local run = redis.call('HLEN', key)
-  if run < (gate.storm_limit or storm_logins) then return end
-  for _, id in ipairs(redis.call('HVALS', key)) do
-    if redis.call('HGET', letter_key(id), 'status') == 'open' then
-      redis.call('HSET', letter_key(id), 'suspect', 'storm-' .. whole(now))
-    end
-  end
-  redis.call('DEL', key)
-  stand('suspect')
-  local text = run .. ' logins in a row, and no success in between'
-  if not shut('storm', { code = 'INVALID_LOGIN', status = '', message = text }) then return end
-  for _, wish in ipairs({ 'on', 'off' }) do
-    redis.call('ZREM', 'nightly:notices', group_notice(instance .. '|INVALID_LOGIN|' .. wish))
-  end
-end
-
-local function end_canaries(ref, item)
-  if config.canary == ref then
-    redis.call('HDEL', configs_key(instance), fingerprint .. ':canary', fingerprint .. ':canary_login')
-    config.canary, config.canary_until = nil, 0
-  end
-  if gate.is_out and gate.canary == ref then
-    gate = end_probe(instance, gate, item.outcome, item.outcome ~= 'halt' and not has(item, 'd'), now)
-  end
-end
-
 local function settle_applied(ref, login, item)
   local key = login_key(ref)
   prove_config()
   if login.y ~= '1' then count(instance, login.cw == '1' and 'applied_on' or 'applied_off') end
   if has(item, 'u') then count(instance, 'unconfirmed') end
-  redis.call('HSET', key, 's', 'done', 'pr', login.c, 'pw', login.cw, 'pt', whole(now), 'z', item.code)
+  redis.call('HSET', key, 's', 'done', 'pr', login.c, 'pw', login.cw, 'pt', now_text)
+  if item.code ~= 'applied' then
+    redis.call('HSET', key, 'z', item.code)
+  elseif login.z then
+    redis.call('HDEL', key, 'z')
+  end
   if login.n > 0 or login.f or login.d or login.u then redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'u') end
   if login.r ~= login.c or login.m == '1' then
     login.y = '1'

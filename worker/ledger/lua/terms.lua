@@ -3,5 +3,6 @@
 -- ARGV  now (ms or ''), instance, fingerprint of the caller's configuration, ceiling (calls/s), owner, worker
 
 local now = clock(ARGV[1])
+local now_text = whole(now)
 local instance, fingerprint, ceiling, owner, worker = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local gate, config = read_gate(instance), read_config(instance, fingerprint)
