@@ -1,6 +1,6 @@
 """The thresholds that shut the gate of an instance by itself. Does no I/O.
 
-The defaults are those of the settings GATE_*, where each has its reason; settle.lua acts on them.
+The defaults are those of the settings GATE_*, where each has its reason; health.lua and standing.lua act on them.
 """
 
 from dataclasses import dataclass

@@ -77,7 +77,7 @@ class ClaimReply:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of one claim, as settle.lua takes it."""
+    """What became of one claim, as settling.lua takes it."""
 
     claim: Claim
     outcome: str

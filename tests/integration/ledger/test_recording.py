@@ -81,7 +81,6 @@ def test_a_first_event_is_stored_whole_and_due_at_once(ledger: Ledger, clock: Cl
         b"w": b"1",
         b"e": b"m",
         b"r": b"1",
-        b"l": b"live",
         b"a": b"cust-1",
         b"s": b"due",
     }

@@ -19,9 +19,9 @@ end
 -- End a flight without a result for its wish: the login is due again, and whoever owes its event a
 -- place in the tally owes it still. A wish that was overtaken meanwhile is superseded.
 local function put_back(ref, instance, login, due_at, rests_until)
-  local key, fields = login_key(ref), { 's', 'due', 'l', login.l }
+  local key, fields = login_key(ref), { 's', 'due' }
   if login.r == login.c then
-    fields[5], fields[6] = 'q', login.y
+    fields[3], fields[4] = 'q', login.y
   elseif login.y ~= '1' then
     count(instance, 'superseded')
   end

@@ -1,4 +1,4 @@
--- Whether Flinks is down, as the calls of all workers tell. It is put behind gate.lua and in front of settle.lua.
+-- Whether Flinks is down, as the calls of all workers tell. It is put behind gate.lua and in front of standing.lua.
 --
 -- A call is a sign of trouble if it brought no answer of Flinks' own, and was the first such of its login since that
 -- login's last other answer: a login that fails for ever says nothing new. Any answer of Flinks' own is a sign of

@@ -4,7 +4,7 @@
 --
 -- A login is one hash, nightly:login:<reference>, with short field names because there are millions of them:
 --   i instance            t occurred_at, us       s state: due | flight | done | dead
---   v sealed loginId      w wish: 1 on, 0 off     l lane: live | backfill
+--   v sealed loginId      w wish: 1 on, 0 off     l lane: backfill | live, or no such field
 --   a account id          e event id              r revision of the wish
 --   n failed attempts     f first failure, ms     h rests until, ms (a call may still land)
 --   d charged failures in a row that said Flinks is down: "first:last:how many" (ms, ms)

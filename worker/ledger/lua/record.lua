@@ -27,7 +27,7 @@ local function read_login(key)
   local got = redis.call('HMGET', key, 't', 'w', 'e', 'r', 's', 'q', 'h', 'l', 'x', 'n', 'f', 'd', 'j', 'u')
   return {
     t = got[1], w = got[2], e = got[3], r = tonumber(got[4] or '0') or 0, s = got[5], q = got[6],
-    h = tonumber(got[7] or '0') or 0, l = got[8], x = got[9],
+    h = tonumber(got[7] or '0') or 0, l = got[8] or 'live', x = got[9],
     has_past = got[9] or got[10] or got[11] or got[12] or got[13] or got[14],
   }
 end
@@ -42,13 +42,14 @@ end
 
 -- A login in flight stays so: its settlement sees the new revision.
 local function store(key, old, lane, instance, sealed, occurred_us, wish, event_id, account)
-  local fields = { 'v', sealed, 't', occurred_us, 'w', wish, 'e', event_id, 'r', old.r + 1, 'l', lane }
+  local fields = { 'v', sealed, 't', occurred_us, 'w', wish, 'e', event_id, 'r', old.r + 1 }
   local function add(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
   if old.s ~= 'flight' then add('s', 'due') end
   if old.q == '1' then add('q', '0') end
+  if old.l ~= lane then add('l', lane) end
   if not old.t then add('i', instance) end
   if account ~= '' then add('a', account) end
   redis.call('HSET', key, unpack(fields))
@@ -74,7 +75,7 @@ local function record(ref, instance, sealed, occurred_us, wish, event_id, accoun
   instances[instance] = true
   store(key, old, lane, instance, sealed, occurred_us, wish, event_id, account)
   if old.s ~= 'flight' then
-    if old.l and old.l ~= lane then take(due_key(instance, old.l), ref) end
+    if old.t and old.l ~= lane then take(due_key(instance, old.l), ref) end
     put_due(ref, instance, lane, now, old.h)
   end
   return 'recorded'

@@ -90,7 +90,7 @@ local function fence(ref, login, item)
   if login.s == 'flight' then
     redis.call('HSET', login_key(ref), 'm', '1')
   elseif login.s == 'done' then
-    redis.call('HSET', login_key(ref), 'h', whole(now + item.rest), 's', 'due', 'l', login.l)
+    redis.call('HSET', login_key(ref), 'h', whole(now + item.rest), 's', 'due')
     put_due(ref, instance, login.l, now, now + item.rest)
   end
   return 'fenced'
