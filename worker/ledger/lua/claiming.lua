@@ -77,8 +77,7 @@ local function patience(key, held, n, f, d, j)
 end
 
 -- Put a login in flight, and into the reply; returns how many that were.
-local function lift_off(ref, due, leases, lease, held, reply)
-  take(due, ref)
+local function lift_off(ref, leases, lease, held, reply)
   local key = login_key(ref)
   local revision, wish, sealed, n, f, q, account, d, j, k, h, g, z, confirmed = unpack(redis.call('HMGET', key,
     'r', 'w', 'v', 'n', 'f', 'q', 'a', 'd', 'j', 'k', 'h', 'g', 'z', 'pr'))
@@ -98,17 +97,20 @@ local function lift_off(ref, due, leases, lease, held, reply)
   return 1
 end
 
--- Hand out up to `n`, from both lanes in turn. Returns how many it were.
+-- Hand out up to `n`, from both lanes in turn. Returns how many it were. The first leaves its lane at once: a full
+-- Redis refuses a script's first write, unless it only frees memory; then it refuses none behind it.
 local function hand_out(n, lease, is_canary, turn, reply)
   local live, backfill = due_key(instance, 'live'), due_key(instance, 'backfill')
   local refs = { [live] = ready(live, n, is_canary), [backfill] = ready(backfill, n, is_canary) }
   local taken, used = { [live] = 0, [backfill] = 0 }, 0
   local leases, held = leases_key(instance), held_ms(gate, now)
-  for _ = 1, math.min(n, #refs[live] + #refs[backfill]) do
+  for at = 1, math.min(n, #refs[live] + #refs[backfill]) do
     local lane = (turn + used + 1) % BACKFILL_TURN == 0 and backfill or live
     if taken[lane] >= #refs[lane] then lane = lane == live and backfill or live end
     taken[lane] = taken[lane] + 1
-    used = used + lift_off(refs[lane][taken[lane]], lane, leases, lease, held, reply)
+    local ref = refs[lane][taken[lane]]
+    if at == 1 then redis.call('ZREM', lane, ref) else take(lane, ref) end
+    used = used + lift_off(ref, leases, lease, held, reply)
   end
   return used
 end
