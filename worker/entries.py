@@ -208,3 +208,12 @@ def _portion(entries: Sequence[Entry]) -> Sequence[Entry]:
 
 def _size(entry: Entry) -> int:
     return sum(map(len, entry[1].values()))
+
+
+def entries_of(reply: object) -> list[Entry]:
+    """Read XREADGROUP's reply: pairs under RESP2, a mapping with one more list around under RESP3."""
+    if isinstance(reply, Mapping):
+        return [entry for pages in reply.values() for page in pages for entry in page]
+    if isinstance(reply, list):
+        return [entry for _, entries in reply for entry in entries]
+    return []

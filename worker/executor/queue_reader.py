@@ -1,18 +1,17 @@
 """Reads Celery's queue `account-events` where the broker is a Redis, in Celery's place (docs/adr/0009).
 
 kombu takes a message out of its list before it secures it, and hands over one at a time. Here one script moves many
-into a stream, pending for this reader; from there on they are entries like any other: recorded together, then
-acknowledged, and taken over from a reader that died.
+into a stream; from there on they are entries like any other: recorded together, then acknowledged, and taken over from
+a reader that died.
 """
 
 from collections.abc import Callable, Container, Sequence
 from importlib.resources import files
-from typing import Any
 
 import redis
 
 from worker.deliveries import Deliveries
-from worker.entries import BLOCK_MS, GROUP, READ_BYTES, Entry, EntryReader
+from worker.entries import BLOCK_MS, GROUP, READ_BYTES, Entry, EntryReader, entries_of
 from worker.errors import InvalidEvent
 from worker.executor.broker import EVENTS_QUEUE, REFRESH_QUEUE
 from worker.executor.envelope import readable
@@ -31,9 +30,11 @@ QUEUE_LISTS = (EVENTS_QUEUE, *(f"{EVENTS_QUEUE}{SEPARATOR}{priority}" for priori
 _BINDING = f"_kombu.binding.{EVENTS_QUEUE}", SEPARATOR.join((EVENTS_QUEUE, "", EVENTS_QUEUE))
 """How kombu writes down that what is sent to this exchange belongs into this queue."""
 
-_TAKE = files("worker.executor").joinpath("lua", "take.lua").read_text("utf-8")
+_NOTHING = "account-events:nothing"
+"""A key that nobody uses: to delete it needs no room, and a full Redis lets a script finish that has begun to write."""
+
+_MOVE = files("worker.executor").joinpath("lua", "move.lua").read_text("utf-8")
 _HAND_ON = "redis.call('DEL', KEYS[2]) redis.call('LPUSH', KEYS[1], ARGV[1])"
-"""The first one writes nothing, but a full Redis lets a script finish that has begun to write."""
 
 _WAITING = """
 local count = redis.call('XLEN', KEYS[1])
@@ -94,18 +95,20 @@ class QueueReader(EntryReader):
             self._is_full = True
 
     def _fresh(self) -> list[Entry]:
-        """Move what there is, at once after a wait: the wait and the script are one round trip."""
+        """Wait if nothing was there a moment ago, move what there is, and read it: all in one round trip."""
         with self._redis.pipeline(transaction=False) as pipeline:
             if self._is_idle:
                 pipeline.blmove(EVENTS_QUEUE, NEXT, BLOCK_MS / 1000, "RIGHT", "LEFT")
-            keys = (TAKEN, NEXT, *QUEUE_LISTS)
-            pipeline.eval(_TAKE, len(keys), *keys, GROUP, self._name, self._at_most, READ_BYTES)
-            *waited, reply = pipeline.execute(raise_on_error=False)
-        refused = [error for error in (reply, *waited) if isinstance(error, Exception)]
-        if refused and not isinstance(reply, list):  # what was read is taken in, whatever became of the wait
+            keys = (TAKEN, _NOTHING, NEXT, *QUEUE_LISTS)
+            pipeline.eval(_MOVE, len(keys), *keys, self._at_most, READ_BYTES)
+            pipeline.xreadgroup(GROUP, self._name, {TAKEN: ">"}, count=self._at_most)
+            replies = pipeline.execute(raise_on_error=False)
+        found = entries_of(replies[-1])
+        refused = [reply for reply in reversed(replies) if isinstance(reply, Exception)]
+        if refused and not found:  # what was read is taken in, whatever became of the rest
             raise refused[0]
-        self._is_idle = not reply
-        return _entries_of(reply)
+        self._is_idle = not found
+        return found
 
     def _record(self, bodies: Sequence[bytes]) -> None:
         found = [read(body, EVENTS_QUEUE, self._tasks) for body in bodies]
@@ -115,7 +118,7 @@ class QueueReader(EntryReader):
                 self._intake.reject(InvalidEvent(each.reason), source=self.source, body=each.body)
             elif isinstance(each, ForCelery):
                 item = readable(each.item, REFRESH_QUEUE)
-                self._redis.eval(_HAND_ON, 2, REFRESH_QUEUE, "nightly:hand-on", item)
+                self._redis.eval(_HAND_ON, 2, REFRESH_QUEUE, _NOTHING, item)
 
 
 def waiting(client: BytesRedis) -> int:
@@ -126,14 +129,3 @@ def waiting(client: BytesRedis) -> int:
 def _is(error: redis.ResponseError, kind: type[redis.ResponseError], code: str) -> bool:
     """Say whether Redis refused a command for this; of a command in a script, Redis 6.2 tells it in the text alone."""
     return isinstance(error, kind) or code in str(error)
-
-
-def _entries_of(reply: Any) -> list[Entry]:
-    """Read a script's reply, whose fields are a flat list of names and values."""
-    if not reply:
-        return []
-    return [
-        (entry_id, dict(zip(fields[::2], fields[1::2], strict=True)))
-        for _, entries in reply
-        for entry_id, fields in entries
-    ]
