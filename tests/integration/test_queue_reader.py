@@ -282,6 +282,12 @@ def test_a_replica_is_left_and_something_else_under_our_key_destroys_nothing(
         with pytest.raises(redis.ResponseError):
             reader.step()
         broker.rename("aside", "account-events")
+        broker.rename(TAKEN, "aside")
+        broker.set(TAKEN, "not a stream")
+        with pytest.raises(redis.ResponseError):
+            reader.step()
+        assert broker.llen("account-events") == 1
+        broker.rename("aside", TAKEN)
         assert eventually(reader.step) == 1
     assert intake.logins == ["login-1"]
 
