@@ -8,6 +8,7 @@
 -- else a full broker could not be emptied.
 
 local at_most, room = tonumber(ARGV[1]), tonumber(ARGV[2])
+if redis.call('EXISTS', unpack(KEYS, 3)) == 0 then return 0 end
 redis.call('DEL', KEYS[2])
 
 local moved = 0
