@@ -54,7 +54,7 @@ _NIGHTLY = {
     "FLINKS_MAX_IN_FLIGHT": "{limit}",
 }
 _NIGHTLY_WORKER = ((*CELERY, "-A", "worker", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"),)
-_NIGHTLY_PACE = {0: 2000, 50: 2000, 200: 1250}
+_NIGHTLY_PACE = {0: 3000, 50: 3000, 200: 1250}
 
 _PLAIN_WORKER = (
     *CELERY,
@@ -84,23 +84,26 @@ ENTRIES = (
         publish=("-m", f"{PACKAGE}.bare_loop"),
         processes=(("-m", f"{PACKAGE}.bare_loop", "work"),) * 2,
         settings="2 processes, each XREADGROUP 200 at a time, a window of half the limit, XACK in batches",
-        pace={0: 3000, 50: 3000, 200: 1270},
+        pace={0: 4000, 50: 4000, 200: 1250},
     ),
     Entry(
         "naive celery",
         publish=("-m", f"{PACKAGE}.naive_celery"),
         processes=((*CELERY, "-A", f"{PACKAGE}.naive_celery", "worker", "--concurrency", "2"),),
         settings="prefork, 2 children, httpx.patch in each task, autoretry_for; all else as it comes",
-        pace={0: 33, 50: 20, 200: 9},
+        pace={0: 45, 50: 25, 200: 9},
         in_flight=dict.fromkeys(IN_FLIGHT, 2),
     ),
     Entry(
         "plain celery",
         publish=("-m", f"{PACKAGE}.plain_celery"),
         processes=(_PLAIN_WORKER, _PLAIN_WORKER),
-        settings="2 workers with threads, one event loop and one transport each",
-        pace={0: 400, 50: 350, 200: 300},
-        environment={"BENCH_PREFETCH": "4"},
+        settings="2 workers, 128 threads each (--pool threads), one uvloop and one transport a worker; acks early, "
+        "no results, prefetch 4 a thread, no rate limits, events, gossip, mingle or heartbeat, log level WARNING",
+        pace={0: 800, 50: 700, 200: 500},
+        python=RIVALS_PYTHON,
+        environment={"BENCH_PREFETCH": "4", "BENCH_LOOP": "uvloop"},
+        in_flight=dict.fromkeys(IN_FLIGHT, 256),
     ),
     Entry(
         "dramatiq",
@@ -111,10 +114,11 @@ ENTRIES = (
                 *("--threads", "{half}", "--skip-logging"),
             ),
         ),
-        settings="2 processes with threads, AsyncIO middleware",
-        pace={0: 700, 50: 700, 200: 600},
+        settings="2 processes, 128 threads each, middlewares AsyncIO (on uvloop) and Retries alone",
+        pace={0: 2000, 50: 1500, 200: 900},
         python=RIVALS_PYTHON,
         environment={"BENCH_LOOP": "uvloop"},
+        in_flight=dict.fromkeys(IN_FLIGHT, 256),
     ),
     Entry(
         "taskiq",
@@ -125,26 +129,29 @@ ENTRIES = (
                 *("--max-async-tasks", "{half}"),
             ),
         ),
-        settings="2 processes, Redis stream, uvloop",
-        pace={0: 1000, 50: 900, 200: 700},
+        settings="2 processes on uvloop, 256 tasks each (128 at 200 ms), list broker, which acknowledges nothing",
+        pace={0: 2000, 50: 1400, 200: 1000},
         python=RIVALS_PYTHON,
+        environment={"BENCH_BROKER": "list"},
     ),
     Entry(
         "arq",
         publish=("-m", f"{PACKAGE}.on_arq"),
         processes=(("-m", "arq", f"{PACKAGE}.on_arq.WorkerSettings"),) * 2,
-        settings="2 processes",
-        pace={0: 350, 50: 370, 200: 350},
+        settings="2 processes on uvloop, 128 jobs each, poll 10 ms, no results kept or logged",
+        pace={0: 900, 50: 500, 200: 400},
         python=ARQ_PYTHON,
         environment={"BENCH_LOOP": "uvloop"},
+        in_flight=dict.fromkeys(IN_FLIGHT, 256),
     ),
     Entry(
         "saq",
         publish=("-m", f"{PACKAGE}.on_saq"),
         processes=(("-m", "saq", f"{PACKAGE}.on_saq.settings"),) * 2,
-        settings="2 processes",
-        pace={0: 400, 50: 400, 200: 350},
+        settings="2 processes on uvloop, 128 jobs each, no results kept",
+        pace={0: 1500, 50: 1300, 200: 900},
         python=RIVALS_PYTHON,
         environment={"BENCH_LOOP": "uvloop"},
+        in_flight=dict.fromkeys(IN_FLIGHT, 256),
     ),
 )

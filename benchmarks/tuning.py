@@ -57,7 +57,7 @@ TRIED: Mapping[str, tuple[Entry, ...]] = {
         _tried("taskiq", "stream, 256 tasks each, 300 connections", limit=512, BENCH_READ="1000", BENCH_POOL="300"),
         _tried("taskiq", "stream, 256 tasks each, prefetch 256", "--max-prefetch", "256", limit=512),
         _tried("taskiq", "stream, 256 tasks each, unchecked", "--no-parse", limit=512, BENCH_READ="1000"),
-        _tried("taskiq", "stream, ack when received", "--ack-type", "when_received", limit=512, BENCH_READ="1000"),
+        _tried("taskiq", "stream, ack when received", "--ack-type", "when_received", limit=512, BENCH_POOL="300"),
         _tried("taskiq", "list, 256 tasks each", limit=512, BENCH_BROKER="list"),
         _tried("taskiq", "list, 256 tasks each, prefetch 256", "--max-prefetch", "256", limit=512, BENCH_BROKER="list"),
     ),
