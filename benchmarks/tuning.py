@@ -29,8 +29,10 @@ def _prefork(label: str, children: int) -> Entry:
     return replace(entry, processes=entry.processes[:1])
 
 
-def _on_uvloop(label: str, *, limit: int) -> Entry:
-    return replace(_tried("plain celery", label, limit=limit, BENCH_LOOP="uvloop"), python=RIVALS_PYTHON)
+def _stream(label: str, *extra: str, **environment: str) -> Entry:
+    terms: dict[str, str] = {"BENCH_BROKER": "stream", **environment}
+    entry = _tried("taskiq", f"stream, {label}", *extra, limit=512)
+    return replace(entry, environment={**entry.environment, **terms})
 
 
 TRIED: Mapping[str, tuple[Entry, ...]] = {
@@ -41,36 +43,36 @@ TRIED: Mapping[str, tuple[Entry, ...]] = {
     "plain celery": (
         _prefork("prefork, 2 children", 2),
         _prefork("prefork, 16 children", 16),
-        *(_tried("plain celery", f"2 workers, {n} threads each", limit=2 * n) for n in (8, 16, 32, 64, 128, 256)),
-        _tried("plain celery", "2 workers, 32 threads each, prefetch 1", limit=64, BENCH_PREFETCH="1"),
-        _tried("plain celery", "2 workers, 32 threads each, prefetch 16", limit=64, BENCH_PREFETCH="16"),
-        *(_on_uvloop(f"2 workers, {n} threads each, uvloop", limit=2 * n) for n in (8, 32, 128)),
+        *(_tried("plain celery", f"2 x {n} threads", limit=2 * n) for n in (8, 16, 32, 64, 128, 256)),
+        _tried("plain celery", "2 x 128 threads, asyncio's loop", limit=256, BENCH_LOOP="asyncio"),
+        _tried("plain celery", "2 x 32 threads, prefetch 1", limit=64, BENCH_PREFETCH="1"),
+        _tried("plain celery", "2 x 32 threads, prefetch 16", limit=64, BENCH_PREFETCH="16"),
     ),
     "dramatiq": (
-        *(_tried("dramatiq", f"{n} threads each, uvloop", limit=2 * n) for n in (8, 16, 32, 64, 128, 256)),
-        _tried("dramatiq", "64 threads each, asyncio's loop", limit=128, BENCH_LOOP="asyncio"),
-        _tried("dramatiq", "64 threads each, prefetch 1000", limit=128, dramatiq_queue_prefetch="1000"),
+        *(_tried("dramatiq", f"2 x {n} threads", limit=2 * n) for n in (8, 16, 32, 64, 128, 256)),
+        _tried("dramatiq", "2 x 128 threads, asyncio's loop", limit=256, BENCH_LOOP="asyncio"),
+        _tried("dramatiq", "2 x 64 threads, prefetch 1000", limit=128, dramatiq_queue_prefetch="1000"),
     ),
     "taskiq": (
-        *(_tried("taskiq", f"stream, {n} tasks each", limit=2 * n) for n in (32, 100, 256)),
-        _tried("taskiq", "stream, 256 tasks each, 1000 read at once", limit=512, BENCH_READ="1000"),
-        _tried("taskiq", "stream, 256 tasks each, 300 connections", limit=512, BENCH_READ="1000", BENCH_POOL="300"),
-        _tried("taskiq", "stream, 256 tasks each, prefetch 256", "--max-prefetch", "256", limit=512),
-        _tried("taskiq", "stream, 256 tasks each, unchecked", "--no-parse", limit=512, BENCH_READ="1000"),
-        _tried("taskiq", "stream, ack when received", "--ack-type", "when_received", limit=512, BENCH_POOL="300"),
-        _tried("taskiq", "list, 256 tasks each", limit=512, BENCH_BROKER="list"),
-        _tried("taskiq", "list, 256 tasks each, prefetch 256", "--max-prefetch", "256", limit=512, BENCH_BROKER="list"),
+        *(_tried("taskiq", f"list, 2 x {n} tasks", limit=2 * n) for n in (32, 100, 256)),
+        _tried("taskiq", "list, 2 x 256 tasks, prefetch 256", "--max-prefetch", "256", limit=512),
+        _stream("2 x 256 tasks"),
+        _stream("2 x 256 tasks, 300 connections", BENCH_POOL="300"),
+        _stream("2 x 256 tasks, 300 connections, 1000 read at once", BENCH_POOL="300", BENCH_READ="1000"),
+        _stream("2 x 256 tasks, prefetch 256", "--max-prefetch", "256"),
+        _stream("2 x 256 tasks, arguments unchecked", "--no-parse"),
+        _stream("2 x 256 tasks, ack when received", "--ack-type", "when_received", BENCH_POOL="300"),
     ),
     "arq": (
-        *(_tried("arq", f"{n} jobs each, poll 10 ms, uvloop", limit=2 * n) for n in (10, 32, 64, 128, 256)),
-        _tried("arq", "64 jobs each, poll 1 ms, uvloop", limit=128, BENCH_POLL="0.001"),
-        _tried("arq", "64 jobs each, poll 50 ms, uvloop", limit=128, BENCH_POLL="0.05"),
-        _tried("arq", "64 jobs each, 64 read at once, uvloop", limit=128, BENCH_READ="64"),
-        _tried("arq", "64 jobs each, asyncio's loop", limit=128, BENCH_LOOP="asyncio"),
+        *(_tried("arq", f"2 x {n} jobs", limit=2 * n) for n in (10, 32, 64, 128, 256)),
+        _tried("arq", "2 x 128 jobs, poll 1 ms", limit=256, BENCH_POLL="0.001"),
+        _tried("arq", "2 x 128 jobs, poll 50 ms", limit=256, BENCH_POLL="0.05"),
+        _tried("arq", "2 x 128 jobs, 128 read at once", limit=256, BENCH_READ="128"),
+        _tried("arq", "2 x 128 jobs, asyncio's loop", limit=256, BENCH_LOOP="asyncio"),
     ),
     "saq": (
-        *(_tried("saq", f"{n} jobs each, uvloop", limit=2 * n) for n in (10, 32, 64, 128, 256)),
-        _tried("saq", "64 jobs each, asyncio's loop", limit=128, BENCH_LOOP="asyncio"),
+        *(_tried("saq", f"2 x {n} jobs", limit=2 * n) for n in (10, 32, 64, 128, 256)),
+        _tried("saq", "2 x 128 jobs, asyncio's loop", limit=256, BENCH_LOOP="asyncio"),
     ),
 }
 
