@@ -19,7 +19,7 @@ def race(
     only: Annotated[str, typer.Option(help="Names, or beginnings of names, with commas between them.")] = "",
     delays: Annotated[str, typer.Option(help="Delays of the stub in ms: 0, 50 or 200, with commas.")] = "0,50,200",
     rounds: Annotated[int, typer.Option(min=1)] = 3,
-    seconds: Annotated[float, typer.Option(min=1, help="About how long a heat takes.")] = 5,
+    seconds: Annotated[float, typer.Option(min=1, help="About how long a heat takes.")] = 4,
 ) -> None:
     """Run the contenders side by side."""
     entries, delays_ms = chosen(only), [int(delay) for delay in delays.split(",")]
