@@ -103,6 +103,7 @@ class Background(bootsteps.StartStopStep):
         stops_by = time.monotonic() + STOP_SECONDS
         for loop in self._loops:
             loop.ask_to_stop()
+        worker.app.wake_up.close()  # or its thread would wait out a second for a wish
         for loop in self._loops:
             loop.stop(by=stops_by)
         if self._metrics is not None:

@@ -16,6 +16,7 @@ class WakeUp:
     def __init__(self, send: Callable[[], None]) -> None:
         self._send = send
         self._wanted = threading.Event()
+        self._is_closed = False
         self._pid = os.getpid()
 
     @property
@@ -31,4 +32,10 @@ class WakeUp:
         """Wait a moment for a wish, and send one message for all there are. Raises what sending raises."""
         if self._wanted.wait(WAIT_SECONDS):
             self._wanted.clear()
-            self._send()
+            if not self._is_closed:
+                self._send()
+
+    def close(self) -> None:
+        """Send no more, and end a step that waits: whoever is left is woken by another worker's pulse."""
+        self._is_closed = True
+        self._wanted.set()

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from worker.executor import wake_up
@@ -36,3 +38,15 @@ def test_a_child_sends_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.is_mine
     monkeypatch.setattr(wake_up.os, "getpid", lambda: 1)
     assert not found.is_mine
+
+
+def test_a_step_that_waits_ends_at_once_and_sends_nothing_when_the_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wake_up, "WAIT_SECONDS", 60)
+    sent: list[str] = []
+    found = WakeUp(lambda: sent.append("hint"))
+    waiting = threading.Thread(target=found.step, daemon=True)
+    waiting.start()
+    found.close()
+    waiting.join(timeout=5)
+    assert not waiting.is_alive()
+    assert sent == []
