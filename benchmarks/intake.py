@@ -1,0 +1,179 @@
+"""Measures how fast events are taken in, from the stream and from Celery messages, and what publishing one costs.
+
+Calls are held by a shut gate meanwhile, so that nothing but intake works. Plain Celery's rate for a task that
+does nothing is taken in turn with Nightly's, with the same Redis server, by the same producer.
+"""
+
+import argparse
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import redis
+from celery import Celery
+
+from benchmarks.alone import run_alone
+from benchmarks.meter import cpu_seconds, family
+from benchmarks.publishing import Pace, events_of, publishing
+from benchmarks.system import INSTANCE, System, open_system
+from benchmarks.tables import spread, table, verdict
+from worker.deliveries import Deliveries
+from worker.embedded.waiting import wait_until
+from worker.producer import read_event, send
+from worker.services import build_services
+from worker.settings import Settings
+from worker.stream import StreamReader
+
+EVENTS, MESSAGES, RUNS, TURNS = 50_000, 6_000, 5, 3
+WITHIN_SECONDS = 120.0
+STREAM_GOAL, CELERY_GOAL = 8_000, 3
+FAR_AWAY = "http://127.0.0.1:9"
+"""Nobody listens there, and nobody is called: the gate is shut."""
+
+
+def run(folder: Path, *, events: int = EVENTS, messages: int = MESSAGES, runs: int = RUNS, turns: int = TURNS) -> str:
+    """Measure intake from `events` stream events and `messages` Celery messages; returns the report."""
+    with open_system(folder, FAR_AWAY) as system:
+        system.services.gate.close(INSTANCE, by="benchmark", reason="intake alone")
+        system.redis.sadd("nightly:instances", INSTANCE)
+        published = publishing(system, events)
+        single = [_from_stream(system, events, 1) for _ in range(runs)]
+        hundreds = [_from_stream(system, events, 100) for _ in range(runs)]
+        celery: dict[str, list[Pace]] = {name: [] for name in _ways(system)}
+        for _ in range(turns):
+            for name, measure in _ways(system).items():
+                celery[name].append(measure(messages))
+    return _report(published, {"1 event an entry": single, "100 events an entry": hundreds}, celery)
+
+
+def _from_stream(system: System, events: int, in_an_entry: int) -> Pace:
+    """Publish, then let one process read everything; returns how fast it did."""
+    bodies = [read_event(event)[1] for event in events_of(events)]
+    if in_an_entry > 1:
+        groups = [bodies[at : at + in_an_entry] for at in range(0, events, in_an_entry)]
+        bodies = [b"[" + b",".join(group) + b"]" for group in groups]
+    for at in range(0, len(bodies), 500):
+        send(system.redis, bodies[at : at + 500])
+    before, redis_before = system.tally(), cpu_seconds([system.redis_pid])
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        seconds, own = pool.apply_async(_read, (system.stack.settings(), len(bodies))).get(WITHIN_SECONDS)
+    if (recorded := system.tally() - before) != events:
+        raise AssertionError(f"{recorded} of {events} events were recorded")
+    return Pace(events / seconds, own / events * 1e6, (cpu_seconds([system.redis_pid]) - redis_before) / events * 1e6)
+
+
+def _read(settings: Settings, entries: int) -> tuple[float, float]:
+    """Read the stream as a worker's thread does, in this process alone; returns seconds, and seconds of CPU."""
+    services = build_services(settings)
+
+    def look_for_work() -> None:
+        services.ledger.pulse(services.fingerprints, worker="benchmark")
+
+    reader = StreamReader(
+        services.redis,
+        services.intake,
+        Deliveries(services.redis, services.vault),
+        name="benchmark",
+        on_recorded=look_for_work,
+    )
+    reader.join()
+    began, cpu_began = time.monotonic(), time.process_time()
+    while entries > 0 and time.monotonic() < began + WITHIN_SECONDS:
+        entries -= reader.step()
+    return time.monotonic() - began, time.process_time() - cpu_began
+
+
+def _ways(system: System) -> Mapping[str, Callable[[int], Pace]]:
+    def plain(concurrency: int, prefetch: int) -> Callable[[int], Pace]:
+        return lambda messages: _plain(system, messages, concurrency, prefetch)
+
+    return {
+        "Nightly, defaults": lambda messages: _nightly(system, messages),
+        "plain Celery, 2 children, prefetch 4": plain(2, 4),
+        "plain Celery, 2 children, prefetch 64": plain(2, 64),
+    }
+
+
+def _nightly(system: System, messages: int) -> Pace:
+    producer = Celery("producer", broker=system.stack.environment["REDIS_URL"], set_as_current=False)
+    for event in events_of(messages):
+        keywords = {name: value for name, value in event.items() if name != "type"}
+        producer.send_task(event["type"], kwargs=keywords, queue="account-events")
+    before = system.tally()
+    process = system.stack.start_worker(concurrency=3, ready=lambda _: system.tally() > before)
+    pace = _between(system, process.pid, messages, lambda: system.tally() - before)
+    system.stack.stop_process(process)
+    return pace
+
+
+def _plain(system: System, messages: int, concurrency: int, prefetch: int) -> Pace:
+    producer = Celery("plain-producer", broker=system.plain_url, set_as_current=False)
+    for event in events_of(messages):
+        keywords = {name: value for name, value in event.items() if name != "type"}
+        producer.send_task("plain.nothing", kwargs=keywords, queue="plain")
+    system.stack.environment["BENCHMARK_PREFETCH"] = str(prefetch)
+    with redis.Redis.from_url(system.plain_url) as broker:
+
+        def done() -> int:
+            return messages - int(broker.llen("plain")) - int(broker.hlen("unacked"))
+
+        process = system.start_plain_worker(concurrency=concurrency, ready=lambda _: done() > 0)
+        pace = _between(system, process.pid, messages, done)
+        system.stack.stop_process(process)
+    return pace
+
+
+def _between(system: System, pid: int, messages: int, done: Callable[[], int]) -> Pace:
+    """Return the pace between a fifth and four fifths of the messages."""
+    marks = []
+    for share in (0.2, 0.8):
+        if not wait_until(lambda share=share: done() >= share * messages, seconds=WITHIN_SECONDS, every_seconds=0.005):  # type: ignore[misc] # bound at once
+            raise AssertionError(f"only {done()} of {messages} messages within {WITHIN_SECONDS} s")
+        marks.append((done(), time.monotonic(), cpu_seconds(family(pid)), cpu_seconds([system.redis_pid])))
+    (first, began, own_before, redis_before), (last, ended, own, redis) = marks
+    count = last - first
+    wait_until(lambda: done() >= messages, seconds=WITHIN_SECONDS)
+    return Pace(count / (ended - began), (own - own_before) / count * 1e6, (redis - redis_before) / count * 1e6)
+
+
+def _row(name: str, paces: list[Pace]) -> tuple[str, ...]:
+    return (
+        name,
+        spread([pace.rate for pace in paces]),
+        spread([pace.own_us for pace in paces]),
+        spread([pace.redis_us for pace in paces]),
+    )
+
+
+def _report(published: Mapping[str, Pace], streams: Mapping[str, list[Pace]], celery: Mapping[str, list[Pace]]) -> str:
+    headings = ("way", "events/s", "own CPU us/event", "Redis CPU us/event")
+    text = "## Intake alone, median (min - max)\n\nFrom the stream, by one process:\n\n"
+    text += table(headings, [_row(name, paces) for name, paces in streams.items()])
+    text += "\nCelery messages, between a fifth and four fifths of a full queue, by one worker:\n\n"
+    text += table(headings, [_row(name, paces) for name, paces in celery.items()])
+    text += "\nPublishing, by one process:\n\n"
+    text += table(headings, [_row(name, [pace]) for name, pace in published.items()]) + "\n"
+    rates = {name: statistics.median(pace.rate for pace in paces) for name, paces in {**streams, **celery}.items()}
+    stream = rates["1 event an entry"]
+    text += verdict(f"{stream:,.0f} events/s from the stream, goal {STREAM_GOAL:,}", is_met=stream >= STREAM_GOAL)
+    best = max(rate for name, rate in rates.items() if name.startswith("plain"))
+    ratio = rates["Nightly, defaults"] / best
+    text += verdict(f"{ratio:.2f} of plain Celery's best for messages, goal {CELERY_GOAL}", is_met=ratio >= CELERY_GOAL)
+    return text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sizes of this benchmark to its command, which then calls `run` with them."""
+    parser.add_argument("--events", type=int, default=EVENTS, help="stream events in a run")
+    parser.add_argument("--messages", type=int, default=MESSAGES, help="Celery messages in a run")
+    parser.add_argument("--runs", type=int, default=RUNS, help="runs from the stream")
+    parser.set_defaults(
+        run=lambda folder, given: run(folder, events=given.events, messages=given.messages, runs=given.runs)
+    )
+
+
+if __name__ == "__main__":
+    run_alone(__doc__, add_arguments)
