@@ -1,0 +1,144 @@
+"""Makes backlogs: any number of logins due, taken in as events are, and taken out again without the calls.
+
+Both go through the public ways of intake and ledger, in several processes, so that a million takes minutes.
+"""
+
+import multiprocessing
+import multiprocessing.pool
+import os
+import random
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from benchmarks.system import INSTANCE, System
+from worker.ledger import Claim, Settlement
+from worker.retry import RetryLimits
+from worker.services import Services, build_services
+from worker.settings import Settings
+from worker.settling import Call, settlement_of
+from worker.verdicts import Outcome, Verdict
+
+PROCESSES = 2
+PORTION = 5_000
+ENTRY = 100
+CLAIMED_AT_ONCE = 250
+WITHIN_SECONDS = 900.0
+_LIMITS = RetryLimits(max_attempts=20, max_age_seconds=86_400, settle_seconds=20)
+CONFIRMED = Verdict(Outcome.APPLIED, "applied", 200)
+BUSY = Verdict(Outcome.TRANSIENT, "RETRY_LATER", 401, flinks_code="RETRY_LATER")
+
+
+def fill(system: System, logins: int) -> float:
+    """Take in events of so many new logins, parsed, sealed and recorded; returns the seconds it took."""
+    began, before = time.monotonic(), system.due()
+    portions = [min(PORTION, logins - at) for at in range(0, logins, PORTION)]
+    with _pool(system) as pool:
+        pool.map_async(_take_in, portions, chunksize=1).get(WITHIN_SECONDS)
+    if (made := system.due() - before) != logins:
+        raise AssertionError(f"{made} of {logins} logins became due")
+    return time.monotonic() - began
+
+
+def drain(system: System, *, leave: int = 0) -> float:
+    """Claim and settle, as confirmed, all but `leave` due logins; returns the seconds it took."""
+    began = time.monotonic()
+    share = (system.due() - leave) // PROCESSES
+    with _pool(system) as pool:
+        pool.map_async(_confirm, [share] * PROCESSES, chunksize=1).get(WITHIN_SECONDS)
+    _work_off(system.services, system.due() - leave, CONFIRMED)
+    if system.due() > leave:
+        raise AssertionError(f"{system.due()} logins are still due")
+    return time.monotonic() - began
+
+
+def fail(system: System, logins: int) -> float:
+    """Claim so many due logins and settle them as failed for now; returns the seconds it took."""
+    at_leisure(system, 1)  # a configuration without a confirmed call would go one by one
+    began = time.monotonic()
+    with _pool(system) as pool:
+        pool.map_async(_fail, [logins // PROCESSES] * PROCESSES, chunksize=1).get(WITHIN_SECONDS)
+    return time.monotonic() - began
+
+
+def at_leisure(system: System, logins: int, *, at_once: int = 20) -> None:
+    """Record and confirm so many new logins, never more than `at_once` due: a ledger that was never in a hurry."""
+    for at in range(0, logins, at_once):
+        count = min(at_once, logins - at)
+        system.services.intake.accept_bodies(list(bodies(count)))
+        _work_off(system.services, count, CONFIRMED)
+
+
+def bodies(count: int) -> Iterator[bytes]:
+    """Return so many events of new logins, as `worker.publish` writes them."""
+    now = datetime.now(UTC).isoformat()
+    for _ in range(count):
+        head = f'{{"specversion":"1.0","id":"{uuid4()}","source":"nightly","type":"account.linked","time":"{now}"'
+        yield f'{head},"datacontenttype":"application/json","data":{{"loginId":"{uuid4()}"}}}}'.encode()
+
+
+def claim(services: Services, at_most: int) -> list[Claim]:
+    """Claim due logins under no ceiling worth the name."""
+    reply = services.ledger.claim(
+        INSTANCE,
+        at_most=at_most,
+        owner=str(os.getpid()),
+        worker="benchmark",
+        lease_seconds=60,
+        calls_per_second=1_000_000,
+        max_in_flight=1_000_000,
+        fingerprint=services.fingerprints[INSTANCE],
+    )
+    return reply.claims
+
+
+def settle(services: Services, claims: Sequence[Claim], verdict: Verdict = CONFIRMED) -> None:
+    """Settle claims as calls that ended like this."""
+    now_ms = time.time_ns() // 1_000_000
+    services.ledger.settle(
+        INSTANCE,
+        [_settlement(claim, now_ms, verdict) for claim in claims],
+        owner=str(os.getpid()),
+        worker="benchmark",
+        fingerprint=services.fingerprints[INSTANCE],
+        calls_per_second=1_000_000,
+    )
+
+
+def _settlement(claim: Claim, now_ms: int, verdict: Verdict) -> Settlement:
+    return settlement_of(Call(claim, now_ms, 0.05, "benchmark"), verdict, _LIMITS, random.random)
+
+
+def _work_off(services: Services, count: int, verdict: Verdict) -> None:
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while count > 0 and time.monotonic() < deadline:
+        claims = claim(services, min(count, CLAIMED_AT_ONCE))
+        settle(services, claims, verdict)
+        count -= len(claims)
+
+
+# What the processes of the pool run; each builds its own services once.
+_services: list[Services] = []
+
+
+def _pool(system: System) -> multiprocessing.pool.Pool:
+    context = multiprocessing.get_context("spawn")
+    return context.Pool(PROCESSES, initializer=_begin, initargs=(system.stack.settings(),))
+
+
+def _begin(settings: Settings) -> None:
+    _services.append(build_services(settings, name="benchmark"))
+
+
+def _take_in(count: int) -> None:
+    for at in range(0, count, ENTRY):
+        _services[0].intake.accept_bodies(list(bodies(min(ENTRY, count - at))))
+
+
+def _confirm(count: int) -> None:
+    _work_off(_services[0], count, CONFIRMED)
+
+
+def _fail(count: int) -> None:
+    _work_off(_services[0], count, BUSY)

@@ -1,0 +1,151 @@
+"""Compares 1,000,000 due logins with 1,000: calls a second, memory of workers and Redis, cost of claim and settle.
+
+Two ledgers, each in a Redis of its own, take turns with one stub. Whatever is called is replaced by a new login, so
+the number of due ones stays what it is, and both carry the same load of intake.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from benchmarks.alone import run_alone
+from benchmarks.filling import at_leisure, bodies, claim, drain, fill, settle
+from benchmarks.growth_report import COST_LOGINS, Cost, Memory, Pace, report
+from benchmarks.memory import MemoryWatch
+from benchmarks.meter import cpu_seconds, family
+from benchmarks.redis_cost import Commands, slowest_ms, used_memory, watch_slow
+from benchmarks.stub import Stub
+from benchmarks.system import NO_CEILING, System, open_system
+from worker.ledger import Recorded, Wish
+from worker.services import build_intake
+
+LOGINS, FEW, CALLS, ROUNDS = 1_000_000, 1_000, 20_000, 3
+REST_SHARE = 16
+"""The ledger at rest holds so much less: its hash tables, which double, are then as full as the large one's."""
+WARM_CALLS = 1_000
+WITHIN_SECONDS = 120.0
+COST_ROUNDS = 40
+
+
+def run(folder: Path, *, logins: int = LOGINS, calls: int = CALLS, rounds: int = ROUNDS) -> str:
+    """Fill, measure in turns, drain; returns the report."""
+    with ExitStack() as open_ones:
+        stub = open_ones.enter_context(Stub(folder))
+        many, few = (open_ones.enter_context(open_system(folder, stub.url, NO_CEILING)) for _ in range(2))
+        empty = used_memory(many.redis)
+        took = {"filling": fill(many, logins)}
+        full = used_memory(many.redis)
+        fill(few, FEW)
+        paces: dict[str, list[Pace]] = {f"{FEW:,} due": [], f"{logins:,} due": []}
+        sides = [(f"{FEW:,} due", few), (f"{logins:,} due", many)]
+        for turn in range(rounds):
+            for name, system in sides if turn % 2 == 0 else sides[::-1]:
+                paces[name].append(_steady(system, stub, calls))
+        costs = {name: _costs(system) for name, system in sides}
+        took["draining"] = drain(many)
+        drained, drained_logins = used_memory(many.redis), int(many.redis.dbsize())
+        memory = Memory(empty, full, drained, _rest(folder, drained_logins // REST_SHARE), drained_logins)
+    return report(logins, paces, costs, memory, took)
+
+
+def _steady(system: System, stub: Stub, calls: int) -> Pace:
+    """Let a fresh worker make so many calls while as many new logins become due; returns its pace."""
+    due, feed = system.due(), _wishes(system, calls + 10 * WARM_CALLS)
+    stub.reset()
+    watch_slow(system.redis)
+    process = system.start_worker()
+    _feed(system, stub, feed, due, WARM_CALLS)
+    with MemoryWatch(process.pid) as memory:
+        began = cpu_seconds(family(process.pid)), cpu_seconds([system.redis_pid])
+        at_first = stub.count()
+        _feed(system, stub, feed, due, at_first + calls)
+        made = stub.count() - at_first
+        ended = cpu_seconds(family(process.pid)), cpu_seconds([system.redis_pid])
+    arrivals = [call.at_us for call in stub.calls()][at_first : at_first + calls]
+    system.stack.stop_process(process)
+    _feed(system, stub, feed, due, 0)
+    first, last = arrivals[calls // 5], arrivals[calls * 4 // 5]
+    return Pace(
+        rate=(calls * 4 // 5 - calls // 5) / (last - first) * 1e6,
+        worker_us=(ended[0] - began[0]) / made * 1e6,
+        redis_us=(ended[1] - began[1]) / made * 1e6,
+        early=memory.near(0, 2, lambda sample: sample.anonymous),
+        late=memory.near(1, 2, lambda sample: sample.anonymous),
+        pss=memory.near(1, 2, lambda sample: sample.pss),
+        largest_pss=memory.peak(lambda sample: sample.largest_pss),
+        largest_rss=memory.peak(lambda sample: sample.largest_rss),
+        slowest_ms=slowest_ms(system.redis),
+    )
+
+
+def _feed(system: System, stub: Stub, wishes: Iterator[Wish], due: int, until: int) -> None:
+    """Keep so many logins due until the stub has seen so many calls."""
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while True:
+        missing = list(islice(wishes, max(0, due - system.due())))
+        system.services.ledger.record(missing)
+        if stub.count() >= until:
+            return
+        if time.monotonic() > deadline:
+            raise AssertionError(f"only {stub.count()} of {until} calls within {WITHIN_SECONDS} s")
+        time.sleep(0.02)
+
+
+class _Collector:
+    """Stands where the ledger is, and keeps what intake would have recorded."""
+
+    def __init__(self) -> None:
+        self.wishes: list[Wish] = []
+
+    def record(self, wishes: Sequence[Wish], **_: Any) -> list[Recorded]:
+        self.wishes += wishes
+        return [Recorded.RECORDED] * len(wishes)
+
+
+def _wishes(system: System, count: int) -> Iterator[Wish]:
+    """Return wishes of new logins, parsed and sealed ahead of the time, so that feeding costs little beside calling."""
+    services, collector = system.services, _Collector()
+    intake = build_intake(services.settings, collector, services.letters, services.vault)  # type: ignore[arg-type]
+    intake.accept_bodies(list(bodies(count)))
+    return iter(collector.wishes)
+
+
+def _costs(system: System) -> dict[str, Cost]:
+    """Measure single claims and settlements by what Redis counts."""
+    found = {"claim": Cost(0), "settle": Cost(0)}
+    for _ in range(COST_ROUNDS):
+        before = Commands.read(system.redis)
+        claims = claim(system.services, COST_LOGINS)
+        between = Commands.read(system.redis)
+        settle(system.services, claims)
+        after = Commands.read(system.redis)
+        for name, taken in (("claim", between.since(before)), ("settle", after.since(between))):
+            found[name].commands += taken.commands / len(claims) / COST_ROUNDS
+            found[name].us.append(taken.script_us / len(claims))
+    return found
+
+
+def _rest(folder: Path, logins: int) -> float:
+    """Return the bytes a login takes in a ledger that recorded and confirmed its logins at leisure."""
+    with open_system(folder, "http://127.0.0.1:9", NO_CEILING) as system:
+        empty, _ = used_memory(system.redis)
+        at_leisure(system, logins)
+        return (used_memory(system.redis)[0] - empty) / logins
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sizes of this benchmark to its command, which then calls `run` with them."""
+    parser.add_argument("--logins", type=int, default=LOGINS, help="due logins on the large side")
+    parser.add_argument("--calls", type=int, default=CALLS, help="calls in a round")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of each side")
+    parser.set_defaults(
+        run=lambda folder, given: run(folder, logins=given.logins, calls=given.calls, rounds=given.rounds)
+    )
+
+
+if __name__ == "__main__":
+    run_alone(__doc__, add_arguments)

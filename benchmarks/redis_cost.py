@@ -1,0 +1,48 @@
+"""Reads what Redis itself counted: commands, the time they took, and its memory."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+_EVALS = ("cmdstat_evalsha", "cmdstat_eval")
+_NOT_OURS = ("cmdstat_info", "cmdstat_slowlog")
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """How many commands ran (those inside scripts too), how many scripts, and the microseconds in scripts."""
+
+    commands: int
+    scripts: int
+    script_us: int
+
+    @classmethod
+    def read(cls, client: Any) -> Self:
+        """Read the counters."""
+        stats = {name.lower(): found for name, found in client.info("commandstats").items()}
+        evals = [stats[name] for name in _EVALS if name in stats]
+        inner = sum(found["calls"] for name, found in stats.items() if name not in (*_EVALS, *_NOT_OURS))
+        return cls(inner, sum(found["calls"] for found in evals), sum(found["usec"] for found in evals))
+
+    def since(self, before: "Commands") -> "Commands":
+        """Return the difference."""
+        return Commands(
+            self.commands - before.commands, self.scripts - before.scripts, self.script_us - before.script_us
+        )
+
+
+def used_memory(client: Any) -> tuple[int, int]:
+    """Return used_memory and used_memory_rss in bytes."""
+    found = client.info("memory")
+    return int(found["used_memory"]), int(found["used_memory_rss"])
+
+
+def slowest_ms(client: Any) -> float:
+    """Return the longest command since the slow log was reset, which keeps those over its threshold."""
+    return max((entry["duration"] / 1000 for entry in client.slowlog_get(1000)), default=0.0)
+
+
+def watch_slow(client: Any, *, over_us: int = 1000) -> None:
+    """Empty the slow log, and let it keep what takes longer than this."""
+    client.config_set("slowlog-log-slower-than", over_us)
+    client.config_set("slowlog-max-len", 1000)
+    client.slowlog_reset()
