@@ -26,7 +26,7 @@
 
 -- The shape of what is stored. Raise it when code of today could misread what tomorrow's writes: workers of
 -- both may run at once, and the older ones then stop at their next pulse and say so.
-local SCHEMA = 1
+local SCHEMA = 2
 local DAY = 86400000
 
 local function clock(given)
