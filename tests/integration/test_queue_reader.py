@@ -4,50 +4,19 @@ import base64
 import json
 import socket
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from celery import Celery
 from kombu import Connection, Exchange, Queue
 from redis import Redis
-from structlog.testing import capture_logs
 
-from tests.waiting import eventually
+from tests.integration.celery_queue import TIME, Memory, empty, reader_of, send
 from worker import entries
-from worker.deliveries import Deliveries
-from worker.embedded import EmbeddedRedis, OrphanGuard
-from worker.errors import InvalidEvent
-from worker.executor.queue_reader import NEXT, QUEUE_LISTS, TAKEN, QueueReader, waiting
-from worker.intake import CeleryMessage
-from worker.seal import Vault
-
-TIME = "2026-11-22T10:00:00Z"
-TASKS = {"account.linked", "account.inactive", "refresh.reconcile"}
-
-
-class Memory:
-    """An intake that remembers."""
-
-    def __init__(self) -> None:
-        self.taken: list[CeleryMessage] = []
-        self.rejected: list[str] = []
-
-    def accept_messages(self, messages: Sequence[CeleryMessage]) -> bool:
-        self.taken += messages
-        return True
-
-    def reject(self, error: InvalidEvent, *, source: str, body: bytes) -> None:
-        assert (source, bool(body)) == ("queue", True)
-        self.rejected.append(error.reason)
-
-    @property
-    def logins(self) -> list[str]:
-        return [message.kwargs["login_id"] for message in self.taken]
+from worker.executor.queue_reader import NEXT, QUEUE_LISTS, TAKEN, waiting
 
 
 @pytest.fixture
@@ -59,23 +28,6 @@ def intake() -> Memory:
 def producer(redis_url: str) -> Iterator[Celery]:
     with Celery(broker=redis_url, set_as_current=False) as app:
         yield app
-
-
-def reader_of(client: Redis, intake: Memory, name: str = "one") -> QueueReader:
-    parts: Any = client, intake, Deliveries(client, Vault([bytes(32)]))
-    reader = QueueReader(*parts, name=name, on_recorded=lambda: None, tasks=TASKS)
-    reader.join()
-    return reader
-
-
-def send(app: Celery, login: str, **options: Any) -> None:
-    kwargs = {"login_id": login, "occurred_at": TIME}
-    app.send_task("account.linked", kwargs=kwargs, queue="account-events", **options)
-
-
-def empty(reader: QueueReader) -> None:
-    while reader.step():
-        pass
 
 
 def test_the_most_urgent_messages_are_taken_first_and_of_those_the_oldest(
@@ -224,72 +176,6 @@ def test_what_kombu_had_taken_for_an_older_worker_comes_back_to_the_queue(
     empty(reader_of(redis_client, intake))
     assert intake.logins == ["login-1"]
     older.close()
-
-
-@pytest.fixture
-def server(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
-    """A Redis to reconfigure."""
-    with EmbeddedRedis(tmp_path, name="own", guard=orphan_guard) as server:
-        yield server
-
-
-def test_a_full_broker_loses_nothing_is_told_once_and_is_emptied_all_the_same(
-    server: EmbeddedRedis, redis_client: Redis, intake: Memory
-) -> None:
-    """The ledger, `redis_client`, has room. Redis refuses the broker's client every write but those of a script."""
-    with Redis.from_url(server.url) as broker, Celery(broker=server.url, set_as_current=False) as producer:
-        deliveries: Any = Deliveries(redis_client, Vault([bytes(32)]))
-        parts: Any = broker, intake, deliveries
-        reader = QueueReader(*parts, name="one", on_recorded=lambda: None, tasks=TASKS)
-        reader.join()
-        logins = [str(number) for number in range(50)]
-        for login in logins:
-            send(producer, login)
-        send(producer, "hint", link=producer.signature("theirs.next"))
-        broker.config_set("maxmemory", 1)
-        with pytest.raises(redis.exceptions.OutOfMemoryError):
-            broker.lpush("account-events", "x")
-        with capture_logs() as lines:
-            while waiting(broker):
-                reader.step()
-            assert intake.logins == logins
-            assert broker.llen("refresh") == 1
-            assert reader.step() == 0
-            for _ in range(3):  # it would wait now, which a full Redis refuses
-                with pytest.raises(redis.exceptions.OutOfMemoryError):
-                    reader.step()
-            broker.config_set("maxmemory", 0)
-            send(producer, "after")
-            assert reader.step() == 1
-        assert [line["event"] for line in lines] == ["broker_full", "broker_has_room"]
-
-
-def test_a_replica_is_left_and_something_else_under_our_key_destroys_nothing(
-    server: EmbeddedRedis, intake: Memory
-) -> None:
-    with Redis.from_url(server.url) as broker, Celery(broker=server.url, set_as_current=False) as producer:
-        reader = reader_of(broker, intake)
-        send(producer, "login-1")
-        broker.replicaof("127.0.0.1", "1")
-        with pytest.raises(redis.ResponseError):
-            reader.step()
-        assert not broker.connection_pool._available_connections or not any(
-            connection._sock for connection in broker.connection_pool._available_connections
-        )
-        broker.replicaof("NO", "ONE")
-        broker.rename("account-events", "aside")
-        broker.set("account-events", "not a list")
-        with pytest.raises(redis.ResponseError):
-            reader.step()
-        broker.rename("aside", "account-events")
-        broker.rename(TAKEN, "aside")
-        broker.set(TAKEN, "not a stream")
-        with pytest.raises(redis.ResponseError):
-            reader.step()
-        assert broker.llen("account-events") == 1
-        broker.rename("aside", TAKEN)
-        assert eventually(reader.step) == 1
-    assert intake.logins == ["login-1"]
 
 
 def test_an_item_that_only_looks_like_celery_s_is_judged_as_celery_would(redis_client: Redis, intake: Memory) -> None:

@@ -1,0 +1,53 @@
+"""What tests of Celery's queue share: an intake that remembers, a reader, and a client that sends."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from celery import Celery
+from redis import Redis
+
+from worker.deliveries import Deliveries
+from worker.errors import InvalidEvent
+from worker.executor.queue_reader import QueueReader
+from worker.intake import CeleryMessage
+from worker.seal import Vault
+
+TIME = "2026-11-22T10:00:00Z"
+TASKS = {"account.linked", "account.inactive", "refresh.reconcile"}
+
+
+class Memory:
+    """An intake that remembers."""
+
+    def __init__(self) -> None:
+        self.taken: list[CeleryMessage] = []
+        self.rejected: list[str] = []
+
+    def accept_messages(self, messages: Sequence[CeleryMessage]) -> bool:
+        self.taken += messages
+        return True
+
+    def reject(self, error: InvalidEvent, *, source: str, body: bytes) -> None:
+        assert (source, bool(body)) == ("queue", True)
+        self.rejected.append(error.reason)
+
+    @property
+    def logins(self) -> list[str]:
+        return [message.kwargs["login_id"] for message in self.taken]
+
+
+def reader_of(client: Redis, intake: Memory, name: str = "one") -> QueueReader:
+    parts: Any = client, intake, Deliveries(client, Vault([bytes(32)]))
+    reader = QueueReader(*parts, name=name, on_recorded=lambda: None, tasks=TASKS)
+    reader.join()
+    return reader
+
+
+def send(app: Celery, login: str, **options: Any) -> None:
+    kwargs = {"login_id": login, "occurred_at": TIME}
+    app.send_task("account.linked", kwargs=kwargs, queue="account-events", **options)
+
+
+def empty(reader: QueueReader) -> None:
+    while reader.step():
+        pass
