@@ -47,7 +47,7 @@ mutants: .venv/installed ## Put mistakes into the Lua and the decision core, and
 	@touch $@
 
 bench: .venv/installed .venv-rivals/rivals/installed .venv-rivals/arq/installed ## Measure; a quick look: ARGS="race --only nightly,bare --delays 0 --rounds 1".
-	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks $(or $(ARGS),--help)
 
 check: test verify ## Exactly what CI runs.
 

@@ -130,15 +130,17 @@ ENTRIES = (
                 *("--max-async-tasks", "{half}"),
             ),
         ),
-        settings="2 processes on uvloop, 256 tasks each (128 at 200 ms), list broker, which acknowledges nothing",
+        settings="2 processes on uvloop, 256 tasks each (128 at 200 ms), stream broker, 100 read at once, "
+        "300 connections each",
         pace={0: 2000, 50: 1400, 200: 1000},
         python=RIVALS_PYTHON,
-        environment={"BENCH_BROKER": "list"},
+        environment={"BENCH_POOL": "300"},
     ),
     Entry(
         "arq",
         publish=("-m", f"{PACKAGE}.on_arq"),
-        processes=(("-m", "arq", f"{PACKAGE}.on_arq.WorkerSettings"),) * 2,
+        processes=(("-m", "arq", f"{PACKAGE}.on_arq.WorkerSettings", "--custom-log-dict", f"{PACKAGE}.on_arq.QUIET"),)
+        * 2,
         settings="2 processes on uvloop, 128 jobs each, poll 10 ms, no results kept or logged",
         pace={0: 900, 50: 500, 200: 400},
         python=ARQ_PYTHON,

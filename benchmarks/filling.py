@@ -78,10 +78,12 @@ def bodies(count: int) -> Iterator[bytes]:
         yield f'{head},"datacontenttype":"application/json","data":{{"loginId":"{uuid4()}"}}}}'.encode()
 
 
-def claim(services: Services, at_most: int) -> list[Claim]:
-    """Claim due logins under no ceiling worth the name."""
-    reply = services.ledger.claim(
+def turn(services: Services, claims: Sequence[Claim], at_most: int, verdict: Verdict = CONFIRMED) -> list[Claim]:
+    """Settle claims as calls that ended like this, and claim others, under no ceiling worth the name."""
+    now_ms = time.time_ns() // 1_000_000
+    _, reply = services.ledger.settle_and_claim(
         INSTANCE,
+        [_settlement(claim, now_ms, verdict) for claim in claims],
         at_most=at_most,
         owner=str(os.getpid()),
         worker="benchmark",
@@ -93,28 +95,15 @@ def claim(services: Services, at_most: int) -> list[Claim]:
     return reply.claims
 
 
-def settle(services: Services, claims: Sequence[Claim], verdict: Verdict = CONFIRMED) -> None:
-    """Settle claims as calls that ended like this."""
-    now_ms = time.time_ns() // 1_000_000
-    services.ledger.settle(
-        INSTANCE,
-        [_settlement(claim, now_ms, verdict) for claim in claims],
-        owner=str(os.getpid()),
-        worker="benchmark",
-        fingerprint=services.fingerprints[INSTANCE],
-        calls_per_second=1_000_000,
-    )
-
-
 def _settlement(claim: Claim, now_ms: int, verdict: Verdict) -> Settlement:
     return settlement_of(Call(claim, now_ms, 0.05, "benchmark"), verdict, _LIMITS, random.random)
 
 
 def _work_off(services: Services, count: int, verdict: Verdict) -> None:
     deadline = time.monotonic() + WITHIN_SECONDS
-    while count > 0 and time.monotonic() < deadline:
-        claims = claim(services, min(count, CLAIMED_AT_ONCE))
-        settle(services, claims, verdict)
+    claims: list[Claim] = []
+    while (count > 0 or claims) and time.monotonic() < deadline:
+        claims = turn(services, claims, min(count, CLAIMED_AT_ONCE), verdict)
         count -= len(claims)
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.alone import run_alone
-from benchmarks.filling import at_leisure, bodies, claim, drain, fill, settle
+from benchmarks.filling import at_leisure, bodies, drain, fill, turn
 from benchmarks.growth_report import COST_LOGINS, Cost, Memory, Pace, report
 from benchmarks.memory import MemoryWatch
 from benchmarks.meter import cpu_seconds, family
-from benchmarks.redis_cost import Commands, slowest_ms, used_memory, watch_slow
+from benchmarks.redis_cost import Commands, minor_faults, slowest_ms, used_memory, watch_slow
 from benchmarks.stub import Stub
 from benchmarks.system import NO_CEILING, System, open_system
 from worker.ledger import Recorded, Wish
@@ -45,7 +45,7 @@ def run(folder: Path, *, logins: int = LOGINS, calls: int = CALLS, rounds: int =
         for turn in range(rounds):
             for name, system in sides if turn % 2 == 0 else sides[::-1]:
                 paces[name].append(_steady(system, stub, calls))
-        costs = {name: _costs(system) for name, system in sides}
+        costs = {name: _cost(system) for name, system in sides}
         took["draining"] = drain(many)
         drained, drained_logins = used_memory(many.redis), int(many.redis.dbsize())
         memory = Memory(empty, full, drained, _rest(folder, drained_logins // REST_SHARE), drained_logins)
@@ -114,18 +114,18 @@ def _wishes(system: System, count: int) -> Iterator[Wish]:
     return iter(collector.wishes)
 
 
-def _costs(system: System) -> dict[str, Cost]:
-    """Measure single claims and settlements by what Redis counts."""
-    found = {"claim": Cost(0), "settle": Cost(0)}
+def _cost(system: System) -> Cost:
+    """Measure single turns of a drain, which settle and claim in one script, by what Redis counts."""
+    found, faults = Cost(0), minor_faults(system.redis_pid)
+    claims = turn(system.services, [], COST_LOGINS)
     for _ in range(COST_ROUNDS):
         before = Commands.read(system.redis)
-        claims = claim(system.services, COST_LOGINS)
-        between = Commands.read(system.redis)
-        settle(system.services, claims)
-        after = Commands.read(system.redis)
-        for name, taken in (("claim", between.since(before)), ("settle", after.since(between))):
-            found[name].commands += taken.commands / len(claims) / COST_ROUNDS
-            found[name].us.append(taken.script_us / len(claims))
+        claims = turn(system.services, claims, COST_LOGINS)
+        taken = Commands.read(system.redis).since(before)
+        found.commands += taken.commands / COST_LOGINS / COST_ROUNDS
+        found.us.append(taken.script_us / COST_LOGINS)
+    turn(system.services, claims, 0)
+    found.faults = (minor_faults(system.redis_pid) - faults) / COST_LOGINS / COST_ROUNDS
     return found
 
 

@@ -21,12 +21,13 @@ from benchmarks.system import INSTANCE, System, open_system
 from benchmarks.tables import spread, table, verdict
 from worker.deliveries import Deliveries
 from worker.embedded.waiting import wait_until
+from worker.executor.broker import default_concurrency
 from worker.producer import read_event, send
 from worker.services import build_services
 from worker.settings import Settings
 from worker.stream import StreamReader
 
-EVENTS, MESSAGES, RUNS, TURNS = 50_000, 6_000, 5, 3
+EVENTS, MESSAGES, RUNS, TURNS = 50_000, 10_000, 5, 3
 WITHIN_SECONDS = 120.0
 STREAM_GOAL, CELERY_GOAL = 8_000, 3
 FAR_AWAY = "http://127.0.0.1:9"
@@ -103,7 +104,7 @@ def _nightly(system: System, messages: int) -> Pace:
         keywords = {name: value for name, value in event.items() if name != "type"}
         producer.send_task(event["type"], kwargs=keywords, queue="account-events")
     before = system.tally()
-    process = system.stack.start_worker(concurrency=3, ready=lambda _: system.tally() > before)
+    process = system.stack.start_worker(concurrency=default_concurrency(), ready=lambda _: system.tally() > before)
     pace = _between(system, process.pid, messages, lambda: system.tally() - before)
     system.stack.stop_process(process)
     return pace
@@ -170,8 +171,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=int, default=EVENTS, help="stream events in a run")
     parser.add_argument("--messages", type=int, default=MESSAGES, help="Celery messages in a run")
     parser.add_argument("--runs", type=int, default=RUNS, help="runs from the stream")
+    parser.add_argument("--turns", type=int, default=TURNS, help="turns of each way by Celery messages")
     parser.set_defaults(
-        run=lambda folder, given: run(folder, events=given.events, messages=given.messages, runs=given.runs)
+        run=lambda folder, given: run(
+            folder, events=given.events, messages=given.messages, runs=given.runs, turns=given.turns
+        )
     )
 
 

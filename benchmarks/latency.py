@@ -32,7 +32,7 @@ STEPS = (
     ("pulse", ""),
     ("lpush", "refresh"),
     ("enlist", ""),
-    ("claim", ""),
+    ("settle_and_claim", ""),
 )
 STAGES = (
     "publish called -> XADD at Redis",
@@ -83,6 +83,7 @@ def _contenders(system: System) -> dict[str, Send]:
 
 def _block(stub: Stub, send: Send, count: int, delay_ms: float) -> list[float]:
     """Send events at random times; returns the milliseconds from each to its call, infinite where none came."""
+    wait_until(lambda: stub.answered() >= stub.count(), seconds=WITHIN_SECONDS)  # a reset forgets who waits
     stub.reset(delay_ms=delay_ms)
     sent_us = _send(send, count)
     called_us = _first_calls(stub, sent_us)

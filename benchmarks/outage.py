@@ -18,6 +18,7 @@ from benchmarks.system import INSTANCE, NO_CEILING, System, open_system
 from benchmarks.tables import spread, table, verdict
 from worker.embedded.processes import ManagedProcess
 from worker.embedded.waiting import wait_until
+from worker.executor.broker import default_concurrency
 
 LOGINS, RESTARTS, WATCH_SECONDS = 1_000_000, 3, 60.0
 WITHIN_SECONDS = 90.0
@@ -74,7 +75,7 @@ def _restart(system: System, down: DownServer, process: ManagedProcess) -> tuple
             pulsed.append(time.monotonic())
         return len(down.asked_at) > before
 
-    fresh = system.stack.start_worker(concurrency=3, ready=is_calling)
+    fresh = system.stack.start_worker(concurrency=default_concurrency(), ready=is_calling)
     return fresh, Restart(ended - began, pulsed[0] - began, down.asked_at[before] - began)
 
 

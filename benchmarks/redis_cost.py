@@ -1,6 +1,7 @@
 """Reads what Redis itself counted: commands, the time they took, and its memory."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 _EVALS = ("cmdstat_evalsha", "cmdstat_eval")
@@ -46,3 +47,9 @@ def watch_slow(client: Any, *, over_us: int = 1000) -> None:
     client.config_set("slowlog-log-slower-than", over_us)
     client.config_set("slowlog-max-len", 1000)
     client.slowlog_reset()
+
+
+def minor_faults(pid: int) -> int:
+    """Return how often a process touched a page of its own that was not mapped: pages copied, or taken as cold."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()
+    return int(fields[7])

@@ -28,7 +28,7 @@ STEPS = (
     ("lpush", "reconcile message at Redis"),
     ("brpop", "consumer ready"),
     ("enlist", "reconciler asks for its place"),
-    ("claim", "claim"),
+    ("settle_and_claim", "claim"),
 )
 IMPORT = re.compile(r"import time:\s*(\d+) \|\s*(\d+) \|( *)(\S+)")
 SHOWN_IMPORTS = 12

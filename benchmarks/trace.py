@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from worker.ledger.scripts import source
+from worker.ledger.scripts import PARTS, source
 
 _END = "end-of-trace"
 SCRIPTS = {
     hashlib.sha1(source(name).encode()).hexdigest(): name  # noqa: S324 - how Redis names scripts
-    for name in ("begin", "record", "pulse", "enlist", "claim", "settle")
+    for name in PARTS
 }
 
 

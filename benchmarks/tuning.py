@@ -29,10 +29,8 @@ def _prefork(label: str, children: int) -> Entry:
     return replace(entry, processes=entry.processes[:1])
 
 
-def _stream(label: str, *extra: str, **environment: str) -> Entry:
-    terms: dict[str, str] = {"BENCH_BROKER": "stream", **environment}
-    entry = _tried("taskiq", f"stream, {label}", *extra, limit=512)
-    return replace(entry, environment={**entry.environment, **terms})
+def _list(label: str, *extra: str) -> Entry:
+    return _tried("taskiq", f"list, {label}", *extra, limit=512, BENCH_BROKER="list")
 
 
 TRIED: Mapping[str, tuple[Entry, ...]] = {
@@ -54,14 +52,14 @@ TRIED: Mapping[str, tuple[Entry, ...]] = {
         _tried("dramatiq", "2 x 64 threads, prefetch 1000", limit=128, dramatiq_queue_prefetch="1000"),
     ),
     "taskiq": (
-        *(_tried("taskiq", f"list, 2 x {n} tasks", limit=2 * n) for n in (32, 100, 256)),
-        _tried("taskiq", "list, 2 x 256 tasks, prefetch 256", "--max-prefetch", "256", limit=512),
-        _stream("2 x 256 tasks"),
-        _stream("2 x 256 tasks, 300 connections", BENCH_POOL="300"),
-        _stream("2 x 256 tasks, 300 connections, 1000 read at once", BENCH_POOL="300", BENCH_READ="1000"),
-        _stream("2 x 256 tasks, prefetch 256", "--max-prefetch", "256"),
-        _stream("2 x 256 tasks, arguments unchecked", "--no-parse"),
-        _stream("2 x 256 tasks, ack when received", "--ack-type", "when_received", BENCH_POOL="300"),
+        *(_tried("taskiq", f"stream, 2 x {n} tasks", limit=2 * n) for n in (32, 100, 256)),
+        _tried("taskiq", "stream, 2 x 256 tasks, 50 connections", limit=512, BENCH_POOL="50"),
+        _tried("taskiq", "stream, 2 x 256 tasks, 1000 read at once", limit=512, BENCH_READ="1000"),
+        _tried("taskiq", "stream, 2 x 256 tasks, prefetch 256", "--max-prefetch", "256", limit=512),
+        _tried("taskiq", "stream, 2 x 256 tasks, arguments unchecked", "--no-parse", limit=512),
+        _tried("taskiq", "stream, 2 x 256 tasks, ack when received", "--ack-type", "when_received", limit=512),
+        _list("2 x 256 tasks"),
+        _list("2 x 256 tasks, prefetch 256", "--max-prefetch", "256"),
     ),
     "arq": (
         *(_tried("arq", f"2 x {n} jobs", limit=2 * n) for n in (10, 32, 64, 128, 256)),

@@ -17,6 +17,7 @@ from benchmarks.contenders import loops
 from benchmarks.transport import patch
 
 loops.choose()
+QUIET = {"version": 1, "disable_existing_loggers": False, "loggers": {"arq": {"level": "WARNING"}}}
 _REDIS = RedisSettings.from_dsn(os.environ["BENCH_REDIS_URL"])
 
 
