@@ -4,6 +4,7 @@ They start after the pool (so that no child is forked from a process with thread
 long as the worker; a lost broker connection does not touch them.
 """
 
+import gc
 import os
 import time
 from collections.abc import Sequence
@@ -89,6 +90,7 @@ class Background(bootsteps.StartStopStep):
             Loop("wake-up", app.wake_up.step),
         ]
         self._loops.append(Loop("watchdog", watchdog_of(worker, self._loops).step, pause_seconds=LOOK_SECONDS))
+        gc.freeze()  # what is here by now stays, and is not looked through again for each few hundred events
         for loop in self._loops:
             loop.start()
         if services.settings.metrics_port is not None:
