@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from celery import Task
@@ -30,13 +31,18 @@ def reconcile(self: "Task[Any, Any]", /, **_: Any) -> None:
     reconcilers = services.ledger.enlist(worker, owner)
     if not reconcilers:
         return
+
+    def hand_over() -> None:
+        services.ledger.leave(worker, owner)
+        if not app.shutdown.is_stopping:
+            wake(services)
+
     try:
         runner, client = _loop_and_client(services)
-        runner.run(run_slice(_parts(services, client, worker, owner), _instances(services), reconcilers=reconcilers))
+        parts = _parts(services, client, worker, owner, hand_over)
+        runner.run(run_slice(parts, _instances(services), reconcilers=reconcilers))
     finally:
-        services.ledger.leave(worker, owner)
-    if not app.shutdown.is_stopping:
-        wake(services)
+        hand_over()
 
 
 def _loop_and_client(services: Services) -> tuple[asyncio.Runner, FlinksClient]:
@@ -49,7 +55,7 @@ def _loop_and_client(services: Services) -> tuple[asyncio.Runner, FlinksClient]:
     return _of_thread.runner, _of_thread.client
 
 
-def _parts(services: Services, client: FlinksClient, worker: str, owner: str) -> Parts:
+def _parts(services: Services, client: FlinksClient, worker: str, owner: str, hand_over: Callable[[], None]) -> Parts:
     settings = services.settings
     bounds = Bounds(
         lease_seconds=settings.lease_seconds,
@@ -63,7 +69,7 @@ def _parts(services: Services, client: FlinksClient, worker: str, owner: str) ->
         ),
         gate=settings.gate_rules,
     )
-    return Parts(services.ledger, services.vault, client, bounds, worker, owner, _is_stopping)
+    return Parts(services.ledger, services.vault, client, bounds, worker, owner, _is_stopping, hand_over)
 
 
 def _is_stopping() -> bool:

@@ -26,9 +26,11 @@ from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_unexpected
 from worker.verdicts import Outcome, Verdict
 
-AT_MOST = 64
-"""Claims, and settlements, in one script: it keeps Redis busy for about two milliseconds, and other clients waiting."""
-GROUPING_SECONDS = 0.003
+CLAIM_AT_MOST = 32
+"""In one script. Higher: calls begin, and answers come, in bursts in which each waits for the others."""
+SETTLE_AT_MOST = 64
+"""In one script: together they keep Redis busy for about two milliseconds, and other clients waiting."""
+GROUPING_SECONDS = 0.001
 """Answers that arrive within this time of each other are settled together. Too high: slots stand empty so long."""
 LINGER_SECONDS = 1.0
 """Work that falls due this soon is waited for: the pacemaker would not be faster."""
@@ -71,7 +73,10 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Parts:
-    """What every drain of a slice shares. `worker` and `owner` name whose it is; one that stops claims no more."""
+    """What every drain of a slice shares. `worker` and `owner` name whose it is; one that stops claims no more.
+
+    `hand_over` is called once, in a thread, when the time is up before the last call has ended: others may go on.
+    """
 
     ledger: Ledger
     vault: Vault
@@ -80,6 +85,7 @@ class Parts:
     worker: str
     owner: str
     is_stopping: Callable[[], bool] = lambda: False
+    hand_over: Callable[[], None] = lambda: None
 
 
 class Drain:
@@ -132,12 +138,12 @@ class Drain:
         """Return how many logins to claim now."""
         if self._parts.is_stopping() or self._is_newer:
             return 0
-        left = self._share() - len(self._in_flight) - max(len(self._answers) - AT_MOST, 0)
-        return max(0, min(left, AT_MOST))
+        left = self._share() - len(self._in_flight) - max(len(self._answers) - SETTLE_AT_MOST, 0)
+        return max(0, min(left, CLAIM_AT_MOST))
 
     async def _turn(self, at_most: int) -> float | None:
         """Settle and claim; returns seconds until asking again makes sense, None: not in this slice."""
-        group, self._answers = self._answers[:AT_MOST], self._answers[AT_MOST:]
+        group, self._answers = self._answers[:SETTLE_AT_MOST], self._answers[SETTLE_AT_MOST:]
         self._answered.clear()
         if not group and not at_most:
             return None if self._parts.is_stopping() or self._is_newer else LOOK_SECONDS
@@ -231,5 +237,5 @@ class Drain:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._answered.wait()
-        if self._answered.is_set() and len(self._answers) < AT_MOST:
+        if self._answered.is_set() and len(self._answers) < SETTLE_AT_MOST:
             await asyncio.sleep(GROUPING_SECONDS)

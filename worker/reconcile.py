@@ -25,21 +25,24 @@ KEEP_PLACE_SECONDS = 1.0
 class Place:
     """This reconciler's place among all: it says once a second that it is at work, and hears how many there are."""
 
-    def __init__(self, parts: Parts, reconcilers: int) -> None:
+    def __init__(self, parts: Parts, reconcilers: int, ends_at: float) -> None:
         self._parts = parts
         self._reconcilers = reconcilers
+        self._ends_at = ends_at
 
     def share(self) -> int:
         """Return how many calls each of us may have in flight for an instance: who comes later finds room, too."""
         return math.ceil(self._parts.bounds.max_in_flight / max(self._reconcilers, 1))
 
     async def keep(self) -> None:
-        """Go on, also while all calls are slow; never returns."""
-        while True:
-            await asyncio.sleep(KEEP_PLACE_SECONDS)
+        """Keep it until the time is up, and then hand it over: our last call may take its whole deadline."""
+        while (left := self._ends_at - time.monotonic()) > 0:
+            await asyncio.sleep(min(KEEP_PLACE_SECONDS, left))
             with suppress(redis.RedisError):
                 enlist = self._parts.ledger.enlist
                 self._reconcilers = await asyncio.to_thread(enlist, self._parts.worker, self._parts.owner)
+        with suppress(redis.RedisError):  # the leases of places run out as well
+            await asyncio.to_thread(self._parts.hand_over)
 
 
 async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]], *, reconcilers: int = 1) -> bool:
@@ -48,7 +51,7 @@ async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]], *, 
     `reconcilers` is how many there are, this one included.
     """
     ends_at = time.monotonic() + parts.bounds.slice_seconds
-    place = Place(parts, reconcilers)
+    place = Place(parts, reconcilers, ends_at)
     drains = [
         Drain(parts, instance, fingerprint, ends_at=ends_at, share=place.share) for instance, fingerprint in instances
     ]

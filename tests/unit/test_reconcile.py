@@ -121,10 +121,12 @@ class Slice:
             sealed = self.vault.seal_login(reference, login)
             self.ledger.due[instance].append(Claim(reference, number, 1, True, sealed, 0, None, None))  # noqa: FBT003
 
+    def parts(self) -> Parts:
+        return Parts(cast("Ledger", self.ledger), self.vault, self.caller, self.bounds, "w1", "o1")
+
     def run(self, *names: str, reconcilers: int = 1) -> bool:
-        parts = Parts(cast("Ledger", self.ledger), self.vault, self.caller, self.bounds, "w1", "o1")
         instances = [(instance_of(name), "fp") for name in names or ("toolbox",)]
-        return asyncio.run(run_slice(parts, instances, reconcilers=reconcilers))
+        return asyncio.run(run_slice(self.parts(), instances, reconcilers=reconcilers))
 
     def outcomes(self) -> dict[str, str]:
         return {item.claim.reference.removeprefix("lgn_"): item.outcome for item in self.ledger.settled.values()}
@@ -167,7 +169,7 @@ def test_nothing_due_ends_the_slice_once_every_instance_was_looked_at(piece: Sli
 
 
 def test_no_instance_is_no_work(piece: Slice) -> None:
-    parts = Parts(cast("Ledger", piece.ledger), piece.vault, piece.caller, piece.bounds, "w1", "o1")
+    parts = piece.parts()
     assert asyncio.run(run_slice(parts, [])) is False
 
 
@@ -262,8 +264,8 @@ def test_a_script_settles_and_claims_no_more_than_a_few_dozen(piece: Slice) -> N
     piece.caller.answer = lambda _: _opened(gate) if len(piece.caller.called) < 300 else gate.set() or APPLIED
     piece.run()
     assert len(piece.outcomes()) == 300
-    assert max(map(len, piece.ledger.batches)) == drain.AT_MOST
-    assert piece.ledger.asked["toolbox"] >= 300 / drain.AT_MOST
+    assert max(map(len, piece.ledger.batches)) == drain.SETTLE_AT_MOST
+    assert piece.ledger.asked["toolbox"] >= 300 / drain.CLAIM_AT_MOST
 
 
 def test_while_redis_is_away_answers_wait_to_be_settled_and_none_is_lost_or_told_twice(piece: Slice) -> None:
@@ -290,6 +292,17 @@ def test_when_the_time_is_up_no_more_is_claimed_and_what_is_in_flight_is_settled
     assert piece.run() is True, "work is left"
     assert piece.outcomes() == {"a": "applied", "b": "applied"}
     assert len(piece.ledger.due["toolbox"]) == 1
+
+
+def test_when_the_time_is_up_the_place_is_handed_over_while_the_last_call_is_still_out(piece: Slice) -> None:
+    handed: list[int] = []
+    parts = replace(piece.parts(), hand_over=lambda: handed.append(piece.caller.in_flight))
+    parts = replace(parts, bounds=replace(BOUNDS, slice_seconds=0.05))
+    piece.due("slow")
+    piece.caller.answer = lambda _: _when(lambda: bool(handed))
+    assert asyncio.run(run_slice(parts, [(instance_of("toolbox"), "fp")])) is True
+    assert handed == [1]
+    assert piece.outcomes() == {"slow": "applied"}
 
 
 def test_work_that_falls_due_within_the_second_is_waited_for_and_later_work_is_not(piece: Slice) -> None:
@@ -373,7 +386,7 @@ async def _when(is_so: Callable[[], bool]) -> Verdict:
 def test_a_worker_that_stops_and_one_that_is_too_old_claim_no_more_and_settle_what_is_in_flight(piece: Slice) -> None:
     piece.due(*"abcdefgh")
     piece.bounds = replace(BOUNDS, max_in_flight=2)
-    parts = Parts(cast("Ledger", piece.ledger), piece.vault, piece.caller, piece.bounds, "w1", "o1")
+    parts = piece.parts()
     stopping = replace(parts, is_stopping=lambda: len(piece.caller.called) >= 2)
     asyncio.run(run_slice(stopping, [(instance_of("toolbox"), "fp")]))
     assert len(piece.outcomes()) == len(piece.caller.called) == 2
