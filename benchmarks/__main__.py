@@ -1,21 +1,48 @@
 """The table of the benchmarks' commands: `python -m benchmarks COMMAND`, or `make bench ARGS="COMMAND ..."`."""
 
+import inspect
 import signal
 from collections.abc import Callable, Mapping
+from functools import wraps
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import typer
 
+from benchmarks import growth, intake, latency, outage, start
 from benchmarks.race import race
 from benchmarks.tuning import tune
 
-COMMANDS: Mapping[str, Callable[..., None]] = {"race": race, "tune": tune}
+
+def in_a_folder(run: Callable[..., str]) -> Callable[..., None]:
+    """Return a command of `run`'s sizes that gives it a folder, deleted afterwards, and prints its report."""
+
+    @wraps(run)
+    def command(**sizes: Any) -> None:
+        with TemporaryDirectory(prefix="nightly-benchmark-") as folder:
+            print(run(Path(folder), **sizes))
+
+    signature = inspect.signature(run)
+    sizes = [size for name, size in signature.parameters.items() if name != "folder"]
+    command.__signature__ = signature.replace(parameters=sizes, return_annotation=None)  # type: ignore[attr-defined] # what typer reads
+    return command
+
+
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "race": race,
+    "tune": tune,
+    **{
+        module.__name__.rpartition(".")[2]: in_a_folder(module.run)
+        for module in (latency, intake, growth, outage, start)
+    },
+}
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help=__doc__)
 for name, command in COMMANDS.items():
     app.command(name)(command)
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # or what was started would only be killed, not cleared away
+    # The default would only kill what was started, not clear it away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()

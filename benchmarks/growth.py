@@ -4,7 +4,6 @@ Two ledgers, each in a Redis of its own, take turns with one stub. Whatever is c
 the number of due ones stays what it is, and both carry the same load of intake.
 """
 
-import argparse
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -12,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from benchmarks.alone import run_alone
 from benchmarks.filling import at_leisure, bodies, drain, fill, turn
 from benchmarks.growth_report import COST_LOGINS, Cost, Memory, Pace, report
 from benchmarks.memory import MemoryWatch
@@ -135,17 +133,3 @@ def _rest(folder: Path, logins: int) -> float:
         empty, _ = used_memory(system.redis)
         at_leisure(system, logins)
         return (used_memory(system.redis)[0] - empty) / logins
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the sizes of this benchmark to its command, which then calls `run` with them."""
-    parser.add_argument("--logins", type=int, default=LOGINS, help="due logins on the large side")
-    parser.add_argument("--calls", type=int, default=CALLS, help="calls in a round")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of each side")
-    parser.set_defaults(
-        run=lambda folder, given: run(folder, logins=given.logins, calls=given.calls, rounds=given.rounds)
-    )
-
-
-if __name__ == "__main__":
-    run_alone(__doc__, add_arguments)

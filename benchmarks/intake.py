@@ -4,7 +4,6 @@ Calls are held by a shut gate meanwhile, so that nothing but intake works. Plain
 does nothing is taken in turn with Nightly's, with the same Redis server, by the same producer.
 """
 
-import argparse
 import multiprocessing
 import statistics
 import time
@@ -14,7 +13,6 @@ from pathlib import Path
 import redis
 from celery import Celery
 
-from benchmarks.alone import run_alone
 from benchmarks.meter import cpu_seconds, family
 from benchmarks.publishing import Pace, events_of, publishing
 from benchmarks.system import INSTANCE, System, open_system
@@ -164,20 +162,3 @@ def _report(published: Mapping[str, Pace], streams: Mapping[str, list[Pace]], ce
     ratio = rates["Nightly, defaults"] / best
     text += verdict(f"{ratio:.2f} of plain Celery's best for messages, goal {CELERY_GOAL}", is_met=ratio >= CELERY_GOAL)
     return text
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the sizes of this benchmark to its command, which then calls `run` with them."""
-    parser.add_argument("--events", type=int, default=EVENTS, help="stream events in a run")
-    parser.add_argument("--messages", type=int, default=MESSAGES, help="Celery messages in a run")
-    parser.add_argument("--runs", type=int, default=RUNS, help="runs from the stream")
-    parser.add_argument("--turns", type=int, default=TURNS, help="turns of each way by Celery messages")
-    parser.set_defaults(
-        run=lambda folder, given: run(
-            folder, events=given.events, messages=given.messages, runs=given.runs, turns=given.turns
-        )
-    )
-
-
-if __name__ == "__main__":
-    run_alone(__doc__, add_arguments)

@@ -3,7 +3,6 @@
 Nightly by its stream, Nightly by a Celery message and naive Celery take turns in blocks, on one Redis and one stub.
 """
 
-import argparse
 import random
 import statistics
 import time
@@ -14,7 +13,6 @@ from uuid import uuid4
 
 from celery import Celery
 
-from benchmarks.alone import run_alone
 from benchmarks.stub import Stub
 from benchmarks.system import System, open_system
 from benchmarks.tables import quantile, table, verdict
@@ -153,17 +151,3 @@ def _report(taken: Mapping[str, Sequence[float]], stages: Sequence[Sequence[floa
             if values
         ],
     )
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the sizes of this benchmark to its command, which then calls `run` with them."""
-    parser.add_argument("--events", type=int, default=EVENTS, help="events for each contender")
-    parser.add_argument("--blocks", type=int, default=BLOCKS, help="turns of each contender")
-    parser.add_argument("--delay-ms", type=float, default=0, help="how long Flinks takes to answer")
-    parser.set_defaults(
-        run=lambda folder, given: run(folder, events=given.events, blocks=given.blocks, delay_ms=given.delay_ms)
-    )
-
-
-if __name__ == "__main__":
-    run_alone(__doc__, add_arguments)

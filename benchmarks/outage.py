@@ -3,13 +3,11 @@
 Every login has failed once. Then Flinks is down, the gate shuts, and one call at a time asks whether it is back.
 """
 
-import argparse
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.alone import run_alone
 from benchmarks.down import DownServer
 from benchmarks.filling import fail, fill
 from benchmarks.memory import MemoryWatch
@@ -157,14 +155,3 @@ def _report(
     return text + verdict(
         f"restart {slowest:.2f} s at most, goal under {RESTART_GOAL_SECONDS:g}", is_met=slowest < RESTART_GOAL_SECONDS
     )
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the sizes of this benchmark to its command, which then calls `run` with them."""
-    parser.add_argument("--logins", type=int, default=LOGINS, help="logins that wait")
-    parser.add_argument("--seconds", type=float, default=WATCH_SECONDS, help="how long memory is watched")
-    parser.set_defaults(run=lambda folder, given: run(folder, logins=given.logins, seconds=given.seconds))
-
-
-if __name__ == "__main__":
-    run_alone(__doc__, add_arguments)

@@ -1,6 +1,5 @@
 """Measures a worker's start: from exec to the first call that Flinks sees, with one login due, and where it goes."""
 
-import argparse
 import re
 import statistics
 import subprocess
@@ -9,7 +8,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.alone import run_alone
 from benchmarks.filling import bodies
 from benchmarks.meter import cpu_seconds, family
 from benchmarks.stub import Stub
@@ -97,13 +95,3 @@ def _report(found: Sequence[Run], imports: Sequence[tuple[str, float, float]]) -
     text += "\nImports, one run with -X importtime (which slows them), ms:\n\n"
     costs = [(name, f"{own:.0f}", f"{whole:.0f}") for name, own, whole in imports]
     return text + table(("package", "own modules", "first import, with what it needs"), costs)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the sizes of this benchmark to its command, which then calls `run` with them."""
-    parser.add_argument("--runs", type=int, default=RUNS, help="starts that are measured")
-    parser.set_defaults(run=lambda folder, given: run(folder, runs=given.runs))
-
-
-if __name__ == "__main__":
-    run_alone(__doc__, add_arguments)

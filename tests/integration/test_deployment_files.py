@@ -147,3 +147,8 @@ def test_ci_runs_what_make_check_runs() -> None:
 
     assert os.access(script, os.X_OK)
     assert re.findall(r"^make (\w+)$", script.read_text(), re.MULTILINE) == check.split()
+
+
+def test_the_runtime_lock_holds_what_kombu_needs_for_redis() -> None:
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE))
+    assert {"redis", "packaging"} <= locked, "kombu's Redis transport imports both, and only its extra says so"
