@@ -1,7 +1,6 @@
 """`refresh.reconcile`: a hint that something is due. Acknowledged at once, because losing it loses nothing."""
 
 import asyncio
-import gc
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ from celery import Task
 from tasks.event_task import wake
 from worker.app import app
 from worker.drain import Bounds, Parts
+from worker.executor.garbage import spare_what_stays
 from worker.flinks.client import FlinksClient
 from worker.reconcile import run_slice
 from worker.retry import RetryLimits
@@ -51,7 +51,7 @@ def _loop_and_client(services: Services) -> tuple[asyncio.Runner, FlinksClient]:
         client = FlinksClient(max_connections=services.settings.flinks_max_in_flight)
         runner.run(client.__aenter__())
         _of_thread.runner, _of_thread.client = runner, client
-        gc.freeze()  # what is here by now stays: looking through it again and again took a fifth of a call's CPU
+        spare_what_stays()
     return _of_thread.runner, _of_thread.client
 
 

@@ -11,7 +11,6 @@ import hmac
 import os
 import re
 from collections.abc import Sequence
-from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,6 +22,7 @@ from worker.errors import SealError
 KEY_BYTES = 32
 REFERENCE_PREFIX = "lgn_"
 REFERENCE_LENGTH = 26
+_REFERENCE_BYTES = 20  # the fewest that base32 writes without padding, and that make 26 characters
 _CANONICAL_GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 _GUID = re.compile(_CANONICAL_GUID.pattern, re.IGNORECASE | re.ASCII)
 _VERSION = b"\x01"
@@ -50,12 +50,15 @@ def _derive(key: bytes, purpose: bytes) -> bytes:
 
 def _pack(login_id: str) -> bytes:
     if _CANONICAL_GUID.fullmatch(login_id):
-        return b"g" + UUID(login_id).bytes
+        return b"g" + bytes.fromhex(login_id.replace("-", ""))
     return b"t" + login_id.encode()
 
 
 def _unpack(packed: bytes) -> str:
-    return str(UUID(bytes=packed[1:])) if packed[:1] == b"g" else packed[1:].decode()
+    if packed[:1] != b"g":
+        return packed[1:].decode()
+    digits = packed[1:].hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class Vault:
@@ -111,4 +114,4 @@ class Vault:
 
     def _digest(self, text: str) -> str:
         mac = hmac.digest(self._hash_key, text.encode("utf-8", "surrogatepass"), "sha256")
-        return base64.b32encode(mac).decode().lower()[:REFERENCE_LENGTH]
+        return base64.b32encode(mac[:_REFERENCE_BYTES]).decode().lower()[:REFERENCE_LENGTH]

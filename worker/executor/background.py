@@ -4,7 +4,6 @@ They start after the pool (so that no child is forked from a process with thread
 long as the worker; a lost broker connection does not touch them.
 """
 
-import gc
 import os
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from worker.entries import EntryReader
 from worker.errors import LedgerMismatch
 from worker.executor.broker import EVENTS_QUEUE, redis_broker
 from worker.executor.broker_probe import BrokerProbe, probe_of
+from worker.executor.garbage import spare_what_stays
 from worker.executor.loop import RETRY_SECONDS, STOP_SECONDS, Loop
 from worker.executor.queue_reader import QueueReader
 from worker.executor.watchdog import LOOK_SECONDS, Part, Watchdog
@@ -90,7 +90,7 @@ class Background(bootsteps.StartStopStep):
             Loop("wake-up", app.wake_up.step),
         ]
         self._loops.append(Loop("watchdog", watchdog_of(worker, self._loops).step, pause_seconds=LOOK_SECONDS))
-        gc.freeze()  # what is here by now stays, and is not looked through again for each few hundred events
+        spare_what_stays()
         for loop in self._loops:
             loop.start()
         if services.settings.metrics_port is not None:

@@ -122,7 +122,6 @@ class FlinksClient:
         have replaced by now. `timeout_seconds` bounds the whole call, the body included; connecting gets at
         most half of it, so that a failure to connect is told from a call that may have been carried out.
         """
-        await asyncio.sleep(0)  # a loop that stood still between slices hears now which connections were closed
         if time.monotonic() > not_after:
             return None
         content = content_of(login_id, wants_active)
