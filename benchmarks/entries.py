@@ -55,7 +55,7 @@ _NIGHTLY = {
 }
 _NIGHTLY_WORKER = ((*CELERY, "-A", "worker", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"),)
 # Twice as long at 200 ms: the very first call goes alone, to try the configuration, and shall weigh little.
-_NIGHTLY_PACE = {0: 3000, 50: 3000, 200: 2500}
+_NIGHTLY_PACE = {0: 7000, 50: 5000, 200: 2500}
 
 _PLAIN_WORKER = (
     *CELERY,
@@ -85,7 +85,7 @@ ENTRIES = (
         publish=("-m", f"{PACKAGE}.bare_loop"),
         processes=(("-m", f"{PACKAGE}.bare_loop", "work"),) * 2,
         settings="2 processes, each XREADGROUP 200 at a time, a window of half the limit, XACK in batches",
-        pace={0: 4000, 50: 4000, 200: 2500},
+        pace={0: 11000, 50: 7000, 200: 2500},
     ),
     Entry(
         "naive celery",

@@ -30,13 +30,11 @@ CLAIM_AT_MOST = 32
 """In one script. Higher: calls begin, and answers come, in bursts in which each waits for the others."""
 SETTLE_AT_MOST = 64
 """In one script: together they keep Redis busy for about two milliseconds, and other clients waiting."""
-GROUPING_SECONDS = 0.001
-"""Answers that arrive within this time of each other are settled together. Too high: slots stand empty so long."""
 LINGER_SECONDS = 1.0
 """Work that falls due this soon is waited for: the pacemaker would not be faster."""
 LOOK_SECONDS = 0.05  # so often a waiting drain looks for new work
 REDIS_PAUSE_SECONDS = 0.5
-SLICE_SECONDS = 15.0
+SLICE_SECONDS = 30.0
 _QUIET = frozenset({Settled.APPLIED, Settled.OVERTAKEN, Settled.UNSENT})
 
 log = get_logger(__name__)
@@ -232,10 +230,15 @@ class Drain:
         )
 
     async def _pause(self, seconds: float) -> None:
-        """Wait for an answer, at most so long; then a moment more, for the answers right behind it."""
+        """Wait for an answer, at most so long; then take those right behind it along, as long as more of them come.
+
+        So groups are as large as the load: one answer on a quiet system, dozens where the processor is busy.
+        """
         if not self._answered.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._answered.wait()
-        if self._answered.is_set() and len(self._answers) < SETTLE_AT_MOST:
-            await asyncio.sleep(GROUPING_SECONDS)
+        seen = 0
+        while seen < len(self._answers) < SETTLE_AT_MOST:
+            seen = len(self._answers)
+            await asyncio.sleep(0)  # one turn of the loop: whatever has arrived by now is read in it
