@@ -139,6 +139,8 @@ def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
     if worker.hub is not None and (broker := probe_of(settings)) is not None:
         worker.hub.call_repeatedly(PULSE_SECONDS, app.progress.made, "celery")
         parts += celery_parts(worker, broker)
+    if worker.hub is not None:  # or its loop would see the signal only when something else happens, in a second
+        app.shutdown.wake_main = lambda: worker.hub.call_soon(app.progress.made, "celery")
     app.shutdown.pids_of_children = lambda: [process.pid for process in worker.pool._pool._pool]  # noqa: SLF001 - Celery shows them nowhere
     return Watchdog(
         parts,

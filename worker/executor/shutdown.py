@@ -33,11 +33,15 @@ class Stage(IntEnum):
 
 
 class Shutdown:
-    """One worker's way out, made before the pool forks. `pids_of_children` is set when there is a pool."""
+    """One worker's way out, made before the pool forks.
+
+    `pids_of_children` is set when there is a pool, `wake_main` when the main thread has a loop that may sleep.
+    """
 
     def __init__(self, *, within_seconds: float) -> None:
         self.within_seconds = within_seconds
         self.pids_of_children: Callable[[], Iterable[int]] = list
+        self.wake_main: Callable[[], object] = lambda: None
         self._shared = mmap.mmap(-1, 1)
         self._has_deadline = False
         self._obeys_in = 0
@@ -72,6 +76,7 @@ class Shutdown:
         signal.signal(signal.SIGTERM, on_terminate)
 
     def _force(self, exit_code: int) -> None:
+        self.wake_main()  # not in the signal's handler, which may have interrupted the loop with its lock held
         time.sleep(self.within_seconds)
         log.critical("shutdown_forced", after_seconds=self.within_seconds)
         with contextlib.suppress(Exception):  # a pool without processes, say: whatever it is, we end
