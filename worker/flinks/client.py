@@ -5,7 +5,6 @@ The prepared request goes straight to the transport, because httpx's connection 
 second with 64 in flight, and even beside another transport httpx.AsyncClient's own work per call halves the rate.
 """
 
-import asyncio
 import socket
 import ssl
 import time
@@ -25,6 +24,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from worker.errors import SettingsError
 from worker.flinks.answer import MAX_BODY_BYTES
+from worker.flinks.deadlines import Deadlines
 from worker.flinks.prepared import PreparedHeaders, PreparedRequest, PreparedUrl
 from worker.flinks.protocol import (
     READ_HEADERS,
@@ -40,6 +40,7 @@ from worker.verdicts import Verdict
 KEEPALIVE_SECONDS = 15.0
 """Shorter than what servers and load balancers grant, or an idle connection is closed just as we write to it."""
 MAX_CONNECT_SECONDS = 5.0
+_READ_HEADERS = tuple((name, name.encode()) for name in READ_HEADERS)
 # HttpProcessingError: aiohttp's parser without its C extension lets it through from a broken body.
 _FAILURES = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, HttpProcessingError, OSError)
 # Judged on aiohttp's own exceptions, the most telling first: httpx-aiohttp calls a reset a ConnectTimeout.
@@ -93,6 +94,7 @@ class FlinksClient:
         self._now = now
         self._exits = AsyncExitStack()
         self._ways: dict[int, _Way] = {}
+        self._deadlines = Deadlines()
 
     async def __aenter__(self) -> Self:
         self._tls = httpx.create_ssl_context()
@@ -126,13 +128,13 @@ class FlinksClient:
             return None
         content = content_of(login_id, wants_active)
         try:
-            async with asyncio.timeout(timeout_seconds):
+            with self._deadlines.within(timeout_seconds):
                 response, body = await self._exchange(instance, content, min(MAX_CONNECT_SECONDS, timeout_seconds / 2))
         except _FAILURES as error:
             return verdict_of_failure(_kind_of(error))
         return decipher(
             response.status_code,
-            {name: value for name in READ_HEADERS if (value := response.headers.get(name)) is not None},
+            _read_headers(response),
             body,
             login_id=login_id,
             wants_active=wants_active,
@@ -167,6 +169,12 @@ class FlinksClient:
         )
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return AiohttpTransport(verify=self._tls, client=session, proxy=proxy)
+
+
+def _read_headers(response: httpx.Response) -> dict[str, str]:
+    """Return the headers that mean something; looked for as bytes, since httpx first guesses all headers' encoding."""
+    present = {name.lower() for name, _ in response.headers.raw}
+    return {name: response.headers[name] for name, raw in _READ_HEADERS if raw in present}
 
 
 async def _first_bytes(response: httpx.Response) -> bytes:
