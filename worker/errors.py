@@ -7,8 +7,11 @@ NightlyError
 ├── SealError            a sealed value cannot be opened with the keys at hand
 ├── LedgerError          the ledger in Redis cannot be used
 │   ├── LedgerMismatch   it was written by newer code, or under other LOGIN_KEYS
-│   └── UnknownLetter    no dead letter has that id
+│   ├── UnknownLetter    no dead letter has that id
+│   └── UnknownBackfill  no backfill has that id
 ├── LetterClosed         the dead letter was replayed, resolved or superseded already
+├── BackfillError        a backfill is not in a state for that, or its terms are wrong
+│   └── SameFile         another backfill has the same content and wish
 └── EmbeddedStackError   a part of the embedded stack (demo, run, tests) did not start
 
 No message of these classes ever contains a loginId, a key or the value of a setting.
@@ -56,8 +59,24 @@ class UnknownLetter(LedgerError):
     """No dead letter has that id."""
 
 
+class UnknownBackfill(LedgerError):
+    """No backfill has that id."""
+
+
 class LetterClosed(NightlyError):
     """The dead letter was replayed, resolved or superseded already."""
+
+
+class BackfillError(NightlyError):
+    """A backfill is not in a state in which that can be done, or its terms are wrong."""
+
+
+class SameFile(BackfillError):
+    """Another backfill, `backfill_id`, has the same content and the same wish for the same instance."""
+
+    def __init__(self, backfill_id: str) -> None:
+        self.backfill_id = backfill_id
+        super().__init__(f"backfill {backfill_id} has the same rows and the same wish")
 
 
 class EmbeddedStackError(NightlyError):

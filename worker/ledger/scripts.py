@@ -25,6 +25,9 @@ PARTS = {
     "close": ("gather", "letters"),
     "enlist": ("places",),
     "begin": (),
+    "add_chunk": ("rows",),
+    "commit": ("rows",),
+    "steer": ("rows",),
 }
 """What each script needs beside the prelude, in order. Each run makes all these functions anew: none has idle ones."""
 

@@ -1,0 +1,201 @@
+"""Keeps backfills in Redis: their terms, their rows in sealed chunks, and what became of each row.
+
+Blocking; every method raises redis.RedisError when Redis does not answer. Whatever changes is changed by the ledger's
+scripts. `now_ms` is for tests alone.
+"""
+
+import base64
+import os
+from collections.abc import Callable, Sequence
+
+from worker.backfill.chunks import ROWS_IN_CHUNK, pack, unpack
+from worker.backfill.model import Asks, Backfill, Row, RowResult, Status
+from worker.backfill.reading import backfill_of, results_of
+from worker.errors import BackfillError, SameFile, UnknownBackfill
+from worker.ledger.connection import BytesRedis
+from worker.ledger.scripts import Scripts
+from worker.seal import Vault
+
+ALL, RUNNING, DIGESTS = "nightly:backfills", "nightly:backfills:running", "nightly:backfill-digests"
+LOADING_LIFE_MS = 86_400_000
+"""A load that makes no progress for so long is forgotten."""
+FUTURE_US = 60_000_000
+"""An as-of that lies further ahead is refused: it would override the live events until then."""
+RESULT_BYTES = 6
+
+
+class Backfills:
+    """The backfills behind one Redis client (which must return bytes)."""
+
+    def __init__(self, client: BytesRedis, vault: Vault, *, now_ms: Callable[[], int] | None = None) -> None:
+        self.redis = client
+        self._vault = vault
+        self._scripts = Scripts(client)
+        self._now_ms = now_ms
+
+    def create(
+        self,
+        *,
+        instance: str,
+        wish: Asks | str,
+        reassert: bool = False,
+        as_of_us: int,
+        name: str = "-",
+        by: str = "",
+        rate: float | None = None,
+        quiet: str = "",
+        timezone: str = "",
+        first_digest: str = "",
+    ) -> Backfill:
+        """Begin to load a backfill; nothing of it is handed over before `commit`. Raises BackfillError."""
+        now = self._now()
+        if as_of_us > now * 1000 + FUTURE_US:
+            raise BackfillError("a backfill's wishes cannot be dated in the future")
+        self._forget_expired()
+        backfill_id = "bf-" + base64.b32encode(os.urandom(7)).decode().lower()[:10]
+        terms = {"instance": instance, "wish": Asks(wish).value, "reassert": int(reassert), "as_of_us": as_of_us}
+        labels = {"name": name, "by": by, "rate": rate or "", "quiet": quiet, "timezone": timezone}
+        began = {"created_at": now, "first_digest": first_digest, "digest_so_far": ""}
+        fields = {"status": Status.LOADING.value, **dict.fromkeys(("rows", "chunks", "fed", "ended"), 0)}
+        with self.redis.pipeline(transaction=True) as pipeline:
+            pipeline.hset(_key(backfill_id), mapping={**terms, **labels, **began, **fields})
+            pipeline.pexpire(_key(backfill_id), LOADING_LIFE_MS)
+            pipeline.zadd(ALL, {backfill_id: now})
+            pipeline.execute()
+        return self.get(backfill_id)
+
+    def put_chunk(self, backfill_id: str, number: int, rows: Sequence[Row], digest_so_far: str) -> None:
+        """Add chunk `number` (from 0); one that is there already stays. Every chunk but the last is full.
+
+        Raises UnknownBackfill, and BackfillError when it loads no more or a chunk is missing.
+        """
+        sealed = self._vault.seal(_context(backfill_id, number), pack(rows))
+        bounds = (ROWS_IN_CHUNK, LOADING_LIFE_MS)
+        result = self._run("add_chunk", backfill_id, number, len(rows), sealed, digest_so_far, *bounds)
+        if result == "gap":
+            raise BackfillError(f"chunk {number} does not follow the last one of {backfill_id}")
+        if result not in {"added", "known"}:
+            raise BackfillError(f"backfill {backfill_id} is {result}: nothing more can be loaded")
+
+    def commit(self, backfill_id: str, digest: str, *, again: bool = False) -> Backfill:
+        """Say that everything is loaded: from now on it is handed over. Once more on a running one: no change.
+
+        Raises UnknownBackfill, BackfillError when it was cancelled, and SameFile when another one that was not
+        cancelled has the same digest, unless `again`; it is loading still then.
+        """
+        result = self._run("commit", backfill_id, digest, int(again))
+        if result.startswith("same "):
+            raise SameFile(result.removeprefix("same "))
+        if result == Status.CANCELLED:
+            raise BackfillError(f"backfill {backfill_id} is cancelled")
+        return self.get(backfill_id)
+
+    def find_loading(self, first_digest: str) -> Backfill | None:
+        """Return the youngest backfill that is loading and began with `first_digest`: a start that was killed."""
+        for backfill in reversed(self.all()):
+            if backfill.status is Status.LOADING and backfill.first_digest == first_digest:
+                return backfill
+        return None
+
+    def find_same(self, digest: str) -> Backfill | None:
+        """Return the backfill whose whole content has this digest, unless it was cancelled."""
+        other = self.redis.hget(DIGESTS, digest)
+        raw = self.redis.hgetall(_key(other.decode())) if other else {}
+        found = backfill_of(other.decode(), raw) if raw else None
+        return None if found is None or found.status in {Status.CANCELLED, Status.LOADING} else found
+
+    def get(self, backfill_id: str) -> Backfill:
+        """Return one backfill; raises UnknownBackfill."""
+        raw = self.redis.hgetall(_key(backfill_id))
+        if not raw or b"status" not in raw:
+            raise UnknownBackfill(f"there is no backfill {backfill_id!r}")
+        return backfill_of(backfill_id, raw)
+
+    def all(self) -> list[Backfill]:
+        """Return every backfill, oldest first."""
+        return self._read(self.redis.zrange(ALL, 0, -1))
+
+    def running(self) -> list[Backfill]:
+        """Return those that have rows to hand over, or rows whose calls have not ended; paused ones, too."""
+        return self._read(sorted(self.redis.smembers(RUNNING)))
+
+    def pause(self, backfill_id: str) -> None:
+        """Hand over no more for now; raises UnknownBackfill, and BackfillError unless it is running."""
+        self._steer(backfill_id, "pause")
+
+    def resume(self, backfill_id: str) -> None:
+        """Go on; raises UnknownBackfill, and BackfillError unless it is paused."""
+        self._steer(backfill_id, "resume")
+
+    def cancel(self, backfill_id: str) -> None:
+        """Hand over no more, for good; raises UnknownBackfill, and BackfillError when it has ended."""
+        self._steer(backfill_id, "cancel")
+
+    def forget(self, backfill_id: str) -> None:
+        """Remove one that is still loading; raises BackfillError for any other. One that is gone is no error."""
+        if self.redis.hget(_key(backfill_id), "status") not in {None, b"loading"}:
+            raise BackfillError(f"backfill {backfill_id} is loaded already; cancel it")
+        self.redis.delete(_key(backfill_id), _key(backfill_id) + ":chunks")
+        self.redis.zrem(ALL, backfill_id)
+
+    def chunk(self, backfill_id: str, number: int) -> list[Row]:
+        """Return the rows of one chunk; raises UnknownBackfill where it is gone, SealError under other LOGIN_KEYS."""
+        sealed = self.redis.hget(_key(backfill_id) + ":chunks", str(number))
+        if sealed is None:
+            raise UnknownBackfill(f"backfill {backfill_id!r} has no chunk {number}")
+        return unpack(self._vault.open(_context(backfill_id, number), sealed))
+
+    def results(self, backfill_id: str, start: int, count: int) -> list[RowResult]:
+        """Return what became of `count` rows from row `start` (from 0) on; raises UnknownBackfill."""
+        with self.redis.pipeline(transaction=True) as pipeline:
+            pipeline.hgetall(_key(backfill_id))
+            first, end = start * RESULT_BYTES, (start + count) * RESULT_BYTES
+            pipeline.getrange(_key(backfill_id) + ":rows", first, max(end - 1, 0))
+            raw, packed = pipeline.execute()
+        if not raw or b"status" not in raw:
+            raise UnknownBackfill(f"there is no backfill {backfill_id!r}")
+        return results_of(raw, packed, start, count)
+
+    def _steer(self, backfill_id: str, action: str) -> None:
+        result = self._run("steer", backfill_id, action)
+        if result != "done":
+            raise BackfillError(f"backfill {backfill_id} is {result}: it cannot {action}")
+
+    def _run(self, script: str, backfill_id: str, *args: str | bytes | int) -> str:
+        reply = self._scripts.run(script, self._now_ms() if self._now_ms else "", backfill_id, *args)
+        result: str = reply.decode()
+        if result == "unknown":
+            raise UnknownBackfill(f"there is no backfill {backfill_id!r}")
+        return result
+
+    def _read(self, ids: Sequence[bytes]) -> list[Backfill]:
+        names = [raw.decode() for raw in ids]
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.hgetall(_key(name))
+            found = pipeline.execute()
+        return [backfill_of(name, raw) for name, raw in zip(names, found, strict=True) if b"status" in raw]
+
+    def _forget_expired(self) -> None:
+        """Take what Redis has let expire off the lists."""
+        names = [raw.decode() for raw in self.redis.zrange(ALL, 0, -1)]
+        gone = [name for name in names if not self.redis.exists(_key(name))]
+        if gone:
+            self.redis.zrem(ALL, *gone)
+        stale = [digest for digest, name in self.redis.hgetall(DIGESTS).items() if name.decode() in gone]
+        if stale:
+            self.redis.hdel(DIGESTS, *stale)
+
+    def _now(self) -> int:
+        if self._now_ms:
+            return self._now_ms()
+        seconds, micros = self.redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _key(backfill_id: str) -> str:
+    return f"nightly:backfill:{backfill_id}"
+
+
+def _context(backfill_id: str, number: int) -> str:
+    return f"{backfill_id} {number}"

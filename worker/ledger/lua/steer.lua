@@ -1,0 +1,18 @@
+-- Pause, resume or cancel a backfill. What was handed over is still called; nothing more is.
+-- ARGV  now (ms or ''), id, pause | resume | cancel
+-- Reply done | unknown, or the status that forbids it
+
+if is_newer() then return refuse_newer() end
+local BECOMES = { pause = 'paused', resume = 'running', cancel = 'cancelled' }
+local FROM = {
+  pause = { running = true }, resume = { paused = true }, cancel = { loading = true, running = true, paused = true },
+}
+
+local now, id, action = clock(ARGV[1]), ARGV[2], ARGV[3]
+local status = redis.call('HGET', backfill_key(id), 'status')
+if not status then return 'unknown' end
+if not FROM[action][status] then return status end
+redis.call('HSET', backfill_key(id), 'status', BECOMES[action])
+if action == 'resume' then redis.call('DEL', 'nightly:feed-hint') end
+end_if_done(id, now)
+return 'done'
