@@ -10,7 +10,7 @@ from celery import Celery, signals
 from worker.deliveries import Deliveries
 from worker.errors import SettingsError
 from worker.executor.background import Background, LedgerCheck
-from worker.executor.broker import REFRESH_QUEUE, celery_settings
+from worker.executor.broker import BACKFILL_QUEUE, REFRESH_QUEUE, celery_settings
 from worker.executor.kombu_guard import guard_kombu
 from worker.executor.kombu_primary import follow_primary
 from worker.executor.progress import Progress
@@ -21,7 +21,7 @@ from worker.settings import Settings
 from worker.telemetry.logs import configure_logging
 from worker.telemetry.sentry import configure_sentry
 
-TASK_MODULES = ("tasks.account_linked", "tasks.account_inactive", "tasks.reconcile")
+TASK_MODULES = ("tasks.account_linked", "tasks.account_inactive", "tasks.reconcile", "tasks.backfill")
 
 
 class NightlyApp(Celery):
@@ -40,6 +40,7 @@ class NightlyApp(Celery):
         self.shutdown = Shutdown(within_seconds=settings.flinks_timeout_seconds + MARGIN_SECONDS)
         self.wake_up = WakeUp(self._send_reconcile)
         """Its steps run in a worker's parent; a child sends its own."""
+        self.feed_hint = WakeUp(self._send_feed)
         self._services: dict[int, Services] = {}
 
     def services(self) -> Services:
@@ -72,6 +73,9 @@ class NightlyApp(Celery):
 
     def _send_reconcile(self) -> None:
         self.send_task("refresh.reconcile", queue=REFRESH_QUEUE)
+
+    def _send_feed(self) -> None:
+        self.send_task("backfill.feed", queue=BACKFILL_QUEUE)
 
 
 def _load_settings() -> Settings:

@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 from worker.errors import InvalidEvent
 from worker.events import LifecycleEvent, decode_documents
 from worker.ledger import Lane, Ledger, Letters, Recorded, Wish
-from worker.seal import Vault
+from worker.seal import Vault, letters_of
 
 BODY_CONTEXT = "rejected message"
 KEEP_BYTES = 65_536
 """A rejected body is kept up to here; what is longer is no event, and would only fill Redis."""
-_LOWER = bytes(range(256)).lower()
-_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,30 +136,17 @@ class Intake:
         if event.instance not in self._instances:
             raise InvalidEvent("instance: is not one of the configured instances", code="unknown_instance")
         reference = self._vault.reference(event.instance, event.login_id)
-        letters = _letters_of(event.login_id)
+        letters = letters_of(event.login_id)
         return Wish(
             reference=reference,
             instance=event.instance,
             sealed=self._vault.seal_login(reference, event.login_id),
             occurred_us=event.occurred_us,
             wants_active=event.wants_active,
-            event_id=self._without_login(event.event_id, letters),
-            account_id=event.account_id and self._without_login(event.account_id, letters),
+            event_id=self._vault.without_login(event.event_id, letters),
+            account_id=event.account_id and self._vault.without_login(event.account_id, letters),
             lane=Lane.LIVE,
         )
-
-    def _without_login(self, text: str, letters: str) -> str:
-        """Producers do build ids from the loginId; ours are shown, so such a one is replaced by its keyed hash."""
-        if letters in _letters_of(text):
-            return "masked-" + self._vault.fingerprint(text)
-        return text
-
-
-def _letters_of(text: str) -> str:
-    """Letters and digits alone: a GUID without hyphens, or in capitals, is as secret as with them."""
-    if text.isascii():
-        return text.encode().translate(_LOWER, _NO_LETTERS).decode()
-    return "".join(filter(str.isalnum, text)).casefold()
 
 
 def _kept(part: object) -> bytes:

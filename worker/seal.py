@@ -25,6 +25,8 @@ REFERENCE_LENGTH = 26
 _REFERENCE_BYTES = 20  # the fewest that base32 writes without padding, and that make 26 characters
 _CANONICAL_GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 _GUID = re.compile(_CANONICAL_GUID.pattern, re.IGNORECASE | re.ASCII)
+_LOWER = bytes(range(256)).lower()
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
@@ -42,6 +44,13 @@ def decode_key(text: str) -> bytes:
     if len(raw) != KEY_BYTES:
         raise ValueError(f"a key has {KEY_BYTES} bytes")
     return raw
+
+
+def letters_of(text: str) -> str:
+    """Return letters and digits alone: a GUID without hyphens, or in capitals, is as secret as with them."""
+    if text.isascii():
+        return text.encode().translate(_LOWER, _NO_LETTERS).decode()
+    return "".join(filter(str.isalnum, text)).casefold()
 
 
 def _derive(key: bytes, purpose: bytes) -> bytes:
@@ -86,6 +95,15 @@ class Vault:
     def fingerprint(self, *parts: str) -> str:
         """Return 12 characters that change when any part changes and reveal none of them."""
         return self._digest("\0".join(("fingerprint", *parts)))[:12]
+
+    def without_login(self, text: str, letters: str) -> str:
+        """Return a producer's text, or its keyed hash where it holds the loginId of these letters: it is shown.
+
+        Producers do build ids from the loginId.
+        """
+        if letters in letters_of(text):
+            return "masked-" + self.fingerprint(text)
+        return text
 
     def seal_login(self, reference: str, login_id: str) -> bytes:
         """Encrypt a loginId, bound to its reference: 50 bytes for a GUID, so Redis keeps the login compact."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from worker.backfill.store import Backfills
 from worker.intake import Intake, Rejected
 from worker.ledger import Ledger, Letters
 from worker.ledger.connection import BytesRedis, connect
@@ -31,6 +32,7 @@ class Services:
     instances: dict[str, Instance]
     fingerprints: dict[str, str]
     intake: Intake
+    backfills: Backfills
 
 
 def build_services(settings: Settings, *, name: str = "nightly") -> Services:
@@ -52,6 +54,7 @@ def build_services(settings: Settings, *, name: str = "nightly") -> Services:
         instances=instances,
         fingerprints={name: instance.fingerprint(vault) for name, instance in instances.items()},
         intake=build_intake(settings, ledger, letters, vault),
+        backfills=Backfills(client, vault),
     )
 
 

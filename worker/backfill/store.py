@@ -21,6 +21,7 @@ LOADING_LIFE_MS = 86_400_000
 """A load that makes no progress for so long is forgotten."""
 FUTURE_US = 60_000_000
 """An as-of that lies further ahead is refused: it would override the live events until then."""
+FEED_HINT = "nightly:feed-hint"
 RESULT_BYTES = 6
 
 
@@ -48,7 +49,7 @@ class Backfills:
         first_digest: str = "",
     ) -> Backfill:
         """Begin to load a backfill; nothing of it is handed over before `commit`. Raises BackfillError."""
-        now = self._now()
+        now = self.now_ms()
         if as_of_us > now * 1000 + FUTURE_US:
             raise BackfillError("a backfill's wishes cannot be dated in the future")
         self._forget_expired()
@@ -156,6 +157,30 @@ class Backfills:
             raise UnknownBackfill(f"there is no backfill {backfill_id!r}")
         return results_of(raw, packed, start, count)
 
+    def feed(self, backfill_id: str, first: int, fields: Sequence[str | bytes]) -> tuple[str, int, int]:
+        """Hand rows over from row `first` on, three fields each as feed.lua takes them.
+
+        Returns `fed` or why not, how many were handed over, and how much room is left for more of them.
+        """
+        now = self._now_ms() if self._now_ms else ""
+        state, handed_over, room = self._scripts.run("feed", now, backfill_id, first, *fields)
+        return state.decode(), int(handed_over), int(room)
+
+    def lane_room(self, instance: str) -> int:
+        """Return how many rows the lane of an instance takes now."""
+        return int(self._scripts.run("lane", self._now_ms() if self._now_ms else "", instance))
+
+    def hold_hints(self, milliseconds: int) -> None:
+        """Have no message sent for so long that asks for rows; a resumed or new backfill ends it."""
+        self.redis.set(FEED_HINT, 1, px=milliseconds)
+
+    def now_ms(self) -> int:
+        """Return Redis' clock."""
+        if self._now_ms:
+            return self._now_ms()
+        seconds, micros = self.redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
     def _steer(self, backfill_id: str, action: str) -> None:
         result = self._run("steer", backfill_id, action)
         if result != "done":
@@ -185,12 +210,6 @@ class Backfills:
         stale = [digest for digest, name in self.redis.hgetall(DIGESTS).items() if name.decode() in gone]
         if stale:
             self.redis.hdel(DIGESTS, *stale)
-
-    def _now(self) -> int:
-        if self._now_ms:
-            return self._now_ms()
-        seconds, micros = self.redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
 
 
 def _key(backfill_id: str) -> str:

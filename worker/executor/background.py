@@ -88,6 +88,7 @@ class Background(bootsteps.StartStopStep):
                 for reader in readers_of(app)
             ),
             Loop("wake-up", app.wake_up.step),
+            Loop("feed-hint", app.feed_hint.step),
         ]
         self._loops.append(Loop("watchdog", watchdog_of(worker, self._loops).step, pause_seconds=LOOK_SECONDS))
         spare_what_stays()
@@ -105,7 +106,8 @@ class Background(bootsteps.StartStopStep):
         stops_by = time.monotonic() + STOP_SECONDS
         for loop in self._loops:
             loop.ask_to_stop()
-        worker.app.wake_up.close()  # or its thread would wait out a second for a wish
+        for hints in (worker.app.wake_up, worker.app.feed_hint):
+            hints.close()  # or its thread would wait out a second for a wish
         for loop in self._loops:
             loop.stop(by=stops_by)
         if self._metrics is not None:
@@ -187,4 +189,6 @@ def pulse(worker: Any, services: Services) -> None:
         log.warning("leases_lost", count=found.leases_lost)
     if found.should_wake:
         worker.app.send_wake_up()
+    if found.should_feed:
+        worker.app.feed_hint.ask()
     pass_on(services.ledger, found.notices)

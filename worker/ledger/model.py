@@ -119,9 +119,11 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What one pulse found: logins due, leases taken back, whether to send a reconcile message, what to tell."""
+    """What one pulse found: logins due, leases taken back, whether to send messages, what to tell."""
 
     due: int
     leases_lost: int
     should_wake: bool
     notices: tuple[Notice, ...] = ()
+    should_feed: bool = False
+    """Whether to send a message that has rows of backfills handed over."""

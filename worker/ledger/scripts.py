@@ -13,21 +13,24 @@ from worker.ledger.connection import BytesRedis
 NEWER = "the ledger was written by a newer Nightly; update this worker"
 
 _CALLER = ("gather", "rate", "gate", "terms")
-_SETTLING = ("letters", "flight", "gate_turns", "health", "standing", "settling")
+_ROWS = ("backfills", "rows")
+_SETTLING = ("letters", *_ROWS, "flight", "gate_turns", "health", "standing", "settling")
 PARTS = {
-    "record": ("gather", "letters"),
+    "record": ("gather", "letters", *_ROWS, "recording"),
     "claim": (*_CALLER, "claiming"),
     "settle": (*_CALLER, *_SETTLING),
     "settle_and_claim": (*_CALLER, *_SETTLING, "claiming"),
-    "pulse": ("gather", "letters", "flight", "gate", "places"),
+    "pulse": ("gather", "letters", *_ROWS, "flight", "gate", "places", "rate", "room"),
     "turn": ("gate", "gate_turns"),
     "park": ("letters",),
-    "close": ("gather", "letters"),
+    "close": ("gather", "letters", *_ROWS),
     "enlist": ("places",),
     "begin": (),
-    "add_chunk": ("rows",),
-    "commit": ("rows",),
-    "steer": ("rows",),
+    "add_chunk": ("backfills",),
+    "commit": ("backfills",),
+    "steer": ("backfills",),
+    "lane": ("rate", "room"),
+    "feed": ("gather", "letters", *_ROWS, "recording", "gate", "rate", "room"),
 }
 """What each script needs beside the prelude, in order. Each run makes all these functions anew: none has idle ones."""
 

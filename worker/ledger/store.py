@@ -130,7 +130,7 @@ class Ledger:
         back lost leases, each login resting that long after its lease ran out, as its last call may still land.
         """
         pairs = [text for pair in fingerprints.items() for text in pair]
-        due, lost, should_wake, texts = self._scripts.run(
+        due, lost, should_wake, texts, should_feed = self._scripts.run(
             "pulse",
             self._now(),
             worker,
@@ -139,7 +139,8 @@ class Ledger:
             "" if rest_after_lease_seconds is None else round(rest_after_lease_seconds * 1000),
             *pairs,
         )
-        return Pulse(int(due), int(lost), bool(should_wake), tuple(Notice(text.decode()) for text in texts))
+        notices = tuple(Notice(text.decode()) for text in texts)
+        return Pulse(int(due), int(lost), bool(should_wake), notices, bool(should_feed))
 
     def forget_notice(self, notice: Notice) -> None:
         """Take a notice that was passed on off the list."""

@@ -16,7 +16,7 @@ if got[2] ~= 'login' then
 end
 
 local ref, instance = got[3], got[4]
-local login = redis.call('HMGET', login_key(ref), 's', 'x', 'h')
+local login = redis.call('HMGET', login_key(ref), 's', 'x', 'h', 'p')
 local status = action
 if login[1] ~= 'dead' or login[2] ~= id then
   status = 'superseded'
@@ -25,6 +25,7 @@ elseif action == 'replayed' then
   redis.call('HSET', login_key(ref), 'q', '0', 's', 'due', 'l', 'backfill')
   redis.call('HDEL', login_key(ref), 'n', 'f', 'd', 'j', 'u')
   put_due(ref, instance, 'backfill', now, tonumber(login[3] or '0') or 0)
+  if login[4] then let_row_wait(login[4], now) end
   write_gathered()
 end
 if login[2] == id then redis.call('HDEL', login_key(ref), 'x') end

@@ -38,12 +38,12 @@ end
 -- Read the fields that a flight's end needs.
 local function read_flight(ref)
   local got = redis.call('HMGET', login_key(ref),
-    's', 'r', 'c', 'y', 'k', 'l', 'h', 'm', 'n', 'f', 'cw', 'o', 'g', 'b', 'u', 'd', 'z')
+    's', 'r', 'c', 'y', 'k', 'l', 'h', 'm', 'n', 'f', 'cw', 'o', 'g', 'b', 'u', 'd', 'z', 'p')
   return {
     s = got[1], r = got[2], c = got[3], y = got[4] or '0', k = got[5], l = got[6] or 'live',
     h = tonumber(got[7] or '0') or 0, m = got[8], n = tonumber(got[9] or '0') or 0, f = got[10],
     cw = got[11], o = got[12], g = got[13], b = tonumber(got[14] or '0') or 0, u = got[15], d = got[16],
-    z = got[17],
+    z = got[17], p = got[18],
   }
 end
 
@@ -64,6 +64,7 @@ local function give_up(ref, instance, login, item, now, rests_until)
   local id = 'dl-' .. whole(redis.call('INCR', 'nightly:letters:seq'))
   redis.call('HSET', key, 's', 'dead', 'x', id, 'z', item.code)
   forget_flight(key, login)
+  if login.p then end_row_of(login.p, 'dead', item.code, now) end
   take(leases_key(instance), ref)
   redis.call('PERSIST', attempts_key(ref))
   local wish, event_id, account, occurred_us = unpack(redis.call('HMGET', key, 'w', 'e', 'a', 't'))

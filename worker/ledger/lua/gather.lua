@@ -1,6 +1,7 @@
 -- What a script does to sorted sets and to the tally, gathered for all its logins and written in one command a key.
 
 local tallies, moves = {}, {}
+local also_gathered = {} -- functions that write what other files gather
 local PIECE = 1000 -- arguments of one command: Lua hands over no more than some thousands
 
 local function count(instance, name)
@@ -45,6 +46,7 @@ local function write_gathered()
     for name, times in pairs(tally) do redis.call('HINCRBY', tally_key(instance), name, times) end
   end
   moves, tallies = {}, {}
+  for _, write in ipairs(also_gathered) do write() end
 end
 
 -- Run `work`, and write what it gathered, also where Redis refused something midway: what was done till then stands

@@ -10,6 +10,7 @@
 --   d charged failures in a row that said Flinks is down: "first:last:how many" (ms, ms)
 --   j how long the gate had held calls by f, ms
 --   b leases lost in a row, no call ended between them
+--   p the row of a backfill that waits for revision r, or is dead: "<id>:<row>" (rows.lua)
 --   u configuration whose call Flinks refused for this login, while it took others
 --   q 1: the event of revision r is in the tally already; 0, or no such field: it is not
 -- while in flight:
@@ -26,7 +27,7 @@
 
 -- The shape of what is stored. Raise it when code of today could misread what tomorrow's writes: workers of
 -- both may run at once, and the older ones then stop at their next pulse and say so.
-local SCHEMA = 2
+local SCHEMA = 3
 local DAY = 86400000
 
 local function clock(given)

@@ -4,7 +4,8 @@
 --       rest after a lost lease (ms, may be negative; '' leaves lost leases alone), then pairs: instance,
 --       fingerprint of its configuration
 -- Reply {due now (of those instances, where calls may be made), leases lost, 1 if a message should be sent,
---        notices for a person, which this worker passes on and then takes off the list}
+--        notices for a person, which this worker passes on and then takes off the list,
+--        1 if a message should be sent that has the lanes of backfills filled}
 
 local now = clock(ARGV[1])
 local worker, rest = ARGV[2], tonumber(ARGV[5])
@@ -73,6 +74,18 @@ local function can_call(instance, fingerprint)
   return not is_ahead(may_call_at, now, 3600000)
 end
 
+-- Whether a backfill has rows for a lane that is emptier than it should be, where calls may be made.
+local function wants_feeding(callable)
+  for _, id in ipairs(redis.call('SMEMBERS', 'nightly:backfills:running')) do
+    local status, instance, fed, rows = unpack(redis.call('HMGET', backfill_key(id), 'status', 'instance', 'fed', 'rows'))
+    if status == 'running' and fed ~= rows and callable[instance] then
+      local room, limit = lane_room(instance, now)
+      if room * 4 > limit then return true end
+    end
+  end
+  return false
+end
+
 -- Whoever takes a notice has a while to pass it on; then it is another worker's.
 local function take_notices()
   local texts = redis.call('ZRANGEBYSCORE', 'nightly:notices', '-inf', now, 'LIMIT', 0, NOTICES)
@@ -93,9 +106,10 @@ if rest then
   end)
 end
 
-local due = 0
+local due, callable = 0, {}
 for i = 6, #ARGV, 2 do
   if can_call(ARGV[i], ARGV[i + 1]) then
+    callable[ARGV[i]] = true
     for _, lane in ipairs({ 'live', 'backfill' }) do
       due = due + redis.call('ZCOUNT', due_key(ARGV[i], lane), '-inf', now)
     end
@@ -107,4 +121,8 @@ local active = redis.call('ZCARD', 'nightly:reconcilers')
 local wanted = math.min(capacity(), math.ceil(due / LOGINS_A_RECONCILER))
 local send = 0
 if active < wanted and redis.call('SET', 'nightly:hint', '1', 'NX', 'PX', HINT_LIFE) then send = 1 end
-return { due, lost, send, is_alive and take_notices() or {} }
+local feed = 0
+if is_alive and wants_feeding(callable) and redis.call('SET', 'nightly:feed-hint', '1', 'NX', 'PX', HINT_LIFE) then
+  feed = 1
+end
+return { due, lost, send, is_alive and take_notices() or {}, feed }

@@ -1,36 +1,79 @@
--- The rows of backfills: where a row's end is written, in the script that brings it about.
+-- What becomes of the rows of backfills, written in the script that brings it about, so that no crash parts the two.
 --
--- nightly:backfill:<id>         hash: its terms, status, rows, fed (the next row to hand over), ended, and a number for
---                               each outcome; code:<text> is the number that stands for a code in its rows
--- nightly:backfill:<id>:chunks  hash: number of a chunk -> its rows, sealed
--- nightly:backfill:<id>:rows    six bytes a row: letter of its outcome, number of its code, when (s, big endian); a
---                               zero letter: it waits
--- A login whose wish is a row's has the field p, "<id>:<row>", until the row has ended; a dead row keeps it, so that a
--- replay lets the row wait again.
+-- A login whose wish a row waits for has the field p, "<id>:<row>". It goes when the row ends, but a dead row's stays:
+-- a replay lets that row wait again.
 
-local KEPT = 30 * DAY
 local LETTERS = { applied = 'a', already = 'y', superseded = 's', duplicate = 'd', invalid = 'i', dead = 'x' }
+local WAITS = string.rep('\0', 6)
 local MOST_CODES = 254
-local touched = {} -- backfills of which a row ended, or waits again: how many, by outcome
+local ends = {} -- for each backfill: rows that ended in this script, by outcome; false where it is gone
+local ended_at = nil -- when that was
 
-local function backfill_key(id) return 'nightly:backfill:' .. id end
-local function chunks_key(id) return 'nightly:backfill:' .. id .. ':chunks' end
-local function rows_key(id) return 'nightly:backfill:' .. id .. ':rows' end
-
-local function keep_for(id, life)
-  for _, key in ipairs({ backfill_key(id), chunks_key(id), rows_key(id) }) do
-    if life then redis.call('PEXPIRE', key, life) else redis.call('PERSIST', key) end
-  end
+local function ends_of(id)
+  if ends[id] == nil then ends[id] = redis.call('EXISTS', backfill_key(id)) == 1 and {} end
+  return ends[id]
 end
 
--- End a backfill whose last row has ended; of a cancelled one, the last that had been handed over.
-local function end_if_done(id, now)
-  local status, rows, fed, ended, ended_at = unpack(redis.call('HMGET', backfill_key(id),
-    'status', 'rows', 'fed', 'ended', 'ended_at'))
-  if ended ~= fed or ended_at then return end
-  if status ~= 'cancelled' and (status == 'loading' or fed ~= rows) then return end
-  redis.call('HSET', backfill_key(id), 'ended_at', whole(now))
-  if status ~= 'cancelled' then redis.call('HSET', backfill_key(id), 'status', 'finished') end
-  redis.call('SREM', 'nightly:backfills:running', id)
-  keep_for(id, KEPT)
+local function number_of(id, code)
+  if code == '' then return 0 end
+  local key, field = backfill_key(id), 'code:' .. code
+  local number = redis.call('HGET', key, field)
+  if number then return tonumber(number) end
+  number = math.min(redis.call('HINCRBY', key, 'codes', 1), MOST_CODES)
+  redis.call('HSET', key, field, number)
+  return number
+end
+
+local function letter_of(id, row) return redis.call('GETRANGE', rows_key(id), 6 * row, 6 * row) end
+
+local function count_end(id, outcome, change, now)
+  ends[id][outcome] = (ends[id][outcome] or 0) + change
+  ended_at = now
+end
+
+-- A row ends, once: of one that has ended nothing changes.
+local function end_row(id, row, outcome, code, now)
+  if not ends_of(id) then return end
+  local letter = letter_of(id, row)
+  if letter ~= '' and letter ~= '\0' then return end
+  local bytes = struct.pack('>BBI4', LETTERS[outcome]:byte(), number_of(id, code), math.floor(now / 1000))
+  redis.call('SETRANGE', rows_key(id), 6 * row, bytes)
+  count_end(id, outcome, 1, now)
+end
+
+local function name_of(id, row) return id .. ':' .. row end
+
+-- The row that a login's field p names ends.
+local function end_row_of(name, outcome, code, now)
+  local id, row = name:match('^(.+):(%d+)$')
+  if id then end_row(id, tonumber(row), outcome, code, now) end
+end
+
+-- A dead row waits again, because its letter was replayed, also one of a backfill that had ended.
+local function let_row_wait(name, now)
+  local id, row = name:match('^(.+):(%d+)$')
+  if not id or not ends_of(id) or letter_of(id, row) ~= 'x' then return end
+  redis.call('SETRANGE', rows_key(id), 6 * row, WAITS)
+  count_end(id, 'dead', -1, now)
+  if redis.call('HDEL', backfill_key(id), 'ended_at') == 0 then return end
+  if redis.call('HGET', backfill_key(id), 'status') == 'finished' then
+    redis.call('HSET', backfill_key(id), 'status', 'running')
+  end
+  redis.call('SADD', 'nightly:backfills:running', id)
+  keep_for(id, nil)
+end
+
+also_gathered[#also_gathered + 1] = function()
+  for id, by_outcome in pairs(ends) do
+    if by_outcome and next(by_outcome) then
+      local all = 0
+      for outcome, times in pairs(by_outcome) do
+        redis.call('HINCRBY', backfill_key(id), outcome, times)
+        all = all + times
+      end
+      redis.call('HINCRBY', backfill_key(id), 'ended', all)
+      end_if_done(id, ended_at)
+    end
+  end
+  ends = {}
 end

@@ -20,6 +20,10 @@ local function settle_applied(ref, login, item)
     redis.call('HDEL', key, 'z')
   end
   if login.n > 0 or login.f or login.d or login.u then redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'u') end
+  if login.p and login.r == login.c then
+    end_row_of(login.p, 'applied', item.code == 'applied' and '' or item.code, now)
+    redis.call('HDEL', key, 'p')
+  end
   if login.r ~= login.c or login.m == '1' then
     login.y = '1'
     put_back(ref, instance, login, now, login.h)

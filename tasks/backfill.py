@@ -1,0 +1,30 @@
+"""`backfill.feed`: a hint that a lane has room for rows. Acknowledged at once, because losing it loses nothing."""
+
+from typing import Any
+
+import redis
+
+from tasks.event_task import wake
+from worker.app import app
+from worker.backfill.feeder import Feeder
+from worker.errors import LedgerMismatch
+from worker.telemetry.logs import get_logger
+
+REQUEST = "tasks.event_request:EventRequest"
+"""As of a reconcile message: its headers decide nothing."""
+
+log = get_logger(__name__)
+
+
+@app.task(name="backfill.feed", ignore_result=True, typing=False, Request=REQUEST)
+def feed(**_: Any) -> None:
+    """Fill the lanes once, then see to it that somebody works on what is in them."""
+    services = app.services()
+    feeder = Feeder(services.backfills, services.vault, is_stopping=lambda: app.shutdown.is_stopping)
+    try:
+        handed_over = feeder.feed()
+    except (redis.RedisError, LedgerMismatch) as error:  # the next pulse asks again
+        log.warning("feeding_waited", error=type(error).__name__)
+        return
+    if handed_over:
+        wake(services)

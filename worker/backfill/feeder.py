@@ -1,0 +1,113 @@
+"""Hands rows of the running backfills over to the ledger, as many as their lanes take, and shares the room fairly.
+
+Nothing is remembered here: the script that hands rows over moves the backfill's cursor with them, so a feeder may be
+killed anywhere, and two at once hand no row over twice. Blocking; raises redis.RedisError.
+"""
+
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+from worker.backfill.chunks import ROWS_IN_CHUNK
+from worker.backfill.model import Backfill, Row, Status
+from worker.backfill.quiet_hours import QuietHours
+from worker.backfill.store import Backfills
+from worker.errors import SealError, UnknownBackfill
+from worker.seal import Vault, letters_of
+from worker.telemetry.logs import get_logger
+
+FEED_AT_MOST = 100
+"""Rows in one script: it keeps Redis busy for about a millisecond, and other clients waiting."""
+FEED_SECONDS = 2.0
+"""How long one feeding may take, where rows end without a call: then it gives its slot to others."""
+QUIET_LOOK_MS = 10_000
+"""While all backfills rest, they are looked at so often."""
+
+log = get_logger(__name__)
+_CHANCE = random.SystemRandom()
+
+
+class Cursor:
+    """Where the handing over of one backfill stands, and the chunk it stands in."""
+
+    def __init__(self, backfills: Backfills, backfill: Backfill) -> None:
+        self.backfill = backfill
+        self.at = backfill.fed
+        self._backfills = backfills
+        self._number = -1
+        self._rows: Sequence[Row] = ()
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether every row is handed over."""
+        return self.at >= self.backfill.rows
+
+    def next_rows(self, at_most: int) -> Sequence[Row]:
+        """Return the next rows of the present chunk; raises SealError and UnknownBackfill."""
+        number, offset = divmod(self.at, ROWS_IN_CHUNK)
+        if number != self._number:
+            self._rows, self._number = self._backfills.chunk(self.backfill.id, number), number
+        return self._rows[offset : offset + at_most]
+
+
+class Feeder:
+    """Fills the lanes of all instances once."""
+
+    def __init__(self, backfills: Backfills, vault: Vault, *, is_stopping: Callable[[], bool] = lambda: False) -> None:
+        self._backfills = backfills
+        self._vault = vault
+        self._is_stopping = is_stopping
+
+    def feed(self) -> int:
+        """Hand over what the lanes have room for; returns how many rows that were."""
+        ends_at = time.monotonic() + FEED_SECONDS
+        by_instance = defaultdict(list)
+        for backfill in self._awake():
+            by_instance[backfill.instance].append(Cursor(self._backfills, backfill))
+        return sum(self._fill(cursors, ends_at) for cursors in by_instance.values())
+
+    def _awake(self) -> list[Backfill]:
+        """Return those that have rows to hand over and no quiet hour."""
+        running = [one for one in self._backfills.running() if one.status is Status.RUNNING and one.fed < one.rows]
+        now = self._backfills.now_ms()
+        awake = [one for one in running if not _is_quiet(one, now)]
+        if running and not awake:
+            self._backfills.hold_hints(QUIET_LOOK_MS)
+        return awake
+
+    def _fill(self, cursors: list[Cursor], ends_at: float) -> int:
+        """Give every backfill of an instance the same share, and what one leaves to the others."""
+        _CHANCE.shuffle(cursors)  # where there is less room than backfills, another is the first each time
+        before = sum(cursor.at for cursor in cursors)
+        taking = cursors
+        while taking and time.monotonic() < ends_at and not self._is_stopping():
+            share = max(1, self._backfills.lane_room(cursors[0].backfill.instance) // len(taking))
+            taking = [cursor for cursor in taking if self._hand_over(cursor, min(share, FEED_AT_MOST))]
+        return sum(cursor.at for cursor in cursors) - before
+
+    def _hand_over(self, cursor: Cursor, at_most: int) -> bool:
+        """Hand some rows over; False: it can take no more now."""
+        try:
+            rows = cursor.next_rows(at_most)
+        except (SealError, UnknownBackfill) as error:
+            log.error("backfill_unreadable", backfill=cursor.backfill.id, reason=str(error))  # noqa: TRY400 - it says all
+            return False
+        fields = [field for row in rows for field in self._fields(cursor.backfill, row)]
+        state, handed_over, room = self._backfills.feed(cursor.backfill.id, cursor.at, fields)
+        cursor.at += handed_over
+        return state == "fed" and room > 0 and not cursor.is_at_end
+
+    def _fields(self, backfill: Backfill, row: Row) -> Iterator[str | bytes]:
+        if row.problem:
+            yield from ("", "", "")
+            return
+        reference = self._vault.reference(backfill.instance, row.login_id)
+        yield reference
+        yield self._vault.seal_login(reference, row.login_id)
+        yield (row.account_id and self._vault.without_login(row.account_id, letters_of(row.login_id))) or ""
+
+
+def _is_quiet(backfill: Backfill, now_ms: int) -> bool:
+    hours = QuietHours.read(backfill.quiet, backfill.timezone)
+    return hours is not None and hours.include(now_ms)
