@@ -6,6 +6,7 @@ from typing import Any
 
 from redis import Redis
 
+from tests.integration.ledger.rows import Rows
 from tests.integration.ledger.world import (
     CALLS_PER_SECOND,
     INSTANCES,
@@ -18,6 +19,7 @@ from tests.integration.ledger.world import (
     Worker,
     World,
 )
+from worker.backfill.model import RowOutcome
 from worker.ledger import Claim, Ledger, Settled, Settlement
 from worker.ledger.views import Views
 
@@ -30,6 +32,7 @@ class Endings:
     client: Redis
     seen: Counter[str]
     world: World
+    rows: Rows
     ledger: Ledger
     views: Views
     moods: dict[str, str]
@@ -148,12 +151,22 @@ class Endings:
         settlement = Settlement(flight.claim, outcome, **fields)  # type: ignore[arg-type]
         result = self._send(flight, settlement)
         self.seen[f"{outcome} -> {result}"] += 1
+        self._end_row(flight, result, outcome, str(fields.get("code", "")))
         if chance is not None and chance.random() < 0.2:
             is_out_again = any(one.login == flight.login and not one.is_lost for one in self.world.flights)
             assert self._send(flight, settlement) is (Settled.FENCED if is_out_again else Settled.REPEATED)
             self.seen["reply lost"] += 1
             self.stale.append((flight, settlement))
         return result
+
+    def _end_row(self, flight: Flight, result: Settled, outcome: str, code: str) -> None:
+        """The row of a backfill that the login's wish stands for, if the call was for that very wish."""
+        is_confirmed = outcome == "applied" and result in {Settled.APPLIED, Settled.OVERTAKEN}
+        if is_confirmed and flight.claim.revision == self.world.revisions[flight.login]:
+            self.rows.end(flight.login, RowOutcome.APPLIED)
+        elif result is Settled.PARKED:
+            letter = self.client.hget(f"nightly:login:{flight.login}", "z")
+            self.rows.end(flight.login, RowOutcome.DEAD, code if outcome == "dead" else letter.decode())
 
     def _send(self, flight: Flight, settlement: Settlement) -> Settled:
         """Every second time, and claim with it."""
@@ -200,3 +213,7 @@ class Endings:
         self.ledger.pulse(fingerprints, rest_after_lease_seconds=SETTLE_MS / 1000)
         for flight in self.world.flights:
             flight.is_lost = flight.is_lost or flight.claimed_at + LEASE_MS <= self.world.now
+        self.look_for_given_up()
+
+    def look_for_given_up(self) -> None:
+        raise NotImplementedError

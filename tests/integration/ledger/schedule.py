@@ -10,7 +10,9 @@ from typing import Any
 
 from redis import Redis
 
+from tests.integration.ledger.backfilling import Backfilling
 from tests.integration.ledger.endings import Endings
+from tests.integration.ledger.rows import Rows
 from tests.integration.ledger.world import (
     CALL_MS,
     CALLS_PER_SECOND,
@@ -27,13 +29,17 @@ from tests.integration.ledger.world import (
     World,
     order_of,
 )
+from worker.backfill.store import Backfills
 from worker.errors import LetterClosed
 from worker.ledger import Claim, Lane, Ledger, Letters, Recorded, Settled, Settlement, Wish
 from worker.ledger.gate import GateKeeper
 from worker.ledger.views import Views
+from worker.seal import Vault
+
+VAULT = Vault([bytes(32)])
 
 
-class Schedule(Endings):
+class Schedule(Backfilling, Endings):
     """One schedule, from an empty ledger until all is quiet."""
 
     def __init__(self, client: Redis, seen: Counter[str]) -> None:
@@ -45,6 +51,7 @@ class Schedule(Endings):
         self.letters = Letters(client, now_ms=self._clock)
         self.gates = GateKeeper(client, RULES, now_ms=self._clock)
         self.views = Views(client, now_ms=self._clock)
+        self.backfills, self.rows = Backfills(client, VAULT, now_ms=self._clock), Rows(seen)
         self.moods = dict.fromkeys(INSTANCES, "well")
         self.stale: list[tuple[Flight, Settlement]] = []
         self.sent, self.claims_too = 0, True
@@ -60,6 +67,9 @@ class Schedule(Endings):
             (1, self.two_reviewers_close_a_letter),
             (1, self.flinks_changes_its_mood),
             (1, self.a_person_turns_a_gate),
+            (1, self.a_backfill_begins),
+            (4, self.a_backfill_is_fed),
+            (0.5, self.a_person_steers_a_backfill),
         ]
 
     def _clock(self) -> int:
@@ -71,6 +81,7 @@ class Schedule(Endings):
         (step,) = chance.choices(steps, weights)
         step(chance)
         self.world.check()
+        self.check_rows()
 
     # -- events ------------------------------------------------------------------------------------------
 
@@ -102,6 +113,8 @@ class Schedule(Endings):
         if known is None or order_of(wish) > order_of(known):
             assert result is Recorded.RECORDED
             self.world.newest[wish.reference] = wish
+            self.world.revisions[wish.reference] += 1
+            self.rows.replace(wish.reference)
             self.world.failures[wish.reference] = 0
         elif order_of(wish) == order_of(known):
             assert result is Recorded.DUPLICATE
@@ -208,11 +221,14 @@ class Schedule(Endings):
         """The same one, at once: one of them is told that it is closed."""
         letters = list(self.letters.list())
         if letters:
-            letter, action = chance.choice(letters), chance.choice(["replayed", "resolved"])
+            of_rows = [letter for letter in letters if letter.login in self.rows.row_of]
+            letter, action = chance.choice(of_rows or letters), chance.choice(["replayed", "resolved"])
             assert self.letters.close(letter.id, action, by="reviewer") == action
             self.world.replays[letter.instance] += action == "replayed"
             self.world.failures[letter.login] = 0
             self.seen[action] += 1
+            if action == "replayed":
+                self.rows.replay(letter.login)
             try:
                 self.letters.close(letter.id, "replayed", by="slower")
             except LetterClosed:
@@ -227,6 +243,7 @@ class Schedule(Endings):
         for _ in range(100):
             self.world.advance_to(self.world.now + LEASE_MS + CALL_MS)
             self._pulse()
+            self.finish_backfills()
             for instance in INSTANCES:
                 self._claim(instance, WORKERS[1], 5, land_now=False)
             for flight in [flight for flight in self.world.flights if not flight.is_lost]:
@@ -236,6 +253,8 @@ class Schedule(Endings):
             if not self.client.exists(*due) and not self.world.late:
                 break
         self.world.check()
+        self.check_rows()
+        assert not self._unended(), "a backfill has not ended though all is quiet"
         for login, wish in self.world.newest.items():
             state, confirmed = self.client.hmget(f"nightly:login:{login}", ["s", "pw"])
             assert state in {b"done", b"dead"}

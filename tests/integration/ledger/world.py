@@ -75,6 +75,7 @@ class World:
     received: Counter[str] = field(default_factory=Counter)
     replays: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
+    revisions: Counter[str] = field(default_factory=Counter)
     refused_in_a_row: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     """By instance and configuration."""
     storm_limit: dict[str, int] = field(default_factory=lambda: dict.fromkeys(INSTANCES, RULES.storm_logins))
