@@ -12,9 +12,9 @@ from redis import Redis
 from tests.integration.ledger.schedule import Schedule
 
 SCHEDULES = int(os.environ.get("NIGHTLY_SCHEDULES", "2000"))
-BEGINNINGS = (9_000, 12_000, 21_000, 30_000)
+BEGINNINGS = (26_000, 30_000, 33_000, 41_000)
 """Seeds of long schedules in which everything that must be seen happens twice or more, one for each part."""
-LONG = 3000
+LONG = 5000
 MUST_BE_SEEN = (
     "event recorded",
     "event duplicate",
