@@ -12,9 +12,11 @@ from redis import Redis
 
 from tests.chaos.minimal_acl import minimal_acl
 from tests.waiting import eventually
+from worker.backfill.model import Row
 from worker.embedded import EmbeddedRedis, EmbeddedStack, OrphanGuard
 from worker.ledger.connection import connect
 from worker.producer import publish
+from worker.services import build_services
 
 COMMANDS = (
     ["doctor"],
@@ -51,6 +53,12 @@ def test_the_advised_user_works_and_is_refused_nothing(confined: tuple[Redis, st
             producer.send_task("account.linked", kwargs=kwargs, queue="account-events")
             producer.send_task("account.linked", kwargs={"login_id": 2}, queue="account-events")
         eventually(lambda: admin.hget("nightly:tally:toolbox", "applied_on") == "1", seconds=20, describe="a call")
+        services = build_services(stack.settings())
+        backfill = services.backfills.create(instance="toolbox", wish="on", as_of_us=1)
+        services.backfills.put_chunk(backfill.id, 0, [Row(2, "login-4")], "")
+        services.backfills.commit(backfill.id, "digest")
+        eventually(lambda: services.backfills.get(backfill.id).ended_at, seconds=20, describe="the end of a backfill")
+        services.redis.close()
         for command in COMMANDS:
             argv = [sys.executable, "-m", "worker", *command]
             done = subprocess.run(argv, env=stack.environment, cwd=stack.folder, capture_output=True, check=False)
