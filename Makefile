@@ -7,7 +7,7 @@ UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate
 	--no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit run prove mutants bench check verify lock clean
+.PHONY: help demo schemas test unit run prove mutants bench check verify lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 20
@@ -59,6 +59,9 @@ verify: .venv/installed ## Everything CI runs beside the tests: format, lint, ty
 	$(BIN)/coverage run -m pytest -q tests/unit
 	$(BIN)/coverage report
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+schemas: .venv/installed ## Write docs/asyncapi.yaml and docs/schemas anew, from the models.
+	@$(BIN)/python -m contract
 
 lock: .venv/installed ## Renew the lock files from pyproject.toml.
 	$(UV_COMPILE) pyproject.toml --output-file requirements/runtime.txt

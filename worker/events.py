@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError, from_json
 
 from worker.errors import InvalidEvent
 from worker.plain_events import EPOCH, LATEST, plain_arguments, plain_cloudevent
+from worker.wire_rules import TEXT, TIME
 
 EVENT_TYPES: Mapping[str, bool] = {"account.linked": True, "account.inactive": False}
 MAX_BODY_BYTES = 1_048_576
@@ -47,8 +48,19 @@ def _in_range(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-Opaque = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_opaque)]
-Instant = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_rfc3339), AfterValidator(_in_range)]
+Opaque = Annotated[str, Field(min_length=1, max_length=256, json_schema_extra=TEXT), AfterValidator(_opaque)]
+Instant = Annotated[
+    AwareDatetime,
+    Field(strict=False, json_schema_extra=TIME),
+    BeforeValidator(_rfc3339),
+    AfterValidator(_in_range),
+]
+
+_LOGIN = "Flinks' loginId: a secret."
+_TIME = "When it happened in your system: this decides the order. 1970 to 2254, at most an hour ahead."
+_ID = "The same event sent twice, with time and id equal, counts once."
+_ACCOUNT = "Your own id for the account: shown to people, so not a secret."
+_INSTANCE = "The Flinks instance that issued the loginId, if not the default one: one that the workers have."
 
 
 class CeleryArguments(BaseModel):
@@ -56,11 +68,11 @@ class CeleryArguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
-    login_id: Opaque = Field(repr=False)
-    occurred_at: Instant
-    event_id: Opaque
-    account_id: Opaque | None = None
-    instance: Opaque | None = None
+    login_id: Opaque = Field(description=_LOGIN, repr=False)
+    occurred_at: Instant = Field(description=_TIME)
+    event_id: Opaque = Field(description=f"{_ID} Default: the task's id.")
+    account_id: Opaque | None = Field(None, description=_ACCOUNT)
+    instance: Opaque | None = Field(None, description=_INSTANCE)
 
 
 class LoginData(BaseModel):
@@ -68,8 +80,8 @@ class LoginData(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
-    login_id: Opaque = Field(alias="loginId", description="Flinks' loginId: a secret.", repr=False)
-    instance: Opaque | None = Field(None, description="The Flinks instance that issued the loginId.")
+    login_id: Opaque = Field(alias="loginId", description=_LOGIN, repr=False)
+    instance: Opaque | None = Field(None, description=_INSTANCE)
 
 
 class CloudEvent(BaseModel):
@@ -78,11 +90,11 @@ class CloudEvent(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
 
     specversion: Literal["1.0"]
-    id: Opaque
-    source: Opaque
-    type: Literal["account.linked", "account.inactive"]
-    time: Instant
-    subject: Opaque | None = Field(None, description="The producer's own account id: not a secret.")
+    id: Opaque = Field(description=_ID)
+    source: Opaque = Field(description="Which of your systems says so.")
+    type: Literal["account.linked", "account.inactive"] = Field(description="Linked: switch on. Inactive: off.")
+    time: Instant = Field(description=_TIME)
+    subject: Opaque | None = Field(None, description=_ACCOUNT)
     datacontenttype: Literal["application/json"] | None = None
     data: LoginData
 

@@ -1,0 +1,39 @@
+"""Decides how the published files are written, so that the same models always give the same bytes. Does no I/O."""
+
+import json
+from typing import Any
+
+import yaml
+
+from contract.asyncapi import document
+from contract.schemas import documents
+
+_HEAD = "# Made by `make schemas` from worker/events.py: change it there.\n"
+
+
+def rendered() -> dict[str, str]:
+    """Return the text of every published file by its path below `docs`."""
+    schemas = {f"schemas/{name}": _json(schema) for name, schema in documents().items()}
+    return {"asyncapi.yaml": _HEAD + _yaml(document()), **schemas}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2) + "\n"
+
+
+def _yaml(value: Any) -> str:
+    return yaml.dump(value, Dumper=_Plain, sort_keys=False, width=1_000)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes prose of several lines as a block, and names nothing twice by an anchor."""
+
+    def ignore_aliases(self, _: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Plain.add_representer(str, _text)

@@ -1,0 +1,68 @@
+"""What is published for producers is what the models say now, can be read, and names the queues that workers read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+
+from contract.rendered import rendered
+from worker.events import EVENT_TYPES
+from worker.executor.broker import QUEUES
+from worker.stream import StreamReader
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+SCHEMAS = sorted((DOCS / "schemas").glob("*.json"))
+ASYNCAPI: dict[str, Any] = yaml.safe_load((DOCS / "asyncapi.yaml").read_text())
+
+
+def _references(part: Any) -> list[str]:
+    if isinstance(part, dict):
+        own = [part["$ref"]] if "$ref" in part else []
+        return own + [reference for value in part.values() for reference in _references(value)]
+    return [reference for value in part for reference in _references(value)] if isinstance(part, list) else []
+
+
+def _at(reference: str) -> Any:
+    found: Any = ASYNCAPI
+    for name in reference.removeprefix("#/").split("/"):
+        found = found[name]
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(rendered()))
+def test_what_is_published_is_what_the_models_say_now(name: str) -> None:
+    assert (DOCS / name).read_text() == rendered()[name], "stale: run `make schemas`"
+
+
+def test_nothing_else_is_published_as_a_schema() -> None:
+    assert {f"schemas/{path.name}" for path in SCHEMAS} | {"asyncapi.yaml"} == set(rendered())
+
+
+@pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)
+def test_a_published_schema_is_a_schema_and_its_examples_pass(path: Path) -> None:
+    schema = json.loads(path.read_text())
+    Draft7Validator.check_schema(schema)
+    for example in schema.get("examples", []):
+        Draft7Validator(schema).validate(example)
+
+
+def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
+    references = _references(ASYNCAPI)
+    assert len(references) > 20
+    assert all(isinstance(_at(reference), dict) for reference in references)
+
+
+def test_the_channels_are_what_the_workers_read() -> None:
+    stream, queue = ASYNCAPI["channels"]["stream"], ASYNCAPI["channels"]["queue"]
+    assert (stream["address"], stream["x-stream-field"].encode()) == (StreamReader.stream, StreamReader.field)
+    assert queue["address"] in QUEUES
+    tasks = [_at(message["$ref"])["headers"]["properties"]["task"]["const"] for message in queue["messages"].values()]
+    assert tasks == list(EVENT_TYPES)
+
+
+def test_the_prose_of_the_document_fits_its_line() -> None:
+    lines = [line for line in (DOCS / "asyncapi.yaml").read_text().splitlines() if "pattern" not in line]
+    assert max(map(len, lines)) < 240
