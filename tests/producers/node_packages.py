@@ -1,0 +1,35 @@
+"""Installs the Node packages that the tests need, once, as package-lock.json names and hashes them; or says why not."""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+FOLDER = Path(__file__).with_name("node")
+MODULES = FOLDER / "node_modules"
+_INSTALLED = MODULES / ".installed"
+_INSTALL = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+
+
+def why_not_installed() -> str:
+    """Install what is not there; return why the tests that need it must be skipped, or an empty text."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            return f"no `{program}` on PATH: producers in Node are NOT tested"
+    with (FOLDER / ".gitignore").open() as lock:  # several test processes, one installation
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _install()
+
+
+def _install() -> str:
+    wanted = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
+    if _INSTALLED.exists() and _INSTALLED.read_text() == wanted:
+        return ""
+    try:
+        subprocess.run(_INSTALL, cwd=FOLDER, check=True, timeout=120, capture_output=True, text=True)
+    except subprocess.SubprocessError as error:
+        said = str(error.stderr or error).strip().splitlines() or [""]
+        return f"`npm ci` failed, so producers in Node are NOT tested: {said[-1]}"
+    _INSTALLED.write_text(wanted)
+    return ""

@@ -1,0 +1,98 @@
+"""Every snippet of the producers' guide, and of the README's part on events, does what it says when it is run."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.integration.working.conftest import Nightly, new_logins
+from tests.producers.conftest import expect_call
+from tests.producers.snippets import Snippet, snippets
+
+GUIDE = [*snippets("docs/sending-events.md"), *snippets("README.md", section="Sending events")]
+KNOWS_NOTHING_OF_OURS = "\nimport sys\nassert not {'worker', 'tasks', 'emulator'} & {*sys.modules}\n"
+CLOSED = {
+    "redis": "\nawait redis.close();\n",
+    # its `applyAsync` returns before it has written: only a turn of the loop later may it be closed
+    "celery-node": "\nawait new Promise((written) => setImmediate(written));\nawait client.disconnect();\n",
+}
+"""What ends a program in Node that would keep its connection, as a service does."""
+
+
+def _python(snippet: Snippet, folder: Path) -> list[str]:
+    code = snippet.code + (KNOWS_NOTHING_OF_OURS if "import Celery" in snippet.code else "")
+    (folder / "snippet.py").write_text(code)
+    return [sys.executable, "snippet.py"]
+
+
+def _shell(snippet: Snippet, folder: Path) -> list[str]:
+    if "redis-cli" in snippet.code and not _has_redis_cli():
+        pytest.skip("no redis-cli here: this producer is NOT tested")
+    (folder / "snippet.sh").write_text(snippet.code)
+    return ["sh", "-eu", "snippet.sh"]
+
+
+def _node(snippet: Snippet, folder: Path) -> list[str]:
+    package = next(name for name in CLOSED if f'from "{name}"' in snippet.code)
+    (folder / "snippet.mjs").write_text(snippet.code + CLOSED[package])
+    return ["node", "snippet.mjs"]
+
+
+RUNNERS: Mapping[str, Callable[[Snippet, Path], list[str]]] = {"python": _python, "sh": _shell, "js": _node}
+
+
+def _has_redis_cli() -> bool:
+    return bool(shutil.which("redis-cli") or Path(sys.executable).with_name("redis-cli").exists())
+
+
+@pytest.mark.parametrize("snippet", GUIDE, ids=lambda snippet: snippet.name)
+def test_a_snippet_leads_to_the_call_it_speaks_of(
+    snippet: Snippet,
+    working: Nightly,
+    surroundings: Mapping[str, str],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    if snippet.language == "js":
+        (tmp_path / "node_modules").symlink_to(request.getfixturevalue("node_modules"))
+    login, other = new_logins(2)
+    _lay_out_files(tmp_path, login, other)
+    told = _told(snippet, working, login)
+    assert login in told.code or "login-id.txt" in told.code, "the snippet names no login"
+
+    command = RUNNERS[told.language](told, tmp_path)
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=surroundings, check=False, timeout=60, capture_output=True, text=True
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert login not in ended.stdout + ended.stderr
+    expect_call(working, login, on="inactive" not in snippet.code)
+    if "events.ndjson" in snippet.code:
+        expect_call(working, other, on=True)
+
+
+def _told(snippet: Snippet, working: Nightly, login: str) -> Snippet:
+    """Fill in what a reader fills in: the login, and where Redis is."""
+    code = snippet.code.replace("your-login-id", login)
+    code = code.replace("redis://localhost:6379/0", working.stack.environment["REDIS_URL"])
+    if "{ loginId }" in code:
+        code = f'const loginId = "{login}";\n{code}'
+    return Snippet(snippet.name, snippet.language, code)
+
+
+def _lay_out_files(folder: Path, login: str, other: str) -> None:
+    (folder / "login-id.txt").write_text(f"{login}\n")
+    event = {"type": "account.linked", "login_id": other, "occurred_at": "2026-11-22T10:00:00Z"}
+    (folder / "events.ndjson").write_text(json.dumps(event) + "\n")
+
+
+def test_every_way_in_of_the_guide_has_its_snippet() -> None:
+    words = "\n".join(snippet.code for snippet in GUIDE)
+    for way_in in ("XADD", "xAdd", "import publish\n", "publish_many", "nightly publish", "send_task", "celery-node"):
+        assert way_in in words
+    assert {snippet.language for snippet in GUIDE} == set(RUNNERS)
