@@ -9,7 +9,7 @@ from pathlib import Path
 FOLDER = Path(__file__).with_name("node")
 MODULES = FOLDER / "node_modules"
 _INSTALLED = MODULES / ".installed"
-_INSTALL = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+_INSTALL = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1"]
 
 
 def why_not_installed() -> str:
@@ -30,6 +30,6 @@ def _install() -> str:
         subprocess.run(_INSTALL, cwd=FOLDER, check=True, timeout=120, capture_output=True, text=True)
     except subprocess.SubprocessError as error:
         said = str(error.stderr or error).strip().splitlines() or [""]
-        return f"`npm ci` failed, so producers in Node are NOT tested: {said[-1]}"
+        return f"`npm ci` failed, so producers in Node are NOT tested: {' '.join(said[:3])}"
     _INSTALLED.write_text(wanted)
     return ""

@@ -99,7 +99,7 @@ def test_a_link_of_somebody_else_is_refused(working: Nightly, server: ManagedPro
     ]
 
     assert [answer.status for answer in refused] == [403, 403, 403]
-    assert working.redis.xlen("account-events:stream") == 0
+    working.comes_to_rest()
     assert login not in working.flags()
 
 

@@ -72,6 +72,8 @@ def test_a_snippet_leads_to_the_call_it_speaks_of(
     assert ended.returncode == 0, ended.stderr
     assert login not in ended.stdout + ended.stderr
     expect_call(working, login, on="inactive" not in snippet.code)
+    if "cust-42" in snippet.code:
+        assert working.services.views.login(working.reference(login))["account_id"] == "cust-42"
     if "events.ndjson" in snippet.code:
         expect_call(working, other, on=True)
 

@@ -1,10 +1,7 @@
-"""Each way in, used as a stranger would use it, leads to the right call."""
+"""What comes in is taken apart, ordered and judged as promised. The producers themselves run in tests/producers."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,17 +11,6 @@ from tests.waiting import eventually
 from worker.embedded import EmbeddedStack
 from worker.services import build_services
 
-TEN_LINES = """
-from celery import Celery
-
-app = Celery(broker={broker!r})
-app.send_task(
-    "account.linked",
-    kwargs={{"login_id": {login!r}, "occurred_at": "2026-11-22T10:00:00Z", "account_id": "cust-42"}},
-    queue="account-events",
-)
-"""
-
 
 @pytest.fixture(scope="module")
 def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nightly]:
@@ -33,34 +19,6 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nightly]:
         services = build_services(stack.settings())
         yield Nightly(stack, EmulatorControl(str(stack.emulator_url)), services, services.redis)
         services.redis.close()
-
-
-def test_ten_lines_of_python_that_know_only_celery_switch_a_login_on(working: Nightly, tmp_path: Path) -> None:
-    (login,) = new_logins(1)
-    script = TEN_LINES.format(broker=working.stack.environment["REDIS_URL"], login=login)
-    subprocess.run([sys.executable, "-I", "-c", script], cwd=tmp_path, check=True, timeout=30)
-    eventually(lambda: working.flags().get(login) is True, describe="the call")
-    working.comes_to_rest()
-    assert working.services.views.login(working.reference(login))["account_id"] == "cust-42"
-    assert [call.login_id for call in working.emulator.calls()].count(login) == 1
-
-
-def test_one_redis_cli_xadd_switches_a_login_off(working: Nightly) -> None:
-    (login,) = new_logins(1)
-    event = json.dumps(cloud_event(login, on=False, minute=0))
-    redis_cli = Path(sys.executable).with_name("redis-cli")
-    command = [
-        redis_cli,
-        "-u",
-        working.stack.environment["REDIS_URL"],
-        "XADD",
-        "account-events:stream",
-        "*",
-        "event",
-        event,
-    ]
-    subprocess.run(command, check=True, timeout=30, stdout=subprocess.DEVNULL)
-    eventually(lambda: working.flags().get(login) is False, describe="the call")
 
 
 def test_a_batch_is_taken_apart_and_only_its_bad_event_is_kept_for_review(working: Nightly) -> None:
