@@ -3,6 +3,7 @@
 NightlyError
 ├── SettingsError        the environment is wrong; carries one line for each wrong value
 ├── InvalidEvent         a message cannot be accepted; says which field is wrong and why
+├── EventsRefused        some events of a request cannot be accepted, so none was taken; says which and why
 ├── NotReplicated        Redis has the events, but too few replicas confirmed them in time
 ├── SealError            a sealed value cannot be opened with the keys at hand
 ├── LedgerError          the ledger in Redis cannot be used
@@ -37,6 +38,14 @@ class InvalidEvent(NightlyError):
         self.reason = reason
         self.code = code
         super().__init__(reason)
+
+
+class EventsRefused(NightlyError):
+    """Some events of a request cannot be accepted, so none of them was taken. `errors` says why, by position from 0."""
+
+    def __init__(self, errors: dict[int, InvalidEvent]) -> None:
+        self.errors = errors
+        super().__init__("; ".join(f"event {position}: {error.reason}" for position, error in errors.items()))
 
 
 class NotReplicated(NightlyError):

@@ -160,12 +160,7 @@ def _exactly(model: type[_Model], document: object) -> _Model:
 
 def decode_documents(body: bytes) -> list[object]:
     """Split a stream entry's body into CloudEvents, one or an array; raises InvalidEvent."""
-    if len(body) > MAX_BODY_BYTES:
-        raise InvalidEvent(f"body: larger than {MAX_BODY_BYTES} bytes")
-    try:
-        document = from_json(body, allow_inf_nan=False)
-    except ValueError:
-        document = _with_lone_surrogates(body)
+    document = decode_json(body)
     if not isinstance(document, list):
         return [document]
     if not document:
@@ -173,6 +168,16 @@ def decode_documents(body: bytes) -> list[object]:
     if len(document) > MAX_BATCH_EVENTS:
         raise InvalidEvent(f"body: holds more than {MAX_BATCH_EVENTS} events")
     return document
+
+
+def decode_json(body: bytes) -> object:
+    """Return what a body of at most MAX_BODY_BYTES says; raises InvalidEvent."""
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidEvent(f"body: larger than {MAX_BODY_BYTES} bytes")
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError:
+        return _with_lone_surrogates(body)
 
 
 def _with_lone_surrogates(body: bytes) -> object:

@@ -6,11 +6,11 @@ so do replays of rejected messages.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from worker.errors import InvalidEvent
+from worker.errors import EventsRefused, InvalidEvent
 from worker.events import LifecycleEvent, decode_documents
 from worker.ledger import Lane, Ledger, Letters, Recorded, Wish
 from worker.seal import Vault, letters_of
@@ -87,6 +87,27 @@ class Intake:
         all_read = all(is_whole for _, is_whole in read)
         return self._record([pair for pairs, _ in read for pair in pairs], source="stream") and all_read
 
+    def accept_whole(self, documents: Sequence[object], *, replicas: int = 0) -> list[Recorded]:
+        """Take in CloudEvents whose sender waits for the answer: all of them, or none and nothing is kept for review.
+
+        Returns recorded, duplicate or superseded for each, in order. Raises EventsRefused, NotReplicated where fewer
+        than `replicas` confirmed (sending again is right), and redis.RedisError.
+        """
+        wishes: list[Wish] = []
+        errors: dict[int, InvalidEvent] = {}
+        for position, document in enumerate(documents):
+            try:
+                wishes.append(self._wish(LifecycleEvent.from_cloudevent(document, self._default_instance)))
+            except InvalidEvent as error:
+                errors[position] = error
+        if errors:
+            raise EventsRefused(errors)
+        furthest_us = (self._ledger.now_ms() + round(self._max_ahead_seconds * 1000)) * 1000
+        self._refuse_ahead(wish.occurred_us > furthest_us for wish in wishes)
+        results = self._ledger.record_whole(wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=replicas)
+        self._refuse_ahead(result is Recorded.AHEAD for result in results)  # only where Redis' clock was set back
+        return results
+
     def reject(self, error: InvalidEvent, *, source: str, body: bytes) -> None:
         """Keep a message that was not accepted, sealed, for a person."""
         letter_id = "iv-" + self._vault.fingerprint(body.decode("latin-1"))
@@ -128,9 +149,16 @@ class Intake:
         field = "occurred_at" if source == "celery" else "time"
         for result, (_, part) in zip(results, pairs, strict=True):
             if result is Recorded.AHEAD:
-                reason = f"{field}: lies more than {self._max_ahead_seconds:g} s in the future"
-                self.reject(InvalidEvent(reason), source=source, body=_kept(part))
+                self.reject(self._ahead(field), source=source, body=_kept(part))
         return Recorded.AHEAD not in results
+
+    def _refuse_ahead(self, are_ahead: Iterable[bool]) -> None:
+        errors = {position: self._ahead("time") for position, is_ahead in enumerate(are_ahead) if is_ahead}
+        if errors:
+            raise EventsRefused(errors)
+
+    def _ahead(self, field: str) -> InvalidEvent:
+        return InvalidEvent(f"{field}: lies more than {self._max_ahead_seconds:g} s in the future")
 
     def _wish(self, event: LifecycleEvent) -> Wish:
         if event.instance not in self._instances:

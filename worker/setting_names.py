@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-OWN_PREFIXES = ("FLINKS_", "RETRY_", "LOGIN_", "REVIEW_", "METRICS_", "EVENT_", "GATE_", "HEALTH_")
+OWN_PREFIXES = ("FLINKS_", "RETRY_", "LOGIN_", "REVIEW_", "METRICS_", "EVENT_", "GATE_", "HEALTH_", "HTTP_EVENTS_")
 _SHOWN = re.compile(r"(?=.{1,40}\Z)([A-Z]+(_[A-Z0-9]+)*|[a-z]+(_[a-z0-9]+)+)")
 """A name that may be repeated: not one that could be a key, pasted on a line of its own."""
 _OF_KUBERNETES = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)?)")

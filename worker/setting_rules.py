@@ -1,5 +1,7 @@
 """What the value of a setting must look like. No rule's text repeats the value. Does no I/O."""
 
+import base64
+import binascii
 import json
 import re
 from collections.abc import Iterable
@@ -13,6 +15,9 @@ from worker.seal import decode_key
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 REDIS_SCHEMES = ("redis", "rediss", "unix", "sentinel")
 BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps")
+WEBHOOK_PREFIX = "whsec_"
+WEBHOOK_KEY_BYTES = range(24, 65)
+_SECRET_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _INSTANCE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -91,6 +96,35 @@ def _login_keys(value: SecretStr) -> SecretStr:
     return value
 
 
+def split_webhook_secrets(text: str) -> dict[str, bytes]:
+    """Return the keys of HTTP_EVENTS_SECRETS by name, newest first; raises ValueError for anything else."""
+    keys: dict[str, bytes] = {}
+    for position, entry in enumerate(text.split(","), 1):
+        name, _, secret = entry.strip().partition("=")
+        key = _webhook_key(secret)
+        if not _SECRET_NAME.fullmatch(name) or key is None:
+            raise ValueError(f"entry {position} must be name=whsec_...; `nightly keys webhook` prints the part after =")
+        if name in keys or key in keys.values():
+            raise ValueError(f"entry {position} repeats the name or the secret of another")
+        keys[name] = key
+    return keys
+
+
+def _webhook_key(secret: str) -> bytes | None:
+    """Return the bytes of `whsec_<base64>`, of the length that the Standard Webhooks specification asks for."""
+    encoded = secret.removeprefix(WEBHOOK_PREFIX)
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if secret.startswith(WEBHOOK_PREFIX) and len(key) in WEBHOOK_KEY_BYTES else None
+
+
+def _webhook_secrets(value: SecretStr) -> SecretStr:
+    split_webhook_secrets(value.get_secret_value())
+    return value
+
+
 def read_json_object(value: object) -> object:
     """Return the object that a variable's text holds as JSON; raises ValueError for anything else."""
     if isinstance(value, str):
@@ -111,3 +145,4 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(lambda value: _url_of(REDIS_SCHEMES, value))]
 BrokerUrl = Annotated[SecretStr, AfterValidator(lambda value: _url_of(BROKER_SCHEMES, value))]
 LoginKeys = Annotated[SecretStr, AfterValidator(_login_keys)]
+WebhookSecrets = Annotated[SecretStr, AfterValidator(_webhook_secrets)]

@@ -12,9 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -25,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.errors import SettingsError
 from worker.gate_rules import DEFAULT_RULES, GateRules
+from worker.instances import FurtherInstance, Instance
 from worker.seal import Vault
 from worker.setting_names import OWN_PREFIXES, unknown_names
 from worker.setting_rules import (
@@ -37,40 +36,13 @@ from worker.setting_rules import (
     InstanceName,
     LoginKeys,
     RedisUrl,
+    WebhookSecrets,
     read_json_object,
     split_login_keys,
+    split_webhook_secrets,
 )
 
 __all__ = ["LOOPBACK_HOSTS", "OWN_PREFIXES", "FurtherInstance", "Instance", "RedisUrl", "Settings"]
-
-
-class FurtherInstance(BaseModel):
-    """One entry of FLINKS_INSTANCES."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    customer_id: Guid
-    auth_key: HeaderSecret
-    base_url: BaseUrl | None = None
-
-
-class Instance(BaseModel):
-    """One Flinks instance that we may call: the whole of what its address and credentials are."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    customer_id: str
-    auth_key: SecretStr
-    auth_header: str
-    auth_scheme: str
-    base_url: str
-
-    def fingerprint(self, vault: Vault) -> str:
-        """Return a name for this very configuration that reveals nothing of it (the gate's memory)."""
-        key = self.auth_key.get_secret_value()
-        address = (self.name, self.customer_id, self.auth_header, self.auth_scheme, self.base_url)
-        return vault.fingerprint(*address, key, *vault.key_ids)
 
 
 class Settings(BaseSettings):
@@ -124,6 +96,11 @@ class Settings(BaseSettings):
 
     login_keys: LoginKeys | None = None
     review_users: SecretStr | None = None
+    http_events_secrets: WebhookSecrets | None = None
+    http_events_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 200
+    """Events, for each process that serves them. Too low: producers wait. Too high: nothing holds up a mad one."""
+    http_events_replicas: Annotated[int, Field(ge=0, le=10)] = 0
+    """Replicas that must have an event before it is answered. Too high: every event is answered 503."""
     sentry_dsn: SecretStr | None = None
     sentry_environment: str | None = None
     log_format: Literal["json", "console"] | None = None
@@ -185,6 +162,10 @@ class Settings(BaseSettings):
     def vault(self) -> Vault:
         """Return the vault for LOGIN_KEYS (required before)."""
         return Vault(split_login_keys(self.login_keys.get_secret_value() if self.login_keys else ""))
+
+    def webhook_keys(self) -> dict[str, bytes]:
+        """Return the keys that sign events sent over HTTP, by name; none: that way in is closed."""
+        return split_webhook_secrets(self.http_events_secrets.get_secret_value()) if self.http_events_secrets else {}
 
     def instances(self) -> dict[str, Instance]:
         """Return every instance we may call, by name; the default one only if it has a key."""

@@ -59,7 +59,7 @@ ENTRIES = {
         "Example: `nightly doctor --json`",
     ),
     "gate": Entry("worker.cli.gate:app", TROUBLE, "Show, close or open the gate: whether Flinks is called at all."),
-    "keys": Entry("worker.cli.keys:keys", SET_UP, "Make keys for LOGIN_KEYS."),
+    "keys": Entry("worker.cli.keys:keys", SET_UP, "Make keys for LOGIN_KEYS and HTTP_EVENTS_SECRETS."),
     "users": Entry("worker.cli.keys:users", SET_UP, "Make password hashes for REVIEW_USERS."),
     "health": Entry(
         "worker.cli.health:health",
@@ -70,7 +70,7 @@ ENTRIES = {
     "review": Entry(
         "worker.cli.review:review",
         MACHINES,
-        "Serve the read-only status page.",
+        "Serve the read-only status page, and the way in over HTTP.",
         "Example: `nightly review --host 127.0.0.1 --port 8080`",
     ),
 }

@@ -1,19 +1,17 @@
-"""`nightly keys new` and `nightly users hash`: make the secrets that settings ask for. Both need no Redis."""
+"""`nightly keys new`, `nightly keys webhook` and `nightly users hash`: make what settings ask for, without a Redis."""
 
 import sys
 
 import typer
 
+from worker.ingress.signature import new_secret
 from worker.review.passwords import hash_password
 from worker.seal import new_key
 
-keys = typer.Typer(help="Make keys for LOGIN_KEYS.", no_args_is_help=True, rich_markup_mode="markdown")
+keys = typer.Typer(
+    help="Make keys for LOGIN_KEYS and HTTP_EVENTS_SECRETS.", no_args_is_help=True, rich_markup_mode="markdown"
+)
 users = typer.Typer(help="Make password hashes for REVIEW_USERS.", no_args_is_help=True, rich_markup_mode="markdown")
-
-
-@keys.callback()
-def _keys() -> None:
-    """Keep `new` a command of its own, though it is the only one."""
 
 
 @users.callback()
@@ -29,6 +27,16 @@ def new() -> None:
     under a lost key cannot be opened. To rotate, put the new key in front and leave the old one last.
     """
     typer.echo(new_key())
+
+
+@keys.command(epilog="Example: `nightly keys webhook`")
+def webhook() -> None:
+    """Print a new secret for a producer that sends events over HTTP.
+
+    HTTP_EVENTS_SECRETS takes it as name=whsec_..., the producer as it is. To rotate, put the new one in front
+    under another name, restart, give it to the producer, and take the old one out when it is no longer used.
+    """
+    typer.echo(new_secret())
 
 
 @users.command("hash", epilog='Example: `printf %s "$PASSWORD" | nightly users hash`')

@@ -1,14 +1,15 @@
-"""`nightly review`: serves the status page, for people without a shell here."""
+"""`nightly review`: serves the status page, for people without a shell here, and `POST /events` for producers."""
 
 from typing import Annotated
 
 import typer
 
 from worker.cli.opening import open_ledger
+from worker.ingress.opening import NEEDED, way_in
 from worker.review.app import create_app
 from worker.review.server import serve
 from worker.review.users import parse_users
-from worker.settings import LOOPBACK_HOSTS
+from worker.settings import LOOPBACK_HOSTS, Settings
 from worker.telemetry.logs import configure_logging, get_logger
 
 
@@ -17,12 +18,15 @@ def review(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65_535)] = 8080,
 ) -> None:
-    """Serve the read-only status page: gates, backlog, dead letters.
+    """Serve the read-only status page: gates, backlog, dead letters; and the way in for events over HTTP.
 
-    It is closed unless REVIEW_USERS names who may look (nightly users hash). It speaks plain HTTP: outside
-    this machine, put a proxy with TLS in front. Acting stays with this command line.
+    The page is closed unless REVIEW_USERS names who may look (nightly users hash), POST /events unless
+    HTTP_EVENTS_SECRETS names a secret (nightly keys webhook). Both speak plain HTTP: outside this machine, put a
+    proxy with TLS in front. Acting stays with this command line.
     """
     settings, client = open_ledger()
+    if settings.http_events_secrets:
+        Settings.load(require=NEEDED)
     users = parse_users(settings.review_users.get_secret_value() if settings.review_users else "")
     configure_logging(log_format=settings.log_format, log_level=settings.log_level)
     log = get_logger(__name__)
@@ -30,4 +34,4 @@ def review(
         log.warning("review_page_closed", reason="REVIEW_USERS is not set: every page but /health answers 401")
     elif host not in LOOPBACK_HOSTS:
         log.warning("review_page_without_tls", reason="passwords cross the network; put a proxy with TLS in front")
-    serve(create_app(client, users), host=host, port=port)
+    serve(create_app(client, users, beside=[way_in(settings)]), host=host, port=port)

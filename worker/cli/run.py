@@ -102,6 +102,8 @@ def _places(stack: EmbeddedStack, settings: Settings, page_url: str) -> Iterator
     if settings.review_users is None:
         yield "", "closed until REVIEW_USERS names who may look. To open it:"
         yield "", f"run {typed('nightly')} users hash, put REVIEW_USERS=you:viewer:HASH into .env, start again"
+    is_open = settings.http_events_secrets is not None
+    yield "events by HTTP", f"POST {page_url}/events" if is_open else "closed until HTTP_EVENTS_SECRETS is set"
     yield "logs", f"{FOLDER}/logs/"
 
 

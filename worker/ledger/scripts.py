@@ -1,5 +1,7 @@
 """Loads the Lua scripts, each behind the parts they share, and binds them to one Redis client."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -7,10 +9,12 @@ from typing import Any
 import redis
 from redis.commands.core import Script
 
-from worker.errors import LedgerMismatch
+from worker.errors import LedgerMismatch, NotReplicated
 from worker.ledger.connection import BytesRedis
 
 NEWER = "the ledger was written by a newer Nightly; update this worker"
+REPLICAS_WITHIN_MS = 2000
+"""How long replicas have to confirm what a script wrote; less than the connection's own timeout."""
 
 _CALLER = ("gather", "rate", "gate", "terms")
 _ROWS = ("backfills", "rows")
@@ -55,8 +59,29 @@ class Scripts:
         script = self._scripts.get(name)
         if script is None:
             script = self._scripts[name] = self._client.register_script(source(name))
-        try:
+        with self._judging():
             return script(args=args)
+
+    def run_replicated(self, name: str, *args: str | bytes | float, replicas: int) -> Any:
+        """Run one script, and return its reply when so many replicas have what it wrote; raises NotReplicated too.
+
+        The whole text is sent along, so that the script and the WAIT, which asks about its own connection's writes
+        alone, are one request: if that is sent again, on a new connection, both are.
+        """
+        if not replicas:
+            return self.run(name, *args)
+        with self._judging(), self._client.pipeline(transaction=False) as pipeline:
+            pipeline.eval(source(name), 0, *args)
+            pipeline.wait(replicas, REPLICAS_WITHIN_MS)
+            reply, confirmed = pipeline.execute()
+        if confirmed < replicas:
+            raise NotReplicated(f"{confirmed} of {replicas} replicas have confirmed it")
+        return reply
+
+    @contextmanager
+    def _judging(self) -> Iterator[None]:
+        try:
+            yield
         except redis.ResponseError as error:
             if "NEWERLEDGER" in str(error):
                 raise LedgerMismatch(NEWER) from None

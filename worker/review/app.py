@@ -4,7 +4,7 @@ It only reads. `/health` alone needs no login and says no more than ok. Every an
 caching and referrers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.errors import UnknownLetter
@@ -36,11 +36,12 @@ _ASK = {"www-authenticate": 'Basic realm="Nightly", charset="UTF-8"'}
 _AWAY = "Redis does not answer. This page tries again by itself; on the server, `nightly doctor` says more."
 
 
-def create_app(client: BytesRedis, users: Mapping[str, User]) -> ASGIApp:
-    """Return the application; with no users it answers 401 to everything but `/health`."""
+def create_app(client: BytesRedis, users: Mapping[str, User], *, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
+    """Return the application; with no users it answers 401 to everything but `/health` and the routes `beside` it."""
     pages = _Pages(client)
     doorkeeper = Doorkeeper(users)
     routes = [
+        *beside,
         Route("/", _guarded(doorkeeper, pages.page)),
         Route("/status.json", _guarded(doorkeeper, pages.status)),
         Route("/health", pages.health),

@@ -11,6 +11,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from worker.errors import NightlyError
+from worker.review.patience import PatientProtocol
+
+CONNECTIONS = 300
+"""More are answered 503 at once. One that says nothing gives its place back after some seconds (patience.py)."""
 
 
 class ReviewServer(uvicorn.Server):
@@ -50,12 +54,13 @@ def serve(app: ASGIApp, *, host: str, port: int) -> None:
         app,
         host=host,
         port=port,
+        http=PatientProtocol,
         access_log=False,
         log_config=None,
         lifespan="off",
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=5,
-        limit_concurrency=100,
+        limit_concurrency=CONNECTIONS,
     )
     ReviewServer(config).run([listener])

@@ -20,8 +20,9 @@ MAX_DEPTH = 6
 _MAX_INTEGER = 2**63
 
 DENIED_NAMES = frozenset({
-    "args", "argsrepr", "argv", "body", "cookie", "credentials", "dsn", "input", "inputvalue", "kwargs", "kwargsrepr",
-    "loginid", "loginids", "loginkeys", "payload", "rawbody", "reviewusers", "sealed", "sentrydsn", "setcookie", "vars",
+    "args", "argsrepr", "argv", "body", "cookie", "credentials", "dsn", "httpeventssecrets", "input", "inputvalue",
+    "kwargs", "kwargsrepr", "loginid", "loginids", "loginkeys", "payload", "rawbody", "reviewusers", "sealed",
+    "sentrydsn", "setcookie", "vars",
 })  # fmt: skip
 """Names whose value is never shown; compared in lower case, without hyphens and underscores."""
 _DENIED_ENDINGS = (
@@ -48,6 +49,7 @@ _NAMED_QUOTED = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _NAMED_PLAIN = re.compile(rf"({_NAMED}=)(?!\[masked\])[^\s'\"&,;)}}\]]+", re.IGNORECASE)
+_WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 _CONFIRMATION = re.compile(r"(login_?id\s+)\S.*?(\s+has\s+now\s+been)", re.IGNORECASE | re.DOTALL)
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _TOKEN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{16,}")
@@ -74,6 +76,7 @@ def scrub_text(text: str, *, limit: int = MAX_TEXT_CHARACTERS) -> str:
     text = _BEARER.sub(rf"\1 {MASK}", text)
     text = _NAMED_QUOTED.sub(rf"\1{MASK}", text)
     text = _NAMED_PLAIN.sub(rf"\1{MASK}", text)
+    text = _WEBHOOK_SECRET.sub(MASK, text)
     text = _CONFIRMATION.sub(rf"\1{MASK}\2", text)
     text = _GUID.sub(MASK, text)
     text = _TOKEN.sub(_token, text)

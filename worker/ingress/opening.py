@@ -1,0 +1,42 @@
+"""Builds the way in from the settings, open where HTTP_EVENTS_SECRETS names a secret, else a closed door."""
+
+import time
+from http import HTTPStatus
+
+import redis
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from worker.ingress.allowance import Allowance
+from worker.ingress.endpoint import Desk
+from worker.ingress.recorder import Recorder
+from worker.ingress.refusals import Refused
+from worker.redis_trouble import trouble_of
+from worker.services import build_services
+from worker.settings import Settings
+from worker.telemetry.logs import get_logger
+
+PATH = "/events"
+NEEDED = ("REDIS_URL", "LOGIN_KEYS")
+
+log = get_logger(__name__)
+
+
+def way_in(settings: Settings) -> Route:
+    """Return the route; needs NEEDED where it is open. Raises LedgerMismatch; a Redis that is away is no reason."""
+    keys = settings.webhook_keys()
+    if not keys:
+        return Route(PATH, _closed, methods=["POST"])
+    url = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    recorder = Recorder(build_services(settings, name="nightly-http"), url=url, replicas=settings.http_events_replicas)
+    try:
+        recorder.check_ledger()
+    except redis.RedisError as error:
+        log.warning("ledger_unreachable", reason=trouble_of(error, url).what)
+    allowance = Allowance(settings.http_events_per_second, clock=time.monotonic)
+    return Route(PATH, Desk(keys, recorder, allowance).answer, methods=["POST"])
+
+
+async def _closed(_: Request) -> Response:
+    return Refused(HTTPStatus.NOT_FOUND, "closed", "HTTP_EVENTS_SECRETS is not set here").response()

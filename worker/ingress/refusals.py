@@ -1,0 +1,62 @@
+"""What a sender is told whose request is refused: a problem document (RFC 9457) that never repeats what was sent."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from worker.errors import EventsRefused, InvalidEvent
+
+PROBLEM = "application/problem+json"
+
+
+@dataclass(eq=False)
+class Refused(Exception):
+    """A request that is not accepted: `code` for programs, `detail` for people, and no value that was sent."""
+
+    status: HTTPStatus
+    code: str
+    detail: str
+    errors: list[Mapping[str, Any]] = field(default_factory=list)
+    retry_after_seconds: float = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> JSONResponse:
+        """Return the answer."""
+        document: dict[str, Any] = {
+            "type": "about:blank",
+            "title": self.status.phrase,
+            "status": self.status.value,
+            "code": self.code,
+            "detail": self.detail,
+        }
+        if self.errors:
+            document["errors"] = self.errors
+        headers = dict(self.headers)
+        if self.retry_after_seconds:
+            headers["retry-after"] = str(math.ceil(self.retry_after_seconds))
+        return JSONResponse(document, status_code=self.status, headers=headers, media_type=PROBLEM)
+
+
+def unreadable(error: InvalidEvent) -> Refused:
+    """Return the refusal of a request in which no event can be told from another."""
+    return Refused(HTTPStatus.BAD_REQUEST, error.code, error.reason, [_error(None, error)])
+
+
+def refused_events(refused: EventsRefused, *, of: int) -> Refused:
+    """Return the refusal of a request with `of` events, some of which cannot be accepted."""
+    errors = [_error(position, error) for position, error in sorted(refused.errors.items())]
+    detail = f"{len(errors)} of {of} events cannot be accepted, so none was recorded"
+    codes = {error.code for error in refused.errors.values()}
+    code = codes.pop() if len(codes) == 1 else "invalid_event"
+    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail, errors)
+
+
+def _error(position: int | None, error: InvalidEvent) -> Mapping[str, Any]:
+    """Split a reason into its fields; one says "and 3 more" and names none."""
+    parts = [part.partition(": ") for part in error.reason.split("; ")]
+    fields = [{"field": name, "reason": rule} for name, colon, rule in parts if colon]
+    return ({} if position is None else {"index": position}) | {"code": error.code, "fields": fields}
