@@ -31,6 +31,14 @@ class FakeLedger:
 
     def __init__(self) -> None:
         self.wishes: list[Wish] = []
+        self.replicas: list[int] = []
+
+    def now_ms(self) -> int:
+        return int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp() * 1000)
+
+    def record_whole(self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float, replicas: int) -> list[Recorded]:
+        self.replicas.append(replicas)
+        return self.record(wishes, furthest_ahead_seconds=furthest_ahead_seconds)
 
     def record(self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float) -> list[Recorded]:
         assert furthest_ahead_seconds == 3600

@@ -26,6 +26,9 @@ NO_BASE_URL = "must be a URL such as https://{instance}-api.private.fin.ag"
 NO_PLAIN_URL = "must hold no user, password, query or fragment"
 NO_OBJECT = "must be a JSON object, one entry an instance"
 NO_KEYS = "must be comma-separated keys; `nightly keys new` prints one"
+NO_SECRET = "entry 1 must be name=whsec_...; `nightly keys webhook` prints the part after ="
+NO_REPEAT = "entry 2 repeats the name or the secret of another"
+WEBHOOK_SECRET = "crm=whsec_" + "A" * 40
 
 Set = Callable[..., None]
 
@@ -141,6 +144,17 @@ def test_a_log_level_may_be_written_in_any_case(env: Set, name: str, level: str)
         ("LOGIN_KEYS", ",", NO_KEYS),
         ("LOGIN_KEYS", "A" * 43 + ",", NO_KEYS),
         ("LOGIN_KEYS", "A" * 43 + ", " + "A" * 43 + "=", "holds the same key twice"),
+        ("HTTP_EVENTS_SECRETS", CANARY, NO_SECRET),
+        ("HTTP_EVENTS_SECRETS", f"crm={CANARY}", NO_SECRET),
+        ("HTTP_EVENTS_SECRETS", "crm=whsec_" + "A" * 30, NO_SECRET),
+        ("HTTP_EVENTS_SECRETS", "crm=whsec_" + "A" * 88, NO_SECRET),
+        ("HTTP_EVENTS_SECRETS", "crm=whsec_" + "é" * 40, NO_SECRET),
+        ("HTTP_EVENTS_SECRETS", "c m=whsec_" + "A" * 43, NO_SECRET),
+        ("HTTP_EVENTS_SECRETS", WEBHOOK_SECRET + ",", NO_SECRET.replace("1", "2")),
+        ("HTTP_EVENTS_SECRETS", f"{WEBHOOK_SECRET}, {WEBHOOK_SECRET}BBBB", NO_REPEAT),
+        ("HTTP_EVENTS_SECRETS", f"{WEBHOOK_SECRET}, b{WEBHOOK_SECRET}", NO_REPEAT),
+        ("HTTP_EVENTS_PER_SECOND", "0", "input should be greater than 0"),
+        ("HTTP_EVENTS_REPLICAS", "-1", "input should be greater than or equal to 0"),
         ("LOG_FORMAT", CANARY, "input should be 'json' or 'console'"),
         ("LOG_LEVEL", CANARY, "input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ("METRICS_PORT", CANARY, "input should be a valid integer, unable to parse string as an integer"),
@@ -320,6 +334,15 @@ def test_a_lease_outlasts_the_call(env: Set) -> None:
     env(FLINKS_TIMEOUT_SECONDS="7")
     settings = Settings.load()
     assert settings.lease_seconds == 7 + settings.lease_margin_seconds == 12
+
+
+def test_webhook_secrets_are_read_in_order_with_and_without_padding(env: Set) -> None:
+    assert Settings.load().webhook_keys() == {}
+    env(HTTP_EVENTS_SECRETS=f" new=whsec_{'A' * 43}= , old=whsec_{'B' * 42}A")
+    keys = Settings.load().webhook_keys()
+    assert list(keys) == ["new", "old"]
+    assert keys["new"] == bytes(32)
+    assert "BBBB" not in repr(Settings.load())
 
 
 def test_login_keys_make_a_vault_that_keeps_the_oldest_reference(env: Set) -> None:

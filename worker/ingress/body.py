@@ -12,6 +12,8 @@ BODY_SECONDS = 10.0
 """For a whole body: a sender that needs longer for a mebibyte holds a place that others need."""
 LINGER_BYTES = 16 * MAX_BODY_BYTES
 """So much of a body that is too long is read and thrown away: a sender that is cut off at once sees no answer."""
+CLOSE = {"connection": "close"}
+"""Or the server would go on to read what is left of the body."""
 
 
 async def read_body(request: Request) -> bytes:
@@ -21,7 +23,7 @@ async def read_body(request: Request) -> bytes:
             return await _read(request)
     except TimeoutError:
         detail = f"body: did not come within {BODY_SECONDS:g} s"
-        raise Refused(HTTPStatus.REQUEST_TIMEOUT, "too_slow", detail, headers={"connection": "close"}) from None
+        raise Refused(HTTPStatus.REQUEST_TIMEOUT, "too_slow", detail, headers=CLOSE) from None
 
 
 async def _read(request: Request) -> bytes:
@@ -34,5 +36,5 @@ async def _read(request: Request) -> bytes:
             body += chunk
     if size > MAX_BODY_BYTES:
         detail = f"body: larger than {MAX_BODY_BYTES} bytes"
-        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", detail)
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", detail, headers=CLOSE)
     return bytes(body)

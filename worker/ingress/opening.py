@@ -1,12 +1,14 @@
 """Builds the way in from the settings, open where HTTP_EVENTS_SECRETS names a secret, else a closed door."""
 
 import time
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 import redis
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from worker.ingress.allowance import Allowance
 from worker.ingress.endpoint import Desk
@@ -27,7 +29,7 @@ def way_in(settings: Settings) -> Route:
     """Return the route; needs NEEDED where it is open. Raises LedgerMismatch; a Redis that is away is no reason."""
     keys = settings.webhook_keys()
     if not keys:
-        return Route(PATH, _closed, methods=["POST"])
+        return Route(PATH, Door(_closed))
     url = settings.redis_url.get_secret_value() if settings.redis_url else ""
     recorder = Recorder(build_services(settings, name="nightly-http"), url=url, replicas=settings.http_events_replicas)
     try:
@@ -35,7 +37,25 @@ def way_in(settings: Settings) -> Route:
     except redis.RedisError as error:
         log.warning("ledger_unreachable", reason=trouble_of(error, url).what)
     allowance = Allowance(settings.http_events_per_second, clock=time.monotonic)
-    return Route(PATH, Desk(keys, recorder, allowance).answer, methods=["POST"])
+    return Route(PATH, Door(Desk(keys, recorder, allowance).answer))
+
+
+class Door:
+    """Lets POST through to `answer`. As an application, its route takes every method, so that none falls through."""
+
+    def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        answer = self._answer if request.method == "POST" else _wrong_method
+        await (await answer(request))(scope, receive, send)
+
+
+async def _wrong_method(_: Request) -> Response:
+    refused = Refused(HTTPStatus.METHOD_NOT_ALLOWED, "method", "events are sent by POST", headers={"allow": "POST"})
+    return refused.response()
 
 
 async def _closed(_: Request) -> Response:

@@ -49,7 +49,10 @@ def unreadable(error: InvalidEvent) -> Refused:
 def refused_events(refused: EventsRefused, *, of: int) -> Refused:
     """Return the refusal of a request with `of` events, some of which cannot be accepted."""
     errors = [_error(position, error) for position, error in sorted(refused.errors.items())]
-    detail = f"{len(errors)} of {of} events cannot be accepted, so none was recorded"
+    first = min(refused.errors)
+    detail = f"event {first}: {refused.errors[first].reason}"
+    if of > 1:
+        detail = f"{len(errors)} of {of} events cannot be accepted, so none was recorded; {detail}"
     codes = {error.code for error in refused.errors.values()}
     code = codes.pop() if len(codes) == 1 else "invalid_event"
     return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail, errors)

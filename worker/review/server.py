@@ -50,7 +50,12 @@ def serve(app: ASGIApp, *, host: str, port: int) -> None:
     except OSError as error:
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise NightlyError(f"The page cannot listen on {host} port {port}: {reason}.") from None
-    config = uvicorn.Config(
+    ReviewServer(config_for(app, host=host, port=port)).run([listener])
+
+
+def config_for(app: ASGIApp, *, host: str, port: int) -> uvicorn.Config:
+    """Return how uvicorn is to serve: no line for a request, and every wait and number bounded."""
+    return uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -63,4 +68,3 @@ def serve(app: ASGIApp, *, host: str, port: int) -> None:
         timeout_graceful_shutdown=5,
         limit_concurrency=CONNECTIONS,
     )
-    ReviewServer(config).run([listener])

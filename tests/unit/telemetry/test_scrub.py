@@ -54,6 +54,7 @@ def test_a_guid_is_masked_wherever_it_stands(text: str) -> None:
         ('{"loginId": "maple \\" tree"}', "tree"),
         ("https://host/?login_id=maple&x=1", "maple"),
         ("LOGIN_KEYS=maple", "maple"),
+        ("crm=whsec_bW/+FwbGU= is not", "FwbGU"),
         ("LoginId maple tree has now been deactivated", "tree"),
         ("password=maple", "maple"),
     ],

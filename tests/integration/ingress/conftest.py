@@ -1,0 +1,72 @@
+"""The way in over HTTP as it is served, in a thread of the test: on the session's Redis or on one of its own."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from redis import Redis
+
+from tests.http_events import OTHER_SECRET, SECRET, Producer
+from tests.waiting import eventually
+from worker.embedded import EmbeddedRedis, OrphanGuard
+from worker.ingress.opening import way_in
+from worker.ledger.connection import connect
+from worker.review.app import create_app
+from worker.review.server import config_for
+from worker.settings import Settings
+
+Serve = Callable[..., Producer]
+
+
+@contextmanager
+def served(settings: Settings) -> Iterator[Producer]:
+    """Serve as `nightly review` does, on a free port."""
+    url = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    app = create_app(connect(url), {}, beside=[way_in(settings)])
+    server = uvicorn.Server(config_for(app, host="127.0.0.1", port=0))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        eventually(lambda: server.started, describe="the server")
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield Producer(f"http://127.0.0.1:{port}")
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def serve(redis_url: str, login_keys: str) -> Iterator[Serve]:
+    """Serve with settings of the test's own."""
+    doors: list[Any] = []
+
+    def run(**changes: Any) -> Producer:
+        given = {"redis_url": redis_url, "login_keys": login_keys, "http_events_per_second": 100_000}
+        given |= {"http_events_secrets": f"new={SECRET},old={OTHER_SECRET}"} | changes
+        doors.append(served(Settings(**given)))
+        return doors[-1].__enter__()
+
+    yield run
+    for door in doors:
+        door.__exit__(None, None, None)
+
+
+@pytest.fixture
+def producer(serve: Serve) -> Producer:
+    return serve()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
+    """A Redis that the test may stop, fill and start again."""
+    with EmbeddedRedis(tmp_path, name="own", appendfsync="always", guard=orphan_guard) as server:
+        yield server
+
+
+def tally(client: Redis) -> dict[str, int]:
+    """Return what the ledger counted for the default instance."""
+    return {name.decode(): int(value) for name, value in client.hgetall("nightly:tally:toolbox").items()}

@@ -1,0 +1,63 @@
+"""Clients that never come to an end: each gives its place back."""
+
+import http.client
+import json
+import socket
+import time
+
+import pytest
+
+from tests.http_events import STRUCTURED, Producer, event, signed
+from tests.waiting import eventually
+from worker.ingress import body as body_module
+from worker.review import patience
+
+HEAD = b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-type: application/cloudevents+json\r\n"
+
+
+def connected(producer: Producer) -> socket.socket:
+    host, port = producer.url.removeprefix("http://").removesuffix("/events").split(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def test_a_body_without_end_is_not_read_for_ever(producer: Producer) -> None:
+    def send_a_lot(client: socket.socket) -> None:
+        for _ in range(1000):
+            client.sendall(b"x" * 1_000_000)
+
+    with connected(producer) as client:
+        client.sendall(HEAD + b"content-length: 100000000000\r\n\r\n")
+        with pytest.raises(OSError, match=r"reset|Broken pipe"):
+            send_a_lot(client)
+
+
+@pytest.mark.parametrize(
+    ("begun", "answered"),
+    [(b"", b""), (HEAD + b"x-a: ", b""), (HEAD + b"content-length: 9\r\n\r\n{", b"HTTP/1.1 408 ")],
+)
+def test_a_client_that_does_not_go_on_loses_its_place(
+    producer: Producer, monkeypatch: pytest.MonkeyPatch, begun: bytes, answered: bytes
+) -> None:
+    monkeypatch.setattr(patience, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(body_module, "BODY_SECONDS", 0.2)
+    with connected(producer) as client:
+        client.sendall(begun)
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer[:13] == answered
+
+
+def test_a_client_that_keeps_its_connection_has_time_for_each_request(
+    producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "HEAD_SECONDS", 0.2)
+    body, until = json.dumps(event()).encode(), time.monotonic() + 0.5
+    host = producer.url.removeprefix("http://").removesuffix("/events")
+    client = http.client.HTTPConnection(host, timeout=20)  # does not connect again by itself, unlike httpx
+
+    def one_more() -> bool:
+        client.request("POST", "/events", body, {"content-type": STRUCTURED} | signed(body))
+        assert client.getresponse().read()
+        return time.monotonic() > until
+
+    eventually(one_more, describe="answers for half a second")
+    client.close()

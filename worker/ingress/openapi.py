@@ -1,0 +1,166 @@
+"""Describes the way in for machines: an OpenAPI 3.1 document made of the event's own model. Does no I/O.
+
+`docs/openapi.yaml` is this document; a test says when it is out of date.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from worker.events import MAX_BODY_BYTES, CloudEvent
+from worker.ingress.modes import MAX_EVENTS, PREFIX, Mode
+from worker.ingress.refusals import PROBLEM
+from worker.ingress.signature import TOLERANCE_SECONDS
+
+Schema = dict[str, Any]
+_REF = "#/components/schemas/"
+_SAFE_TO_REPEAT = "Sending it again, signed anew, is always right: an event that came before is a duplicate."
+_PRINTABLE = "Printable characters, no space at either end."
+_REFUSALS: Mapping[HTTPStatus, str] = {
+    HTTPStatus.BAD_REQUEST: "The body, or a `ce-*` header, cannot be read.",
+    HTTPStatus.UNAUTHORIZED: "The signature is missing, too old, too young, or none of ours.",
+    HTTPStatus.NOT_FOUND: "This way in is closed here.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "It is not a POST.",
+    HTTPStatus.REQUEST_TIMEOUT: "The body did not come in time.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"More than {MAX_BODY_BYTES} bytes or {MAX_EVENTS} events.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The media type, its charset or its encoding is not one of these.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Some event cannot be accepted; none of the request was recorded.",
+    HTTPStatus.TOO_MANY_REQUESTS: "More events than allowed; none was recorded.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of the server's.",
+    HTTPStatus.SERVICE_UNAVAILABLE: f"The ledger takes no events now. {_SAFE_TO_REPEAT}",
+}
+_WAITING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+
+
+def document() -> Schema:
+    """Return the document as plain data."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Nightly: events over HTTP",
+            "version": version("nightly-refresh-worker"),
+            "description": "How to sign, and what to do about each answer, is said in docs/http.md.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "https://nightly.example", "description": "Where you serve it."}],
+        "security": [],
+        "paths": {"/events": {"post": _post()}},
+        "components": {"schemas": _schemas()},
+    }
+
+
+def _post() -> Schema:
+    answers: Schema = {"202": _accepted()}
+    answers |= {str(status.value): _refusal(status, text) for status, text in _REFUSALS.items()}
+    return {
+        "operationId": "sendEvents",
+        "summary": "Send events; 202 says that the ledger has them.",
+        "description": f"All of a request's events are recorded, or none. {_SAFE_TO_REPEAT}",
+        "parameters": [*_signature_headers(), *_attribute_headers()],
+        "requestBody": {
+            "required": True,
+            "content": {
+                Mode.STRUCTURED.value: {"schema": {"$ref": f"{_REF}CloudEvent"}},
+                Mode.BATCH.value: {"schema": {"$ref": f"{_REF}Batch"}},
+                Mode.BINARY.value: {"schema": {"$ref": f"{_REF}LoginData"}},
+            },
+        },
+        "responses": answers,
+    }
+
+
+def _signature_headers() -> list[Schema]:
+    ours = {
+        "webhook-id": ("Of this message, the same when it is sent again; no full stop.", r"^[!-\-/-~]{1,256}$"),
+        "webhook-timestamp": (f"Seconds since 1970, within {TOLERANCE_SECONDS} s of the server's.", "^[0-9]{1,12}$"),
+        "webhook-signature": ("`v1,<base64>`, as the Standard Webhooks specification says; several by spaces.", "^v1,"),
+    }
+    return [
+        {"name": name, "in": "header", "required": True, "description": text, "schema": _matching(pattern)}
+        for name, (text, pattern) in ours.items()
+    ]
+
+
+def _matching(pattern: str) -> Schema:
+    return {"type": "string", "pattern": pattern}
+
+
+def _attribute_headers() -> list[Schema]:
+    fields = [name for name in CloudEvent.model_fields if name not in {"data", "datacontenttype"}]
+    text = f"In binary mode ({Mode.BINARY}) alone: the attribute, percent-encoded. Covered by the signature."
+    return [
+        {"name": PREFIX + name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+        for name in fields
+    ]
+
+
+def _accepted() -> Schema:
+    schema = {
+        "type": "object",
+        "required": ["results"],
+        "additionalProperties": False,
+        "properties": {
+            "results": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_EVENTS,
+                "items": {"enum": ["recorded", "duplicate", "superseded"]},
+                "description": "What became of each event, in the request's order.",
+            }
+        },
+    }
+    return {"description": "The ledger has every event.", "content": {"application/json": {"schema": schema}}}
+
+
+def _refusal(status: HTTPStatus, text: str) -> Schema:
+    answer: Schema = {"description": text, "content": {PROBLEM: {"schema": {"$ref": f"{_REF}Problem"}}}}
+    if status in _WAITING:
+        seconds = {"schema": {"type": "integer", "minimum": 1}, "required": True, "description": "Seconds to wait."}
+        answer["headers"] = {"Retry-After": seconds}
+    return answer
+
+
+def _schemas() -> Schema:
+    event: Schema = CloudEvent.model_json_schema(ref_template=_REF + "{model}")
+    data: Schema = event.pop("$defs")["LoginData"]
+    for schema in (event, data):
+        schema["properties"] = {name: _plainly(field) for name, field in schema["properties"].items()}
+    batch = {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": {"$ref": f"{_REF}CloudEvent"}}
+    return {"CloudEvent": event, "LoginData": data, "Batch": batch, "Problem": _problem()}
+
+
+def _plainly(field: Schema) -> Schema:
+    """Drop titles and defaults, and say of texts what the model's validators ask."""
+    field = {name: value for name, value in field.items() if name not in {"title", "default"}}
+    if field.get("maxLength") or "anyOf" in field:
+        field["description"] = " ".join(filter(None, [field.get("description"), _PRINTABLE]))
+    if field.get("format") == "date-time":
+        field["description"] = "RFC 3339 with a time zone, 1970 to 2254, at most an hour ahead by default."
+    return field
+
+
+def _problem() -> Schema:
+    text = {"type": "string"}
+    fields = {
+        "type": "array",
+        "items": {"type": "object", "required": ["field", "reason"], "properties": {"field": text, "reason": text}},
+    }
+    error = {
+        "type": "object",
+        "required": ["code", "fields"],
+        "properties": {"index": {"type": "integer", "minimum": 0}, "code": text, "fields": fields},
+    }
+    return {
+        "type": "object",
+        "description": "RFC 9457; it never repeats what was sent. `code` is for programs.",
+        "required": ["type", "title", "status", "code", "detail"],
+        "properties": {
+            "type": text,
+            "title": text,
+            "status": {"type": "integer"},
+            "code": text,
+            "detail": text,
+            "errors": {"type": "array", "items": error, "description": "One for each event at fault, by position."},
+        },
+    }
