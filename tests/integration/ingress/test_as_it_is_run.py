@@ -1,0 +1,103 @@
+"""The real `nightly review`: every snippet of docs/http.md leads to its call, and nothing that is sent is told."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+
+from emulator.remote import EmulatorControl
+from tests.conftest import ROOT
+from tests.http_events import LOGIN, SECRET, Producer, event
+from tests.leaks import leaks, logs_in, redis_contents
+from tests.waiting import eventually
+from worker.embedded import EmbeddedStack, ManagedProcess
+from worker.embedded.readiness import listening_url
+from worker.ingress.modes import headers_for
+
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs" / "http.md").read_text(), re.DOTALL)
+PLACEHOLDER = "your-login-id"
+CANARIES = [LOGIN, "CanaryOfLettersAlone", "L0gin-canary-abcdef-123456", "canary \n of 77777"]
+
+
+def snippet(language: str) -> str:
+    (found,) = (text for name, text in BLOCKS if name == language and PLACEHOLDER in text)
+    return str(found)
+
+
+@pytest.fixture
+def page(stack: EmbeddedStack) -> ManagedProcess:
+    stack.environment |= {"HTTP_EVENTS_SECRETS": f"crm={SECRET}", "LOG_LEVEL": "DEBUG"}
+    argv = [sys.executable, "-m", "worker", "review", "--port", "0"]
+    return stack.start_process("review", argv, ready=listening_url)
+
+
+@pytest.fixture
+def url(page: ManagedProcess) -> str:
+    return str(listening_url(page))
+
+
+def run(command: list[str], *, stdin: str, stack: EmbeddedStack, url: str) -> None:
+    environment = stack.environment | {"NIGHTLY_URL": url, "NIGHTLY_SECRET": SECRET, "NO_PROXY": "127.0.0.1"}
+    done = subprocess.run(
+        command, input=stdin, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_every_snippet_leads_to_the_right_call(
+    stack: EmbeddedStack, emulator: EmulatorControl, url: str, tmp_path: Path
+) -> None:
+    stack.start_worker()
+    expected = {"login-sh": True, "login-python": False}
+    run(["bash", "-eu"], stdin=snippet("sh").replace(PLACEHOLDER, "login-sh"), stack=stack, url=url)
+    run([sys.executable], stdin=snippet("python").replace(PLACEHOLDER, "login-python"), stack=stack, url=url)
+    if node := shutil.which("node"):
+        expected["login-js"] = True
+        (tmp_path / "send.mjs").write_text(snippet("js").replace(PLACEHOLDER, "login-js"))
+        run([node, str(tmp_path / "send.mjs")], stdin="", stack=stack, url=url)
+    binary = Producer(url).send_binary(headers_for(event()), json.dumps(event()["data"]).encode())
+    assert binary.json() == {"results": ["recorded"]}
+    expected[LOGIN] = True
+
+    def flags() -> dict[str, bool]:
+        return {login: flag.is_activated for logins in emulator.state().values() for login, flag in logins.items()}
+
+    eventually(lambda: flags() == expected, seconds=30, describe="the calls")
+    if not node:
+        pytest.skip("node is not installed: its snippet in docs/http.md was NOT run")
+
+
+def test_nothing_that_is_sent_is_told_in_an_answer_a_log_or_a_key(
+    stack: EmbeddedStack, page: ManagedProcess, url: str, redis_client: Redis
+) -> None:
+    producer = Producer(url)
+    answers: list[httpx.Response] = []
+    for canary in CANARIES:
+        flat = canary.replace("\n", "")
+        bodies: list[object] = [
+            event(data={"loginId": canary}, id=f"link-{canary}", subject=canary),
+            event(data={"loginId": flat, canary: canary}),
+            event(**{"type": canary, "time": canary, "specversion": canary, canary: canary}),
+            [canary, {canary: canary}, event(data={"loginId": "a", "instance": canary})],
+            canary.encode(),
+            json.dumps(canary).encode(),
+        ]
+        answers += [producer.send(body) for body in bodies]
+        answers += [producer.send(event(), media_type=f"text/{flat.replace(' ', '')}")]
+        answers += [producer.send(event(), message_id=f"{flat}."), producer.send(event(), secret="whsec_" + "b" * 40)]
+        answers += [producer.send_binary(headers_for(event()), canary.encode(), ce_id=flat)]
+        answers += [producer.send_binary(headers_for({f"x{number}": canary for number in range(3)}), b"{}")]
+        answers += [httpx.get(f"{url}/events/{flat}?loginId={flat}", trust_env=False)]
+    assert {answer.status_code for answer in answers} >= {202, 400, 401, 415, 422}
+    assert stack.stop_process(page) == 0
+    written = [("answer", answer.content + repr(answer.headers).encode()) for answer in answers]
+    written += [*logs_in(stack.folder), *redis_contents(redis_client)]
+    assert any(b"http_events_refused" in text for _, text in written)
+    keys = [SECRET.removeprefix("whsec_").rstrip("="), stack.environment["LOGIN_KEYS"]]
+    assert leaks([*CANARIES, *keys], written) == []
