@@ -15,6 +15,7 @@ from redis import Redis
 from tests.waiting import eventually
 from worker.ledger import Ledger, Letters, Settlement
 from worker.services import build_services
+from worker.setting_rules import split_webhook_secrets
 from worker.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -227,9 +228,18 @@ def test_health_is_one_bit_about_this_hosts_worker(nightly: Nightly, redis_clien
 
 def test_secrets_are_made_without_redis(nightly: Nightly) -> None:
     assert len(nightly("keys", "new", REDIS_URL="").stdout.strip()) == 43
+    assert split_webhook_secrets("crm=" + nightly("keys", "webhook", REDIS_URL="").stdout.strip())
     hashed = nightly("users", "hash", stdin="a password\n", REDIS_URL="").stdout
     assert hashed.startswith("scrypt.")
     assert nightly("users", "hash", stdin="\n").returncode == 2
+
+
+def test_the_way_in_over_http_needs_what_seals_a_login(nightly: Nightly) -> None:
+    refused = nightly("review", LOGIN_KEYS="", HTTP_EVENTS_SECRETS="crm=whsec_" + "A" * 43)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("LOGIN_KEYS: is required here")
+    refused = nightly("review", HTTP_EVENTS_SECRETS="canary")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
 
 
 def test_options_are_completed_in_a_shell(nightly: Nightly) -> None:
