@@ -2,9 +2,11 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -17,6 +19,7 @@ from worker.intake import Intake
 from worker.ledger import Ledger, Letters
 from worker.ledger.gate import GateKeeper
 from worker.review.passwords import hash_password
+from worker.review.server import listen
 from worker.seal import Vault
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,3 +111,10 @@ def test_a_port_that_is_taken_is_one_line(start: Start, redis_url: str) -> None:
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"The page cannot listen on 127.0.0.1 port {taken}: Address already in use."
+
+
+def test_an_answer_does_not_wait_for_the_client_s_acknowledgement() -> None:
+    with closing(listen("127.0.0.1", 0)) as listener, closing(socket.create_connection(listener.getsockname())):
+        connection, _ = listener.accept()
+        with closing(connection):
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

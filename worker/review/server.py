@@ -44,15 +44,20 @@ class ReviewServer(uvicorn.Server):
 
 def serve(app: ASGIApp, *, host: str, port: int) -> None:
     """Serve; port 0 takes a free one. Raises NightlyError where it cannot listen."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family)
+        listener = listen(host, port)
     except OSError as error:
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise NightlyError(f"The page cannot listen on {host} port {port}: {reason}.") from None
-    # Connections inherit it. asyncio sees no TCP in a socket made like this, and each answer would wait 40 ms.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     ReviewServer(config_for(app, host=host, port=port)).run([listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, and whose connections send what is written at once; raises OSError."""
+    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # asyncio sees no TCP in a socket made like this, and without the option each answer would wait 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def config_for(app: ASGIApp, *, host: str, port: int) -> uvicorn.Config:
