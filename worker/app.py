@@ -9,11 +9,13 @@ from celery import Celery, signals
 
 from worker.deliveries import Deliveries
 from worker.errors import SettingsError
+from worker.executor.amqp_guard import guard_amqp
 from worker.executor.background import Background, LedgerCheck
 from worker.executor.broker import BACKFILL_QUEUE, REFRESH_QUEUE, celery_settings
 from worker.executor.kombu_guard import guard_kombu
 from worker.executor.kombu_primary import follow_primary
 from worker.executor.progress import Progress
+from worker.executor.rabbit import CONFIRM_SECONDS
 from worker.executor.shutdown import MARGIN_SECONDS, Shutdown, Stage
 from worker.executor.wake_up import WakeUp
 from worker.services import WORKER_SETTINGS, Services, build_services
@@ -72,7 +74,7 @@ class NightlyApp(Celery):
         self.shutdown.begin(stage)
 
     def _send_reconcile(self) -> None:
-        self.send_task("refresh.reconcile", queue=REFRESH_QUEUE)
+        self.send_task("refresh.reconcile", queue=REFRESH_QUEUE, confirm_timeout=CONFIRM_SECONDS)
 
     def _send_feed(self) -> None:
         self.send_task("backfill.feed", queue=BACKFILL_QUEUE)
@@ -105,6 +107,7 @@ def _guard_task(**_: Any) -> None:
 for _name in ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"):
     os.environ.pop(_name, None)  # Celery would obey these before our settings, and work on somebody else's Redis
 guard_kombu()
+guard_amqp()
 follow_primary()
 app = NightlyApp(_load_settings())
 _dsn = app.settings.sentry_dsn

@@ -22,6 +22,8 @@ from worker.executor.broker_probe import BrokerProbe, probe_of
 from worker.executor.garbage import spare_what_stays
 from worker.executor.loop import RETRY_SECONDS, STOP_SECONDS, Loop
 from worker.executor.queue_reader import QueueReader
+from worker.executor.rabbit import rabbit_of
+from worker.executor.rabbit_reader import RabbitReader
 from worker.executor.watchdog import LOOK_SECONDS, Part, Watchdog
 from worker.ledger.connection import connect
 from worker.notices import pass_on
@@ -118,7 +120,7 @@ class Background(bootsteps.StartStopStep):
             log.warning("ledger_unreachable", doing="stop")
 
 
-def readers_of(app: Any) -> list[EntryReader]:
+def readers_of(app: Any) -> list[EntryReader | RabbitReader]:
     """Build a worker's readers: one takes Celery's place at the queue of events, if this worker is to read that."""
     services: Services = app.services()
 
@@ -126,10 +128,14 @@ def readers_of(app: Any) -> list[EntryReader]:
         app.wake(services)
 
     parts, options = (services.intake, app.deliveries()), {"name": app.identity, "on_recorded": wake}
-    readers: list[EntryReader] = [StreamReader(services.redis, *parts, **options)]
+    readers: list[EntryReader | RabbitReader] = [StreamReader(services.redis, *parts, **options)]
     broker, queues = redis_broker(services.settings), app.amqp.queues
-    if broker and EVENTS_QUEUE in queues.consume_from:
-        queues.deselect([EVENTS_QUEUE])
+    if EVENTS_QUEUE not in queues.consume_from:
+        return readers
+    queues.deselect([EVENTS_QUEUE])
+    if rabbit := rabbit_of(services.settings):
+        readers.append(RabbitReader(rabbit, *parts, on_recorded=wake, tasks=app.tasks))
+    else:
         readers.append(QueueReader(connect(broker, name="nightly-queue"), *parts, **options, tasks=app.tasks))
     return readers
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from kombu import Exchange, Queue
 
+from worker.executor.rabbit import HEARTBEAT_SECONDS, OPTIONS, address, is_rabbit
 from worker.ledger.connection import SENTINEL_OPTIONS
 from worker.sentinel_address import SentinelAddress
 from worker.settings import Settings
@@ -30,6 +31,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     return {
         "broker_url": url,
         "broker_transport_options": transport_options,
+        "broker_use_ssl": address(_broker_url(settings))[1],
+        "broker_heartbeat": HEARTBEAT_SECONDS,  # of AMQP alone; `--without-heartbeat` is about Celery's events
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # Redis may be away for hours
         "broker_channel_error_retry": True,  # a full Redis must not end the workers that would empty it
@@ -68,8 +71,8 @@ def _broker_url(settings: Settings) -> str:
 def kombu_address(url: str) -> tuple[str, dict[str, Any]]:
     """Return the URL and the transport options with which kombu reaches what our settings call `url`."""
     scheme = urlsplit(url).scheme
-    if scheme.startswith("amqp"):
-        return url, {}
+    if is_rabbit(url):
+        return address(url)[0], dict(OPTIONS)
     options: dict[str, Any] = {
         "visibility_timeout": 60,  # longer than any task; what a killed worker held comes back after it
         "unacked_restore_interval": 5,

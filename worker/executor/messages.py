@@ -78,8 +78,13 @@ def _plain(item: bytes) -> CeleryMessage | None:
 def _as_celery_would(item: bytes, queue: str, tasks: Container[str]) -> CeleryMessage | ForCelery | Foreign:
     envelope = readable(item, queue)
     message = _Message(loads(envelope.decode()), channel=_Channel(), accept={JSON})
+    return read_received(message, tasks) or ForCelery(item)
+
+
+def read_received(message: Any, tasks: Container[str]) -> CeleryMessage | Foreign | None:
+    """Return what a message that kombu received is; None: a task of ours that only Celery can work."""
     try:
-        return _judged(message, tasks) or ForCelery(item)
+        return _judged(message, tasks)
     except _NotOurs as reason:
         body, own_reason = original(message)
         return Foreign(body, own_reason or f"message: {reason}")

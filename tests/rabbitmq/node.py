@@ -1,0 +1,101 @@
+"""A real RabbitMQ for tests: a node of its own on free loopback ports, with its own data, cookie and epmd."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from kombu import Connection
+
+from worker.embedded import ManagedProcess, OrphanGuard
+from worker.embedded.redis_server import free_port
+
+HOW = "no rabbitmq-server on PATH: apt-get install --no-install-recommends rabbitmq-server (no service need run)"
+START_SECONDS = 60
+
+
+def server_script() -> str | None:
+    """The script that starts a node as whoever calls it; Debian's own on PATH becomes another user."""
+    if shutil.which("rabbitmq-server") is None or shutil.which("epmd") is None:
+        return None
+    of_debian = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"))
+    return str(of_debian[-1]) if of_debian else shutil.which("rabbitmq-server")
+
+
+class RabbitNode:
+    """One node, which may be killed and started again on the same data."""
+
+    def __init__(self, folder: Path, *, guard: OrphanGuard, configuration: Sequence[str] = ()) -> None:
+        self.port, distribution, epmd = free_port(), free_port(), free_port()
+        self._folder, self._guard = folder, guard
+        for part in ("home", "mnesia", "log"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        cookie = folder / "home" / ".erlang.cookie"
+        cookie.write_text("for-tests-alone")
+        cookie.chmod(0o400)
+        (folder / "plugins").write_text("[].\n")
+        (folder / "rabbitmq.conf").write_text("\n".join(configuration) + "\n")
+        self._environment: Mapping[str, str] = os.environ | {
+            "HOME": str(folder / "home"),
+            "RABBITMQ_NODENAME": f"tests{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "ERL_EPMD_PORT": str(epmd),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+        self._epmd = self._process("epmd", [str(shutil.which("epmd")), "-port", str(epmd), "-address", "127.0.0.1"])
+        self._server = self._process("rabbitmq", [str(server_script())])
+
+    @property
+    def url(self) -> str:
+        """The address with the user that every node has."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def connection(self, **options: Any) -> Connection:
+        """A plain kombu connection, as any producer would open it, with publisher confirms."""
+        return Connection(self.url, transport_options={"confirm_publish": True}, **options)
+
+    def start(self) -> Self:
+        """Start it, and wait until it takes connections."""
+        if self._epmd.exit_code is None and not self._epmd.is_running:
+            self._epmd.start()
+        self._server.start().wait_ready(self._answers, seconds=START_SECONDS)
+        return self
+
+    def kill(self) -> None:
+        """`kill -9` the node and whatever belongs to it."""
+        self._server.kill()
+        self._server.stop(0)
+
+    def stop(self) -> None:
+        """End the node, and its epmd."""
+        self._server.stop(15)
+        self._epmd.stop(5)
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _answers(self) -> bool:
+        try:
+            with self.connection(connect_timeout=2) as connection:
+                connection.connect()
+                return True
+        except OSError:
+            return False
+
+    def _process(self, name: str, argv: list[str]) -> ManagedProcess:
+        log = self._folder / "log" / f"{name}.out"
+        return ManagedProcess(name, argv, env=self._environment, log_path=log, cwd=self._folder, guard=self._guard)

@@ -1,0 +1,41 @@
+"""Decides what a message from RabbitMQ is: what a Celery client sent, or a plain JSON event of any other producer.
+
+Celery's messages name their task, in a header or, of protocol 1, in the body. All else that calls itself JSON, or
+nothing at all, is read as CloudEvents, one or an array. Does no I/O.
+"""
+
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json
+
+from worker.executor.envelope import body_of
+from worker.executor.messages import JSON, Foreign, read_received
+from worker.intake import CeleryMessage
+
+_PLAIN = {JSON, "application/cloudevents+json", "application/cloudevents-batch+json", ""}
+
+
+@dataclass(frozen=True, slots=True)
+class PlainEvents:
+    """A body that holds one CloudEvent or an array of them, not judged yet."""
+
+    body: bytes
+
+
+def read_delivery(message: Any, tasks: Container[str]) -> CeleryMessage | PlainEvents | Foreign | None:
+    """Return what a message is; None: a task of ours that only Celery can work."""
+    message.accept = {JSON}
+    return PlainEvents(body_of(message)) if _is_plain(message) else read_received(message, tasks)
+
+
+def _is_plain(message: Any) -> bool:
+    content_type = str(message.content_type or "").partition(";")[0].strip().lower()
+    if message.errors or "task" in message.headers or content_type not in _PLAIN:
+        return False
+    try:
+        document = from_json(body_of(message))
+    except ValueError:
+        return True  # and refused, with the reason that it is no JSON
+    return not isinstance(document, dict) or "task" not in document or "specversion" in document

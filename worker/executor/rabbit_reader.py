@@ -1,0 +1,205 @@
+"""Reads the queue `account-events` where the broker is RabbitMQ, in Celery's place (docs/adr/0013).
+
+As on Redis, a thread of the worker's parent takes events in together, whatever the pool is busy with. A message is
+acknowledged after it was recorded; what an ended worker had not acknowledged comes again, marked as such, and is then
+taken in alone and counted, because it may be what ended it.
+"""
+
+import contextlib
+import os
+import weakref
+from collections.abc import Callable, Container, Sequence
+from typing import Any
+
+import amqp
+import redis
+from amqp.exceptions import AMQPError
+from kombu.exceptions import OperationalError
+
+from worker.deliveries import Deliveries
+from worker.entries import BLOCK_MS, READ_AT_MOST, READ_BYTES, TAKE_IN_BYTES
+from worker.errors import InvalidEvent, LedgerMismatch
+from worker.executor.envelope import body_of, original
+from worker.executor.messages import Foreign
+from worker.executor.rabbit import CONFIRM_SECONDS, EVENTS, REFRESH, connection_to, declare
+from worker.executor.rabbit_messages import PlainEvents, read_delivery
+from worker.intake import CeleryMessage, Intake
+from worker.telemetry.logs import get_logger
+from worker.telemetry.sentry import report_unexpected
+
+LOST = (AMQPError, OSError)
+"""What a broken connection raises; where it was closed already, py-amqp raises an AttributeError."""
+
+log = get_logger(__name__)
+
+
+class RabbitReader:
+    """One worker's reader of the queue of events; `step` is repeated by one thread."""
+
+    source = "queue"
+    unreachable = "ledger_unreachable"
+    """What the log says when Redis is away; of RabbitMQ it says `broker_unreachable`."""
+
+    def __init__(
+        self,
+        url: str,
+        intake: Intake,
+        deliveries: Deliveries,
+        *,
+        on_recorded: Callable[[], None],
+        tasks: Container[str],
+    ) -> None:
+        self._url = url
+        self._intake = intake
+        self._deliveries = deliveries
+        self._on_recorded = on_recorded
+        self._tasks = tasks
+        self._connection: Any = None
+        self._channel: Any = None
+        self._outgoing: Any = None
+        self._held: list[Any] = []
+        self._in_hand = ""
+        self._is_deadly = False
+        _leave_to_parent(self)
+
+    def step(self) -> int:
+        """Take in what there is, waiting a moment for it; returns how many messages.
+
+        Raises RedisError while the ledger is away: what is held is tried again. Raises OperationalError while
+        RabbitMQ is: it delivers again what was held.
+        """
+        try:
+            if self._connection is None:
+                self._open()
+            self._receive()
+            self._connection.heartbeat_check()
+            return self._take_in_held()
+        except (redis.RedisError, LedgerMismatch):
+            raise
+        except (OperationalError, AttributeError, *LOST) as error:
+            self._close()
+            raise OperationalError(type(error).__name__) from None
+
+    def _open(self) -> None:
+        self._connection = connection_to(self._url)
+        self._connection.ensure_connection(max_retries=1, interval_start=0)
+        declare(self._connection)
+        self._channel = self._connection.channel()
+        self._channel.basic_qos(0, READ_AT_MOST, False)  # noqa: FBT003 - a quorum queue knows no other kind
+        self._channel.basic_consume(EVENTS, callback=self._arrived)
+        self._outgoing = self._connection.channel()  # of its own: to wait for a confirmation means to receive, too
+
+    def _arrived(self, raw: Any) -> None:
+        self._held.append(self._channel.message_to_python(raw))
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        self._held.clear()  # without our answer all of it is delivered again
+        with contextlib.suppress(Exception):  # what is broken already may break once more
+            connection.collect()
+
+    def _receive(self) -> None:
+        """Take up to READ_BYTES off the connection; what is behind them waits there, and at the broker."""
+        seconds = 0 if self._held else BLOCK_MS / 1000
+        while sum(map(_size, self._held)) < READ_BYTES:
+            try:
+                self._connection.drain_events(timeout=seconds)
+            except TimeoutError:
+                return
+            seconds = 0
+
+    def _take_in_held(self) -> int:
+        count = 0
+        while self._held:
+            portion = _portion(self._held)
+            if _came_again(portion[0]):
+                self._take_in_alone(portion[0])
+            else:
+                self._take_in(portion)
+            self._channel.basic_ack(portion[-1].delivery_tag, multiple=True)
+            del self._held[: len(portion)]
+            count += len(portion)
+        if count:
+            self._on_recorded()
+        return count
+
+    def _take_in_alone(self, message: Any) -> None:
+        """Take in what came again, counted before it is touched: if it ended its reader, its neighbours go free."""
+        body = body_of(message)
+        name = self._deliveries.name_of(str(message.headers.get("id", "")), body)
+        if name != self._in_hand:  # what Redis would not take is tried again, and nobody died of it
+            self._is_deadly = self._deliveries.take_in_hand(name)
+            self._in_hand = name
+        if self._is_deadly:
+            kept, _ = original(message)
+            self._intake.reject(InvalidEvent(Deliveries.REASON), source=self.source, body=kept)
+        else:
+            self._take_in([message])
+        self._deliveries.let_go(name)
+        self._in_hand = ""
+
+    def _take_in(self, messages: Sequence[Any]) -> None:
+        """Record messages together. One that breaks us (a fault of ours) is set aside, so that it stops no other."""
+        try:
+            self._record(messages)
+        except (redis.RedisError, LedgerMismatch, *LOST):
+            raise
+        except Exception as error:
+            if len(messages) > 1:
+                for message in messages:
+                    self._take_in([message])
+                return
+            log.exception("event_broke_intake")
+            report_unexpected(error, where=self.source)
+            reason = f"event: could not be taken in ({type(error).__name__})"
+            kept, _ = original(messages[0])
+            self._intake.reject(InvalidEvent(reason), source=self.source, body=kept)
+
+    def _record(self, messages: Sequence[Any]) -> None:
+        found = [read_delivery(message, self._tasks) for message in messages]
+        self._intake.accept_messages([each for each in found if isinstance(each, CeleryMessage)])
+        if plain := [each.body for each in found if isinstance(each, PlainEvents)]:
+            self._intake.accept_bodies(plain)
+        for message, each in zip(messages, found, strict=True):
+            if isinstance(each, Foreign):
+                self._intake.reject(InvalidEvent(each.reason), source=self.source, body=each.body)
+            elif each is None:
+                self._hand_on(message)
+
+    def _hand_on(self, message: Any) -> None:
+        """Give Celery a task that only Celery can work; returns when RabbitMQ has confirmed it."""
+        properties = {**message.properties, "delivery_mode": 2}
+        copy = amqp.Message(body_of(message), **properties)
+        self._outgoing.basic_publish_confirm(copy, routing_key=REFRESH, confirm_timeout=CONFIRM_SECONDS)
+
+
+def _came_again(message: Any) -> bool:
+    return bool(message.delivery_info.get("redelivered"))
+
+
+def _portion(held: Sequence[Any]) -> Sequence[Any]:
+    """Return the first messages, up to TAKE_IN_BYTES, of those that came the first time; else one."""
+    size = 0
+    for count, message in enumerate(held):
+        if _came_again(message):
+            return held[: max(count, 1)]
+        size += _size(message)
+        if size >= TAKE_IN_BYTES:
+            return held[: count + 1]
+    return held
+
+
+def _size(message: Any) -> int:
+    return len(message.body or b"")
+
+
+def _leave_to_parent(reader: RabbitReader) -> None:
+    """Let a child that is forked later not hold our connection open: RabbitMQ must see at once that a parent died."""
+    of_reader = weakref.ref(reader)
+
+    def in_child() -> None:
+        connection: Any = getattr(of_reader(), "_connection", None)
+        with contextlib.suppress(OSError, AttributeError):  # there is none, or not any more
+            os.close(connection._connection._transport.sock.detach())  # noqa: SLF001 - kombu and py-amqp show it nowhere
+
+    os.register_at_fork(after_in_child=in_child)
