@@ -2,19 +2,22 @@
 
 A message that is no task of ours (any bytes, on any of our queues) becomes a letter on the review list, its
 bytes sealed, its reason without content, and then it is acknowledged. While the ledger cannot take the letter,
-the message stays with the broker and comes back after the visibility timeout, so nothing spins.
+the message stays with the broker and comes back after a while, so nothing spins.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from celery.worker.consumer import Consumer
+from kombu.asynchronous import get_event_loop
 from kombu.transport import virtual
 
 from worker.deliveries import Deliveries
 from worker.errors import InvalidEvent
 from worker.executor.envelope import body_of, original
 from worker.telemetry.logs import get_logger
+
+GIVE_BACK_SECONDS = 5.0
 
 log = get_logger(__name__)
 
@@ -86,13 +89,18 @@ def set_aside(app: Any, message: Any, reason: str, connection_errors: tuple[type
         app.services().intake.reject(InvalidEvent(own_reason or reason), source="queue", body=body)
     except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be dropped
         log.warning("message_not_kept_yet", error=type(error).__name__)
-        leave_with_broker(message)
+        leave_with_broker(message, connection_errors)
     else:
         message.ack_log_error(log, connection_errors)
 
 
-def leave_with_broker(message: Any) -> None:
-    """Give up a message without an answer: it is delivered again after the visibility timeout."""
+def leave_with_broker(message: Any, connection_errors: tuple[type[BaseException], ...]) -> None:
+    """Give up a message without an answer: a Redis delivers it again after the visibility timeout.
+
+    RabbitMQ would do so at once, for ever again, or, without any answer, only when the connection ends.
+    """
     channel = message.channel
     if isinstance(channel, virtual.Channel):
         virtual.QoS.ack(channel.qos, message.delivery_tag)  # frees its place in the window, and nothing else
+    elif (hub := get_event_loop()) is not None:
+        hub.call_later(GIVE_BACK_SECONDS, message.reject_log_error, log, connection_errors, True)  # noqa: FBT003

@@ -78,7 +78,7 @@ class RabbitReader:
             raise
         except (OperationalError, AttributeError, *LOST) as error:
             self._close()
-            raise OperationalError(type(error).__name__) from None
+            raise OperationalError(type(error.__cause__ or error).__name__) from None
 
     def _open(self) -> None:
         self._connection = connection_to(self._url)

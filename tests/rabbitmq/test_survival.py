@@ -1,0 +1,80 @@
+"""Kill workers, children or the broker itself: no event is lost on RabbitMQ, and nothing ends wrong."""
+
+import os
+import random
+import signal
+
+import pytest
+
+from tests.integration.working.conftest import histories, new_logins
+from tests.rabbitmq.conftest import OnRabbit
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def settings_for_workers() -> dict[str, str]:
+    return {"FLINKS_TIMEOUT_SECONDS": "1", "FLINKS_SETTLE_SECONDS": "2"}
+
+
+def _recorded(nightly: OnRabbit) -> int:
+    return nightly.tally().get("recorded", 0)
+
+
+def _check(nightly: OnRabbit, newest: dict[str, bool], sent: int) -> None:
+    assert nightly.flags() == newest
+    tally = nightly.tally()
+    ended = sum(tally.get(name, 0) for name in ("applied_on", "applied_off", "superseded", "duplicate"))
+    assert ended == tally["recorded"] >= sent
+    assert nightly.letters() == []
+    assert nightly.emulator.stats().overlaps == 0, "two calls in flight for one login"
+
+
+def test_workers_children_and_the_broker_are_killed_during_two_thousand_events(nightly: OnRabbit) -> None:
+    chance = random.Random(5)
+    events, newest = histories(new_logins(900), chance)
+    assert len(events) >= 2000
+    nightly.emulator.faults({"knob": "latency", "milliseconds": 20})
+    workers = [nightly.stack.start_worker()]
+    nightly.worker_reads()
+    parts = [events[part::8] for part in range(8)]
+    for number, part in enumerate(parts):
+        before = _recorded(nightly)
+        (nightly.send_plain if number % 2 else nightly.send_with_celery)(part)
+        if number == 4:
+            nightly.node.kill()
+            nightly.node.start()
+        eventually(lambda: _recorded(nightly) > before, seconds=30, describe="that events are taken in")  # noqa: B023
+        if number % 3 == 1:
+            workers[-1].kill()
+            workers.append(nightly.stack.start_worker())
+        elif children := workers[-1].children():
+            os.kill(chance.choice(children), signal.SIGKILL)
+    nightly.comes_to_rest(seconds=60)
+    _check(nightly, newest, len(events))
+    assert workers[-1].is_running, workers[-1].tail()
+
+
+def test_what_was_confirmed_before_the_broker_was_killed_is_there_after(nightly: OnRabbit) -> None:
+    events, newest = histories(new_logins(100), random.Random(6))
+    worker = nightly.stack.start_worker()
+    nightly.worker_reads()
+    worker.signal(signal.SIGSTOP)
+    nightly.send_with_celery(events[::2])
+    nightly.send_plain(events[1::2])
+    nightly.node.kill()
+    nightly.node.start()
+    worker.signal(signal.SIGCONT)
+    nightly.comes_to_rest(seconds=40)
+    _check(nightly, newest, len(events))
+    assert worker.is_running, worker.tail()
+
+
+def test_a_worker_that_starts_before_the_broker_waits_for_it(nightly: OnRabbit) -> None:
+    events, newest = histories(new_logins(5), random.Random(7))
+    nightly.node.kill()
+    worker = nightly.stack.start_worker(ready=lambda worker: "broker_unreachable" in worker.output())
+    nightly.node.start()
+    nightly.send_with_celery(events)
+    nightly.comes_to_rest(seconds=40)
+    _check(nightly, newest, len(events))
+    assert worker.is_running, worker.tail()
