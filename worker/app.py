@@ -15,7 +15,7 @@ from worker.executor.broker import BACKFILL_QUEUE, REFRESH_QUEUE, celery_setting
 from worker.executor.kombu_guard import guard_kombu
 from worker.executor.kombu_primary import follow_primary
 from worker.executor.progress import Progress
-from worker.executor.rabbit import CONFIRM_SECONDS
+from worker.executor.rabbit import ANSWER_SECONDS
 from worker.executor.shutdown import MARGIN_SECONDS, Shutdown, Stage
 from worker.executor.wake_up import WakeUp
 from worker.services import WORKER_SETTINGS, Services, build_services
@@ -74,7 +74,7 @@ class NightlyApp(Celery):
         self.shutdown.begin(stage)
 
     def _send_reconcile(self) -> None:
-        self.send_task("refresh.reconcile", queue=REFRESH_QUEUE, confirm_timeout=CONFIRM_SECONDS)
+        self.send_task("refresh.reconcile", queue=REFRESH_QUEUE, confirm_timeout=ANSWER_SECONDS)
 
     def _send_feed(self) -> None:
         self.send_task("backfill.feed", queue=BACKFILL_QUEUE)

@@ -182,6 +182,27 @@ def check_bench(benched: Mapping[str, Sequence[str]]) -> Check:
     return Check("reach", Level.OK, "no worker is cut off from Flinks alone")
 
 
+def check_slots(slots: Mapping[str, int]) -> Check:
+    """A worker takes events in beside its pool; all else that Celery runs shares the pool's slots."""
+    single = sorted(name for name, count in slots.items() if count < 2)  # noqa: PLR2004 - one of them reconciles
+    if single and len(single) == len(slots):
+        what = f"one slot alone: {', '.join(single)}"
+        return Check("slots", Level.WARN, what, "Reconciling and backfills take turns: use --concurrency 2 or more.")
+    return Check("slots", Level.OK, "enough for reconciling and backfills")
+
+
+def check_queue(name: str, *, waiting: int | None, consumers: int) -> Check:
+    """Somebody should read each queue at RabbitMQ. None: there is no such queue."""
+    title = f"queue {name}"
+    if waiting is None:
+        advice = "A worker makes it when it starts; what is sent there before is lost, if the sender does not make it."
+        return Check(title, Level.WARN, "is not there yet", advice)
+    what = f"{waiting:,} messages wait, {consumers} workers read it"
+    if consumers:
+        return Check(title, Level.OK, what)
+    return Check(title, Level.FAIL if waiting else Level.WARN, what, "Start one: celery -A worker worker")
+
+
 def check_stream(length: int, oldest_seconds: float, groups: Sequence[str], group: str) -> Check:
     """Entries leave the stream when they have been recorded."""
     if not length:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import redis
 
 from worker import doctor
+from worker.cli.brokers import examine_broker
 from worker.cli.opening import address_of
 from worker.doctor import Check, Level
 from worker.entries import GROUP
@@ -36,7 +37,7 @@ def examine() -> Iterator[Check]:
     yield from _missing(settings)
     if settings.redis_url is not None:
         yield from _redis(settings)
-    yield from _broker(settings)
+    yield from examine_broker(settings)
     for instance in settings.instances().values():
         yield reach(instance.name, instance.base_url)
 
@@ -96,6 +97,7 @@ def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
     instances = found["instances"]
     has_work = found["stream_length"] or any(about["due_live"] + about["due_backfill"] for about in instances.values())
     yield doctor.check_workers(silences, has_work=bool(has_work))
+    yield doctor.check_slots({about["name"]: int(about.get("slots", 2)) for about in found["workers"]})
     yield doctor.check_bench({about["name"]: about["benched"] for about in found["workers"]})
     for name, about in instances.items():
         yield doctor.check_gate(name, about["gate"])
@@ -130,24 +132,6 @@ def _skew_seconds(client: BytesRedis) -> float:
     before = time.time()
     redis_seconds = Views(client).now_ms() / 1000
     return (before + time.time()) / 2 - redis_seconds
-
-
-def _broker(settings: Settings) -> Iterator[Check]:
-    if settings.broker_url is None or settings.broker_url == settings.redis_url:
-        return
-    from kombu import Connection  # noqa: PLC0415 - heavy, and rarely needed
-
-    url = settings.broker_url.get_secret_value()
-    try:
-        place = (
-            place_of(url) if urlsplit(url).scheme.startswith("redis") else f"{urlsplit(url).hostname or 'localhost'}"
-        )
-        with Connection(url, connect_timeout=CONNECT_SECONDS) as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
-    except Exception as error:  # noqa: BLE001 - each transport raises its own; the text may hold the address
-        yield Check("broker", Level.FAIL, f"no connection ({type(error).__name__})", "Check BROKER_URL and the broker.")
-    else:
-        yield Check("broker", Level.OK, f"answers at {place}")
 
 
 def reach(name: str, base_url: str) -> Check:

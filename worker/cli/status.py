@@ -2,6 +2,7 @@
 
 import time
 from contextlib import nullcontext
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -11,11 +12,13 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from worker.cli.brokers import queues_of, reason_of
 from worker.cli.opening import address_of, open_ledger
 from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, console, number, pairs, plain, print_json, span, when
 from worker.ledger.views import Views
 from worker.redis_trouble import place_of
 from worker.review.advice import Alarm, alarms
+from worker.settings import Settings
 
 WATCH_SECONDS = 2.0
 CLOSED_GATE_OR_NO_WORKER = 1
@@ -37,9 +40,9 @@ def status(
     settings, client = open_ledger()
     views, place = Views(client), place_of(address_of(settings))
     if watch:
-        _watch(views, place, as_json=as_json)
+        _watch(settings, views, place, as_json=as_json)
         return
-    found, now_ms = views.status(), views.now_ms()
+    found, now_ms = _look(settings, views)
     if as_json:
         print_json([_document(found, now_ms)])
     else:
@@ -59,13 +62,26 @@ def picture(found: dict[str, Any], place: str, now_ms: int) -> RenderableType:
     return Group(*parts, pairs(_common_rows(found), indent=0))
 
 
-def _watch(views: Views, place: str, *, as_json: bool) -> None:
+def _look(settings: Settings, views: Views) -> tuple[dict[str, Any], int]:
+    """Return the state with what waits at RabbitMQ, if that is the broker, and the time in ms."""
+    found = views.status()
+    try:
+        queues = queues_of(settings)
+    except Exception as error:  # noqa: BLE001 - the state is worth seeing without it; the text may hold the address
+        found["rabbitmq"] = {"unreachable": reason_of(error)}
+    else:
+        if queues is not None:
+            found["rabbitmq"] = {name: state and asdict(state) for name, state in queues.items()}
+    return found, views.now_ms()
+
+
+def _watch(settings: Settings, views: Views, place: str, *, as_json: bool) -> None:
     screen: Console = console()
     is_live = screen.is_terminal and not as_json
     try:
         with Live(console=screen, auto_refresh=False, screen=True) if is_live else nullcontext() as live:
             while True:
-                found, now_ms = views.status(), views.now_ms()
+                found, now_ms = _look(settings, views)
                 if as_json:
                     print_json([_document(found, now_ms)])
                 elif live:
@@ -138,6 +154,15 @@ def _common_rows(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("stream", f"{number(found['stream_length'])} not taken in yet" if found["stream_length"] else "empty"),
         ("rejected", f"{number(found['rejected'])} so far"),
     ]
+    if "rabbitmq" in found:
+        rows.append(("RabbitMQ", _rabbit(found["rabbitmq"])))
     if found["dead_letters_open"]:
         rows.append(("review", f"{number(found['dead_letters_open'])} open: nightly dead-letters groups"))
     return rows
+
+
+def _rabbit(queues: dict[str, Any]) -> Text:
+    if "unreachable" in queues:
+        return Text(f"cannot be reached: {plain(queues['unreachable'])}", WARN)
+    waiting = [f"{number(state['waiting'])} wait in {plain(name)}" for name, state in queues.items() if state]
+    return Text(", ".join(waiting) or "no queue yet: a worker makes them")

@@ -18,7 +18,7 @@ from worker.drain import SLICE_SECONDS
 from worker.entries import EntryReader
 from worker.errors import LedgerMismatch
 from worker.executor.broker import EVENTS_QUEUE, redis_broker
-from worker.executor.broker_probe import BrokerProbe, probe_of
+from worker.executor.broker_probe import BrokerProbe, RabbitProbe, probe_of
 from worker.executor.garbage import spare_what_stays
 from worker.executor.loop import RETRY_SECONDS, STOP_SECONDS, Loop
 from worker.executor.queue_reader import QueueReader
@@ -141,7 +141,7 @@ def readers_of(app: Any) -> list[EntryReader | RabbitReader]:
 
 
 def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
-    """Build the watchdog of a worker: over its loops, and over Celery's own where the broker is a Redis."""
+    """Build the watchdog of a worker: over its loops, and over Celery's own."""
     app, settings = worker.app, worker.app.settings
     parts = [Part(loop.name, lambda loop=loop: loop.steps) for loop in loops]  # type: ignore[misc] # bound at once
     if worker.hub is not None and (broker := probe_of(settings)) is not None:
@@ -159,7 +159,7 @@ def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
     )
 
 
-def celery_parts(worker: Any, broker: BrokerProbe) -> list[Part]:
+def celery_parts(worker: Any, broker: BrokerProbe | RabbitProbe) -> list[Part]:
     """Return Celery's event loop, which should turn, and its consumer, which should take what waits."""
 
     def has_room() -> bool:

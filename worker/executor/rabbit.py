@@ -23,11 +23,10 @@ TOPIC = "account-events.topic"
 HEARTBEAT_SECONDS = 20
 """A connection that says nothing for two of these is left, on either side."""
 CONNECT_SECONDS = 4
-CONFIRM_SECONDS = 5
-WRITE_SECONDS = 5
-"""A broker out of memory or disk stops reading from its producers: a message that is not written by then failed."""
+ANSWER_SECONDS = 5
+"""A broker out of memory or disk stops reading from producers: what it has not confirmed by then failed."""
 
-OPTIONS: dict[str, Any] = {"confirm_publish": True, "write_timeout": WRITE_SECONDS}
+OPTIONS: dict[str, Any] = {"confirm_publish": True, "write_timeout": ANSWER_SECONDS}
 """kombu's transport options."""
 _TLS_FILES = {"ssl_ca_certs": "ca_certs", "ssl_certfile": "certfile", "ssl_keyfile": "keyfile"}
 
@@ -68,16 +67,22 @@ def address(url: str) -> tuple[str, dict[str, Any] | None]:
     return urlunsplit(parts._replace(query=urlencode(query))), options
 
 
-def connection_to(url: str) -> Any:
-    """Return a kombu connection to RabbitMQ, which connects at first use."""
+def connect(url: str, *, heartbeat_seconds: int = 0) -> Any:
+    """Return a kombu connection to RabbitMQ on which nothing waits for longer than ANSWER_SECONDS.
+
+    Whoever asks for a heartbeat must call its `heartbeat_check` often. Raises OperationalError.
+    """
     plain, tls = address(url)
-    return Connection(
+    connection: Any = Connection(
         plain,
         ssl=tls or False,
-        heartbeat=HEARTBEAT_SECONDS,
+        heartbeat=heartbeat_seconds,
         connect_timeout=CONNECT_SECONDS,
         transport_options=OPTIONS,
     )
+    connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
+    connection.connection.transport.sock.settimeout(ANSWER_SECONDS)  # py-amqp would wait for a frozen broker for ever
+    return connection
 
 
 def declare(connection: Any) -> None:
@@ -101,8 +106,7 @@ def state_of(connection: Any, name: str) -> QueueState | None:
 
 def look(url: str) -> dict[str, QueueState | None]:
     """Return how each of our queues is. Raises what connecting raises."""
-    with connection_to(url) as connection:
-        connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
+    with connect(url) as connection:
         return {name: state_of(connection, name) for name in QUEUES}
 
 

@@ -21,7 +21,7 @@ from worker.entries import BLOCK_MS, READ_AT_MOST, READ_BYTES, TAKE_IN_BYTES
 from worker.errors import InvalidEvent, LedgerMismatch
 from worker.executor.envelope import body_of, original
 from worker.executor.messages import Foreign
-from worker.executor.rabbit import CONFIRM_SECONDS, EVENTS, REFRESH, connection_to, declare
+from worker.executor.rabbit import ANSWER_SECONDS, EVENTS, HEARTBEAT_SECONDS, REFRESH, connect, declare
 from worker.executor.rabbit_messages import PlainEvents, read_delivery
 from worker.intake import CeleryMessage, Intake
 from worker.telemetry.logs import get_logger
@@ -81,8 +81,7 @@ class RabbitReader:
             raise OperationalError(type(error.__cause__ or error).__name__) from None
 
     def _open(self) -> None:
-        self._connection = connection_to(self._url)
-        self._connection.ensure_connection(max_retries=1, interval_start=0)
+        self._connection = connect(self._url, heartbeat_seconds=HEARTBEAT_SECONDS)
         declare(self._connection)
         self._channel = self._connection.channel()
         self._channel.basic_qos(0, READ_AT_MOST, False)  # noqa: FBT003 - a quorum queue knows no other kind
@@ -170,7 +169,7 @@ class RabbitReader:
         """Give Celery a task that only Celery can work; returns when RabbitMQ has confirmed it."""
         properties = {**message.properties, "delivery_mode": 2}
         copy = amqp.Message(body_of(message), **properties)
-        self._outgoing.basic_publish_confirm(copy, routing_key=REFRESH, confirm_timeout=CONFIRM_SECONDS)
+        self._outgoing.basic_publish_confirm(copy, routing_key=REFRESH, confirm_timeout=ANSWER_SECONDS)
 
 
 def _came_again(message: Any) -> bool:

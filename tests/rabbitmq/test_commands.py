@@ -1,0 +1,48 @@
+"""What `nightly doctor` and `nightly status` say of RabbitMQ, and that no password is in it."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from tests.integration.working.conftest import cloud_event, new_logins
+from tests.rabbitmq.conftest import OnRabbit
+
+
+def _say(nightly: OnRabbit, *arguments: str, **changes: str) -> str:
+    command = [sys.executable, "-m", "worker", *arguments]
+    environment = {**os.environ, **nightly.stack.environment, **changes}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def _doctor(nightly: OnRabbit, **changes: str) -> dict[str, Any]:
+    return {line["name"]: line for line in map(json.loads, _say(nightly, "doctor", "--json", **changes).splitlines())}
+
+
+def test_doctor_and_status_tell_what_waits_and_who_reads(nightly: OnRabbit) -> None:
+    assert _doctor(nightly)["queue account-events"]["level"] == "warn"
+    nightly.send_with_celery([cloud_event(login, on=True, minute=0) for login in new_logins(3)])
+    checks = _doctor(nightly)
+    assert checks["RabbitMQ"]["level"] == "ok"
+    assert checks["queue account-events"]["level"] == "fail"
+    assert "3 messages wait" in checks["queue account-events"]["what"]
+    assert json.loads(_say(nightly, "status", "--json"))["rabbitmq"]["account-events"] == {"waiting": 3, "consumers": 0}
+    nightly.stack.start_worker(concurrency=1)
+    nightly.comes_to_rest()
+    checks = _doctor(nightly)
+    assert [checks[f"queue {name}"]["level"] for name in ("account-events", "refresh", "backfill")] == ["ok"] * 3
+    assert checks["slots"]["level"] == "warn"
+    assert "0 wait in account-events" in _say(nightly, "status")
+
+
+def test_a_rabbitmq_that_refuses_us_or_is_away_is_told_without_its_password(nightly: OnRabbit) -> None:
+    refused = _doctor(nightly, BROKER_URL=nightly.node.url.replace("guest:guest", "guest:canary"))["RabbitMQ"]
+    assert refused["level"] == "fail"
+    assert "user or password" in refused["what"]
+    nobody = nightly.node.url.replace("guest:guest", "guest:canary").replace(str(nightly.node.port), "1")
+    away = _say(nightly, "status", BROKER_URL=nobody)
+    assert "cannot be reached: ConnectionRefusedError" in away
+    assert "canary" not in str(refused) + away

@@ -1,0 +1,80 @@
+"""Looks at Celery's broker where it is another one than the ledger's Redis: is it there, what waits, who reads?"""
+
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from worker import doctor
+from worker.doctor import Check, Level
+from worker.redis_trouble import place_of
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.executor.rabbit import QueueState
+
+CONNECT_SECONDS = 5
+Queues = Mapping[str, "QueueState | None"]
+
+
+def examine_broker(settings: Settings) -> Iterator[Check]:
+    """Yield the checks of BROKER_URL, none where it is not set, or names the ledger's Redis."""
+    if settings.broker_url is None or settings.broker_url == settings.redis_url:
+        return
+    url = settings.broker_url.get_secret_value()
+    if urlsplit(url).scheme.startswith("amqp"):
+        yield from _rabbit(url)
+    else:
+        yield _another_redis(url)
+
+
+def queues_of(settings: Settings) -> Queues | None:
+    """Return how the queues at RabbitMQ are; None: RabbitMQ is not the broker. Raises what connecting raises."""
+    from worker.executor import rabbit  # noqa: PLC0415 - heavy, and rarely needed
+
+    url = rabbit.rabbit_of(settings)
+    return rabbit.look(url) if url else None
+
+
+def _rabbit(url: str) -> Iterator[Check]:
+    from worker.executor.rabbit import look  # noqa: PLC0415 - heavy, and rarely needed
+
+    try:
+        queues = look(url)
+    except Exception as error:  # noqa: BLE001 - the text may hold the address
+        yield Check("RabbitMQ", Level.FAIL, f"no connection ({reason_of(error)})", "Check BROKER_URL and RabbitMQ.")
+    else:
+        yield Check("RabbitMQ", Level.OK, f"answers at {urlsplit(url).hostname or 'localhost'}")
+        for name, state in queues.items():
+            yield doctor.check_queue(name, waiting=state and state.waiting, consumers=state.consumers if state else 0)
+
+
+def _another_redis(url: str) -> Check:
+    from kombu import Connection  # noqa: PLC0415 - heavy, and rarely needed
+
+    try:
+        place = place_of(url)
+        with Connection(url, connect_timeout=CONNECT_SECONDS) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
+    except Exception as error:  # noqa: BLE001 - each transport raises its own; the text may hold the address
+        return Check(
+            "broker", Level.FAIL, f"no connection ({type(error).__name__})", "Check BROKER_URL and the broker."
+        )
+    return Check("broker", Level.OK, f"answers at {place}")
+
+
+def reason_of(error: BaseException) -> str:
+    """Say why RabbitMQ cannot be reached, in words that repeat nothing of its address."""
+    cause = error.__cause__ or error
+    words = {
+        "AccessRefused": "it refuses our user or password",
+        "NotAllowed": "it does not have that virtual host, or does not permit it to our user",
+    }
+    if type(cause).__name__ in words:
+        return words[type(cause).__name__]
+    if isinstance(cause, ssl.SSLError):
+        return f"TLS fails, {cause.reason or 'no reason given'}"
+    if isinstance(cause, socket.gaierror):
+        return "nobody knows its host"
+    return type(cause).__name__
