@@ -44,18 +44,18 @@ class OnRabbit(Nightly):
 
     node: RabbitNode
 
-    def send_with_celery(self, events: Iterable[Mapping[str, Any]], **options: Any) -> None:
+    def send_with_celery(self, events: Iterable[Mapping[str, Any]], *, link: Any = None, **settings: Any) -> None:
         """Send events as a Celery client does that knows nothing of us but the names."""
-        with Celery(
-            broker=self.node.url, broker_transport_options={"confirm_publish": True}, set_as_current=False
-        ) as app:
+        options = {"confirm_publish": True}
+        with Celery(broker=self.node.url, broker_transport_options=options, set_as_current=False) as app:
+            app.conf.update(settings)
             for event in events:
                 arguments = {
                     "login_id": event["data"]["loginId"],
                     "occurred_at": event["time"],
                     "event_id": event["id"],
                 }
-                app.send_task(event["type"], kwargs=arguments, queue=EVENTS, **options)
+                app.send_task(event["type"], kwargs=arguments, queue=EVENTS, link=link)
 
     def send_plain(self, events: Iterable[Any], *, content_type: str = "application/cloudevents+json") -> None:
         """Publish CloudEvents on the topic exchange, by their type; each one is confirmed."""

@@ -2,12 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from kombu import Connection
 
+from tests.integration.certificates import write_certificate
 from worker.embedded import ManagedProcess, OrphanGuard
 from worker.embedded.redis_server import free_port
 
@@ -26,8 +27,8 @@ def server_script() -> str | None:
 class RabbitNode:
     """One node, which may be killed and started again on the same data."""
 
-    def __init__(self, folder: Path, *, guard: OrphanGuard, configuration: Sequence[str] = ()) -> None:
-        self.port, distribution, epmd = free_port(), free_port(), free_port()
+    def __init__(self, folder: Path, *, guard: OrphanGuard) -> None:
+        self.port, self.tls_port, distribution, epmd = free_port(), free_port(), free_port(), free_port()
         self._folder, self._guard = folder, guard
         for part in ("home", "mnesia", "log"):
             (folder / part).mkdir(parents=True, exist_ok=True)
@@ -35,7 +36,11 @@ class RabbitNode:
         cookie.write_text("for-tests-alone")
         cookie.chmod(0o400)
         (folder / "plugins").write_text("[].\n")
-        (folder / "rabbitmq.conf").write_text("\n".join(configuration) + "\n")
+        self.certificate = write_certificate(folder / "certificate.pem", "localhost", "127.0.0.1")
+        (folder / "rabbitmq.conf").write_text(
+            f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}\n"
+            f"ssl_options.certfile = {self.certificate}\nssl_options.keyfile = {self.certificate}\n"
+        )
         self._environment: Mapping[str, str] = os.environ | {
             "HOME": str(folder / "home"),
             "RABBITMQ_NODENAME": f"tests{self.port}@localhost",
@@ -56,6 +61,11 @@ class RabbitNode:
     def url(self) -> str:
         """The address with the user that every node has."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    @property
+    def tls_url(self) -> str:
+        """The same, encrypted, and verified by its own certificate."""
+        return f"amqps://guest:guest@localhost:{self.tls_port}//?ssl_ca_certs={self.certificate}"
 
     def connection(self, **options: Any) -> Connection:
         """A plain kombu connection, as any producer would open it, with publisher confirms."""

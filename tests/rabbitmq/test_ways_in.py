@@ -3,6 +3,7 @@
 from tests.integration.working.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
+from worker.executor.rabbit import EVENTS
 
 
 def test_a_celery_client_and_a_plain_producer_both_reach_flinks(nightly: OnRabbit) -> None:
@@ -17,3 +18,19 @@ def test_a_celery_client_and_a_plain_producer_both_reach_flinks(nightly: OnRabbi
     eventually(lambda: nightly.flags() == wanted, seconds=20, describe="the calls")
     assert nightly.letters() == []
     assert worker.is_running
+
+
+def test_a_queue_that_an_operator_made_a_quorum_queue_is_read_as_it_is_over_tls(nightly: OnRabbit) -> None:
+    by_celery, by_topic = new_logins(2)
+    with nightly.node.connection() as connection:
+        connection.default_channel.queue_declare(
+            EVENTS, durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"}
+        )
+    nightly.stack.environment["BROKER_URL"] = nightly.node.tls_url
+    worker = nightly.stack.start_worker(ready=lambda worker: " ready." in worker.output())
+    nightly.worker_reads()
+    events = [cloud_event(by_celery, on=True, minute=0)]
+    nightly.send_with_celery(events, task_create_missing_queue_type="quorum")
+    nightly.send_plain([cloud_event(by_topic, on=False, minute=0)])
+    eventually(lambda: nightly.flags() == {by_celery: True, by_topic: False}, seconds=20, describe="the calls")
+    assert worker.is_running, worker.tail()

@@ -47,7 +47,8 @@ def _rabbit(url: str) -> Iterator[Check]:
     else:
         yield Check("RabbitMQ", Level.OK, f"answers at {urlsplit(url).hostname or 'localhost'}")
         for name, state in queues.items():
-            yield doctor.check_queue(name, waiting=state and state.waiting, consumers=state.consumers if state else 0)
+            waiting, consumers = (state.waiting, state.consumers) if state else (None, 0)
+            yield doctor.check_queue(name, waiting=waiting, consumers=consumers)
 
 
 def _another_redis(url: str) -> Check:

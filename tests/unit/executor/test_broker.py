@@ -65,9 +65,21 @@ def test_what_a_killed_worker_held_comes_back_soon(conf: Any) -> None:
 
 
 @pytest.mark.parametrize("url", ["amqp://u:p@h:5672//v", "amqps://h//"])
-def test_another_broker_is_used_as_it_is(conf: Any, url: str) -> None:
+def test_rabbitmq_confirms_what_we_send_and_is_left_when_it_falls_silent(conf: Any, url: str) -> None:
     given = conf(broker_url=url)
-    assert (given["broker_url"], given["broker_transport_options"]) == (url, {})
+    assert given["broker_url"] == url
+    assert given["broker_transport_options"]["confirm_publish"] is True
+    assert given["broker_heartbeat"] == 20
+
+
+def test_rabbitmqs_certificate_and_name_are_verified_unless_somebody_says_otherwise(conf: Any) -> None:
+    plain = conf(broker_url="amqps://u:p@h:5671//v")["broker_use_ssl"]
+    assert plain == {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": "h"}
+    files = conf(broker_url="amqps://h/v?ssl_ca_certs=/ca.pem&ssl_certfile=/us.pem&ssl_keyfile=/us.key")
+    assert files["broker_url"] == "amqps://h/v"
+    assert files["broker_use_ssl"] == plain | {"ca_certs": "/ca.pem", "certfile": "/us.pem", "keyfile": "/us.key"}
+    assert conf(broker_url="amqps://h/v?ssl_cert_reqs=none")["broker_use_ssl"] == {"cert_reqs": ssl.CERT_NONE}
+    assert conf(broker_url="amqp://h/v")["broker_use_ssl"] is None
 
 
 def test_a_unix_socket_is_named_as_kombu_wants_it(conf: Any) -> None:
