@@ -29,7 +29,7 @@ run: .venv/installed ## Keep the embedded stack up until Ctrl-C.
 	@$(BIN)/nightly run
 
 test: .venv/installed ## Run every test, three at a time: most of them wait. The long ones come first.
-	$(BIN)/pytest -n 3 --dist worksteal tests/chaos tests/integration tests/producers tests/unit
+	$(BIN)/pytest -n 3 --dist worksteal tests/chaos tests/rabbitmq tests/integration tests/producers tests/unit
 
 unit: .venv/installed ## Run the unit tests alone: seconds.
 	$(BIN)/pytest tests/unit

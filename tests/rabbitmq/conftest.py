@@ -104,3 +104,5 @@ def nightly(
     services = build_services(stack.settings())
     yield OnRabbit(stack, emulator, services, services.redis, rabbit)
     services.redis.close()
+    for worker in stack.workers:
+        worker.kill()  # nothing here is about how it stops
