@@ -72,4 +72,4 @@ lock: .venv/installed ## Renew the lock files from pyproject.toml.
 		--constraint <(sed -n '/^redis==/d; s/^\([a-z0-9-]*==[^ ;]*\).*/\1/p' requirements/runtime.txt)
 
 clean: ## Remove what the other commands made.
-	rm -rf .venv .venv-rivals .nightly .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf tests/producers/node/node_modules .venv .venv-rivals .nightly .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from celery import Celery
 from jsonschema import Draft7Validator
 
 from contract.rendered import rendered
@@ -66,3 +67,22 @@ def test_the_channels_are_what_the_workers_read() -> None:
 def test_the_prose_of_the_document_fits_its_line() -> None:
     lines = [line for line in (DOCS / "asyncapi.yaml").read_text().splitlines() if "pattern" not in line]
     assert max(map(len, lines)) < 240
+
+
+@pytest.mark.parametrize("name", ["AccountLinked", "AccountInactive"])
+def test_what_celerys_own_client_writes_is_what_the_document_describes(name: str) -> None:
+    message = _at(f"#/components/messages/{name}")
+    task = message["headers"]["properties"]["task"]["const"]
+    kwargs = {"login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}
+    written = Celery(set_as_current=False).amqp.as_task_v2("some-id", task, kwargs=kwargs)
+    headers, body = json.loads(json.dumps([written.headers, written.body]))
+
+    assert _says(message["headers"]).is_valid(headers)
+    assert _says(message["payload"]).is_valid(body)
+    assert not _says(message["headers"]).is_valid({**headers, "task": "account.deleted"})
+    assert not _says(message["payload"]).is_valid([["login-1"], *body[1:]])
+    assert not _says(message["payload"]).is_valid([[], {"login_id": "login-1"}, {}])
+
+
+def _says(schema: dict[str, Any]) -> Draft7Validator:
+    return Draft7Validator({**schema, "components": ASYNCAPI["components"]})
