@@ -234,14 +234,6 @@ def test_secrets_are_made_without_redis(nightly: Nightly) -> None:
     assert nightly("users", "hash", stdin="\n").returncode == 2
 
 
-def test_the_way_in_over_http_needs_what_seals_a_login(nightly: Nightly) -> None:
-    refused = nightly("review", LOGIN_KEYS="", HTTP_EVENTS_SECRETS="crm=whsec_" + "A" * 43)
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("LOGIN_KEYS: is required here")
-    refused = nightly("review", HTTP_EVENTS_SECRETS="canary")
-    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
-
-
 def test_options_are_completed_in_a_shell(nightly: Nightly) -> None:
     words = {"_NIGHTLY_COMPLETE": "complete_bash", "COMP_WORDS": "nightly dead-letters list --cl", "COMP_CWORD": "3"}
     assert "--closed" in nightly(**words).stdout

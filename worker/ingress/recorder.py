@@ -3,6 +3,7 @@
 Whatever it refuses may be sent again as it is: recording is idempotent by event.
 """
 
+import time
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -17,6 +18,9 @@ from worker.telemetry.logs import get_logger
 
 AWAY_SECONDS = 5
 FULL_SECONDS = 30
+REST_SECONDS = 1.0
+"""For so long after Redis was not reached nobody asks again: one that is silent holds a thread for ten seconds or twenty."""
+_AWAY = "the ledger takes no events at the moment; send the request again"
 
 log = get_logger(__name__)
 
@@ -29,6 +33,7 @@ class Recorder:
         self._url = url
         self._replicas = replicas
         self._is_ours = False
+        self._rests_until = 0.0
 
     def check_ledger(self) -> None:
         """Check once that the ledger is ours, as a worker does; raises LedgerMismatch and redis.RedisError."""
@@ -38,6 +43,8 @@ class Recorder:
 
     def record(self, documents: Sequence[object]) -> list[Recorded]:
         """Record all, or none; raises Refused."""
+        if time.monotonic() < self._rests_until:
+            raise _unavailable("unavailable", _AWAY, AWAY_SECONDS)
         try:
             self.check_ledger()
             return self._services.intake.accept_whole(documents, replicas=self._replicas)
@@ -52,8 +59,9 @@ class Recorder:
         except redis.RedisError as error:
             log.warning("http_events_deferred", reason=trouble_of(error, self._url).what)
             is_full = isinstance(error, redis.exceptions.OutOfMemoryError) or "OOM" in str(error)
-            detail = "the ledger takes no events at the moment; send the request again"
-            raise _unavailable("unavailable", detail, FULL_SECONDS if is_full else AWAY_SECONDS) from None
+            if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+                self._rests_until = time.monotonic() + REST_SECONDS
+            raise _unavailable("unavailable", _AWAY, FULL_SECONDS if is_full else AWAY_SECONDS) from None
 
 
 def _unavailable(code: str, detail: str, retry_after_seconds: int) -> Refused:

@@ -1,6 +1,7 @@
 """The real `nightly review`: every snippet of docs/http.md leads to its call, and nothing that is sent is told."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -101,3 +102,22 @@ def test_nothing_that_is_sent_is_told_in_an_answer_a_log_or_a_key(
     assert any(b"http_events_refused" in text for _, text in written)
     keys = [SECRET.removeprefix("whsec_").rstrip("="), stack.environment["LOGIN_KEYS"]]
     assert leaks([*CANARIES, *keys], written) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"LOGIN_KEYS": ""}, "LOGIN_KEYS: is required here; it seals loginIds"),
+        ({"HTTP_EVENTS_SECRETS": LOGIN}, "HTTP_EVENTS_SECRETS: entry 1 must be name=whsec_...; `nightly keys webhook`"),
+    ],
+)
+def test_a_setting_that_is_wrong_or_missing_stops_the_start_with_one_line(
+    redis_url: str, login_keys: str, changed: dict[str, str], told: str
+) -> None:
+    given = {"REDIS_URL": redis_url, "LOGIN_KEYS": login_keys, "HTTP_EVENTS_SECRETS": f"crm={SECRET}"} | changed
+    command, environment = [sys.executable, "-m", "worker", "review"], os.environ | given | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert line.startswith(told)
+    assert LOGIN not in line

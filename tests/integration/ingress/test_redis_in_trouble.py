@@ -1,6 +1,7 @@
 """A Redis that is away or full: 503, when to come back, and nothing that was answered 202 is missing afterwards."""
 
 import threading
+from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -8,8 +9,9 @@ from redis import Redis
 from tests.http_events import SECRET, Producer, event
 from tests.integration.ingress.conftest import served, tally
 from tests.waiting import eventually
-from worker.embedded import EmbeddedRedis
+from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.errors import LedgerMismatch
+from worker.ingress import recorder
 from worker.ingress.opening import way_in
 from worker.seal import new_key
 from worker.settings import Settings
@@ -32,6 +34,22 @@ def test_a_full_redis_refuses_a_batch_whole_and_takes_it_once_it_has_room(
         client.config_set("maxmemory", 0)
         assert producer.send(batch).json() == {"results": ["recorded"] * 500}
         assert client.zcard("nightly:due:toolbox:live") == 500
+
+
+def test_where_a_replica_must_have_it_202_says_that_it_does(
+    own_redis: EmbeddedRedis, tmp_path: Path, orphan_guard: OrphanGuard, login_keys: str
+) -> None:
+    settings = settings_for(own_redis.url, login_keys).model_copy(update={"http_events_replicas": 1})
+    with (
+        EmbeddedRedis(tmp_path, name="replica", guard=orphan_guard) as replica,
+        Redis.from_url(replica.url) as client,
+        served(settings) as producer,
+    ):
+        client.replicaof("127.0.0.1", own_redis.port)
+        eventually(lambda: client.info("replication")["master_link_status"] == "up", seconds=20, describe="the link")
+        assert producer.send([event(), event(id="evt-2")]).json() == {"results": ["recorded", "recorded"]}
+        assert tally(client)["recorded"] == 2
+        client.replicaof("no", "one")
 
 
 def test_nothing_that_was_answered_202_is_lost_when_redis_is_killed_under_load(
@@ -78,9 +96,21 @@ def test_it_starts_without_redis_and_goes_on_by_itself(own_redis: EmbeddedRedis,
     with served(settings_for(url, login_keys)) as producer:
         assert producer.send(event()).status_code == 503
         own_redis.start()
-        assert producer.send(event()).json() == {"results": ["recorded"]}
+        eventually(lambda: producer.send(event()).status_code == 202, describe="an event")
         with Redis.from_url(url) as client:
             assert client.hget("nightly:meta", "reference_key")
+
+
+def test_where_redis_was_not_reached_just_now_the_next_request_does_not_wait_for_it(
+    own_redis: EmbeddedRedis, login_keys: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "REST_SECONDS", 1000)
+    with served(settings_for(own_redis.url, login_keys)) as producer, Redis.from_url(own_redis.url) as client:
+        own_redis.kill()
+        assert producer.send(event()).status_code == 503
+        own_redis.start()
+        assert producer.send(event()).status_code == 503, "it was asked"
+        assert tally(client) == {}
 
 
 def test_a_ledger_of_other_keys_is_never_written(own_redis: EmbeddedRedis, login_keys: str) -> None:
