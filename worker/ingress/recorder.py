@@ -19,7 +19,7 @@ from worker.telemetry.logs import get_logger
 AWAY_SECONDS = 5
 FULL_SECONDS = 30
 REST_SECONDS = 1.0
-"""For so long after Redis was not reached nobody asks again: one that is silent holds a thread for ten seconds or twenty."""
+"""So long after Redis was not reached, nobody asks again: a silent one holds a thread for ten seconds or twenty."""
 _AWAY = "the ledger takes no events at the moment; send the request again"
 
 log = get_logger(__name__)
