@@ -9,6 +9,7 @@ from redis import Redis
 from tests.integration.ledger.rows import WAITS, Filled, Rows
 from tests.integration.ledger.world import INSTANCES, LOGINS, START_MS, World, order_of
 from worker.backfill.model import Asks, Row, RowOutcome, Status
+from worker.backfill.reading import backfill_of, results_of
 from worker.backfill.store import Backfills
 from worker.errors import BackfillError
 from worker.ledger import Lane, Wish
@@ -130,28 +131,31 @@ class Backfilling:
 
     def check_rows(self) -> None:
         """Every row is as the model says, and so are the counts; what has ended for good is looked at no more."""
-        for filled in list(self.rows.filled):
-            self._check(filled)
+        if not self.rows.filled:
+            return
+        with self.client.pipeline(transaction=False) as pipeline:
+            for filled in self.rows.filled:
+                key = f"nightly:backfill:{filled.backfill.id}"
+                pipeline.hgetall(key).getrange(f"{key}:rows", 0, -1).pttl(key)
+            found = pipeline.execute()
+        for at, filled in enumerate(list(self.rows.filled)):
+            self._check(filled, *found[3 * at : 3 * at + 3])
             if filled.is_ended and all(filled is not other for other, _ in self.rows.row_of.values()):
                 self.rows.filled.remove(filled)
                 self.seen["an ended backfill"] += 1
 
-    def _check(self, filled: Filled) -> None:
-        backfill = self.backfills.get(filled.backfill.id)
+    def _check(self, filled: Filled, raw: dict[bytes, bytes], packed: bytes, life_ms: int) -> None:
+        backfill = backfill_of(filled.backfill.id, raw)
         expected, handed_over = list(filled.endings), filled.endings[: filled.fed]
         if backfill.status is Status.CANCELLED:
             expected[filled.fed :] = [(RowOutcome.CANCELLED, "")] * (backfill.rows - filled.fed)
-        found = [(one.outcome, one.code) for one in self.backfills.results(backfill.id, 0, backfill.rows)]
+        found = [(one.outcome, one.code) for one in results_of(raw, packed, 0, backfill.rows)]
         assert (found, backfill.fed) == (expected, filled.fed)
         counts = Counter(outcome.value for outcome, _ in found)
         assert {name: count for name, count in backfill.counts.items() if count} == counts
         is_all = backfill.status is Status.CANCELLED or filled.fed == backfill.rows
         filled.is_ended = is_all and WAITS not in handed_over
-        assert (
-            filled.is_ended
-            == (backfill.ended_at is not None)
-            == (self.client.pttl(f"nightly:backfill:{backfill.id}") > 0)
-        )
+        assert filled.is_ended == (backfill.ended_at is not None) == (life_ms > 0)
         assert filled.is_ended or backfill.status is not Status.FINISHED
 
     def finish_backfills(self) -> None:

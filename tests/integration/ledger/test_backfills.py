@@ -10,9 +10,10 @@ from tests.integration.ledger.conftest import INSTANCE, Clock, tally
 from worker.backfill.feeder import Cursor, Feeder
 from worker.backfill.model import Asks, Row, RowOutcome, RowResult, Status
 from worker.backfill.store import Backfills
-from worker.errors import BackfillError, SameFile, UnknownBackfill
+from worker.errors import BackfillError, LedgerMismatch, SameFile, UnknownBackfill
 from worker.ledger import Ledger, Letters, Wish
 from worker.ledger.gate import GateKeeper
+from worker.ledger.views import Views
 from worker.seal import Vault
 
 DAY_MS = 86_400_000
@@ -223,6 +224,32 @@ def test_ends_of_rows_whose_backfill_is_gone_are_not_written(
         backfills.results(backfill_id, 0, 1)
 
 
+def test_a_row_that_was_as_wished_is_a_new_revision_that_is_confirmed_already(
+    backfills: Backfills,
+    feeder: Feeder,
+    start: Start,
+    ledger: Ledger,
+    clock: Clock,
+    vault: Vault,
+    claim: Any,
+    settle: Any,
+) -> None:
+    ledger.record([live(vault, "one", clock.ms * 1000 - 10, on=False)])
+    settle(claim(calls_per_second=1000).claims[0], "applied", code="applied")
+    backfill = backfills.create(instance=INSTANCE, wish="off", as_of_us=clock.ms * 1000)
+    backfills.put_chunk(backfill.id, 0, [Row(2, "one", "cust-9"), Row(3, "", problem="is empty")], "")
+    backfills.commit(backfill.id, "d")
+    feeder.feed()
+    assert outcomes(backfills, backfill.id) == [ALREADY, INVALID]
+    found = Views(ledger.redis, now_ms=clock).login(vault.reference(INSTANCE, "one"))
+    assert found is not None
+    assert (found["revision"], found["confirmed_revision"], found["account_id"]) == (2, 2, "cust-9")
+    assert (found["state"], found["event_id"]) == ("applied", f"{backfill.id}:0")
+    start(["one"], wish="off", as_of_us=clock.ms * 1000 + 1)
+    feeder.feed()
+    assert ledger.redis.hget(f"nightly:login:{found['login']}", "a") == b"cust-9", "no account id takes none away"
+
+
 # -- handing over ------------------------------------------------------------------------------------------
 
 
@@ -234,6 +261,35 @@ def test_of_two_feeders_that_saw_the_same_cursor_one_hands_over(
     seen = [Cursor(backfills, backfills.get(backfill_id)) for _ in range(2)]
     assert [first._hand_over(seen[0], 5), second._hand_over(seen[1], 5)] == [True, False]
     assert (backfills.get(backfill_id).fed, tally(ledger, "recorded")) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("before", "first", "why"), [("pause", 0, "paused"), ("cancel", 0, "cancelled"), ("", 1, "moved")]
+)
+def test_a_feeder_that_is_late_hands_nothing_over(
+    backfills: Backfills, start: Start, ledger: Ledger, before: str, first: int, why: str
+) -> None:
+    backfill_id = start(["one"])
+    if before:
+        getattr(backfills, before)(backfill_id)
+    assert backfills.feed(backfill_id, first, ["lgn_1", b"sealed", ""]) == (why, 0, 0)
+    assert backfills.feed("bf-nobody", 0, ["lgn_1", b"sealed", ""]) == ("unknown", 0, 0)
+    assert (tally(ledger, "recorded"), outcomes(backfills, backfill_id)[0] is APPLIED) == (0, False)
+
+
+def test_nothing_is_handed_over_into_a_ledger_of_a_newer_shape(
+    backfills: Backfills, start: Start, redis_client: Redis
+) -> None:
+    backfill_id = start(["one"])
+    redis_client.hset("nightly:meta", "schema", 99)
+    for act in (
+        lambda: backfills.feed(backfill_id, 0, ["lgn_1", b"sealed", ""]),
+        lambda: backfills.pause(backfill_id),
+        lambda: backfills.put_chunk(backfill_id, 0, [], ""),
+        lambda: backfills.commit(backfill_id, "d"),
+    ):
+        with pytest.raises(LedgerMismatch):
+            act()
 
 
 def test_a_feeder_goes_on_over_chunks_where_a_killed_one_left_off(
