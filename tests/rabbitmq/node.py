@@ -2,7 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,6 +53,7 @@ class RabbitNode:
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none",  # small and quiet
             "ERL_EPMD_PORT": str(epmd),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
@@ -82,6 +85,15 @@ class RabbitNode:
         """`kill -9` the node and whatever belongs to it."""
         self._server.kill()
         self._server.stop(0)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop all of its processes for a while: its connections stay, and nothing answers."""
+        os.killpg(self._server.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._server.pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """End the node, and its epmd."""

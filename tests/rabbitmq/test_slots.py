@@ -1,4 +1,6 @@
-"""Events are taken in whatever the pool is busy with, and what the watchdog sees of RabbitMQ is true."""
+"""Events are taken in whatever the pool is busy with, and nothing waits for RabbitMQ without end."""
+
+import socket
 
 import amqp
 import pytest
@@ -7,6 +9,8 @@ from tests.integration.working.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.rabbitmq.node import RabbitNode
 from tests.waiting import eventually
+from worker.executor import amqp_guard
+from worker.executor.amqp_guard import guard_amqp
 from worker.executor.broker_probe import RabbitProbe
 from worker.executor.rabbit import connect, declare
 
@@ -30,17 +34,28 @@ def test_an_event_is_recorded_while_a_reconciler_holds_the_only_slot(nightly: On
     worker.kill()
 
 
-def test_the_probe_tells_what_waits_and_that_a_killed_broker_is_away(rabbit: RabbitNode) -> None:
+def test_the_probe_tells_what_waits_and_comes_back_after_a_lost_connection(rabbit: RabbitNode) -> None:
     probe = RabbitProbe(rabbit.url)
     assert probe.queued(["account-events"]) == 0, "there is no such queue yet"
     with connect(rabbit.url) as connection:
         declare(connection)
         connection.default_channel.basic_publish_confirm(amqp.Message("x"), routing_key="account-events")
     assert probe.queued(["account-events", "refresh"]) == 1
-    rabbit.kill()
-    assert probe.queued(["account-events"]) is None
-    is_away = not probe.answers()
-    rabbit.start()
-    assert is_away
-    eventually(probe.answers, seconds=10, describe="its answer")
+    probe._connection.connection.transport.sock.shutdown(socket.SHUT_RDWR)
+    assert not probe.answers()
+    assert probe.queued(["account-events", "refresh"]) == 1
     probe.close()
+
+
+def test_the_probe_knows_a_broker_that_is_away() -> None:
+    assert RabbitProbe("amqp://127.0.0.1:1//").queued(["refresh"]) is None
+
+
+def test_a_frozen_broker_is_waited_for_only_so_long(rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    guard_amqp()
+    monkeypatch.setattr(amqp_guard, "ANSWER_SECONDS", 0.3)
+    with rabbit.connection() as connection:
+        channel = connection.default_channel
+        with rabbit.frozen(), pytest.raises(TimeoutError):
+            channel.queue_declare("refresh", durable=True)
+        connection.collect()

@@ -79,6 +79,9 @@ class RabbitReader:
         except (OperationalError, AttributeError, *LOST) as error:
             self._close()
             raise OperationalError(type(error.__cause__ or error).__name__) from None
+        except Exception:  # a fault of ours, or a connection in a state that nobody foresaw: begin anew
+            self._close()
+            raise
 
     def _open(self) -> None:
         self._connection = connect(self._url, heartbeat_seconds=HEARTBEAT_SECONDS)
