@@ -17,7 +17,7 @@ from worker.errors import InvalidEvent
 from worker.executor.envelope import body_of, original
 from worker.telemetry.logs import get_logger
 
-GIVE_BACK_SECONDS = 5.0
+GIVE_BACK_SECONDS = 2.0
 
 log = get_logger(__name__)
 
