@@ -13,6 +13,7 @@ NightlyError
 ├── LetterClosed         the dead letter was replayed, resolved or superseded already
 ├── BackfillError        a backfill is not in a state for that, or its terms are wrong
 │   └── SameFile         another backfill has the same content and wish
+├── UnreadableFile       a file of rows cannot be read, or not to its end
 └── EmbeddedStackError   a part of the embedded stack (demo, run, tests) did not start
 
 No message of these classes ever contains a loginId, a key or the value of a setting.
@@ -86,6 +87,10 @@ class SameFile(BackfillError):
     def __init__(self, backfill_id: str) -> None:
         self.backfill_id = backfill_id
         super().__init__(f"backfill {backfill_id} has the same rows and the same wish")
+
+
+class UnreadableFile(NightlyError):
+    """A file of rows cannot be read, or not to its end; nothing of it was handed over."""
 
 
 class EmbeddedStackError(NightlyError):
