@@ -79,12 +79,10 @@ def open_rows(path: str, *, instance: str) -> Iterator[Source]:
 
 
 def _form(lines: Lines) -> Form:
-    for number, content in lines:
-        text = content[: MAX_LINE_BYTES + 1].decode("utf-8", "replace").strip()
-        if text and not text.startswith("#"):
-            break
-    else:
+    first = next((line for line in lines if not _is_idle(line[1])), None)
+    if first is None:
         return Form("plain")
+    text = first[1].decode("utf-8", "replace").strip()
     if text.startswith("["):
         raise UnreadableFile("the file is a JSON array: write one object a line")
     if "\r" in text:
@@ -93,10 +91,14 @@ def _form(lines: Lines) -> Form:
         for delimiter in DELIMITERS:
             names = next(csv.reader([text], delimiter=delimiter))
             if LOGIN in roles_in(names):
-                return Form("csv", content.decode("utf-8", "replace"), delimiter)
+                return Form("csv", text, delimiter)
         _refuse_nameless(text)
-    lines.give_back([(number, content)])
+    lines.give_back([first])
     return Form("ndjson" if text.startswith("{") else "plain")
+
+
+def _is_idle(content: bytes) -> bool:
+    return not content.strip() or content.lstrip().startswith(b"#")
 
 
 def _refuse_nameless(text: str) -> None:

@@ -52,6 +52,9 @@ ENTRIES = {
         "Examples: `nightly publish linked --login-id - --account-id cust-42 < login-id.txt`, "
         "`nightly publish --file events.ndjson`",
     ),
+    "backfill": Entry(
+        "worker.cli.backfill:app", EVERY_DAY, "Switch many logins on or off: from a file, or as the ledger knows them."
+    ),
     "doctor": Entry(
         "worker.cli.doctor:doctor",
         TROUBLE,

@@ -1,0 +1,157 @@
+"""Writes what became of each row of a backfill, and the rows that a person should correct and feed back.
+
+The report has one line for each row that was read, in the file's order, and no loginId unless `reveal`. The rejects
+have loginIds: they are written for whoever asks for them by that name, readable by that person alone.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from worker.backfill.chunks import ROWS_IN_CHUNK
+from worker.backfill.columns import ACCOUNT, LOGIN, roles_in
+from worker.backfill.files import Form
+from worker.backfill.loading import form_of, line_of
+from worker.backfill.model import Asks, Backfill, Row, RowOutcome, RowResult
+from worker.backfill.store import Backfills
+from worker.errors import UnreadableFile
+from worker.seal import Vault
+
+COLUMNS = ("line", "reference", "account_id", "wish", "outcome", "code", "time")
+REVEALED = "login_id"
+REASON = "reject_reason"
+REJECTED = frozenset({RowOutcome.INVALID, RowOutcome.DEAD})
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One row, and what became of it."""
+
+    row: Row
+    result: RowResult
+
+
+def ended_rows(backfills: Backfills, backfill: Backfill) -> Iterator[Ended]:
+    """Yield every row of a backfill in its order; raises redis.RedisError, UnknownBackfill, SealError."""
+    for number in range(backfill.chunks):
+        rows = backfills.chunk(backfill.id, number)
+        results = backfills.results(backfill.id, number * ROWS_IN_CHUNK, len(rows))
+        for row, result in zip(rows, results, strict=True):
+            yield Ended(row, result)
+
+
+def documents(
+    ended: Iterator[Ended], backfill: Backfill, vault: Vault, *, reveal: bool = False
+) -> Iterator[dict[str, object]]:
+    """Yield a report's lines: COLUMNS, and `login_id` at the end where it is to be revealed."""
+    for one in ended:
+        row, result = one.row, one.result
+        document: dict[str, object] = {
+            "line": row.line,
+            "reference": None if row.problem else vault.reference(backfill.instance, row.login_id),
+            "account_id": row.account_id,
+            "wish": wish_of(row, backfill),
+            "outcome": result.outcome.value,
+            "code": result.code or row.problem or None,
+            "time": None if result.at_ms is None else _time(result.at_ms),
+        }
+        yield document | {REVEALED: row.login_id or None} if reveal else document
+
+
+def wish_of(row: Row, backfill: Backfill) -> str:
+    """Return what a row wishes: on or off."""
+    if backfill.wish is Asks.AS_IS and row.wants_active is not None:
+        return "on" if row.wants_active else "off"
+    return backfill.wish.value
+
+
+def write_report(lines: Iterator[Mapping[str, object]], out: BinaryIO, *, as_json: bool, reveal: bool = False) -> None:
+    """Write a report's lines as CSV, or one JSON object a line."""
+    if as_json:
+        out.writelines(json.dumps(line).encode() + b"\n" for line in lines)
+        return
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+    writer = csv.DictWriter(text, [*COLUMNS, *([REVEALED] if reveal else [])], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    text.flush()
+    text.detach()
+
+
+def write_rejects(ended: Iterator[Ended], out: BinaryIO) -> int:
+    """Write invalid and dead rows in the form of the file they came from; returns how many they are.
+
+    A CSV has the reason in a column in front, any other form in a comment above. Both are read past when the file is
+    fed back.
+    """
+    count, form = 0, Form("plain")
+    for position, one in enumerate(ended):
+        if position == 0:
+            form = form_of(one.row)
+            if form.kind == "csv":
+                out.write(f"{REASON}{form.delimiter}{form.header}\n".encode())
+        if one.result.outcome in REJECTED or one.row.problem:
+            out.write(_reject(one, form))
+            count += 1
+    return count
+
+
+def _reject(one: Ended, form: Form) -> bytes:
+    reason = one.row.problem or one.result.code or one.result.outcome.value
+    line = line_of(one.row) if one.row.problem else _again(one.row, form).encode()
+    if form.kind == "csv":
+        return _csv([reason], form.delimiter).encode() + form.delimiter.encode() + line + b"\n"
+    return f"# line {one.row.line}: {reason}\n".encode() + line + b"\n"
+
+
+def _again(row: Row, form: Form) -> str:
+    """Return a valid row as its file would write it."""
+    if form.kind == "plain":
+        return row.login_id
+    if form.kind == "ndjson":
+        document = {"loginId": row.login_id, "accountId": row.account_id}
+        return json.dumps({name: value for name, value in document.items() if value is not None})
+    names = next(csv.reader([form.header], delimiter=form.delimiter))
+    places = roles_in(names)
+    fields = [""] * len(names)
+    fields[places[LOGIN]] = row.login_id
+    if ACCOUNT in places:
+        fields[places[ACCOUNT]] = row.account_id or ""
+    return _csv(fields, form.delimiter)
+
+
+def _csv(fields: list[str], delimiter: str) -> str:
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, lineterminator="").writerow(fields)
+    return out.getvalue()
+
+
+@contextmanager
+def written_whole(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes its name only when all of it is written; raises UnreadableFile."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except OSError as error:
+        raise UnreadableFile(f"the file cannot be written: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        beside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def _time(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
