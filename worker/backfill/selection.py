@@ -46,7 +46,7 @@ def _pages(client: BytesRedis) -> Iterator[Sequence[bytes]]:
 
 
 def _known(fields: Sequence[bytes | None]) -> Known:
-    _, wish, state, code, account, confirmed_at, confirmed, wished, _ = (field and field.decode() for field in fields)
+    _, wish, state, code, account, confirmed_at, confirmed, wished = (field and field.decode() for field in fields[:-1])
     return Known(
         applied=int(confirmed_at) * 1000 if confirmed_at else None,
         wished=int(wished or 0),

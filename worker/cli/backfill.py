@@ -41,8 +41,7 @@ def list_(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json(document(each) for each in found)
         return
-    now_ms = services.views.now_ms()
-    console().print(table(found, now_ms) if found else "There is no backfill; `nightly backfill start --help`.")
+    console().print(table(found) if found else "There is no backfill; `nightly backfill start --help`.")
 
 
 @app.command(epilog="Example: `nightly backfill show bf-k5mxq2abcd --follow`")

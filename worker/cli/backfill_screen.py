@@ -95,13 +95,13 @@ def picture(backfill: Backfill, reason: str, now_ms: int) -> RenderableType:
     return Group(*parts)
 
 
-def table(backfills: list[Backfill], now_ms: int) -> RenderableType:
+def table(backfills: list[Backfill]) -> RenderableType:
     """Return all backfills, one a line."""
-    columns = ("ID", "Status", "Wish", "Instance", "Rows", "Ended", "Rejected", "From", "Begun")
+    columns = ("ID", "Status", "Wish", "Instance", "Rows", "Ended", "Rejected", "From")
     grid = listing(*columns, right=("Rows", "Ended", "Rejected"), fold=("From",))
     for each in backfills:
-        counts = (number(each.rows), number(ended(each)), number(rejected(each)))
+        share = f"{ended(each) / each.rows:.0%}" if each.rows else "-"
         state = Text(each.status.value, STYLES[each.status])
-        begun = ago(each.created_at, now_ms)
-        grid.add_row(each.id, state, each.wish.value, plain(each.instance), *counts, plain(each.name), begun)
+        counts = (number(each.rows), share, number(rejected(each)))
+        grid.add_row(each.id, state, each.wish.value, plain(each.instance), *counts, plain(each.name))
     return grid

@@ -1,0 +1,76 @@
+"""The `nightly backfill` command in this process, and a worker's two halves by hand: feeding, and calls that succeed."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from worker.backfill.feeder import Feeder
+from worker.backfill.model import Backfill
+from worker.cli import main
+from worker.ledger import Settlement
+from worker.services import Services, build_services
+from worker.settings import Settings
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Nightly = Callable[..., Done]
+
+
+@pytest.fixture
+def services(redis_url: str, login_keys: str, monkeypatch: pytest.MonkeyPatch) -> Services:
+    settings = {"REDIS_URL": redis_url, "LOGIN_KEYS": login_keys, "FLINKS_AUTH_KEY": "a-key"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COLUMNS", "160")
+    services = build_services(Settings.load())
+    services.ledger.claim_ledger(services.vault.fingerprint("reference"))
+    return services
+
+
+@pytest.fixture
+def nightly(services: Services, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Nightly:
+    """Run `nightly backfill ...` in this process."""
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["nightly", "backfill", *arguments])
+        try:
+            code = main()
+        except SystemExit as error:
+            code = int(error.code or 0)
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return Done(code, out, err)
+
+    return run
+
+
+def work_off(services: Services, *, outcome: str = "applied", code: str = "", instance: str = "toolbox") -> None:
+    """Feed, call and settle until nothing is left, as a quiet system would; every call ends with `outcome`."""
+    terms: dict[str, Any] = {"owner": "o", "worker": "w", "calls_per_second": 100_000, "fingerprint": "tests"}
+    services.redis.hset(f"nightly:configs:{instance}", "tests", "proven")
+    feeder = Feeder(services.backfills, services.vault)
+    for _ in range(1000):
+        fed = feeder.feed()
+        claims = services.ledger.claim(instance, at_most=1000, lease_seconds=15, max_in_flight=1000, **terms).claims
+        settlements = [Settlement(claim, outcome, code=code) for claim in claims]
+        services.ledger.settle(instance, settlements, **terms)
+        if not fed and not claims and not services.backfills.running():
+            return
+    pytest.fail("the backfill did not end")
+
+
+def only(services: Services) -> Backfill:
+    """Return the one backfill there is."""
+    [found] = services.backfills.all()
+    return found

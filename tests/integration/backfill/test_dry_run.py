@@ -1,0 +1,98 @@
+"""What a dry run foretells is what then happens, to the row, on mixtures of everything that a ledger may hold."""
+
+import json
+import random
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.backfill.conftest import Nightly, only, work_off
+from worker.ledger import Settlement
+from worker.services import Services
+
+AS_OF = "2026-06-01T00:00:00Z"
+TIMES = ("2026-05-01T00:00:00Z", AS_OF, "2026-07-01T00:00:00Z")
+
+
+def prepare(services: Services, logins: list[str], chance: random.Random) -> None:
+    """Give a part of the logins a past: wishes older, as old and newer than the backfill's, called, dead or waiting."""
+    terms: dict[str, Any] = {"owner": "o", "worker": "w", "calls_per_second": 100_000, "fingerprint": "tests"}
+    services.redis.hset("nightly:configs:toolbox", "tests", "proven")
+    for turn in range(3):
+        for login in chance.sample(logins, len(logins) // 3):
+            kind = chance.choice(["account.linked", "account.inactive"])
+            event_id = chance.choice(["a", "bz", "z"]) + str(turn)
+            kwargs = {"login_id": login, "occurred_at": chance.choice(TIMES), "event_id": event_id}
+            assert services.intake.accept_celery(kind, [], kwargs, "task")
+        claims = services.ledger.claim(
+            "toolbox", at_most=20 * (turn + 1), lease_seconds=15, max_in_flight=1000, **terms
+        ).claims
+        settlements = [
+            Settlement(claim, "dead", code="NEW_ACCOUNT") if number % 5 == 4 else Settlement(claim, "applied")
+            for number, claim in enumerate(claims)
+        ]
+        services.ledger.settle("toolbox", settlements, **terms)
+
+
+def mixture(chance: random.Random, logins: list[str]) -> str:
+    lines = [chance.choice(logins) for _ in range(120)] + chance.choices(["", "a,b", "x" * 300, "# note"], k=10)
+    chance.shuffle(lines)
+    return "\n".join(["first-of-all", *lines]) + "\n"
+
+
+@pytest.mark.parametrize("options", [["--on"], ["--off"], ["--off", "--reassert"]])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_dry_run_equals_what_then_happens(
+    nightly: Nightly, services: Services, tmp_path: Path, seed: int, options: list[str]
+) -> None:
+    chance = random.Random(seed)
+    logins = [f"login-{number}" for number in range(80)]
+    prepare(services, logins, chance)
+    path = tmp_path / "logins.txt"
+    path.write_text(mixture(chance, logins))
+    command = ["start", str(path), *options, "--as-of", AS_OF]
+    before = services.redis.dbsize()
+
+    foretold = json.loads(nightly(*command, "--dry-run", "--json").out)
+    assert services.redis.dbsize() == before
+    assert nightly(*command).code == 0
+    work_off(services)
+
+    counts = Counter(only(services).counts)
+    assert counts["waiting"] == 0
+    assert {
+        "rows": counts.total(), "calls": counts["applied"], "already": counts["already"],
+        "superseded": counts["superseded"], "duplicates": counts["duplicate"], "invalid": counts["invalid"],
+    } == {name: foretold[name] for name in ("rows", "calls", "already", "superseded", "duplicates", "invalid")}  # fmt: skip
+    assert min(counts[name] for name in ("applied", "duplicate", "superseded", "invalid")) > 0
+
+
+def test_logins_of_the_ledger_are_foretold_too(nightly: Nightly, services: Services) -> None:
+    prepare(services, [f"login-{number}" for number in range(60)], random.Random(5))
+    command = ["start", "--from-ledger", "--where", "wish=on"]
+    foretold = json.loads(nightly(*command, "--dry-run", "--json").out)
+    assert nightly(*command).code == 0
+    work_off(services)
+    counts = only(services).counts
+    assert (counts["applied"], counts["already"]) == (foretold["calls"], foretold["already"])
+    assert min(counts["applied"], counts["already"]) > 0
+
+
+def test_hours_are_those_of_the_slower_of_both_rates(nightly: Nightly, tmp_path: Path) -> None:
+    path = tmp_path / "logins.txt"
+    path.write_text("".join(f"login-{number}\n" for number in range(72)))
+    hours = [
+        json.loads(nightly("start", str(path), "--on", "--dry-run", "--json", *more).out)["hours"]
+        for more in ([], ["--rate", "2"], ["--rate", "1000"])
+    ]
+    assert hours == pytest.approx([72 / 50 / 3600, 72 / 2 / 3600, 72 / 50 / 3600])
+
+
+def test_now_is_the_time_where_none_is_said(nightly: Nightly, tmp_path: Path) -> None:
+    path = tmp_path / "logins.txt"
+    path.write_text("a-login\n")
+    said = json.loads(nightly("start", str(path), "--on", "--dry-run", "--json").out)
+    assert abs(said["as_of_us"] / 1e6 - datetime.now(UTC).timestamp()) < 60
