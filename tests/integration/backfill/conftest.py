@@ -1,4 +1,4 @@
-"""The `nightly backfill` command in this process, and a worker's two halves by hand: feeding, and calls that succeed."""
+"""The `nightly backfill` command in this process, and a worker's two halves by hand: feeding, and calls that end."""
 
 import sys
 from collections.abc import Callable
@@ -43,6 +43,7 @@ def nightly(services: Services, monkeypatch: pytest.MonkeyPatch, capfd: pytest.C
     """Run `nightly backfill ...` in this process."""
 
     def run(*arguments: str) -> Done:
+        assert services.redis.ping()
         monkeypatch.setattr(sys, "argv", ["nightly", "backfill", *arguments])
         try:
             code = main()

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,7 +100,7 @@ def test_a_report_takes_its_name_only_when_it_is_whole(nightly: Nightly, service
     services.redis.hset(f"nightly:backfill:{only(services).id}:chunks", "0", b"\x01spoilt")
     assert nightly("report", only(services).id, "--output", str(target)).code == 1
     assert target.read_text() == "the one of before"
-    assert sorted(os.listdir(path.parent)) == ["logins.csv", "report.csv"]
+    assert sorted(each.name for each in path.parent.iterdir()) == ["logins.csv", "report.csv"]
 
 
 def test_it_is_paused_resumed_and_cancelled(nightly: Nightly, services: Services, path: Path) -> None:

@@ -28,9 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def kill_while_loading(path: Path, services: Services, *, chunks: int) -> None:
-    """SIGKILL a start once so many chunks are there. Its file is a pipe that stays open, so it cannot end before."""
-    feed = path.with_name("pipe")
-    os.mkfifo(feed)
+    """SIGKILL a start once so many chunks are there. Its standard input stays open, so it cannot end before."""
     command = [sys.executable, "-m", "worker", "backfill", "start", "-", "--off"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)}) as process:
         assert process.stdin is not None
@@ -40,8 +38,6 @@ def kill_while_loading(path: Path, services: Services, *, chunks: int) -> None:
         found = services.backfills.all
         eventually(lambda: [one for one in found() if one.chunks >= chunks], seconds=20, describe="some chunks")
         process.send_signal(signal.SIGKILL)
-        process.stdin = None
-    feed.unlink()
 
 
 def restarted(path: Path) -> None:
