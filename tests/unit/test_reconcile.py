@@ -258,7 +258,7 @@ def test_while_redis_is_away_claiming_goes_on_and_nothing_is_lost(piece: Slice) 
 
 
 def test_a_script_settles_and_claims_no_more_than_a_few_dozen(piece: Slice) -> None:
-    piece.bounds = replace(BOUNDS, max_in_flight=1000)
+    piece.bounds = replace(BOUNDS, max_in_flight=1000, slice_seconds=20, lease_seconds=30, call_seconds=20)
     piece.due(*map(str, range(300)))
     gate = asyncio.Event()
     piece.caller.answer = lambda _: _opened(gate) if len(piece.caller.called) < 300 else gate.set() or APPLIED
