@@ -1,18 +1,24 @@
 """A ledger under a clock that the test sets, and its three verbs with terms that suit most tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from redis import Redis
 
+from worker.backfill.feeder import Feeder
+from worker.backfill.model import Row, RowOutcome
+from worker.backfill.store import Backfills
 from worker.gate_rules import DEFAULT_RULES, GateRules
 from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement, Wish
 from worker.ledger.views import Views
+from worker.seal import Vault
 
 INSTANCE = "toolbox"
 DOWN: dict[str, Any] = {"code": "http_503", "flags": "d", "delay_seconds": 0.0}
 MINUTE_MS = 60_000
+Start = Callable[..., str]
+"""Loads and commits a backfill of these logins; returns its id. An empty login is an invalid row."""
 
 
 class Clock:
@@ -119,3 +125,34 @@ def fall_into_outage(clock: Clock, claim: Any, settle: Any) -> None:
 
 def refuse(claims: list[Claim], settle: Any, **fields: Any) -> list[Settled]:
     return [settle(one, "dead", code="INVALID_LOGIN", http_status=400, **fields) for one in claims]
+
+
+@pytest.fixture
+def backfills(redis_client: Redis, clock: Clock, vault: Vault) -> Backfills:
+    return Backfills(redis_client, vault, now_ms=clock)
+
+
+@pytest.fixture
+def feeder(backfills: Backfills, vault: Vault) -> Feeder:
+    return Feeder(backfills, vault)
+
+
+@pytest.fixture
+def start(backfills: Backfills, clock: Clock) -> Start:
+    def start(logins: Sequence[str], **terms: Any) -> str:
+        given = {"instance": INSTANCE, "wish": "on", "as_of_us": clock.ms * 1000} | terms
+        backfill = backfills.create(**given)
+        rows = [Row(line, login, problem="" if login else "is empty") for line, login in enumerate(logins, 2)]
+        for at in range(0, len(rows), 500):
+            backfills.put_chunk(backfill.id, at // 500, rows[at : at + 500], f"d{at}")
+        return backfills.commit(backfill.id, backfill.id).id
+
+    return start
+
+
+def outcomes(backfills: Backfills, backfill_id: str) -> list[RowOutcome]:
+    return [one.outcome for one in backfills.results(backfill_id, 0, 10_000)]
+
+
+def live(vault: Vault, login: str, occurred_us: int, *, on: bool) -> Wish:
+    return Wish(vault.reference(INSTANCE, login), INSTANCE, b"sealed", occurred_us, on, "live")

@@ -1,0 +1,180 @@
+"""How rows are handed over: each once, as many as the lane takes, by turns, and only when they may."""
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import INSTANCE, Clock, Start, live, outcomes, tally
+from worker.backfill.feeder import Cursor, Feeder
+from worker.backfill.model import Row, RowOutcome
+from worker.backfill.store import Backfills
+from worker.errors import LedgerMismatch
+from worker.ledger import Ledger
+from worker.ledger.gate import GateKeeper
+from worker.seal import Vault
+
+APPLIED, WAITING, DUPLICATE = RowOutcome.APPLIED, RowOutcome.WAITING, RowOutcome.DUPLICATE
+
+
+def test_of_two_feeders_that_saw_the_same_cursor_one_hands_over(
+    backfills: Backfills, vault: Vault, start: Start, ledger: Ledger
+) -> None:
+    backfill_id = start([f"login-{at}" for at in range(30)])
+    first, second = (Feeder(backfills, vault) for _ in range(2))
+    seen = [Cursor(backfills, backfills.get(backfill_id)) for _ in range(2)]
+    assert [first._hand_over(seen[0], 5), second._hand_over(seen[1], 5)] == [True, False]
+    assert (backfills.get(backfill_id).fed, tally(ledger, "recorded")) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("before", "first", "why"), [("pause", 0, "paused"), ("cancel", 0, "cancelled"), ("", 1, "moved")]
+)
+def test_a_feeder_that_is_late_hands_nothing_over(
+    backfills: Backfills, start: Start, ledger: Ledger, before: str, first: int, why: str
+) -> None:
+    backfill_id = start(["one"])
+    if before:
+        getattr(backfills, before)(backfill_id)
+    assert backfills.feed(backfill_id, first, ["lgn_1", b"sealed", ""]) == (why, 0, 0)
+    assert backfills.feed("bf-nobody", 0, ["lgn_1", b"sealed", ""]) == ("unknown", 0, 0)
+    assert (tally(ledger, "recorded"), outcomes(backfills, backfill_id)[0] is APPLIED) == (0, False)
+
+
+def test_nothing_is_handed_over_into_a_ledger_of_a_newer_shape(
+    backfills: Backfills, start: Start, redis_client: Redis
+) -> None:
+    backfill_id = start(["one"])
+    redis_client.hset("nightly:meta", "schema", 99)
+    for act in (
+        lambda: backfills.feed(backfill_id, 0, ["lgn_1", b"sealed", ""]),
+        lambda: backfills.pause(backfill_id),
+        lambda: backfills.put_chunk(backfill_id, 0, [], ""),
+        lambda: backfills.commit(backfill_id, "d"),
+    ):
+        with pytest.raises(LedgerMismatch):
+            act()
+
+
+def test_a_feeder_goes_on_over_chunks_where_a_killed_one_left_off(
+    backfills: Backfills, vault: Vault, feeder: Feeder, start: Start, ledger: Ledger
+) -> None:
+    backfill_id = start(["same"] * 1100)  # all but one end without a call, so none fills the lane
+    Feeder(backfills, vault)._hand_over(Cursor(backfills, backfills.get(backfill_id)), 499)
+    assert feeder.feed() == 601
+    assert outcomes(backfills, backfill_id) == [WAITING, *[DUPLICATE] * 1099]
+    assert ledger.redis.strlen(f"nightly:backfill:{backfill_id}:rows") == 6 * 1100
+
+
+def test_the_lane_takes_two_seconds_of_work_and_a_tenth_while_live_events_wait(
+    backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, vault: Vault, redis_client: Redis
+) -> None:
+    redis_client.hset(f"nightly:rate:{INSTANCE}", "ceiling", 50)
+    backfill_id = start([f"login-{at}" for at in range(300)])
+    assert (feeder.feed(), feeder.feed()) == (100, 0)
+    assert ledger.pulse({INSTANCE: "proven-one"}, worker="w", slots=2).should_feed is False
+    redis_client.delete(f"nightly:due:{INSTANCE}:backfill")
+    ledger.record([live(vault, f"live-{at}", clock.ms * 1000, on=True) for at in range(51)])
+    assert feeder.feed() == 16, "a lane that has every tenth call holds fewer"
+    assert backfills.get(backfill_id).fed == 116
+
+
+def test_logins_that_wait_for_a_later_try_hold_rows_up_only_when_they_are_many(
+    feeder: Feeder, start: Start, clock: Clock, redis_client: Redis
+) -> None:
+    start([f"login-{at}" for at in range(300)])
+    lane = f"nightly:due:{INSTANCE}:backfill"
+    redis_client.zadd(lane, {f"lgn_{at}": clock.ms + 60_000 for at in range(990)})
+    assert feeder.feed() == 10
+    redis_client.delete(lane)
+    redis_client.zadd(lane, {f"lgn_{at}": clock.ms + 60_000 for at in range(100)})
+    assert feeder.feed() == 20
+
+
+def test_two_backfills_share_the_room_and_one_takes_what_the_other_leaves(
+    backfills: Backfills, feeder: Feeder, start: Start, redis_client: Redis
+) -> None:
+    redis_client.hset(f"nightly:rate:{INSTANCE}", "ceiling", 50)
+    large = start([f"large-{at}" for at in range(600)])
+    other = start([f"other-{at}" for at in range(600)])
+    assert feeder.feed() == 100
+    assert (backfills.get(large).fed, backfills.get(other).fed) == (50, 50)
+    redis_client.delete(f"nightly:due:{INSTANCE}:backfill")
+    backfills.cancel(other)
+    small = start([f"small-{at}" for at in range(3)])
+    assert feeder.feed() == 100
+    assert (backfills.get(large).fed, backfills.get(small).fed) == (147, 3)
+
+
+def test_instances_have_lanes_of_their_own_and_a_shut_gate_takes_nothing(
+    backfills: Backfills, feeder: Feeder, start: Start, redis_client: Redis, clock: Clock
+) -> None:
+    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by="ann", reason="because")
+    here, there = start(["one"]), start(["one"], instance="acme")
+    assert feeder.feed() == 1
+    assert (backfills.get(here).fed, backfills.get(there).fed) == (0, 1)
+    GateKeeper(redis_client, now_ms=clock).open(INSTANCE, by="ann")
+    assert feeder.feed() == 1
+
+
+def test_a_rate_of_its_own_holds_a_backfill_back(feeder: Feeder, start: Start, clock: Clock) -> None:
+    start([f"login-{at}" for at in range(300)], rate=2)
+    assert feeder.feed() == 4, "two seconds of it at once"
+    handed_over = 0
+    for _ in range(10):
+        clock.ms += 500
+        handed_over += feeder.feed()
+    assert handed_over == 10
+
+
+def test_a_rate_below_one_a_second_still_moves(feeder: Feeder, start: Start, clock: Clock) -> None:
+    start(["one", "two", "three"], rate=0.1)
+    fed = []
+    for _ in range(3):
+        fed.append(feeder.feed())
+        clock.ms += 5_000
+    assert fed == [1, 0, 1]
+
+
+def test_nothing_is_handed_over_in_quiet_hours(
+    feeder: Feeder, start: Start, clock: Clock, redis_client: Redis, ledger: Ledger
+) -> None:
+    start(["one"], quiet="22:00-23:00", timezone="UTC")  # the clock stands at 22:13
+    assert feeder.feed() == 0
+    assert redis_client.pttl("nightly:feed-hint") > 1000, "nobody is asked to feed every second meanwhile"
+    assert not ledger.pulse({INSTANCE: "proven-one"}, worker="w", slots=2).should_feed
+    clock.ms += 3_600_000
+    assert feeder.feed() == 1
+
+
+def test_a_pulse_asks_for_rows_once_a_second_while_there_are_some_and_calls_may_be_made(
+    backfills: Backfills, start: Start, ledger: Ledger, clock: Clock, redis_client: Redis
+) -> None:
+    def asks(instance: str = INSTANCE, slots: int = 2) -> bool:
+        return ledger.pulse({instance: "proven-one"}, worker="w", slots=slots).should_feed
+
+    assert not asks()
+    backfill_id = start(["one"])
+    assert not asks("acme")
+    assert not asks(slots=0), "who only asks whether work is due"
+    assert (asks(), asks()) == (True, False)
+    redis_client.delete("nightly:feed-hint")
+    backfills.pause(backfill_id)
+    assert not asks()
+    backfills.resume(backfill_id)
+    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by="ann", reason="because")
+    assert not asks()
+
+
+def test_an_account_id_that_is_the_loginid_is_masked(
+    backfills: Backfills, feeder: Feeder, redis_client: Redis, vault: Vault, clock: Clock
+) -> None:
+    backfill = backfills.create(instance=INSTANCE, wish="on", as_of_us=clock.ms * 1000)
+    backfills.put_chunk(backfill.id, 0, [Row(2, "se-cret", "SECRET"), Row(3, "other", "cust-1")], "")
+    backfills.commit(backfill.id, "d")
+    feeder.feed()
+    accounts = [
+        redis_client.hget(f"nightly:login:{vault.reference(INSTANCE, one)}", "a") for one in ("se-cret", "other")
+    ]
+    assert accounts[0].startswith(b"masked-")
+    assert accounts[1] == b"cust-1"
+    stored = b" ".join(redis_client.dump(key) for key in redis_client.keys("*")).lower()
+    assert b"se-cret" not in stored

@@ -1,0 +1,212 @@
+"""What becomes of one row: it ends once, in the one way that its login came to."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.ledger.conftest import INSTANCE, Clock, Start, live, outcomes, tally
+from worker.backfill.feeder import Feeder
+from worker.backfill.model import Asks, Row, RowOutcome, RowResult, Status
+from worker.backfill.store import Backfills
+from worker.errors import UnknownBackfill
+from worker.ledger import Ledger, Letters
+from worker.ledger.views import Views
+from worker.seal import Vault
+
+DAY_MS = 86_400_000
+APPLIED, WAITING, DUPLICATE = RowOutcome.APPLIED, RowOutcome.WAITING, RowOutcome.DUPLICATE
+SUPERSEDED, ALREADY, INVALID = RowOutcome.SUPERSEDED, RowOutcome.ALREADY, RowOutcome.INVALID
+
+
+def test_a_row_is_called_as_a_wish_of_its_time_and_ends_with_the_confirmation(
+    backfills: Backfills, feeder: Feeder, start: Start, clock: Clock, vault: Vault, claim: Any, settle: Any
+) -> None:
+    backfill_id = start(["one"])
+    assert feeder.feed() == 1
+    (call,) = claim(calls_per_second=1000).claims
+    assert (vault.open_login(call.reference, call.sealed), call.wants_active) == ("one", True)
+    assert outcomes(backfills, backfill_id) == [WAITING]
+    clock.ms += 1500
+    settle(call, "applied", code="applied")
+    assert backfills.results(backfill_id, 0, 9) == [RowResult(APPLIED, "", clock.ms // 1000 * 1000)]
+    found = backfills.get(backfill_id)
+    assert (found.status, found.ended_at, found.counts["applied"]) == (Status.FINISHED, clock.ms, 1)
+
+
+def test_an_unusual_success_keeps_its_code(
+    backfills: Backfills, feeder: Feeder, start: Start, claim: Any, settle: Any
+) -> None:
+    backfill_id = start(["one", "two", "three"])
+    feeder.feed()
+    for call, code in zip(claim(calls_per_second=1000).claims, ["unconfirmed", "applied", "unconfirmed"], strict=True):
+        settle(call, "applied", code=code)
+    codes = sorted(one.code for one in backfills.results(backfill_id, 0, 3))
+    assert codes == ["", "unconfirmed", "unconfirmed"]
+
+
+@pytest.mark.parametrize("ahead_us", [0, 1])
+def test_a_newer_event_wins_over_a_row_and_an_older_one_does_not(
+    backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, vault: Vault, ahead_us: int
+) -> None:
+    as_of_us = clock.ms * 1000
+    ledger.record([live(vault, "one", as_of_us - 1 + 2 * ahead_us, on=False)])
+    backfill_id = start(["one"])
+    feeder.feed()
+    assert outcomes(backfills, backfill_id) == [SUPERSEDED if ahead_us else WAITING]
+    assert tally(ledger, "recorded") == 2
+    assert tally(ledger, "superseded") == 1
+
+
+@pytest.mark.parametrize("is_in_flight", [False, True])
+def test_a_live_event_for_a_waiting_row_supersedes_it_and_goes_first(
+    backfills: Backfills,
+    feeder: Feeder,
+    start: Start,
+    ledger: Ledger,
+    clock: Clock,
+    vault: Vault,
+    claim: Any,
+    settle: Any,
+    *,
+    is_in_flight: bool,
+) -> None:
+    backfill_id = start(["one"])
+    feeder.feed()
+    flights = claim(calls_per_second=1000).claims if is_in_flight else []
+    ledger.record([live(vault, "one", clock.ms * 1000 + 1, on=False)])
+    assert outcomes(backfills, backfill_id) == [SUPERSEDED]
+    assert ledger.redis.zcard(f"nightly:due:{INSTANCE}:backfill") == 0
+    for call in flights:
+        settle(call, "applied", code="applied")
+    assert outcomes(backfills, backfill_id) == [SUPERSEDED]
+    assert backfills.get(backfill_id).status is Status.FINISHED
+    assert not ledger.redis.hexists(f"nightly:login:{vault.reference(INSTANCE, 'one')}", "p")
+
+
+def test_a_login_that_is_as_wished_costs_no_call_unless_the_backfill_asserts_again(
+    backfills: Backfills,
+    feeder: Feeder,
+    start: Start,
+    ledger: Ledger,
+    clock: Clock,
+    vault: Vault,
+    claim: Any,
+    settle: Any,
+) -> None:
+    ledger.record([live(vault, "one", clock.ms * 1000 - 10, on=True)])
+    settle(claim(calls_per_second=1000).claims[0], "applied", code="applied")
+    first = start(["one", "one"])
+    feeder.feed()
+    assert outcomes(backfills, first) == [ALREADY, DUPLICATE]
+    assert backfills.get(first).status is Status.FINISHED
+    assert tally(ledger, "recorded") == 1
+    older = live(vault, "one", clock.ms * 1000 - 5, on=False)
+    assert [str(one) for one in ledger.record([older])] == ["superseded"], (
+        "the wish has moved on to the backfill's time"
+    )
+    clock.ms += 1000
+    second = start(["one"], reassert=True)
+    feeder.feed()
+    assert outcomes(backfills, second) == [WAITING]
+    settle(claim(calls_per_second=1000).claims[0], "applied", code="applied")
+    assert outcomes(backfills, second) == [APPLIED]
+
+
+def test_as_is_calls_what_was_applied_once_more_with_its_own_wish_and_time(
+    backfills: Backfills,
+    feeder: Feeder,
+    start: Start,
+    ledger: Ledger,
+    clock: Clock,
+    vault: Vault,
+    claim: Any,
+    settle: Any,
+) -> None:
+    event = live(vault, "one", clock.ms * 1000 - 10, on=False)
+    ledger.record([event])
+    settle(claim(calls_per_second=1000).claims[0], "applied", code="applied")
+    ledger.record([live(vault, "two", clock.ms * 1000, on=True)])
+    backfill_id = start(["one", "two", "nobody"], wish=Asks.AS_IS)
+    feeder.feed()
+    assert outcomes(backfills, backfill_id) == [WAITING, ALREADY, INVALID]
+    assert backfills.results(backfill_id, 2, 1)[0].code == "unknown_login"
+    assert [str(one) for one in ledger.record([event])] == ["duplicate"], "its event is still its event"
+    again = {call.reference: call for call in claim(calls_per_second=1000).claims}[event.reference]
+    assert (again.wants_active, again.revision) == (False, 2)
+    settle(again, "applied", code="applied")
+    assert outcomes(backfills, backfill_id)[0] is APPLIED
+    assert tally(ledger, "applied_off") == 1, "an event is counted once"
+
+
+def test_a_dead_row_says_why_and_waits_again_when_its_letter_is_replayed(
+    backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    backfill_id = start(["one", "two"])
+    feeder.feed()
+    letters = Letters(ledger.redis, now_ms=clock)
+    dies, lives = claim(calls_per_second=1000).claims
+    settle(dies, "dead", code="DISABLED_LOGIN", http_status=401)
+    settle(lives, "applied", code="applied")
+    key = f"nightly:backfill:{backfill_id}"
+    results = backfills.results(backfill_id, 0, 2)
+    assert sorted((str(one.outcome), one.code) for one in results) == [("applied", ""), ("dead", "DISABLED_LOGIN")]
+    assert backfills.get(backfill_id).status is Status.FINISHED
+    assert 29 * DAY_MS < ledger.redis.pttl(key) <= 30 * DAY_MS
+    letters.close(next(letters.list()).id, "replayed", by="ann")
+    waits = backfills.get(backfill_id)
+    assert (waits.status, waits.ended_at, waits.counts["waiting"], waits.counts["dead"]) == (Status.RUNNING, None, 1, 0)
+    assert [ledger.redis.pttl(name) for name in (key, f"{key}:chunks", f"{key}:rows")] == [-1, -1, -1]
+    settle(claim(calls_per_second=1000).claims[0], "applied", code="applied")
+    assert outcomes(backfills, backfill_id) == [APPLIED, APPLIED]
+    assert backfills.get(backfill_id).status is Status.FINISHED
+
+
+def test_a_row_whose_workers_die_ten_times_is_dead(
+    backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, claim: Any
+) -> None:
+    backfill_id = start(["one"])
+    feeder.feed()
+    for _ in range(10):
+        clock.ms += 3_600_001
+        assert claim(calls_per_second=1000).claims
+        clock.ms += 15_001
+        ledger.pulse({}, rest_after_lease_seconds=1)
+    assert backfills.results(backfill_id, 0, 1)[0].code == "retries_exhausted"
+
+
+def test_ends_of_rows_whose_backfill_is_gone_are_not_written(
+    backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, claim: Any, settle: Any
+) -> None:
+    backfill_id = start(["one"])
+    feeder.feed()
+    ledger.redis.delete(*ledger.redis.keys("nightly:backfill:*"))
+    settle(claim(calls_per_second=1000).claims[0], "applied", code="applied")
+    assert ledger.redis.keys("nightly:backfill:*") == []
+    with pytest.raises(UnknownBackfill):
+        backfills.results(backfill_id, 0, 1)
+
+
+def test_a_row_that_was_as_wished_is_a_new_revision_that_is_confirmed_already(
+    backfills: Backfills,
+    feeder: Feeder,
+    start: Start,
+    ledger: Ledger,
+    clock: Clock,
+    vault: Vault,
+    claim: Any,
+    settle: Any,
+) -> None:
+    ledger.record([live(vault, "one", clock.ms * 1000 - 10, on=False)])
+    settle(claim(calls_per_second=1000).claims[0], "applied", code="applied")
+    backfill = backfills.create(instance=INSTANCE, wish="off", as_of_us=clock.ms * 1000)
+    backfills.put_chunk(backfill.id, 0, [Row(2, "one", "cust-9"), Row(3, "", problem="is empty")], "")
+    backfills.commit(backfill.id, "d")
+    feeder.feed()
+    assert outcomes(backfills, backfill.id) == [ALREADY, INVALID]
+    found = Views(ledger.redis, now_ms=clock).login(vault.reference(INSTANCE, "one"))
+    assert found is not None
+    assert (found["revision"], found["confirmed_revision"], found["account_id"]) == (2, 2, "cust-9")
+    assert (found["state"], found["event_id"]) == ("applied", f"{backfill.id}:0")
+    start(["one"], wish="off", as_of_us=clock.ms * 1000 + 1)
+    feeder.feed()
+    assert ledger.redis.hget(f"nightly:login:{found['login']}", "a") == b"cust-9", "no account id takes none away"
