@@ -126,7 +126,7 @@ class DryRun:
 
 @contextmanager
 def _seen_before() -> Iterator[sqlite3.Connection]:
-    """Open a set of references on disk; the file has no name any more when this is left, however it is left."""
+    """Open a set of references on disk, removed when this is left; after a SIGKILL it stays, and holds no loginId."""
     with tempfile.NamedTemporaryFile(prefix="nightly-dry-run-") as file:
         connection = sqlite3.connect(file.name, isolation_level=None)
         try:
