@@ -77,16 +77,15 @@ def _waiting_seconds(call: Call) -> float:
 
 
 def _attempt(call: Call, verdict: Verdict) -> str:
-    entry = {
-        "at": call.claimed_at_ms,
-        "revision": call.claim.revision,
-        "wish": call.claim.wants_active,
+    """Return the attempt as the ledger takes it: its numbers, then as JSON what many attempts have in common."""
+    words = {
         "outcome": str(verdict.outcome),
         "code": verdict.code,
         "http_status": verdict.http_status,
         "flinks_code": verdict.flinks_code,
         "message": verdict.message,
-        "seconds": round(call.seconds, 3),
         "worker": call.worker,
     }
-    return _to_json({key: value for key, value in entry.items() if value is not None and value != ""})
+    text = _to_json({key: value for key, value in words.items() if value is not None and value != ""})
+    claim, took_ms = call.claim, round(call.seconds * 1000)
+    return f"{call.claimed_at_ms} {claim.revision} {claim.wants_active:d} {took_ms + 1} {text}"

@@ -4,7 +4,6 @@ A letter stands for one login whose newest wish cannot be carried out, or for on
 be accepted. Letters are filed in groups (instance, code, wish), because reviewers decide by group.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import islice
@@ -12,6 +11,7 @@ from typing import Any
 
 from worker.errors import LetterClosed, UnknownLetter
 from worker.ledger.connection import BytesRedis
+from worker.ledger.history import read_attempts
 from worker.ledger.scripts import Scripts
 
 PAGE = 500
@@ -130,7 +130,7 @@ class Letters:
 
     def attempts(self, reference: str) -> Sequence[dict[str, Any]]:
         """Return every remembered attempt for one login, oldest first."""
-        return [json.loads(item) for item in self.redis.lrange(f"nightly:attempts:{reference}", 0, -1)]
+        return read_attempts(self.redis, reference)
 
     def close(self, letter_id: str, action: str, *, by: str, note: str = "") -> str:
         """Replay or resolve one letter; returns `replayed`, `resolved` or `superseded`.

@@ -89,7 +89,7 @@ class Settlement:
     http_status: int | None = None
     message: str = ""
     attempt: str = ""
-    """One JSON object for the login's history."""
+    """For the login's history: "<claimed at, ms> <revision> <wish> <ms it took + 1> <the rest as JSON>", or JSON."""
     retry_after_seconds: float = 0
     flags: str = ""
     """`u` unconfirmed, `h` host or TLS unreachable, `d` Flinks is down, `a` ambiguous."""

@@ -18,13 +18,13 @@ REPLICAS_WITHIN_MS = 2000
 
 _CALLER = ("gather", "rate", "gate", "terms")
 _ROWS = ("backfills", "rows")
-_SETTLING = ("letters", *_ROWS, "flight", "gate_turns", "health", "standing", "settling")
+_SETTLING = ("letters", *_ROWS, "history", "flight", "gate_turns", "health", "standing", "settling")
 PARTS = {
     "record": ("gather", "letters", *_ROWS, "recording"),
     "claim": (*_CALLER, "claiming"),
     "settle": (*_CALLER, *_SETTLING),
     "settle_and_claim": (*_CALLER, *_SETTLING, "claiming"),
-    "pulse": ("gather", "letters", *_ROWS, "flight", "gate", "places", "rate", "room"),
+    "pulse": ("gather", "letters", *_ROWS, "history", "flight", "gate", "places", "rate", "room"),
     "turn": ("gate", "gate_turns"),
     "park": ("letters",),
     "close": ("gather", "letters", *_ROWS),

@@ -11,6 +11,7 @@ from typing import Any
 from worker.errors import LedgerMismatch
 from worker.gate_rules import DEFAULT_RULES, GateRules
 from worker.ledger.connection import BytesRedis
+from worker.ledger.event_ids import pack_event_id
 from worker.ledger.model import Claim, ClaimReply, Notice, Pulse, Recorded, Settled, Settlement, Wish
 from worker.ledger.scripts import NEWER, Scripts
 
@@ -193,7 +194,7 @@ def _fields(wish: Wish) -> tuple[str | bytes | int, ...]:
         wish.sealed,
         wish.occurred_us,
         int(wish.wants_active),
-        wish.event_id,
+        pack_event_id(wish.event_id),
         wish.account_id or "",
         wish.lane,
     )

@@ -1,10 +1,12 @@
 """Read-only: the ledger's state per instance, and everything it knows of one login."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from worker.ledger.connection import BytesRedis
+from worker.ledger.event_ids import event_id_of
+from worker.ledger.history import read_attempts
 from worker.ledger.model import Lane
 
 STREAM = "account-events:stream"
@@ -63,13 +65,14 @@ class Views:
         instance, lane = field["i"], field.get("l", "live")
         due_at = self.redis.zscore(f"nightly:due:{instance}:{lane}", reference)
         lease = self.redis.zscore(f"nightly:leases:{instance}", reference)
+        attempts = read_attempts(self.redis, reference, self.now_ms())
         return {
             "login": reference,
             "instance": instance,
             "account_id": field.get("a"),
             "wish": _on_off(field["w"]),
             "occurred_us": int(field["t"]),
-            "event_id": field["e"],
+            "event_id": event_id_of(raw[b"e"]),
             "revision": int(field["r"]),
             "state": {"due": "waiting", "flight": "in_flight", "done": "applied", "dead": "dead_lettered"}[field["s"]],
             "lane": lane,
@@ -77,12 +80,12 @@ class Views:
             "due_at": None if due_at is None else int(due_at),
             "lease_until": None if lease is None else int(lease),
             "rests_until": int(field["h"]) if "h" in field else None,
-            "last_code": field.get("z", "applied" if "pr" in field else None),
+            "last_code": field.get("z") or _last_code(field, attempts),
             "confirmed_wish": _on_off(field.get("pw")),
             "confirmed_revision": int(field["pr"]) if "pr" in field else None,
             "confirmed_at": int(field["pt"]) if "pt" in field else None,
             "dead_letter": field.get("x"),
-            "attempts": [json.loads(item) for item in self.redis.lrange(f"nightly:attempts:{reference}", 0, -1)],
+            "attempts": attempts,
         }
 
     def gate(self, instance: str) -> dict[str, Any]:
@@ -163,6 +166,13 @@ def _rate(raw: dict[bytes, bytes], now: int) -> dict[str, float | None]:
     climbed = max(0, now - int(raw[b"changed_at"])) / 1000 * CLIMB * ceiling
     rate = round(min(ceiling, float(raw[b"rate"]) + climbed), 2)
     return {"rate_per_second": rate, "rate_cut_to": rate if rate < ceiling else None, "ceiling": ceiling}
+
+
+def _last_code(field: dict[str, str], attempts: Sequence[dict[str, Any]]) -> str | None:
+    """Return what the field z leaves out, as the last attempt has it."""
+    if "A" in field and field["s"] != "done" and attempts:
+        return str(attempts[-1].get("code"))
+    return "applied" if "pr" in field else None
 
 
 def _on_off(flag: str | None) -> str | None:

@@ -148,7 +148,9 @@ class Endings:
         self._pulse()
 
     def _settle(self, flight: Flight, chance: Random | None, outcome: str, **fields: object) -> Settled:
-        settlement = Settlement(flight.claim, outcome, **fields)  # type: ignore[arg-type]
+        claim = flight.claim
+        attempt = f'{claim.number} {claim.revision} {claim.wants_active:d} 1 {{"outcome":"{outcome}"}}'
+        settlement = Settlement(claim, outcome, attempt=attempt, **fields)  # type: ignore[arg-type]
         result = self._send(flight, settlement)
         self.seen[f"{outcome} -> {result}"] += 1
         self._end_row(flight, result, outcome, str(fields.get("code", "")))

@@ -19,10 +19,13 @@ def test_only_a_failure_that_said_flinks_is_down_may_be_the_outages(
 ) -> None:
     ledger.record(wishes(1))
     settle(claim().claims[0], "transient", flags="d")
-    assert redis_client.hget(LOGIN, "d") == f"{clock.ms}:{clock.ms}:1".encode()
+    assert redis_client.hget(LOGIN, "d") == b"1", "since the first failure, and no more than that"
+    clock.ms += 1000
+    settle(claim().claims[0], "transient", flags="d")
+    assert redis_client.hget(LOGIN, "d") == b"1000:2", "the last so long after it"
     clock.ms += 1000
     settle(claim().claims[0], "transient", code="CARD_IN_USE")
-    assert redis_client.hmget(LOGIN, "n", "d") == [b"2", None]
+    assert redis_client.hmget(LOGIN, "n", "d") == [b"3", None]
 
 
 def test_attempts_are_kept_from_the_first_failure_on_two_hundred_of_them_for_30_days(
@@ -80,6 +83,21 @@ def test_the_failures_in_a_row_that_fell_within_the_outage_are_given_back_and_on
     assert (call.failures, call.first_failure_ms) == (left, began_at - 1000)
     assert redis_client.hget(LOGIN, "n") == str(left).encode()
     assert redis_client.hexists(LOGIN, "d") == (left == 3)
+
+
+@pytest.mark.parametrize(
+    ("streak", "began", "ended", "left"),
+    [("1", 0, 1, 2), ("1", 1, 2, 3), ("900:2", 0, 900, 1), ("900:2", 0, 899, 3), ("900:2", 1, 900, 2)],
+)
+def test_a_row_that_began_with_the_first_failure_of_all_is_kept_by_how_long_it_lasted(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, streak: str, began: int, ended: int, left: int
+) -> None:
+    ledger.record(wishes(1))
+    first = clock.ms - 5000
+    redis_client.hset(f"nightly:gate:{INSTANCE}", mapping={"outage_from": first + began, "outage_to": first + ended})
+    redis_client.hset(LOGIN, mapping={"n": 3, "f": first, "d": streak})
+    (call,) = claim().claims
+    assert (call.failures, redis_client.hexists(LOGIN, "d")) == (left, left == 3)
 
 
 def test_a_first_failure_never_lies_ahead(ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any) -> None:

@@ -5,22 +5,24 @@
 -- A login is one hash, nightly:login:<reference>, with short field names because there are millions of them:
 --   i instance            t occurred_at, us       s state: due | flight | done | dead
 --   v sealed loginId      w wish: 1 on, 0 off     l lane: backfill | live, or no such field
---   a account id          e event id              r revision of the wish
+--   a account id          e event id (event_text) r revision of the wish
 --   n failed attempts     f first failure, ms     h rests until, ms (a call may still land)
---   d charged failures in a row that said Flinks is down: "first:last:how many" (ms, ms)
+--   d charged failures in a row that said Flinks is down (streak)
 --   j how long the gate had held calls by f, ms
 --   b leases lost in a row, no call ended between them
 --   p the row of a backfill that waits for revision r, or is dead: "<id>:<row>" (rows.lua)
 --   u configuration whose call Flinks refused for this login, while it took others
 --   q 1: the event of revision r is in the tally already; 0, or no such field: it is not
 -- while in flight:
---   k claim number: grows, and is no smaller than the time, so that a claim which a failover undid is never repeated
+--   k claim number: grows, and is no smaller than the time, so that a claim which a failover undid is never repeated;
+--     afterwards no such field where A has it (last_number)
 --   c, cw  revision and wish claimed   o owner   y as q, for revision c
 --   m 1: assert again after this call, because another worker's late call may have landed
 --   g 1: the last claim was lost, so whoever held it is too late
 -- afterwards:
 --   pr, pw, pt  revision, wish and time (ms) of the last confirmed call    x open letter
---   z last code; no such field after a confirmed call whose code was `applied`
+--   z last code; no such field where A has it, or after a confirmed call whose code was `applied`
+--   A, A0 .. A29  attempts, from the first that failed on (history.lua)
 --
 -- Every event ends in the tally once: recorded + replayed =
 --   applied_on + applied_off + superseded + duplicate + dead_lettered + (still waiting, or in flight).
@@ -53,10 +55,50 @@ local function tally_key(instance) return 'nightly:tally:' .. instance end
 
 local function later(a, b) if a > b then return a end return b end
 
--- The failures in a row of `d`: when the first and the last were, and how many.
-local function streak(text)
-  local first, last, count = (text or ''):match('^(%d+):(%d+):(%d+)$')
-  return tonumber(first), tonumber(last), tonumber(count or '0')
+-- The failures in a row of `d`: when the first and the last were, and how many. It is "first:last:how many"; where the
+-- first is the login's first failure, f, "last - f:how many", and "1" for that one alone.
+local function streak(text, f)
+  if not text then return nil, nil, 0 end
+  f = tonumber(f)
+  if text == '1' and f then return f, f, 1 end
+  local after, count = text:match('^(%d+):(%d+)$')
+  if after and f then return f, f + after, tonumber(count) end
+  local first, last, how_many = text:match('^(%d+):(%d+):(%d+)$')
+  return tonumber(first), tonumber(last), tonumber(how_many or '0')
+end
+
+local function streak_text(first, last, count, f)
+  if first ~= tonumber(f) then return string.format('%.0f:%.0f:%d', first, last, count) end
+  return count == 1 and '1' or string.format('%.0f:%d', last - first, count)
+end
+
+-- An event id as it came: one that is a GUID is stored as a zero byte and its 16 bytes.
+local function event_text(stored)
+  if #stored ~= 17 or string.byte(stored) ~= 0 then return stored end
+  local digits = stored:sub(2):gsub('.', function(byte) return string.format('%02x', string.byte(byte)) end)
+  return digits:gsub('^(' .. ('.'):rep(8) .. ')(....)(....)(....)', '%1-%2-%3-%4-')
+end
+
+-- Read the number that starts at a byte of a piece (history.lua); returns it, and where the next one starts.
+local function read_number(piece, at)
+  local number, factor = 0, 1
+  while true do
+    local byte = string.byte(piece, at)
+    at = at + 1
+    if byte < 128 then return number + byte * factor, at end
+    number, factor = number + (byte - 128) * factor, factor * 128
+  end
+end
+
+-- The last claim's number; it is not stored twice where the newest attempt was claimed at that very time.
+local function last_number(k, history) return k or (history and whole(read_number(history, 2))) end
+
+-- The fields that hold a login's attempts.
+local PIECES = 30
+local function attempt_fields()
+  local fields = { 'A' }
+  for at = 0, PIECES - 1 do fields[at + 2] = 'A' .. at end
+  return fields
 end
 
 -- Something that a person should hear of, once: the next pulse after `from` hands it to a worker.

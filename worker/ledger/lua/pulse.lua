@@ -15,6 +15,7 @@ local REAP_AT_MOST = 500
 local LOGINS_A_RECONCILER = 100
 local HINT_LIFE = 1000
 local LOST_IN_A_ROW, LONGEST_WAIT = 10, 3600000
+local LEASE_LOST = '{"outcome":"lease_lost","code":"lease_lost"}'
 local NOTICES, NOTICE_AGAIN = 10, 15000
 local LINGER = 1000 -- a slice waits so long for its next call; before that it is not worth beginning
 
@@ -33,9 +34,7 @@ local function reap(instance)
   local lost = redis.call('ZRANGEBYSCORE', leases_key(instance), '-inf', now, 'WITHSCORES', 'LIMIT', 0, REAP_AT_MOST)
   for i = 1, #lost, 2 do
     local ref, login = lost[i], read_flight(lost[i])
-    remember(ref, cjson.encode({
-      at = now, revision = tonumber(login.c), wish = login.cw == '1', outcome = 'lease_lost', code = 'lease_lost',
-    }), 'RPUSH')
+    remember(ref, login, table.concat({ whole(now), login.c or 0, login.cw or 0, 0, LEASE_LOST }, ' '))
     count(instance, 'ambiguous')
     count(instance, 'leases_lost')
     redis.call('HSET', login_key(ref), 'z', 'lease_lost', 'g', '1')

@@ -14,7 +14,7 @@ local function compare(occurred_us, wish, event_id, old)
   local difference = tonumber(occurred_us) - tonumber(old.t)
   if difference ~= 0 then return difference end
   if wish ~= old.w then return wish == '0' and 1 or -1 end
-  return compare_bytes(event_id, old.e)
+  return event_id == old.e and 0 or compare_bytes(event_text(event_id), event_text(old.e))
 end
 
 local function read_login(key)
@@ -22,7 +22,7 @@ local function read_login(key)
   return {
     t = got[1], w = got[2], e = got[3], r = tonumber(got[4] or '0') or 0, s = got[5], q = got[6],
     h = tonumber(got[7] or '0') or 0, l = got[8] or 'live', x = got[9],
-    p = got[15], has_past = got[9] or got[10] or got[11] or got[12] or got[13] or got[14],
+    p = got[15], has_past = got[6] or got[9] or got[10] or got[11] or got[12] or got[13] or got[14],
   }
 end
 
@@ -42,13 +42,12 @@ local function store(key, old, lane, instance, sealed, occurred_us, wish, event_
     fields[#fields + 1] = value
   end
   if old.s ~= 'flight' then add('s', 'due') end
-  if old.q == '1' then add('q', '0') end
   if old.l ~= lane then add('l', lane) end
   if not old.t then add('i', instance) end
   if account ~= '' then add('a', account) end
   if row then add('p', row) end
   redis.call('HSET', key, unpack(fields))
-  if old.has_past then redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'x', 'u') end
+  if old.has_past then redis.call('HDEL', key, 'q', 'n', 'f', 'd', 'j', 'x', 'u') end
   if old.p and not row then redis.call('HDEL', key, 'p') end
 end
 

@@ -1,7 +1,7 @@
 -- How what became of calls is written down, each only by the holder of its claim (the fence of P4).
 -- ARGV  from 7 on what holds calls: share of failing ones, of how many at least, within (ms), how many in a row;
 --       INVALID_LOGINs in a row; then from `first` on for each call: reference, claim number, outcome, code, flags,
---       attempt (JSON for the history, or ''), the rest
+--       attempt (as history.lua takes it, or ''), the rest
 --       outcome: applied | transient | throttled | dead | halt | unsent
 --       flags: any of u (unconfirmed), h (host or TLS unreachable), d (Flinks is down), a (ambiguous)
 --       the rest: '', or "<delay, ms> <rest, ms> <Retry-After, ms> <http status, or nothing> <message>"
@@ -48,15 +48,20 @@ local function charge(ref, login, item)
     redis.call('HDEL', key, 'd')
     return
   end
-  local first, _, in_a_row = streak(login.d)
-  redis.call('HSET', key, 'd', string.format('%.0f:%.0f:%d', first or now, now, in_a_row + 1))
+  local f = login.f or now
+  local first, _, in_a_row = streak(login.d, f)
+  redis.call('HSET', key, 'd', streak_text(first or now, now, in_a_row + 1, f))
 end
 
 local function rest_of(login, item) return later(login.h, item.rest > 0 and now + item.rest or 0) end
 
 local function settle_waiting(ref, login, item)
   local due_at = now + item.delay
-  redis.call('HSET', login_key(ref), 'z', item.code)
+  if not item.is_remembered then
+    redis.call('HSET', login_key(ref), 'z', item.code)
+  elseif login.z then
+    redis.call('HDEL', login_key(ref), 'z')
+  end
   if item.outcome == 'throttled' then
     count(instance, 'throttled')
     slow_down(instance, ceiling, now, item.retry_after)
@@ -102,12 +107,18 @@ end
 
 local function is_held_by_us(login, number) return login.s == 'flight' and login.k == number and login.o == owner end
 
+-- A success is, only where failures went before.
+local function is_worth_remembering(ref, login, item)
+  if item.attempt == '' then return false end
+  return item.outcome ~= 'applied' or login.history or redis.call('EXISTS', attempts_key(ref)) == 1
+end
+
 local function settle(ref, number, item)
   local login = read_flight(ref)
   if is_held_by_us(login, number) then end_canaries(ref, item)
   elseif login.s ~= 'flight' and login.k == number and login.g ~= '1' then return 'repeated'
   else return fence(ref, login, item) end
-  if item.attempt ~= '' then remember(ref, item.attempt, item.outcome == 'applied' and 'RPUSHX' or 'RPUSH') end
+  if is_worth_remembering(ref, login, item) then item.is_remembered = remember(ref, login, item.attempt) end
   if item.outcome == 'unsent' then return settle_waiting(ref, login, item) end
   count(instance, 'calls')
   watch_address(item)
