@@ -5,7 +5,6 @@ Both go through the public ways of intake and ledger, in several processes, so t
 
 import multiprocessing
 import multiprocessing.pool
-import os
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,8 @@ ENTRY = 100
 CLAIMED_AT_ONCE = 250
 WITHIN_SECONDS = 900.0
 _LIMITS = RetryLimits(max_attempts=20, max_age_seconds=86_400, settle_seconds=20)
+_OWNER, _WORKER = str(uuid4()), "celery@ip-10-0-0-1.example.internal"
+"""As long as those of real workers: they stand in each login in flight, and in the words of each attempt."""
 CONFIRMED = Verdict(Outcome.APPLIED, "applied", 200)
 BUSY = Verdict(Outcome.TRANSIENT, "RETRY_LATER", 401, flinks_code="RETRY_LATER")
 
@@ -47,7 +48,7 @@ def drain(system: System, *, leave: int = 0) -> float:
     share = (system.due() - leave) // PROCESSES
     with _pool(system) as pool:
         pool.map_async(_confirm, [share] * PROCESSES, chunksize=1).get(WITHIN_SECONDS)
-    _work_off(system.services, system.due() - leave, CONFIRMED)
+    work_off(system.services, system.due() - leave, CONFIRMED)
     if system.due() > leave:
         raise AssertionError(f"{system.due()} logins are still due")
     return time.monotonic() - began
@@ -67,7 +68,7 @@ def at_leisure(system: System, logins: int, *, at_once: int = 20) -> None:
     for at in range(0, logins, at_once):
         count = min(at_once, logins - at)
         system.services.intake.accept_bodies(list(bodies(count)))
-        _work_off(system.services, count, CONFIRMED)
+        work_off(system.services, count, CONFIRMED)
 
 
 def bodies(count: int) -> Iterator[bytes]:
@@ -80,13 +81,12 @@ def bodies(count: int) -> Iterator[bytes]:
 
 def turn(services: Services, claims: Sequence[Claim], at_most: int, verdict: Verdict = CONFIRMED) -> list[Claim]:
     """Settle claims as calls that ended like this, and claim others, under no ceiling worth the name."""
-    now_ms = time.time_ns() // 1_000_000
     _, reply = services.ledger.settle_and_claim(
         INSTANCE,
-        [_settlement(claim, now_ms, verdict) for claim in claims],
+        [_settlement(claim, verdict) for claim in claims],
         at_most=at_most,
-        owner=str(os.getpid()),
-        worker="benchmark",
+        owner=_OWNER,
+        worker=_WORKER,
         lease_seconds=60,
         calls_per_second=1_000_000,
         max_in_flight=1_000_000,
@@ -95,11 +95,13 @@ def turn(services: Services, claims: Sequence[Claim], at_most: int, verdict: Ver
     return reply.claims
 
 
-def _settlement(claim: Claim, now_ms: int, verdict: Verdict) -> Settlement:
-    return settlement_of(Call(claim, now_ms, 0.05, "benchmark"), verdict, _LIMITS, random.random)
+def _settlement(claim: Claim, verdict: Verdict) -> Settlement:
+    """As a drain does: a claim's number is the time of it, unless the clock was set back."""
+    return settlement_of(Call(claim, claim.number, 0.05, _WORKER), verdict, _LIMITS, random.random)
 
 
-def _work_off(services: Services, count: int, verdict: Verdict) -> None:
+def work_off(services: Services, count: int, verdict: Verdict) -> None:
+    """Claim so many due logins, and settle them as calls that ended like this."""
     deadline = time.monotonic() + WITHIN_SECONDS
     claims: list[Claim] = []
     while (count > 0 or claims) and time.monotonic() < deadline:
@@ -126,8 +128,8 @@ def _take_in(count: int) -> None:
 
 
 def _confirm(count: int) -> None:
-    _work_off(_services[0], count, CONFIRMED)
+    work_off(_services[0], count, CONFIRMED)
 
 
 def _fail(count: int) -> None:
-    _work_off(_services[0], count, BUSY)
+    work_off(_services[0], count, BUSY)
