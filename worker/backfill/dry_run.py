@@ -14,6 +14,7 @@ from itertools import islice
 
 from worker.backfill.model import Asks, Row, RowOutcome
 from worker.ledger.connection import BytesRedis
+from worker.ledger.event_ids import event_id_of
 from worker.seal import Vault
 
 BATCH = 500
@@ -115,7 +116,7 @@ class DryRun:
         if their_wish != self._flag:
             return self._wish is Asks.OFF
         # Event ids decide, and ours begins with bf-. Against another backfill's they are random: taken as newer.
-        return (their_event or b"")[: len(_OF_A_BACKFILL)] <= _OF_A_BACKFILL
+        return event_id_of(their_event or b"").encode()[: len(_OF_A_BACKFILL)] <= _OF_A_BACKFILL
 
     def _look_up(self, references: Sequence[str]) -> dict[str, Sequence[bytes | None]]:
         with self._redis.pipeline(transaction=False) as pipeline:
