@@ -1,0 +1,33 @@
+"""Measures a backfill: what loading and draining a large file takes, and what live events notice of one beside them."""
+
+from pathlib import Path
+
+from benchmarks import backfill_beside, backfill_size
+
+ROWS, DRAINED, WAIT_SECONDS = 1_000_000, 100_000, 60.0
+BESIDE, ROUNDS, SECONDS = 200_000, 3, 15.0
+CEILINGS, DELAYS = "500,2000", "0,50"
+"""Far above what the machine does, the lane (two seconds of the ceiling) would take the whole file at once."""
+
+
+def run(
+    folder: Path,
+    *,
+    part: str = "size,beside",
+    rows: int = ROWS,
+    drained: int = DRAINED,
+    wait_seconds: float = WAIT_SECONDS,
+    beside: int = BESIDE,
+    ceilings: str = CEILINGS,
+    delays: str = DELAYS,
+    rounds: int = ROUNDS,
+    seconds: float = SECONDS,
+) -> str:
+    """Measure the parts named: `size` with so many `rows`, and `beside` a backfill of so many more."""
+    texts = []
+    if "size" in part:
+        texts.append(backfill_size.measure(folder, rows, drained, wait_seconds))
+    if "beside" in part:
+        each = [float(delay) for delay in delays.split(",")]
+        texts.append(backfill_beside.measure(folder, beside, ceilings.split(","), each, rounds, seconds))
+    return "\n".join(texts)
