@@ -6,6 +6,7 @@ each size becomes an option of the runner, so a line here is all that a new proo
 
 from collections.abc import Callable
 
+from tests.chaos.backfill import backfill
 from tests.chaos.everything import everything_at_once
 from tests.chaos.failover import failover
 from tests.chaos.fuzz import fuzz
@@ -24,5 +25,6 @@ SCENARIOS: dict[str, Callable[..., Report]] = {
     "failover": failover,
     "rolling-restart": rolling_restart,
     "fuzz": fuzz,
+    "backfill": backfill,
     "long-tests": long_tests,
 }

@@ -1,0 +1,161 @@
+"""Draws the file of a backfill and the events around it, and works out what must become of each row. Does no I/O.
+
+What is expected follows from the file, the events and the calls that Flinks saw, by the contract alone: nothing of the
+product's own code is asked.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+
+from emulator.calls import Call
+from tests.chaos.traffic import Event
+
+AS_OF = "2026-01-01T02:00:00Z"
+AS_OF_MINUTE = 120
+"""The same moment, as events count."""
+HEADER = "loginId,account_id"
+SETTLED_SECONDS = 12.0
+"""So long after Flinks' answer a call is settled, or lost with its worker, and then made again."""
+
+
+class Kind(StrEnum):
+    """Why a row is in the file; the number is how many in a hundred."""
+
+    FRESH = "fresh"
+    INVALID = "invalid"
+    DUPLICATE = "duplicate"
+    UNKNOWN = "unknown"
+    ALREADY = "already"
+    OLDER = "older"
+    NEWER = "newer"
+    RACING = "racing"
+
+
+SHARES = {
+    Kind.INVALID: 0.03,
+    Kind.DUPLICATE: 0.06,
+    Kind.UNKNOWN: 0.02,
+    Kind.ALREADY: 0.08,
+    Kind.OLDER: 0.05,
+    Kind.NEWER: 0.05,
+    Kind.RACING: 0.10,
+}
+"""The rest is fresh."""
+BEFORE: Mapping[Kind, tuple[bool, int]] = {
+    Kind.ALREADY: (True, AS_OF_MINUTE - 9),
+    Kind.OLDER: (False, AS_OF_MINUTE - 9),
+    Kind.NEWER: (False, AS_OF_MINUTE + 9),
+}
+"""What a live event wished for such a login before the backfill, and when."""
+NO_ROW = ("", "one,two,three,four,five", "   ,cust")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One row of the file."""
+
+    kind: Kind
+    line: int
+    text: str = field(repr=False)
+    login: str = field(default="", repr=False)
+    account: str | None = None
+
+
+def draw_rows(count: int, chance: Random) -> list[Drawn]:
+    """Return so many rows; what is doubled has come before, and is not raced by a live event."""
+    rows: list[Drawn] = []
+    for line in range(2, count + 2):
+        kind = _kind(chance)
+        earlier = [row for row in rows[-400:] if row.kind not in {Kind.INVALID, Kind.RACING}]
+        if kind is Kind.DUPLICATE and not earlier:
+            kind = Kind.FRESH
+        if kind is Kind.INVALID:
+            rows.append(Drawn(kind, line, chance.choice(NO_ROW[1:])))
+            continue
+        login = chance.choice(earlier).login if kind is Kind.DUPLICATE else _login(chance)
+        account = f"cust-{line}"
+        rows.append(Drawn(kind, line, f"{login},{account}", login, account))
+    return rows
+
+
+def events_before(rows: Sequence[Drawn], chance: Random) -> list[Event]:
+    """Return the live events that come before the backfill."""
+    return [_event(row, *BEFORE[row.kind], chance) for row in rows if row.kind in BEFORE]
+
+
+def events_beside(rows: Sequence[Drawn], chance: Random) -> list[Event]:
+    """Return the newer live events that come while it drains, in the order in which they are sent."""
+    racing = [_event(row, False, AS_OF_MINUTE + 9, chance) for row in rows if row.kind is Kind.RACING]  # noqa: FBT003
+    chance.shuffle(racing)
+    return racing
+
+
+def expected(rows: Sequence[Drawn], calls: Sequence[Call], sent_at: Mapping[str, float]) -> list[frozenset[str]]:
+    """Return what each row may have become: one outcome, but where a call and a live event met, either of two.
+
+    `sent_at`: when each racing login's event was sent, seconds since 1970.
+    """
+    switched_on: dict[str, list[Call]] = {}
+    for call in calls:
+        if call.login_id is not None and call.wish is True:
+            switched_on.setdefault(call.login_id, []).append(call)
+    first: dict[str, Kind] = {}
+    found = []
+    for row in rows:
+        kind = first.setdefault(row.login, row.kind) if row.login else row.kind
+        if kind is Kind.RACING:
+            found.append(_raced(switched_on.get(row.login, []), sent_at[row.login]))
+        elif row.kind is Kind.DUPLICATE:
+            found.append(frozenset({"superseded" if kind is Kind.NEWER else "duplicate"}))
+        else:
+            found.append(_OUTCOMES[kind])
+    return found
+
+
+def flags_expected(rows: Sequence[Drawn]) -> dict[str, bool]:
+    """Return what Flinks must have in the end, for every login it knows."""
+    first: dict[str, Kind] = {}
+    for row in rows:
+        if row.login:
+            first.setdefault(row.login, row.kind)
+    return {login: kind not in {Kind.NEWER, Kind.RACING} for login, kind in first.items() if kind is not Kind.UNKNOWN}
+
+
+_OUTCOMES = {
+    Kind.FRESH: frozenset({"applied"}),
+    Kind.OLDER: frozenset({"applied"}),
+    Kind.INVALID: frozenset({"invalid"}),
+    Kind.UNKNOWN: frozenset({"dead"}),
+    Kind.ALREADY: frozenset({"already"}),
+    Kind.NEWER: frozenset({"superseded"}),
+}
+
+
+def _raced(calls: Sequence[Call], sent_at: float) -> frozenset[str]:
+    if not calls:
+        return frozenset({"superseded"})
+    answered = [call.ended_at for call in calls if call.status is not None and call.ended_at is not None]
+    last = calls[-1].ended_at
+    if answered and last is not None and last + SETTLED_SECONDS < sent_at:
+        return frozenset({"applied"})
+    return frozenset({"applied", "superseded"})
+
+
+def _kind(chance: Random) -> Kind:
+    drawn = chance.random()
+    for kind, share in SHARES.items():
+        drawn -= share
+        if drawn < 0:
+            return kind
+    return Kind.FRESH
+
+
+def _login(chance: Random) -> str:
+    return str(uuid.UUID(int=chance.getrandbits(128), version=4))
+
+
+def _event(row: Drawn, wants_active: bool, minute: int, chance: Random) -> Event:  # noqa: FBT001 - the wish
+    return Event(row.login, wants_active, minute, f"evt-{chance.getrandbits(64):016x}")
