@@ -82,7 +82,7 @@ class Loading:
         begun = self._begin(first, terms, now_us)
         try:
             self._put_all(begun, [first], chunks, digests)
-            return self._backfills.commit(begun.id, digests.so_far(), again=terms.again)
+            return self._backfills.commit(begun.id, digests.so_far(), again=terms.again, only_loaded=True)
         except (UnreadableFile, SameFile):
             self._backfills.forget(begun.id)
             raise
@@ -108,13 +108,13 @@ class Loading:
         )
 
     def _put_all(self, begun: Backfill, first: list[list[Row]], chunks: Iterator[list[Row]], digests: Digests) -> None:
-        count, valid, number = 0, 0, -1
+        count, valid, number, digest = 0, 0, -1, ""
         for number, chunk in enumerate(_chain(first, chunks)):
-            digest = digests.add(chunk)
+            before, digest = digest, digests.add(chunk)
             if number == begun.chunks - 1 and digest != begun.digest_so_far:
                 raise _changed(begun)
             if number >= begun.chunks:
-                self._backfills.put_chunk(begun.id, number, chunk, digest)
+                self._backfills.put_chunk(begun.id, number, chunk, digest, digest_before=before)
             count += len(chunk)
             valid += sum(not row.problem for row in chunk)
             self._on_rows(count)

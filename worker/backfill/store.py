@@ -65,28 +65,36 @@ class Backfills:
             pipeline.execute()
         return self.get(backfill_id)
 
-    def put_chunk(self, backfill_id: str, number: int, rows: Sequence[Row], digest_so_far: str) -> None:
+    def put_chunk(
+        self, backfill_id: str, number: int, rows: Sequence[Row], digest_so_far: str, *, digest_before: str = ""
+    ) -> None:
         """Add chunk `number` (from 0); one that is there already stays. Every chunk but the last is full.
 
-        Raises UnknownBackfill, and BackfillError when it loads no more or a chunk is missing.
+        Raises UnknownBackfill, and BackfillError when it loads no more, a chunk is missing, or what is loaded so far
+        has another digest than `digest_before` (empty: not looked at).
         """
         sealed = self._vault.seal(_context(backfill_id, number), pack(rows))
         bounds = (ROWS_IN_CHUNK, LOADING_LIFE_MS)
-        result = self._run("add_chunk", backfill_id, number, len(rows), sealed, digest_so_far, *bounds)
+        result = self._run("add_chunk", backfill_id, number, len(rows), sealed, digest_so_far, *bounds, digest_before)
         if result == "gap":
             raise BackfillError(f"chunk {number} does not follow the last one of {backfill_id}")
+        if result == "changed":
+            raise _other_rows(backfill_id)
         if result not in {"added", "known"}:
             raise BackfillError(f"backfill {backfill_id} is {result}: nothing more can be loaded")
 
-    def commit(self, backfill_id: str, digest: str, *, again: bool = False) -> Backfill:
+    def commit(self, backfill_id: str, digest: str, *, again: bool = False, only_loaded: bool = False) -> Backfill:
         """Say that everything is loaded: from now on it is handed over. Once more on a running one: no change.
 
         Raises UnknownBackfill, BackfillError when it was cancelled, and SameFile when another one that was not
-        cancelled has the same digest, unless `again`; it is loading still then.
+        cancelled has the same digest, unless `again`; it is loading still then. `only_loaded`: raises BackfillError,
+        too, where the rows that are loaded have another digest.
         """
-        result = self._run("commit", backfill_id, digest, int(again))
+        result = self._run("commit", backfill_id, digest, int(again), int(only_loaded))
         if result.startswith("same "):
             raise SameFile(result.removeprefix("same "))
+        if result == "changed":
+            raise _other_rows(backfill_id)
         if result == Status.CANCELLED:
             raise BackfillError(f"backfill {backfill_id} is cancelled")
         return self.get(backfill_id)
@@ -214,6 +222,13 @@ class Backfills:
 
 def _key(backfill_id: str) -> str:
     return f"nightly:backfill:{backfill_id}"
+
+
+def _other_rows(backfill_id: str) -> BackfillError:
+    return BackfillError(
+        f"another start, of a file that begins with the same rows, loads into {backfill_id} as well. "
+        f"When it has ended, give this one again"
+    )
 
 
 def _context(backfill_id: str, number: int) -> str:

@@ -1,0 +1,56 @@
+"""Two starts at once, whose files begin with the same rows: a backfill never holds rows of both."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.integration.backfill.conftest import only
+from worker.backfill.chunks import ROWS_IN_CHUNK
+from worker.backfill.files import Form
+from worker.backfill.loading import Loading, Terms
+from worker.backfill.model import Asks, Row
+from worker.errors import BackfillError
+from worker.services import Services
+
+SAME, ALL = 2 * ROWS_IN_CHUNK, 5 * ROWS_IN_CHUNK
+TERMS = Terms(instance="toolbox", wish=Asks.OFF)
+
+
+def rows(name: str, *, stops_at: int = ALL, at: int = -1, then: Callable[[], object] = lambda: None) -> Iterator[Row]:
+    """Yield rows that differ from another file's from row SAME on; before row `at`, let `then` happen."""
+    for number in range(stops_at):
+        if number == at:
+            then()
+        yield Row(number + 1, f"login-{number}" if number < SAME else f"{name}-{number}")
+
+
+def load(services: Services, rows: Iterator[Row]) -> None:
+    Loading(services.backfills, services.vault).load(rows, Form("plain"), TERMS, now_us=1_000_000)
+
+
+def test_rows_of_another_file_that_began_alike_are_refused_and_not_mixed_in(services: Services) -> None:
+    def killed() -> Iterator[Row]:
+        yield from rows("theirs", stops_at=SAME + ROWS_IN_CHUNK + 1)
+        raise KeyboardInterrupt
+
+    def other() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            load(services, killed())
+
+    with pytest.raises(BackfillError):
+        load(services, rows("ours", at=SAME + 1, then=other))
+    assert only(services).status == "loading"
+
+
+def test_a_load_whose_chunks_another_one_was_faster_with_does_not_commit_its_rows(services: Services) -> None:
+    store = services.backfills
+    backfill = store.create(instance="toolbox", wish="off", as_of_us=1)
+    ours, theirs = [Row(1, "ours")], [Row(1, "theirs")]
+    store.put_chunk(backfill.id, 0, ours, "digest of ours")
+    store.put_chunk(backfill.id, 0, theirs, "digest of theirs")  # it is there already, and stays as it is
+    with pytest.raises(BackfillError, match="another start"):
+        store.commit(backfill.id, "digest of theirs", only_loaded=True)
+    assert store.commit(backfill.id, "digest of ours", only_loaded=True).status == "running"
+    with pytest.raises(BackfillError, match="another start"):
+        store.commit(backfill.id, "digest of theirs", only_loaded=True)
+    assert store.chunk(backfill.id, 0) == ours
