@@ -105,9 +105,15 @@ def _charged(backlog: Backlog) -> int:
     outage_from = int(backlog.redis.hget(f"nightly:gate:{INSTANCE}", "outage_from") or 0)
     pipeline = backlog.redis.pipeline(transaction=False)
     for key in backlog.redis.scan_iter("nightly:login:*", count=5000):
-        pipeline.hmget(key, ["n", "d"])
-    rows = [(int(failures or 0), (streak or b"0:0:0").split(b":")) for failures, streak in pipeline.execute()]
-    return sum(failures > int(count) or 0 < int(first) < outage_from for failures, (first, _, count) in rows)
+        pipeline.hmget(key, ["n", "d", "f"])
+    rows = [(int(failures or 0), _streak(streak, first)) for failures, streak, first in pipeline.execute()]
+    return sum(failures > count or 0 < first < outage_from for failures, (first, count) in rows)
+
+
+def _streak(text: bytes | None, first_failure: bytes | None) -> tuple[int, int]:
+    """Return when a login's failures in a row began (ms), and how many they are, as prelude.lua writes them."""
+    parts = [int(part) for part in (text or b"0:0:0").split(b":")]
+    return (parts[0] if len(parts) == 3 else int(first_failure or 0)), parts[-1]
 
 
 def _judge_return(backlog: Backlog, seen: Outage, ceiling: int, report: Report) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from redis import Redis
 
-from tests.integration.ledger.conftest import INSTANCE, Clock, Start, live, outcomes, tally
+from tests.integration.ledger.conftest import INSTANCE, Clock, Start, outcomes, tally
 from worker.backfill.feeder import Cursor, Feeder
 from worker.backfill.model import Row, RowOutcome
 from worker.backfill.store import Backfills
@@ -64,17 +64,35 @@ def test_a_feeder_goes_on_over_chunks_where_a_killed_one_left_off(
     assert ledger.redis.strlen(f"nightly:backfill:{backfill_id}:rows") == 6 * 1100
 
 
-def test_the_lane_takes_two_seconds_of_work_and_a_tenth_while_live_events_wait(
-    backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, vault: Vault, redis_client: Redis
+def test_the_lane_grows_where_it_runs_dry_and_takes_two_seconds_of_what_it_really_sends_off(
+    feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:
-    redis_client.hset(f"nightly:rate:{INSTANCE}", "ceiling", 50)
-    backfill_id = start([f"login-{at}" for at in range(300)])
-    assert (feeder.feed(), feeder.feed()) == (100, 0)
+    rate, lane = f"nightly:rate:{INSTANCE}", f"nightly:due:{INSTANCE}:backfill"
+    redis_client.hset(rate, "ceiling", 50)
+    start([f"login-{at}" for at in range(900)])
+    assert (feeder.feed(), feeder.feed()) == (16, 0), "nothing is known of its pace yet"
     assert ledger.pulse({INSTANCE: "proven-one"}, worker="w", slots=2).should_feed is False
-    redis_client.delete(f"nightly:due:{INSTANCE}:backfill")
-    ledger.record([live(vault, f"live-{at}", clock.ms * 1000, on=True) for at in range(51)])
-    assert feeder.feed() == 16, "a lane that has every tenth call holds fewer"
-    assert backfills.get(backfill_id).fed == 116
+    fed = []
+    for _ in range(4):  # everything is sent off at once
+        redis_client.hincrby(rate, "lane_calls", redis_client.zcard(lane))
+        redis_client.delete(lane)
+        clock.ms += 1000
+        fed.append(feeder.feed())
+    assert fed == [32, 64, 100, 100], "never more than two seconds of the ceiling"
+    for _ in range(3):  # Flinks, or live events, leave it twenty calls a second
+        redis_client.hincrby(rate, "lane_calls", 20)
+        redis_client.zpopmin(lane, 20)
+        clock.ms += 1000
+        feeder.feed()
+    assert redis_client.zcard(lane) == 40
+
+
+def test_a_pace_of_long_ago_is_forgotten(feeder: Feeder, start: Start, clock: Clock, redis_client: Redis) -> None:
+    redis_client.hset(
+        f"nightly:rate:{INSTANCE}", mapping={"ceiling": 50, "lane_limit": 100, "lane_at": clock.ms - 11_000}
+    )
+    start([f"login-{at}" for at in range(300)])
+    assert feeder.feed() == 16
 
 
 def test_logins_that_wait_for_a_later_try_hold_rows_up_only_when_they_are_many(
@@ -86,13 +104,13 @@ def test_logins_that_wait_for_a_later_try_hold_rows_up_only_when_they_are_many(
     assert feeder.feed() == 10
     redis_client.delete(lane)
     redis_client.zadd(lane, {f"lgn_{at}": clock.ms + 60_000 for at in range(100)})
-    assert feeder.feed() == 20
+    assert feeder.feed() == 16
 
 
 def test_two_backfills_share_the_room_and_one_takes_what_the_other_leaves(
-    backfills: Backfills, feeder: Feeder, start: Start, redis_client: Redis
+    backfills: Backfills, feeder: Feeder, start: Start, redis_client: Redis, clock: Clock
 ) -> None:
-    redis_client.hset(f"nightly:rate:{INSTANCE}", "ceiling", 50)
+    redis_client.hset(f"nightly:rate:{INSTANCE}", mapping={"ceiling": 50, "lane_limit": 100, "lane_at": clock.ms})
     large = start([f"large-{at}" for at in range(600)])
     other = start([f"other-{at}" for at in range(600)])
     assert feeder.feed() == 100

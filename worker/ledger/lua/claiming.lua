@@ -22,9 +22,9 @@ end
 
 -- How many calls the rate allows now: a bucket (GCRA), kept as the moment `tat` at which it is full again.
 local function read_bucket()
-  local paused_until, tat, turn, rate, changed_at = unpack(redis.call('HMGET', rate_key(instance),
-    'paused_until', 'tat', 'turn', 'rate', 'changed_at'))
-  local bucket = { turn = tonumber(turn or '0') or 0 }
+  local paused_until, tat, turn, rate, changed_at, lane_calls = unpack(redis.call('HMGET', rate_key(instance),
+    'paused_until', 'tat', 'turn', 'rate', 'changed_at', 'lane_calls'))
+  local bucket = { turn = tonumber(turn or '0') or 0, lane_calls = tonumber(lane_calls or '0') or 0 }
   bucket.paused = math.min(tonumber(paused_until or '0') or 0, now + LONGEST_PAUSE) - now
   -- ms a call: three parts in a hundred more than the ceiling asks, so that an early call and a network that
   -- bunches two of them still leave every second, as Flinks counts it, within the ceiling (P6).
@@ -101,7 +101,7 @@ local function lift_off(ref, leases, lease, held, reply)
   return 1
 end
 
--- Hand out up to `n`, from both lanes in turn. Returns how many it were. The first leaves its lane at once: a full
+-- Hand out up to `n`, from both lanes in turn. Returns how many it were, and how many of backfills. The first leaves its lane at once: a full
 -- Redis refuses a script's first write, unless it only frees memory; then it refuses none behind it.
 local function hand_out(n, lease, is_canary, turn, reply)
   local live, backfill = due_key(instance, 'live'), due_key(instance, 'backfill')
@@ -116,7 +116,7 @@ local function hand_out(n, lease, is_canary, turn, reply)
     if at == 1 then redis.call('ZREM', lane, ref) else take(lane, ref) end
     used = used + lift_off(ref, leases, lease, held, reply)
   end
-  return used
+  return used, taken[backfill]
 end
 
 local function claim_due(wanted, lease, limit)
@@ -131,13 +131,15 @@ local function claim_due(wanted, lease, limit)
   local n = math.min(wanted, bucket.tokens, limit - redis.call('ZCARD', leases_key(instance)))
   if n < 1 then return busy(bucket) end
   local reply = { 'claimed', 0, now }
-  local used = gathering(function() return hand_out(n, lease, admitted == 'canary', bucket.turn, reply) end)
+  local used, of_backfills
+  gathering(function() used, of_backfills = hand_out(n, lease, admitted == 'canary', bucket.turn, reply) end)
   if used == 0 then
     local first = next_due()
     return { 'idle', first and later(first - now, 1) or -1, now }
   end
   redis.call('HSET', rate_key(instance), 'tat', string.format('%.6f', bucket.tat + used * bucket.interval),
-    'turn', (bucket.turn + used) % BACKFILL_TURN, 'ceiling', ARGV[4])
+    'turn', (bucket.turn + used) % BACKFILL_TURN, 'ceiling', ARGV[4],
+    'lane_calls', whole(bucket.lane_calls + of_backfills)) -- room.lua measures by it
   if admitted == 'canary' then send_canary(instance, gate, config, fingerprint, reply[4], now + lease) end
   return reply
 end

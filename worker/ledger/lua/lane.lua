@@ -1,4 +1,6 @@
 -- How many more rows of backfills the lane of an instance takes now.
 -- ARGV  now (ms or ''), instance
 
-return (lane_room(ARGV[2], clock(ARGV[1])))
+local now, instance = clock(ARGV[1]), ARGV[2]
+learn_pace(instance, now)
+return (lane_room(instance, now))

@@ -1,20 +1,45 @@
 -- How much of a backfill stands in an instance's lane: about two seconds of work, so that a pause or a cancellation
--- takes effect within seconds, and what waits stays packed.
+-- takes effect within seconds, and what waits stays packed. Two seconds of what the lane really sends off: Flinks may be
+-- slower than the ceiling, and live events may take most of it.
 
 local LANE_SECONDS, LANE_AT_LEAST = 2, 16
+local LEARN_AFTER, FORGET_AFTER = 500, 10000 -- ms: the pace is measured over no less than this, and no more
 local FIRST_RATE = 10 -- calls/s, as long as no claim has said what the ceiling is
 -- Logins whose calls failed wait in the lane, too: they hold rows up only when they have become many.
 local RETRIES_SECONDS, RETRIES_AT_LEAST = 60, 1000
 
+local function waiting_soon(instance, now)
+  return redis.call('ZCOUNT', due_key(instance, 'backfill'), '-inf', now + 1000 * LANE_SECONDS)
+end
+
+-- Measure the pace anew: twice what left the lane in a second, or twice as much as before where it ran dry, for then
+-- it is the lane that was slow.
+local function learn_pace(instance, now)
+  local key = rate_key(instance)
+  local calls, seen, at, limit, ceiling = unpack(redis.call('HMGET', key,
+    'lane_calls', 'lane_seen', 'lane_at', 'lane_limit', 'ceiling'))
+  calls, seen, limit = tonumber(calls or '0'), tonumber(seen or '0'), tonumber(limit or LANE_AT_LEAST)
+  local passed = at and now - tonumber(at) or -1
+  if passed < 0 or passed > FORGET_AFTER then
+    limit = LANE_AT_LEAST
+  elseif passed < LEARN_AFTER then
+    return
+  else
+    local worked_off = (calls - seen) / passed * 1000 * LANE_SECONDS
+    limit = waiting_soon(instance, now) == 0 and later(2 * limit, worked_off) or worked_off
+  end
+  limit = math.min(limit, LANE_SECONDS * tonumber(ceiling or FIRST_RATE))
+  redis.call('HSET', key, 'lane_seen', calls, 'lane_at', whole(now),
+    'lane_limit', whole(later(math.ceil(limit), LANE_AT_LEAST)))
+end
+
 -- Returns how many more rows the lane takes, and how many it takes in all.
 local function lane_room(instance, now)
-  local live, backfill = due_key(instance, 'live'), due_key(instance, 'backfill')
-  local rate, changed_at, ceiling = unpack(redis.call('HMGET', rate_key(instance), 'rate', 'changed_at', 'ceiling'))
+  local rate, changed_at, ceiling, learnt = unpack(redis.call('HMGET', rate_key(instance),
+    'rate', 'changed_at', 'ceiling', 'lane_limit'))
   local speed = climbed(rate, changed_at, tonumber(ceiling or FIRST_RATE), now)
-  -- Where live events wait, the lane has every tenth call.
-  if redis.call('ZCOUNT', live, '-inf', now) > speed then speed = speed / 10 end
-  local limit = later(math.ceil(LANE_SECONDS * speed), LANE_AT_LEAST)
-  local soon = redis.call('ZCOUNT', backfill, '-inf', now + 1000 * LANE_SECONDS)
+  local limit = later(math.min(LANE_SECONDS * speed, tonumber(learnt or '0')), LANE_AT_LEAST)
   local most = later(math.ceil(RETRIES_SECONDS * speed), RETRIES_AT_LEAST)
-  return later(math.min(limit - soon, most - redis.call('ZCARD', backfill)), 0), limit
+  local all = redis.call('ZCARD', due_key(instance, 'backfill'))
+  return later(math.min(math.ceil(limit) - waiting_soon(instance, now), most - all), 0), limit
 end
