@@ -131,13 +131,22 @@ def _schemas() -> Schema:
 
 
 def _plainly(field: Schema) -> Schema:
-    """Drop titles and defaults, and say of texts what the model's validators ask."""
-    field = {name: value for name, value in field.items() if name not in {"title", "default"}}
+    """Drop titles, defaults and patterns, and say in words what the model's validators ask of texts.
+
+    The patterns stand in docs/schemas; what makes requests out of this document cannot turn them round.
+    """
+    field = _kept(field)
+    if "anyOf" in field:
+        field["anyOf"] = [_kept(one) for one in field["anyOf"]]
     if field.get("maxLength") or "anyOf" in field:
         field["description"] = " ".join(filter(None, [field.get("description"), _PRINTABLE]))
     if field.get("format") == "date-time":
         field["description"] = "RFC 3339 with a time zone, 1970 to 2254, at most an hour ahead by default."
     return field
+
+
+def _kept(field: Schema) -> Schema:
+    return {name: value for name, value in field.items() if name not in {"title", "default", "pattern", "not"}}
 
 
 def _problem() -> Schema:
