@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.integration.working.conftest import BEGIN, Nightly, cloud_event, new_logins
+from tests.long import long_form
 from tests.waiting import eventually
 from worker.backfill.model import Row, RowOutcome, Status
 from worker.backfill.store import Backfills
@@ -76,6 +77,7 @@ def test_a_backfill_drains_behind_live_events_and_its_rows_say_exactly_what_beca
     assert backfills.get(backfill_id).ended_at is not None
 
 
+@long_form  # tests/chaos/test_backfill.py kills everything, in its short form too
 def test_workers_killed_twice_leave_an_exact_report(nightly: Nightly, backfills: Backfills) -> None:
     logins = new_logins(400)
     nightly.emulator.faults({"knob": "latency", "milliseconds": 50})
