@@ -32,7 +32,7 @@ SETTLE_AT_MOST = 64
 """In one script: together they keep Redis busy for about two milliseconds, and other clients waiting."""
 LINGER_SECONDS = 1.0
 """Work that falls due this soon is waited for: the pacemaker would not be faster."""
-LOOK_SECONDS = 0.05  # so often a waiting drain looks for new work
+LOOK_SECONDS = 0.02  # so often a waiting drain looks for new work
 REDIS_PAUSE_SECONDS = 0.5
 SLICE_SECONDS = 30.0
 _QUIET = frozenset({Settled.APPLIED, Settled.OVERTAKEN, Settled.UNSENT})
