@@ -181,19 +181,20 @@ class Drain:
     def _start(self, reply: ClaimReply, asked_at: float) -> None:
         not_after = asked_at + self._parts.bounds.lease_seconds - self._parts.bounds.call_seconds
         for claim in reply.claims:
-            task = asyncio.create_task(self._work(claim, reply.now_ms, not_after))
-            self._in_flight.add(task)
-            task.add_done_callback(self._in_flight.discard)
+            self._in_flight.add(asyncio.create_task(self._work(claim, reply.now_ms, not_after)))
 
     async def _work(self, claim: Claim, claimed_at_ms: int, not_after: float) -> None:
         started_at = time.monotonic()
-        verdict = await self._call(claim, not_after)
-        if verdict is None:
-            self._answers.append(unsent(claim))
-        else:
-            call = Call(claim, claimed_at_ms, time.monotonic() - started_at, self._parts.worker)
-            self._answers.append(settlement_of(call, verdict, self._parts.bounds.retry, _CHANCE.random))
-        self._answered.set()
+        try:
+            verdict = await self._call(claim, not_after)
+            if verdict is None:
+                self._answers.append(unsent(claim))
+            else:
+                call = Call(claim, claimed_at_ms, time.monotonic() - started_at, self._parts.worker)
+                self._answers.append(settlement_of(call, verdict, self._parts.bounds.retry, _CHANCE.random))
+        finally:  # here, as a callback would be one more turn of the loop for each call
+            self._in_flight.discard(asyncio.current_task())
+            self._answered.set()
 
     async def _call(self, claim: Claim, not_after: float) -> Verdict | None:
         try:

@@ -29,7 +29,10 @@ class Call:
 
 def settlement_of(call: Call, verdict: Verdict, limits: RetryLimits, random: Callable[[], float]) -> Settlement:
     """Return what to settle for a call that was made. A success is an entry of the history only where one is kept."""
-    is_told = call.claim.has_history or verdict.outcome is not Outcome.APPLIED
+    claim = call.claim
+    is_told = claim.has_history or verdict.outcome is not Outcome.APPLIED
+    if not is_told and verdict.is_confirmed:  # nearly every call: what follows would say the same of it
+        return Settlement(claim, "applied", code=verdict.code, http_status=verdict.http_status)
     signs = {
         "a": verdict.is_ambiguous,
         "d": verdict.is_down,

@@ -76,8 +76,14 @@ def _entries(scene: Scene, logins: Sequence[str]) -> list[tuple[str, list[bytes 
     references = [scene.reference(login) for login in logins]
     with scene.redis.pipeline(transaction=False) as pipeline:
         for reference in references:
-            pipeline.hmget(f"nightly:login:{reference}", "e", "w", "s", "pw")
-        return list(zip(references, pipeline.execute(), strict=True))
+            pipeline.hmget(f"nightly:login:{reference}", "e", "w", "s", "C")
+        found = pipeline.execute()
+    return [(reference, [*entry[:3], _wish_of(entry[3])]) for reference, entry in zip(references, found, strict=True)]
+
+
+def _wish_of(confirmed: bytes | None) -> bytes | None:
+    """Return the wish of the last confirmed call, which the ledger keeps as `<revision>:<wish>:<ms>`."""
+    return confirmed.split(b":")[1] if confirmed else None
 
 
 def judge_calls(scene: Scene, calls: Sequence[Call], trouble: Trouble, report: Report) -> None:

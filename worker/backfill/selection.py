@@ -14,7 +14,7 @@ from worker.seal import Vault
 
 SCAN_AT_ONCE = 500
 _PREFIX = "nightly:login:"
-_FIELDS = ("i", "w", "s", "z", "a", "pt", "pr", "t", "v")
+_FIELDS = ("i", "w", "s", "z", "a", "C", "t", "v")
 
 
 def selected(client: BytesRedis, vault: Vault, *, instance: str, where: Sequence[Condition]) -> Iterator[Row]:
@@ -46,9 +46,9 @@ def _pages(client: BytesRedis) -> Iterator[Sequence[bytes]]:
 
 
 def _known(fields: Sequence[bytes | None]) -> Known:
-    _, wish, state, code, account, confirmed_at, confirmed, wished = (field and field.decode() for field in fields[:-1])
+    _, wish, state, code, account, confirmed, wished = (field and field.decode() for field in fields[:-1])
     return Known(
-        applied=int(confirmed_at) * 1000 if confirmed_at else None,
+        applied=int(confirmed.rpartition(":")[2]) * 1000 if confirmed else None,
         wished=int(wished or 0),
         wish="on" if wish == "1" else "off",
         state=state or "",
@@ -60,7 +60,7 @@ def _known(fields: Sequence[bytes | None]) -> Known:
 def _row(number: int, reference: str, fields: Sequence[bytes | None], vault: Vault) -> Row:
     account = fields[4].decode() if fields[4] else None
     try:
-        login_id = vault.open_login(reference, fields[8] or b"")
+        login_id = vault.open_login(reference, fields[7] or b"")
     except SealError:
         return Row(number, "", account, problem=f"login_id: {reference} is sealed under a key that LOGIN_KEYS lacks")
     return Row(number, login_id, account, fields[1] == b"1")

@@ -149,10 +149,13 @@ class FlinksClient:
         extensions = {"timeout": {"pool": connect_seconds}}
         request = PreparedRequest(way.method, way.url, way.headers, content=content, extensions=extensions)
         response = await way.transport.handle_async_request(request)
+        body, is_whole = b"", False
         try:
-            return response, await _first_bytes(response)
+            body, is_whole = await _first_bytes(response)
         finally:
-            await response.aclose()  # an unread rest closes the connection instead of returning it to the pool
+            if not is_whole:  # closes the connection instead of returning it to the pool, where a whole one is already
+                await response.aclose()
+        return response, body
 
     def _find_way(self, instance: Instance) -> _Way:
         sent = build_request(instance, "", wants_active=False)
@@ -177,16 +180,16 @@ def _read_headers(response: httpx.Response) -> dict[str, str]:
     return {name: response.headers[name] for name, raw in _READ_HEADERS if raw in present}
 
 
-async def _first_bytes(response: httpx.Response) -> bytes:
-    """Return the body as it came over the wire, at most 64 KiB of it."""
+async def _first_bytes(response: httpx.Response) -> tuple[bytes, bool]:
+    """Return the body as it came over the wire, at most 64 KiB of it, and whether it was read to its end."""
     stream = cast("httpx.AsyncByteStream", response.stream)
     body = b""
     async with aclosing(cast("AsyncGenerator[bytes, None]", aiter(stream))) as chunks:
         async for chunk in chunks:
             body += chunk
             if len(body) >= MAX_BODY_BYTES:
-                break
-    return body[:MAX_BODY_BYTES]
+                return body[:MAX_BODY_BYTES], False
+    return body, True
 
 
 def _kind_of(error: BaseException) -> FailureKind:

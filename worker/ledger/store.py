@@ -19,6 +19,8 @@ RECORD_BATCH = 200
 """Events in one script call: it keeps Redis busy for about a millisecond, and other clients waiting."""
 HEARTBEAT_SECONDS = 3.0
 """How long a reconciler that fell silent still counts as working."""
+_RECORDED = {result.encode(): result for result in Recorded}
+_SETTLED = {result.encode(): result for result in Settled}
 
 
 class Ledger:
@@ -51,7 +53,7 @@ class Ledger:
         for start in range(0, len(wishes), RECORD_BATCH):
             args = [field for wish in wishes[start : start + RECORD_BATCH] for field in _fields(wish)]
             reply = self._scripts.run("record", self._now(), round(furthest_ahead_seconds * 1000), *args)
-            results += [Recorded(item.decode()) for item in reply]
+            results += [_RECORDED[item] for item in reply]
         return results
 
     def record_whole(
@@ -66,7 +68,7 @@ class Ledger:
         args = [field for wish in wishes for field in _fields(wish)]
         ahead_ms = round(furthest_ahead_seconds * 1000)
         reply = self._scripts.run_replicated("record", self._now(), ahead_ms, *args, replicas=replicas)
-        return [Recorded(item.decode()) for item in reply]
+        return [_RECORDED[item] for item in reply]
 
     def now_ms(self) -> int:
         """Return the time by which events are judged, in milliseconds since 1970."""
@@ -109,7 +111,7 @@ class Ledger:
             return []
         caller = (instance, fingerprint, calls_per_second, owner, worker)
         reply = self._scripts.run("settle", self._now(), *caller, *_rules(rules), *_calls(settlements))
-        return [Settled(item.decode()) for item in reply]
+        return [_SETTLED[item] for item in reply]
 
     def settle_and_claim(
         self,
@@ -134,7 +136,7 @@ class Ledger:
         settled, claimed = self._scripts.run(
             "settle_and_claim", self._now(), *caller, *_rules(rules), *bounds, *_calls(settlements)
         )
-        return [Settled(item.decode()) for item in settled], _claim_reply(claimed)
+        return [_SETTLED[item] for item in settled], _claim_reply(claimed)
 
     def pulse(
         self,
@@ -207,14 +209,16 @@ def _rules(rules: GateRules) -> tuple[float, ...]:
 
 def _calls(settlements: Sequence[Settlement]) -> Iterator[str | int]:
     for item in settlements:
-        claim, is_applied = item.claim, item.outcome == "applied"
-        yield claim.reference
-        yield claim.number
+        yield item.claim.reference
+        yield item.claim.number
+        if item.is_plain:
+            yield ""
+            continue
         yield item.outcome
         yield item.code
         yield item.flags
         yield item.attempt
-        yield "" if is_applied and not item.rest_seconds else _rest(item)
+        yield "" if item.outcome == "applied" and not item.rest_seconds else _rest(item)
 
 
 def _rest(item: Settlement) -> str:

@@ -66,6 +66,7 @@ class Views:
         due_at = self.redis.zscore(f"nightly:due:{instance}:{lane}", reference)
         lease = self.redis.zscore(f"nightly:leases:{instance}", reference)
         attempts = read_attempts(self.redis, reference, self.now_ms())
+        revision, wish, confirmed_at = field["C"].split(":") if "C" in field else (None, None, None)
         return {
             "login": reference,
             "instance": instance,
@@ -81,9 +82,9 @@ class Views:
             "lease_until": None if lease is None else int(lease),
             "rests_until": int(field["h"]) if "h" in field else None,
             "last_code": field.get("z") or _last_code(field, attempts),
-            "confirmed_wish": _on_off(field.get("pw")),
-            "confirmed_revision": int(field["pr"]) if "pr" in field else None,
-            "confirmed_at": int(field["pt"]) if "pt" in field else None,
+            "confirmed_wish": _on_off(wish),
+            "confirmed_revision": revision and int(revision),
+            "confirmed_at": confirmed_at and int(confirmed_at),
             "dead_letter": field.get("x"),
             "attempts": attempts,
         }
@@ -172,7 +173,7 @@ def _last_code(field: dict[str, str], attempts: Sequence[dict[str, Any]]) -> str
     """Return what the field z leaves out, as the last attempt has it."""
     if "A" in field and field["s"] != "done" and attempts:
         return str(attempts[-1].get("code"))
-    return "applied" if "pr" in field else None
+    return "applied" if "C" in field else None
 
 
 def _on_off(flag: str | None) -> str | None:

@@ -10,7 +10,7 @@ from worker.ledger import Ledger, Letters
 from worker.ledger.gate import GateKeeper
 
 LOGIN = "nightly:login:lgn_0"
-FLIGHT_FIELDS = ["c", "cw", "o", "y", "m", "b"]
+FLIGHT_FIELDS = ["c", "m", "b"]
 FAILURE_FIELDS = ["n", "f", "d", "j", "u"]
 
 

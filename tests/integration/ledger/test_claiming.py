@@ -30,12 +30,9 @@ def test_a_claim_holds_what_the_call_needs_and_the_login_says_who_has_it(
     assert (reply.state, reply.now_ms) == ("claimed", clock.ms)
     assert (call.reference, call.number, call.revision, call.wants_active) == ("lgn_0", clock.ms, 1, False)
     assert (call.sealed, call.failures, call.first_failure_ms, call.account_id) == (b"sealed", 0, None, account)
-    assert redis_client.hmget(LOGIN, "s", "c", "cw", "o", "y", "q", "k") == [
+    assert redis_client.hmget(LOGIN, "s", "c", "q", "k") == [
         b"flight",
-        b"1",
-        b"0",
-        b"owner",
-        b"0",
+        b"1:0:0:owner",
         b"1",
         str(clock.ms).encode(),
     ]
@@ -54,7 +51,7 @@ def test_a_claim_forgets_that_the_one_before_was_lost(
     clock.ms += 1000
     (again,) = claim().claims
     assert again.number == clock.ms
-    assert redis_client.hmget(LOGIN, "g", "h", "y") == [None, None, b"0"]
+    assert redis_client.hmget(LOGIN, "g", "h", "c") == [None, None, b"1:1:0:owner"]
 
 
 def test_a_login_that_somebody_deleted_is_passed_over(ledger: Ledger, redis_client: Redis, claim: Any) -> None:

@@ -74,6 +74,6 @@ def test_only_a_worker_begins_a_ledger_or_raises_its_mark(ledger: Ledger, redis_
     ledger.claim_ledger("key", only_look=True)
     assert redis_client.hget("nightly:meta", "schema") == b"0"
     ledger.claim_ledger("key")
-    assert redis_client.hget("nightly:meta", "schema") == b"3"
+    assert redis_client.hget("nightly:meta", "schema") == b"4"
     with pytest.raises(LedgerMismatch, match="LOGIN_KEYS"):
         ledger.claim_ledger("another")

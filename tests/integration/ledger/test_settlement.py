@@ -10,7 +10,7 @@ from worker.ledger import Ledger, Letters, Settled
 from worker.ledger.views import Views
 
 LOGIN = "nightly:login:lgn_0"
-FLIGHT_FIELDS = ["c", "cw", "o", "y", "m", "b"]
+FLIGHT_FIELDS = ["c", "m", "b"]
 FAILURE_FIELDS = ["n", "f", "d", "j", "u"]
 
 
@@ -45,7 +45,7 @@ def test_an_applied_login_keeps_nothing_of_its_flight_nor_of_its_failures(
     (call,) = claim().claims
     redis_client.hset(LOGIN, mapping=dict.fromkeys([*FAILURE_FIELDS, "b"], "1"))
     settle(call, "applied")
-    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS, *FAILURE_FIELDS) == [None] * 11
+    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS, *FAILURE_FIELDS) == [None] * 8
 
 
 def test_a_login_that_waits_keeps_nothing_of_its_flight(
@@ -55,7 +55,7 @@ def test_a_login_that_waits_keeps_nothing_of_its_flight(
     (call,) = claim().claims
     redis_client.hset(LOGIN, mapping={"m": "1", "b": "1"})
     settle(call, "transient", code="CARD_IN_USE", delay_seconds=3)
-    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS) == [None] * 6
+    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS) == [None] * 3
     assert redis_client.hmget(LOGIN, "s", "z", "n", "f") == [b"due", b"CARD_IN_USE", b"1", str(clock.ms).encode()]
     assert (due_at(redis_client), redis_client.zcard(f"nightly:leases:{INSTANCE}")) == (clock.ms + 3000, 0)
     assert not redis_client.hexists(LOGIN, "h"), "nothing may still land"
@@ -68,7 +68,7 @@ def test_a_login_that_is_given_up_keeps_nothing_of_its_flight(
     (call,) = claim().claims
     redis_client.hset(LOGIN, "b", "1")
     settle(call, "dead", code="DISABLED_LOGIN")
-    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS) == [None] * 6
+    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS) == [None] * 3
     assert redis_client.zcard(f"nightly:leases:{INSTANCE}") == 0
     assert tally(redis_client) == {"recorded": 1, "calls": 1, "dead_lettered": 1, "dead:DISABLED_LOGIN": 1}
 

@@ -159,5 +159,6 @@ def unfinished(at: dict[bytes, Any]) -> int:
     if at[b"s"] == b"due":
         return int(at.get(b"q") != b"1")
     if at[b"s"] == b"flight":
-        return (at[b"y"] != b"1") + (at[b"r"] != at[b"c"] and at.get(b"q") != b"1")
+        revision, _, is_ended, _ = at[b"c"].split(b":")
+        return (is_ended != b"1") + (at[b"r"] != revision and at.get(b"q") != b"1")
     return 0

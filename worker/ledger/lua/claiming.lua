@@ -61,9 +61,10 @@ local function ready(due, n, is_canary)
 end
 
 -- Failed attempts, and since when: neither an outage nor the time behind a shut gate is the login's fault.
-local function patience(key, held, n, f, d, j)
-  if not (n or f or d or j) then return 0, '' end
-  local failures, first, last, in_a_row = tonumber(n or '0') or 0, streak(d, f)
+local function patience(key, held, login)
+  local n, f, j = login.n, login.f, login.j
+  if not (n or f or login.d or j) then return 0, '' end
+  local failures, first, last, in_a_row = tonumber(n or '0') or 0, streak(login.d, f)
   if first and gate.outage_from and last >= gate.outage_from and last <= (gate.outage_to or now) then
     failures = later(failures - (first >= gate.outage_from and in_a_row or 1), 0)
     redis.call('HSET', key, 'n', failures)
@@ -79,24 +80,25 @@ end
 -- Put a login in flight, and into the reply; returns how many that were.
 local function lift_off(ref, leases, lease, held, reply)
   local key = login_key(ref)
-  local revision, wish, sealed, n, f, q, account, d, j, k, h, g, z, confirmed, history = unpack(redis.call('HMGET',
-    key, 'r', 'w', 'v', 'n', 'f', 'q', 'a', 'd', 'j', 'k', 'h', 'g', 'z', 'pr', 'A'))
-  if not sealed then return 0 end -- somebody deleted the login: there is nothing to call
-  local last = tonumber(last_number(k, history) or '0') or 0
+  local login = read_login(ref)
+  local history = login.A
+  if not login.v then return 0 end -- somebody deleted the login: there is nothing to call
+  local last = tonumber(last_number(login.k, history) or '0') or 0
   local number = last < now and now_text or whole(last + 1)
-  redis.call('HSET', key, 's', 'flight', 'c', revision, 'cw', wish, 'o', owner, 'y', q or '0', 'q', '1', 'k', number)
-  if h or g then redis.call('HDEL', key, 'h', 'g') end
+  local claim = login.r .. ':' .. login.w .. ':' .. (login.q or '0') .. ':' .. owner
+  redis.call('HSET', key, 's', 'flight', 'c', claim, 'q', '1', 'k', number)
+  if login.h or login.g then redis.call('HDEL', key, 'h', 'g') end
   put(leases, now + lease, ref)
-  local failures, first_failure = patience(key, held, n, f, d, j)
+  local failures, first_failure = patience(key, held, login)
   if history and last < now - 30 * DAY then
     redis.call('HDEL', key, unpack(attempt_fields()))
     history = false
   end
   -- Where no call has ended, none has failed.
-  local has_history = history and 1 or (z or confirmed) and redis.call('EXISTS', attempts_key(ref)) or 0
+  local has_history = history and 1 or (login.z or login.C) and redis.call('EXISTS', attempts_key(ref)) or 0
   local at = #reply
-  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = ref, number, revision, wish
-  reply[at + 5], reply[at + 6], reply[at + 7], reply[at + 8] = sealed, failures, first_failure, account or ''
+  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = ref, number, login.r, login.w
+  reply[at + 5], reply[at + 6], reply[at + 7], reply[at + 8] = login.v, failures, first_failure, login.a or ''
   reply[at + 9] = has_history
   return 1
 end

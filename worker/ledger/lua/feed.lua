@@ -32,7 +32,7 @@ local function hand_over_as_of(key, old, row, ref, sealed, account)
   local wanted, name = wish == 'on' and '1' or '0', name_of(id, row)
   if old.t and old.e:sub(1, #id + 1) == id .. ':' then return 'duplicate' end
   if old.s == 'done' and reassert ~= '1' and old.w == wanted and compare(as_of, wanted, name, old) > 0 then
-    redis.call('HSET', key, 't', as_of, 'e', name, 'r', old.r + 1, 'pr', old.r + 1)
+    redis.call('HSET', key, 't', as_of, 'e', name, 'r', old.r + 1, 'C', (old.C:gsub('^%d+', old.r + 1)))
     if account ~= '' then redis.call('HSET', key, 'a', account) end
     return 'already'
   end
@@ -52,7 +52,7 @@ end
 local function hand_over(row, ref, sealed, account)
   if ref == '' then return 'invalid', '' end
   local key = login_key(ref)
-  local old = read_login(key)
+  local old = read_standing(ref)
   if wish == 'as-is' then return hand_over_as_is(key, old, row, ref) end
   return hand_over_as_of(key, old, row, ref, sealed, account)
 end

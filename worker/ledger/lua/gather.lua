@@ -29,11 +29,13 @@ local function in_pieces(command, key, args)
 end
 
 local function write_gathered()
+  local texts = {} -- of scores, most of which are the same: Redis takes long to write a number out
   for key, set in pairs(moves) do
     local taken, placed = {}, {}
     for ref, score in pairs(set) do
       if score then
-        placed[#placed + 1] = score
+        texts[score] = texts[score] or whole(score)
+        placed[#placed + 1] = texts[score]
         placed[#placed + 1] = ref
       else
         taken[#taken + 1] = ref

@@ -57,23 +57,23 @@ local function is_of_one_month(a, b) return math.floor(a / MONTH) == math.floor(
 -- Write an attempt into the newest piece, or begin another: where that is full, of another month, or the clock was set
 -- back.
 local function write_attempt(ref, login, at, rest)
-  local old, place = login.history, 0
+  local old, place = login.A, 0
   if old then
     local last, behind = read_number(old, 2)
     local older = last <= at and is_of_one_month(last, at) and packed(at - last) .. old:sub(behind)
     local longer = older and old:sub(1, 1) .. packed(at) .. rest .. older
     if longer and #longer <= PIECE_BYTES then
-      login.history = longer
+      login.A = longer
       redis.call('HSET', login_key(ref), 'A', longer)
       return
     end
     place = (string.byte(old) + 1) % PIECES
   end
-  login.history = string.char(place) .. packed(at) .. rest
+  login.A = string.char(place) .. packed(at) .. rest
   if old then
-    redis.call('HSET', login_key(ref), 'A' .. string.byte(old), old, 'A', login.history)
+    redis.call('HSET', login_key(ref), 'A' .. string.byte(old), old, 'A', login.A)
   else
-    redis.call('HSET', login_key(ref), 'A', login.history)
+    redis.call('HSET', login_key(ref), 'A', login.A)
   end
 end
 
@@ -115,7 +115,7 @@ end
 
 -- A dead letter's attempts are kept as long as the letter, longer than their words: they move to a key of their own.
 local function file_history(ref, login)
-  if login.history then
+  if login.A then
     local fields, found, texts = attempt_fields(), {}, {}
     for _, piece in ipairs(redis.call('HMGET', login_key(ref), unpack(fields))) do
       if piece then read_piece(piece, found) end
@@ -124,7 +124,7 @@ local function file_history(ref, login)
     for at, attempt in ipairs(found) do texts[at] = attempt.json end
     if #texts > 0 then list_attempts(ref, texts) end
     redis.call('HDEL', login_key(ref), unpack(fields))
-    login.history = nil
+    login.A = nil
   end
   redis.call('PERSIST', attempts_key(ref))
 end

@@ -16,11 +16,11 @@
 -- while in flight:
 --   k claim number: grows, and is no smaller than the time, so that a claim which a failover undid is never repeated;
 --     afterwards no such field where A has it (last_number)
---   c, cw  revision and wish claimed   o owner   y as q, for revision c
+--   c the claim, "<revision>:<wish>:<q of that revision>:<owner>"
 --   m 1: assert again after this call, because another worker's late call may have landed
 --   g 1: the last claim was lost, so whoever held it is too late
 -- afterwards:
---   pr, pw, pt  revision, wish and time (ms) of the last confirmed call    x open letter
+--   C the last confirmed call, "<revision>:<wish>:<time, ms>"              x open letter
 --   z last code; no such field where A has it, or after a confirmed call whose code was `applied`
 --   A, A0 .. A29  attempts, from the first that failed on (history.lua)
 --
@@ -29,7 +29,7 @@
 
 -- The shape of what is stored. Raise it when code of today could misread what tomorrow's writes: workers of
 -- both may run at once, and the older ones then stop at their next pulse and say so.
-local SCHEMA = 3
+local SCHEMA = 4
 local DAY = 86400000
 
 local function clock(given)
@@ -54,6 +54,14 @@ local function configs_key(instance) return 'nightly:configs:' .. instance end
 local function tally_key(instance) return 'nightly:tally:' .. instance end
 
 local function later(a, b) if a > b then return a end return b end
+
+-- All fields of a login: one pass over its hash. To ask for them by name takes a scan for each, and to the end of the
+-- hash for those that lack, as most do.
+local function read_login(ref)
+  local flat, login = redis.call('HGETALL', login_key(ref)), {}
+  for at = 1, #flat, 2 do login[flat[at]] = flat[at + 1] end
+  return login
+end
 
 -- The failures in a row of `d`: when the first and the last were, and how many. It is "first:last:how many"; where the
 -- first is the login's first failure, f, "last - f:how many", and "1" for that one alone.

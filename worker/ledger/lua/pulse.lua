@@ -38,13 +38,13 @@ local function reap(instance)
     count(instance, 'ambiguous')
     count(instance, 'leases_lost')
     redis.call('HSET', login_key(ref), 'z', 'lease_lost', 'g', '1')
-    local rests_until = tonumber(lost[i + 1]) + rest
-    if login.b + 1 >= LOST_IN_A_ROW and login.r == login.c then
+    local rests_until, before = tonumber(lost[i + 1]) + rest, tonumber(login.b or '0')
+    if before + 1 >= LOST_IN_A_ROW and login.r == login.c then
       set_aside(ref, instance, login, rests_until)
     else
-      local wait = login.b > 0 and math.min(2 ^ login.b * 1000, LONGEST_WAIT) or 0
+      local wait = before > 0 and math.min(2 ^ before * 1000, LONGEST_WAIT) or 0
       put_back(ref, instance, login, now + wait, rests_until)
-      redis.call('HSET', login_key(ref), 'b', login.b + 1)
+      redis.call('HSET', login_key(ref), 'b', before + 1)
     end
   end
   return #lost / 2

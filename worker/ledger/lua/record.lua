@@ -9,7 +9,7 @@ local furthest_us = (now + tonumber(ARGV[2])) * 1000
 local function record(ref, instance, sealed, occurred_us, ...)
   if tonumber(occurred_us) > furthest_us then return 'ahead' end
   local key = login_key(ref)
-  return take_in(key, read_login(key), now, ref, instance, sealed, occurred_us, ...)
+  return take_in(key, read_standing(ref), now, ref, instance, sealed, occurred_us, ...)
 end
 
 if is_newer() then return refuse_newer() end

@@ -17,13 +17,15 @@ local function compare(occurred_us, wish, event_id, old)
   return event_id == old.e and 0 or compare_bytes(event_text(event_id), event_text(old.e))
 end
 
-local function read_login(key)
-  local got = redis.call('HMGET', key, 't', 'w', 'e', 'r', 's', 'q', 'h', 'l', 'x', 'n', 'f', 'd', 'j', 'u', 'p')
-  return {
-    t = got[1], w = got[2], e = got[3], r = tonumber(got[4] or '0') or 0, s = got[5], q = got[6],
-    h = tonumber(got[7] or '0') or 0, l = got[8] or 'live', x = got[9],
-    p = got[15], has_past = got[6] or got[9] or got[10] or got[11] or got[12] or got[13] or got[14],
-  }
+local UNKNOWN = { r = 0, h = 0, l = 'live' }
+
+-- Read a login that an event may change: r and h as numbers; has_past where something is to be forgotten.
+local function read_standing(ref)
+  local login = read_login(ref)
+  if not login.t then return UNKNOWN end
+  login.r, login.h, login.l = tonumber(login.r), tonumber(login.h or '0'), login.l or 'live'
+  login.has_past = login.q or login.x or login.n or login.f or login.d or login.j or login.u
+  return login
 end
 
 -- A live event lifts its login out of the backfill lane; a backfill never demotes a waiting one.
@@ -36,7 +38,7 @@ end
 
 -- A login in flight stays so: its settlement sees the new revision.
 local function store(key, old, lane, instance, sealed, occurred_us, wish, event_id, account, row)
-  local fields = { 'v', sealed, 't', occurred_us, 'w', wish, 'e', event_id, 'r', old.r + 1 }
+  local fields = { 'v', sealed, 't', occurred_us, 'w', wish, 'e', event_id, 'r', old.r == 0 and '1' or whole(old.r + 1) }
   local function add(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value

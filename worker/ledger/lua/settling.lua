@@ -1,8 +1,8 @@
 -- How what became of calls is written down, each only by the holder of its claim (the fence of P4).
 -- ARGV  from 7 on what holds calls: share of failing ones, of how many at least, within (ms), how many in a row;
---       INVALID_LOGINs in a row; then from `first` on for each call: reference, claim number, outcome, code, flags,
---       attempt (as history.lua takes it, or ''), the rest
---       outcome: applied | transient | throttled | dead | halt | unsent
+--       INVALID_LOGINs in a row; then from `first` on for each call: reference, claim number, outcome, and unless that
+--       is '': code, flags, attempt (as history.lua takes it, or ''), the rest
+--       outcome: applied | transient | throttled | dead | halt | unsent | '' (applied, and nothing more to say)
 --       flags: any of u (unconfirmed), h (host or TLS unreachable), d (Flinks is down), a (ambiguous)
 --       the rest: '', or "<delay, ms> <rest, ms> <Retry-After, ms> <http status, or nothing> <message>"
 -- Reply for each call: applied | overtaken | waiting | fenced | unsent | parked | halted (it waits behind the gate) |
@@ -13,20 +13,20 @@ local function settle_applied(ref, login, item)
   prove_config()
   if login.y ~= '1' then count(instance, login.cw == '1' and 'applied_on' or 'applied_off') end
   if has(item, 'u') then count(instance, 'unconfirmed') end
-  redis.call('HSET', key, 's', 'done', 'pr', login.c, 'pw', login.cw, 'pt', now_text)
+  redis.call('HSET', key, 's', 'done', 'C', login.c .. ':' .. login.cw .. ':' .. now_text)
   if item.code ~= 'applied' then
     redis.call('HSET', key, 'z', item.code)
   elseif login.z then
     redis.call('HDEL', key, 'z')
   end
-  if login.n > 0 or login.f or login.d or login.u then redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'u') end
+  if login.n or login.f or login.d or login.u then redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'u') end
   if login.p and login.r == login.c then
     end_row_of(login.p, 'applied', item.code == 'applied' and '' or item.code, now)
     redis.call('HDEL', key, 'p')
   end
   if login.r ~= login.c or login.m == '1' then
     login.y = '1'
-    put_back(ref, instance, login, now, login.h)
+    put_back(ref, instance, login, now, rested_at(login))
     return 'overtaken'
   end
   forget_flight(key, login)
@@ -41,7 +41,7 @@ end
 
 local function charge(ref, login, item)
   local key = login_key(ref)
-  redis.call('HSET', key, 'n', login.n + 1, 'f', login.f or whole(now))
+  redis.call('HSET', key, 'n', (login.n or 0) + 1, 'f', login.f or whole(now))
   local held = login.f and 0 or held_ms(gate, now)
   if held > 0 then redis.call('HSET', key, 'j', whole(held)) end
   if not has(item, 'd') then
@@ -53,7 +53,7 @@ local function charge(ref, login, item)
   redis.call('HSET', key, 'd', streak_text(first or now, now, in_a_row + 1, f))
 end
 
-local function rest_of(login, item) return later(login.h, item.rest > 0 and now + item.rest or 0) end
+local function rest_of(login, item) return later(rested_at(login), item.rest > 0 and now + item.rest or 0) end
 
 local function settle_waiting(ref, login, item)
   local due_at = now + item.delay
@@ -110,7 +110,7 @@ local function is_held_by_us(login, number) return login.s == 'flight' and login
 -- A success is, only where failures went before.
 local function is_worth_remembering(ref, login, item)
   if item.attempt == '' then return false end
-  return item.outcome ~= 'applied' or login.history or redis.call('EXISTS', attempts_key(ref)) == 1
+  return item.outcome ~= 'applied' or login.A or redis.call('EXISTS', attempts_key(ref)) == 1
 end
 
 local function settle(ref, number, item)
@@ -130,27 +130,34 @@ local function settle(ref, number, item)
   return 'halted'
 end
 
+local APPLIED = { outcome = 'applied', code = 'applied', flags = '', attempt = '', rest = 0 }
+
+-- Returns the call that is described from `at` on, and where the next one is.
 local function read_call(at)
+  if ARGV[at + 2] == '' then return APPLIED, at + 3 end
   local item = {
     ref = ARGV[at], number = ARGV[at + 1], outcome = ARGV[at + 2], code = ARGV[at + 3], flags = ARGV[at + 4],
     attempt = ARGV[at + 5], delay = 0, rest = 0, retry_after = 0, status = '', message = '',
   }
-  if ARGV[at + 6] == '' then return item end
+  if ARGV[at + 6] == '' then return item, at + 7 end
   local delay, rest, retry_after, status, message = ARGV[at + 6]:match('^(%d+) (%d+) (%d+) (%d*) (.*)$')
   item.delay, item.rest, item.retry_after = tonumber(delay), tonumber(rest), tonumber(retry_after)
   item.status, item.message = status, message
-  return item
+  return item, at + 7
 end
 
-local function settle_calls(first)
-  local items, replies = {}, {}
-  for at = first, #ARGV, 7 do items[#items + 1] = read_call(at) end
+local function settle_calls(at)
+  local items, starts, replies = {}, {}, {}
+  while at <= #ARGV do
+    starts[#starts + 1] = at
+    items[#items + 1], at = read_call(at)
+  end
   gate = watch_health(instance, gate, items, now, {
     worker = worker, ratio = tonumber(ARGV[7]), calls = tonumber(ARGV[8]), window = tonumber(ARGV[9]),
     in_a_row = tonumber(ARGV[10]), is_held = is_held_by_us,
   })
   return gathering(function()
-    for at, item in ipairs(items) do replies[at] = settle(item.ref, item.number, item) end
+    for i, start in ipairs(starts) do replies[i] = settle(ARGV[start], ARGV[start + 1], items[i]) end
     return replies
   end)
 end
