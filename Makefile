@@ -60,8 +60,8 @@ verify: .venv/installed ## Everything CI runs beside the tests: format, lint, ty
 	$(BIN)/coverage report
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
-schemas: .venv/installed ## Write docs/asyncapi.yaml and docs/schemas anew, from the models.
-	@$(BIN)/python -m contract
+schemas: .venv/installed ## Write docs/asyncapi.yaml, docs/openapi.yaml and docs/schemas anew, from the models.
+	@$(BIN)/python -m docs.generator
 
 lock: .venv/installed ## Renew the lock files from pyproject.toml.
 	$(UV_COMPILE) pyproject.toml --output-file requirements/runtime.txt

@@ -1,6 +1,6 @@
 """What a text and a time must look like, in JSON Schema's words: `worker/events.py` decides, and these say the same.
 
-What a schema has no words for stands in the descriptions, and tests/unit/contract names each such case. The
+What a schema has no words for stands in the descriptions, and tests/unit/docs names each such case. The
 patterns mean the same to Python's `re` and to ECMA 262. Does no I/O.
 """
 

@@ -17,13 +17,14 @@ from schemathesis.checks import load_all_checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import missing_required_header, negative_data_rejection, unsupported_method
 
+from docs.generator.rendered import DOCS
 from tests.http_events import BATCH, BINARY, SECRET, STRUCTURED, event, signed
 from tests.integration.ingress.conftest import served
-from tests.openapi import PATH
 from worker.embedded import EmbeddedRedis
 from worker.settings import Settings
 
 load_all_checks()
+PATH = DOCS / "openapi.yaml"
 OPERATION = schemathesis.openapi.from_path(PATH, config=SchemathesisConfig())["/events"]["POST"]
 MANY = settings(
     max_examples=35,

@@ -1,20 +1,24 @@
 """Decides how the published files are written, so that the same models always give the same bytes. Does no I/O."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from contract.asyncapi import document
-from contract.schemas import documents
+from docs.generator import asyncapi, openapi, schemas
 
-_HEAD = "# Made by `make schemas` from worker/events.py: change it there.\n"
+DOCS = Path(__file__).resolve().parents[1]
+_HEAD = "# Made by `make schemas` from worker/events.py and docs/generator: change it there.\n"
 
 
 def rendered() -> dict[str, str]:
     """Return the text of every published file by its path below `docs`."""
-    schemas = {f"schemas/{name}": _json(schema) for name, schema in documents().items()}
-    return {"asyncapi.yaml": _HEAD + _yaml(document()), **schemas}
+    return {
+        "asyncapi.yaml": _HEAD + _yaml(asyncapi.document()),
+        "openapi.yaml": _HEAD + _yaml(openapi.document()),
+        **{f"schemas/{name}": _json(schema) for name, schema in schemas.documents().items()},
+    }
 
 
 def _json(value: Any) -> str:

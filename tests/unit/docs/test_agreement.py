@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from contract.schemas import documents
+from docs.generator.schemas import documents
 from worker.errors import InvalidEvent
 from worker.events import _RFC3339, MAX_BATCH_EVENTS, LifecycleEvent, decode_documents
 from worker.plain_events import EPOCH, LATEST

@@ -9,14 +9,15 @@ import yaml
 from celery import Celery
 from jsonschema import Draft7Validator
 
-from contract.rendered import rendered
+from docs.generator.rendered import DOCS, rendered
 from worker.events import EVENT_TYPES
 from worker.executor.broker import QUEUES
+from worker.executor.rabbit import TOPIC
 from worker.stream import StreamReader
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
 SCHEMAS = sorted((DOCS / "schemas").glob("*.json"))
 ASYNCAPI: dict[str, Any] = yaml.safe_load((DOCS / "asyncapi.yaml").read_text())
+_CHANNELS = list(ASYNCAPI["channels"].items())
 
 
 def _references(part: Any) -> list[str]:
@@ -39,7 +40,7 @@ def test_what_is_published_is_what_the_models_say_now(name: str) -> None:
 
 
 def test_nothing_else_is_published_as_a_schema() -> None:
-    assert {f"schemas/{path.name}" for path in SCHEMAS} | {"asyncapi.yaml"} == set(rendered())
+    assert {f"schemas/{path.name}" for path in SCHEMAS} | {"asyncapi.yaml", "openapi.yaml"} == set(rendered())
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=lambda path: path.name)
@@ -62,10 +63,20 @@ def test_the_channels_are_what_the_workers_read() -> None:
     assert queue["address"] in QUEUES
     tasks = [_at(message["$ref"])["headers"]["properties"]["task"]["const"] for message in queue["messages"].values()]
     assert tasks == list(EVENT_TYPES)
+    exchange = ASYNCAPI["channels"]["exchange"]
+    assert exchange["bindings"]["amqp"]["exchange"]["name"] == TOPIC
+    assert exchange["parameters"]["type"]["enum"] == list(EVENT_TYPES)
 
 
-def test_the_prose_of_the_document_fits_its_line() -> None:
-    lines = [line for line in (DOCS / "asyncapi.yaml").read_text().splitlines() if "pattern" not in line]
+def test_each_channel_names_the_servers_that_carry_it_and_http_is_pointed_to() -> None:
+    carried = {name: [_at(one["$ref"])["protocol"] for one in channel["servers"]] for name, channel in _CHANNELS}
+    assert carried == {"stream": ["redis"], "queue": ["redis", "amqp"], "exchange": ["amqp"]}
+    assert "](openapi.yaml)" in ASYNCAPI["info"]["description"]
+
+
+@pytest.mark.parametrize("name", ["asyncapi.yaml", "openapi.yaml"])
+def test_the_prose_of_a_document_fits_its_line(name: str) -> None:
+    lines = [line for line in (DOCS / name).read_text().splitlines() if "pattern" not in line]
     assert max(map(len, lines)) < 240
 
 

@@ -1,11 +1,15 @@
-"""Describes the ways in through Redis as an AsyncAPI 3.0 document: which address, which message. Does no I/O."""
+"""Describes the ways in through Redis and RabbitMQ as an AsyncAPI 3.0 document: which address, which message.
+
+Does no I/O.
+"""
 
 from importlib.metadata import version
 from typing import Any
 
-from contract.schemas import components
+from docs.generator.schemas import components
 from worker.events import EVENT_TYPES, MAX_BODY_BYTES
 from worker.executor.broker import EVENTS_QUEUE
+from worker.executor.rabbit import TOPIC
 from worker.ledger.views import STREAM
 from worker.producer import FIELD
 
@@ -15,7 +19,7 @@ _NAMES = {event_type: event_type.replace(".", " ").title().replace(" ", "") for 
 _ABOUT = """\
 Nightly switches Flinks nightly refreshes on when an account is linked and off when it goes inactive.
 Send one event for each change; the time at which it happened decides the order, so an event that comes
-late, twice or in the wrong order does no harm.
+late, twice or in the wrong order does no harm. The way in over HTTP is described in [openapi.yaml](openapi.yaml).
 """
 _STREAM = f"""\
 The recommended way in. `XADD {STREAM} * {FIELD} <JSON>`: one entry holds one CloudEvent or an array of them,
@@ -24,6 +28,11 @@ at most {MAX_BODY_BYTES} bytes. Workers delete an entry once all of it is record
 _QUEUE = f"""\
 The Celery queue `{EVENTS_QUEUE}`, for whoever has a Celery client of any language: protocol 2, JSON, keyword
 arguments only. The Python client may be given a datetime with a zone, which it writes in a notation of its own.
+On RabbitMQ the same message goes to the direct exchange `{EVENTS_QUEUE}`, by the routing key `{EVENTS_QUEUE}`.
+"""
+_EXCHANGE = f"""\
+For whoever has any other AMQP client: the exchange `{TOPIC}` and the type as the routing key. One message
+holds one CloudEvent or an array of them, as JSON. Persistent, mandatory and with publisher confirms, or it may be lost.
 """
 
 
@@ -38,37 +47,71 @@ def document() -> Part:
             "license": {"name": "MIT"},
         },
         "defaultContentType": "application/json",
-        "servers": {"redis": _server()},
-        "channels": {"stream": _stream(), "queue": _queue()},
-        "operations": {"takeInFromStream": _operation("stream"), "takeInFromQueue": _operation("queue")},
+        "servers": {"redis": _redis(), "rabbitmq": _rabbitmq()},
+        "channels": {"stream": _stream(), "queue": _queue(), "exchange": _exchange()},
+        "operations": {
+            "takeInFromStream": _operation("stream"),
+            "takeInFromQueue": _operation("queue"),
+            "takeInFromExchange": _operation("exchange"),
+        },
         "components": {"messages": _messages(), "schemas": components("#/components/schemas/")},
     }
 
 
-def _server() -> Part:
+def _redis() -> Part:
     return {
         "host": "localhost:6379",
         "pathname": "/0",
         "protocol": "redis",
-        "description": "What REDIS_URL names (and BROKER_URL, for the queue): yours stands elsewhere.",
+        "description": "What REDIS_URL names: yours stands elsewhere.",
+    }
+
+
+def _rabbitmq() -> Part:
+    return {
+        "host": "localhost:5672",
+        "pathname": "/",
+        "protocol": "amqp",
+        "description": "What BROKER_URL names, where it is RabbitMQ (3.10 or newer): yours stands elsewhere.",
     }
 
 
 def _stream() -> Part:
-    return {
+    return _on("redis") | {
         "address": STREAM,
         "description": _STREAM,
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in ("CloudEvent", "Batch")},
+        "messages": _named("CloudEvent", "Batch"),
         "x-stream-field": FIELD,
     }
 
 
 def _queue() -> Part:
-    return {
+    kind = {"is": "queue", "queue": {"name": EVENTS_QUEUE, "durable": True, "exclusive": False, "autoDelete": False}}
+    return _on("redis", "rabbitmq") | {
         "address": EVENTS_QUEUE,
         "description": _QUEUE,
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _NAMES.values()},
+        "messages": _named(*_NAMES.values()),
+        "bindings": {"amqp": kind},
     }
+
+
+def _exchange() -> Part:
+    exchange = {"name": TOPIC, "type": "topic", "durable": True, "autoDelete": False}
+    return _on("rabbitmq") | {
+        "address": "{type}",
+        "description": _EXCHANGE,
+        "parameters": {"type": {"enum": list(EVENT_TYPES), "description": "It only routes: the event's own counts."}},
+        "messages": _named("CloudEvent", "Batch"),
+        "bindings": {"amqp": {"is": "routingKey", "exchange": exchange}},
+    }
+
+
+def _on(*servers: str) -> Part:
+    return {"servers": [{"$ref": f"#/servers/{name}"} for name in servers]}
+
+
+def _named(*messages: str) -> Part:
+    return {name: {"$ref": f"#/components/messages/{name}"} for name in messages}
 
 
 def _operation(channel: str) -> Part:

@@ -1,7 +1,4 @@
-"""Describes the way in for machines: an OpenAPI 3.1 document made of the event's own model. Does no I/O.
-
-`docs/openapi.yaml` is this document; a test says when it is out of date.
-"""
+"""Describes the way in over HTTP as an OpenAPI 3.1 document, made of the event's own model. Does no I/O."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
