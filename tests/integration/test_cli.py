@@ -1,48 +1,29 @@
-"""The `nightly` command as a person and a script meet it: real processes, exit codes, and no loginId anywhere."""
+"""The `nightly` command as a person meets it: what it says, how it ends, and no loginId anywhere."""
 
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 from redis import Redis
 
+from tests.integration.command import Command
 from tests.waiting import eventually
-from worker.ledger import Ledger, Letters, Settlement
+from worker.ledger import Ledger, Settlement
 from worker.services import build_services
 from worker.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
 CANARY = "canary-7f3d-login"
-Nightly = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def environment(redis_url: str, login_keys: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    settings = {"REDIS_URL": redis_url, "LOGIN_KEYS": login_keys, "FLINKS_AUTH_KEY": "canary-key"}
+def nightly(
+    redis_url: str, login_keys: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Command:
+    settings = {"REDIS_URL": redis_url, "LOGIN_KEYS": login_keys, "FLINKS_AUTH_KEY": "canary-key", "COLUMNS": "100"}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    return os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"}
-
-
-@pytest.fixture
-def nightly(environment: dict[str, str]) -> Nightly:
-    """Run a command to its end; no output may ever hold a loginId or a key."""
-
-    def run(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-        command, env = [sys.executable, "-m", "worker", *arguments], environment | settings
-        done = subprocess.run(command, env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False)
-        shown = done.stdout + done.stderr
-        assert "canary" not in shown, "a secret was shown"
-        assert "Traceback" not in shown
-        return done
-
-    return run
+    return Command(capfd, never_shown="canary")
 
 
 def take_in(events: Sequence[tuple[str, str]] = (("evt-1", CANARY),)) -> list[str]:
@@ -72,14 +53,14 @@ def park(redis_client: Redis, code: str = "INVALID_LOGIN") -> None:
     ledger.settle("toolbox", [dead], **shared)
 
 
-def test_one_event_is_published_with_its_login_from_standard_input(nightly: Nightly, redis_client: Redis) -> None:
+def test_one_event_is_published_with_its_login_from_standard_input(nightly: Command, redis_client: Redis) -> None:
     done = nightly("publish", "linked", "--login-id", "-", "--event-id", "evt-9", stdin=f"{CANARY}\n")
     assert (done.returncode, done.stdout) == (0, "Published event evt-9.\n")
     [(_, fields)] = redis_client.xrange("account-events:stream")
     assert json.loads(fields[b"event"])["data"] == {"loginId": CANARY}
 
 
-def test_a_file_is_sent_but_for_its_bad_lines_which_are_named(nightly: Nightly, redis_client: Redis) -> None:
+def test_a_file_is_sent_but_for_its_bad_lines_which_are_named(nightly: Command, redis_client: Redis) -> None:
     good = json.dumps({"type": "account.linked", "login_id": CANARY, "occurred_at": "2026-11-22T10:00:00Z"})
     wrong = json.dumps({"type": "account.linked", "login_id": CANARY})
     done = nightly("publish", "--file", "-", stdin=f"{good}\n{CANARY}\n{wrong}\n{good}")
@@ -97,18 +78,18 @@ def test_a_file_is_sent_but_for_its_bad_lines_which_are_named(nightly: Nightly, 
         "dead-letters replay dl-1 --all", "dead-letters resolve --all", "gate close unknown --reason x",
     ],
 )  # fmt: skip
-def test_wrong_usage_ends_with_two(nightly: Nightly, command: str) -> None:
+def test_wrong_usage_ends_with_two(nightly: Command, command: str) -> None:
     assert nightly(*command.split()).returncode == 2
 
 
-def test_wrong_settings_end_with_two_and_a_line_each(nightly: Nightly) -> None:
+def test_wrong_settings_end_with_two_and_a_line_each(nightly: Command) -> None:
     done = nightly("status", REDIS_URL="canary", LOG_LEVEL="canary")
     assert done.returncode == 2
     assert sorted(line.partition(":")[0] for line in done.stderr.splitlines()) == ["LOG_LEVEL", "REDIS_URL"]
     assert nightly("status", REDIS_URL="redis://:can/canary@h:1").returncode == 2
 
 
-def test_redis_away_is_one_line_with_the_host_and_no_password(nightly: Nightly) -> None:
+def test_redis_away_is_one_line_with_the_host_and_no_password(nightly: Command) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         place = f"127.0.0.1:{nobody.getsockname()[1]}"
@@ -118,13 +99,13 @@ def test_redis_away_is_one_line_with_the_host_and_no_password(nightly: Nightly) 
             assert done.stderr == f"Nothing listens at {place}. Start Redis there, or correct REDIS_URL.\n"
 
 
-def test_a_refused_login_at_redis_is_said(nightly: Nightly, redis_url: str) -> None:
+def test_a_refused_login_at_redis_is_said(nightly: Command, redis_url: str) -> None:
     done = nightly("status", REDIS_URL=redis_url.replace("://", "://nobody:canary@"))
     assert done.returncode == 1
     assert "refuses our login" in done.stderr
 
 
-def test_status_of_a_new_ledger_is_calm_and_work_without_a_worker_is_not(nightly: Nightly) -> None:
+def test_status_of_a_new_ledger_is_calm_and_work_without_a_worker_is_not(nightly: Command) -> None:
     assert nightly("status").returncode == 0
     take_in()
     alarmed = nightly("status")
@@ -135,18 +116,7 @@ def test_status_of_a_new_ledger_is_calm_and_work_without_a_worker_is_not(nightly
     assert document["needs_a_person"][0]["title"] == "NO WORKER"
 
 
-def test_a_watched_status_is_renewed_and_ends_quietly(environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "worker", "status", "--watch", "--json"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
-        assert watch.stdout is not None
-        ages = [json.loads(watch.stdout.readline())["at"] for _ in range(2)]
-        watch.send_signal(signal.SIGINT)
-        _, told = watch.communicate(timeout=20)
-    assert ages[0] < ages[1]
-    assert (watch.returncode, told) == (0, "")
-
-
-def test_explain_finds_a_login_by_reference_and_by_its_id_alike(nightly: Nightly) -> None:
+def test_explain_finds_a_login_by_reference_and_by_its_id_alike(nightly: Command) -> None:
     [reference] = take_in()
     by_reference, by_login = nightly("explain", reference), nightly("explain", "-", stdin=CANARY)
     assert by_reference.returncode == by_login.returncode == 0
@@ -156,7 +126,7 @@ def test_explain_finds_a_login_by_reference_and_by_its_id_alike(nightly: Nightly
     assert nightly("explain", "-", stdin="somebody-else").returncode == 1
 
 
-def test_explain_with_other_keys_says_so_instead_of_unknown(nightly: Nightly) -> None:
+def test_explain_with_other_keys_says_so_instead_of_unknown(nightly: Command) -> None:
     take_in()
     other_key = nightly("keys", "new").stdout.strip()
     done = nightly("explain", "-", stdin=CANARY, LOGIN_KEYS=other_key)
@@ -164,7 +134,7 @@ def test_explain_with_other_keys_says_so_instead_of_unknown(nightly: Nightly) ->
     assert "LOGIN_KEYS" in done.stderr
 
 
-def test_a_letter_is_found_read_and_replayed(nightly: Nightly, redis_client: Redis) -> None:
+def test_a_letter_is_found_read_and_replayed(nightly: Command, redis_client: Redis) -> None:
     [reference] = take_in()
     park(redis_client)
     assert "INVALID_LOGIN" in nightly("dead-letters", "groups").stdout
@@ -181,7 +151,7 @@ def test_a_letter_is_found_read_and_replayed(nightly: Nightly, redis_client: Red
     assert closed["status"] == "replayed"
 
 
-def test_letters_are_decided_by_filter_and_a_dry_run_changes_nothing(nightly: Nightly, redis_client: Redis) -> None:
+def test_letters_are_decided_by_filter_and_a_dry_run_changes_nothing(nightly: Command, redis_client: Redis) -> None:
     take_in([(f"evt-{number}", f"{CANARY}-{number}") for number in range(3)])
     for code in ("INVALID_LOGIN", "INVALID_LOGIN", "NEW_ACCOUNT"):
         park(redis_client, code)
@@ -195,7 +165,7 @@ def test_letters_are_decided_by_filter_and_a_dry_run_changes_nothing(nightly: Ni
     assert "cards deleted" in nightly("dead-letters", "show", "dl-1").stdout
 
 
-def test_a_replayed_message_that_is_still_wrong_stays_and_json_stays_clean(nightly: Nightly) -> None:
+def test_a_replayed_message_that_is_still_wrong_stays_and_json_stays_clean(nightly: Command) -> None:
     services = build_services(Settings.load())
     services.intake.accept_bodies([json.dumps({"loginId": CANARY}).encode()])
     done = nightly("dead-letters", "replay", "--all", "--json")
@@ -204,7 +174,7 @@ def test_a_replayed_message_that_is_still_wrong_stays_and_json_stays_clean(night
     assert "sealed" not in nightly("dead-letters", "export").stdout.replace("sealed_body", "sealed")
 
 
-def test_the_gate_is_closed_and_opened_by_hand(nightly: Nightly) -> None:
+def test_the_gate_is_closed_and_opened_by_hand(nightly: Command) -> None:
     assert nightly("gate", "show").returncode == 0
     assert nightly("gate", "close", "--reason", "maintenance").returncode == 0
     shown = nightly("gate", "show", "--json")
@@ -216,7 +186,7 @@ def test_the_gate_is_closed_and_opened_by_hand(nightly: Nightly) -> None:
     assert nightly("gate", "show").returncode == 0
 
 
-def test_health_is_one_bit_about_this_hosts_worker(nightly: Nightly, redis_client: Redis) -> None:
+def test_health_is_one_bit_about_this_hosts_worker(nightly: Command, redis_client: Redis) -> None:
     assert nightly("health").returncode == 1
     Ledger(redis_client).pulse({}, worker=f"celery@{socket.gethostname()}", slots=1)
     assert nightly("health").returncode == 0
@@ -225,26 +195,9 @@ def test_health_is_one_bit_about_this_hosts_worker(nightly: Nightly, redis_clien
     assert nightly("health").returncode == 1
 
 
-def test_secrets_are_made_without_redis(nightly: Nightly) -> None:
+def test_secrets_are_made_without_redis(nightly: Command) -> None:
     assert len(nightly("keys", "new", REDIS_URL="").stdout.strip()) == 43
     assert len(nightly("keys", "webhook", REDIS_URL="").stdout.strip().removeprefix("whsec_")) == 44
     hashed = nightly("users", "hash", stdin="a password\n", REDIS_URL="").stdout
     assert hashed.startswith("scrypt.")
     assert nightly("users", "hash", stdin="\n").returncode == 2
-
-
-def test_options_are_completed_in_a_shell(nightly: Nightly) -> None:
-    words = {"_NIGHTLY_COMPLETE": "complete_bash", "COMP_WORDS": "nightly dead-letters list --cl", "COMP_CWORD": "3"}
-    assert "--closed" in nightly(**words).stdout
-
-
-def test_a_reader_that_closes_early_gets_no_traceback(environment: dict[str, str], redis_client: Redis) -> None:
-    letters = Letters(redis_client)
-    for number in range(2000):
-        letters.park(f"iv-{number}", instance="", code="invalid_event", fields={"reason": "x" * 200})
-    command = f"{sys.executable} -m worker dead-letters list --json | head -1"
-    done = subprocess.run(
-        ["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60, check=True
-    )
-    assert json.loads(done.stdout)["code"] == "invalid_event"
-    assert "Traceback" not in done.stderr

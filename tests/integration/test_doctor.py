@@ -1,22 +1,18 @@
 """The doctor at a real Redis: what is well, and each thing that is not."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from redis import Redis
 
+from tests.integration.command import Command
 from worker.cli.examination import reach
 from worker.doctor import Level
 from worker.ledger import Ledger
 from worker.seal import new_key
 
-ROOT = Path(__file__).resolve().parents[2]
 Doctor = Callable[..., dict[str, dict[str, str]]]
 
 
@@ -28,18 +24,17 @@ def listener() -> Iterator[str]:
 
 
 @pytest.fixture
-def doctor(redis_url: str, login_keys: str, listener: str) -> Doctor:
+def doctor(redis_url: str, login_keys: str, listener: str, capfd: pytest.CaptureFixture[str]) -> Doctor:
     """Run the doctor; returns its checks by name, and fails the test where the exit code is not what they say."""
     settings = {
-        "REDIS_URL": redis_url, "LOGIN_KEYS": login_keys, "FLINKS_AUTH_KEY": "canary", "FLINKS_BASE_URL": listener,
-        "PYTHONPATH": str(ROOT),
-    }  # fmt: skip
+        "REDIS_URL": redis_url,
+        "LOGIN_KEYS": login_keys,
+        "FLINKS_AUTH_KEY": "canary",
+        "FLINKS_BASE_URL": listener,
+    }
 
     def run(**changes: str) -> dict[str, dict[str, str]]:
-        command = [sys.executable, "-m", "worker", "doctor", "--json"]
-        environment = os.environ | settings | changes
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-        assert "canary" not in done.stdout + done.stderr
+        done = Command(capfd, never_shown="canary")("doctor", "--json", **settings | changes)
         checks = [json.loads(line) for line in done.stdout.splitlines()]
         assert done.returncode == any(check["level"] == "fail" for check in checks)
         return {check["name"]: check for check in checks}

@@ -1,28 +1,17 @@
 """The `nightly backfill` command in this process, and a worker's two halves by hand: feeding, and calls that end."""
 
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
+from tests.integration.command import Command, Done
 from worker.backfill.feeder import Feeder
 from worker.backfill.model import Backfill
-from worker.cli import main
 from worker.ledger import Settlement
 from worker.services import Services, build_services
 from worker.settings import Settings
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
 
 Nightly = Callable[..., Done]
 
@@ -39,21 +28,10 @@ def services(redis_url: str, login_keys: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def nightly(services: Services, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Nightly:
+def nightly(services: Services, capfd: pytest.CaptureFixture[str]) -> Nightly:
     """Run `nightly backfill ...` in this process."""
-
-    def run(*arguments: str) -> Done:
-        assert services.redis.ping()
-        monkeypatch.setattr(sys, "argv", ["nightly", "backfill", *arguments])
-        try:
-            code = main()
-        except SystemExit as error:
-            code = int(error.code or 0)
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return Done(code, out, err)
-
-    return run
+    assert services.redis.ping()
+    return partial(Command(capfd), "backfill")
 
 
 def work_off(services: Services, *, outcome: str = "applied", code: str = "", instance: str = "toolbox") -> None:

@@ -26,17 +26,17 @@ def path(tmp_path: Path) -> Path:
 
 def report(nightly: Nightly, backfill_id: str, *options: str) -> list[dict[str, str]]:
     done = nightly("report", backfill_id, *options)
-    assert done.code == 0
-    return list(csv.DictReader(done.out.splitlines()))
+    assert done.returncode == 0
+    return list(csv.DictReader(done.stdout.splitlines()))
 
 
 def test_a_file_becomes_a_report_of_all_its_rows_without_any_login(
     nightly: Nightly, services: Services, path: Path
 ) -> None:
     started = nightly("start", str(path), "--off")
-    assert started.code == 0
+    assert started.returncode == 0
     backfill = only(services)
-    assert f"nightly backfill show {backfill.id} --follow" in started.out
+    assert f"nightly backfill show {backfill.id} --follow" in started.stdout
     work_off(services)
     rows = report(nightly, backfill.id)
     assert [(row["line"], row["outcome"]) for row in rows] == [
@@ -48,7 +48,7 @@ def test_a_file_becomes_a_report_of_all_its_rows_without_any_login(
     assert {row["wish"] for row in rows} == {"off"}
     assert all(row["time"].endswith("Z") for row in rows)
     shown = [nightly("show", backfill.id), nightly("list"), nightly("report", backfill.id, "--json"), started]
-    assert not [done for done in shown if CANARY in done.out + done.err]
+    assert not [done for done in shown if CANARY in done.stdout + done.stderr]
     assert [row["login_id"] for row in report(nightly, backfill.id, "--reveal")][:2] == [f"{CANARY}-1", f"{CANARY}-2"]
 
 
@@ -57,15 +57,15 @@ def test_rejects_are_corrected_and_fed_back(nightly: Nightly, services: Services
     work_off(services, outcome="dead", code="NEW_ACCOUNT")
     rejects = tmp_path / "rejects.csv"
     done = nightly("report", only(services).id, "--rejects", str(rejects))
-    assert (done.code, done.out) == (0, "")
-    assert "5 rejected rows are in rejects.csv. It holds loginIds" in done.err
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "5 rejected rows are in rejects.csv. It holds loginIds" in done.stderr
     assert rejects.stat().st_mode & 0o777 == 0o600
     lines = rejects.read_text().splitlines()
     assert lines[:2] == ["reject_reason;note;Login ID;customer", f"NEW_ACCOUNT;;{CANARY}-1;cust-1"]
     assert "login_id: is empty;x;;cust-3" in lines
     rejects.write_text(rejects.read_text().replace(";x;;cust-3", f";x;{CANARY}-3;cust-3"))
     before = {one.id for one in services.backfills.all()}
-    assert nightly("start", str(rejects), "--on").code == 0
+    assert nightly("start", str(rejects), "--on").returncode == 0
     work_off(services)
     [fed_back] = [one for one in services.backfills.all() if one.id not in before]
     counts = +Counter(fed_back.counts)
@@ -98,7 +98,7 @@ def test_a_report_takes_its_name_only_when_it_is_whole(nightly: Nightly, service
     target = path.with_name("report.csv")
     target.write_text("the one of before")
     services.redis.hset(f"nightly:backfill:{only(services).id}:chunks", "0", b"\x01spoilt")
-    assert nightly("report", only(services).id, "--output", str(target)).code == 1
+    assert nightly("report", only(services).id, "--output", str(target)).returncode == 1
     assert target.read_text() == "the one of before"
     assert sorted(each.name for each in path.parent.iterdir()) == ["logins.csv", "report.csv"]
 
@@ -106,27 +106,27 @@ def test_a_report_takes_its_name_only_when_it_is_whole(nightly: Nightly, service
 def test_it_is_paused_resumed_and_cancelled(nightly: Nightly, services: Services, path: Path) -> None:
     nightly("start", str(path), "--on")
     backfill_id = only(services).id
-    assert nightly("resume", backfill_id).code == 1
-    assert nightly("pause", backfill_id).code == 0
-    assert "nightly backfill resume" in nightly("show", backfill_id).out
-    assert nightly("resume", backfill_id).code == 0
-    assert nightly("cancel", backfill_id).code == 0
+    assert nightly("resume", backfill_id).returncode == 1
+    assert nightly("pause", backfill_id).returncode == 0
+    assert "nightly backfill resume" in nightly("show", backfill_id).stdout
+    assert nightly("resume", backfill_id).returncode == 0
+    assert nightly("cancel", backfill_id).returncode == 0
     assert {row["outcome"] for row in report(nightly, backfill_id)} == {"cancelled"}
-    assert nightly("cancel", backfill_id).code == 1
-    assert nightly("show", "bf-nothing").code == 1
+    assert nightly("cancel", backfill_id).returncode == 1
+    assert nightly("show", "bf-nothing").returncode == 1
 
 
 def test_what_keeps_it_waiting_is_said(nightly: Nightly, services: Services, path: Path) -> None:
     nightly("start", str(path), "--on", "--quiet-hours", "00:00-23:59", "--timezone", "America/Toronto")
     backfill_id = only(services).id
-    assert "No worker is alive" in nightly("show", backfill_id).out
+    assert "No worker is alive" in nightly("show", backfill_id).stdout
     services.ledger.pulse({}, worker="w@h", slots=1)
-    assert nightly("show", backfill_id).code == 0
-    assert "quiet hours, 00:00-23:59 America/Toronto" in nightly("show", backfill_id).out
+    assert nightly("show", backfill_id).returncode == 0
+    assert "quiet hours, 00:00-23:59 America/Toronto" in nightly("show", backfill_id).stdout
     services.gate.close("toolbox", by="ann", reason="maintenance")
     shown = nightly("show", backfill_id, "--json")
-    assert shown.code == 1
-    assert "The gate of toolbox is shut" in json.loads(shown.out)["standstill"]
+    assert shown.returncode == 1
+    assert "The gate of toolbox is shut" in json.loads(shown.stdout)["standstill"]
 
 
 def test_following_ends_with_the_last_row_and_says_whether_rows_were_rejected(
@@ -135,15 +135,15 @@ def test_following_ends_with_the_last_row_and_says_whether_rows_were_rejected(
     nightly("start", str(path), "--on")
     work_off(services)
     followed = nightly("show", only(services).id, "--follow")
-    assert followed.code == 1
-    assert "finished: 6 of 6 rows ended (3 applied, 1 duplicate, 2 invalid)" in followed.out
+    assert followed.returncode == 1
+    assert "finished: 6 of 6 rows ended (3 applied, 1 duplicate, 2 invalid)" in followed.stdout
     clean = tmp_path / "clean.txt"
     clean.write_text(f"{CANARY}-1\n")
     nightly("start", str(clean), "--on")
     work_off(services)
     last = services.backfills.all()[-1]
     looks = nightly("show", last.id, "--follow", "--json")
-    assert (looks.code, json.loads(looks.out)["status"]) == (0, "finished")
+    assert (looks.returncode, json.loads(looks.stdout)["status"]) == (0, "finished")
 
 
 def test_logins_are_chosen_by_what_the_ledger_knows(nightly: Nightly, services: Services, path: Path) -> None:
@@ -152,8 +152,8 @@ def test_logins_are_chosen_by_what_the_ledger_knows(nightly: Nightly, services: 
     for where, rows in ((["account=cust-2"], 1), (["wish=off", "state=done"], 3), (["wished>2026-06-01"], 0)):
         options = [part for condition in where for part in ("--where", condition)]
         done = nightly("start", "--from-ledger", *options, "--on", "--dry-run", "--json")
-        assert json.loads(done.out)["rows"] == rows
-    assert nightly("start", "--from-ledger", "--where", "applied>2026-01-01").code == 0
+        assert json.loads(done.stdout)["rows"] == rows
+    assert nightly("start", "--from-ledger", "--where", "applied>2026-01-01").returncode == 0
     work_off(services)
     rows = report(nightly, services.backfills.all()[-1].id)
     assert [(row["wish"], row["outcome"]) for row in rows] == [("off", "applied")] * 3
@@ -174,11 +174,11 @@ def test_wrong_usage_is_one_clear_line_and_ends_with_two(
     nightly: Nightly, services: Services, path: Path, command: str, said: str
 ) -> None:
     done = nightly(*[str(path) if word == "FILE" else word for word in command.split()])
-    assert (done.code, done.out) == (2, "")
-    assert said in " ".join(done.err.replace("│", " ").split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in " ".join(done.stderr.replace("│", " ").split())
     assert services.backfills.all() == []
 
 
 def test_a_file_that_is_not_there_is_said(nightly: Nightly) -> None:
     done = nightly("start", "no-such-file", "--on")
-    assert (done.code, done.err) == (1, "the file cannot be read: No such file or directory\n")
+    assert (done.returncode, done.stderr) == (1, "the file cannot be read: No such file or directory\n")

@@ -72,9 +72,9 @@ def test_a_dry_run_equals_what_then_happens(
     command = ["start", str(path), *options, "--as-of", AS_OF]
     before = services.redis.dbsize()
 
-    foretold = json.loads(nightly(*command, "--dry-run", "--json").out)
+    foretold = json.loads(nightly(*command, "--dry-run", "--json").stdout)
     assert services.redis.dbsize() == before
-    assert nightly(*command).code == 0
+    assert nightly(*command).returncode == 0
     work_off(services)
 
     counts = Counter(only(services).counts)
@@ -87,8 +87,8 @@ def test_a_dry_run_equals_what_then_happens(
 def test_logins_of_the_ledger_are_foretold_too(nightly: Nightly, services: Services) -> None:
     prepare(services, [f"login-{number}" for number in range(60)], random.Random(5))
     command = ["start", "--from-ledger", "--where", "wish=on"]
-    foretold = json.loads(nightly(*command, "--dry-run", "--json").out)
-    assert nightly(*command).code == 0
+    foretold = json.loads(nightly(*command, "--dry-run", "--json").stdout)
+    assert nightly(*command).returncode == 0
     work_off(services)
     counts = only(services).counts
     assert (counts["applied"], counts["already"]) == (foretold["calls"], foretold["already"])
@@ -99,7 +99,7 @@ def test_hours_are_those_of_the_slower_of_both_rates(nightly: Nightly, tmp_path:
     path = tmp_path / "logins.txt"
     path.write_text("".join(f"login-{number}\n" for number in range(72)))
     hours = [
-        json.loads(nightly("start", str(path), "--on", "--dry-run", "--json", *more).out)["hours"]
+        json.loads(nightly("start", str(path), "--on", "--dry-run", "--json", *more).stdout)["hours"]
         for more in ([], ["--rate", "2"], ["--rate", "1000"])
     ]
     assert hours == pytest.approx([72 / 50 / 3600, 72 / 2 / 3600, 72 / 50 / 3600])
@@ -108,5 +108,5 @@ def test_hours_are_those_of_the_slower_of_both_rates(nightly: Nightly, tmp_path:
 def test_now_is_the_time_where_none_is_said(nightly: Nightly, tmp_path: Path) -> None:
     path = tmp_path / "logins.txt"
     path.write_text("a-login\n")
-    said = json.loads(nightly("start", str(path), "--on", "--dry-run", "--json").out)
+    said = json.loads(nightly("start", str(path), "--on", "--dry-run", "--json").stdout)
     assert abs(said["as_of_us"] / 1e6 - datetime.now(UTC).timestamp()) < 60

@@ -60,7 +60,7 @@ def test_a_start_that_was_killed_goes_on_and_has_every_row_once(
     restarted(path)
     assert (only(services).id, only(services).rows) == (killed.id, ROWS)
     assert only(services).as_of_us == killed.as_of_us
-    lines = [json.loads(line)["line"] for line in nightly("report", killed.id, "--json").out.splitlines()]
+    lines = [json.loads(line)["line"] for line in nightly("report", killed.id, "--json").stdout.splitlines()]
     assert lines == list(range(2, ROWS + 2))
 
 
@@ -72,27 +72,25 @@ def test_a_file_that_changed_behind_the_loaded_part_is_not_mixed_with_it(
     lines = path.read_text().splitlines(keepends=True)
     lines[2 * ROWS_IN_CHUNK - 5] = "another,cust\n"
     path.write_text("".join(lines))
-    with pytest.MonkeyPatch.context() as patch, path.open() as stream:
-        patch.setattr(sys, "stdin", stream)
-        done = nightly("start", "-", "--off")
-    assert done.code == 1
-    assert f"nightly backfill cancel {killed.id}" in done.err
+    done = nightly("start", "-", "--off", stdin=path.read_text())
+    assert done.returncode == 1
+    assert f"nightly backfill cancel {killed.id}" in done.stderr
     assert only(services).status == "loading"
 
 
 def test_the_same_file_is_noticed_and_again_overrides(nightly: Nightly, services: Services, tmp_path: Path) -> None:
     path = tmp_path / "logins.txt"
     path.write_text("login-1\nlogin-2\n")
-    assert nightly("start", str(path), "--on").code == 0
+    assert nightly("start", str(path), "--on").returncode == 0
     first = only(services)
     for _ in range(2):
         refused = nightly("start", str(path), "--on")
-        assert refused.code == 1
-        assert f"backfill {first.id}" in refused.err
+        assert refused.returncode == 1
+        assert f"backfill {first.id}" in refused.stderr
         assert [one.id for one in services.backfills.all()] == [first.id]
         work_off(services)  # noticed as well when it has finished
-    assert nightly("start", str(path), "--off").code == 0
-    assert nightly("start", str(path), "--on", "--again").code == 0
+    assert nightly("start", str(path), "--off").returncode == 0
+    assert nightly("start", str(path), "--on", "--again").returncode == 0
     assert len(services.backfills.all()) == 3
 
 
@@ -109,6 +107,6 @@ def test_what_cannot_be_read_leaves_nothing_behind(
     path = tmp_path / "logins.txt"
     path.write_bytes(content)
     done = nightly("start", str(path), "--on")
-    assert (done.code, said in done.err) == (1, True)
+    assert (done.returncode, said in done.stderr) == (1, True)
     assert services.backfills.all() == []
     assert list(services.redis.scan_iter("nightly:backfill:*")) == []
