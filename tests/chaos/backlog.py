@@ -16,6 +16,7 @@ from typing import Any
 
 from emulator.calls import Call
 from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
 from tests.chaos.report import Say
 from worker.embedded import EmbeddedStack, wait_until
 from worker.embedded.processes import group_members
@@ -98,7 +99,7 @@ def per_second(calls: list[Call], since: float) -> Counter[int]:
 @contextmanager
 def a_backlog(folder: Path, settings: Mapping[str, str], chance: Random) -> Iterator[Backlog]:
     """Give a stack with a worker's settings, and no worker yet."""
-    with EmbeddedStack(folder, isolated=True, overrides=settings, workers=0) as stack:
+    with BriefStack(folder, isolated=True, overrides=settings, workers=0) as stack:
         services = build_services(stack.settings())
         try:
             yield Backlog(stack, services, chance)

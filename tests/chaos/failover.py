@@ -19,6 +19,7 @@ from pathlib import Path
 import redis
 
 from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
 from tests.chaos.failover_load import WAYS_IN, Load, Sent
 from tests.chaos.minimal_acl import minimal_acl
 from tests.chaos.report import Report, Say
@@ -77,7 +78,7 @@ def failover(
     ):
         cluster.lag(lag_ms / 1000)
         overrides = SETTINGS | {"REDIS_URL": cluster.url, "LOGIN_KEYS": new_key()}
-        with EmbeddedStack(folder / "stack", isolated=True, overrides=overrides, workers=workers) as stack:
+        with BriefStack(folder / "stack", isolated=True, overrides=overrides, workers=workers) as stack:
             services = build_services(stack.settings())
             load = Load(cluster.url, random.Random(seed), replicas=wait_for, events_per_second=events_per_second)
             trial = Trial(report, cluster, stack, services, load, promises_no_loss, waits_for_celery)

@@ -16,6 +16,7 @@ from pathlib import Path
 from celery import Celery
 from kombu import Producer
 
+from tests.brief_stack import BriefStack
 from tests.chaos.malformed import CANARY, TIME, Malformed, huge, malformed
 from tests.chaos.report import Report, Say
 from worker.embedded import EmbeddedStack, ManagedProcess, wait_until
@@ -38,7 +39,7 @@ def fuzz(
     """Send so many malformed inputs, one in three through Celery, then `huge_inputs` for each way in."""
     report = Report("fuzz", {"seed": seed, "inputs": inputs, "huge_inputs": huge_inputs, "huge_bytes": huge_bytes})
     chance = random.Random(seed)
-    with EmbeddedStack(folder, isolated=True) as stack:
+    with BriefStack(folder, isolated=True) as stack:
         services = build_services(stack.settings())
         try:
             before = _memory_mb(stack.workers)

@@ -19,6 +19,7 @@ from redis import Redis
 
 from emulator.calls import Call
 from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
 from tests.chaos.report import Report, Say
 from worker.embedded import EmbeddedStack, wait_until
 
@@ -82,7 +83,7 @@ def rolling_restart(
     sizes = {"events_per_second": events_per_second, "seconds_between": seconds_between, "restarts": restarts}
     report = Report("rolling restart", sizes | {"limit_seconds": limit_seconds, "seed": seed})
     overrides = {"FLINKS_CALLS_PER_SECOND": str(int(events_per_second * 4)), "FLINKS_TIMEOUT_SECONDS": "5"}
-    with EmbeddedStack(folder / "stack", isolated=True, overrides=overrides, workers=2) as stack:
+    with BriefStack(folder / "stack", isolated=True, overrides=overrides, workers=2) as stack:
         control = EmulatorControl(str(stack.emulator_url))
         control.faults({"knob": "latency", "milliseconds": 50, "jitter_ms": 100})
         publisher = Publisher(stack.environment["REDIS_URL"], events_per_second, random.Random(seed))

@@ -11,9 +11,10 @@ from typing import Self
 from pydantic import SecretStr
 
 from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
 from tests.chaos.middleman import Middleman
 from tests.chaos.witness import Witness
-from worker.embedded import EmbeddedRedis, EmbeddedStack, OrphanGuard
+from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.executor.queue_reader import waiting
 from worker.ledger.views import STREAM
 from worker.services import build_services
@@ -40,7 +41,7 @@ class Scene:
             self.witness = enter(Witness(int(self.server.port or 0)))
             self.middleman = enter(Middleman(int(self.server.port or 0)))
             overrides = self._overrides | {"REDIS_URL": self.middleman.url}
-            self.stack = enter(EmbeddedStack(self.folder / "stack", isolated=True, overrides=overrides, workers=0))
+            self.stack = enter(BriefStack(self.folder / "stack", isolated=True, overrides=overrides, workers=0))
             self.stack.environment["FLINKS_AUTH_KEY"] = AUTH_KEY
             self.emulator = EmulatorControl(str(self.stack.emulator_url))
             self.emulator.accept_keys(AUTH_KEY)

@@ -7,10 +7,10 @@ from tests.chaos.wrong_customer import wrong_customer
 
 
 def test_an_outage_costs_few_calls_and_no_attempt_and_all_are_applied_after_it(tmp_path: Path) -> None:
-    report = outage(tmp_path, logins=300, seconds=7, workers=1, seed=1, say=lambda _: None)
+    report = outage(tmp_path, logins=150, seconds=4, calls_per_second=500, workers=1, seed=1, say=lambda _: None)
     assert not report.broken, report.text()
 
 
 def test_a_wrong_customer_id_costs_a_few_letters_which_one_command_replays(tmp_path: Path) -> None:
-    report = wrong_customer(tmp_path, logins=300, workers=1, seed=1, say=lambda _: None)
+    report = wrong_customer(tmp_path, logins=300, quiet_seconds=2, workers=1, seed=1, say=lambda _: None)
     assert not report.broken, report.text()

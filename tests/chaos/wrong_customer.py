@@ -11,17 +11,24 @@ from tests.sentry_ingest import SentryIngest
 
 WRONG = "00000000-0000-4000-8000-00000badc0de"
 MOST_LETTERS = 100
-QUIET_SECONDS = 5.0
 
 
 def wrong_customer(
-    folder: Path, *, logins: int = 10_000, calls_per_second: int = 1000, workers: int = 2, seed: int, say: Say
+    folder: Path,
+    *,
+    logins: int = 10_000,
+    calls_per_second: int = 1000,
+    quiet_seconds: float = 5,
+    workers: int = 2,
+    seed: int,
+    say: Say,
 ) -> Report:
-    """Run workers with a wrong customer id on `logins` due ones; then with the right one, and replay the suspects."""
-    report = Report(
-        "A wrong customer id",
-        {"logins": logins, "calls_per_second": calls_per_second, "workers": workers, "seed": seed},
-    )
+    """Run workers with a wrong customer id on `logins` due ones; then with the right one, and replay the suspects.
+
+    For `quiet_seconds` after the gate has shut it must hold everything back.
+    """
+    sizes = {"logins": logins, "calls_per_second": calls_per_second, "quiet_seconds": quiet_seconds}
+    report = Report("A wrong customer id", sizes | {"workers": workers, "seed": seed})
     settings = {"FLINKS_CALLS_PER_SECOND": str(calls_per_second)}
     with SentryIngest() as sentry, a_backlog(folder, settings | {"SENTRY_DSN": sentry.dsn}, Random(seed)) as backlog:
         due = backlog.link(logins)
@@ -30,7 +37,7 @@ def wrong_customer(
         backlog.start_workers(workers)
         backlog.waits_for(lambda: backlog.tally("recorded") == logins, 120, say, "intake")
         report.expect(backlog.waits_for(lambda: backlog.gate()["state"] == "closed", 60, say, "the gate"), "gate open")
-        time.sleep(QUIET_SECONDS)  # what the gate holds back is what is tried here
+        time.sleep(quiet_seconds)  # what the gate holds back is what is tried here
         _judge_storm(backlog, sentry, report)
         backlog.stop_workers()
         say("restarting the workers with the right customer id")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
 from worker.embedded import EmbeddedStack
 from worker.embedded.stack import EMULATOR_KEY
 
@@ -27,5 +28,5 @@ def stack(tmp_path: Path, redis_url: str, emulator: EmulatorControl, login_keys:
         "FLINKS_BASE_URL": emulator.base_url,
         "FLINKS_AUTH_KEY": EMULATOR_KEY,
     }
-    with EmbeddedStack(tmp_path / "stack", isolated=True, overrides=settings, workers=0) as stack:
+    with BriefStack(tmp_path / "stack", isolated=True, overrides=settings, workers=0) as stack:
         yield stack

@@ -10,10 +10,11 @@ import redis
 from celery import Celery
 
 from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
 from tests.chaos.links import Links
 from tests.integration.certificates import speaking_tls, write_certificate
 from tests.waiting import eventually
-from worker.embedded import EmbeddedRedis, EmbeddedStack
+from worker.embedded import EmbeddedRedis
 from worker.embedded.redis_server import free_port
 from worker.executor.broker import kombu_address
 from worker.ledger.connection import connect
@@ -74,7 +75,7 @@ def test_a_worker_works_and_the_doctor_is_content_over_tls(
         "FLINKS_BASE_URL": emulator.base_url,
         "FLINKS_AUTH_KEY": "key",
     }
-    with EmbeddedStack(tmp_path / "stack", isolated=True, overrides=overrides) as stack:
+    with BriefStack(tmp_path / "stack", isolated=True, overrides=overrides) as stack:
         publish("linked", login_id="over-tls", redis_url=url)
         eventually(lambda: emulator.stats().load.calls == 1, seconds=20, describe="the call")
         command = [sys.executable, "-m", "worker", "doctor"]

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import Nightly
 from tests.producers.node_packages import MODULES, why_not_installed
 from tests.waiting import eventually
-from worker.embedded import EmbeddedStack
 from worker.services import build_services
 
 
 @pytest.fixture(scope="session")
 def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nightly]:
     """Redis, the emulator and one worker."""
-    with EmbeddedStack(tmp_path_factory.mktemp("producers"), isolated=True) as stack:
+    with BriefStack(tmp_path_factory.mktemp("producers"), isolated=True) as stack:
         services = build_services(stack.settings())
         yield Nightly(stack, EmulatorControl(str(stack.emulator_url)), services, services.redis)
         services.redis.close()

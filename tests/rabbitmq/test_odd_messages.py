@@ -10,6 +10,7 @@ import pytest
 from celery import signature
 
 from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import cloud_event, new_logins
 from tests.integration.working.hooked import start_hooked
 from tests.integration.working.test_poison import DEADLY, POISON
@@ -17,7 +18,7 @@ from tests.rabbitmq.conftest import OnRabbit
 from tests.rabbitmq.node import RabbitNode
 from tests.waiting import eventually
 from worker.deliveries import DEATHS, Deliveries
-from worker.embedded import EmbeddedRedis, EmbeddedStack, OrphanGuard
+from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.embedded.stack import EMULATOR_KEY
 from worker.services import build_services
 
@@ -137,7 +138,7 @@ def test_a_foreign_message_comes_back_when_the_ledger_could_not_take_its_letter(
             "FLINKS_BASE_URL": emulator.base_url,
             "FLINKS_AUTH_KEY": EMULATOR_KEY,
         }
-        with EmbeddedStack(tmp_path / "stack", isolated=True, overrides=settings, workers=1) as stack:
+        with BriefStack(tmp_path / "stack", isolated=True, overrides=settings, workers=1) as stack:
             services = build_services(stack.settings())
             nightly = OnRabbit(stack, emulator, services, services.redis, rabbit)
             nightly.worker_reads()

@@ -11,7 +11,7 @@ from redis import Redis
 
 from tests.integration.ledger.schedule import Schedule
 
-SCHEDULES = int(os.environ.get("NIGHTLY_SCHEDULES", "1000"))
+SCHEDULES = int(os.environ.get("NIGHTLY_SCHEDULES", "400"))
 BEGINNINGS = (26_000, 30_000, 33_000, 41_000)
 """Seeds of long schedules in which everything that must be seen happens twice or more, one for each part."""
 LONG = 5000

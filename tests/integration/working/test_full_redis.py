@@ -11,9 +11,10 @@ import redis
 from celery import Celery
 
 from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
-from worker.embedded import EmbeddedRedis, EmbeddedStack, OrphanGuard
+from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.embedded.stack import EMULATOR_KEY
 from worker.services import build_services
 
@@ -30,7 +31,7 @@ def nightly(tmp_path: Path, orphan_guard: OrphanGuard, emulator: EmulatorControl
             "FLINKS_TIMEOUT_SECONDS": "1",
             "FLINKS_SETTLE_SECONDS": "1",
         }
-        with EmbeddedStack(tmp_path / "stack", isolated=True, overrides=overrides) as stack:
+        with BriefStack(tmp_path / "stack", isolated=True, overrides=overrides) as stack:
             services = build_services(stack.settings())
             yield Nightly(stack, emulator, services, services.redis)
             services.redis.close()

@@ -15,10 +15,10 @@ def settings_for_workers() -> dict[str, str]:
 
 def test_a_wrong_key_dead_letters_nothing_and_the_right_one_resumes(nightly: Nightly) -> None:
     nightly.emulator.accept_keys(RIGHT_KEY)
-    logins = new_logins(500)
+    logins = new_logins(100)
     first = nightly.stack.start_worker()
     nightly.send([cloud_event(login, on=True, minute=0) for login in logins])
-    eventually(lambda: nightly.tally().get("recorded") == 500, describe="500 recorded events")
+    eventually(lambda: nightly.tally().get("recorded") == 100, describe="100 recorded events")
     gate = eventually(
         lambda: nightly.services.views.gate("toolbox")["state"] == "closed" and nightly.services.views.gate("toolbox"),
         describe="a closed gate",

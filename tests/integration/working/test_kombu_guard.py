@@ -5,10 +5,11 @@ from pathlib import Path
 from celery import Celery
 
 from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import Nightly, new_logins
 from tests.integration.working.hooked import start_hooked
 from tests.waiting import eventually
-from worker.embedded import EmbeddedRedis, EmbeddedStack, OrphanGuard
+from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.embedded.stack import EMULATOR_KEY
 from worker.services import build_services
 
@@ -34,7 +35,7 @@ def test_a_worker_outlives_redis_with_a_message_in_hand(
             "FLINKS_BASE_URL": emulator.base_url,
             "FLINKS_AUTH_KEY": EMULATOR_KEY,
         }
-        with EmbeddedStack(tmp_path / "stack", isolated=True, overrides=overrides, workers=0) as stack:
+        with BriefStack(tmp_path / "stack", isolated=True, overrides=overrides, workers=0) as stack:
             worker = start_hooked(stack, SLOW_INTAKE, look_seconds=5)
             services = build_services(stack.settings())
             nightly = Nightly(stack, emulator, services, services.redis)

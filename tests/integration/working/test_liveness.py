@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.integration.working.hooked import start_hooked
 from tests.long import long_form
 from tests.waiting import eventually
-from worker.embedded import EmbeddedRedis, EmbeddedStack, ManagedProcess, OrphanGuard
+from worker.embedded import EmbeddedRedis, ManagedProcess, OrphanGuard
 from worker.embedded.processes import group_members
 from worker.embedded.stack import EMULATOR_KEY
 from worker.executor.shutdown import EXIT_STUCK
@@ -99,7 +100,7 @@ def test_neither_redis_away_nor_nothing_to_do_ends_a_worker_and_it_works_when_re
             "FLINKS_AUTH_KEY": EMULATOR_KEY,
             "HEALTH_FILE": str(alive),
         }
-        with EmbeddedStack(tmp_path / "stack", isolated=True, overrides=overrides, workers=0) as stack:
+        with BriefStack(tmp_path / "stack", isolated=True, overrides=overrides, workers=0) as stack:
             worker = start_hooked(stack, look_seconds=0.5)
             server.stop()
             for _ in range(16):  # each time it is touched is a look: more of them than make a worker stuck

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.integration.working.hooked import start_hooked
 from tests.long import long_form
 from tests.waiting import eventually
-from worker.embedded import EmbeddedRedis, EmbeddedStack, OrphanGuard
+from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.embedded.stack import EMULATOR_KEY
 from worker.services import build_services
 
@@ -47,7 +48,7 @@ def own(tmp_path: Path, orphan_guard: OrphanGuard, emulator: EmulatorControl, lo
             "FLINKS_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
             "FLINKS_SETTLE_SECONDS": "1",
         }
-        with EmbeddedStack(tmp_path / "stack", isolated=True, overrides=overrides, workers=0) as stack:
+        with BriefStack(tmp_path / "stack", isolated=True, overrides=overrides, workers=0) as stack:
             start_hooked(stack, f"shutdown.MARGIN_SECONDS = {MARGIN_SECONDS}")
             services = build_services(stack.settings())
             nightly = Nightly(stack, emulator, services, services.redis)

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 import pytest
 
 from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
-from worker.embedded import EmbeddedStack
 from worker.services import build_services
 
 
 @pytest.fixture(scope="module")
 def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nightly]:
     """One running Nightly for all ways in; each test looks at logins of its own."""
-    with EmbeddedStack(tmp_path_factory.mktemp("ways-in"), isolated=True) as stack:
+    with BriefStack(tmp_path_factory.mktemp("ways-in"), isolated=True) as stack:
         services = build_services(stack.settings())
         yield Nightly(stack, EmulatorControl(str(stack.emulator_url)), services, services.redis)
         services.redis.close()
