@@ -1,4 +1,4 @@
-"""A stack for one test: its workers are killed at the end, for a warm stop takes two seconds and proves nothing by then.
+"""A stack for one test, whose workers are killed at its end: a warm stop takes two seconds and proves nothing by then.
 
 What a warm stop does is tried where a test asks for it (tests/integration/working/test_shutdown.py).
 """

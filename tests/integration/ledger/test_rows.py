@@ -1,5 +1,6 @@
 """What becomes of one row: it ends once, in the one way that its login came to."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,13 +10,24 @@ from worker.backfill.feeder import Feeder
 from worker.backfill.model import Asks, Row, RowOutcome, RowResult, Status
 from worker.backfill.store import Backfills
 from worker.errors import UnknownBackfill
-from worker.ledger import Ledger, Letters
+from worker.ledger import Ledger, Letters, Wish
 from worker.ledger.views import Views
 from worker.seal import Vault
 
 DAY_MS = 86_400_000
 APPLIED, WAITING, DUPLICATE = RowOutcome.APPLIED, RowOutcome.WAITING, RowOutcome.DUPLICATE
 SUPERSEDED, ALREADY, INVALID = RowOutcome.SUPERSEDED, RowOutcome.ALREADY, RowOutcome.INVALID
+
+
+@pytest.fixture
+def apply(ledger: Ledger, claim: Any, settle: Any) -> Callable[[Wish], None]:
+    """Record a live event, and let its call be confirmed."""
+
+    def apply(event: Wish) -> None:
+        ledger.record([event])
+        settle(claim(calls_per_second=1000).claims[0], "applied", code="applied")
+
+    return apply
 
 
 def test_a_row_is_called_as_a_wish_of_its_time_and_ends_with_the_confirmation(
@@ -90,11 +102,11 @@ def test_a_login_that_is_as_wished_costs_no_call_unless_the_backfill_asserts_aga
     ledger: Ledger,
     clock: Clock,
     vault: Vault,
+    apply: Callable[[Wish], None],
     claim: Any,
     settle: Any,
 ) -> None:
-    ledger.record([live(vault, "one", clock.ms * 1000 - 10, on=True)])
-    settle(claim(calls_per_second=1000).claims[0], "applied", code="applied")
+    apply(live(vault, "one", clock.ms * 1000 - 10, on=True))
     first = start(["one", "one"])
     feeder.feed()
     assert outcomes(backfills, first) == [ALREADY, DUPLICATE]
@@ -112,6 +124,24 @@ def test_a_login_that_is_as_wished_costs_no_call_unless_the_backfill_asserts_aga
     assert outcomes(backfills, second) == [APPLIED]
 
 
+def test_the_ledger_knows_a_row_that_was_as_wished_as_a_confirmed_revision_with_its_account(
+    backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, vault: Vault, apply: Any
+) -> None:
+    event = live(vault, "one", clock.ms * 1000 - 10, on=False)
+    apply(event)
+    backfill = backfills.create(instance=INSTANCE, wish="off", as_of_us=clock.ms * 1000)
+    backfills.put_chunk(backfill.id, 0, [Row(2, "one", "cust-9")], "")
+    backfills.commit(backfill.id, "d")
+    feeder.feed()
+    found = Views(ledger.redis, now_ms=clock).login(event.reference)
+    assert found is not None
+    assert (found["revision"], found["confirmed_revision"], found["account_id"]) == (2, 2, "cust-9")
+    assert (found["state"], found["event_id"]) == ("applied", f"{backfill.id}:0")
+    start(["one"], wish="off", as_of_us=clock.ms * 1000 + 1)
+    feeder.feed()
+    assert ledger.redis.hget(f"nightly:login:{event.reference}", "a") == b"cust-9", "no account id takes none away"
+
+
 def test_as_is_calls_what_was_applied_once_more_with_its_own_wish_and_time(
     backfills: Backfills,
     feeder: Feeder,
@@ -119,12 +149,12 @@ def test_as_is_calls_what_was_applied_once_more_with_its_own_wish_and_time(
     ledger: Ledger,
     clock: Clock,
     vault: Vault,
+    apply: Callable[[Wish], None],
     claim: Any,
     settle: Any,
 ) -> None:
     event = live(vault, "one", clock.ms * 1000 - 10, on=False)
-    ledger.record([event])
-    settle(claim(calls_per_second=1000).claims[0], "applied", code="applied")
+    apply(event)
     ledger.record([live(vault, "two", clock.ms * 1000, on=True)])
     backfill_id = start(["one", "two", "nobody"], wish=Asks.AS_IS)
     feeder.feed()
@@ -184,29 +214,3 @@ def test_ends_of_rows_whose_backfill_is_gone_are_not_written(
     assert ledger.redis.keys("nightly:backfill:*") == []
     with pytest.raises(UnknownBackfill):
         backfills.results(backfill_id, 0, 1)
-
-
-def test_a_row_that_was_as_wished_is_a_new_revision_that_is_confirmed_already(
-    backfills: Backfills,
-    feeder: Feeder,
-    start: Start,
-    ledger: Ledger,
-    clock: Clock,
-    vault: Vault,
-    claim: Any,
-    settle: Any,
-) -> None:
-    ledger.record([live(vault, "one", clock.ms * 1000 - 10, on=False)])
-    settle(claim(calls_per_second=1000).claims[0], "applied", code="applied")
-    backfill = backfills.create(instance=INSTANCE, wish="off", as_of_us=clock.ms * 1000)
-    backfills.put_chunk(backfill.id, 0, [Row(2, "one", "cust-9"), Row(3, "", problem="is empty")], "")
-    backfills.commit(backfill.id, "d")
-    feeder.feed()
-    assert outcomes(backfills, backfill.id) == [ALREADY, INVALID]
-    found = Views(ledger.redis, now_ms=clock).login(vault.reference(INSTANCE, "one"))
-    assert found is not None
-    assert (found["revision"], found["confirmed_revision"], found["account_id"]) == (2, 2, "cust-9")
-    assert (found["state"], found["event_id"]) == ("applied", f"{backfill.id}:0")
-    start(["one"], wish="off", as_of_us=clock.ms * 1000 + 1)
-    feeder.feed()
-    assert ledger.redis.hget(f"nightly:login:{found['login']}", "a") == b"cust-9", "no account id takes none away"
