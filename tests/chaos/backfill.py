@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+from redis.exceptions import RedisError
+
 from tests.chaos.backfill_command import Commands, load_through_kills
 from tests.chaos.backfill_judgement import flags_of, judge_ledger, judge_rows, judge_second_start
 from tests.chaos.backfill_rows import Drawn, Kind, draw_rows, events_before, events_beside
@@ -195,13 +197,19 @@ class _Sender:
     def run(self) -> None:
         """Send; while Redis is away it waits."""
         while not (self.ends and len(self.sent_at) == len(self._events)):
-            with suppress(Exception):
-                one = self._scene.services.backfills.get(self._id)
-                wanted = len(self._events) * (1 if self.ends else one.fed / max(one.rows, 1))
-                for event in self._events[len(self.sent_at) : int(wanted)]:
+            wait_until(lambda: self._due() or self.ends, seconds=1)
+            with suppress(RedisError, OSError):
+                for event in self._due():
                     _send(self._scene, [event])
                     self.sent_at[event.login] = time.time()
-            time.sleep(0.05)
+
+    def _due(self) -> list[Event]:
+        """Return the events whose turn has come, and that were not sent yet; none while Redis is away."""
+        with suppress(RedisError, OSError):
+            one = self._scene.services.backfills.get(self._id)
+            wanted = len(self._events) * (1 if self.ends else one.fed / max(one.rows, 1))
+            return self._events[len(self.sent_at) : int(wanted)]
+        return []
 
 
 def _send(scene: Scene, events: list[Event]) -> None:

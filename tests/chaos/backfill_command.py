@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from random import Random
-from typing import Any
+from typing import IO, Any
 
 from tests.chaos.backfill_rows import AS_OF, HEADER, Drawn
 from tests.chaos.report import Say
@@ -17,6 +17,7 @@ from tests.chaos.scene import Scene
 from tests.waiting import eventually
 from worker.backfill.chunks import ROWS_IN_CHUNK
 from worker.backfill.model import Backfill, Status
+from worker.embedded import wait_until
 
 COMMAND_SECONDS = 120.0
 PIECE = 200
@@ -72,17 +73,13 @@ class Commands:
         with self._begin() as process:
             assert process.stdin is not None
             os.set_blocking(process.stdin.fileno(), False)
-            ends_at = time.monotonic() + chance.uniform(0, within_seconds)
-            rest = ("\n".join(self.lines) + "\n").encode()
-            while time.monotonic() < ends_at and process.poll() is None:
-                try:
-                    rest = rest[os.write(process.stdin.fileno(), rest[:65536]) :]
-                except BlockingIOError:
-                    time.sleep(0.001)
-                if not rest:
-                    process.stdin.close()
-                    process.poll() or time.sleep(max(ends_at - time.monotonic(), 0))
-                    break
+            rest = bytearray("\n".join(self.lines) + "\n", "utf-8")
+
+            def has_ended() -> bool:
+                _give(process.stdin, rest)
+                return process.poll() is not None
+
+            wait_until(has_ended, seconds=chance.uniform(0, within_seconds), every_seconds=0.002)
             was_running = process.poll() is None
             self._kill(process)
             self.killed[self._state() if was_running else "too late"] += 1
@@ -118,6 +115,15 @@ class Commands:
 
     def _place(self) -> dict[str, Any]:
         return {"env": self._scene.stack.environment, "cwd": self._scene.stack.working_folder}
+
+
+def _give(stream: IO[bytes], rest: bytearray) -> None:
+    """Write what the pipe takes now, and close it behind the last byte."""
+    if rest:
+        with suppress(BlockingIOError, BrokenPipeError):
+            del rest[: os.write(stream.fileno(), rest[:65536])]
+        if not rest:
+            stream.close()
 
 
 def load_through_kills(

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from tests.chaos.links import Link, Links
+from tests.started import Started
 from worker.embedded import ManagedProcess, OrphanGuard, wait_until
 from worker.embedded.redis_binary import find_redis_binary
 from worker.embedded.redis_server import free_port
@@ -41,7 +42,7 @@ class Node:
     link: Link
 
 
-class SentinelCluster:
+class SentinelCluster(Started):
     """Primary, replicas and three sentinels in `folder`; a context manager. Needs Linux' whole 127.0.0.0/8."""
 
     def __init__(
@@ -87,16 +88,6 @@ class SentinelCluster:
         if not wait_until(self.is_whole, seconds=START_SECONDS):
             raise EmbeddedStackError("the sentinels do not find each other, or no replica follows")
         return self
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def stop(self) -> None:
         """End everything."""

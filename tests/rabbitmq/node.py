@@ -11,6 +11,7 @@ from typing import Any, Self
 from kombu import Connection
 
 from tests.integration.certificates import write_certificate
+from tests.started import Started
 from worker.embedded import ManagedProcess, OrphanGuard
 from worker.embedded.redis_server import free_port
 
@@ -26,7 +27,7 @@ def server_script() -> str | None:
     return str(of_debian[-1]) if of_debian else shutil.which("rabbitmq-server")
 
 
-class RabbitNode:
+class RabbitNode(Started):
     """One node, which may be killed and started again on the same data."""
 
     def __init__(self, folder: Path, *, guard: OrphanGuard) -> None:
@@ -99,16 +100,6 @@ class RabbitNode:
         """End the node, and its epmd."""
         self._server.stop(15)
         self._epmd.stop(5)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def _answers(self) -> bool:
         try:

@@ -1,0 +1,26 @@
+"""What is started and stopped by a test, as a context manager that leaves nothing behind when its start fails."""
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+
+class Started(ABC):
+    """Started on entry, stopped on exit; a start that fails half-way is stopped too."""
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start every part, and wait until they can be used."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End whatever runs."""
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
