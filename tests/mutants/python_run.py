@@ -24,13 +24,14 @@ FLINKS_TESTS = (
     "tests/unit/flinks/test_mask.py",
     "tests/unit/flinks/test_any_answer.py",
 )
+EVENTS_TESTS = tuple(f"tests/unit/events/test_{theme}.py" for theme in ("fields", "times", "bodies", "secrecy"))
 CORE = {
     "worker/flinks/protocol.py": FLINKS_TESTS,
     "worker/flinks/answer.py": FLINKS_TESTS,
     "worker/flinks/mask.py": ("tests/unit/flinks/test_mask.py", *FLINKS_TESTS),
     "worker/retry.py": ("tests/unit/test_retry.py",),
     "worker/settling.py": ("tests/unit/test_settling.py",),
-    "worker/events.py": ("tests/unit/test_events.py",),
+    "worker/events.py": EVENTS_TESTS,
     "worker/seal.py": ("tests/unit/test_seal.py",),
 }
 LIBRARIES = (

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.http_events import LOGIN, event
-from tests.unit.test_intake import FAR, Desk, FakeLedger
+from tests.unit.intake.desk import FAR, Desk, FakeLedger
 from worker.errors import EventsRefused
 from worker.ledger import Recorded
 from worker.seal import Vault

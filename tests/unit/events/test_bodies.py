@@ -1,0 +1,74 @@
+"""A body is one event or an array of them, and whatever is none is refused."""
+
+import json
+
+import pytest
+
+from tests.unit.events.reading import CANARY, cloudevent, refusal_of
+from worker.errors import InvalidEvent
+from worker.events import MAX_BODY_BYTES, LifecycleEvent, decode_documents
+
+
+def test_a_body_is_one_event_or_an_array_of_them() -> None:
+    one, two = cloudevent(), cloudevent(id="evt-2")
+    assert decode_documents(json.dumps(one).encode()) == [one]
+    assert decode_documents(json.dumps([one, two]).encode()) == [one, two]
+
+
+def test_of_a_name_that_stands_twice_the_last_counts() -> None:
+    assert decode_documents(b'{"id": "first", "id": "last"}') == [{"id": "last"}]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"{} {}",
+        b"\xff",
+        b'"\xc3"',
+        b"NaN",
+        b"-Infinity",
+        b"\xef\xbb\xbf{}",
+        b"[" * 100_000,
+        b"9" * 5000,
+        CANARY.encode(),
+    ],
+)
+def test_what_is_no_json_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidEvent, match=r"^body: is not JSON$"):
+        decode_documents(body)
+
+
+def test_a_batch_of_too_many_events_is_refused_whole() -> None:
+    assert len(decode_documents(b"[" + b"0," * 9_999 + b"0]")) == 10_000
+    with pytest.raises(InvalidEvent, match=r"^body: holds more than 10000 events$"):
+        decode_documents(b"[" + b"0," * 10_000 + b"0]")
+
+
+def test_an_empty_array_is_refused() -> None:
+    with pytest.raises(InvalidEvent, match=r"^body: is an empty array$"):
+        decode_documents(b"[]")
+
+
+def test_a_body_beyond_the_limit_is_refused_unread() -> None:
+    assert decode_documents(b"1".rjust(MAX_BODY_BYTES)) == [1]
+    with pytest.raises(InvalidEvent, match=r"^body: larger than 1048576 bytes$"):
+        decode_documents(b"x" * 10_000_000)
+
+
+def test_half_a_character_spoils_its_own_event_and_no_other_of_the_batch() -> None:
+    body = json.dumps([cloudevent(), cloudevent(source="\ud800"), cloudevent(id="\udc00")]).encode()
+    good, bad, other = decode_documents(body)
+    assert LifecycleEvent.from_cloudevent(good, "toolbox").event_id == "evt-1"
+    assert refusal_of(bad) == "source: holds a character that is not printable"
+    assert refusal_of(other) == "id: holds a character that is not printable"
+
+
+@pytest.mark.parametrize(
+    "body", [b'["\\ud800", NaN]', b'["\\ud800", Infinity]', b'["\\ud800"' + b"[" * 100_000, b'{"\xed']
+)
+def test_half_a_character_lets_nothing_else_through(body: bytes) -> None:
+    with pytest.raises(InvalidEvent, match=r"^body: is not JSON$"):
+        decode_documents(body)

@@ -1,0 +1,11 @@
+"""A desk for each test."""
+
+import pytest
+
+from tests.unit.intake.desk import Desk
+from worker.seal import Vault
+
+
+@pytest.fixture
+def desk(vault: Vault) -> Desk:
+    return Desk(vault)
