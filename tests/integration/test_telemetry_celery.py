@@ -25,6 +25,7 @@ APP = """
 import os
 import sentry_sdk
 from celery import Celery, signals
+from celery.concurrency.asynpool import AsynPool
 from sentry_sdk.transport import Transport
 from worker.telemetry.logs import configure_logging
 from worker.telemetry.sentry import configure_sentry
@@ -36,6 +37,7 @@ class ToFile(Transport):
             file.write(envelope.serialize())
 
 
+AsynPool.timers = property(lambda pool: {pool.maintain_pool: 0.2})  # it looks for dead children every 5 s
 configure_sentry(dsn="https://key@sentry.invalid/1", environment="test", transport=ToFile())
 app = Celery("leaky", broker=os.environ["REDIS_URL"])
 app.conf.update(task_ignore_result=True, worker_send_task_events=True, broker_connection_retry_on_startup=True,
@@ -84,7 +86,7 @@ def worker(redis_url: str, tmp_path: Path, orphan_guard: OrphanGuard) -> Iterato
         process.start().wait_ready(lambda: "ready." in process.output(), seconds=30)
         yield process
     finally:
-        process.stop()
+        process.stop(grace_seconds=0)
 
 
 def _lines(worker: ManagedProcess) -> list[dict[str, Any]]:
