@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.restored_logging import restored_logging
 from worker.cli import main
 
 Done = subprocess.CompletedProcess[str]
@@ -23,7 +24,7 @@ class Command:
     def __call__(self, *arguments: str, stdin: str = "", **settings: str) -> Done:
         """Run it to its end; nobody may ever see a traceback."""
         self._capfd.readouterr()
-        with pytest.MonkeyPatch.context() as here:
+        with restored_logging(), pytest.MonkeyPatch.context() as here:
             here.setattr(sys, "argv", ["nightly", *arguments])
             here.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
             for name, value in settings.items():
