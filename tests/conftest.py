@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from tests.places import ROOT
 from worker.embedded import EmbeddedRedis, ManagedProcess, OrphanGuard
 from worker.embedded.readiness import listening_url
 from worker.seal import Vault, decode_key
 from worker.settings import OWN_PREFIXES, Settings
 
-ROOT = Path(__file__).resolve().parents[1]
 KNOWN_KEY = "bmlnaHRseS10ZXN0LWtleS1uaWdodGx5LXRlc3Qta2U"
 
 

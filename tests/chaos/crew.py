@@ -11,7 +11,6 @@ from tests.chaos.schedule import Kind
 from worker.embedded import EmbeddedStack, ManagedProcess, wait_until
 from worker.embedded.readiness import answers_ping
 
-ORPHANS_END_SECONDS = 30.0
 RESTART_AFTER_SECONDS = 0.5
 LOOK_SECONDS = 0.5
 ANSWER_SECONDS = 20.0

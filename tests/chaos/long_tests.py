@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from tests.chaos.report import Report, Say
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("tests/integration/ledger", "tests/integration/working")
 SUMMARY = re.compile(r"(\d+) (passed|failed|skipped|error)")
 

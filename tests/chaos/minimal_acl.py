@@ -1,9 +1,10 @@
 """Reads the smallest ACL rule that Nightly works with from the guide, so that what is advised is what is tested."""
 
 import re
-from pathlib import Path
 
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "operating.md"
+from tests.places import ROOT
+
+GUIDE = ROOT / "docs" / "operating.md"
 
 
 def minimal_acl(user: str = "nightly") -> str:

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.leftovers import kill_leftovers
+from tests.places import ROOT
 from tests.waiting import eventually
 from worker.embedded import ManagedProcess, OrphanGuard
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -7,17 +7,16 @@ import subprocess
 import sys
 from fnmatch import fnmatch
 from importlib.metadata import entry_points, requires
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from tests.places import ROOT
 from worker.seal import decode_key
 from worker.settings import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == "nightly-refresh-worker"}

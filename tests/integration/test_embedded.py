@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from tests.leftovers import at_work_in, kill_leftovers
+from tests.places import ROOT
 from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, EmbeddedStack, ManagedProcess, OrphanGuard
 from worker.embedded import redis_server as redis_module
@@ -218,7 +219,7 @@ with EmbeddedStack(pathlib.Path(sys.argv[1]), isolated=True, workers=0) as stack
 """
     with subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path / "stack")],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     ) as parent:

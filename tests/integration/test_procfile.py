@@ -12,11 +12,12 @@ import httpx
 import pytest
 
 from tests.leftovers import at_work_in, kill_leftovers
+from tests.places import ROOT
 from worker.embedded import EmbeddedStack, ManagedProcess, OrphanGuard
 from worker.embedded.readiness import answers_ping
 from worker.embedded.redis_server import free_port
 
-PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
+PROCFILE = ROOT / "Procfile"
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Every request that we build, judged by openapi-core against the endpoint's contract."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +10,11 @@ from openapi_core.exceptions import OpenAPIError
 from openapi_core.testing import MockRequest
 from pydantic import SecretStr
 
+from tests.places import ROOT
 from worker.flinks.protocol import FlinksRequest, build_request
 from worker.settings import Instance
 
-CONTRACT = Path(__file__).parents[1] / "contract" / "set-scheduled-refresh.openapi.yaml"
+CONTRACT = ROOT / "tests/samples/set-scheduled-refresh.openapi.yaml"
 HOST = "https://acme-ca-api.private.fin.ag"
 INSTANCE = Instance(
     name="acme-ca",

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from tests.places import ROOT
 from worker.embedded import ManagedProcess, OrphanGuard
 from worker.embedded.readiness import listening_url
 from worker.intake import Intake
@@ -22,7 +23,6 @@ from worker.review.passwords import hash_password
 from worker.review.server import listen
 from worker.seal import Vault
 
-ROOT = Path(__file__).resolve().parents[2]
 CANARY = "canary-login"
 PASSWORD = "correct horse"
 Start = Callable[..., ManagedProcess]

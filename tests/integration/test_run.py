@@ -12,10 +12,9 @@ import httpx
 import pytest
 
 from tests.leftovers import kill_leftovers
+from tests.places import ROOT
 from tests.waiting import eventually
 from worker.embedded import ManagedProcess, OrphanGuard
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import pytest
 from celery import Celery
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.places import ROOT
 from tests.waiting import eventually
 from worker.embedded import ManagedProcess, OrphanGuard
 from worker.telemetry.metrics import serve_metrics
 
-ROOT = Path(__file__).resolve().parents[2]
 QUEUE = "account-events"
 CANARIES = ("5e115eab-0000-4000-8000-00000c0ffee1", "L0gin-canary-abcdef-123456", "maple-tree", "k3y-canary-0123456789")
 APP = """

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft7Validator
 
-from tests.producers.snippets import ROOT
+from tests.places import ROOT
 
 
 def test_the_document_is_valid_asyncapi(node_modules: Path) -> None:

@@ -11,8 +11,9 @@ from urllib.parse import quote, urlencode, urlsplit
 import pytest
 
 from tests.integration.working.conftest import Nightly, new_logins
+from tests.places import ROOT
 from tests.producers.conftest import expect_call
-from tests.producers.snippets import ROOT, snippets
+from tests.producers.snippets import snippets
 from worker.embedded import ManagedProcess, OrphanGuard
 
 DOCUMENT = "docs/flinks-connect.md"

@@ -1,9 +1,10 @@
 from itertools import pairwise
 from pathlib import Path
 
+from tests.places import ROOT
 from worker.settings import Settings
 
-EXAMPLE = Path(__file__).resolve().parents[2] / ".env.example"
+EXAMPLE = ROOT / ".env.example"
 
 
 def test_the_example_names_every_setting_once_and_nothing_else() -> None:

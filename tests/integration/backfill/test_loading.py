@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.integration.backfill.conftest import Nightly, only, work_off
+from tests.places import ROOT
 from tests.waiting import eventually
 from worker.backfill.chunks import ROWS_IN_CHUNK
 from worker.services import Services
 
-ROOT = Path(__file__).resolve().parents[3]
 ROWS = 40_000
 
 

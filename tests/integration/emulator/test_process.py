@@ -14,8 +14,8 @@ import pytest
 
 from emulator.remote import EmulatorControl
 from emulator.state import DEFAULT_CUSTOMER_ID
-from tests.conftest import ROOT
 from tests.integration.emulator.calling import LOGIN, OTHER_CUSTOMER, Client, path
+from tests.places import ROOT
 from tests.waiting import eventually
 
 

@@ -13,9 +13,9 @@ import pytest
 from redis import Redis
 
 from emulator.remote import EmulatorControl
-from tests.conftest import ROOT
 from tests.http_events import LOGIN, SECRET, Producer, event
 from tests.leaks import leaks, logs_in, redis_contents
+from tests.places import ROOT
 from tests.waiting import eventually
 from worker.embedded import EmbeddedStack, ManagedProcess
 from worker.embedded.readiness import listening_url

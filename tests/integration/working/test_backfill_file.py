@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
+from tests.places import ROOT
 from tests.waiting import eventually
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def run(nightly: Nightly, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -17,9 +17,9 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from emulator.remote import EmulatorControl
 from emulator.state import DEFAULT_CUSTOMER_ID
-from tests.conftest import ROOT
+from tests.places import ROOT
 
-CONTRACT = ROOT / "tests/contract/set-scheduled-refresh.openapi.yaml"
+CONTRACT = ROOT / "tests/samples/set-scheduled-refresh.openapi.yaml"
 TEMPLATE = "/v3/{customerId}/BankingServices/SetScheduledRefresh"
 LOGIN = "bb8b8569-3bfc-43c1-ae31-08d6decf1675"
 AT_US = {"customerId": DEFAULT_CUSTOMER_ID}
