@@ -1,6 +1,7 @@
 """Measures how long an event takes on an idle system, from publishing it to the PATCH that Flinks sees.
 
-Nightly by its stream, Nightly by a Celery message and naive Celery take turns in blocks, on one Redis and one stub.
+Nightly by its stream, by a Celery message and over HTTP, and naive Celery, take turns in blocks, on one Redis and one
+stub.
 """
 
 import random
@@ -13,6 +14,7 @@ from uuid import uuid4
 
 from celery import Celery
 
+from benchmarks import http_way
 from benchmarks.stub import Stub
 from benchmarks.system import System, open_system
 from benchmarks.tables import quantile, table, verdict
@@ -75,6 +77,7 @@ def _contenders(system: System) -> dict[str, Send]:
     return {
         "Nightly, stream": lambda login_id: publish("linked", login_id=login_id, redis_url=url),
         "Nightly, Celery message": by_celery,
+        "Nightly, HTTP": http_way.start(system),
         "naive Celery": lambda login_id: plain.send_task("plain.refresh", kwargs={"login_id": login_id}, queue="plain"),
     }
 

@@ -5,6 +5,7 @@
 3. It is taken apart into events, and those are charged to the allowance.
 4. In a thread, because Redis' client blocks: each is judged by the contract, all are recorded by one script.
 5. 202 says that the ledger has them. Anything else says that it has none of them, or may have all (503).
+6. After the answer, and in nobody's way, a worker is rung for, so that the calls begin at once.
 
 A request that is repeated within the signature's tolerance does no harm: its events are duplicates then.
 """
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -24,6 +26,7 @@ from worker.ingress.modes import MAX_EVENTS, Mode, TooManyEvents, attributes_of,
 from worker.ingress.recorder import Recorder
 from worker.ingress.refusals import Refused, unreadable
 from worker.ingress.signature import BadSignature, verify
+from worker.ledger import Recorded
 from worker.telemetry.logs import get_logger
 
 AT_ONCE = 100
@@ -87,7 +90,9 @@ class Desk:
         self._charge(len(documents))
         results = await run_in_threadpool(self._recorder.record, documents)
         log.debug("http_events_recorded", sender=sender, events=len(results))
-        return JSONResponse({"results": [result.value for result in results]}, status_code=HTTPStatus.ACCEPTED)
+        afterwards = BackgroundTask(self._recorder.wake) if Recorded.RECORDED in results else None
+        document = {"results": [result.value for result in results]}
+        return JSONResponse(document, status_code=HTTPStatus.ACCEPTED, background=afterwards)
 
     def _charge(self, count: int) -> None:
         wait_seconds = self._allowance.take(count)

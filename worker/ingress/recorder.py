@@ -12,6 +12,7 @@ import redis
 from worker.errors import EventsRefused, LedgerMismatch, NotReplicated
 from worker.ingress.refusals import Refused, refused_events
 from worker.ledger import Recorded
+from worker.ledger.doorbell import Doorbell
 from worker.redis_trouble import trouble_of
 from worker.services import Services
 from worker.telemetry.logs import get_logger
@@ -30,6 +31,7 @@ class Recorder:
 
     def __init__(self, services: Services, *, url: str, replicas: int) -> None:
         self._services = services
+        self._doorbell = Doorbell(services.redis)
         self._url = url
         self._replicas = replicas
         self._is_ours = False
@@ -43,7 +45,7 @@ class Recorder:
 
     def record(self, documents: Sequence[object]) -> list[Recorded]:
         """Record all, or none; raises Refused."""
-        if time.monotonic() < self._rests_until:
+        if self._rests():
             raise _unavailable("unavailable", _AWAY, AWAY_SECONDS)
         try:
             self.check_ledger()
@@ -62,6 +64,18 @@ class Recorder:
             if isinstance(error, redis.ConnectionError | redis.TimeoutError):
                 self._rests_until = time.monotonic() + REST_SECONDS
             raise _unavailable("unavailable", _AWAY, FULL_SECONDS if is_full else AWAY_SECONDS) from None
+
+    def wake(self) -> None:
+        """Have a reconciler woken for what was recorded; never raises. Call it when the sender has its answer."""
+        if self._rests():
+            return
+        try:
+            self._doorbell.ring()
+        except redis.RedisError as error:  # the events are safe; the next pulse wakes somebody
+            log.info("wake_up_not_sent", error=type(error).__name__)
+
+    def _rests(self) -> bool:
+        return time.monotonic() < self._rests_until
 
 
 def _unavailable(code: str, detail: str, retry_after_seconds: int) -> Refused:
