@@ -13,9 +13,6 @@ from starlette.types import ASGIApp
 from worker.errors import NightlyError
 from worker.review.patience import PatientProtocol
 
-CONNECTIONS = 300
-"""More are answered 503 at once. One that says nothing gives its place back after some seconds (patience.py)."""
-
 
 class ReviewServer(uvicorn.Server):
     """Prints `{"listening": "http://HOST:PORT"}` once it accepts connections; exits 0 when it is told to stop."""
@@ -61,7 +58,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def config_for(app: ASGIApp, *, host: str, port: int) -> uvicorn.Config:
-    """Return how uvicorn is to serve: no line for a request, and every wait and number bounded."""
+    """Return how uvicorn is to serve: no line for a request, and every wait and number bounded (patience.py)."""
     return uvicorn.Config(
         app,
         host=host,
@@ -73,5 +70,4 @@ def config_for(app: ASGIApp, *, host: str, port: int) -> uvicorn.Config:
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=5,
-        limit_concurrency=CONNECTIONS,
     )

@@ -1,4 +1,4 @@
-"""Clients that never come to an end: each gives its place back."""
+"""Clients that never come to an end, or are too many: each gives its place back, and the others hear when to come."""
 
 import http.client
 import json
@@ -61,3 +61,15 @@ def test_a_client_that_keeps_its_connection_has_time_for_each_request(
 
     eventually(one_more, describe="answers for half a second")
     client.close()
+
+
+def test_a_client_too_many_is_told_when_to_come_back_and_is_served_then(
+    producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "CONNECTIONS", 1)
+    with connected(producer):
+        refused = producer.send(event())
+        assert (refused.status_code, refused.json()["code"], refused.headers["connection"]) == (503, "busy", "close")
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert int(refused.headers["retry-after"]) >= 1
+    eventually(lambda: producer.send(event()).status_code == 202, describe="a place")
