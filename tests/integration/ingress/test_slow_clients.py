@@ -20,6 +20,16 @@ def connected(producer: Producer) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=20)
 
 
+def is_closed(client: socket.socket) -> bool:
+    client.settimeout(0.05)
+    try:
+        return not client.recv(65536)
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
 def test_a_body_without_end_is_not_read_for_ever(producer: Producer) -> None:
     def send_a_lot(client: socket.socket) -> None:
         for _ in range(1000):
@@ -61,6 +71,48 @@ def test_a_client_that_keeps_its_connection_has_time_for_each_request(
 
     eventually(one_more, describe="answers for half a second")
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "answered"),
+    [
+        (b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\n", b"HTTP/1.1 415 "),
+        (b"GET /health HTTP/1.1\r\nhost: x\r\n", b"HTTP/1.1 200 "),
+        (b"GET / HTTP/1.1\r\nhost: x\r\n", b"HTTP/1.1 401 "),
+    ],
+    ids=["events", "health", "page"],
+)
+def test_a_client_that_was_answered_before_its_body_came_does_not_keep_its_place_with_it(
+    producer: Producer, monkeypatch: pytest.MonkeyPatch, head: bytes, answered: bytes
+) -> None:
+    monkeypatch.setattr(patience, "HEAD_SECONDS", 0.2)
+    with connected(producer) as client:
+        client.sendall(head + b"content-length: 100000\r\n\r\n")
+        answer = client.recv(65536)
+        client.sendall(b"x")  # which ends the time that a kept connection has between two requests
+        eventually(lambda: is_closed(client), describe="the end of the connection")
+    assert answer[:13] == answered
+
+
+def test_a_body_in_more_chunks_than_anybody_needs_is_refused_and_no_more_of_it_is_parsed(producer: Producer) -> None:
+    head = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+    with connected(producer) as client:
+        client.sendall(head + b"1\r\n \r\n" * (patience.CHUNKS + 1))
+        assert client.recv(65536)[:13] == b"HTTP/1.1 400 "
+    with connected(producer) as client:
+        client.sendall(head + b"1\r\n \r\n" * patience.CHUNKS + b"0\r\n\r\n")
+        assert client.recv(65536)[:13] == b"HTTP/1.1 401 "
+
+
+def test_what_is_no_http_after_an_answer_ends_the_connection_and_is_no_fault_of_ours(
+    producer: Producer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connected(producer) as client:
+        client.sendall(b"POST /events HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        assert client.recv(65536)[:13] == b"HTTP/1.1 415 "
+        client.sendall(b"no chunk\r\n")
+        eventually(lambda: is_closed(client), describe="the end of the connection")
+    assert [record.name for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_a_client_too_many_is_told_when_to_come_back_and_is_served_then(
