@@ -102,7 +102,8 @@ class Desk:
 
 
 def _mode_of(request: Request) -> Mode:
-    mode = mode_of(request.headers.get("content-type", ""), request.headers.get("content-encoding", ""))
+    given = request.headers.getlist  # a header that comes twice is one with a comma (RFC 9110), and then none of ours
+    mode = mode_of(", ".join(given("content-type")), ", ".join(given("content-encoding")))
     if mode is None or (mode is Mode.BINARY and "ce-specversion" not in request.headers):
         detail = f"Content-Type: must be {Mode.STRUCTURED}, {Mode.BATCH}, or {Mode.BINARY} with ce-* headers; in UTF-8"
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media_type", detail, headers={"accept-encoding": "identity"})

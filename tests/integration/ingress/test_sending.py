@@ -161,6 +161,16 @@ def test_media_types_that_are_none_of_ours_are_named(producer: Producer) -> None
         assert STRUCTURED in problem(refused, 415)["detail"]
 
 
+def test_a_second_media_type_or_encoding_is_not_passed_over(producer: Producer) -> None:
+    body = json.dumps(event()).encode()
+    headers = [("content-type", STRUCTURED), *signed(body).items()]
+    for more in (("content-type", "text/plain"), ("content-encoding", "gzip")):
+        both = [*headers, ("content-encoding", "identity"), more]
+        assert (
+            problem(httpx.post(producer.url, content=body, headers=both, trust_env=False), 415)["code"] == "media_type"
+        )
+
+
 def test_a_body_or_a_batch_that_is_too_large_is_cut(producer: Producer) -> None:
     for size in (1_048_577, 10_000_000, 40_000_000):
         refused = problem(producer.send(b" " * size), 413)
