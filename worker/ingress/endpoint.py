@@ -26,6 +26,7 @@ from worker.ingress.modes import MAX_EVENTS, Mode, TooManyEvents, attributes_of,
 from worker.ingress.recorder import Recorder
 from worker.ingress.refusals import Refused, unreadable
 from worker.ingress.signature import BadSignature, verify
+from worker.ingress.waking import Ringer
 from worker.ledger import Recorded
 from worker.telemetry.logs import get_logger
 
@@ -49,6 +50,7 @@ class Desk:
     ) -> None:
         self._keys = keys
         self._recorder = recorder
+        self._ringer = Ringer(recorder)
         self._allowance = allowance
         self._clock = clock
         self._in_hand = 0
@@ -90,7 +92,7 @@ class Desk:
         self._charge(len(documents))
         results = await run_in_threadpool(self._recorder.record, documents)
         log.debug("http_events_recorded", sender=sender, events=len(results))
-        afterwards = BackgroundTask(self._recorder.wake) if Recorded.RECORDED in results else None
+        afterwards = BackgroundTask(self._ringer.ring) if Recorded.RECORDED in results else None
         document = {"results": [result.value for result in results]}
         return JSONResponse(document, status_code=HTTPStatus.ACCEPTED, background=afterwards)
 

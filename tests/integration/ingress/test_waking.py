@@ -44,21 +44,24 @@ def test_events_are_called_though_no_worker_pulses_by_itself(
     eventually(lambda: calls(emulator) == 31, seconds=20, describe="the calls of a crowd")
 
 
-def test_the_answer_does_not_wait_for_a_wake_up_and_no_event_is_refused_because_one_failed(
+def test_no_answer_waits_for_a_ring_and_all_that_came_during_one_that_failed_are_rung_for_together(
     producer: Producer, redis_client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_answered, waited = threading.Event(), []
+    are_answered, rung = threading.Event(), []
 
     def stuck_then_broken(_: Doorbell) -> None:
-        waited.append(is_answered.wait(20))
+        rung.append(are_answered.wait(20))
         raise redis.ConnectionError
 
     monkeypatch.setattr(Doorbell, "ring", stuck_then_broken)
-    assert producer.send(event()).status_code == 202
-    is_answered.set()
-    eventually(lambda: waited == [True], describe="the ring that failed")
-    assert producer.send(event(id="evt-2")).status_code == 202
-    assert tally(redis_client)["recorded"] == 2
+    for number in range(5):
+        assert producer.send(event(id=f"evt-{number}", data={"loginId": f"login-{number}"})).status_code == 202
+    are_answered.set()
+    eventually(lambda: len(rung) > 1, describe="the ring for those behind the first")
+    assert producer.send(event(id="evt-5")).status_code == 202, "a failed ring refuses no event"
+    eventually(lambda: len(rung) > 2, describe="the ring for the last")
+    assert rung == [True, True, True]
+    assert tally(redis_client)["recorded"] == 6
 
 
 def test_only_what_was_new_rings_and_a_ring_that_nobody_hears_fades(producer: Producer, redis_client: Redis) -> None:
