@@ -119,3 +119,18 @@ def test_after_a_refusal_that_shut_the_gate_another_login_tries_first(
     assert redis_client.hget(CONFIGS, "new") == b"refused"
     clock.ms += 1000
     assert [one.reference for one in claim(fingerprint="newer").claims] != [refused.reference]
+
+
+def test_a_refused_configuration_calls_no_more_where_its_late_calls_find_no_host(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    """It did, once a minute: the host's trouble may pass, the refused key does not."""
+    ledger.record(wishes(20))
+    first, second, *late = claim_all(clock, claim, 10)
+    for refused in (first, second):
+        settle(refused, "halt", code="ACCESS_DENIED")
+    for lost in late:
+        settle(lost, "transient", code="name_not_found", flags="dh", delay_seconds=3600.0)
+    assert redis_client.hget(CONFIGS, FP) == b"refused"
+    clock.ms += 3_600_000
+    assert claim().state == "closed"

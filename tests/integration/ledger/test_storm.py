@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import (
@@ -178,3 +179,27 @@ def test_a_storm_behind_a_gate_that_a_person_has_shut_does_not_tell_instead_of_t
     clock.ms += 10_000
     kinds = [notice.kind for notice in ledger.pulse({}, worker="a", slots=1).notices]
     assert kinds == ["gate", "group"], "nothing else says that a login is invalid"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fields"),
+    [
+        ("halt", {"code": "ACCESS_DENIED", "http_status": 401}),
+        ("transient", {"code": "name_not_found", "flags": "dh", "delay_seconds": 3600.0}),
+    ],
+)
+def test_what_else_comes_of_the_calls_that_were_out_does_not_make_a_storm_forgotten(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, outcome: str, fields: dict[str, Any]
+) -> None:
+    """It did: `suspect` became `refused`, which believes INVALID_LOGIN, or `unreachable`, which may call."""
+    ledger.record(wishes(100))
+    out = claim_all(clock, claim, 60)
+    refuse(out[:25], settle)
+    for one in out[25:30]:
+        settle(one, outcome, **fields)
+    assert redis_client.hget(f"nightly:configs:{INSTANCE}", FP) == b"suspect"
+    assert refuse(out[30:], settle) == [Settled.HALTED] * 30
+    assert len(list(Letters(redis_client).list(only_suspects=True))) == len(list(Letters(redis_client).list())) == 25
+    clock.ms += 60 * MINUTE_MS
+    assert claim().state == "closed"
+    assert (gate(ledger)["cause"], causes(ledger)) == ("storm", [("closed", "storm")])

@@ -17,6 +17,10 @@ local function stand(standing)
   return true
 end
 
+-- Whether it may call no more until a person opens the gate. What comes of its calls that are still out changes nothing
+-- of that: neither a success nor another trouble may have it call again, or have a storm's answers believed.
+local function is_condemned() return config.standing == 'refused' or config.standing == 'suspect' end
+
 -- A person's own closing stands above all others, and the first halt above what follows from it. Returns whether
 -- the gate was turned.
 local function shut(cause, item)
@@ -34,7 +38,7 @@ local function prove_config()
   end
   if has_run then redis.call('DEL', invalid_key(instance, fingerprint)) end
   has_run = false
-  if config.standing == 'refused' or config.standing == 'suspect' then return end
+  if is_condemned() then return end
   if stand('proven') then redis.call('HDEL', configs_key(instance), fingerprint .. ':doubt', fingerprint .. ':doubts') end
   if is_shut_by(gate, 'halt') or is_shut_by(gate, 'storm') then
     gate = turn_gate(instance, gate, 'open', 'configuration accepted', now, {})
@@ -59,7 +63,8 @@ local function is_alone_refused(ref, login, item)
   if is_same and redis.call('HINCRBY', configs, fingerprint .. ':doubts', 1) < DOUBTS then
     redis.call('HSET', login_key(ref), 'u', fingerprint)
     item.delay = later(item.delay, DOUBTED_DELAY)
-  elseif stand('refused') then
+  elseif not is_condemned() then
+    stand('refused')
     redis.call('HSET', login_key(ref), 'u', fingerprint)
     shut('halt', item)
   end
@@ -75,7 +80,7 @@ local function watch_address(item)
     return
   end
   config.lost = redis.call('HINCRBY', configs_key(instance), lost, 1)
-  if config.lost < UNREACHABLE_IN_A_ROW then return end
+  if config.lost < UNREACHABLE_IN_A_ROW or is_condemned() then return end
   stand('unreachable')
   config.canary_until = now + UNREACHABLE_PROBE
   redis.call('HSET', configs_key(instance), fingerprint .. ':canary', whole(config.canary_until))
