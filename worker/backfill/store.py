@@ -1,7 +1,7 @@
 """Keeps backfills in Redis: their terms, their rows in sealed chunks, and what became of each row.
 
 Blocking; every method raises redis.RedisError when Redis does not answer. Whatever changes is changed by the ledger's
-scripts. `now_ms` is for tests alone.
+scripts. `now_ms` and `new_id` are for tests alone.
 """
 
 import base64
@@ -25,14 +25,27 @@ FEED_HINT = "nightly:feed-hint"
 RESULT_BYTES = 6
 
 
+def random_id() -> str:
+    """Return an id that no other backfill has."""
+    return "bf-" + base64.b32encode(os.urandom(7)).decode().lower()[:10]
+
+
 class Backfills:
     """The backfills behind one Redis client (which must return bytes)."""
 
-    def __init__(self, client: BytesRedis, vault: Vault, *, now_ms: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        client: BytesRedis,
+        vault: Vault,
+        *,
+        now_ms: Callable[[], int] | None = None,
+        new_id: Callable[[], str] = random_id,
+    ) -> None:
         self.redis = client
         self._vault = vault
         self._scripts = Scripts(client)
         self._now_ms = now_ms
+        self._new_id = new_id
 
     def create(
         self,
@@ -53,7 +66,7 @@ class Backfills:
         if as_of_us > now * 1000 + FUTURE_US:
             raise BackfillError("a backfill's wishes cannot be dated in the future")
         self._forget_expired()
-        backfill_id = "bf-" + base64.b32encode(os.urandom(7)).decode().lower()[:10]
+        backfill_id = self._new_id()
         terms = {"instance": instance, "wish": Asks(wish).value, "reassert": int(reassert), "as_of_us": as_of_us}
         labels = {"name": name, "by": by, "rate": rate or "", "quiet": quiet, "timezone": timezone}
         began = {"created_at": now, "first_digest": first_digest, "digest_so_far": ""}

@@ -1,10 +1,12 @@
 """Random schedules: what producers, workers, Flinks, reviewers and time may do to the real ledger, step by step.
 
-Every choice comes from a random generator given from outside, so a schedule is a list of seeds. After each step
-the promises are checked (`world.py`).
+Every choice comes from a random generator given from outside, so a schedule is a list of seeds, and the same seeds
+are the same schedule: nothing of it may hang on the time of day, on random ids, or on an order that Redis does not
+promise. After each step the promises are checked (`world.py`).
 """
 
 from collections import Counter
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -53,7 +55,9 @@ class Schedule(Backfilling, Endings):
         self.letters = Letters(client, now_ms=self._clock)
         self.gates = GateKeeper(client, RULES, now_ms=self._clock)
         self.views = Views(client, now_ms=self._clock)
-        self.backfills, self.rows = Backfills(client, VAULT, now_ms=self._clock), Rows(seen)
+        numbers = count(1)
+        self.backfills = Backfills(client, VAULT, now_ms=self._clock, new_id=lambda: f"bf-{next(numbers):010}")
+        self.rows = Rows(seen)
         self.moods = dict.fromkeys(INSTANCES, "well")
         self.stale: list[tuple[Flight, Settlement]] = []
         self.sent, self.claims_too = 0, True
@@ -221,7 +225,7 @@ class Schedule(Backfilling, Endings):
 
     def two_reviewers_close_a_letter(self, chance: Random) -> None:
         """The same one, at once: one of them is told that it is closed."""
-        letters = list(self.letters.list())
+        letters = sorted(self.letters.list(), key=lambda letter: letter.login)  # their ids depend on Redis' hash seed
         if letters:
             of_rows = [letter for letter in letters if letter.login in self.rows.row_of]
             letter, action = chance.choice(of_rows or letters), chance.choice(["replayed", "resolved"])
