@@ -7,6 +7,7 @@ from typing import Any
 from redis import Redis
 
 from tests.integration.ledger.rows import Rows
+from tests.integration.ledger.storms import Storms
 from tests.integration.ledger.world import (
     CALLS_PER_SECOND,
     INSTANCES,
@@ -20,7 +21,7 @@ from tests.integration.ledger.world import (
     World,
 )
 from worker.backfill.model import RowOutcome
-from worker.ledger import Claim, Ledger, Settled, Settlement
+from worker.ledger import Claim, Ledger, Letters, Settled, Settlement
 from worker.ledger.views import Views
 
 DOWN = "d"
@@ -33,7 +34,9 @@ class Endings:
     seen: Counter[str]
     world: World
     rows: Rows
+    storms: Storms
     ledger: Ledger
+    letters: Letters
     views: Views
     moods: dict[str, str]
     stale: list[tuple[Flight, Settlement]]
@@ -66,6 +69,8 @@ class Endings:
             "well": well,
             "down": (self._fails_for_now, self._fails_for_now, self._times_out, self._times_out_for_the_last_time),
             "knows nobody": (self._is_invalid,),
+            "our key is refused, too": (self._is_invalid, self._is_invalid, self._finds_our_key_refused),
+            "nowhere to be found": (self._finds_no_host,),
             "one login is refused": (self._finds_our_key_refused,) if flight.login.startswith("lgn_a") else well[:3],
         }
         chance.choice(by_mood[self.moods[flight.instance]])(flight, chance)
@@ -73,8 +78,7 @@ class Endings:
     def _is_confirmed(self, flight: Flight, chance: Random) -> None:
         self.world.land(flight, "at once", self.world.now)
         assert self._settle(flight, chance, "applied", code="applied") in {Settled.APPLIED, Settled.OVERTAKEN}
-        self.world.refused_in_a_row[flight.instance, flight.worker.fingerprint].clear()
-        self.world.storm_limit[flight.instance] = RULES.storm_logins
+        self.storms.confirm(flight.caller)
 
     def _fails_for_now(self, flight: Flight, chance: Random) -> None:
         flags = DOWN if self.moods[flight.instance] == "down" else ""
@@ -107,23 +111,31 @@ class Endings:
         assert result in {Settled.PARKED, Settled.OVERTAKEN}
 
     def _is_invalid(self, flight: Flight, chance: Random) -> None:
-        """Never more of them in a row than are a storm."""
+        """Believed until that makes a storm, neither a login earlier nor one later, and not from then on."""
+        is_believed = flight.caller not in self.storms.suspects
         result = self._settle(flight, chance, "dead", code="INVALID_LOGIN", http_status=400)
-        in_a_row = self.world.refused_in_a_row[flight.instance, flight.worker.fingerprint]
-        if result is Settled.HALTED:
+        assert (result is not Settled.HALTED) == is_believed, "a storm was dead-lettered, or a gate shut without one"
+        if not is_believed:
+            self.seen["invalid after a storm"] += 1
             return
-        in_a_row.add(flight.login)
-        limit = self.world.storm_limit[flight.instance]
-        assert len(in_a_row) <= limit, "a storm was dead-lettered"
-        if len(in_a_row) == limit:
-            in_a_row.clear()
+        letter = self.client.hget(f"nightly:login:{flight.login}", "x") if result is Settled.PARKED else b""
+        is_storm = self.storms.refuse(flight.caller, flight.login, letter.decode())
+        standing = self.client.hget(f"nightly:configs:{flight.instance}", flight.worker.fingerprint)
+        assert (standing == b"suspect") == is_storm, "a storm was not seen, or seen where there was none"
+        if is_storm:
             self.seen["storm"] += 1
-            standing = self.client.hget(f"nightly:configs:{flight.instance}", flight.worker.fingerprint)
-            assert standing == b"suspect"
+            suspects = {each.id for each in self.letters.list(only_suspects=True)}
+            open_ones = {each.id for each in self.letters.list()}
+            assert suspects == self.storms.letters & open_ones, "the storm's letters are those under suspicion"
 
     def _finds_our_key_refused(self, flight: Flight, chance: Random) -> None:
         result = self._settle(flight, chance, "halt", code="ACCESS_DENIED", http_status=401)
         assert result in {Settled.HALTED, Settled.PARKED, Settled.OVERTAKEN}
+
+    def _finds_no_host(self, flight: Flight, chance: Random) -> None:
+        self._fail(flight, chance, delay_seconds=chance.choice([0, 30]), flags="dh")
+        standing = self.client.hget(f"nightly:configs:{flight.instance}", flight.worker.fingerprint)
+        self.seen["unreachable"] += standing == b"unreachable"
 
     def _is_never_made(self, flight: Flight, chance: Random) -> None:
         if flight.has_landed:
@@ -153,6 +165,9 @@ class Endings:
         settlement = Settlement(claim, outcome, attempt=attempt, **fields)  # type: ignore[arg-type]
         result = self._send(flight, settlement)
         self.seen[f"{outcome} -> {result}"] += 1
+        if flight.caller in self.storms.suspects:
+            standing = self.client.hget(f"nightly:configs:{flight.instance}", flight.worker.fingerprint)
+            assert standing == b"suspect", "a storm was forgotten"
         self._end_row(flight, result, outcome, str(fields.get("code", "")))
         if chance is not None and chance.random() < 0.2:
             is_out_again = any(one.login == flight.login and not one.is_lost for one in self.world.flights)

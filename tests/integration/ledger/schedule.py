@@ -14,7 +14,9 @@ from redis import Redis
 
 from tests.integration.ledger.backfilling import Backfilling
 from tests.integration.ledger.endings import Endings
+from tests.integration.ledger.people import People
 from tests.integration.ledger.rows import Rows
+from tests.integration.ledger.storms import Storms
 from tests.integration.ledger.world import (
     CALL_MS,
     CALLS_PER_SECOND,
@@ -32,7 +34,6 @@ from tests.integration.ledger.world import (
     order_of,
 )
 from worker.backfill.store import Backfills
-from worker.errors import LetterClosed
 from worker.ledger import Claim, Lane, Ledger, Letters, Recorded, Settled, Settlement, Wish
 from worker.ledger.gate import GateKeeper
 from worker.ledger.views import Views
@@ -43,7 +44,7 @@ VAULT = Vault([bytes(32)])
 GUID = "e1c1b1a0-0000-4000-8000-00000000000e"
 
 
-class Schedule(Backfilling, Endings):
+class Schedule(Backfilling, Endings, People):
     """One schedule, from an empty ledger until all is quiet."""
 
     def __init__(self, client: Redis, seen: Counter[str]) -> None:
@@ -57,7 +58,7 @@ class Schedule(Backfilling, Endings):
         self.views = Views(client, now_ms=self._clock)
         numbers = count(1)
         self.backfills = Backfills(client, VAULT, now_ms=self._clock, new_id=lambda: f"bf-{next(numbers):010}")
-        self.rows = Rows(seen)
+        self.rows, self.storms = Rows(seen), Storms()
         self.moods = dict.fromkeys(INSTANCES, "well")
         self.stale: list[tuple[Flight, Settlement]] = []
         self.sent, self.claims_too = 0, True
@@ -169,7 +170,8 @@ class Schedule(Backfilling, Endings):
                 self.world.flags[flight.login] = claim.wants_active
 
     def _judge_gate(self, flight: Flight, gate: dict[str, object], standing: bytes | None) -> None:
-        assert standing not in {b"refused", b"suspect"}, "a refused configuration was given a call"
+        is_condemned = standing in {b"refused", b"suspect"} or flight.caller in self.storms.suspects
+        assert not is_condemned, "a refused configuration was given a call"
         if gate["state"] == "open":
             return
         assert gate["cause"] != "operator", "a call was made behind a gate that a person had shut"
@@ -198,48 +200,6 @@ class Schedule(Backfilling, Endings):
             result = self._send(*self.stale.pop(chance.randrange(len(self.stale))))
             assert result in {Settled.REPEATED, Settled.FENCED}
             self.seen[f"asked again late -> {result}"] += 1
-
-    # -- Flinks and people ---------------------------------------------------------------------------------
-
-    def flinks_changes_its_mood(self, chance: Random) -> None:
-        """For one instance, which our customer id may be wrong for."""
-        moods = ["well", "down", "down", "down", "knows nobody", "knows nobody", "one login is refused"]
-        self.moods[chance.choice(INSTANCES)] = chance.choice(moods)
-
-    def a_person_turns_a_gate(self, chance: Random) -> None:
-        """Shut by hand, or opened, whatever had shut it."""
-        instance = chance.choice(INSTANCES)
-        if chance.random() < 0.1:
-            self.gates.close(instance, by="ann", reason="because")
-        else:
-            self._open(instance)
-
-    def _open(self, instance: str) -> None:
-        gate = self.views.gate(instance)
-        self.seen[f"opened after {gate.get('cause')}"] += gate["state"] != "open"
-        self.gates.open(instance, by="ann")
-        for worker in WORKERS:
-            self.world.refused_in_a_row[instance, worker.fingerprint].clear()
-        if gate["state"] != "open" and gate["cause"] == "storm":
-            self.world.storm_limit[instance] *= 4
-
-    def two_reviewers_close_a_letter(self, chance: Random) -> None:
-        """The same one, at once: one of them is told that it is closed."""
-        letters = sorted(self.letters.list(), key=lambda letter: letter.login)  # their ids depend on Redis' hash seed
-        if letters:
-            of_rows = [letter for letter in letters if letter.login in self.rows.row_of]
-            letter, action = chance.choice(of_rows or letters), chance.choice(["replayed", "resolved"])
-            assert self.letters.close(letter.id, action, by="reviewer") == action
-            self.world.replays[letter.instance] += action == "replayed"
-            self.world.failures[letter.login] = 0
-            self.seen[action] += 1
-            if action == "replayed":
-                self.rows.replay(letter.login)
-            try:
-                self.letters.close(letter.id, "replayed", by="slower")
-            except LetterClosed:
-                return
-            raise AssertionError("two reviewers closed one letter")
 
     def come_to_rest(self) -> None:
         """Let every call succeed from here on until nothing is due, then check P2."""

@@ -31,6 +31,7 @@ MUST_BE_SEEN = (
     "transient -> waiting",
     "halt -> halted",
     "storm",
+    "unreachable",
     "probe",
     "failed in an outage",
     "opened after outage",

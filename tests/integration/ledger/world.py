@@ -1,7 +1,7 @@
 """What the schedules are judged against: a model of Flinks and of wishes that knows nothing of the Lua.
 
 It knows the newest wish of each login, what Flinks' flag is (writes land at once, late, or never), which claims are
-out, and since when no call succeeded. `check` holds the ledger to the promises by it.
+out. `check` holds the ledger to the promises by it.
 """
 
 from collections import Counter, defaultdict
@@ -55,6 +55,11 @@ class Flight:
     def instance(self) -> str:
         return LOGINS[self.login]
 
+    @property
+    def caller(self) -> tuple[str, str]:
+        """Return its instance, and the configuration that it was made under."""
+        return self.instance, self.worker.fingerprint
+
 
 def order_of(wish: Wish) -> tuple[int, bool, bytes]:
     """The order of wishes, said once more and independently of the Lua."""
@@ -77,9 +82,6 @@ class World:
     replays: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     revisions: Counter[str] = field(default_factory=Counter)
-    refused_in_a_row: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
-    """By instance and configuration."""
-    storm_limit: dict[str, int] = field(default_factory=lambda: dict.fromkeys(INSTANCES, RULES.storm_logins))
 
     def advance_to(self, now: int) -> None:
         """Let time pass, and late writes land on their way."""

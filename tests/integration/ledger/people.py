@@ -1,0 +1,74 @@
+"""What people do in the schedules, reviewers and whoever turns a gate; and what Flinks does to all calls at once."""
+
+from collections import Counter
+from random import Random
+
+from tests.integration.ledger.rows import Rows
+from tests.integration.ledger.storms import Storms
+from tests.integration.ledger.world import INSTANCES, World
+from worker.errors import LetterClosed
+from worker.ledger import Letters
+from worker.ledger.gate import GateKeeper
+from worker.ledger.views import Views
+
+MOODS = (
+    "well",
+    "down",
+    "down",
+    "down",
+    "knows nobody",
+    "knows nobody",
+    "our key is refused, too",
+    "nowhere to be found",
+    "one login is refused",
+)
+"""What each is, `Endings.a_call_ends` says."""
+
+
+class People:
+    """The part of a schedule that turns gates, closes letters, and has Flinks change its mood."""
+
+    seen: Counter[str]
+    world: World
+    rows: Rows
+    storms: Storms
+    letters: Letters
+    gates: GateKeeper
+    views: Views
+    moods: dict[str, str]
+
+    def flinks_changes_its_mood(self, chance: Random) -> None:
+        """For one instance, which our customer id may be wrong for."""
+        self.moods[chance.choice(INSTANCES)] = chance.choice(MOODS)
+
+    def a_person_turns_a_gate(self, chance: Random) -> None:
+        """Shut by hand, or opened, whatever had shut it."""
+        instance = chance.choice(INSTANCES)
+        if chance.random() < 0.1:
+            self.gates.close(instance, by="ann", reason="because")
+        else:
+            self._open(instance)
+
+    def _open(self, instance: str) -> None:
+        gate = self.views.gate(instance)
+        self.seen[f"opened after {gate.get('cause')}"] += gate["state"] != "open"
+        self.gates.open(instance, by="ann")
+        self.storms.open(instance, after_storm=gate["state"] != "open" and gate["cause"] == "storm")
+
+    def two_reviewers_close_a_letter(self, chance: Random) -> None:
+        """The same one, at once: one of them is told that it is closed."""
+        letters = sorted(self.letters.list(), key=lambda letter: letter.login)  # their ids depend on Redis' hash seed
+        if letters:
+            of_rows = [letter for letter in letters if letter.login in self.rows.row_of]
+            letter, action = chance.choice(of_rows or letters), chance.choice(["replayed", "resolved"])
+            assert self.letters.close(letter.id, action, by="reviewer") == action
+            self.world.replays[letter.instance] += action == "replayed"
+            self.world.failures[letter.login] = 0
+            self.seen[action] += 1
+            if action == "replayed":
+                self.rows.replay(letter.login)
+            try:
+                self.letters.close(letter.id, "replayed", by="slower")
+            except LetterClosed:
+                return
+            raise AssertionError("two reviewers closed one letter")

@@ -1,0 +1,116 @@
+"""Storms in random schedules of their own, with many calls out at once: the large ones seldom have any left by then."""
+
+import os
+from collections import Counter
+from random import Random
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import Clock, wishes
+from tests.integration.ledger.storms import Caller, Storms
+from tests.integration.ledger.world import INSTANCES, RULES
+from worker.ledger import Claim, Ledger, Letters, Settled, Settlement
+from worker.ledger.gate import GateKeeper
+from worker.ledger.views import Views
+
+INSTANCE = INSTANCES[0]
+TERMS = {"owner": "o", "worker": "w", "calls_per_second": 1000}
+ENDINGS = {
+    "applied": {"code": "applied"},
+    "dead": {"code": "INVALID_LOGIN", "http_status": 400},
+    "halt": {"code": "ACCESS_DENIED", "http_status": 401},
+    "transient": {"code": "name_not_found", "flags": "h"},
+}
+WEATHERS = ((1, 9, 0, 0), (0, 9, 1, 0), (0, 1, 0, 9), (1, 1, 0, 0), (3, 0, 1, 0))
+"""How often each ending comes: a storm with a success in it, with a refused key, without a host, ..."""
+SCHEDULES, STEPS = max(12, int(os.environ.get("NIGHTLY_SCHEDULES", "1000")) // 80), 120
+"""Of each of two parts; a schedule's seed is its number."""
+
+
+class StormSchedule:
+    """One schedule: 30 logins, three configurations."""
+
+    def __init__(self, client: Redis, chance: Random, seen: Counter[str]) -> None:
+        client.flushall()
+        self.client, self.chance, self.seen = client, chance, seen
+        self.clock, self.storms, self.minute = Clock(), Storms(), 0
+        self.ledger = Ledger(client, now_ms=self.clock)
+        self.letters = Letters(client, now_ms=self.clock)
+        self.callers = [(INSTANCE, name) for name in ("old", "new", "newer")]
+        self.out: dict[Caller, list[Claim]] = {caller: [] for caller in self.callers}
+        self.weather = WEATHERS[0]
+        client.hset(f"nightly:configs:{INSTANCE}", mapping=dict.fromkeys(("old", "new"), "proven"))
+
+    def step(self) -> None:
+        """Take one step; what settles is checked there."""
+        self.clock.ms += self.chance.choice([5, 50, 61_000])
+        steps = (self.events_arrive, self.calls_begin, self.calls_end, self.a_person_opens, self.a_reviewer_replays)
+        (step,) = self.chance.choices(steps, (1, 6, 8, 0.5, 1))
+        step()
+        if self.chance.random() < 0.1:
+            self.weather = self.chance.choice(WEATHERS)
+
+    def events_arrive(self) -> None:
+        """For all logins, so that some calls out are overtaken."""
+        self.minute += 1
+        self.ledger.record(wishes(30, minute=self.minute))
+
+    def calls_begin(self) -> None:
+        caller = self.chance.choice(self.callers)
+        for _ in range(8):
+            self.clock.ms += 5
+            terms = {"lease_seconds": 86_400, "max_in_flight": 100, "fingerprint": caller[1]}
+            claims = self.ledger.claim(INSTANCE, at_most=4, **TERMS, **terms).claims
+            assert not claims or caller not in self.storms.suspects, "it calls again after a storm"
+            self.out[caller] += claims
+
+    def calls_end(self) -> None:
+        """Some of one configuration's, in one batch."""
+        caller = self.chance.choice(self.callers)
+        calls = [self.out[caller].pop(0) for _ in range(min(self.chance.randint(1, 6), len(self.out[caller])))]
+        endings = self.chance.choices(list(ENDINGS), self.weather, k=len(calls))
+        settlements = [Settlement(call, end, **ENDINGS[end]) for call, end in zip(calls, endings, strict=True)]
+        results = self.ledger.settle(INSTANCE, settlements, **TERMS, fingerprint=caller[1], rules=RULES)
+        for settlement, result in zip(settlements, results, strict=True):
+            self._judge(caller, settlement, result)
+        standing = self.client.hget(f"nightly:configs:{INSTANCE}", caller[1])
+        assert (standing == b"suspect") == (caller in self.storms.suspects), "a storm was forgotten, or not seen"
+        suspects = {each.id for each in self.letters.list(only_suspects=True)}
+        open_ones = {each.id for each in self.letters.list()}
+        assert suspects == self.storms.letters & open_ones, "the storm's letters are those under suspicion"
+
+    def _judge(self, caller: Caller, settlement: Settlement, result: Settled) -> None:
+        if settlement.outcome == "applied":
+            self.storms.confirm(caller)
+        elif settlement.outcome == "dead":
+            is_believed = caller not in self.storms.suspects
+            assert (result is not Settled.HALTED) == is_believed, "a storm was dead-lettered, or none held calls"
+            if is_believed:
+                login = f"nightly:login:{settlement.claim.reference}"
+                letter = self.client.hget(login, "x") if result is Settled.PARKED else b""
+                self.seen["storm"] += self.storms.refuse(caller, settlement.claim.reference, letter.decode())
+        if caller in self.storms.suspects:
+            self.seen[f"{settlement.outcome} after a storm"] += 1
+
+    def a_person_opens(self) -> None:
+        gate = Views(self.client, now_ms=self.clock).gate(INSTANCE)
+        GateKeeper(self.client, RULES, now_ms=self.clock).open(INSTANCE, by="ann")
+        is_storm = gate["state"] == "closed" and gate["cause"] == "storm"
+        self.storms.open(INSTANCE, after_storm=is_storm)
+        self.seen["opened after a storm"] += is_storm
+
+    def a_reviewer_replays(self) -> None:
+        for letter in list(self.letters.list()):
+            self.letters.close(letter.id, self.chance.choice(["replayed", "resolved"]), by="bob")
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_a_storm_is_found_with_its_last_login_and_never_forgotten(redis_client: Redis, part: int) -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(part * SCHEDULES, (part + 1) * SCHEDULES):
+        schedule = StormSchedule(redis_client, Random(seed), seen)
+        for _ in range(STEPS):
+            schedule.step()
+    expected = {f"{ending} after a storm" for ending in ENDINGS} | {"storm", "opened after a storm"}
+    assert {what for what in expected if seen[what] > 1} == expected, dict(seen)
