@@ -203,3 +203,22 @@ def test_what_else_comes_of_the_calls_that_were_out_does_not_make_a_storm_forgot
     clock.ms += 60 * MINUTE_MS
     assert claim().state == "closed"
     assert (gate(ledger)["cause"], causes(ledger)) == ("storm", [("closed", "storm")])
+
+
+def test_a_run_that_is_too_long_once_the_old_measure_is_back_is_a_storm_with_its_next_login(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    """A person has opened the gate, so four times as many are believed, until another configuration is confirmed."""
+    ledger.record(wishes(100))
+    rules = GateRules(storm_logins=3)
+    refuse(claim_all(clock, claim, 3), settle, rules=rules)
+    GateKeeper(redis_client, rules, now_ms=clock).open(INSTANCE, by="ann")
+    redis_client.hset(f"nightly:configs:{INSTANCE}", mapping={FP: "proven", "right": "proven"})
+    clock.ms += MINUTE_MS
+    refuse(claim_all(clock, claim, 4), settle, rules=rules)
+    next_one, late = claim_all(clock, claim, 2)
+    settle(claim(fingerprint="right").claims[0], "applied", fingerprint="right", rules=rules)
+    assert gate(ledger)["state"] == "open"
+    assert refuse([next_one, late], settle, rules=rules) == [Settled.PARKED, Settled.HALTED]
+    assert gate(ledger)["detail"] == "5 logins in a row, and no success in between"
+    assert len(list(Letters(redis_client).list(only_suspects=True))) == 3 + 5
