@@ -130,6 +130,16 @@ def test_a_success_brings_the_old_measure_of_a_storm_back_within_one_batch(
     assert gate(ledger)["cause"] == "storm"
 
 
+@pytest.mark.parametrize(("measure", "then"), [(3, 12), (5_000, 10_000), (20_000, 20_000)])
+def test_who_opens_the_gate_is_believed_up_to_ten_thousand_times_and_never_less_than_before(
+    redis_client: Redis, clock: Clock, measure: int, then: int
+) -> None:
+    """It was lowered to that where `GATE_STORM_LOGINS` is above it."""
+    redis_client.hset(f"nightly:gate:{INSTANCE}", mapping={"state": "closed", "cause": "storm"})
+    GateKeeper(redis_client, GateRules(storm_logins=measure), now_ms=clock).open(INSTANCE, by="ann")
+    assert int(redis_client.hget(f"nightly:gate:{INSTANCE}", "storm_limit")) == then
+
+
 def test_only_a_storm_raises_the_measure_when_a_person_opens_the_gate(
     ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:

@@ -11,8 +11,8 @@ local HIGHEST_STORM_LIMIT = 10000
 redis.call('SADD', 'nightly:instances', instance)
 if state == 'open' then
   if is_shut_by(gate, 'storm') then
-    local limit = math.min(4 * (gate.storm_limit or tonumber(ARGV[6])), HIGHEST_STORM_LIMIT)
-    redis.call('HSET', gate_key(instance), 'storm_limit', limit)
+    local limit = gate.storm_limit or tonumber(ARGV[6])
+    redis.call('HSET', gate_key(instance), 'storm_limit', later(math.min(4 * limit, HIGHEST_STORM_LIMIT), limit))
   end
   for _, fingerprint in ipairs(redis.call('HKEYS', configs_key(instance))) do
     redis.call('DEL', invalid_key(instance, fingerprint))
