@@ -38,12 +38,13 @@ def test_an_applied_login_shows_what_was_confirmed_and_when(
     assert tally(redis_client) == {"recorded": 1, "calls": 1, f"applied_{wish}": 1}
 
 
+@pytest.mark.parametrize("lost_before", [[], ["b"]])
 def test_an_applied_login_keeps_nothing_of_its_flight_nor_of_its_failures(
-    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any, lost_before: list[str]
 ) -> None:
     ledger.record(wishes(1))
     (call,) = claim().claims
-    redis_client.hset(LOGIN, mapping=dict.fromkeys([*FAILURE_FIELDS, "b"], "1"))
+    redis_client.hset(LOGIN, mapping=dict.fromkeys([*FAILURE_FIELDS, *lost_before], "1"))
     settle(call, "applied")
     assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS, *FAILURE_FIELDS) == [None] * 8
 
@@ -61,12 +62,14 @@ def test_a_login_that_waits_keeps_nothing_of_its_flight(
     assert not redis_client.hexists(LOGIN, "h"), "nothing may still land"
 
 
+@pytest.mark.parametrize("lost_before", [[], ["b"]])
 def test_a_login_that_is_given_up_keeps_nothing_of_its_flight(
-    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any, lost_before: list[str]
 ) -> None:
     ledger.record(wishes(1))
     (call,) = claim().claims
-    redis_client.hset(LOGIN, "b", "1")
+    for field in lost_before:
+        redis_client.hset(LOGIN, field, "1")
     settle(call, "dead", code="DISABLED_LOGIN")
     assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS) == [None] * 3
     assert redis_client.zcard(f"nightly:leases:{INSTANCE}") == 0
