@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
-from worker.ledger import Ledger, Letters
+from worker.ledger import Ledger, Letters, Settled
 
 LOGIN = "nightly:login:lgn_0"
 MINE = {INSTANCE: "proven-one"}
@@ -100,3 +100,16 @@ def test_a_wait_is_no_shorter_than_the_rest(ledger: Ledger, clock: Clock, redis_
     clock.ms += 15_000
     ledger.pulse({}, rest_after_lease_seconds=20)
     assert redis_client.zscore(f"nightly:due:{INSTANCE}:live", "lgn_0") == clock.ms + 20_000
+
+
+def test_a_late_answer_of_the_second_call_that_was_lost_in_a_row_is_too_late_as_well(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    for _ in range(2):
+        clock.ms += 60_000
+        (late,) = claim().claims
+        clock.ms += 15_001
+        ledger.pulse({}, rest_after_lease_seconds=0)
+    assert settle(late, "applied") is Settled.FENCED
+    assert redis_client.hget(f"nightly:tally:{INSTANCE}", "fenced") == b"1"

@@ -13,7 +13,7 @@ from tests.integration.ledger.conftest import (
     wishes,
 )
 from worker.errors import LedgerMismatch
-from worker.ledger import Ledger, Settled
+from worker.ledger import Ledger, Letters, Settled
 from worker.ledger.gate import GateKeeper
 
 FP = "proven-one"
@@ -44,6 +44,25 @@ def test_the_first_letter_of_its_kind_is_told_after_a_moment_and_a_storm_tells_i
     told = [notice.parts for notice in ledger.pulse({}, worker="a", slots=2).notices]
     assert len(told) == 2
     assert [INSTANCE, "DISABLED_LOGIN", "on"] in told
+
+
+def test_a_kind_of_letters_is_told_once_as_long_as_one_of_it_is_open(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(3))
+    letters = Letters(ledger.redis, now_ms=clock)
+    told = []
+    for at, one in enumerate(claim_all(clock, claim, 3)):
+        if at == 2:
+            for letter in letters.list():
+                letters.close(letter.id, "resolved", by="ann")
+        settle(one, "dead", code="DISABLED_LOGIN")
+        clock.ms += 10_000
+        notices = ledger.pulse({}, worker="a", slots=2).notices
+        told.append(len(notices))
+        for notice in notices:
+            ledger.forget_notice(notice)
+    assert told == [1, 0, 1]
 
 
 def test_code_that_is_older_than_the_ledger_takes_nothing_on_but_settles_what_it_holds(
