@@ -16,7 +16,7 @@ from worker.seal import Vault
 
 DAY_MS = 86_400_000
 APPLIED, WAITING, DUPLICATE = RowOutcome.APPLIED, RowOutcome.WAITING, RowOutcome.DUPLICATE
-SUPERSEDED, ALREADY, INVALID = RowOutcome.SUPERSEDED, RowOutcome.ALREADY, RowOutcome.INVALID
+SUPERSEDED, ALREADY, INVALID, DEAD = RowOutcome.SUPERSEDED, RowOutcome.ALREADY, RowOutcome.INVALID, RowOutcome.DEAD
 
 
 @pytest.fixture
@@ -189,6 +189,37 @@ def test_a_dead_row_says_why_and_waits_again_when_its_letter_is_replayed(
     settle(claim(calls_per_second=1000).claims[0], "applied", code="applied")
     assert outcomes(backfills, backfill_id) == [APPLIED, APPLIED]
     assert backfills.get(backfill_id).status is Status.FINISHED
+
+
+def test_rows_that_died_of_different_codes_keep_each_its_own_and_only_the_replayed_one_waits_again(
+    backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, claim: Any, settle: Any, vault: Vault
+) -> None:
+    backfill_id = start(["one", "two", "three"])
+    feeder.feed()
+    codes = {vault.reference(INSTANCE, "two"): "DISABLED_LOGIN", vault.reference(INSTANCE, "three"): "LOCKED_LOGIN"}
+    for call in claim(calls_per_second=1000).claims:
+        settle(call, "dead", code=codes.get(call.reference, "INVALID_LOGIN"))
+    dead = backfills.results(backfill_id, 0, 3)
+    assert [one.code for one in dead] == ["INVALID_LOGIN", "DISABLED_LOGIN", "LOCKED_LOGIN"]
+    letters = Letters(ledger.redis)
+    letters.close(next(letters.list(code="LOCKED_LOGIN")).id, "replayed", by="ann")
+    assert outcomes(backfills, backfill_id) == [DEAD, DEAD, WAITING]
+    assert backfills.results(backfill_id, 0, 2) == dead[:2]
+    assert ledger.redis.sismember("nightly:backfills:running", backfill_id)
+
+
+def test_a_cancelled_backfill_whose_dead_row_is_replayed_stays_cancelled(
+    backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, claim: Any, settle: Any
+) -> None:
+    backfill_id = start(["one"])
+    feeder.feed()
+    (call,) = claim().claims
+    backfills.cancel(backfill_id)
+    settle(call, "dead", code="DISABLED_LOGIN")
+    letters = Letters(ledger.redis)
+    letters.close(next(letters.list()).id, "replayed", by="ann")
+    assert backfills.get(backfill_id).status is Status.CANCELLED
+    assert outcomes(backfills, backfill_id) == [WAITING]
 
 
 def test_a_row_whose_workers_die_ten_times_is_dead(
