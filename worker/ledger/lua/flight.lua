@@ -20,16 +20,10 @@ end
 -- place in the tally owes it still. A wish that was overtaken meanwhile is superseded.
 local function put_back(ref, instance, login, due_at, rests_until)
   local key, fields = login_key(ref), { 's', 'due' }
-  local owes = login.r == login.c and login.y ~= '1'
-  if login.r == login.c then
-    if not owes then fields[3], fields[4] = 'q', '1' end
-  elseif login.y ~= '1' then
-    count(instance, 'superseded')
-  end
-  if rests_until > 0 then
-    fields[#fields + 1] = 'h'
-    fields[#fields + 1] = whole(rests_until)
-  end
+  local is_open = login.y ~= '1'
+  local owes = is_open and login.r == login.c
+  if is_open and not owes then count(instance, 'superseded') end
+  if rests_until > 0 then fields[3], fields[4] = 'h', whole(rests_until) end
   redis.call('HSET', key, unpack(fields))
   forget_flight(key, login, owes)
   take(leases_key(instance), ref)
@@ -44,8 +38,6 @@ local function read_flight(ref)
   login.l, login.k = login.l or 'live', last_number(login.k, login.A)
   return login
 end
-
-local function rested_at(login) return tonumber(login.h or '0') or 0 end
 
 -- How long a person has to hear of a new kind of letter: a storm, which tells more, is noticed before.
 local NEW_GROUP_AFTER = 10000

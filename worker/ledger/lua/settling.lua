@@ -26,7 +26,7 @@ local function settle_applied(ref, login, item)
   end
   if login.r ~= login.c or login.m == '1' then
     login.y = '1'
-    put_back(ref, instance, login, now, rested_at(login))
+    put_back(ref, instance, login, now, 0)
     return 'overtaken'
   end
   forget_flight(key, login)
@@ -53,7 +53,7 @@ local function charge(ref, login, item)
   redis.call('HSET', key, 'd', streak_text(first or now, now, in_a_row + 1, f))
 end
 
-local function rest_of(login, item) return later(rested_at(login), item.rest > 0 and now + item.rest or 0) end
+local function rest_of(item) return item.rest > 0 and now + item.rest or 0 end
 
 local function settle_waiting(ref, login, item)
   local due_at = now + item.delay
@@ -71,7 +71,7 @@ local function settle_waiting(ref, login, item)
   end
   if has(item, 'a') then count(instance, 'ambiguous') end
   if login.r ~= login.c then due_at = item.outcome == 'throttled' and due_at or now end
-  put_back(ref, instance, login, due_at, rest_of(login, item))
+  put_back(ref, instance, login, due_at, rest_of(item))
   return item.outcome == 'unsent' and 'unsent' or 'waiting'
 end
 
@@ -84,9 +84,9 @@ local function settle_dead(ref, login, item)
   if has(item, 'a') then count(instance, 'ambiguous') end
   local letter = ''
   if login.r ~= login.c or login.m == '1' then
-    put_back(ref, instance, login, now, rest_of(login, item))
+    put_back(ref, instance, login, now, rest_of(item))
   else
-    letter = give_up(ref, instance, login, item, now, rest_of(login, item))
+    letter = give_up(ref, instance, login, item, now, rest_of(item))
   end
   if is_invalid then watch_for_storm(ref, letter) end
   return letter == '' and 'overtaken' or 'parked'
