@@ -26,10 +26,9 @@ from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_unexpected
 from worker.verdicts import Outcome, Verdict
 
-CLAIM_AT_MOST = 32
-"""In one script. Higher: calls begin, and answers come, in bursts in which each waits for the others."""
+CLAIM_AT_MOST = 64
 SETTLE_AT_MOST = 64
-"""In one script: together they keep Redis busy for about two milliseconds, and other clients waiting."""
+"""In one script. Higher: Redis, which two full ones keep busy for about two milliseconds, lets others wait longer."""
 LINGER_SECONDS = 1.0
 """Work that falls due this soon is waited for: the pacemaker would not be faster."""
 LOOK_SECONDS = 0.02  # so often a waiting drain looks for new work
