@@ -136,7 +136,9 @@ class Drain:
         if self._parts.is_stopping() or self._is_newer:
             return 0
         left = self._share() - len(self._in_flight) - max(len(self._answers) - SETTLE_AT_MOST, 0)
-        return max(0, min(left, CLAIM_AT_MOST))
+        # Where the window is what limits the calls, what is claimed together comes back together, and waits for itself.
+        is_slow = left < 2 * CLAIM_AT_MOST
+        return max(0, min(left, CLAIM_AT_MOST // 2 if is_slow else CLAIM_AT_MOST))
 
     async def _turn(self, at_most: int) -> float | None:
         """Settle and claim; returns seconds until asking again makes sense, None: not in this slice."""
