@@ -32,6 +32,7 @@ class FakeLedger:
         self.failures = {"claim": 0, "settle": 0}
         self.result = Settled.APPLIED
         self.asked: Counter[str] = Counter()
+        self.wanted: list[int] = []
         self.batches: list[list[Settlement]] = []
         self.reconcilers = 1
         self.is_newer = False
@@ -48,6 +49,7 @@ class FakeLedger:
             self.batches.append(list(items))
         if at_most:
             self.asked[instance] += 1
+            self.wanted.append(at_most)
         due = self.due[instance]
         taken, self.due[instance] = due[:at_most], due[at_most:]
         if self.is_newer:

@@ -1,11 +1,9 @@
 """While Redis is away nothing is lost, told twice, or held beyond its lease."""
 
-import asyncio
 import time
 from dataclasses import replace
 
-from tests.unit.reconcile.slices import APPLIED, BOUNDS, Slice, opened
-from worker import drain
+from tests.unit.reconcile.slices import BOUNDS, Slice
 
 
 def test_while_redis_is_away_claiming_goes_on_and_nothing_is_lost(piece: Slice) -> None:
@@ -13,17 +11,6 @@ def test_while_redis_is_away_claiming_goes_on_and_nothing_is_lost(piece: Slice) 
     piece.ledger.failures["claim"] = 3
     assert piece.run() is False
     assert len(piece.outcomes()) == 20
-
-
-def test_a_script_settles_and_claims_no_more_than_a_few_dozen(piece: Slice) -> None:
-    piece.bounds = replace(BOUNDS, max_in_flight=1000, slice_seconds=20, lease_seconds=30, call_seconds=20)
-    piece.due(*map(str, range(300)))
-    gate = asyncio.Event()
-    piece.caller.answer = lambda _: opened(gate) if len(piece.caller.called) < 300 else gate.set() or APPLIED
-    piece.run()
-    assert len(piece.outcomes()) == 300
-    assert max(map(len, piece.ledger.batches)) == drain.SETTLE_AT_MOST
-    assert piece.ledger.asked["toolbox"] >= 300 / drain.CLAIM_AT_MOST
 
 
 def test_while_redis_is_away_answers_wait_to_be_settled_and_none_is_lost_or_told_twice(piece: Slice) -> None:
