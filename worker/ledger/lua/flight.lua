@@ -31,10 +31,12 @@ local function put_back(ref, instance, login, due_at, rests_until)
 end
 
 -- Read a login whose flight may end: with its claim taken apart into c (the revision), cw (its wish), y (its q) and o
--- (the owner). A table of at most 16 fields, as nearly every one is, is much cheaper to make than a larger one.
+-- (the owner): until schema 4 these were fields of their own. A table of at most 16 fields, as nearly every one is, is
+-- much cheaper to make than a larger one.
 local function read_flight(ref)
   local login = read_login(ref)
-  login.c, login.cw, login.y, login.o = (login.c or ''):match('^(%d+):(%d):(%d):(.*)$')
+  local revision, wish, is_ended, whose = (login.c or ''):match('^(%d+):(%d):(%d):(.*)$')
+  if revision then login.c, login.cw, login.y, login.o = revision, wish, is_ended, whose end
   login.l, login.k = login.l or 'live', last_number(login.k, login.A)
   return login
 end
