@@ -214,10 +214,7 @@ def _calls(settlements: Sequence[Settlement]) -> Iterator[str | int]:
         if item.is_plain:
             yield ""
             continue
-        yield item.outcome
-        yield item.code
-        yield item.flags
-        yield item.attempt
+        yield from (item.outcome, item.code, item.flags, item.attempt)
         yield "" if item.outcome == "applied" and not item.rest_seconds else _rest(item)
 
 
