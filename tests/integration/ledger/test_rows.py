@@ -95,7 +95,6 @@ def test_a_live_event_for_a_waiting_row_supersedes_it_and_goes_first(
     assert not ledger.redis.hexists(f"nightly:login:{vault.reference(INSTANCE, 'one')}", "p")
 
 
-@pytest.mark.parametrize("schema", [3, 4])
 def test_a_login_that_is_as_wished_costs_no_call_unless_the_backfill_asserts_again(
     backfills: Backfills,
     feeder: Feeder,
@@ -106,11 +105,8 @@ def test_a_login_that_is_as_wished_costs_no_call_unless_the_backfill_asserts_aga
     apply: Callable[[Wish], None],
     claim: Any,
     settle: Any,
-    schema: int,
 ) -> None:
     apply(live(vault, "one", clock.ms * 1000 - 10, on=True))
-    if schema == 3:  # its confirmed call stood in other fields
-        ledger.redis.hdel(f"nightly:login:{vault.reference(INSTANCE, 'one')}", "C")
     first = start(["one", "one"])
     feeder.feed()
     assert outcomes(backfills, first) == [ALREADY, DUPLICATE]

@@ -38,19 +38,6 @@ def test_an_applied_login_shows_what_was_confirmed_and_when(
     assert tally(redis_client) == {"recorded": 1, "calls": 1, f"applied_{wish}": 1}
 
 
-def test_a_flight_that_an_older_build_began_is_settled_by_its_claim(
-    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
-) -> None:
-    """Until schema 4 what a claim holds was in fields of its own."""
-    ledger.record(wishes(1))
-    (call,) = claim().claims
-    held = redis_client.hget(LOGIN, "c")
-    assert held is not None
-    redis_client.hset(LOGIN, mapping=dict(zip(("c", "cw", "y", "o"), held.split(b":"), strict=True)))
-    assert settle(call, "applied", code="applied") is Settled.APPLIED
-    assert tally(redis_client) == {"recorded": 1, "calls": 1, "applied_on": 1}
-
-
 @pytest.mark.parametrize("lost_before", [[], ["b"]])
 def test_an_applied_login_keeps_nothing_of_its_flight_nor_of_its_failures(
     ledger: Ledger, redis_client: Redis, claim: Any, settle: Any, lost_before: list[str]

@@ -103,8 +103,8 @@ local function lift_off(ref, leases, lease, held, reply)
   return 1
 end
 
--- Hand out up to `n`, from both lanes in turn. Returns how many it were, and how many of backfills. The first leaves its lane at once: a full
--- Redis refuses a script's first write, unless it only frees memory; then it refuses none behind it.
+-- Hand out up to `n`, from both lanes in turn. Returns how many it were, and how many of backfills. The first leaves its
+-- lane at once: a full Redis refuses a script's first write, unless it only frees memory; then it refuses none behind it.
 local function hand_out(n, lease, is_canary, turn, reply)
   local live, backfill = due_key(instance, 'live'), due_key(instance, 'backfill')
   local refs = { [live] = ready(live, n, is_canary), [backfill] = ready(backfill, n, is_canary) }
