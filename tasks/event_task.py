@@ -8,14 +8,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import redis
 from celery import Task
 from celery.exceptions import Reject
 
 from tasks.event_request import IN_HAND
 from worker.app import app
-from worker.errors import InvalidEvent, LedgerMismatch
-from worker.intake import readable
+from worker.errors import InvalidEvent
+from worker.intake import Rejection, readable
+from worker.ledger import LEDGER_UNAVAILABLE
 from worker.services import Services
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_unexpected
@@ -50,7 +50,7 @@ def _record(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     while True:
         try:
             services.intake.accept_celery(str(task.name), args, kwargs, str(task.request.id))
-        except (redis.RedisError, LedgerMismatch) as error:
+        except LEDGER_UNAVAILABLE as error:
             if app.shutdown.is_stopping or time.monotonic() >= gives_up_at:
                 raise Reject(type(error).__name__, requeue=True) from None
             log.warning("intake_waited", error=type(error).__name__)
@@ -70,7 +70,7 @@ def _set_aside(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any], 
     reason = f"event: could not be taken in ({type(error).__name__})"
     body = readable({"type": task.name, "args": list(args), "kwargs": kwargs})
     try:
-        app.services().intake.reject(InvalidEvent(reason), source="celery", body=body)
+        app.services().intake.reject([Rejection(InvalidEvent(reason), "celery", body, must_keep=True)])
     except Exception as failure:  # noqa: BLE001 - back to the queue, then
         raise Reject(type(failure).__name__, requeue=True) from None
 

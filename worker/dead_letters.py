@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.errors import LetterClosed, NightlyError
-from worker.intake import BODY_CONTEXT, KEEP_BYTES, Intake
+from worker.intake import BODY_CONTEXT, CeleryMessage, Intake
 from worker.ledger import Letters
 from worker.ledger.letters import Letter
 from worker.seal import Vault
@@ -25,12 +25,20 @@ class Closed:
 
 
 class DeadLetters:
-    """The review list."""
+    """The review list. `read_message` returns what a message of a queue holds: a Celery message, or CloudEvents."""
 
-    def __init__(self, letters: Letters, vault: Vault, intake: Intake) -> None:
+    def __init__(
+        self,
+        letters: Letters,
+        vault: Vault,
+        intake: Intake,
+        *,
+        read_message: Callable[[bytes], CeleryMessage | bytes] = lambda body: body,
+    ) -> None:
         self._letters = letters
         self._vault = vault
         self._intake = intake
+        self._read_message = read_message
 
     def show(self, letter_id: str) -> tuple[Letter, list[dict[str, Any]]]:
         """Return one letter and every remembered attempt for its login; raises UnknownLetter."""
@@ -54,11 +62,18 @@ class DeadLetters:
             raise LetterClosed(f"dead letter {letter_id} is closed already")
         if letter.kind == "message":
             # Accepted first, closed second: a crash between the two leaves a letter too many, not one too few.
-            if letter.body_bytes > KEEP_BYTES:
-                return Closed(letter_id, "failed", "only the first part of so large a message was kept")
-            if not self._intake.accept_again(letter.source, self._vault.open(BODY_CONTEXT, letter.sealed_body)):
+            sealed = self._letters.body(letter_id)
+            if not sealed:
+                return Closed(letter_id, "failed", letter.reason)
+            if not self._accept(letter.source, self._vault.open(BODY_CONTEXT, sealed)):
                 return Closed(letter_id, "still_invalid", self._letters.get(letter_id).reason)
         return Closed(letter_id, self._letters.close(letter_id, "replayed", by=by))
+
+    def _accept(self, source: str, body: bytes) -> bool:
+        found = self._read_message(body) if source == "queue" else body
+        if isinstance(found, CeleryMessage):
+            return self._intake.accept_messages([found])
+        return self._intake.accept_again(source, found)
 
     def _resolve(self, letter_id: str, by: str, note: str) -> Closed:
         return Closed(letter_id, self._letters.close(letter_id, "resolved", by=by, note=note))

@@ -1,7 +1,7 @@
-"""Decides when an event is deadly: the worker that took it in hand died, several times in a row.
+"""Counts the workers that died with one event in hand, and decides when the event is deadly.
 
-Only what comes a second time is counted, before it is touched, and forgotten when that ended well, so in quiet
-times nothing is counted at all. An event is counted while it is in hand *alone*: one that was merely near when a
+Only what comes a second time is counted, before it is touched, and the count is deleted once the event was handled, so
+in quiet times nothing is counted. An event is counted while it is in hand *alone*: one that was merely near when a
 worker died, or comes again because a connection was lost, is not set aside with it.
 """
 
@@ -30,34 +30,36 @@ class Deliveries:
         self._redis = client
         self._vault = vault
 
-    def take_in_hand(self, name: str) -> bool:
-        """Count, before it is touched, that something came once more; True: leave it alone. Raises RedisError.
+    def take_in_hand(self, name: str) -> int:
+        """Count one more delivery of `name` before it is touched; returns the deaths so far. Raises RedisError.
 
-        What touched it the first time was not counted, so a count of DEATHS means that it outlived as many.
+        The first delivery is not counted, so the count of deliveries is the count of workers that died.
         """
         with self._redis.pipeline() as pipeline:
             pipeline.incr(_key(name))
             pipeline.expire(_key(name), REMEMBERED_SECONDS)
-            count, _ = pipeline.execute()
-        return int(count) >= DEATHS
+            deaths, _ = pipeline.execute()
+        return int(deaths)
 
     @contextmanager
     def in_hand(self, name: str) -> Iterator[bool]:
         """Count while something is handled, unless the name is empty; gives whether it should be left alone.
 
-        Whoever comes out of this lives, and takes its count back. While Redis is away nobody can count.
+        Leaving the context takes the count back, because then the worker is alive. While Redis is away nothing is
+        counted.
         """
         is_deadly = False
         try:
-            is_deadly = bool(name) and self.take_in_hand(name)
+            is_deadly = bool(name) and self.take_in_hand(name) >= DEATHS
         except redis.RedisError:
             name = ""
         try:
             yield is_deadly
         finally:
-            self._put_down(name)
+            self.put_down(name)
 
-    def _put_down(self, name: str) -> None:
+    def put_down(self, name: str) -> None:
+        """Take one count back: this worker is alive, and gives the event to another delivery. Never raises."""
         if not name:
             return
         try:
@@ -67,7 +69,7 @@ class Deliveries:
             log.info("delivery_not_put_down", error=type(error).__name__)
 
     def let_go(self, name: str) -> None:
-        """Forget the count: whatever became of it, the worker lives."""
+        """Delete the count: the event was handled, and this worker is alive. Never raises."""
         try:
             self._redis.delete(_key(name))
         except redis.RedisError as error:

@@ -33,6 +33,8 @@ class Check:
 OLDEST_VERSION = (6, 2)
 SKEW_WARN_SECONDS, SKEW_FAIL_SECONDS = 2.0, 30.0
 MEMORY_WARN, MEMORY_FAIL = 0.75, 0.9
+REVIEW_WARN = 0.9
+"""Share of the review list that is in use."""
 BACKLOG_WARN_SECONDS, BACKLOG_FAIL_SECONDS = 60.0, 600.0
 HEARD_OF_SECONDS = 10.0
 """As in pulse.lua: a worker silent for longer is not counted on."""
@@ -201,6 +203,17 @@ def check_queue(name: str, *, waiting: int | None, consumers: int) -> Check:
     if consumers:
         return Check(title, Level.OK, what)
     return Check(title, Level.FAIL if waiting else Level.WARN, what, "Start one: celery -A worker worker")
+
+
+def check_review_list(kept: int, *, share: float, unkept: int) -> Check:
+    """`kept` messages take `share` of the room for open letters; `unkept` ones were only counted, for want of room."""
+    name, what = "review list", f"{kept:,} rejected messages wait for a person"
+    advice = "A producer sends what is no event: nightly dead-letters groups. Resolve them to make room."
+    if share >= REVIEW_WARN:
+        return Check(name, Level.FAIL, f"{what}, {unkept:,} more were only counted", advice)
+    if unkept:
+        return Check(name, Level.WARN, f"{what}; {unkept:,} were only counted while it was full", advice)
+    return Check(name, Level.OK, what)
 
 
 def check_stream(length: int, oldest_seconds: float, groups: Sequence[str], group: str) -> Check:

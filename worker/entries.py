@@ -1,42 +1,44 @@
 """Reads a Redis stream with a consumer group: record first, acknowledge after, delete with that.
 
-Unlike a Redis list, a stream keeps an entry pending until it is acknowledged, so a reader that is killed
-anywhere loses nothing: its entries are taken over by any other reader within seconds. Such entries are taken in
-one by one and counted, because one of them may have killed it.
+Unlike a Redis list, a stream keeps an entry pending until it is acknowledged, so a reader that is killed anywhere
+loses nothing: another reader takes its entries over within seconds, one at a time, because one of them may have killed
+it.
+
+what is in hand                                     what becomes of it
+--------------------------------------------------  ------------------------------------------------------------
+new entries                                         recorded together, in portions; then acknowledged
+an entry larger than LARGEST_ENTRY_BYTES            kept in Redis under a key of its own, with a letter; never loaded
+an entry whose reader died: one event               counted, then recorded alone; after DEATHS set aside with a letter
+an entry whose reader died: a batch                 counted, then split into entries of one event each; if splitting it
+                                                    kills DEATHS readers more, set aside with a letter
+an entry that was deleted or trimmed meanwhile      acknowledged
 """
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
 import redis
 
-from worker.deliveries import Deliveries
-from worker.errors import InvalidEvent, LedgerMismatch
-from worker.intake import Intake
+from worker.deliveries import DEATHS, Deliveries
+from worker.entry_group import EntryGroup, Suspect
+from worker.errors import InvalidEvent
+from worker.events import MAX_BODY_BYTES
+from worker.intake import Intake, Rejection
+from worker.ledger import LEDGER_UNAVAILABLE
 from worker.ledger.connection import BytesRedis
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_unexpected
 
-GROUP = "nightly"
 READ_AT_MOST = 200
 READ_AT_FIRST = 10
 READ_BYTES = 8_388_608
 """Entries are read so few at a time that this is not passed if all are as large as the largest of the last ones."""
 TAKE_IN_BYTES = 262_144
-"""Bodies are recorded and acknowledged in portions of about this size, so that none outlives the take-over time."""
+"""Bodies are recorded and acknowledged in portions of about this size."""
+LARGEST_ENTRY_BYTES = 2 * MAX_BODY_BYTES
+"""More than any event: a Celery message holds its body in base64, which adds a third."""
 BLOCK_MS = 300
 """A worker that stops waits for this at most; reading costs an idle Redis three commands a second."""
-TAKE_OVER_AFTER_MS = 5000
-"""An entry that a reader holds this long belongs to a dead reader. Recording twice is harmless."""
-TAKE_OVER_EVERY_SECONDS = 2.0
-GONE_MS = 86_400_000
-
-_DONE = """
-redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, 2))
-redis.call('XDEL', KEYS[1], unpack(ARGV, 2))
-"""
-"""Both or neither, and a full Redis lets it through: that is how it gets room again. A MULTI would be refused."""
 
 log = get_logger(__name__)
 
@@ -48,9 +50,9 @@ class EntryReader(ABC):
 
     stream: str
     field: bytes
-    """Of an entry: what holds the body."""
+    """The field of an entry that holds the body."""
     source: str
-    """What a letter is told to have come from, where nothing else of it is known."""
+    """What a letter names as the way in, where nothing else is known."""
     unreachable = "ledger_unreachable"
     """What the log says when Redis is away."""
 
@@ -66,14 +68,12 @@ class EntryReader(ABC):
         self._redis = client
         self._intake = intake
         self._deliveries = deliveries
-        self._name = name
         self._on_recorded = on_recorded
-        self._next_take_over = 0.0
+        self._name = name
+        self._group = EntryGroup(client, self.stream, name)
         self._has_tidied_up = False
         self._held: list[Entry] = []
-        self._suspects: list[Entry] = []
-        self._in_hand = ""
-        self._is_deadly = False
+        self._suspect: Suspect | None = None
         self._at_most = READ_AT_FIRST
 
     @abstractmethod
@@ -84,28 +84,55 @@ class EntryReader(ABC):
     def _record(self, bodies: Sequence[bytes]) -> None:
         """Take bodies in together: when it returns, whatever was in them is recorded, or kept for review."""
 
+    def _is_batch(self, body: bytes) -> bool:
+        """Say whether a body may hold several events, without decoding it."""
+        del body
+        return False
+
+    def _events_of(self, body: bytes) -> Sequence[bytes]:
+        """Return the events of a batch, each as a body of its own; raises InvalidEvent if it cannot be decoded."""
+        return [body]
+
     def join(self) -> None:
         """Make the group if it is not there, from entry 0: what came before the first worker counts too."""
-        try:
-            self._redis.xgroup_create(self.stream, GROUP, id="0", mkstream=True)
-        except redis.ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
+        self._group.join()
+
+    def beat(self) -> None:
+        """Renew the heartbeat; a thread beside `step` calls this, so that a long step does not look like a death."""
+        self._group.beat()
+
+    def leave(self) -> None:
+        """Say that this reader ends; what it still holds may be taken over at once."""
+        self._group.leave()
 
     def step(self) -> int:
         """Take in a portion of what there is, waiting a moment for it; returns how many entries. Raises RedisError.
 
         What Redis would not take is held, and tried again before anything else.
         """
+        self._group.beat()
         try:
-            self._suspects = self._suspects or ([] if self._held else self._taken_over())
-            self._held = self._held or ([] if self._suspects else self._measured(self._fresh()))
+            if not self._held:
+                self._suspect = self._suspect or self._claim_suspect()
+                self._held = [] if self._suspect else self._measured(self._fresh())
         except redis.ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise
             self.join()  # somebody deleted the stream, or Redis came back empty
             return 0
-        return self._clear_up(self._suspects) + self._take_portion()
+        if self._suspect is None:
+            return self._take_portion()
+        self._judge(self._suspect)
+        self._suspect = None
+        self._on_recorded()
+        return 1
+
+    def _claim_suspect(self) -> Suspect | None:
+        suspect = self._group.claim_next()
+        if not self._has_tidied_up:
+            self._group.forget_the_gone()
+            self._has_tidied_up = True
+        return suspect
 
     def _take_portion(self) -> int:
         portion = _portion(self._held)
@@ -116,47 +143,45 @@ class EntryReader(ABC):
             self._on_recorded()
         return count
 
-    def _clear_up(self, suspects: list[Entry]) -> int:
-        """Take in what a dead reader left, one by one: if one of them killed it, its neighbours go free."""
-        count = len(suspects)
-        while suspects:
-            name = f"{self.source}:{suspects[0][0].decode()}"
-            if name != self._in_hand:  # what Redis would not take is tried again, and nobody died of it
-                self._is_deadly = self._deliveries.take_in_hand(name)
-                self._in_hand = name
-            if self._is_deadly:
-                self._set_aside(suspects[0])
-            else:
-                self._take_in(suspects[:1])
-            del suspects[0]
-            self._deliveries.let_go(name)
-        if count:
-            self._on_recorded()
-        return count
+    def _judge(self, suspect: Suspect) -> None:
+        """Decide about an entry that may have ended its reader; counted before its body is fetched."""
+        name = f"{self.source}:{suspect.id.decode()}"
+        if suspect.deaths is None:  # else Redis would not take it a moment ago, which is no death
+            suspect.deaths = self._deliveries.take_in_hand(name) if suspect.is_orphan else 0
+        found = self._group.fetch(suspect.id, at_most_bytes=LARGEST_ENTRY_BYTES)
+        if found is None:
+            self._group.acknowledge([suspect.id])
+        elif isinstance(found, int):
+            self._move_aside(suspect.id, found)
+        else:
+            self._take_alone((suspect.id, found), suspect.deaths)
+        self._deliveries.let_go(name)
 
-    def _set_aside(self, entry: Entry) -> None:
-        body = entry[1].get(self.field)
-        body = repr(dict(entry[1])).encode() if body is None else body
-        self._intake.reject(InvalidEvent(Deliveries.REASON), source=self.source, body=body)
-        self._acknowledge([entry])
+    def _take_alone(self, entry: Entry, deaths: int) -> None:
+        entry_id, fields = entry
+        body = fields.get(self.field)
+        is_batch = body is not None and self._is_batch(body)
+        if body is not None and deaths >= (2 * DEATHS if is_batch else DEATHS):
+            self._set_aside(Deliveries.REASON, body)
+            self._group.acknowledge([entry_id])
+        elif body is None or not (deaths and is_batch and self._split(entry_id, body)):
+            self._take_in([entry])
 
-    def forget_the_gone(self) -> None:
-        """Take readers off the group that were silent for a day and hold nothing."""
-        for reader in self._redis.xinfo_consumers(self.stream, GROUP):
-            if reader["pending"] == 0 and reader["idle"] > GONE_MS:
-                self._redis.xgroup_delconsumer(self.stream, GROUP, reader["name"])
+    def _split(self, entry_id: bytes, body: bytes) -> bool:
+        """Replace a batch by an entry for each of its events; False: it cannot be decoded."""
+        try:
+            events = self._events_of(body)
+        except InvalidEvent:
+            return False
+        self._group.replace(entry_id, self.field, events)
+        return True
 
-    def _taken_over(self) -> list[Entry]:
-        if time.monotonic() < self._next_take_over:
-            return []
-        reply = self._redis.xautoclaim(self.stream, GROUP, self._name, TAKE_OVER_AFTER_MS, "0-0", count=self._at_most)
-        if not self._has_tidied_up:
-            self.forget_the_gone()
-            self._has_tidied_up = True
-        entries = [entry for entry in reply[1] if entry[1]]
-        if not entries:
-            self._next_take_over = time.monotonic() + TAKE_OVER_EVERY_SECONDS
-        return self._measured(entries)
+    def _move_aside(self, entry_id: bytes, size: int) -> None:
+        """Keep an entry that is too large for a worker: Redis moves it to a key of its own, and a letter names that."""
+        if self._intake.reject_oversize(source=self.source, size=size, key=self._group.oversize_key(entry_id)):
+            self._group.move_aside(entry_id)
+        else:
+            self._group.acknowledge([entry_id])
 
     def _measured(self, entries: list[Entry]) -> list[Entry]:
         """Choose how many to read next: large entries must not make the worker large, and end it again and again."""
@@ -166,26 +191,28 @@ class EntryReader(ABC):
         return entries
 
     def _take_in(self, entries: Sequence[Entry]) -> None:
-        bodies = []
-        for _, fields in entries:
-            body = fields.get(self.field)
-            if body is None:
+        done, bodies, rejections = [], [], []
+        for entry in entries:
+            entry_id, fields = entry
+            if (size := _size(entry)) > LARGEST_ENTRY_BYTES:
+                self._move_aside(entry_id, size)
+                continue
+            done.append(entry_id)
+            if (body := fields.get(self.field)) is None:
                 error = InvalidEvent(f"{self.field.decode()}: the stream entry has no such field")
-                self._intake.reject(error, source=self.source, body=repr(dict(fields)).encode())
+                rejections.append(Rejection(error, self.source, repr(dict(fields)).encode()))
             else:
                 bodies.append(body)
+        self._intake.reject(rejections)
         self._accept(bodies)
-        self._acknowledge(entries)
-
-    def _acknowledge(self, entries: Sequence[Entry]) -> None:
-        self._redis.eval(_DONE, 1, self.stream, GROUP, *(entry_id for entry_id, _ in entries))
+        self._group.acknowledge(done)
 
     def _accept(self, bodies: Sequence[bytes]) -> None:
         """Record bodies together. One that breaks us (a fault of ours) is set aside, so that it stops no other."""
         try:
             self._record(bodies)
-        except (redis.RedisError, LedgerMismatch):
-            raise  # Redis is away or full: the entries stay pending, and this is tried again
+        except LEDGER_UNAVAILABLE:
+            raise  # the entries stay pending, and this is tried again
         except Exception as error:
             if len(bodies) > 1:
                 for body in bodies:
@@ -194,7 +221,11 @@ class EntryReader(ABC):
             log.exception("event_broke_intake")
             report_unexpected(error, where=self.source)
             reason = f"event: could not be taken in ({type(error).__name__})"
-            self._intake.reject(InvalidEvent(reason), source=self.source, body=bodies[0])
+            self._set_aside(reason, bodies[0])
+
+    def _set_aside(self, reason: str, body: bytes) -> None:
+        """Keep a body for review although it may hold events that are valid: it is kept whatever the limits say."""
+        self._intake.reject([Rejection(InvalidEvent(reason), self.source, body, must_keep=True)])
 
 
 def _portion(entries: Sequence[Entry]) -> Sequence[Entry]:
@@ -207,7 +238,7 @@ def _portion(entries: Sequence[Entry]) -> Sequence[Entry]:
 
 
 def _size(entry: Entry) -> int:
-    return sum(map(len, entry[1].values()))
+    return sum(map(len, entry[1].keys())) + sum(map(len, entry[1].values()))
 
 
 def entries_of(reply: object) -> list[Entry]:

@@ -170,6 +170,11 @@ def decode_documents(body: bytes) -> list[object]:
     return document
 
 
+def is_batch(body: bytes) -> bool:
+    """Say whether a body is an array, by its first character alone."""
+    return body.lstrip()[:1] == b"["
+
+
 def decode_json(body: bytes) -> object:
     """Return what a body of at most MAX_BODY_BYTES says; raises InvalidEvent."""
     if len(body) > MAX_BODY_BYTES:

@@ -1,23 +1,35 @@
 """Takes messages in: parse strictly, name and seal the loginId, record; keep what cannot be accepted.
 
-After `accept_*` returns, every event of the message is in the ledger or on the review list, so the caller
-may acknowledge it. Both ways in come together here (the Celery tasks and the stream subscriber), and
-so do replays of rejected messages.
+After `accept_*` returns, every event of the message is in the ledger or on the review list, so the caller may
+acknowledge it. Every way in (Celery's messages, the stream, HTTP) comes together here, and so do replays of rejected
+messages.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from worker.errors import EventsRefused, InvalidEvent
-from worker.events import LifecycleEvent, decode_documents
-from worker.ledger import Lane, Ledger, Letters, Recorded, Wish
+from worker.events import MAX_BODY_BYTES, LifecycleEvent, decode_documents
+from worker.ledger import Lane, Ledger, Letters, Message, Parked, Recorded, Wish
 from worker.seal import Vault, letters_of
 
 BODY_CONTEXT = "rejected message"
-KEEP_BYTES = 65_536
-"""A rejected body is kept up to here; what is longer is no event, and would only fill Redis."""
+REJECT_AT_MOST = 200
+REJECT_BYTES = 1_048_576
+"""Rejected messages are written in groups of at most this many and about this size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A message, or one event of a batch, that was not accepted, as it goes to the review list."""
+
+    error: InvalidEvent
+    source: str
+    body: bytes
+    must_keep: bool = False
+    """It may hold events that are valid: keep it, however many letters there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +41,8 @@ class Rejected:
     source: str
     letter_id: str
     is_new_group: bool
+    is_kept: bool
+    """False: the review list is full, and this message was only counted."""
 
 
 class CeleryMessage(NamedTuple):
@@ -41,7 +55,11 @@ class CeleryMessage(NamedTuple):
 
 
 class Intake:
-    """The only writer of events into the ledger."""
+    """The only writer of events into the ledger.
+
+    With `replicas`, every method that writes returns only when so many replicas have what it wrote, and raises
+    NotReplicated where they do not say so in time: the caller keeps its message, and tries again.
+    """
 
     def __init__(
         self,
@@ -52,6 +70,7 @@ class Intake:
         instances: frozenset[str],
         default_instance: str,
         max_ahead_seconds: float,
+        replicas: int = 0,
         on_rejected: Callable[[Rejected], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
@@ -60,6 +79,7 @@ class Intake:
         self._instances = instances
         self._default_instance = default_instance
         self._max_ahead_seconds = max_ahead_seconds
+        self._replicas = replicas
         self._on_rejected = on_rejected
 
     def accept_celery(self, event_type: str, args: Sequence[Any], kwargs: Mapping[str, Any], task_id: str) -> bool:
@@ -68,7 +88,8 @@ class Intake:
 
     def accept_messages(self, messages: Sequence[CeleryMessage]) -> bool:
         """Take Celery messages in; `event_id` defaults to the task id. False: some went to the review list."""
-        pairs = []
+        pairs: list[tuple[Wish, object]] = []
+        rejections = []
         for message in messages:
             arguments = {**message.kwargs}
             if arguments.get("event_id") is None:
@@ -78,20 +99,22 @@ class Intake:
                 event = LifecycleEvent.from_celery(message.type, arguments, self._default_instance, args=message.args)
                 pairs.append((self._wish(event), document))
             except InvalidEvent as error:
-                self.reject(error, source="celery", body=readable(document))
-        return self._record(pairs, source="celery") and len(pairs) == len(messages)
+                rejections.append(Rejection(error, "celery", readable(document)))
+        return self._take_in(pairs, rejections, source="celery")
 
     def accept_bodies(self, bodies: Sequence[bytes]) -> bool:
         """Take bodies of stream entries in, each one CloudEvent or an array of them. False: some went to review."""
-        read = [self._read_body(body) for body in bodies]
-        all_read = all(is_whole for _, is_whole in read)
-        return self._record([pair for pairs, _ in read for pair in pairs], source="stream") and all_read
+        pairs: list[tuple[Wish, object]] = []
+        rejections: list[Rejection] = []
+        for body in bodies:
+            self._read_body(body, pairs, rejections)
+        return self._take_in(pairs, rejections, source="stream")
 
-    def accept_whole(self, documents: Sequence[object], *, replicas: int = 0) -> list[Recorded]:
+    def accept_whole(self, documents: Sequence[object]) -> list[Recorded]:
         """Take in CloudEvents whose sender waits for the answer: all of them, or none and nothing is kept for review.
 
-        Returns recorded, duplicate or superseded for each, in order. Raises EventsRefused, NotReplicated where fewer
-        than `replicas` confirmed (sending again is right), and redis.RedisError.
+        Returns recorded, duplicate or superseded for each, in order. Raises EventsRefused, NotReplicated (sending
+        again is right), and redis.RedisError.
         """
         wishes: list[Wish] = []
         errors: dict[int, InvalidEvent] = {}
@@ -102,23 +125,48 @@ class Intake:
                 errors[position] = error
         if errors:
             raise EventsRefused(errors)
-        furthest_us = (self._ledger.now_ms() + round(self._max_ahead_seconds * 1000)) * 1000
-        self._refuse_ahead(wish.occurred_us > furthest_us for wish in wishes)
-        results = self._ledger.record_whole(wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=replicas)
-        self._refuse_ahead(result is Recorded.AHEAD for result in results)  # only where Redis' clock was set back
+        results = self._ledger.record_whole(
+            wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=self._replicas
+        )
+        ahead = {at: self._ahead("time") for at, result in enumerate(results) if result is Recorded.AHEAD}
+        if ahead:
+            raise EventsRefused(ahead)
         return results
 
-    def reject(self, error: InvalidEvent, *, source: str, body: bytes) -> None:
-        """Keep a message that was not accepted, sealed, for a person."""
-        letter_id = "iv-" + self._vault.fingerprint(body.decode("latin-1"))
-        fields: dict[str, str | bytes] = {
-            "reason": error.reason,
-            "source": source,
-            "body_bytes": str(len(body)),
-            "sealed_body": self._vault.seal(BODY_CONTEXT, body[:KEEP_BYTES]),
-        }
-        is_new = self._letters.park(letter_id, instance="", code=error.code, fields=fields)
-        self._on_rejected(Rejected(error.reason, error.code, source, letter_id, is_new))
+    def reject(self, rejections: Iterable[Rejection]) -> None:
+        """Keep messages that were not accepted, sealed, for a person; in groups, not one round trip each."""
+        for group in _groups(rejections):
+            self._park(group, [self._message(rejection) for rejection in group])
+
+    def reject_oversize(self, *, source: str, size: int, key: str) -> bool:
+        """Write a letter for an entry too large to be loaded, which stays under `key`. False: delete it instead.
+
+        That is so only where the review list is full.
+        """
+        reason = f"body: larger than {MAX_BODY_BYTES} bytes; for 90 days it is kept, unsealed, under {key}"
+        rejection = Rejection(InvalidEvent(reason), source, b"")
+        message = Message("iv-" + self._vault.fingerprint(key), rejection.error.code, reason, source, size)
+        return self._park([rejection], [message]) != [Parked.UNKEPT]
+
+    def _park(self, rejections: Sequence[Rejection], messages: Sequence[Message]) -> Sequence[Parked]:
+        results = self._letters.park(messages, replicas=self._replicas)
+        for rejection, message, result in zip(rejections, messages, results, strict=True):
+            error, is_first = rejection.error, result is Parked.FIRST
+            is_kept = result is not Parked.UNKEPT
+            self._on_rejected(Rejected(error.reason, error.code, rejection.source, message.id, is_first, is_kept))
+        return results
+
+    def _message(self, rejection: Rejection) -> Message:
+        error, body = rejection.error, rejection.body
+        return Message(
+            id="iv-" + self._vault.fingerprint(body.decode("latin-1")),
+            code=error.code,
+            reason=error.reason,
+            source=rejection.source,
+            size=len(body),
+            sealed_body=self._vault.seal(BODY_CONTEXT, body),
+            must_keep=rejection.must_keep,
+        )
 
     def accept_again(self, source: str, body: bytes) -> bool:
         """Take a rejected message in once more, as it came: its own time still decides its place."""
@@ -127,35 +175,35 @@ class Intake:
             return self.accept_celery(message["type"], message["args"], message["kwargs"], "")
         return self.accept_bodies([body])  # of the stream, or a foreign message of a queue: it may be a CloudEvent
 
-    def _read_body(self, body: bytes) -> tuple[list[tuple[Wish, object]], bool]:
+    def _read_body(self, body: bytes, pairs: list[tuple[Wish, object]], rejections: list[Rejection]) -> None:
+        """Add what is in a body to what is accepted, or rejected."""
         try:
             documents = decode_documents(body)
         except InvalidEvent as error:
-            self.reject(error, source="stream", body=body)
-            return [], False
-        pairs: list[tuple[Wish, object]] = []
+            rejections.append(Rejection(error, "stream", body))
+            return
         for document in documents:
             part = body if len(documents) == 1 else document
             try:
                 pairs.append((self._wish(LifecycleEvent.from_cloudevent(document, self._default_instance)), part))
             except InvalidEvent as error:
-                self.reject(error, source="stream", body=_kept(part))
-        return pairs, len(pairs) == len(documents)
+                rejections.append(Rejection(error, "stream", _kept(part)))
 
-    def _record(self, pairs: Sequence[tuple[Wish, object]], *, source: str) -> bool:
-        """Record wishes; each comes with what to keep if it is dated too far ahead, bytes or a document."""
+    def _take_in(self, pairs: Sequence[tuple[Wish, object]], rejections: Sequence[Rejection], *, source: str) -> bool:
+        """Record wishes, each with what to keep if it is dated too far ahead, bytes or a document; reject the rest.
+
+        Returns whether all were recorded.
+        """
         wishes = [wish for wish, _ in pairs]
-        results = self._ledger.record(wishes, furthest_ahead_seconds=self._max_ahead_seconds)
-        field = "occurred_at" if source == "celery" else "time"
-        for result, (_, part) in zip(results, pairs, strict=True):
-            if result is Recorded.AHEAD:
-                self.reject(self._ahead(field), source=source, body=_kept(part))
-        return Recorded.AHEAD not in results
-
-    def _refuse_ahead(self, are_ahead: Iterable[bool]) -> None:
-        errors = {position: self._ahead("time") for position, is_ahead in enumerate(are_ahead) if is_ahead}
-        if errors:
-            raise EventsRefused(errors)
+        results = self._ledger.record(wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=self._replicas)
+        error = self._ahead("occurred_at" if source == "celery" else "time")
+        ahead = [
+            Rejection(error, source, _kept(part))
+            for result, (_, part) in zip(results, pairs, strict=True)
+            if result is Recorded.AHEAD
+        ]
+        self.reject([*rejections, *ahead])
+        return not (rejections or ahead)
 
     def _ahead(self, field: str) -> InvalidEvent:
         return InvalidEvent(f"{field}: lies more than {self._max_ahead_seconds:g} s in the future")
@@ -175,6 +223,19 @@ class Intake:
             account_id=event.account_id and self._vault.without_login(event.account_id, letters),
             lane=Lane.LIVE,
         )
+
+
+def _groups(rejections: Iterable[Rejection]) -> Iterator[Sequence[Rejection]]:
+    group: list[Rejection] = []
+    size = 0
+    for rejection in rejections:
+        group.append(rejection)
+        size += len(rejection.body)
+        if len(group) >= REJECT_AT_MOST or size >= REJECT_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _kept(part: object) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from worker.ledger import Ledger, Notice
 from worker.telemetry.logs import get_logger
-from worker.telemetry.sentry import report_bench, report_gate, report_new_group
+from worker.telemetry.sentry import report_bench, report_gate, report_new_group, report_unkept
 
 log = get_logger(__name__)
 
@@ -35,6 +35,11 @@ def _tell_of_bench(instance: str, worker: str, detail: str) -> None:
     report_bench(instance=instance, worker=worker, detail=detail)
 
 
+def _tell_of_unkept(count: str) -> None:
+    log.error("rejected_messages_not_kept", count=int(count))
+    report_unkept(count=int(count))
+
+
 def _tell_of_gate(instance: str, text: str) -> None:
     change = {name: value for name, value in json.loads(text).items() if value not in ("", None)}
     is_closed = change.pop("state") == "closed"
@@ -55,4 +60,5 @@ _TELLERS: Mapping[str, Callable[..., None]] = {
     "gate": _tell_of_gate,
     "group": _tell_of_group,
     "bench": _tell_of_bench,
+    "unkept": _tell_of_unkept,
 }

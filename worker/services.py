@@ -67,6 +67,7 @@ def build_intake(settings: Settings, ledger: Ledger, letters: Letters, vault: Va
         instances=frozenset(settings.instances()) | {settings.flinks_instance},
         default_instance=settings.flinks_instance,
         max_ahead_seconds=settings.event_max_ahead_seconds,
+        replicas=settings.intake_replicas,
         on_rejected=_tell_rejected,
     )
 
@@ -78,6 +79,7 @@ def _tell_rejected(rejected: Rejected) -> None:
         code=rejected.code,
         source=rejected.source,
         letter=rejected.letter_id,
+        is_kept=rejected.is_kept,
     )
     if rejected.is_new_group:
         report_new_group(instance="", code=rejected.code, wish="")

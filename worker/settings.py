@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     retry_max_age_hours: Annotated[float, Field(gt=0, le=8760)] = 24
     event_max_ahead_seconds: Annotated[float, Field(ge=0, le=604_800)] = 3600
     """How far ahead of Redis' clock an event may be dated. Too high: a wrong clock freezes a login that long."""
+    intake_replicas: Annotated[int, Field(ge=0, le=10)] = 0
+    """Replicas that must have an event before its message is acknowledged, by every way in. Too low: a failover of the
+    ledger may lose events that a durable broker had. Too high: nothing is taken in."""
 
     gate_outage_ratio: Annotated[float, Field(gt=0, le=1)] = DEFAULT_RULES.outage_ratio
     """Share of calls without an answer of Flinks' own that is an outage. Too low: a bad minute stops all calls."""
@@ -99,8 +102,6 @@ class Settings(BaseSettings):
     http_events_secrets: WebhookSecrets | None = None
     http_events_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 200
     """Events, for each process that serves them. Too low: producers wait. Too high: nothing holds up a mad one."""
-    http_events_replicas: Annotated[int, Field(ge=0, le=10)] = 0
-    """Replicas that must have an event before it is answered. Too high: every event is answered 503."""
     sentry_dsn: SecretStr | None = None
     sentry_environment: str | None = None
     log_format: Literal["json", "console"] | None = None

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-from worker.entries import BLOCK_MS, GROUP, Entry, EntryReader, entries_of
+from worker.entries import BLOCK_MS, Entry, EntryReader, entries_of
+from worker.entry_group import GROUP
+from worker.events import decode_documents, is_batch
+from worker.intake import readable
 from worker.ledger.views import STREAM
 
 
@@ -18,3 +21,9 @@ class StreamReader(EntryReader):
 
     def _record(self, bodies: Sequence[bytes]) -> None:
         self._intake.accept_bodies(bodies)
+
+    def _is_batch(self, body: bytes) -> bool:
+        return is_batch(body)
+
+    def _events_of(self, body: bytes) -> Sequence[bytes]:
+        return [readable(document) for document in decode_documents(body)]

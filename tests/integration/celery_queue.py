@@ -1,15 +1,14 @@
 """What tests of Celery's queue share: an intake that remembers, a reader, and a client that sends."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from celery import Celery
 from redis import Redis
 
 from worker.deliveries import Deliveries
-from worker.errors import InvalidEvent
 from worker.executor.queue_reader import QueueReader
-from worker.intake import CeleryMessage
+from worker.intake import CeleryMessage, Rejection
 from worker.seal import Vault
 
 TIME = "2026-11-22T10:00:00Z"
@@ -27,9 +26,10 @@ class Memory:
         self.taken += messages
         return True
 
-    def reject(self, error: InvalidEvent, *, source: str, body: bytes) -> None:
-        assert (source, bool(body)) == ("queue", True)
-        self.rejected.append(error.reason)
+    def reject(self, rejections: Iterable[Rejection]) -> None:
+        for each in rejections:
+            assert (each.source, bool(each.body)) == ("queue", True)
+            self.rejected.append(each.error.reason)
 
     @property
     def logins(self) -> list[str]:

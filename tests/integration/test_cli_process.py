@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from tests.places import ROOT
-from worker.ledger import Letters
+from worker.ledger import Letters, Message
 
 COMMAND = (sys.executable, "-m", "worker")
 
@@ -65,7 +65,7 @@ def test_options_are_completed_in_a_shell(environment: dict[str, str]) -> None:
 def test_a_reader_that_closes_early_gets_no_traceback(environment: dict[str, str], redis_client: Redis) -> None:
     letters = Letters(redis_client)
     for number in range(2000):
-        letters.park(f"iv-{number}", instance="", code="invalid_event", fields={"reason": "x" * 200})
+        letters.park([Message(f"iv-{number}", "invalid_event", "x" * 200, "stream", 1)])
     command = f"{sys.executable} -m worker dead-letters list --json | head -1"
     done = subprocess.run(
         ["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60, check=True

@@ -13,7 +13,9 @@ def deliveries(redis_client: Redis) -> Deliveries:
 
 
 def test_what_outlived_three_that_had_it_in_hand_is_deadly(deliveries: Deliveries) -> None:
-    assert [deliveries.take_in_hand("name") for _ in range(DEATHS)] == [False] * (DEATHS - 1) + [True]
+    assert [deliveries.take_in_hand("name") for _ in range(DEATHS - 1)] == [1, 2]
+    with deliveries.in_hand("name") as is_deadly:
+        assert is_deadly
 
 
 def test_what_is_put_down_was_survived_however_it_ended(deliveries: Deliveries, redis_client: Redis) -> None:

@@ -15,7 +15,7 @@ from kombu import Connection, Exchange, Queue
 from redis import Redis
 
 from tests.integration.celery_queue import TIME, Memory, empty, reader_of, send
-from worker import entries
+from worker import entry_group
 from worker.executor.queue_reader import NEXT, QUEUE_LISTS, TAKEN, waiting
 
 
@@ -84,10 +84,12 @@ def test_two_readers_share_the_queue_and_each_message_is_taken_once(
 def test_what_a_reader_had_taken_when_it_died_is_another_s(
     redis_client: Redis, producer: Celery, intake: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entries, "TAKE_OVER_AFTER_MS", 0)
+    monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 0)
     for login in "abc":
         send(producer, login)
-    assert len(reader_of(redis_client, intake, "dead")._fresh()) == 3
+    dead = reader_of(redis_client, intake, "dead")
+    assert len(dead._fresh()) == 3
+    dead.leave()
     assert redis_client.exists(*QUEUE_LISTS) == 0
     empty(reader_of(redis_client, intake, "alive"))
     assert intake.logins == ["a", "b", "c"]

@@ -1,13 +1,15 @@
 """The stream reader against a real Redis: what it read is recorded before it is acknowledged, whatever happens."""
 
+from collections.abc import Iterable
+
 import pytest
 import redis
 from redis import Redis
 
 from tests.waiting import eventually
-from worker import entries
+from worker import entries, entry_group
 from worker.deliveries import DEATHS, Deliveries
-from worker.errors import InvalidEvent
+from worker.intake import Rejection
 from worker.ledger.views import STREAM
 from worker.seal import Vault
 from worker.stream import StreamReader
@@ -29,9 +31,10 @@ class Memory:
         self.taken += bodies
         return True
 
-    def reject(self, error: InvalidEvent, *, source: str, body: bytes) -> None:
-        assert source == "stream"
-        self.rejected.append(f"{error.reason} {body!r}")
+    def reject(self, rejections: Iterable[Rejection]) -> None:
+        for each in rejections:
+            assert each.source == "stream"
+            self.rejected.append(f"{each.error.reason} {each.body!r}")
 
 
 @pytest.fixture
@@ -73,8 +76,9 @@ def test_while_the_ledger_is_away_entries_stay_pending_and_another_reader_takes_
         first.step()
     assert [consumer["pending"] for consumer in redis_client.xinfo_consumers(STREAM, "nightly")] == [1]
     intake.is_away = False
-    monkeypatch.setattr(entries, "TAKE_OVER_AFTER_MS", 50)
-    monkeypatch.setattr(entries, "TAKE_OVER_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 50)
+    monkeypatch.setattr(entry_group, "LOOK_EVERY_SECONDS", 0.01)
+    first.leave()
     second = reader_of(redis_client, intake, "two")
     eventually(second.step, describe="the take-over")
     assert intake.taken == [b"kept"]
@@ -121,7 +125,7 @@ def test_readers_that_are_long_gone_leave_the_group_unless_they_hold_something(
     redis_client.xadd(STREAM, {"event": b"b"})
     with pytest.raises(redis.ConnectionError):
         holding.step()
-    monkeypatch.setattr(entries, "GONE_MS", -1)
+    monkeypatch.setattr(entry_group, "GONE_MS", -1)
     alive.step()  # its first one
     left = [reader["name"] for reader in redis_client.xinfo_consumers(STREAM, "nightly")]
     assert b"gone" not in left
@@ -137,9 +141,12 @@ def test_a_stream_that_somebody_deleted_is_made_anew(redis_client: Redis, intake
     assert intake.taken == [b"after"]
 
 
-def test_large_entries_are_read_one_by_one_and_small_ones_together(redis_client: Redis, intake: Memory) -> None:
+def test_large_entries_are_read_one_by_one_and_small_ones_together(
+    redis_client: Redis, intake: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reader = reader_of(redis_client, intake)
-    for body in [b"x" * 5_000_000] * 12 + [b"small"] * 600:
+    monkeypatch.setattr(entries, "READ_BYTES", 2_000_000)
+    for body in [b"x" * 2_000_000] * 12 + [b"small"] * 600:
         redis_client.xadd(STREAM, {"event": body})
     read = []
     while count := reader.step():
@@ -152,9 +159,11 @@ def test_large_entries_are_read_one_by_one_and_small_ones_together(redis_client:
 def test_what_redis_would_not_take_is_tried_again_and_never_held_for_deadly(
     redis_client: Redis, intake: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entries, "TAKE_OVER_AFTER_MS", 0)
+    monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 0)
     redis_client.xadd(STREAM, {"event": b"innocent"})
-    reader_of(redis_client, intake, "dead")._fresh()
+    dead = reader_of(redis_client, intake, "dead")
+    dead._fresh()
+    dead.leave()
     alive = reader_of(redis_client, intake, "alive")
     intake.is_away = True
     for _ in range(2 * DEATHS):

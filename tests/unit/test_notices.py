@@ -13,6 +13,7 @@ CLOSED = Notice(
 )
 OPENED = Notice('gate|toolbox|{"at":6,"state":"open","cause":"operator","by":"ann","detail":"","held_ms":1}')
 GROUP = Notice("group|toolbox|INVALID_LOGIN|off")
+UNKEPT = Notice("unkept|7")
 BENCH = Notice("bench|toolbox|celery@host#7|10 calls in a row failed")
 
 
@@ -27,7 +28,7 @@ class Forgetful:
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
-    for name in ("report_gate", "report_new_group", "report_bench"):
+    for name in ("report_gate", "report_new_group", "report_bench", "report_unkept"):
         monkeypatch.setattr(notices, name, lambda _name=name, **fields: found.append((_name, fields)))
     return found
 
@@ -35,16 +36,17 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
 def test_each_notice_is_logged_told_and_forgotten(told: list[tuple[str, dict[str, Any]]]) -> None:
     ledger = Forgetful()
     with capture_logs() as lines:
-        notices.pass_on(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, BENCH])
-    assert ledger.forgotten == [CLOSED, OPENED, GROUP, BENCH]
+        notices.pass_on(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, BENCH, UNKEPT])
+    assert ledger.forgotten == [CLOSED, OPENED, GROUP, BENCH, UNKEPT]
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("gate_closed", "error"),
         ("gate_opened", "warning"),
         ("letters_of_new_kind", "warning"),
         ("worker_cannot_reach_flinks", "error"),
+        ("rejected_messages_not_kept", "error"),
     ]
     assert (lines[0]["detail"], lines[1]["by"]) == ("a|b", "ann")
-    shut, opened, group, bench = told
+    shut, opened, group, bench, unkept = told
     assert shut[1] == {
         "instance": "toolbox",
         "is_closed": True,
@@ -55,6 +57,7 @@ def test_each_notice_is_logged_told_and_forgotten(told: list[tuple[str, dict[str
     }
     assert (opened[1]["is_closed"], opened[1]["cause"]) == (False, "operator")
     assert (bench[0], bench[1]["worker"]) == ("report_bench", "celery@host#7")
+    assert unkept == ("report_unkept", {"count": 7})
     assert group == ("report_new_group", {"instance": "toolbox", "code": "INVALID_LOGIN", "wish": "off"})
 
 

@@ -105,8 +105,8 @@ app.command(
 
 
 def document(letter: Letter) -> dict[str, Any]:
-    """Return a letter for a machine: everything but the sealed body."""
-    return {name: value for name, value in asdict(letter).items() if name != "sealed_body"}
+    """Return a letter for a machine."""
+    return asdict(letter)
 
 
 def picture(letter: Letter, attempts: list[dict[str, Any]], now_ms: int) -> RenderableType:
@@ -140,7 +140,7 @@ def _login_rows(letter: Letter) -> list[tuple[str, object]]:
 def _message_rows(letter: Letter) -> list[tuple[str, object]]:
     return [
         ("rejected", letter.reason),
-        ("came by", f"{letter.source}, {number(letter.body_bytes)} bytes, kept sealed"),
+        ("came by", f"{letter.source}, {number(letter.body_bytes)} bytes"),
         ("seen", f"{number(letter.seen)} times, last {when(letter.last_at)} UTC"),
     ]
 

@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from worker.cli.opening import misuse, open_services, operator
 from worker.cli.output import console, number, plain, print_json
 from worker.dead_letters import Closed, DeadLetters
 from worker.ledger import Letters
+
+if TYPE_CHECKING:
+    from worker.services import Services
 
 WRONG_OUTCOMES = frozenset({"failed", "still_invalid", "already_closed"})
 NAMED = 20
@@ -48,7 +51,7 @@ def replay(
         services.letters, ids or [], code=code, instance=instance, suspects=suspects, everything=everything
     )
     if _may_go_on(chosen, "Replay", dry_run=dry_run, yes=yes, as_json=as_json):
-        letters = DeadLetters(services.letters, services.vault, services.intake)
+        letters = _review_list(services)
         _tell(letters.replay(chosen, by=operator()), as_json=as_json)
 
 
@@ -70,8 +73,14 @@ def resolve(
         services.letters, ids or [], code=code, instance=instance, suspects=suspects, everything=everything
     )
     if _may_go_on(chosen, "Resolve", dry_run=dry_run, yes=yes, as_json=as_json):
-        letters = DeadLetters(services.letters, services.vault, services.intake)
+        letters = _review_list(services)
         _tell(letters.resolve(chosen, by=operator(), note=note), as_json=as_json)
+
+
+def _review_list(services: "Services") -> DeadLetters:
+    from worker.executor.messages import kept_message  # noqa: PLC0415 - Celery is heavy, and other commands need none
+
+    return DeadLetters(services.letters, services.vault, services.intake, read_message=kept_message)
 
 
 def _choose(

@@ -5,7 +5,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,10 +15,11 @@ from worker import doctor
 from worker.cli.brokers import examine_broker
 from worker.cli.opening import address_of
 from worker.doctor import Check, Level
-from worker.entries import GROUP
+from worker.entry_group import GROUP
 from worker.errors import LedgerMismatch, SettingsError
 from worker.ledger import Ledger
 from worker.ledger.connection import BytesRedis
+from worker.ledger.letters import MESSAGE_BYTES_AT_MOST, MESSAGES_AT_MOST
 from worker.ledger.views import STREAM, Views
 from worker.redis_trouble import open_redis, place_of, trouble_of
 from worker.settings import Settings
@@ -102,6 +103,7 @@ def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
     for name, about in instances.items():
         yield doctor.check_gate(name, about["gate"])
         yield doctor.check_backlog(name, about, workers_alive=len(found["workers"]))
+    yield _review_list(client, found)
     yield _stream(client, now_ms)
 
 
@@ -119,6 +121,12 @@ def _configurations(settings: Settings, client: BytesRedis) -> Iterator[Check]:
     for name, instance in settings.instances().items():
         standing = client.hget(f"nightly:configs:{name}", instance.fingerprint(vault))
         yield doctor.check_configuration(name, (standing or b"").decode())
+
+
+def _review_list(client: BytesRedis, found: Mapping[str, Any]) -> Check:
+    messages, size = (int(value or 0) for value in client.hmget("nightly:kept", "messages", "bytes"))
+    share = max(messages / MESSAGES_AT_MOST, size / MESSAGE_BYTES_AT_MOST)
+    return doctor.check_review_list(messages, share=share, unkept=found["rejected_unkept"])
 
 
 def _stream(client: BytesRedis, now_ms: int) -> Check:

@@ -152,13 +152,20 @@ def _common_rows(found: dict[str, Any]) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = [
         ("workers", workers),
         ("stream", f"{number(found['stream_length'])} not taken in yet" if found["stream_length"] else "empty"),
-        ("rejected", f"{number(found['rejected'])} so far"),
+        ("rejected", _rejected(found)),
     ]
     if "rabbitmq" in found:
         rows.append(("RabbitMQ", _rabbit(found["rabbitmq"])))
     if found["dead_letters_open"]:
         rows.append(("review", f"{number(found['dead_letters_open'])} open: nightly dead-letters groups"))
     return rows
+
+
+def _rejected(found: dict[str, Any]) -> Text:
+    text = Text(f"{number(found['rejected'])} so far")
+    if found["rejected_unkept"]:
+        text.append(f"; {number(found['rejected_unkept'])} were only counted, because the review list was full", WARN)
+    return text
 
 
 def _rabbit(queues: dict[str, Any]) -> Text:

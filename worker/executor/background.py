@@ -81,17 +81,18 @@ class Background(bootsteps.StartStopStep):
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self._loops: list[Loop] = []
+        self._streams: list[EntryReader] = []
         self._metrics: MetricsServer | None = None
 
     def start(self, worker: Any) -> None:
         """Start the threads, and the metrics endpoint if one is asked for."""
         app, services = worker.app, worker.app.services()
+        readers = readers_of(app)
+        self._streams = [reader for reader in readers if isinstance(reader, EntryReader)]
         self._loops = [
             Loop("pacemaker", lambda: pulse(worker, services), pause_seconds=PULSE_SECONDS),
-            *(
-                Loop(reader.source, reader.step, pause_seconds=0, unreachable=reader.unreachable)
-                for reader in readers_of(app)
-            ),
+            *(Loop(reader.source, reader.step, pause_seconds=0, unreachable=reader.unreachable) for reader in readers),
+            Loop("heartbeat", self._beat, pause_seconds=PULSE_SECONDS),
             Loop("doorbell", lambda: answer_doorbell(app, Doorbell(services.redis))),
             Loop("wake-up", app.wake_up.step),
             Loop("feed-hint", app.feed_hint.step),
@@ -119,9 +120,16 @@ class Background(bootsteps.StartStopStep):
         if self._metrics is not None:
             self._metrics.close()
         try:
+            for reader in self._streams:
+                reader.leave()
             worker.app.services().ledger.sign_off(worker.app.identity)
         except redis.RedisError:
             log.warning("ledger_unreachable", doing="stop")
+
+    def _beat(self) -> None:
+        """Say that the readers are alive, whatever step each of them is busy with."""
+        for reader in self._streams:
+            reader.beat()
 
 
 def readers_of(app: Any) -> list[EntryReader | RabbitReader]:

@@ -15,6 +15,7 @@ from kombu.transport import virtual
 from worker.deliveries import Deliveries
 from worker.errors import InvalidEvent
 from worker.executor.envelope import body_of, original
+from worker.intake import Rejection
 from worker.telemetry.logs import get_logger
 
 GIVE_BACK_SECONDS = 2.0
@@ -31,22 +32,22 @@ class CarefulConsumer(Consumer):
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Set aside a message whose content type or body is not for us."""
-        self.set_aside(message, f"message: cannot be decoded ({type(exc).__name__})")
+        self.set_aside(message, f"message: cannot be decoded ({type(exc).__name__})", is_foreign=True)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         """Set aside a message that names no task."""
         del body
-        self.set_aside(message, "message: names no task")
+        self.set_aside(message, "message: names no task", is_foreign=True)
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Set aside a message that names a task we do not have."""
         del body, exc
-        self.set_aside(message, "message: names a task that this worker does not have")
+        self.set_aside(message, "message: names a task that this worker does not have", is_foreign=True)
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Set aside a message whose parts are not a task's."""
         del body
-        self.set_aside(message, f"message: is not a valid task ({type(exc).__name__})")
+        self.set_aside(message, f"message: is not a valid task ({type(exc).__name__})", is_foreign=True)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
         """Return Celery's own handler behind three questions: deadly before? known? and, if it raises, why?"""
@@ -69,9 +70,9 @@ class CarefulConsumer(Consumer):
 
         return on_task_received
 
-    def set_aside(self, message: Any, reason: str) -> None:
+    def set_aside(self, message: Any, reason: str, *, is_foreign: bool = False) -> None:
         """Keep a message for review and acknowledge it."""
-        set_aside(self.app, message, reason, self.connection_errors)
+        set_aside(self.app, message, reason, self.connection_errors, is_foreign=is_foreign)
 
 
 def came_again(app: Any, message: Any) -> str:
@@ -82,11 +83,22 @@ def came_again(app: Any, message: Any) -> str:
     return str(app.deliveries().name_of(str(headers.get("id", "")), body_of(message)))
 
 
-def set_aside(app: Any, message: Any, reason: str, connection_errors: tuple[type[BaseException], ...]) -> None:
-    """Keep a message for review and acknowledge it; if it cannot be kept, leave it with the broker."""
+def set_aside(
+    app: Any,
+    message: Any,
+    reason: str,
+    connection_errors: tuple[type[BaseException], ...],
+    *,
+    is_foreign: bool = False,
+) -> None:
+    """Keep a message for review and acknowledge it; while the ledger cannot keep it, leave it with the broker.
+
+    One that is foreign holds no event, so the limits of the review list hold for it.
+    """
     body, own_reason = original(message)
     try:
-        app.services().intake.reject(InvalidEvent(own_reason or reason), source="queue", body=body)
+        rejection = Rejection(InvalidEvent(own_reason or reason), "queue", body, must_keep=not is_foreign)
+        app.services().intake.reject([rejection])
     except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be dropped
         log.warning("message_not_kept_yet", error=type(error).__name__)
         leave_with_broker(message, connection_errors)

@@ -63,7 +63,8 @@ def original(message: Any) -> tuple[bytes, str]:
         "content_type": message.content_type,
         "content_encoding": message.content_encoding,
         "headers": message.headers,
-        "body": body.decode("utf-8", "backslashreplace"),
+        "body_encoding": "base64",
+        "body": base64.b64encode(body).decode(),
     }
     try:
         return json.dumps(kept, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"), ""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import redis
 from kombu.exceptions import OperationalError
 
+from worker.errors import NotReplicated
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_unexpected
 
@@ -75,6 +76,8 @@ class Loop:
             log.warning(self._unreachable, doing=self._thread.name, error=kind)
         elif isinstance(error, OperationalError):
             log.warning("broker_unreachable", doing=self._thread.name, error=kind)
+        elif isinstance(error, NotReplicated):
+            log.warning("replicas_missing", doing=self._thread.name, reason=str(error))
         else:
             log.error("loop_failed", loop=self._thread.name, exc_info=error)
             report_unexpected(error, where=self._thread.name)

@@ -18,6 +18,7 @@ from pydantic_core import from_json
 
 from worker.events import EVENT_TYPES
 from worker.executor.envelope import original, readable
+from worker.executor.rabbit import EVENTS as EVENTS_QUEUE
 from worker.intake import CeleryMessage
 
 JSON = "application/json"
@@ -88,6 +89,40 @@ def read_received(message: Any, tasks: Container[str]) -> CeleryMessage | Foreig
     except _NotOurs as reason:
         body, own_reason = original(message)
         return Foreign(body, own_reason or f"message: {reason}")
+
+
+def kept_message(kept: bytes) -> CeleryMessage | bytes:
+    """Return what the review list kept of a message as intake takes it: a Celery message, or a body of CloudEvents.
+
+    `kept` is an item of a Redis queue as it was, or what `envelope.original` made of a message.
+    """
+    try:
+        document = from_json(kept)
+    except ValueError:
+        return kept
+    if isinstance(document, dict) and document.get("body_encoding") == "base64" and "properties" not in document:
+        return _of_original(document) or kept
+    found = read(kept, EVENTS_QUEUE, EVENT_TYPES)
+    return found if isinstance(found, CeleryMessage) else kept
+
+
+def _of_original(document: dict[str, Any]) -> CeleryMessage | bytes | None:
+    try:
+        headers = {**document["headers"]}
+        headers.pop("compression", None)  # kombu decompressed the body before it was kept
+        envelope = {
+            "body": document["body"],
+            "content-type": document["content_type"],
+            "content-encoding": document["content_encoding"],
+            "headers": headers,
+            "properties": {"body_encoding": "base64", "delivery_tag": "", "delivery_info": {}},
+        }
+        if "task" not in headers:
+            return bytes(_base64.decode(document["body"]))
+        found = read_received(_Message(envelope, channel=_Channel(), accept={JSON}), EVENT_TYPES)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return found if isinstance(found, CeleryMessage) else None
 
 
 class _NotOurs(Exception):

@@ -11,12 +11,13 @@ from importlib.resources import files
 import redis
 
 from worker.deliveries import Deliveries
-from worker.entries import BLOCK_MS, GROUP, READ_BYTES, Entry, EntryReader, entries_of
+from worker.entries import BLOCK_MS, READ_BYTES, Entry, EntryReader, entries_of
+from worker.entry_group import GROUP
 from worker.errors import InvalidEvent
 from worker.executor.broker import EVENTS_QUEUE, REFRESH_QUEUE
 from worker.executor.envelope import readable
 from worker.executor.messages import ForCelery, Foreign, read
-from worker.intake import CeleryMessage, Intake
+from worker.intake import CeleryMessage, Intake, Rejection
 from worker.ledger.connection import BytesRedis
 from worker.telemetry.logs import get_logger
 
@@ -113,10 +114,10 @@ class QueueReader(EntryReader):
     def _record(self, bodies: Sequence[bytes]) -> None:
         found = [read(body, EVENTS_QUEUE, self._tasks) for body in bodies]
         self._intake.accept_messages([each for each in found if isinstance(each, CeleryMessage)])
+        foreign = [each for each in found if isinstance(each, Foreign)]
+        self._intake.reject(Rejection(InvalidEvent(each.reason), self.source, each.body) for each in foreign)
         for each in found:
-            if isinstance(each, Foreign):
-                self._intake.reject(InvalidEvent(each.reason), source=self.source, body=each.body)
-            elif isinstance(each, ForCelery):
+            if isinstance(each, ForCelery):
                 item = readable(each.item, REFRESH_QUEUE)
                 self._redis.eval(_HAND_ON, 2, REFRESH_QUEUE, _NOTHING, item)
 

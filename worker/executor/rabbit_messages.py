@@ -30,9 +30,14 @@ def read_delivery(message: Any, tasks: Container[str]) -> CeleryMessage | PlainE
     return PlainEvents(body_of(message)) if _is_plain(message) else read_received(message, tasks)
 
 
-def _is_plain(message: Any) -> bool:
+def is_plain_type(message: Any) -> bool:
+    """Say whether a message calls itself JSON and names no task, without decoding its body."""
     content_type = str(message.content_type or "").partition(";")[0].strip().lower()
-    if message.errors or "task" in message.headers or content_type not in _PLAIN:
+    return not message.errors and "task" not in message.headers and content_type in _PLAIN
+
+
+def _is_plain(message: Any) -> bool:
+    if not is_plain_type(message):
         return False
     try:
         document = from_json(body_of(message))

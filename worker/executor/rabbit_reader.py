@@ -12,18 +12,19 @@ from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import amqp
-import redis
 from amqp.exceptions import AMQPError
 from kombu.exceptions import OperationalError
 
-from worker.deliveries import Deliveries
+from worker.deliveries import DEATHS, Deliveries
 from worker.entries import BLOCK_MS, READ_AT_MOST, READ_BYTES, TAKE_IN_BYTES
-from worker.errors import InvalidEvent, LedgerMismatch
+from worker.errors import InvalidEvent
+from worker.events import decode_documents, is_batch
 from worker.executor.envelope import body_of, original
 from worker.executor.messages import Foreign
 from worker.executor.rabbit import ANSWER_SECONDS, EVENTS, HEARTBEAT_SECONDS, REFRESH, connect, declare
-from worker.executor.rabbit_messages import PlainEvents, read_delivery
-from worker.intake import CeleryMessage, Intake
+from worker.executor.rabbit_messages import PlainEvents, is_plain_type, read_delivery
+from worker.intake import CeleryMessage, Intake, Rejection, readable
+from worker.ledger import LEDGER_UNAVAILABLE
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_unexpected
 
@@ -59,7 +60,7 @@ class RabbitReader:
         self._outgoing: Any = None
         self._held: list[Any] = []
         self._in_hand = ""
-        self._is_deadly = False
+        self._deaths = 0
         _leave_to_parent(self)
 
     def step(self) -> int:
@@ -74,7 +75,7 @@ class RabbitReader:
             self._receive()
             self._connection.heartbeat_check()
             return self._take_in_held()
-        except (redis.RedisError, LedgerMismatch):
+        except LEDGER_UNAVAILABLE:
             raise
         except (OperationalError, AttributeError, *LOST) as error:
             self._close()
@@ -97,6 +98,8 @@ class RabbitReader:
     def _close(self) -> None:
         connection, self._connection = self._connection, None
         self._held.clear()  # without our answer all of it is delivered again
+        self._deliveries.put_down(self._in_hand)  # and that is no death
+        self._in_hand = ""
         with contextlib.suppress(Exception):  # what is broken already may break once more
             connection.collect()
 
@@ -126,25 +129,42 @@ class RabbitReader:
         return count
 
     def _take_in_alone(self, message: Any) -> None:
-        """Take in what came again, counted before it is touched: if it ended its reader, its neighbours go free."""
+        """Take in what came again, counted before it is touched: if it ended its reader, its neighbours go free.
+
+        As on a stream, a batch is split, and what outlived too many readers is set aside.
+        """
         body = body_of(message)
         name = self._deliveries.name_of(str(message.headers.get("id", "")), body)
-        if name != self._in_hand:  # what Redis would not take is tried again, and nobody died of it
-            self._is_deadly = self._deliveries.take_in_hand(name)
+        if name != self._in_hand:  # else the ledger would not take it a moment ago, which is no death
+            self._deaths = self._deliveries.take_in_hand(name)
             self._in_hand = name
-        if self._is_deadly:
-            kept, _ = original(message)
-            self._intake.reject(InvalidEvent(Deliveries.REASON), source=self.source, body=kept)
-        else:
+        may_split = is_batch(body) and is_plain_type(message)
+        if self._deaths >= (2 * DEATHS if may_split else DEATHS):
+            self._set_aside(message, Deliveries.REASON)
+        elif not (may_split and self._split(message, body)):
             self._take_in([message])
         self._deliveries.let_go(name)
         self._in_hand = ""
+
+    def _split(self, message: Any, body: bytes) -> bool:
+        """Publish each event of a batch as a message of its own; False: it cannot be decoded.
+
+        RabbitMQ confirms each of them before the batch is acknowledged. A death between the two costs duplicates.
+        """
+        try:
+            events = [readable(document) for document in decode_documents(body)]
+        except InvalidEvent:
+            return False
+        properties = {**message.properties, "delivery_mode": 2}
+        for event in events:
+            self._publish(amqp.Message(event, **properties), EVENTS)
+        return True
 
     def _take_in(self, messages: Sequence[Any]) -> None:
         """Record messages together. One that breaks us (a fault of ours) is set aside, so that it stops no other."""
         try:
             self._record(messages)
-        except (redis.RedisError, LedgerMismatch, *LOST):
+        except (*LEDGER_UNAVAILABLE, *LOST):
             raise
         except Exception as error:
             if len(messages) > 1:
@@ -153,26 +173,28 @@ class RabbitReader:
                 return
             log.exception("event_broke_intake")
             report_unexpected(error, where=self.source)
-            reason = f"event: could not be taken in ({type(error).__name__})"
-            kept, _ = original(messages[0])
-            self._intake.reject(InvalidEvent(reason), source=self.source, body=kept)
+            self._set_aside(messages[0], f"event: could not be taken in ({type(error).__name__})")
+
+    def _set_aside(self, message: Any, reason: str) -> None:
+        """Keep a message for review although it may hold events that are valid, whatever the limits say."""
+        kept, _ = original(message)
+        self._intake.reject([Rejection(InvalidEvent(reason), self.source, kept, must_keep=True)])
 
     def _record(self, messages: Sequence[Any]) -> None:
         found = [read_delivery(message, self._tasks) for message in messages]
         self._intake.accept_messages([each for each in found if isinstance(each, CeleryMessage)])
         if plain := [each.body for each in found if isinstance(each, PlainEvents)]:
             self._intake.accept_bodies(plain)
+        foreign = [each for each in found if isinstance(each, Foreign)]
+        self._intake.reject(Rejection(InvalidEvent(each.reason), self.source, each.body) for each in foreign)
         for message, each in zip(messages, found, strict=True):
-            if isinstance(each, Foreign):
-                self._intake.reject(InvalidEvent(each.reason), source=self.source, body=each.body)
-            elif each is None:
-                self._hand_on(message)
+            if each is None:  # a task that only Celery can work
+                properties = {**message.properties, "delivery_mode": 2}
+                self._publish(amqp.Message(body_of(message), **properties), REFRESH)
 
-    def _hand_on(self, message: Any) -> None:
-        """Give Celery a task that only Celery can work; returns when RabbitMQ has confirmed it."""
-        properties = {**message.properties, "delivery_mode": 2}
-        copy = amqp.Message(body_of(message), **properties)
-        self._outgoing.basic_publish_confirm(copy, routing_key=REFRESH, confirm_timeout=ANSWER_SECONDS)
+    def _publish(self, message: Any, queue: str) -> None:
+        """Publish to one of our queues; returns when RabbitMQ has confirmed it."""
+        self._outgoing.basic_publish_confirm(message, routing_key=queue, confirm_timeout=ANSWER_SECONDS)
 
 
 def _came_again(message: Any) -> bool:

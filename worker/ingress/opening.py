@@ -31,7 +31,7 @@ def way_in(settings: Settings) -> Route:
     if not keys:
         return Route(PATH, Door(_closed))
     url = settings.redis_url.get_secret_value() if settings.redis_url else ""
-    recorder = Recorder(build_services(settings, name="nightly-http"), url=url, replicas=settings.http_events_replicas)
+    recorder = Recorder(build_services(settings, name="nightly-http"), url=url)
     try:
         recorder.check_ledger()
     except redis.RedisError as error:

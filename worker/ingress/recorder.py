@@ -27,13 +27,12 @@ log = get_logger(__name__)
 
 
 class Recorder:
-    """Records for one process. `replicas` must have an event before it counts."""
+    """Records for one process."""
 
-    def __init__(self, services: Services, *, url: str, replicas: int) -> None:
+    def __init__(self, services: Services, *, url: str) -> None:
         self._services = services
         self._doorbell = Doorbell(services.redis)
         self._url = url
-        self._replicas = replicas
         self._is_ours = False
         self._rests_until = 0.0
 
@@ -49,7 +48,7 @@ class Recorder:
             raise _unavailable("unavailable", _AWAY, AWAY_SECONDS)
         try:
             self.check_ledger()
-            return self._services.intake.accept_whole(documents, replicas=self._replicas)
+            return self._services.intake.accept_whole(documents)
         except EventsRefused as refused:
             raise refused_events(refused, of=len(documents)) from None
         except NotReplicated:

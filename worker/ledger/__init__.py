@@ -8,7 +8,10 @@ gate.py     what a person may do to the gate
 doorbell.py has a worker pulse for what was recorded by somebody else
 """
 
-from worker.ledger.letters import Letters
+import redis
+
+from worker.errors import LedgerMismatch, NotReplicated
+from worker.ledger.letters import Letters, Message, Parked
 from worker.ledger.model import (
     Claim,
     ClaimReply,
@@ -22,13 +25,19 @@ from worker.ledger.model import (
 )
 from worker.ledger.store import Ledger
 
+LEDGER_UNAVAILABLE = (redis.RedisError, LedgerMismatch, NotReplicated)
+"""What recording raises while the ledger cannot take an event: the event stays where it is, and is tried again."""
+
 __all__ = [
+    "LEDGER_UNAVAILABLE",
     "Claim",
     "ClaimReply",
     "Lane",
     "Ledger",
     "Letters",
+    "Message",
     "Notice",
+    "Parked",
     "Pulse",
     "Recorded",
     "Settled",

@@ -1,11 +1,13 @@
-"""Dead letters as the ledger keeps them: find, read, replay, resolve.
+"""Dead letters as the ledger keeps them: park, find, read, replay, resolve.
 
 A letter stands for one login whose newest wish cannot be carried out, or for one message that could not
-be accepted. Letters are filed in groups (instance, code, wish), because reviewers decide by group.
+be accepted. Letters are filed in groups (instance, code, wish), because reviewers decide by group. The sealed body of a
+message is kept beside its letter until that is closed, so that no list of letters loads it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from itertools import islice
 from typing import Any
 
@@ -15,6 +17,9 @@ from worker.ledger.history import read_attempts
 from worker.ledger.scripts import Scripts
 
 PAGE = 500
+MESSAGES_AT_MOST = 100_000
+MESSAGE_BYTES_AT_MOST = 268_435_456
+"""Of the messages in open letters. What is rejected beyond is only counted: there must be room for events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,32 @@ class Letter:
     note: str = ""
     suspect: str = ""
     """The storm of INVALID_LOGIN that it came of, or empty: then it may well be our mistake, not the login's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that was not accepted, as it is parked: nothing in it is a secret but the sealed body."""
+
+    id: str
+    code: str
+    reason: str
+    source: str
+    size: int
+    """Of the body, in bytes."""
     sealed_body: bytes = field(default=b"", repr=False)
+    """Empty where the body stays elsewhere."""
+    must_keep: bool = False
+    """It counts, but the limits do not hold for it."""
+
+
+class Parked(StrEnum):
+    """What parking one message did."""
+
+    FIRST = "first"
+    """Kept, and the first open letter of its group."""
+    KEPT = "kept"
+    UNKEPT = "unkept"
+    """Only counted: the limits were reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +104,19 @@ class Letters:
         self._scripts = Scripts(client)
         self._now_ms = now_ms
 
-    def park(self, letter_id: str, *, instance: str, code: str, fields: dict[str, str | bytes]) -> bool:
-        """Keep a message that was not accepted; True when it is the first open one of its group."""
-        flat = [part for pair in fields.items() for part in pair]
-        group = f"{instance}|{code}|"
-        common = ("kind", "message", "code", code, "instance", instance)
-        return bool(self._scripts.run("park", self._now(), letter_id, group, *common, *flat))
+    def park(self, messages: Sequence[Message], *, replicas: int = 0) -> list[Parked]:
+        """Keep messages that were not accepted, in one script; returns what became of each.
+
+        Raises NotReplicated where fewer than `replicas` confirmed; parking them again is harmless.
+        """
+        args = [part for message in messages for part in _fields(message)]
+        limits = MESSAGES_AT_MOST, MESSAGE_BYTES_AT_MOST
+        reply = self._scripts.run_replicated("park", self._now(), *limits, *args, replicas=replicas)
+        return [Parked(item.decode()) for item in reply]
+
+    def body(self, letter_id: str) -> bytes:
+        """Return the sealed body of an open letter of a message; empty where there is none."""
+        return self.redis.get(f"nightly:letter-body:{letter_id}") or b""
 
     def get(self, letter_id: str) -> Letter:
         """Return one letter; raises UnknownLetter."""
@@ -154,6 +191,11 @@ class Letters:
         return self._now_ms() if self._now_ms else ""
 
 
+def _fields(message: Message) -> tuple[str | bytes | int, ...]:
+    keep = int(message.must_keep)
+    return message.id, message.code, message.reason, message.source, message.size, message.sealed_body, keep
+
+
 def _pages(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     return (ids[at : at + PAGE] for at in range(0, len(ids), PAGE))
 
@@ -174,8 +216,6 @@ def _letter(raw: dict[bytes, bytes]) -> Letter:
             values[name] = int(value) if value else None
         elif kind is str:
             values[name] = value.decode("utf-8", "replace")
-        elif kind is bytes:
-            values[name] = value
     values["wish"] = {"1": "on", "0": "off"}.get(values.get("wish", ""), "")
     values.setdefault("last_at", values["created_at"])
     return Letter(**values)

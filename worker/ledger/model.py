@@ -23,6 +23,8 @@ class Recorded(StrEnum):
     SUPERSEDED = "superseded"
     AHEAD = "ahead"
     """Dated too far in the future to be believed: nothing was stored."""
+    HELD = "held"
+    """Nothing was stored, because it came together with one that is AHEAD, and all or none were asked for."""
 
 
 class Settled(StrEnum):
@@ -113,7 +115,7 @@ class Notice:
 
     @property
     def kind(self) -> str:
-        """`gate`, `group` or `bench`."""
+        """`gate`, `group`, `bench` or `unkept`."""
         return self.text.partition("|")[0]
 
     @property
@@ -121,7 +123,7 @@ class Notice:
         """What it says.
 
         gate: instance, and the change as JSON. group: instance, code and wish (`on`, `off`). bench: instance, the
-        worker whose calls alone fail, and how many.
+        worker whose calls alone fail, and how many. unkept: rejected messages that were only counted, so far.
         """
         return self.text.split("|", 2 if self.kind == "gate" else 3)[1:]
 

@@ -47,27 +47,35 @@ class Ledger:
                 "with another key every login would get a second entry. Put the old key last."
             )
 
-    def record(self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float = 3600) -> list[Recorded]:
-        """Take events in, any order, any number of times; returns one result for each."""
+    def record(
+        self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float = 3600, replicas: int = 0
+    ) -> list[Recorded]:
+        """Take events in, any order, any number of times; returns one result for each.
+
+        With `replicas`, returns only when so many have them too; raises NotReplicated where they do not say so in
+        time: then the events are in the ledger, and a failover may lose them.
+        """
         results: list[Recorded] = []
         for start in range(0, len(wishes), RECORD_BATCH):
-            args = [field for wish in wishes[start : start + RECORD_BATCH] for field in _fields(wish)]
-            reply = self._scripts.run("record", self._now(), round(furthest_ahead_seconds * 1000), *args)
-            results += [_RECORDED[item] for item in reply]
+            batch = wishes[start : start + RECORD_BATCH]
+            results += self._record(batch, "each", furthest_ahead_seconds, replicas)
         return results
 
     def record_whole(
         self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float = 3600, replicas: int = 0
     ) -> list[Recorded]:
-        """Take some hundred events in by one script, all of them or, when it raises, none.
+        """As `record`, but by one script, for some hundred events: where one is AHEAD, the others are HELD.
 
-        With `replicas`, returns only when so many have them too; raises NotReplicated where they do not say so in
-        time: then the events are in the ledger, and a failover may lose them. Redis stands still for it a little longer
-        than for `record`.
+        Redis is busy for a little longer than with `record`.
         """
+        return self._record(wishes, "whole", furthest_ahead_seconds, replicas)
+
+    def _record(
+        self, wishes: Sequence[Wish], mode: str, furthest_ahead_seconds: float, replicas: int
+    ) -> list[Recorded]:
         args = [field for wish in wishes for field in _fields(wish)]
         ahead_ms = round(furthest_ahead_seconds * 1000)
-        reply = self._scripts.run_replicated("record", self._now(), ahead_ms, *args, replicas=replicas)
+        reply = self._scripts.run_replicated("record", self._now(), ahead_ms, mode, *args, replicas=replicas)
         return [_RECORDED[item] for item in reply]
 
     def now_ms(self) -> int:

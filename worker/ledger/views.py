@@ -36,6 +36,7 @@ class Views:
         return {
             "instances": {name: self._instance(name, now) for name in names},
             "rejected": int(self.redis.hget("nightly:tally", "rejected") or 0),
+            "rejected_unkept": int(self.redis.hget("nightly:tally", "rejected_unkept") or 0),
             "dead_letters_open": self.redis.zcard("nightly:letters:open"),
             "workers": self.workers(now),
             "reconcilers": self.redis.zcount("nightly:reconcilers", now, "+inf"),

@@ -104,6 +104,10 @@ def _metrics_of(status: Mapping[str, Any]) -> Iterable[Metric]:
     yield from _counters(instances)
     yield _dead_letters(instances)
     yield _single(CounterMetricFamily("nightly_rejected_messages", "Messages that were no event."), status, "rejected")
+    unkept = CounterMetricFamily(
+        "nightly_rejected_messages_unkept", "Of these, only counted: the review list was full."
+    )
+    yield _single(unkept, status, "rejected_unkept")
     yield _single(GaugeMetricFamily("nightly_workers", "Workers that showed a sign of life."), status, "workers")
     yield _single(GaugeMetricFamily("nightly_stream_entries", "Entries of the event stream."), status, "stream_length")
 

@@ -136,6 +136,17 @@ def report_new_group(*, instance: str, code: str, wish: str) -> None:
     )
 
 
+def report_unkept(*, count: int) -> None:
+    """Report that the review list is full: of `count` rejected messages so far nothing but their number is kept."""
+    _report(
+        "Rejected messages are no longer kept for review: a producer sends more than the list holds",
+        level="error",
+        fingerprint=["rejected-unkept"],
+        tags={},
+        extra={"count": count},
+    )
+
+
 def _report(
     message: str,
     *,

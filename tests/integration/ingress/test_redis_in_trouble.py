@@ -39,7 +39,7 @@ def test_a_full_redis_refuses_a_batch_whole_and_takes_it_once_it_has_room(
 def test_where_a_replica_must_have_it_202_says_that_it_does(
     own_redis: EmbeddedRedis, tmp_path: Path, orphan_guard: OrphanGuard, login_keys: str
 ) -> None:
-    settings = settings_for(own_redis.url, login_keys).model_copy(update={"http_events_replicas": 1})
+    settings = settings_for(own_redis.url, login_keys).model_copy(update={"intake_replicas": 1})
     with (
         EmbeddedRedis(tmp_path, name="replica", guard=orphan_guard) as replica,
         Redis.from_url(replica.url) as client,

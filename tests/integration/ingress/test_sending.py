@@ -223,7 +223,7 @@ def test_an_event_that_no_replica_has_is_not_accepted_though_it_is_recorded(
     serve: Serve, redis_client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scripts, "REPLICAS_WITHIN_MS", 50)
-    refused = serve(http_events_replicas=1).send(event())
+    refused = serve(intake_replicas=1).send(event())
     assert problem(refused, 503)["code"] == "not_replicated"
     assert refused.headers["retry-after"]
     assert tally(redis_client) == {"recorded": 1}

@@ -99,7 +99,7 @@ def test_a_cloud_event_pushed_onto_a_queue_can_be_replayed(nightly: Nightly) -> 
     worker = nightly.stack.start_worker()
     nightly.redis.lpush("account-events", json.dumps(cloud_event(login, on=True, minute=0)))
     (letter,) = eventually(lambda: list(nightly.services.letters.list()), describe="the letter")
-    body = nightly.services.vault.open("rejected message", letter.sealed_body)
+    body = nightly.services.vault.open("rejected message", nightly.services.letters.body(letter.id))
     assert nightly.services.intake.accept_again(letter.source, body)
     eventually(lambda: nightly.flags() == {login: True}, describe="the call")
     assert worker.is_running

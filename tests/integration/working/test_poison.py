@@ -14,9 +14,9 @@ POISON = "9d2b4a5e-0000-4000-8000-00000000dead"
 DEADLY = f"""
 import os, signal
 from celery.concurrency.asynpool import AsynPool
-from worker import entries
+from worker import entry_group
 from worker.events import LifecycleEvent
-entries.TAKE_OVER_AFTER_MS = 200
+entry_group.TAKE_OVER_AFTER_MS = 200
 AsynPool.timers = property(lambda pool: {{pool.maintain_pool: 0.2}})  # it looks for dead children every 5 s
 def deadly(way):
     original = getattr(LifecycleEvent, way)

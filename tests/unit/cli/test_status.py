@@ -11,7 +11,8 @@ ABOUT: dict[str, Any] = {
     "dead_letters_open": {"INVALID_LOGIN": 2},
 }  # fmt: skip
 STATUS: dict[str, Any] = {
-    "instances": {"acme": ABOUT}, "rejected": 1, "dead_letters_open": 3, "workers": [{"name": "w@h", "slots": 2}],
+    "instances": {"acme": ABOUT}, "rejected": 1, "rejected_unkept": 0, "dead_letters_open": 3,
+    "workers": [{"name": "w@h", "slots": 2}],
     "reconcilers": 1, "stream_length": 0,
 }  # fmt: skip
 
@@ -51,3 +52,7 @@ def test_waiting_work_without_a_worker_is_an_alarm() -> None:
 
 def test_no_line_is_wider_than_the_terminal() -> None:
     assert max(map(len, shown(STATUS, 80).splitlines())) <= 80
+
+
+def test_messages_that_were_only_counted_are_named_apart() -> None:
+    assert "1,204 were only counted" in " ".join(shown(STATUS | {"rejected_unkept": 1204}, 100).split())

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kombu.transport.virtual import Message
 
-from worker.executor.messages import ForCelery, Foreign, _as_celery_would, _plain, read
+from worker.executor.envelope import original
+from worker.executor.messages import ForCelery, Foreign, _as_celery_would, _Channel, _plain, kept_message, read
 from worker.intake import CeleryMessage
 
 QUEUE = "account-events"
@@ -140,8 +142,35 @@ def test_of_foreign_bytes_all_are_kept_and_of_a_message_what_was_in_it() -> None
         "content_type": "application/json",
         "content_encoding": "utf-8",
         "headers": {"task": "theirs"},
-        "body": json.dumps([[], KWARGS, OPTIONS]),
+        "body_encoding": "base64",
+        "body": packed([[], KWARGS, OPTIONS]),
     }
+
+
+@pytest.mark.parametrize("changes", [{}, {"headers": HEADERS | {"compression": "gzip"}, "body": "gzip"}])
+def test_an_event_that_was_set_aside_is_read_again_as_it_came(changes: dict[str, Any]) -> None:
+    if changes:
+        changes = changes | {"body": packed(zlib.compress(json.dumps([[], KWARGS, OPTIONS]).encode()))}
+    event = CeleryMessage("account.linked", [], KWARGS, "task-1")
+    item = json.dumps(envelope(**changes)).encode()
+    assert kept_message(item) == event
+    message = Message(json.loads(item), channel=_Channel(), accept={"application/json"})
+    kept, _ = original(message)
+    assert kept_message(kept) == event
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xff", b"17", b'{"specversion": "1.0"}', b'[{"specversion": "1.0"}]', b'{"body_encoding": "base64"}']
+)
+def test_what_was_set_aside_and_is_no_celery_message_is_read_as_cloud_events(body: bytes) -> None:
+    assert kept_message(body) == body
+
+
+def test_the_body_of_a_plain_message_that_was_set_aside_is_read_again() -> None:
+    body = b'[{"specversion": "1.0"}]'
+    plain = {"content-type": "application/cloudevents+json", "headers": {}, "body": packed(body)}
+    kept, _ = original(Message(envelope(**plain), channel=_Channel(), accept={"application/json"}))
+    assert kept_message(kept) == body
 
 
 _ODD = st.sampled_from(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from worker.intake import BODY_CONTEXT, Intake, Rejected
-from worker.ledger import Ledger, Letters, Recorded, Wish
+from worker.ledger import Ledger, Letters, Message, Parked, Recorded, Wish
 from worker.seal import Vault
 
 LOGIN = "5e115eab-0000-4000-8000-00000c0ffee1"
@@ -22,30 +22,41 @@ class FakeLedger:
         self.wishes: list[Wish] = []
         self.replicas: list[int] = []
 
-    def now_ms(self) -> int:
-        return int(datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp() * 1000)
-
     def record_whole(self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float, replicas: int) -> list[Recorded]:
-        self.replicas.append(replicas)
-        return self.record(wishes, furthest_ahead_seconds=furthest_ahead_seconds)
+        if any(_is_ahead(wish) for wish in wishes):
+            return [Recorded.AHEAD if _is_ahead(wish) else Recorded.HELD for wish in wishes]
+        return self.record(wishes, furthest_ahead_seconds=furthest_ahead_seconds, replicas=replicas)
 
-    def record(self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float) -> list[Recorded]:
+    def record(self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float, replicas: int) -> list[Recorded]:
+        self.replicas.append(replicas)
         assert furthest_ahead_seconds == 3600
-        ahead = datetime(2099, 1, 1, tzinfo=UTC).timestamp() * 1e6
-        results = [Recorded.AHEAD if wish.occurred_us >= ahead else Recorded.RECORDED for wish in wishes]
+        results = [Recorded.AHEAD if _is_ahead(wish) else Recorded.RECORDED for wish in wishes]
         self.wishes += [wish for wish, result in zip(wishes, results, strict=True) if result is Recorded.RECORDED]
         return results
 
 
+def _is_ahead(wish: Wish) -> bool:
+    return wish.occurred_us >= datetime(2099, 1, 1, tzinfo=UTC).timestamp() * 1e6
+
+
 class FakeLetters:
-    """Keeps what is parked."""
+    """Keeps what is parked, up to a limit."""
 
     def __init__(self) -> None:
-        self.parked: list[tuple[str, str, str, dict[str, Any]]] = []
+        self.parked: list[Message] = []
+        self.calls: list[int] = []
+        self.at_most = 100_000
 
-    def park(self, letter_id: str, *, instance: str, code: str, fields: dict[str, Any]) -> bool:
-        self.parked.append((letter_id, instance, code, fields))
-        return len(self.parked) == 1
+    def park(self, messages: Sequence[Message], *, replicas: int) -> list[Parked]:
+        assert replicas == 0
+        self.calls.append(len(messages))
+        return [self._park(message) for message in messages]
+
+    def _park(self, message: Message) -> Parked:
+        if len(self.parked) >= self.at_most and not message.must_keep:
+            return Parked.UNKEPT
+        self.parked.append(message)
+        return Parked.FIRST if len(self.parked) == 1 else Parked.KEPT
 
 
 class Desk:
@@ -74,16 +85,13 @@ class Desk:
 
     @property
     def reasons(self) -> list[tuple[str, str]]:
-        return [(code, fields["reason"]) for _, _, code, fields in self.letters.parked]
+        return [(message.code, message.reason) for message in self.letters.parked]
 
     def bodies(self) -> list[bytes]:
-        return [self.vault.open(BODY_CONTEXT, fields["sealed_body"]) for *_, fields in self.letters.parked]
+        return [self.vault.open(BODY_CONTEXT, message.sealed_body) for message in self.letters.parked]
 
     def readable(self) -> str:
-        fields = [
-            {name: value for name, value in item[3].items() if name != "sealed_body"} for item in self.letters.parked
-        ]
-        return repr((self.ledger.wishes, [item[:3] for item in self.letters.parked], fields, self.told))
+        return repr((self.ledger.wishes, self.letters.parked, self.told))  # whose repr has no sealed value
 
 
 def cloudevent(**changes: Any) -> dict[str, Any]:

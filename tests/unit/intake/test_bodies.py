@@ -66,7 +66,7 @@ def test_a_rejected_part_of_a_batch_is_taken_in_again_alone(desk: Desk) -> None:
     bad = cloudevent(id="evt-7", data={"loginId": "é\u2028", "instance": "toolbox"})
     assert not desk.intake.accept_bodies([body_of([cloudevent(), bad])])
     assert not desk.intake.accept_again("stream", desk.bodies()[0])
-    assert len({item[0] for item in desk.letters.parked}) == 1
+    assert len({message.id for message in desk.letters.parked}) == 1
     assert len(desk.ledger.wishes) == 1
 
 

@@ -93,4 +93,4 @@ def test_a_rejected_celery_message_is_taken_in_again_as_it_came(vault: Vault, in
 
     assert desk.intake.accept_again("celery", desk.bodies()[0]) is ("eu" in instances)
     assert [wish.event_id for wish in desk.ledger.wishes] == ["task-9"] * ("eu" in instances)
-    assert len({item[0] for item in desk.letters.parked}) == 1, "what is still invalid keeps its letter"
+    assert len({message.id for message in desk.letters.parked}) == 1, "what is still invalid keeps its letter"

@@ -7,7 +7,9 @@ from structlog.testing import capture_logs
 
 from tests.unit.intake.desk import KWARGS, LOGIN, TIME, Desk, FakeLedger, FakeLetters, body_of, cloudevent
 from worker import services
-from worker.intake import KEEP_BYTES, Intake
+from worker.errors import InvalidEvent
+from worker.events import MAX_BODY_BYTES
+from worker.intake import REJECT_BYTES, Intake, Rejection
 from worker.ledger import Ledger, Letters
 from worker.seal import Vault
 from worker.services import build_intake
@@ -39,7 +41,7 @@ def test_an_opaque_login_in_another_case_is_masked_as_well(desk: Desk) -> None:
 def test_a_letter_s_id_comes_from_the_bytes_alone(desk: Desk) -> None:
     for body in (b"{", b"{", b"}"):
         desk.intake.accept_bodies([body])
-    one, again, other = (item[0] for item in desk.letters.parked)
+    one, again, other = (message.id for message in desk.letters.parked)
     assert one == again != other
     assert one.startswith("iv-")
 
@@ -47,17 +49,49 @@ def test_a_letter_s_id_comes_from_the_bytes_alone(desk: Desk) -> None:
 def test_a_message_that_is_delivered_again_has_the_same_letter(desk: Desk) -> None:
     for task_id in ("task-1", "task-1", "task-2"):
         desk.celery(login_id=LOGIN, task_id=task_id)
-    one, again, other = (item[0] for item in desk.letters.parked)
+    one, again, other = (message.id for message in desk.letters.parked)
     assert one == again != other
 
 
-def test_a_long_body_is_kept_in_part_and_its_length_told(desk: Desk) -> None:
-    body = b"{" + LOGIN.encode() + b" " * KEEP_BYTES
+def test_a_long_body_is_kept_whole(desk: Desk) -> None:
+    body = b"{" + LOGIN.encode() + b" " * MAX_BODY_BYTES
     assert not desk.intake.accept_bodies([body])
-    (*_, fields), (kept,) = desk.letters.parked[0], desk.bodies()
-    assert kept == body[:KEEP_BYTES]
-    assert fields["body_bytes"] == str(len(body))
-    assert LOGIN.encode() not in fields["sealed_body"]
+    (message,), (kept,) = desk.letters.parked, desk.bodies()
+    assert kept == body
+    assert message.size == len(body)
+    assert LOGIN.encode() not in message.sealed_body
+
+
+def test_rejected_events_are_kept_in_groups_and_not_one_by_one(desk: Desk) -> None:
+    batch = [cloudevent(id=f"evt-{number}", type="other") for number in range(450)]
+    assert not desk.intake.accept_bodies([body_of(batch)])
+    assert desk.letters.calls == [200, 200, 50]
+
+
+def test_large_rejected_bodies_are_kept_few_at_a_time(desk: Desk) -> None:
+    assert not desk.intake.accept_bodies([b"{" + b" " * (REJECT_BYTES // 2)] * 5)
+    assert desk.letters.calls == [2, 2, 1]
+
+
+def test_where_the_review_list_is_full_a_message_is_only_counted_and_the_log_says_so(desk: Desk) -> None:
+    desk.letters.at_most = 1
+    desk.intake.accept_bodies([b"{", b"["])
+    assert [message.is_kept for message in desk.told] == [True, False]
+
+
+def test_what_may_hold_a_valid_event_is_kept_although_the_review_list_is_full(desk: Desk) -> None:
+    desk.letters.at_most = 0
+    desk.intake.reject([Rejection(InvalidEvent("event: it killed its reader"), "stream", b"{}", must_keep=True)])
+    assert desk.bodies() == [b"{}"]
+
+
+def test_an_entry_too_large_to_be_loaded_is_a_letter_that_names_its_key(desk: Desk) -> None:
+    assert desk.intake.reject_oversize(source="stream", size=2**28, key="account-events:stream:oversize:1-0")
+    (message,) = desk.letters.parked
+    assert (message.size, message.sealed_body) == (2**28, b"")
+    assert message.reason.endswith("under account-events:stream:oversize:1-0")
+    desk.letters.at_most = 0
+    assert not desk.intake.reject_oversize(source="stream", size=2**28, key="account-events:stream:oversize:2-0")
 
 
 def test_a_rejection_is_told_once_each_without_its_body(desk: Desk) -> None:
@@ -66,7 +100,7 @@ def test_a_rejection_is_told_once_each_without_its_body(desk: Desk) -> None:
         ("stream", "invalid_event", True),
         ("stream", "invalid_event", False),
     ]
-    assert [item.letter_id for item in desk.told] == [item[0] for item in desk.letters.parked]
+    assert [item.letter_id for item in desk.told] == [message.id for message in desk.letters.parked]
     assert LOGIN not in repr(desk.told)
 
 
@@ -95,10 +129,10 @@ def test_without_anyone_to_tell_a_rejection_is_kept_all_the_same(vault: Vault) -
     parts = (cast("Ledger", ledger), cast("Letters", letters), vault)
     intake = Intake(*parts, instances=frozenset(), default_instance="toolbox", max_ahead_seconds=3600)
     assert not intake.accept_bodies([body_of(cloudevent())])
-    assert [code for _, _, code, _ in letters.parked] == ["unknown_instance"]
+    assert [message.code for message in letters.parked] == ["unknown_instance"]
 
 
 def test_lone_surrogates_survive_being_kept(desk: Desk) -> None:
     assert not desk.celery(login_id="\ud800", occurred_at=TIME)
     assert not desk.intake.accept_again("celery", desk.bodies()[0])
-    assert len({item[0] for item in desk.letters.parked}) == 1
+    assert len({message.id for message in desk.letters.parked}) == 1

@@ -90,7 +90,7 @@ WEBHOOK_SECRET = "crm=whsec_" + "A" * 40
         ("HTTP_EVENTS_SECRETS", f"{WEBHOOK_SECRET}, {WEBHOOK_SECRET}BBBB", NO_REPEAT),
         ("HTTP_EVENTS_SECRETS", f"{WEBHOOK_SECRET}, b{WEBHOOK_SECRET}", NO_REPEAT),
         ("HTTP_EVENTS_PER_SECOND", "0", "input should be greater than 0"),
-        ("HTTP_EVENTS_REPLICAS", "-1", "input should be greater than or equal to 0"),
+        ("INTAKE_REPLICAS", "-1", "input should be greater than or equal to 0"),
         ("LOG_FORMAT", CANARY, "input should be 'json' or 'console'"),
         ("LOG_LEVEL", CANARY, "input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ("METRICS_PORT", CANARY, "input should be a valid integer, unable to parse string as an integer"),

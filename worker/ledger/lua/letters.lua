@@ -1,10 +1,32 @@
 -- How a dead letter is filed, and closed.
+--
+-- nightly:kept  hash: how many messages are in open letters, and how many bytes their bodies have
+-- nightly:letter-body:<id>  the sealed body of an open letter's message
 
--- Close a letter; it stays readable for 90 days.
+local MESSAGES_KEPT = 'nightly:kept'
+
+local function body_key(id) return 'nightly:letter-body:' .. id end
+
+local function keep_body(id, size, sealed)
+  redis.call('HINCRBY', MESSAGES_KEPT, 'messages', 1)
+  redis.call('HINCRBY', MESSAGES_KEPT, 'bytes', size)
+  redis.call('HSET', letter_key(id), 'kept_bytes', size)
+  if sealed ~= '' then redis.call('SET', body_key(id), sealed) end
+end
+
+local function drop_body(id, size)
+  redis.call('HINCRBY', MESSAGES_KEPT, 'messages', -1)
+  redis.call('HINCRBY', MESSAGES_KEPT, 'bytes', -size)
+  redis.call('HDEL', letter_key(id), 'kept_bytes')
+  redis.call('DEL', body_key(id))
+end
+
+-- Close a letter; it stays readable for 90 days, a message's body does not.
 local function close_letter(id, status, now)
   local key = letter_key(id)
-  local group = redis.call('HGET', key, 'group')
+  local group, kept_bytes = unpack(redis.call('HMGET', key, 'group', 'kept_bytes'))
   if not group then return end
+  if kept_bytes then drop_body(id, kept_bytes) end
   redis.call('HSET', key, 'status', status, 'closed_at', whole(now))
   redis.call('PEXPIRE', key, 90 * DAY)
   redis.call('ZREM', 'nightly:letters:open', id)

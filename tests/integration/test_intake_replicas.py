@@ -1,0 +1,126 @@
+"""INTAKE_REPLICAS: a message is acknowledged only when the replicas have what it became, by every way in."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+from redis import Redis
+
+from tests.integration.celery_queue import send
+from tests.integration.test_take_over import event
+from tests.waiting import eventually
+from worker.deliveries import Deliveries
+from worker.embedded import EmbeddedRedis, OrphanGuard
+from worker.entries import EntryReader
+from worker.errors import EventsRefused, NotReplicated
+from worker.executor.queue_reader import QueueReader, waiting
+from worker.intake import Intake
+from worker.ledger import Ledger, Letters, Recorded, scripts
+from worker.ledger.connection import connect
+from worker.ledger.views import STREAM
+from worker.seal import Vault
+from worker.stream import StreamReader
+
+
+@pytest.fixture
+def replica(
+    tmp_path: Path, orphan_guard: OrphanGuard, redis_server: EmbeddedRedis, redis_client: Redis
+) -> Iterator[Redis]:
+    del redis_client  # which empties the primary
+    with EmbeddedRedis(tmp_path, name="replica", guard=orphan_guard) as server, Redis.from_url(server.url) as client:
+        client.replicaof("127.0.0.1", redis_server.port)
+        eventually(lambda: client.info("replication")["master_link_status"] == "up", seconds=20, describe="the link")
+        yield client
+        client.replicaof("no", "one")
+
+
+@pytest.fixture
+def intake(redis_client: Redis, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Intake:
+    monkeypatch.setattr(scripts, "REPLICAS_WITHIN_MS", 100)
+    parts = Ledger(redis_client), Letters(redis_client), vault
+    options: dict[str, Any] = {"instances": frozenset({"toolbox"}), "default_instance": "toolbox"}
+    return Intake(*parts, max_ahead_seconds=3600, replicas=1, **options)
+
+
+@pytest.fixture
+def broker(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
+    """A broker on another server than the ledger's, which keeps what it has."""
+    with EmbeddedRedis(tmp_path, name="broker", guard=orphan_guard) as server:
+        yield server
+
+
+def cut_off(replica: Redis) -> None:
+    """Stand for a slow link: the replica keeps what it has, and gets nothing more."""
+    replica.replicaof("no", "one")
+
+
+def recorded(client: Redis) -> int:
+    return int(client.hget("nightly:tally:toolbox", "recorded") or 0)
+
+
+def takes_nothing_off(reader: EntryReader) -> bool:
+    with pytest.raises(NotReplicated):
+        eventually(reader.step, describe="what was sent")
+    return True
+
+
+def test_a_celery_message_stays_in_its_broker_until_a_replica_of_the_ledger_has_the_event(
+    broker: EmbeddedRedis, replica: Redis, redis_client: Redis, intake: Intake, vault: Vault
+) -> None:
+    client = connect(broker.url)
+    deliveries = Deliveries(redis_client, vault)
+    options: dict[str, Any] = {"on_recorded": lambda: None, "tasks": {"account.linked"}}
+    reader = QueueReader(client, intake, deliveries, name="one", **options)
+    reader.join()
+    with Celery(broker=broker.url, set_as_current=False) as producer:
+        send(producer, "login-1")
+        eventually(reader.step, describe="the first event")
+        assert (waiting(client), recorded(replica)) == (0, 1)
+        cut_off(replica)
+        send(producer, "login-2")
+        assert takes_nothing_off(reader)
+        assert waiting(client) == 1, "the only copy that outlives the ledger's primary"
+
+
+@pytest.mark.parametrize("body", [json.dumps(event(1)), "no event"])
+def test_a_stream_entry_stays_until_a_replica_has_what_it_became(
+    replica: Redis, redis_client: Redis, intake: Intake, vault: Vault, body: str
+) -> None:
+    cut_off(replica)
+    reader = StreamReader(redis_client, intake, Deliveries(redis_client, vault), name="one", on_recorded=lambda: None)
+    reader.join()
+    redis_client.xadd(STREAM, {"event": body})
+    assert takes_nothing_off(reader)
+    assert redis_client.xlen(STREAM) == 1
+
+
+def test_events_of_a_request_are_accepted_when_a_replica_has_them(
+    replica: Redis, redis_client: Redis, intake: Intake
+) -> None:
+    assert intake.accept_whole([event(1)]) == [Recorded.RECORDED]
+    assert recorded(replica) == 1
+    cut_off(replica)
+    with pytest.raises(NotReplicated):
+        intake.accept_whole([event(2)])
+    assert recorded(redis_client) == 2
+
+
+@pytest.mark.parametrize(("seconds_ahead", "expected"), [(3599, 2), (3601, 0)])
+def test_all_events_of_a_request_are_recorded_or_none_although_the_clock_is_set_back(
+    redis_client: Redis, vault: Vault, seconds_ahead: int, expected: int
+) -> None:
+    """One script checks and records, with one look at the clock."""
+    start = datetime(2027, 1, 15, 8, tzinfo=UTC)
+    looks = iter(range(10))
+    ledger = Ledger(redis_client, now_ms=lambda: round(start.timestamp() * 1000) - 2000 * next(looks))
+    options: dict[str, Any] = {"instances": frozenset({"toolbox"}), "default_instance": "toolbox"}
+    intake = Intake(ledger, Letters(redis_client), vault, max_ahead_seconds=3600, **options)
+    times = start, start + timedelta(seconds=seconds_ahead)
+    with suppress(EventsRefused):
+        intake.accept_whole([event(number, time=time.isoformat()) for number, time in enumerate(times)])
+    assert recorded(redis_client) == expected

@@ -1,0 +1,64 @@
+"""What RabbitMQ delivers again may have ended its reader: a batch is split, and a lost connection is no death."""
+
+import pytest
+
+from tests.integration.working.conftest import cloud_event, new_logins
+from tests.rabbitmq.conftest import OnRabbit
+from tests.waiting import eventually
+from worker.deliveries import DEATHS, Deliveries
+from worker.executor.envelope import body_of
+from worker.executor.rabbit import connect, declare
+from worker.executor.rabbit_reader import RabbitReader
+
+
+@pytest.fixture
+def deliveries(nightly: OnRabbit) -> Deliveries:
+    return Deliveries(nightly.redis, nightly.services.vault)
+
+
+def reader_of(nightly: OnRabbit, deliveries: Deliveries) -> RabbitReader:
+    parts = nightly.node.url, nightly.services.intake, deliveries
+    return RabbitReader(*parts, on_recorded=lambda: None, tasks={"account.linked", "account.inactive"})
+
+
+def die_with_it_in_hand(nightly: OnRabbit, deliveries: Deliveries, *, is_counted: bool) -> None:
+    """Take a message, count it as a reader does what came again, and lose the connection without another word."""
+    reader = reader_of(nightly, deliveries)
+    reader._open()
+    eventually(lambda: reader._receive() or reader._held, describe="the message")
+    if is_counted:
+        message = reader._held[0]
+        deliveries.take_in_hand(deliveries.name_of(str(message.headers.get("id", "")), body_of(message)))
+    reader._connection.close()  # without an answer
+
+
+@pytest.mark.parametrize("deaths", [1, DEATHS, 2 * DEATHS - 1])
+def test_a_batch_that_outlived_its_readers_is_split_and_none_of_its_events_is_lost(
+    nightly: OnRabbit, deliveries: Deliveries, deaths: int
+) -> None:
+    with connect(nightly.node.url, heartbeat_seconds=0) as connection:
+        declare(connection)
+    nightly.send_plain([[cloud_event(login, on=True, minute=0) for login in new_logins(300)]])
+    for death in range(deaths):
+        die_with_it_in_hand(nightly, deliveries, is_counted=death > 0)
+    reader = reader_of(nightly, deliveries)
+    eventually(lambda: [reader.step(), nightly.tally().get("recorded", 0)][1] == 300, describe="all its events")
+    assert nightly.letters() == []
+    reader._connection.close()
+    eventually(lambda: nightly.waiting() == 0, describe="an empty queue")
+
+
+def test_a_connection_that_is_lost_is_no_death(nightly: OnRabbit, deliveries: Deliveries) -> None:
+    with connect(nightly.node.url, heartbeat_seconds=0) as connection:
+        declare(connection)
+    nightly.send_plain([cloud_event(login, on=True, minute=0) for login in new_logins(1)])
+    die_with_it_in_hand(nightly, deliveries, is_counted=False)
+    for _ in range(3 * DEATHS):
+        reader = reader_of(nightly, deliveries)
+        reader._open()
+        eventually(lambda: reader._receive() or reader._held, describe="the message")  # noqa: B023
+        message = reader._held[0]
+        reader._in_hand = deliveries.name_of(str(message.headers.get("id", "")), body_of(message))
+        assert deliveries.take_in_hand(reader._in_hand) == 1
+        reader._connection.close()
+        reader._close()

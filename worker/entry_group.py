@@ -1,0 +1,173 @@
+"""The consumer group of a stream, as one of its readers uses it: heartbeat, take-over, and what ends an entry.
+
+A reader is alive while its heartbeat, a Redis key with an expiry, exists: its own steps renew it, and so does a thread
+of its worker once a second. A slow reader therefore keeps what it holds, however long that takes. The entries of a dead
+one are claimed one at a time, without their bodies, because one of them may have killed it.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import redis
+
+from worker.ledger.connection import BytesRedis
+
+GROUP = "nightly"
+TAKE_OVER_AFTER_MS = 5000
+"""A reader silent for this long is dead. Too low: a busy machine looks like a death. Too high: its events wait."""
+LOOK_EVERY_SECONDS = 2.0
+OVERSIZE_KEPT_MS = 90 * 86_400_000
+GONE_MS = 86_400_000
+PAGE = 100
+
+_FETCH = """
+local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
+if not found[1] then return false end
+local fields, size = found[1][2], 0
+for _, part in ipairs(fields) do size = size + #part end
+if size > tonumber(ARGV[2]) then return size end
+return fields
+"""
+"""Measured inside Redis, so that an entry which is too large never travels to a worker."""
+
+_DONE = """
+redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, 2))
+redis.call('XDEL', KEYS[1], unpack(ARGV, 2))
+"""
+"""Both or neither, and a full Redis lets it through: that is how it gets room again. A MULTI would be refused."""
+
+_SPLIT = """
+for i = 4, #ARGV do redis.call('XADD', KEYS[1], '*', ARGV[3], ARGV[i]) end
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+redis.call('XDEL', KEYS[1], ARGV[2])
+"""
+
+_MOVE_ASIDE = """
+local found = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])
+local fields = found[1] and found[1][2] or {}
+for i = 1, #fields, 2 do redis.call('HSET', KEYS[2], fields[i], fields[i + 1]) end
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+redis.call('XDEL', KEYS[1], ARGV[2])
+"""
+
+
+@dataclass(slots=True)
+class Suspect:
+    """A claimed entry that may have ended its reader."""
+
+    id: bytes
+    is_orphan: bool
+    """False where our own read of it was lost on the way: then it has ended no reader."""
+    deaths: int | None = None
+    """Readers that died with it in hand; None: not counted yet."""
+
+
+class EntryGroup:
+    """The group of `stream` for the reader `name`. Every method raises RedisError."""
+
+    def __init__(self, client: BytesRedis, stream: str, name: str) -> None:
+        self._redis = client
+        self._stream, self._name = stream, name
+        self._found: deque[Suspect] = deque()
+        self._next_look = 0.0
+        self._next_beat = 0.0
+
+    def join(self) -> None:
+        """Make the group if it is not there, from entry 0: what came before the first worker counts too."""
+        self.beat()
+        try:
+            self._redis.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
+        except redis.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    def beat(self) -> None:
+        """Say that this reader is alive, five times within the time after which it would count as dead."""
+        now = time.monotonic()
+        if now < self._next_beat:
+            return
+        life_ms = max(TAKE_OVER_AFTER_MS, 1)
+        with suppress(redis.ResponseError):  # a full Redis refuses SET but not PEXPIRE, and reading makes room again
+            if not self._redis.pexpire(self._heartbeat(self._name), life_ms):
+                self._redis.set(self._heartbeat(self._name), "1", px=life_ms)
+        self._next_beat = now + life_ms / 5000
+
+    def leave(self) -> None:
+        """Delete the heartbeat: this reader ends, and what it still holds may be taken over."""
+        self._redis.delete(self._heartbeat(self._name))
+
+    def claim_next(self) -> Suspect | None:
+        """Claim one entry of a dead reader, or one of our own whose reply never reached us; None: there is none.
+
+        Call it only while this reader holds no entry.
+        """
+        if not self._found and time.monotonic() >= self._next_look:
+            self._found.extend(self._look())
+            if not self._found:
+                self._next_look = time.monotonic() + LOOK_EVERY_SECONDS
+        while self._found:
+            suspect = self._found.popleft()
+            idle_ms, name = TAKE_OVER_AFTER_MS, self._name
+            if self._redis.xclaim(self._stream, GROUP, name, idle_ms, [suspect.id], justid=True):
+                return suspect
+        return None
+
+    def fetch(self, entry_id: bytes, *, at_most_bytes: int) -> Mapping[bytes, bytes] | int | None:
+        """Return an entry's fields, its size where that is larger than `at_most_bytes`, or None if it was deleted."""
+        found = self._redis.eval(_FETCH, 1, self._stream, entry_id, at_most_bytes)
+        if isinstance(found, list):
+            return dict(zip(found[::2], found[1::2], strict=True))
+        return None if found is None else int(found)
+
+    def acknowledge(self, entry_ids: Sequence[bytes]) -> None:
+        """Take entries off the stream; harmless for those that are gone."""
+        if entry_ids:
+            self._redis.eval(_DONE, 1, self._stream, GROUP, *entry_ids)
+
+    def replace(self, entry_id: bytes, field: bytes, bodies: Sequence[bytes]) -> None:
+        """Replace an entry by a new one for each body, all or nothing."""
+        self._redis.eval(_SPLIT, 1, self._stream, GROUP, entry_id, field, *bodies)
+
+    def oversize_key(self, entry_id: bytes) -> str:
+        """Return the key that `move_aside` moves an entry to."""
+        return f"{self._stream}:oversize:{entry_id.decode()}"
+
+    def move_aside(self, entry_id: bytes) -> None:
+        """Move an entry to a key of its own, a hash, for 90 days; it never travels to this process."""
+        keys = self._stream, self.oversize_key(entry_id)
+        self._redis.eval(_MOVE_ASIDE, 2, *keys, GROUP, entry_id, OVERSIZE_KEPT_MS)
+
+    def forget_the_gone(self) -> None:
+        """Take readers off the group that were silent for a day and hold nothing."""
+        for reader in self._redis.xinfo_consumers(self._stream, GROUP):
+            if reader["pending"] == 0 and reader["idle"] > GONE_MS:
+                self._redis.xgroup_delconsumer(self._stream, GROUP, reader["name"])
+
+    def _look(self) -> Iterator[Suspect]:
+        """Walk the pending entries to their end: entries that were trimmed hide none behind them."""
+        start: bytes | str = "-"
+        while True:
+            idle_ms = max(TAKE_OVER_AFTER_MS, 0)
+            page = self._redis.xpending_range(self._stream, GROUP, start, "+", PAGE, idle=idle_ms)
+            alive = self._alive({entry["consumer"] for entry in page})
+            for entry in page:
+                is_orphan = entry["consumer"] != self._name.encode()
+                if not (is_orphan and entry["consumer"] in alive):
+                    yield Suspect(entry["message_id"], is_orphan)
+            if len(page) < PAGE:
+                return
+            start = b"(" + page[-1]["message_id"]
+
+    def _alive(self, names: set[bytes]) -> set[bytes]:
+        ordered = sorted(names)
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for name in ordered:
+                pipeline.exists(self._heartbeat(name.decode("utf-8", "surrogateescape")))
+            return {name for name, exists in zip(ordered, pipeline.execute(), strict=True) if exists}
+
+    def _heartbeat(self, name: str) -> str:
+        return f"nightly:reader:{self._stream}:{name}"
