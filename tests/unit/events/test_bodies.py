@@ -6,13 +6,18 @@ import pytest
 
 from tests.unit.events.reading import CANARY, cloudevent, refusal_of
 from worker.errors import InvalidEvent
-from worker.events import MAX_BODY_BYTES, LifecycleEvent, decode_documents
+from worker.events import MAX_BODY_BYTES, LifecycleEvent, decode_documents, is_batch
 
 
 def test_a_body_is_one_event_or_an_array_of_them() -> None:
     one, two = cloudevent(), cloudevent(id="evt-2")
     assert decode_documents(json.dumps(one).encode()) == [one]
     assert decode_documents(json.dumps([one, two]).encode()) == [one, two]
+
+
+@pytest.mark.parametrize(("body", "expected"), [(b" [{}]", True), (b"[", True), (b'{"a": []}', False), (b"", False)])
+def test_a_batch_is_known_by_its_first_character(body: bytes, *, expected: bool) -> None:
+    assert is_batch(body) is expected
 
 
 def test_of_a_name_that_stands_twice_the_last_counts() -> None:
