@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import re
 import socket
@@ -117,7 +118,9 @@ def reset(writer: Writer) -> None:
     writer.transport.abort()
 
 
+@functools.cache
 def instance_at(base_url: str) -> Instance:
+    """Return always the same object for an address, as the settings do: its connections are kept by it."""
     return Instance(
         name="toolbox",
         customer_id="43387ca6-0391-4c82-857d-70d95f087ecb",

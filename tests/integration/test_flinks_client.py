@@ -150,7 +150,8 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_used() -> None:
 
 
 def open_connections(client: FlinksClient) -> int:
-    pools = client._direct.client._connector._conns  # type: ignore[union-attr]  # aiohttp shows its pool to nobody
+    (way,) = client._ways.values()
+    pools = way.transport.client._connector._conns  # type: ignore[attr-defined]  # aiohttp shows its pool to nobody
     return sum(protocol.is_connected() for pool in pools.values() for protocol, _ in pool)
 
 

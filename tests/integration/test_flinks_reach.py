@@ -20,6 +20,7 @@ from tests.integration.misbehaving import (
     ask,
     closing_after,
     free_port,
+    read_request,
     reply,
     serving,
     silent,
@@ -54,15 +55,57 @@ def test_a_server_that_takes_no_connection_is_a_timeout_before_sending() -> None
     assert time.monotonic() - began < 0.95
 
 
-def test_a_call_that_finds_no_free_connection_was_not_sent() -> None:
+def test_a_call_that_waits_too_long_for_a_connection_of_ours_is_not_sent_and_says_nothing_about_flinks() -> None:
+    """It was a timeout, as if Flinks took no connection: charged, and a sign of an outage."""
+
     async def main() -> list[Verdict | None]:
         async with serving(silent) as port, FlinksClient(max_connections=1) as client:
-            calls = [ask(client, f"http://127.0.0.1:{port}", timeout_seconds=0.6) for _ in range(2)]
+            not_after = time.monotonic() + 0.3
+            calls = [
+                ask(client, f"http://127.0.0.1:{port}", timeout_seconds=0.6, not_after=not_after) for _ in range(2)
+            ]
             return list(await asyncio.gather(*calls))
 
-    first, second = asyncio.run(main())
-    assert first == Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True, is_down=True)
-    assert second == Verdict(Outcome.TRANSIENT, "timeout", is_down=True)
+    assert asyncio.run(main()) == [Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True, is_down=True), None]
+
+
+def test_the_wait_for_a_connection_of_ours_is_no_part_of_a_call_s_time() -> None:
+    async def slow(reader: Reader, writer: Writer) -> None:
+        while True:
+            await read_request(reader)
+            await asyncio.sleep(0.4)
+            writer.write(reply(CONFIRMED))
+
+    async def main() -> list[Verdict | None]:
+        async with serving(slow) as port, FlinksClient(max_connections=1) as client:
+            calls = [ask(client, f"http://127.0.0.1:{port}", timeout_seconds=0.7) for _ in range(3)]
+            return list(await asyncio.gather(*calls))
+
+    assert asyncio.run(main()) == [APPLIED] * 3
+
+
+def test_an_instance_that_answers_nothing_takes_no_connection_from_another() -> None:
+    async def main() -> Verdict | None:
+        arrived = asyncio.Event()
+
+        async def stuck(reader: Reader, writer: Writer) -> None:
+            await read_request(reader)
+            arrived.set()
+            await silent(reader, writer)
+
+        async with (
+            serving(stuck) as slow,
+            serving(answering(reply(CONFIRMED))) as healthy,
+            FlinksClient(max_connections=1) as client,
+        ):
+            call = asyncio.create_task(ask(client, f"http://127.0.0.1:{slow}", timeout_seconds=15))
+            await arrived.wait()
+            verdict = await ask(client, f"http://127.0.0.1:{healthy}", timeout_seconds=1)
+            assert not call.done()
+            call.cancel()
+            return verdict
+
+    assert asyncio.run(main()) == APPLIED
 
 
 @pytest.mark.parametrize(

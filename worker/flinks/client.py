@@ -1,10 +1,10 @@
 """Decides how a call travels to Flinks: transport, deadline, TLS, proxy. It and prepared.py alone import httpx.
 
 One call is one attempt: no retry, no redirect, no cookie, nothing decompressed, and never longer than its deadline.
-The prepared request goes straight to the transport, because httpx's connection pool manages about 120 calls a
-second with 64 in flight, and even beside another transport httpx.AsyncClient's own work per call halves the rate.
+Each instance has connections of its own. Requests go straight to the transport, for speed (docs/adr/0006).
 """
 
+import asyncio
 import socket
 import ssl
 import time
@@ -77,13 +77,15 @@ class _Way:
     url: PreparedUrl
     headers: PreparedHeaders
     transport: httpx.AsyncBaseTransport
+    slots: asyncio.Semaphore
+    """One for each connection that the instance may have. The wait for one is ours, and no part of a call's time."""
 
 
 class FlinksClient:
     """Calls Flinks, any instance of it, from one event loop; `async with` opens and closes the connections.
 
-    `max_connections` must not be below the calls in flight of this process, or calls wait for one another inside
-    their deadlines. Certificates are verified against certifi's roots, or SSL_CERT_FILE or SSL_CERT_DIR where set.
+    Each instance has at most `max_connections` connections; a call beyond them waits for one of the instance's own
+    calls to end. Certificates are verified against certifi's roots, or SSL_CERT_FILE or SSL_CERT_DIR where set.
     HTTPS_PROXY, ALL_PROXY and NO_PROXY are honoured as httpx does, read once on opening; the call is tunnelled,
     so the proxy never sees a loginId. Loopback is never proxied. Opening raises SettingsError if the proxy is not
     an http or https one.
@@ -99,9 +101,7 @@ class FlinksClient:
     async def __aenter__(self) -> Self:
         self._tls = httpx.create_ssl_context()
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        proxy = _proxy_from_environment()
-        self._direct = await self._exits.enter_async_context(self._transport(None))
-        self._proxied = await self._exits.enter_async_context(self._transport(proxy)) if proxy else self._direct
+        self._proxy = _proxy_from_environment()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -121,17 +121,20 @@ class FlinksClient:
 
         `not_after` (of time.monotonic) is the latest moment at which the call may begin: the end of the lease less
         `timeout_seconds`. A process that slept past it, stopped or suspended, does not send a wish that others may
-        have replaced by now. `timeout_seconds` bounds the whole call, the body included; connecting gets at
-        most half of it, so that a failure to connect is told from a call that may have been carried out.
+        have replaced by now; nor does a call that waited too long for a connection of ours, which says nothing about
+        Flinks. `timeout_seconds` bounds the whole call, the body included; connecting gets at most half of it, so
+        that a failure to connect is told from a call that may have been carried out.
         """
-        if time.monotonic() > not_after:
-            return None
+        way = self._ways.get(id(instance)) or self._open_way(instance)
         content = content_of(login_id, wants_active)
-        try:
-            with self._deadlines.within(timeout_seconds):
-                response, body = await self._exchange(instance, content, min(MAX_CONNECT_SECONDS, timeout_seconds / 2))
-        except _FAILURES as error:
-            return verdict_of_failure(_kind_of(error))
+        async with way.slots:
+            if time.monotonic() > not_after:
+                return None
+            try:
+                with self._deadlines.within(timeout_seconds):
+                    response, body = await _exchange(way, content, min(MAX_CONNECT_SECONDS, timeout_seconds / 2))
+            except _FAILURES as error:
+                return verdict_of_failure(_kind_of(error))
         return decipher(
             response.status_code,
             _read_headers(response),
@@ -141,37 +144,37 @@ class FlinksClient:
             now=self._now(),
         )
 
-    async def _exchange(
-        self, instance: Instance, content: bytes, connect_seconds: float
-    ) -> tuple[httpx.Response, bytes]:
-        way = self._ways.get(id(instance)) or self._find_way(instance)
-        # httpx-aiohttp takes "pool" for the time until a connection is ready: queue, name, TCP and TLS together.
-        extensions = {"timeout": {"pool": connect_seconds}}
-        request = PreparedRequest(way.method, way.url, way.headers, content=content, extensions=extensions)
-        response = await way.transport.handle_async_request(request)
-        body, is_whole = b"", False
-        try:
-            body, is_whole = await _first_bytes(response)
-        finally:
-            if not is_whole:  # closes the connection instead of returning it to the pool, where a whole one is already
-                await response.aclose()
-        return response, body
-
-    def _find_way(self, instance: Instance) -> _Way:
+    def _open_way(self, instance: Instance) -> _Way:
         sent = build_request(instance, "", wants_active=False)
         url = PreparedUrl(sent.url)
         is_direct = url.host in LOOPBACK_HOSTS or bool(proxy_bypass(url.host))
+        transport = self._transport(None if is_direct else self._proxy)
+        self._exits.push_async_callback(transport.aclose)
         headers = PreparedHeaders({**sent.headers, **_TRANSPORT_HEADERS})
-        way = _Way(instance, sent.method, url, headers, self._direct if is_direct else self._proxied)
+        slots = asyncio.Semaphore(self._max_connections)
+        way = _Way(instance, sent.method, url, headers, transport, slots)
         self._ways[id(instance)] = way
         return way
 
     def _transport(self, proxy: httpx.Proxy | None) -> AiohttpTransport:
-        connector = aiohttp.TCPConnector(
-            limit=self._max_connections, keepalive_timeout=KEEPALIVE_SECONDS, ssl=self._tls
-        )
+        # No limit: a wait for a connection inside the connector would look like a server that takes no connection.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=self._tls)
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return AiohttpTransport(verify=self._tls, client=session, proxy=proxy)
+
+
+async def _exchange(way: _Way, content: bytes, connect_seconds: float) -> tuple[httpx.Response, bytes]:
+    # httpx-aiohttp takes "pool" for the time until a connection is ready: name, TCP and TLS together.
+    extensions = {"timeout": {"pool": connect_seconds}}
+    request = PreparedRequest(way.method, way.url, way.headers, content=content, extensions=extensions)
+    response = await way.transport.handle_async_request(request)
+    body, is_whole = b"", False
+    try:
+        body, is_whole = await _first_bytes(response)
+    finally:
+        if not is_whole:  # closes the connection instead of returning it to the pool, where a whole one is already
+            await response.aclose()
+    return response, body
 
 
 def _read_headers(response: httpx.Response) -> dict[str, str]:
