@@ -1,7 +1,6 @@
-"""One instance's claim -> call -> settle for one slice.
+"""One instance's claim -> call -> settle for one slice, as a sliding window.
 
-Each turn is one script: it settles the answers that have come and claims as many logins as there is room for, a few
-dozen at most of either, while the calls in flight go on. So neither waits for the other: a sliding window.
+Each turn is one script: it settles answers and claims as many logins as there is room for, while calls are in flight.
 """
 
 import asyncio
@@ -9,6 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -88,18 +88,22 @@ class Parts:
 class Drain:
     """Claims and calls until nothing is due, or time is up; then it waits for what is in flight, and settles it.
 
-    `share` returns how many calls this drain may have in flight. While Redis is away answers are kept, until the
-    leases of their claims have run out.
+    `share` returns how many calls this drain may have in flight; `threads` run its scripts, one at a time. While Redis
+    is away answers are kept, until the leases of their claims have run out.
     """
 
     def __init__(
-        self, parts: Parts, instance: Instance, fingerprint: str, *, ends_at: float, share: Callable[[], int]
+        self,
+        parts: Parts,
+        instance: Instance,
+        fingerprint: str,
+        *,
+        ends_at: float,
+        share: Callable[[], int],
+        threads: Executor,
     ) -> None:
-        self._parts = parts
-        self._instance = instance
-        self._fingerprint = fingerprint
-        self._ends_at = ends_at
-        self._share = share
+        self._parts, self._instance, self._fingerprint = parts, instance, fingerprint
+        self._ends_at, self._share, self._threads = ends_at, share, threads
         self._in_flight: set[asyncio.Task[None]] = set()
         self._answers: list[Settlement] = []
         self._answered = asyncio.Event()
@@ -148,7 +152,8 @@ class Drain:
             return None if self._parts.is_stopping() or self._is_newer else LOOK_SECONDS
         asked_at = time.monotonic()
         try:
-            results, reply = await asyncio.to_thread(self._settle_and_claim, group, at_most)
+            loop = asyncio.get_running_loop()
+            results, reply = await loop.run_in_executor(self._threads, self._settle_and_claim, group, at_most)
         except redis.RedisError as error:
             log.warning("ledger_unreachable", error=type(error).__name__, unsettled=len(group) + len(self._answers))
             self._answers = group + self._answers

@@ -12,6 +12,7 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 
 import redis
@@ -25,10 +26,11 @@ KEEP_PLACE_SECONDS = 1.0
 class Place:
     """This reconciler's place among all: it says once a second that it is at work, and hears how many there are."""
 
-    def __init__(self, parts: Parts, reconcilers: int, ends_at: float) -> None:
+    def __init__(self, parts: Parts, reconcilers: int, ends_at: float, threads: Executor) -> None:
         self._parts = parts
         self._reconcilers = reconcilers
         self._ends_at = ends_at
+        self._threads = threads
 
     def share(self) -> int:
         """Return how many calls each of us may have in flight for an instance: who comes later finds room, too."""
@@ -36,13 +38,13 @@ class Place:
 
     async def keep(self) -> None:
         """Keep it until the time is up, and then hand it over: our last call may take its whole deadline."""
+        parts, in_thread = self._parts, asyncio.get_running_loop().run_in_executor
         while (left := self._ends_at - time.monotonic()) > 0:
             await asyncio.sleep(min(KEEP_PLACE_SECONDS, left))
             with suppress(redis.RedisError):
-                enlist = self._parts.ledger.enlist
-                self._reconcilers = await asyncio.to_thread(enlist, self._parts.worker, self._parts.owner)
+                self._reconcilers = await in_thread(self._threads, parts.ledger.enlist, parts.worker, parts.owner)
         with suppress(redis.RedisError):  # the leases of places run out as well
-            await asyncio.to_thread(self._parts.hand_over)
+            await in_thread(self._threads, parts.hand_over)
 
 
 async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]], *, reconcilers: int = 1) -> bool:
@@ -51,9 +53,12 @@ async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]], *, 
     `reconcilers` is how many there are, this one included.
     """
     ends_at = time.monotonic() + parts.bounds.slice_seconds
-    place = Place(parts, reconcilers, ends_at)
+    # A thread each, and none of the loop's own: there a slow name server holds one for each host that it is asked for.
+    threads = ThreadPoolExecutor(len(instances) + 1, thread_name_prefix="ledger")
+    place = Place(parts, reconcilers, ends_at, threads)
     drains = [
-        Drain(parts, instance, fingerprint, ends_at=ends_at, share=place.share) for instance, fingerprint in instances
+        Drain(parts, instance, fingerprint, ends_at=ends_at, share=place.share, threads=threads)
+        for instance, fingerprint in instances
     ]
     for drain in drains:
         drain.others = [other for other in drains if other is not drain]
@@ -64,4 +69,5 @@ async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]], *, 
                 group.create_task(drain.run())
     finally:
         keeping.cancel()
+        threads.shutdown(wait=False)
     return time.monotonic() >= ends_at

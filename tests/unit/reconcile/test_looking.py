@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from dataclasses import replace
 
 from tests.unit.reconcile.slices import (
@@ -14,6 +15,7 @@ from tests.unit.reconcile.slices import (
     when,
 )
 from worker.reconcile import run_slice
+from worker.verdicts import Verdict
 
 
 def test_nothing_due_ends_the_slice_once_every_instance_was_looked_at(piece: Slice) -> None:
@@ -72,6 +74,29 @@ def test_an_idle_instance_takes_up_work_that_comes_while_another_is_busy(piece: 
     piece.caller.answer = answer
     assert piece.run("toolbox", "eu") is False
     assert list(piece.outcomes()) == ["opened", "busy"]
+
+
+def test_an_instance_whose_host_is_looked_up_for_long_holds_up_no_other(piece: Slice) -> None:
+    """Names are looked up in the loop's own threads. Scripts ran there too, and waited behind the lookups."""
+    is_found = threading.Event()
+
+    async def look_up() -> Verdict:
+        loop = asyncio.get_running_loop()
+        lookups = [loop.run_in_executor(None, is_found.wait, 5) for _ in range(40)]
+        piece.due("healthy", instance="eu")
+        await when(lambda: "lgn_healthy" in piece.ledger.settled or loop.time() > give_up_at)
+        held_up.append("lgn_healthy" not in piece.ledger.settled)
+        is_found.set()
+        await asyncio.gather(*lookups)
+        return APPLIED
+
+    held_up: list[bool] = []
+    give_up_at = time.monotonic() + 3
+    piece.due("slow")
+    piece.caller.answer = lambda login: look_up() if login == "slow" else APPLIED
+    piece.bounds = replace(BOUNDS, slice_seconds=4)
+    piece.run("toolbox", "eu")
+    assert held_up == [False]
 
 
 def test_an_instance_looks_for_work_again_and_again_but_does_not_spin(piece: Slice) -> None:
