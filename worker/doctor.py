@@ -125,10 +125,8 @@ def check_configuration(instance: str, standing: str) -> Check:
         advice = f"Correct it and restart the workers. If Flinks was wrong: nightly gate open {instance}"
         return Check(name, Level.FAIL, "Flinks refused this very configuration", advice)
     if standing == "suspect":
-        advice = (
-            f"Correct FLINKS_CUSTOMER_ID or FLINKS_INSTANCE. If the logins are invalid: nightly gate open {instance}"
-        )
-        return Check(name, Level.FAIL, "a run of INVALID_LOGIN came of this very configuration", advice)
+        advice = f"Correct FLINKS_CUSTOMER_ID or FLINKS_INSTANCE. If Flinks is right: nightly gate open {instance}"
+        return Check(name, Level.FAIL, "under this very configuration Flinks refused one login after the other", advice)
     if standing == "doubted":
         return Check(name, Level.WARN, "Flinks refused one login under it; other calls try it one by one")
     if standing == "unreachable":

@@ -107,10 +107,9 @@ class Drain:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._answers: list[Settlement] = []
         self._answered = asyncio.Event()
-        self._is_newer = False
         self._tells_all = logging.getLogger(__name__).isEnabledFor(logging.DEBUG)
         self.others: list[Drain] = []
-        self.is_idle = False
+        self.is_idle = self._is_newer = False
 
     async def run(self) -> None:
         """Work until this drain and all others are idle, or the time is up and nothing is in flight."""

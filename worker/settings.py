@@ -94,8 +94,8 @@ class Settings(BaseSettings):
     gate_outage_in_a_row: Annotated[int, Field(ge=2, le=10_000)] = DEFAULT_RULES.outage_in_a_row
     """Or so many logins in a row, however slowly. Too low: chance closes the gate. Too high: quiet hours see none."""
     gate_storm_logins: Annotated[int, Field(ge=2, le=100_000)] = DEFAULT_RULES.storm_logins
-    """INVALID_LOGINs in a row that are a storm. Too low: a batch of deleted cards closes the gate. Too high: so many
-    letters to replay when the customer id was wrong."""
+    """Logins in a row, INVALID_LOGIN or UNAUTHORIZED, that are a storm. Too low: a batch of deleted cards closes the
+    gate. Too high: so many letters to replay when the customer id was wrong."""
 
     login_keys: LoginKeys | None = None
     review_users: SecretStr | None = None

@@ -41,7 +41,7 @@ class Verdict:
     retry_after_seconds: float | None = None
     """The server's wish, a floor under our own waiting time."""
     is_ambiguous: bool = False
-    """The write may still land: the request was sent and no answer came back."""
+    """The write may still land: no answer came back, or Flinks said that it has yet to carry the call out."""
     is_confirmed: bool = True
     """False for a 200 whose text says neither "activated" nor "deactivated"."""
     is_unreachable: bool = False

@@ -6,7 +6,7 @@ from worker import doctor
 from worker.doctor import Check, Level
 
 OPEN: dict[str, Any] = {"state": "open", "changed_at": None}
-CLOSED: dict[str, Any] = {"state": "closed", "cause": "halt", "code": "UNAUTHORIZED", "http_status": "401"}
+CLOSED: dict[str, Any] = {"state": "closed", "cause": "halt", "code": "ACCESS_DENIED", "http_status": "401"}
 QUIET: dict[str, Any] = {
     "gate": OPEN, "due_live": 0, "due_backfill": 0, "waiting": 0, "in_flight": 0, "oldest_due_seconds": 0.0,
     "paused_seconds": 0,
@@ -87,7 +87,7 @@ def test_each_state_has_its_level(check: Check, level: Level) -> None:
 
 def test_a_failure_says_what_to_do() -> None:
     closed = doctor.check_gate("acme", CLOSED)
-    assert "UNAUTHORIZED (HTTP 401)" in closed.what
+    assert "ACCESS_DENIED (HTTP 401)" in closed.what
     assert "nightly gate open acme" in closed.advice
     assert "maxmemory-policy noeviction" in doctor.check_eviction("volatile-ttl").advice
 

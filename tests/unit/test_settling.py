@@ -120,8 +120,8 @@ def test_what_can_never_succeed_is_dead_with_flinks_own_code() -> None:
 
 
 def test_a_halt_keeps_the_login_out_of_reach_until_the_gate_is_shut() -> None:
-    item = settled(Verdict(Outcome.HALT, "UNAUTHORIZED", http_status=401), failures=99)
-    assert (item.outcome, item.code, item.delay_seconds) == ("halt", "UNAUTHORIZED", DISTRUST_SECONDS)
+    item = settled(Verdict(Outcome.HALT, "ACCESS_DENIED", http_status=401), failures=99)
+    assert (item.outcome, item.code, item.delay_seconds) == ("halt", "ACCESS_DENIED", DISTRUST_SECONDS)
 
 
 def test_an_attempt_remembers_all_that_is_known_of_it() -> None:

@@ -57,7 +57,7 @@ def list_(
     *,
     code: Code = None,
     instance: Instance = None,
-    suspects: Annotated[bool, typer.Option("--suspects", help="Only those of a storm of INVALID_LOGIN.")] = False,
+    suspects: Annotated[bool, typer.Option("--suspects", help="Only those of a storm.")] = False,
     closed: IsClosed = False,
     limit: Limit = None,
     as_json: AsJson = False,
@@ -114,7 +114,9 @@ def picture(letter: Letter, attempts: list[dict[str, Any]], now_ms: int) -> Rend
     title = Text.assemble((letter.id, NAME), "  ", (plain(letter.code), BAD), f"  {letter.status}")
     rows = _login_rows(letter) if letter.kind == "login" else _message_rows(letter)
     filed = f"{when(letter.created_at)} UTC, {ago(letter.created_at, now_ms)}"
-    rows += [("suspect", "one of a run of INVALID_LOGIN: the customer id was probably wrong")] if letter.suspect else []
+    rows += (
+        [("suspect", "one of a run of refused logins: the customer id was probably wrong")] if letter.suspect else []
+    )
     rows += [("filed", filed), *_closing_rows(letter)]
     parts: list[RenderableType] = [title, pairs(rows)]
     if attempts:

@@ -23,7 +23,9 @@ NAMED = 20
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Letters by their id.")]
 Code = Annotated[str | None, typer.Option(help="Every open letter with this code.")]
 Instance = Annotated[str | None, typer.Option(help="Every open letter of this instance.")]
-Suspects = Annotated[bool, typer.Option("--suspects", help="Those of a storm: INVALID_LOGINs that closed the gate.")]
+Suspects = Annotated[
+    bool, typer.Option("--suspects", help="Those of a storm: the run of refused logins that closed the gate.")
+]
 All = Annotated[bool, typer.Option("--all", help="Every open letter.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which letters these are.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, however many they are.")]

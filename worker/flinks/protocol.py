@@ -24,14 +24,18 @@ from worker.verdicts import Outcome, Verdict
 REJECTED_CODES = frozenset({"INVALID_LOGIN", "INVALID_REQUEST"})
 # We call too fast; an HTTP 429 says the same whatever else it carries.
 THROTTLED_CODES = frozenset({"TOO_MANY_REQUESTS"})
-# Flinks is busy with this very card, as it is just after an account was linked: tens of seconds.
-SLOW_TO_CLEAR_CODES = frozenset({"CARD_IN_USE", "CONCURRENT_SESSION", "OPERATION_PENDING", "OPERATION_DISPATCHED"})
+# Flinks has taken the call on and has not carried it out yet: the write may land at any time.
+TAKEN_ON_CODES = frozenset({"OPERATION_DISPATCHED", "OPERATION_PENDING"})
+# Flinks is busy with this very card, as it is just after an account was linked: tens of seconds. The first two turn the
+# call away because of another operation, so no write of ours is under way.
+SLOW_TO_CLEAR_CODES = frozenset({"CARD_IN_USE", "CONCURRENT_SESSION", *TAKEN_ON_CODES})
 # For now. Every code that ends in RETRY_LATER belongs here too, spelt with whatever prefix.
 TRANSIENT_CODES = frozenset(
     {"AGGREGATION_ERROR", "DISABLED_INSTITUTION", "SESSION_EXPIRED", "SESSION_NONEXISTENT", *SLOW_TO_CLEAR_CODES}
 )
 RETRY_LATER = "RETRY_LATER"
-# Only the end user can cure these.
+# Only the end user can cure these. UNAUTHORIZED is the institution's refusal of this login; a refusal of our key is
+# ACCESS_DENIED.
 END_USER_CODES = frozenset({
     "DISABLED_LOGIN",
     "INVALID_PASSWORD",
@@ -41,10 +45,11 @@ END_USER_CODES = frozenset({
     "NEW_ACCOUNT",
     "QUESTION_NOT_FOUND",
     "SECURITYRESPONSES_INCOMPLETE",
+    "UNAUTHORIZED",
     "UNKNOWN_CHALLENGE_KEY",
 })  # fmt: skip
 # Our key, our address or our contract with Flinks is wrong: no login is to blame.
-HALT_CODES = frozenset({"ACCESS_DENIED", "UNAUTHORIZED", "METHOD_NOT_AVAILABLE"})
+HALT_CODES = frozenset({"ACCESS_DENIED", "METHOD_NOT_AVAILABLE"})
 
 # The HTTP status, asked only where no known code was given; any other 4xx is DEAD, `unknown_code`.
 # 3xx halts: following it would carry the login to an address that nobody configured.
@@ -165,7 +170,7 @@ def decipher(
         flinks_code=flinks_code,
         message=mask(answer.text, login_id),
         retry_after_seconds=_retry_after_seconds(lowered.get("retry-after", ""), now) if may_wait else None,
-        is_ambiguous=code in _AMBIGUOUS_SLUGS,
+        is_ambiguous=code in _AMBIGUOUS_SLUGS or answer.code in TAKEN_ON_CODES,
         is_down=outcome is Outcome.TRANSIENT and code != RETRY_LATER and code not in _KNOWN_CODES,
         is_slow_to_clear=code in SLOW_TO_CLEAR_CODES,
     )

@@ -20,7 +20,7 @@ class GateKeeper:
     def open(self, instance: str, *, by: str) -> None:
         """Open the gate, forget which configurations were refused (each may try one call again), and end a pause.
 
-        After a storm of INVALID_LOGIN it says that those were invalid indeed; a run four times as long closes it again.
+        After a storm it confirms that those logins are refused rightly; a run four times as long closes it again.
         """
         self._turn(instance, "open", by, "")
 

@@ -55,7 +55,7 @@ class Letter:
     closed_by: str = ""
     note: str = ""
     suspect: str = ""
-    """The storm of INVALID_LOGIN that it came of, or empty: then it may well be our mistake, not the login's."""
+    """The storm of refused logins that it belongs to, or empty. In a storm the mistake is probably ours."""
 
 
 @dataclass(frozen=True, slots=True)

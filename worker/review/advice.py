@@ -11,6 +11,10 @@ _BY_CODE: Mapping[str, str] = {
         "Flinks does not know this login under this customer. Wish off: the card is most likely deleted already, "
         "so resolve it. Wish on: the end user has to link the account again, which brings a new event."
     ),
+    "UNAUTHORIZED": (
+        "The institution did not authorize access. The end user may have to complete steps on the bank's website, "
+        "or link the account again. Then replay, or resolve."
+    ),
     "INVALID_REQUEST": "Flinks refuses the request itself. Read its message; compare it with the API contract.",
     "retries_exhausted": "Every attempt failed for long. Read the attempts; once the cause is gone, replay.",
     "unexpected_response": "Flinks said yes to something else than was asked. Ask Flinks, then replay.",
@@ -32,7 +36,7 @@ class Alarm:
 
 def advice_for(code: str) -> str:
     """Return what a person can do about a dead letter with this code."""
-    if code in END_USER_CODES:
+    if code in END_USER_CODES and code not in _BY_CODE:
         return "Only the end user can cure this: ask them to link the account again. Then resolve, or replay."
     return _BY_CODE.get(code, "Read Flinks' message and the attempts, then replay or resolve.")
 
@@ -42,7 +46,8 @@ def gate_reason(gate: Mapping[str, Any]) -> str:
     if gate.get("cause") == "outage":
         return f"Flinks, or the way to it, is down: {gate.get('detail', '')}"
     if gate.get("cause") == "storm":
-        return f"INVALID_LOGIN for {gate.get('detail', '')}: the customer id or the instance is probably wrong"
+        what = f"{gate.get('code', '')} for {gate.get('detail', '')}"
+        return f"{what}: the customer id or the instance is probably wrong"
     if gate.get("cause") == "halt":
         status = f" (HTTP {gate['http_status']})" if gate.get("http_status") else ""
         detail = f": {gate['detail']}" if gate.get("detail") else ""
@@ -62,7 +67,7 @@ def gate_advice(instance: str, gate: Mapping[str, Any]) -> str:
     if gate.get("cause") == "storm":
         return (
             "Correct FLINKS_CUSTOMER_ID or FLINKS_INSTANCE and restart the workers: the first confirmed call opens the "
-            f"gate; then: nightly dead-letters replay --suspects. If those logins are invalid indeed: {command}"
+            f"gate; then: nightly dead-letters replay --suspects. If Flinks is right about those logins: {command}"
         )
     if gate.get("cause") != "halt":
         return f"When the reason is gone: {command}"

@@ -82,7 +82,7 @@ def report_unexpected(error: BaseException, *, where: str, **tags: str) -> None:
 _CLOSED_BY: Mapping[str, tuple[str, Literal["fatal", "error", "info"]]] = {
     "halt": ("Calls to Flinks halted: the configuration of this instance is wrong", "fatal"),
     "storm": (
-        "Calls to Flinks stopped: one INVALID_LOGIN after the other, so the customer id is likely wrong",
+        "Calls to Flinks stopped: it refuses one login after the other, so the customer id is likely wrong",
         "fatal",
     ),
     "outage": ("Calls to Flinks stopped: Flinks, or the way to it, is down", "error"),

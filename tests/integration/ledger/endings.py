@@ -113,7 +113,7 @@ class Endings:
     def _is_invalid(self, flight: Flight, chance: Random) -> None:
         """Believed until that makes a storm, neither a login earlier nor one later, and not from then on."""
         is_believed = flight.caller not in self.storms.suspects
-        result = self._settle(flight, chance, "dead", code="INVALID_LOGIN", http_status=400)
+        result = self._settle(flight, chance, "dead", code=chance.choice(["INVALID_LOGIN", "UNAUTHORIZED"]))
         assert (result is not Settled.HALTED) == is_believed, "a storm was dead-lettered, or a gate shut without one"
         if not is_believed:
             self.seen["invalid after a storm"] += 1

@@ -1,4 +1,4 @@
-"""When a run of INVALID_LOGIN is a storm, by a model that knows nothing of the Lua.
+"""When a run of refused logins is a storm, by a model that knows nothing of the Lua.
 
 A run belongs to one configuration of one instance, and counts different logins since that configuration's last
 confirmed call. It is looked at when it grows, so that one which is longer than a measure that has just fallen is a
@@ -26,7 +26,7 @@ class Storms:
     """Those that a storm has put under suspicion."""
 
     def refuse(self, caller: Caller, login: str, letter: str) -> bool:
-        """A login was called invalid, and that was believed; returns whether that is a storm."""
+        """A login was refused, and that was believed; returns whether that is a storm."""
         run = self.runs[caller]
         run[login] = letter
         if len(run) < self.limits[caller[0]]:

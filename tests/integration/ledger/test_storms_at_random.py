@@ -18,10 +18,11 @@ INSTANCE = INSTANCES[0]
 TERMS = {"owner": "o", "worker": "w", "calls_per_second": 1000}
 ENDINGS = {
     "applied": {"code": "applied"},
-    "dead": {"code": "INVALID_LOGIN", "http_status": 400},
+    "dead": {"http_status": 401},
     "halt": {"code": "ACCESS_DENIED", "http_status": 401},
     "transient": {"code": "name_not_found", "flags": "h"},
 }
+REFUSALS = ("INVALID_LOGIN", "UNAUTHORIZED")
 WEATHERS = ((1, 9, 0, 0), (0, 9, 1, 0), (0, 1, 0, 9), (1, 1, 0, 0), (3, 0, 1, 0))
 """How often each ending comes: a storm with a success in it, with a refused key, without a host, ..."""
 SCHEDULES, STEPS = max(12, int(os.environ.get("NIGHTLY_SCHEDULES", "1000")) // 80), 120
@@ -70,7 +71,7 @@ class StormSchedule:
         caller = self.chance.choice(self.callers)
         calls = [self.out[caller].pop(0) for _ in range(min(self.chance.randint(1, 6), len(self.out[caller])))]
         endings = self.chance.choices(list(ENDINGS), self.weather, k=len(calls))
-        settlements = [Settlement(call, end, **ENDINGS[end]) for call, end in zip(calls, endings, strict=True)]
+        settlements = [self._settlement(call, ending) for call, ending in zip(calls, endings, strict=True)]
         results = self.ledger.settle(INSTANCE, settlements, **TERMS, fingerprint=caller[1], rules=RULES)
         for settlement, result in zip(settlements, results, strict=True):
             self._judge(caller, settlement, result)
@@ -79,6 +80,10 @@ class StormSchedule:
         suspects = {each.id for each in self.letters.list(only_suspects=True)}
         open_ones = {each.id for each in self.letters.list()}
         assert suspects == self.storms.letters & open_ones, "the storm's letters are those under suspicion"
+
+    def _settlement(self, call: Claim, ending: str) -> Settlement:
+        refusal = {"code": self.chance.choice(REFUSALS)} if ending == "dead" else {}
+        return Settlement(call, ending, **ENDINGS[ending], **refusal)
 
     def _judge(self, caller: Caller, settlement: Settlement, result: Settled) -> None:
         if settlement.outcome == "applied":

@@ -47,6 +47,22 @@ def test_a_key_that_flinks_mends_is_tried_again_when_the_gate_is_opened_by_hand(
     assert nightly.flags() == dict.fromkeys(logins, True)
 
 
+def test_logins_that_their_institution_refuses_become_letters_and_stop_nobody_else(nightly: Nightly) -> None:
+    """Two of them shut the gate, as if our key were refused."""
+    nightly.emulator.accept_keys(WRONG_KEY)
+    *refused, well = new_logins(5)
+    nightly.emulator.faults({"knob": "unauthorized", "logins": refused})
+    nightly.stack.start_worker()
+    nightly.send([cloud_event(login, on=True, minute=0) for login in refused])
+    nightly.comes_to_rest()
+    nightly.send([cloud_event(well, on=True, minute=1)])
+    nightly.comes_to_rest()
+    groups = {(group.code, group.wish, group.count) for group in nightly.services.letters.groups()}
+    assert groups == {("UNAUTHORIZED", "on", 4)}
+    assert nightly.flags().get(well) is True
+    assert nightly.services.views.gate("toolbox")["state"] == "open"
+
+
 def test_invalid_login_is_one_call_and_one_letter_and_a_replay_asserts_the_wish_of_now(nightly: Nightly) -> None:
     nightly.emulator.accept_keys(WRONG_KEY)
     known, unknown, gone = new_logins(3)

@@ -10,6 +10,7 @@ from worker.flinks.protocol import (
     HALT_CODES,
     REJECTED_CODES,
     SLOW_TO_CLEAR_CODES,
+    TAKEN_ON_CODES,
     TRANSIENT_CODES,
     FailureKind,
     build_request,
@@ -63,13 +64,14 @@ SAMPLE_VERDICTS = {
     "200-another-login": (DEAD, "unexpected_response"),
     "200-other-words": (APPLIED, "unconfirmed"),
     "200-cut-short": (TRANSIENT, "protocol_error"),
-    "200-error-inside": (HALT, "UNAUTHORIZED"),
+    "200-error-inside": (HALT, "ACCESS_DENIED"),
     "200-proxy-page": (TRANSIENT, "protocol_error"),
     "302-moved": (HALT, "http_302"),
     "400-invalid-login": (DEAD, "INVALID_LOGIN"),
     "401-bad-key": (HALT, "http_401"),
     "401-bank-maintenance": (TRANSIENT, "BANK MAINTENANCE_RETRY_LATER"),
     "401-invalid-login": (DEAD, "INVALID_LOGIN"),
+    "401-not-authorized-by-the-institution": (DEAD, "UNAUTHORIZED"),
     "401-too-many-requests": (THROTTLED, "TOO_MANY_REQUESTS"),
     "403-concurrent-session": (TRANSIENT, "CONCURRENT_SESSION"),
     "403-firewall-page": (HALT, "http_403"),
@@ -100,7 +102,8 @@ CODES = [
     *((code, DEAD) for code in ("DISABLED_LOGIN", "NEW_ACCOUNT", "INVALID_USERNAME", "INVALID_PASSWORD")),
     *((code, DEAD) for code in ("INVALID_SECURITY_RESPONSE", "INVALID_SECURITY_RESPONSE_NO_RETRY")),
     *((code, DEAD) for code in ("QUESTION_NOT_FOUND", "UNKNOWN_CHALLENGE_KEY", "SECURITYRESPONSES_INCOMPLETE")),
-    *((code, HALT) for code in ("ACCESS_DENIED", "UNAUTHORIZED", "METHOD_NOT_AVAILABLE")),
+    ("UNAUTHORIZED", DEAD),
+    *((code, HALT) for code in ("ACCESS_DENIED", "METHOD_NOT_AVAILABLE")),
 ]
 
 
@@ -121,7 +124,8 @@ def test_only_an_answer_that_is_not_flinks_own_is_a_sign_of_an_outage() -> None:
 def test_a_known_code_decides_whatever_the_status(code: str, outcome: Outcome, status: int) -> None:
     verdict = judge(status, error(code, status))
     assert (verdict.outcome, verdict.code, verdict.flinks_code) == (outcome, code, code)
-    assert (verdict.http_status, verdict.is_ambiguous, verdict.is_unreachable) == (status, False, False)
+    assert (verdict.http_status, verdict.is_ambiguous) == (status, code in TAKEN_ON_CODES)
+    assert not verdict.is_unreachable
 
 
 def test_the_table_of_codes_above_is_complete() -> None:
@@ -133,6 +137,18 @@ def test_the_table_of_codes_above_is_complete() -> None:
 def test_a_busy_card_is_slow_to_clear(code: str) -> None:
     assert judge(401, error(code)).is_slow_to_clear
     assert not judge(401, error("AGGREGATION_ERROR")).is_slow_to_clear
+
+
+@pytest.mark.parametrize("code", ["OPERATION_DISPATCHED", "OPERATION_PENDING"])
+@pytest.mark.parametrize("status", [202, 401, 429])
+def test_a_call_that_flinks_has_taken_on_may_still_land(code: str, status: int) -> None:
+    """It counted as never carried out, so the next wish did not wait for it, and the late write undid that wish."""
+    assert judge(status, error(code, status)).is_ambiguous
+
+
+@pytest.mark.parametrize("code", ["CARD_IN_USE", "CONCURRENT_SESSION", "RETRY_LATER"])
+def test_a_call_that_flinks_turns_away_will_not_land(code: str) -> None:
+    assert not judge(401, error(code)).is_ambiguous
 
 
 @pytest.mark.parametrize(

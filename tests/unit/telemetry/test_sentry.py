@@ -74,11 +74,11 @@ def test_a_halt_is_one_fatal_event_with_a_fingerprint_that_stays(
     sentry: CapturingTransport, canaries: tuple[str, ...], assert_clean: Callable[[], None]
 ) -> None:
     detail = f"LoginId {canaries[2]} has now been refused, {canaries[0]} {canaries[1]} flinks-auth-key: {canaries[3]}"
-    told = {"instance": "toolbox", "cause": "halt", "code": "UNAUTHORIZED", "http_status": "401"}
+    told = {"instance": "toolbox", "cause": "halt", "code": "ACCESS_DENIED", "http_status": "401"}
     report_gate(is_closed=True, detail=detail, **told)
     (event,) = sentry.events
     assert event["level"] == "fatal"
-    assert event["fingerprint"] == ["gate", "toolbox", "closed", "halt", "UNAUTHORIZED"]
+    assert event["fingerprint"] == ["gate", "toolbox", "closed", "halt", "ACCESS_DENIED"]
     assert event["tags"] == told
     assert event["message"].startswith("Calls to Flinks halted")
     assert (event["environment"], len(event["event_id"])) == ("test", 32)
@@ -88,7 +88,7 @@ def test_a_halt_is_one_fatal_event_with_a_fingerprint_that_stays(
 @pytest.mark.parametrize(
     ("is_closed", "cause", "level", "words"),
     [
-        (True, "storm", "fatal", "INVALID_LOGIN"),
+        (True, "storm", "fatal", "one login after the other"),
         (True, "outage", "error", "is down"),
         (True, "operator", "info", "by hand"),
         (False, "operator", "info", "go on"),

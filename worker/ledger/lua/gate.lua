@@ -10,7 +10,7 @@
 --   canary, canary_until            the login that tries, and until when it is waited for
 --   outage_from, outage_to          failures between these were the outage's: their attempts are given back
 --   held_since, held_ms    since when calls are held, and how long they were held before: no wish ages meanwhile
---   storm_limit    INVALID_LOGINs in a row that are a storm, once a person has opened the gate after one
+--   storm_limit    logins refused in a row that are a storm, once a person has opened the gate after one
 -- nightly:configs:<instance> holds the standing of each configuration, by its fingerprint:
 --   proven    calls were confirmed         doubted  a call was refused: one at a time, until one is confirmed
 --   refused   Flinks refuses it            suspect  a storm came of it: neither calls until a person opens the gate

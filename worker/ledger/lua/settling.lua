@@ -1,6 +1,6 @@
 -- How what became of calls is written down, each only by the holder of its claim (the fence of P4).
 -- ARGV  from 7 on what holds calls: share of failing ones, of how many at least, within (ms), how many in a row;
---       INVALID_LOGINs in a row; then from `first` on for each call: reference, claim number, outcome, and unless that
+--       logins in a row that are a storm; then from `first` on for each call: reference, claim number, outcome, and unless that
 --       is '': code, flags, attempt (as history.lua takes it, or ''), the rest
 --       outcome: applied | transient | throttled | dead | halt | unsent | '' (applied, and nothing more to say)
 --       flags: any of u (unconfirmed), h (host or TLS unreachable), d (Flinks is down), a (ambiguous)
@@ -76,8 +76,8 @@ local function settle_waiting(ref, login, item)
 end
 
 local function settle_dead(ref, login, item)
-  local is_invalid = item.code == 'INVALID_LOGIN'
-  if is_not_its_own(item) or (is_invalid and config.standing == 'suspect') then
+  local is_of_storm = counts_for_storm(item)
+  if is_not_its_own(item) or (is_of_storm and config.standing == 'suspect') then
     settle_waiting(ref, login, item)
     return 'halted'
   end
@@ -88,7 +88,7 @@ local function settle_dead(ref, login, item)
   else
     letter = give_up(ref, instance, login, item, now, rest_of(item))
   end
-  if is_invalid then watch_for_storm(ref, letter) end
+  if is_of_storm then watch_for_storm(ref, letter, item) end
   return letter == '' and 'overtaken' or 'parked'
 end
 

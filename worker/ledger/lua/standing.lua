@@ -5,6 +5,8 @@ local storm_logins = tonumber(ARGV[11])
 local UNREACHABLE_IN_A_ROW = 5
 local UNREACHABLE_PROBE = 60000
 local DOUBTED_DELAY, DOUBTS = 30000, 3
+-- Refusals of one login that a wrong customer id or instance would bring for every login.
+local STORM_CODES = { 'INVALID_LOGIN', 'UNAUTHORIZED' }
 
 local has_run = redis.call('EXISTS', invalid_key(instance, fingerprint)) == 1
 
@@ -87,8 +89,31 @@ local function watch_address(item)
   shut('halt', item)
 end
 
--- INVALID_LOGIN for many logins in a row: our customer id is wrong, more likely than all of them.
-local function watch_for_storm(ref, letter)
+local function counts_for_storm(item)
+  for _, code in ipairs(STORM_CODES) do
+    if item.code == code then return true end
+  end
+  return false
+end
+
+-- Marks the open letters of a run as suspects. Returns the codes of the run.
+local function suspect_letters(ids, last_code)
+  local seen, codes = { [last_code] = true }, {}
+  for _, id in ipairs(ids) do
+    local status, code = unpack(redis.call('HMGET', letter_key(id), 'status', 'code'))
+    if status == 'open' then
+      redis.call('HSET', letter_key(id), 'suspect', 'storm-' .. whole(now))
+      seen[code] = true
+    end
+  end
+  for _, code in ipairs(STORM_CODES) do
+    if seen[code] then codes[#codes + 1] = code end
+  end
+  return codes
+end
+
+-- A refusal of many logins in a row: our customer id is wrong, more likely than all of them.
+local function watch_for_storm(ref, letter, item)
   local key = invalid_key(instance, fingerprint)
   redis.call('HSETNX', configs_key(instance), fingerprint, '') -- so that opening by hand finds the run
   redis.call('HSET', key, ref, letter)
@@ -96,17 +121,15 @@ local function watch_for_storm(ref, letter)
   has_run = true
   local run = redis.call('HLEN', key)
   if run < (gate.storm_limit or storm_logins) then return end
-  for _, id in ipairs(redis.call('HVALS', key)) do
-    if redis.call('HGET', letter_key(id), 'status') == 'open' then
-      redis.call('HSET', letter_key(id), 'suspect', 'storm-' .. whole(now))
-    end
-  end
+  local codes = suspect_letters(redis.call('HVALS', key), item.code)
   redis.call('DEL', key)
   stand('suspect')
   local text = run .. ' logins in a row, and no success in between'
-  if not shut('storm', { code = 'INVALID_LOGIN', status = '', message = text }) then return end
-  for _, wish in ipairs({ 'on', 'off' }) do
-    redis.call('ZREM', 'nightly:notices', group_notice(instance .. '|INVALID_LOGIN|' .. wish))
+  if not shut('storm', { code = table.concat(codes, ' or '), status = '', message = text }) then return end
+  for _, code in ipairs(codes) do
+    for _, wish in ipairs({ 'on', 'off' }) do
+      redis.call('ZREM', 'nightly:notices', group_notice(instance .. '|' .. code .. '|' .. wish))
+    end
   end
 end
 

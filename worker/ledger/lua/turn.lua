@@ -1,7 +1,7 @@
 -- Shut or open a gate by hand. Opening ends whatever holds calls, and forgets what became of each configuration: each
 -- may try one call again. After a storm it also says that those logins are invalid indeed: only a four times longer
 -- run is a storm then, until a call is confirmed. So a person who was wrong has not let a million through.
--- ARGV  now (ms or ''), instance, open | closed, by whom, why, INVALID_LOGINs in a row that are a storm
+-- ARGV  now (ms or ''), instance, open | closed, by whom, why, logins refused in a row that are a storm
 
 local now = clock(ARGV[1])
 local instance, state = ARGV[2], ARGV[3]
