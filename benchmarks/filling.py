@@ -88,6 +88,7 @@ def turn(services: Services, claims: Sequence[Claim], at_most: int, verdict: Ver
         owner=_OWNER,
         worker=_WORKER,
         lease_seconds=60,
+        settle_seconds=20,
         calls_per_second=1_000_000,
         max_in_flight=1_000_000,
         fingerprint=services.fingerprints[INSTANCE],

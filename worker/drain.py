@@ -177,6 +177,7 @@ class Drain:
             owner=parts.owner,
             worker=parts.worker,
             lease_seconds=bounds.lease_seconds,
+            settle_seconds=bounds.retry.settle_seconds,
             calls_per_second=bounds.calls_per_second,
             max_in_flight=bounds.max_in_flight,
             fingerprint=self._fingerprint,

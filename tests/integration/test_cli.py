@@ -44,7 +44,7 @@ def take_in(events: Sequence[tuple[str, str]] = (("evt-1", CANARY),)) -> list[st
 def park(redis_client: Redis, code: str = "INVALID_LOGIN") -> None:
     """Settle one due login as dead, as a worker would."""
     ledger, shared = Ledger(redis_client), {"calls_per_second": 1000, "fingerprint": "test", "owner": "o"}
-    bounds = {"at_most": 1, "worker": "w", "lease_seconds": 9, "max_in_flight": 9}
+    bounds = {"at_most": 1, "worker": "w", "lease_seconds": 9, "settle_seconds": 9, "max_in_flight": 9}
     reply = eventually(lambda: ledger.claim("toolbox", **bounds, **shared).claims)
     attempt = json.dumps(
         {"at": 1, "wish": True, "outcome": "dead", "code": code, "http_status": 400, "message": "no such"}

@@ -27,7 +27,7 @@ def test_a_full_redis_hands_out_what_is_due_loses_no_login_and_settles_once_it_h
     ledger.record(wishes(3))
     own_redis.config_set("maxmemory", 1)
     terms: dict[str, Any] = {"owner": "owner", "worker": "worker", "fingerprint": "proven-one"}
-    calls = ledger.claim(INSTANCE, lease_seconds=15, **terms, **FAST).claims
+    calls = ledger.claim(INSTANCE, lease_seconds=15, settle_seconds=20, **terms, **FAST).claims
     settlements = [Settlement(call, "applied", code="applied") for call in calls]
     with pytest.raises(ResponseError, match="OOM"):
         ledger.record(wishes(3, minute=1))

@@ -202,7 +202,6 @@ def pulse(worker: Any, services: Services) -> None:
             worker=worker.app.identity,
             slots=worker.concurrency,
             about={"version": worker.app.version},
-            rest_after_lease_seconds=services.settings.flinks_settle_seconds,
         )
     except LedgerMismatch as error:
         log.critical("ledger_refused", reason=str(error))

@@ -1,6 +1,6 @@
 """Reads the attempts of a login, wherever they are kept: packed in its hash (history.lua), or as a list of JSON.
 
-The list holds those of dead letters, those of an earlier version, and what was too varied to be packed.
+The list holds those of dead letters, and what was too varied to be packed.
 """
 
 import json

@@ -93,15 +93,18 @@ class Ledger:
         owner: str,
         worker: str,
         lease_seconds: float,
+        settle_seconds: float,
         calls_per_second: float,
         max_in_flight: int,
         fingerprint: str,
     ) -> ClaimReply:
-        """Take due logins for calling, as many as gate, rate and in-flight limit allow."""
+        """Take due logins for calling, as many as gate, rate and in-flight limit allow.
+
+        A login whose lease is lost rests for `settle_seconds` from when that is noticed: its call may still land.
+        """
         caller = (instance, fingerprint, calls_per_second, owner, worker)
-        return _claim_reply(
-            self._scripts.run("claim", self._now(), *caller, at_most, round(lease_seconds * 1000), max_in_flight)
-        )
+        bounds = (at_most, round(lease_seconds * 1000), max_in_flight, round(settle_seconds * 1000))
+        return _claim_reply(self._scripts.run("claim", self._now(), *caller, *bounds))
 
     def settle(
         self,
@@ -130,6 +133,7 @@ class Ledger:
         owner: str,
         worker: str,
         lease_seconds: float,
+        settle_seconds: float,
         calls_per_second: float,
         max_in_flight: int,
         fingerprint: str,
@@ -140,7 +144,7 @@ class Ledger:
         Where newer code has changed the ledger, what was in flight is settled still, and the claim's state is `newer`.
         """
         caller = (instance, fingerprint, calls_per_second, owner, worker)
-        bounds = (at_most, round(lease_seconds * 1000), max_in_flight)
+        bounds = (at_most, round(lease_seconds * 1000), max_in_flight, round(settle_seconds * 1000))
         settled, claimed = self._scripts.run(
             "settle_and_claim", self._now(), *caller, *_rules(rules), *bounds, *_calls(settlements)
         )
@@ -153,13 +157,11 @@ class Ledger:
         worker: str = "",
         slots: int = 0,
         about: Mapping[str, object] | None = None,
-        rest_after_lease_seconds: float | None = None,
     ) -> Pulse:
         """Count what is due on `fingerprints`' instances, and decide on a wake-up.
 
-        With `slots`, also a sign of life, and the reply may hold notices: pass them on, then `forget_notice`;
-        what is not forgotten is handed out once more after a while. With `rest_after_lease_seconds`, also take
-        back lost leases, each login resting that long after its lease ran out, as its last call may still land.
+        With `slots`, also a sign of life: it takes back lost leases, and the reply may hold notices. Pass them on, then
+        `forget_notice`; what is not forgotten is handed out once more after a while.
         """
         pairs = [text for pair in fingerprints.items() for text in pair]
         due, lost, should_wake, texts, should_feed = self._scripts.run(
@@ -168,7 +170,6 @@ class Ledger:
             worker,
             slots,
             json.dumps(about or {}),
-            "" if rest_after_lease_seconds is None else round(rest_after_lease_seconds * 1000),
             *pairs,
         )
         notices = tuple(Notice(text.decode()) for text in texts)

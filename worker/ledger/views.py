@@ -60,7 +60,7 @@ class Views:
     def login(self, reference: str) -> dict[str, Any] | None:
         """Return what the ledger knows of one login (None: nothing), never its sealed value."""
         raw = self.redis.hgetall(f"nightly:login:{reference}")
-        if not raw:
+        if not raw.keys() >= _OF_EVERY_LOGIN:
             return None
         field = {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items() if key != b"v"}
         instance, lane = field["i"], field.get("l", "live")
@@ -144,6 +144,8 @@ class Views:
         return int(self.redis.xlen(STREAM))
 
 
+_OF_EVERY_LOGIN = {b"i", b"w", b"t", b"e", b"r", b"s"}
+"""A hash that lacks one of these is what is left of a login that somebody deleted, or wrote, by hand."""
 _GATE_NUMBERS = ("changed_at", "held_since", "held_ms", "probe_at", "probes")
 _GATE_TEXTS = ("state", "cause", "code", "http_status", "detail", "by")
 

@@ -37,11 +37,12 @@ def nightly(services: Services, capfd: pytest.CaptureFixture[str]) -> Nightly:
 def work_off(services: Services, *, outcome: str = "applied", code: str = "", instance: str = "toolbox") -> None:
     """Feed, call and settle until nothing is left, as a quiet system would; every call ends with `outcome`."""
     terms: dict[str, Any] = {"owner": "o", "worker": "w", "calls_per_second": 100_000, "fingerprint": "tests"}
+    bounds: dict[str, Any] = {"at_most": 1000, "lease_seconds": 15, "settle_seconds": 20, "max_in_flight": 1000}
     services.redis.hset(f"nightly:configs:{instance}", "tests", "proven")
     feeder = Feeder(services.backfills, services.vault)
     for _ in range(1000):
         fed = feeder.feed()
-        claims = services.ledger.claim(instance, at_most=1000, lease_seconds=15, max_in_flight=1000, **terms).claims
+        claims = services.ledger.claim(instance, **bounds, **terms).claims
         settlements = [Settlement(claim, outcome, code=code) for claim in claims]
         services.ledger.settle(instance, settlements, **terms)
         if not fed and not claims and not services.backfills.running():

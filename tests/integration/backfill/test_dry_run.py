@@ -46,7 +46,7 @@ def claim(services: Services, count: int, terms: dict[str, Any]) -> list[Claim]:
     """Claim so many, or as many as are due: the bucket of the rate may hold fewer at first."""
     taken: list[Claim] = []
     for _ in range(100):
-        bounds = {"at_most": count - len(taken), "lease_seconds": 15, "max_in_flight": 1000}
+        bounds = {"at_most": count - len(taken), "lease_seconds": 15, "settle_seconds": 20, "max_in_flight": 1000}
         taken += services.ledger.claim("toolbox", **bounds, **terms).claims
         if len(taken) == count:
             break

@@ -10,7 +10,7 @@ from worker.backfill.feeder import Feeder
 from worker.backfill.model import Row, RowOutcome
 from worker.backfill.store import Backfills
 from worker.gate_rules import DEFAULT_RULES, GateRules
-from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement, Wish
+from worker.ledger import Claim, ClaimReply, Ledger, Pulse, Settled, Settlement, Wish
 from worker.ledger.views import Views
 from worker.seal import Vault
 
@@ -50,6 +50,7 @@ def claim(ledger: Ledger) -> Callable[..., ClaimReply]:
             "owner": "owner",
             "worker": "worker",
             "lease_seconds": 15,
+            "settle_seconds": 0,
             "calls_per_second": 50,
             "max_in_flight": 64,
             "fingerprint": "proven-one",
@@ -78,6 +79,11 @@ def settle(ledger: Ledger) -> Callable[..., Settled]:
         return result
 
     return settle
+
+
+def take_back(ledger: Ledger) -> Pulse:
+    """Take back the leases that are over, as another worker's sign of life does."""
+    return ledger.pulse({}, worker="another", slots=1)
 
 
 def gate(ledger: Ledger) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from worker.ledger.gate import GateKeeper
 
 INSTANCE, FINGERPRINTS = "toolbox", ("old", "new", "newer")
 TERMS: dict[str, Any] = {"owner": "o", "worker": "w", "calls_per_second": 500}
-MORE: dict[str, Any] = {"lease_seconds": 100, "max_in_flight": 8}
+MORE: dict[str, Any] = {"lease_seconds": 100, "settle_seconds": 3, "max_in_flight": 8}
 RULES = GateRules(storm_logins=4)
 ENDINGS: list[tuple[str, dict[str, Any]]] = [
     ("applied", {"code": "applied"}),
@@ -132,7 +132,7 @@ class Twins:
     def leases_end(self) -> None:
         self.clock.ms += self.chance.choice([1, 100_000])
         for side in self.sides:
-            side.ledger.pulse({INSTANCE: "old"}, rest_after_lease_seconds=3)
+            side.ledger.pulse({INSTANCE: "old"}, worker="w", slots=1)
 
     def a_reviewer_closes(self) -> None:
         for letter in list(self.sides[0].letters.list()):

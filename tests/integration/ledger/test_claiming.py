@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
+from tests.integration.ledger.conftest import INSTANCE, Clock, take_back, wishes
 from worker.ledger import Lane, Ledger
 from worker.ledger.views import Views
 
@@ -32,7 +32,7 @@ def test_a_claim_holds_what_the_call_needs_and_the_login_says_who_has_it(
     assert (call.sealed, call.failures, call.first_failure_ms, call.account_id) == (b"sealed", 0, None, account)
     assert redis_client.hmget(LOGIN, "s", "c", "q", "k") == [
         b"flight",
-        b"1:0:0:owner",
+        b"1:0:0:0:owner",
         b"1",
         str(clock.ms).encode(),
     ]
@@ -45,13 +45,13 @@ def test_a_claim_forgets_that_the_one_before_was_lost(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(1))
-    claim()
+    claim(settle_seconds=1)
     clock.ms += 15_001
-    ledger.pulse({}, rest_after_lease_seconds=1)
+    take_back(ledger)
     clock.ms += 1000
     (again,) = claim().claims
     assert again.number == clock.ms
-    assert redis_client.hmget(LOGIN, "g", "h", "c") == [None, None, b"1:1:0:owner"]
+    assert redis_client.hmget(LOGIN, "g", "h", "c") == [None, None, b"1:1:0:0:owner"]
 
 
 def test_a_login_that_somebody_deleted_is_passed_over(ledger: Ledger, redis_client: Redis, claim: Any) -> None:

@@ -5,25 +5,26 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
+from tests.integration.ledger.conftest import INSTANCE, Clock, claim_all, take_back, wishes
 from worker.ledger import Ledger, Letters, Settled
+from worker.ledger.views import Views
 
 LOGIN = "nightly:login:lgn_0"
 MINE = {INSTANCE: "proven-one"}
 
 
-def test_a_lost_lease_is_counted_remembered_and_rests_from_its_end(
+def test_a_lost_lease_is_counted_and_remembered_and_its_login_rests(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(1))
-    claim()
+    claim(settle_seconds=15)
     ends_at = clock.ms + 15_000
     clock.ms = ends_at - 1
-    assert ledger.pulse(MINE, rest_after_lease_seconds=15).leases_lost == 0
+    assert take_back(ledger).leases_lost == 0
     clock.ms = ends_at
-    assert ledger.pulse(MINE).leases_lost == 0, "who only asks takes nothing back"
-    found = ledger.pulse(MINE, rest_after_lease_seconds=15)
-    assert (found.leases_lost, found.due) == (1, 0)
+    assert ledger.pulse(MINE).leases_lost == 0, "a caller that only asks takes nothing back"
+    assert take_back(ledger).leases_lost == 1
+    assert ledger.pulse(MINE).due == 0
     assert redis_client.zscore(f"nightly:due:{INSTANCE}:live", "lgn_0") == ends_at + 15_000
     assert redis_client.hmget(LOGIN, "s", "z", "g", "b", "h") == [
         b"due",
@@ -49,7 +50,7 @@ def test_a_login_whose_calls_never_end_is_not_set_aside_while_a_newer_event_wait
         if minute == 10:
             ledger.record(wishes(1, minute=minute, on=False))
         clock.ms += 15_001
-        ledger.pulse({}, rest_after_lease_seconds=0)
+        take_back(ledger)
     assert not list(Letters(redis_client).list())
     assert {attempt["wish"] for attempt in Letters(redis_client).attempts("lgn_0")} == {False}
 
@@ -62,18 +63,21 @@ def test_the_letter_of_a_login_that_is_set_aside_says_why(
         clock.ms += 2**lost * 1000
         assert claim().claims
         clock.ms += 15_001
-        ledger.pulse({}, rest_after_lease_seconds=0)
+        take_back(ledger)
     (letter,) = Letters(redis_client).list()
     assert (letter.code, letter.http_status) == ("retries_exhausted", None)
     assert letter.message == "ten calls in a row never ended: the workers that made them were killed or stopped"
     assert redis_client.zcard(f"nightly:leases:{INSTANCE}") == 0
 
 
-def test_five_hundred_leases_are_taken_back_at_a_time(ledger: Ledger, clock: Clock, redis_client: Redis) -> None:
-    ledger.record(wishes(1))
-    redis_client.zadd(f"nightly:leases:{INSTANCE}", {f"lgn_{at}": clock.ms for at in range(501)})
+def test_five_hundred_leases_are_taken_back_at_a_time(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(wishes(501))
+    assert len(claim_all(clock, claim, 501)) == 501
     redis_client.sadd("nightly:instances", "another")
-    lost = [ledger.pulse({}, rest_after_lease_seconds=-1).leases_lost for _ in range(3)]
+    clock.ms += 15_000
+    lost = [take_back(ledger).leases_lost for _ in range(3)]
     assert lost == [500, 1, 0]
 
 
@@ -88,17 +92,17 @@ def test_a_login_lost_again_waits_twice_as_long_up_to_an_hour(
     redis_client.hset(LOGIN, "b", lost_before)
     ledger.record(wishes(1, minute=1))  # so that it is not set aside, however often it was lost
     clock.ms += 15_000
-    ledger.pulse({}, rest_after_lease_seconds=0)
+    take_back(ledger)
     assert redis_client.zscore(f"nightly:due:{INSTANCE}:live", "lgn_0") == clock.ms + waits_seconds * 1000
     assert redis_client.hget(LOGIN, "b") == str(lost_before + 1).encode()
 
 
 def test_a_wait_is_no_shorter_than_the_rest(ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any) -> None:
     ledger.record(wishes(1))
-    assert claim().claims
+    assert claim(settle_seconds=20).claims
     redis_client.hset(LOGIN, "b", 1)
     clock.ms += 15_000
-    ledger.pulse({}, rest_after_lease_seconds=20)
+    take_back(ledger)
     assert redis_client.zscore(f"nightly:due:{INSTANCE}:live", "lgn_0") == clock.ms + 20_000
 
 
@@ -110,6 +114,71 @@ def test_a_late_answer_of_the_second_call_that_was_lost_in_a_row_is_too_late_as_
         clock.ms += 60_000
         (late,) = claim().claims
         clock.ms += 15_001
-        ledger.pulse({}, rest_after_lease_seconds=0)
+        take_back(ledger)
     assert settle(late, "applied") is Settled.FENCED
     assert redis_client.hget(f"nightly:tally:{INSTANCE}", "fenced") == b"1"
+
+
+def test_the_rest_after_a_lost_lease_is_that_of_the_worker_that_made_the_call(
+    ledger: Ledger, clock: Clock, claim: Any
+) -> None:
+    ledger.record(wishes(2))
+    claim(at_most=1, lease_seconds=65, settle_seconds=120)
+    clock.ms += 50_000
+    claim(at_most=1, lease_seconds=15, settle_seconds=20)
+    clock.ms += 15_000
+    assert take_back(ledger).leases_lost == 2
+    ledger.record(wishes(2, minute=1, on=False))
+    clock.ms += 20_000
+    assert [call.reference for call in claim().claims] == ["lgn_1"]
+    clock.ms += 99_999
+    assert not claim().claims
+    clock.ms += 1
+    assert [call.reference for call in claim().claims] == ["lgn_0"]
+
+
+def test_the_rest_begins_when_the_lease_is_taken_back_so_that_no_step_of_the_clock_swallows_it(
+    ledger: Ledger, clock: Clock, claim: Any
+) -> None:
+    ledger.record(wishes(1))
+    claim(settle_seconds=20)
+    clock.ms += 40_000
+    take_back(ledger)
+    clock.ms += 19_999
+    assert not claim().claims
+    clock.ms += 1
+    assert claim().claims
+
+
+# -- a login that a person deleted -------------------------------------------------------------------------
+
+
+def test_the_lease_of_a_deleted_login_is_dropped_and_nothing_comes_back(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(wishes(1))
+    assert claim().claims
+    redis_client.delete(LOGIN)
+    clock.ms += 15_000
+    assert take_back(ledger).leases_lost == 0
+    assert not redis_client.exists(LOGIN, f"nightly:leases:{INSTANCE}", f"nightly:due:{INSTANCE}:live")
+    assert redis_client.hgetall(f"nightly:tally:{INSTANCE}") == {b"recorded": b"1"}
+
+
+def test_a_login_that_came_anew_after_it_was_deleted_is_not_taken_back_by_the_old_lease(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(wishes(1))
+    assert claim().claims
+    redis_client.delete(LOGIN)
+    ledger.record(wishes(1, minute=1))
+    clock.ms += 15_000
+    assert take_back(ledger).leases_lost == 0
+    assert not redis_client.exists(f"nightly:leases:{INSTANCE}")
+    (call,) = claim().claims
+    assert call.revision == 1
+
+
+def test_what_is_left_of_a_deleted_login_is_shown_as_no_login(redis_client: Redis, clock: Clock) -> None:
+    redis_client.hset(LOGIN, mapping={"s": "due", "z": "lease_lost"})
+    assert Views(redis_client, now_ms=clock).login("lgn_0") is None

@@ -52,7 +52,7 @@ def test_a_kind_of_letters_is_told_once_as_long_as_one_of_it_is_open(
     ledger.record(wishes(3))
     letters = Letters(ledger.redis, now_ms=clock)
     told = []
-    for at, one in enumerate(claim_all(clock, claim, 3)):
+    for at, one in enumerate(claim_all(clock, claim, 3, lease_seconds=60)):
         if at == 2:
             for letter in letters.list():
                 letters.close(letter.id, "resolved", by="ann")
@@ -93,6 +93,6 @@ def test_only_a_worker_begins_a_ledger_or_raises_its_mark(ledger: Ledger, redis_
     ledger.claim_ledger("key", only_look=True)
     assert redis_client.hget("nightly:meta", "schema") == b"0"
     ledger.claim_ledger("key")
-    assert redis_client.hget("nightly:meta", "schema") == b"4"
+    assert redis_client.hget("nightly:meta", "schema") == b"5"
     with pytest.raises(LedgerMismatch, match="LOGIN_KEYS"):
         ledger.claim_ledger("another")

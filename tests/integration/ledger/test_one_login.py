@@ -12,6 +12,7 @@ from tests.integration.ledger.conftest import (
     causes,
     claim_all,
     gate,
+    take_back,
     tally,
     wishes,
 )
@@ -67,7 +68,7 @@ def test_a_login_whose_calls_never_end_is_set_aside_after_ten(
         clock.ms += 2**lost * 1000
         assert len(claim_all(clock, claim, 1)) == 1
         clock.ms += 15_001
-        assert ledger.pulse({}, rest_after_lease_seconds=0).leases_lost == 1
+        assert take_back(ledger).leases_lost == 1
     (letter,) = Letters(redis_client).list()
     assert (letter.code, letter.login) == ("retries_exhausted", "lgn_0")
     assert tally(ledger, "recorded") == tally(ledger, "dead_lettered") == 1
@@ -82,7 +83,7 @@ def test_a_call_that_ended_lets_the_lost_ones_before_it_be_forgotten(
             clock.ms += MINUTE_MS
             assert len(claim_all(clock, claim, 1)) == 1
             clock.ms += 15_001
-            ledger.pulse({}, rest_after_lease_seconds=0)
+            take_back(ledger)
         clock.ms += MINUTE_MS
         settle(claim_all(clock, claim, 1)[0], "transient", code="CARD_IN_USE", delay_seconds=0)
     assert not list(Letters(redis_client).list())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.ledger.conftest import INSTANCE, Clock, Start, live, outcomes, tally
+from tests.integration.ledger.conftest import INSTANCE, Clock, Start, live, outcomes, take_back, tally
 from worker.backfill.feeder import Feeder
 from worker.backfill.model import Asks, Row, RowOutcome, RowResult, Status
 from worker.backfill.store import Backfills
@@ -229,9 +229,9 @@ def test_a_row_whose_workers_die_ten_times_is_dead(
     feeder.feed()
     for _ in range(10):
         clock.ms += 3_600_001
-        assert claim(calls_per_second=1000).claims
+        assert claim(calls_per_second=1000, settle_seconds=1).claims
         clock.ms += 15_001
-        ledger.pulse({}, rest_after_lease_seconds=1)
+        take_back(ledger)
     assert backfills.results(backfill_id, 0, 1)[0].code == "retries_exhausted"
 
 

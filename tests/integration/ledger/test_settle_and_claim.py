@@ -17,6 +17,7 @@ def turn(ledger: Ledger) -> Any:
             "owner": "owner",
             "worker": "worker",
             "lease_seconds": 15,
+            "settle_seconds": 0,
             "calls_per_second": 1000,
             "max_in_flight": 64,
             "fingerprint": "proven-one",

@@ -61,7 +61,7 @@ class StormSchedule:
         caller = self.chance.choice(self.callers)
         for _ in range(8):
             self.clock.ms += 5
-            terms = {"lease_seconds": 86_400, "max_in_flight": 100, "fingerprint": caller[1]}
+            terms = {"lease_seconds": 86_400, "settle_seconds": 3, "max_in_flight": 100, "fingerprint": caller[1]}
             claims = self.ledger.claim(INSTANCE, at_most=4, **TERMS, **terms).claims
             assert not claims or caller not in self.storms.suspects, "it calls again after a storm"
             self.out[caller] += claims

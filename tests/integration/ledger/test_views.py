@@ -24,6 +24,7 @@ def test_a_login_that_moves_meanwhile_is_counted_exactly_once(redis_client: Redi
                 owner="o",
                 worker="w",
                 lease_seconds=60,
+                settle_seconds=20,
                 calls_per_second=100_000,
                 max_in_flight=1,
                 fingerprint="fp",

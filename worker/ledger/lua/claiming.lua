@@ -78,14 +78,14 @@ local function patience(key, held, login)
 end
 
 -- Put a login in flight, and into the reply; returns how many that were.
-local function lift_off(ref, leases, lease, held, reply)
+local function lift_off(ref, leases, lease, rest, held, reply)
   local key = login_key(ref)
   local login = read_login(ref)
   local history = login.A
   if not login.v then return 0 end -- somebody deleted the login: there is nothing to call
   local last = tonumber(last_number(login.k, history) or '0') or 0
   local number = last < now and now_text or whole(last + 1)
-  local claim = login.r .. ':' .. login.w .. ':' .. (login.q or '0') .. ':' .. owner
+  local claim = login.r .. ':' .. login.w .. ':' .. (login.q or '0') .. ':' .. rest .. ':' .. owner
   redis.call('HSET', key, 's', 'flight', 'c', claim, 'q', '1', 'k', number)
   if login.h or login.g then redis.call('HDEL', key, 'h', 'g') end
   put(leases, now + lease, ref)
@@ -105,7 +105,7 @@ end
 
 -- Hand out up to `n`, from both lanes in turn. Returns how many it were, and how many of backfills. The first leaves its
 -- lane at once: a full Redis refuses a script's first write, unless it only frees memory; then it refuses none behind it.
-local function hand_out(n, lease, is_canary, turn, reply)
+local function hand_out(n, lease, rest, is_canary, turn, reply)
   local live, backfill = due_key(instance, 'live'), due_key(instance, 'backfill')
   local refs = { [live] = ready(live, n, is_canary), [backfill] = ready(backfill, n, is_canary) }
   local taken, used = { [live] = 0, [backfill] = 0 }, 0
@@ -116,12 +116,13 @@ local function hand_out(n, lease, is_canary, turn, reply)
     taken[lane] = taken[lane] + 1
     local ref = refs[lane][taken[lane]]
     if at == 1 then redis.call('ZREM', lane, ref) else take(lane, ref) end
-    used = used + lift_off(ref, leases, lease, held, reply)
+    used = used + lift_off(ref, leases, lease, rest, held, reply)
   end
   return used, taken[backfill]
 end
 
-local function claim_due(wanted, lease, limit)
+-- `rest` (ms, as text): how long each login rests if its lease is lost.
+local function claim_due(wanted, lease, limit, rest)
   local benched = redis.call('PTTL', bench_key(instance, worker))
   if benched > 0 then return { 'closed', benched, now } end
   local admitted, ask_again = admission(gate, config, now)
@@ -134,7 +135,7 @@ local function claim_due(wanted, lease, limit)
   if n < 1 then return busy(bucket) end
   local reply = { 'claimed', 0, now }
   local used, of_backfills
-  gathering(function() used, of_backfills = hand_out(n, lease, admitted == 'canary', bucket.turn, reply) end)
+  gathering(function() used, of_backfills = hand_out(n, lease, rest, admitted == 'canary', bucket.turn, reply) end)
   if used == 0 then
     local first = next_due()
     return { 'idle', first and later(first - now, 1) or -1, now }

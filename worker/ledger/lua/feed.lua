@@ -33,7 +33,7 @@ local function hand_over_as_of(key, old, row, ref, sealed, account)
   if old.t and old.e:sub(1, #id + 1) == id .. ':' then return 'duplicate' end
   if old.s == 'done' and reassert ~= '1' and old.w == wanted and compare(as_of, wanted, name, old) > 0 then
     redis.call('HSET', key, 't', as_of, 'e', name, 'r', old.r + 1)
-    if old.C then redis.call('HSET', key, 'C', (old.C:gsub('^%d+', old.r + 1))) end -- none where schema 3 wrote it
+    redis.call('HSET', key, 'C', (old.C:gsub('^%d+', old.r + 1)))
     if account ~= '' then redis.call('HSET', key, 'a', account) end
     return 'already'
   end

@@ -16,10 +16,14 @@ local function forget_flight(key, login, owes)
   redis.call('HDEL', key, unpack(gone))
 end
 
+-- Until when a login rests after its flight: as long as this call, or a fenced one, may still land.
+local function rest_after(login, rests_until) return later(rests_until, tonumber(login.m or '0')) end
+
 -- End a flight without a result for its wish: the login is due again, and whoever owes its event a
 -- place in the tally owes it still. A wish that was overtaken meanwhile is superseded.
 local function put_back(ref, instance, login, due_at, rests_until)
   local key, fields = login_key(ref), { 's', 'due' }
+  rests_until = rest_after(login, rests_until)
   local is_open = login.y ~= '1'
   local owes = is_open and login.r == login.c
   if is_open and not owes then count(instance, 'superseded') end
@@ -31,14 +35,14 @@ local function put_back(ref, instance, login, due_at, rests_until)
 end
 
 -- Read a login whose flight may end: with its claim taken apart into c (the revision), cw (its wish), y (its q) and o
--- (the owner): until schema 4 these were fields of their own. A table of at most 16 fields, as nearly every one is, is
--- much cheaper to make than a larger one.
+-- (the owner). Returns it, and the rest that its claim asks for, ms. A table of at most 16 fields, as nearly every one
+-- is, is much cheaper to make than a larger one.
 local function read_flight(ref)
   local login = read_login(ref)
-  local revision, wish, is_ended, whose = (login.c or ''):match('^(%d+):(%d):(%d):(.*)$')
+  local revision, wish, is_ended, rest, whose = (login.c or ''):match('^(%d+):(%d):(%d):(%d+):(.*)$')
   if revision then login.c, login.cw, login.y, login.o = revision, wish, is_ended, whose end
   login.l, login.k = login.l or 'live', last_number(login.k, login.A)
-  return login
+  return login, tonumber(rest)
 end
 
 -- How long a person has to hear of a new kind of letter: a storm, which tells more, is noticed before.
@@ -50,6 +54,7 @@ local function group_notice(group) return 'group|' .. group end
 -- may land has landed. Returns the letter's id.
 local function give_up(ref, instance, login, item, now, rests_until)
   local key = login_key(ref)
+  rests_until = rest_after(login, rests_until)
   if rests_until > 0 then redis.call('HSET', key, 'h', whole(rests_until)) end
   if login.y ~= '1' then
     count(instance, 'dead_lettered')

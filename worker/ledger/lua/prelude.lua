@@ -16,8 +16,9 @@
 -- while in flight:
 --   k claim number: grows, and is no smaller than the time, so that a claim which a failover undid is never repeated;
 --     afterwards no such field where A has it (last_number)
---   c the claim, "<revision>:<wish>:<q of that revision>:<owner>"
---   m 1: assert again after this call, because another worker's late call may have landed
+--   c the claim, "<revision>:<wish>:<q of that revision>:<rest, ms>:<owner>"; rest: how long a call of that worker may
+--     still land after its lease was lost
+--   m assert again after this call, and not before this time, ms: another worker's late call may land until then
 --   g 1: the last claim was lost, so whoever held it is too late
 -- afterwards:
 --   C the last confirmed call, "<revision>:<wish>:<time, ms>"              x open letter
@@ -29,7 +30,7 @@
 
 -- The shape of what is stored. Raise it when code of today could misread what tomorrow's writes: workers of
 -- both may run at once, and the older ones then stop at their next pulse and say so.
-local SCHEMA = 4
+local SCHEMA = 5
 local DAY = 86400000
 
 local function clock(given)

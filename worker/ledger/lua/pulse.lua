@@ -1,14 +1,13 @@
--- Once a second from every worker, and after every recording: take back lost leases, and say whether a
--- reconcile message should be sent. Any worker's pulse heals what any dead worker left behind.
--- ARGV  now (ms or ''), worker, slots (0: the caller only asks), about the worker (JSON),
---       rest after a lost lease (ms, may be negative; '' leaves lost leases alone), then pairs: instance,
+-- Say whether a reconcile message should be sent: once a second for every worker, as its sign of life, and after every
+-- recording. A sign of life also takes back lost leases: any worker heals what any dead worker left behind.
+-- ARGV  now (ms or ''), worker, slots (0: the caller only asks), about the worker (JSON), then pairs: instance,
 --       fingerprint of its configuration
 -- Reply {due now (of those instances, where calls may be made), leases lost, 1 if a message should be sent,
 --        notices for a person, which this worker passes on and then takes off the list,
 --        1 if a message should be sent that has the lanes of backfills filled}
 
 local now = clock(ARGV[1])
-local worker, rest = ARGV[2], tonumber(ARGV[5])
+local worker = ARGV[2]
 local is_alive = tonumber(ARGV[3]) > 0
 local HEARD_OF, FORGOTTEN = 10000, 60000
 local REAP_AT_MOST = 500
@@ -30,24 +29,35 @@ local function set_aside(ref, instance, login, rests_until)
   }, now, rests_until)
 end
 
+-- The login rests from now on, not from the end of its lease: where Redis' clock was set forward, its call is still out.
+local function take_back(ref, instance, login, rest)
+  remember(ref, login, table.concat({ whole(now), login.c, login.cw, 0, LEASE_LOST }, ' '))
+  count(instance, 'ambiguous')
+  count(instance, 'leases_lost')
+  redis.call('HSET', login_key(ref), 'z', 'lease_lost', 'g', '1')
+  local before = tonumber(login.b or '0')
+  if before + 1 >= LOST_IN_A_ROW and login.r == login.c then
+    set_aside(ref, instance, login, now + rest)
+    return
+  end
+  local wait = before > 0 and math.min(2 ^ before * 1000, LONGEST_WAIT) or 0
+  put_back(ref, instance, login, now + wait, now + rest)
+  redis.call('HSET', login_key(ref), 'b', before + 1)
+end
+
+-- Returns how many leases were taken back. That of a login which somebody deleted is dropped.
 local function reap(instance)
-  local lost = redis.call('ZRANGEBYSCORE', leases_key(instance), '-inf', now, 'WITHSCORES', 'LIMIT', 0, REAP_AT_MOST)
-  for i = 1, #lost, 2 do
-    local ref, login = lost[i], read_flight(lost[i])
-    remember(ref, login, table.concat({ whole(now), login.c or 0, login.cw or 0, 0, LEASE_LOST }, ' '))
-    count(instance, 'ambiguous')
-    count(instance, 'leases_lost')
-    redis.call('HSET', login_key(ref), 'z', 'lease_lost', 'g', '1')
-    local rests_until, before = tonumber(lost[i + 1]) + rest, tonumber(login.b or '0')
-    if before + 1 >= LOST_IN_A_ROW and login.r == login.c then
-      set_aside(ref, instance, login, rests_until)
+  local taken_back = 0
+  for _, ref in ipairs(redis.call('ZRANGEBYSCORE', leases_key(instance), '-inf', now, 'LIMIT', 0, REAP_AT_MOST)) do
+    local login, rest = read_flight(ref)
+    if login.s == 'flight' then
+      take_back(ref, instance, login, rest)
+      taken_back = taken_back + 1
     else
-      local wait = before > 0 and math.min(2 ^ before * 1000, LONGEST_WAIT) or 0
-      put_back(ref, instance, login, now + wait, rests_until)
-      redis.call('HSET', login_key(ref), 'b', before + 1)
+      take(leases_key(instance), ref)
     end
   end
-  return #lost / 2
+  return taken_back
 end
 
 -- Workers heard of lately, and how many reconcilers they may run beside their intake.
@@ -99,14 +109,14 @@ if is_alive then
 end
 
 local lost = 0
-if rest then
+if is_alive then
   gathering(function()
     for _, instance in ipairs(redis.call('SMEMBERS', 'nightly:instances')) do lost = lost + reap(instance) end
   end)
 end
 
 local due, callable = 0, {}
-for i = 6, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   if can_call(ARGV[i], ARGV[i + 1]) then
     callable[ARGV[i]] = true
     for _, lane in ipairs({ 'live', 'backfill' }) do
