@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
+from tests.integration.ledger.conftest import INSTANCE, Clock, take_back, wishes
 from worker.ledger import Ledger, Letters, Settled
 from worker.ledger.views import Views
 
@@ -54,7 +54,7 @@ def test_a_login_that_waits_keeps_nothing_of_its_flight(
 ) -> None:
     ledger.record(wishes(1))
     (call,) = claim().claims
-    redis_client.hset(LOGIN, mapping={"m": "1", "b": "1"})
+    redis_client.hset(LOGIN, mapping={"m": "0", "b": "1"})
     settle(call, "transient", code="CARD_IN_USE", delay_seconds=3)
     assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS) == [None] * 3
     assert redis_client.hmget(LOGIN, "s", "z", "n", "f") == [b"due", b"CARD_IN_USE", b"1", str(clock.ms).encode()]
@@ -131,7 +131,7 @@ def test_a_late_answer_makes_a_settled_login_due_again_after_its_rest(
     ledger.record(wishes(1))
     (late,) = claim().claims
     clock.ms += 15_001
-    ledger.pulse({}, rest_after_lease_seconds=0)
+    take_back(ledger)
     (call,) = claim().claims
     assert settle(call, "applied") is Settled.APPLIED
     assert settle(late, "transient", rest_seconds=5) is Settled.FENCED
@@ -140,20 +140,20 @@ def test_a_late_answer_makes_a_settled_login_due_again_after_its_rest(
     assert tally(redis_client)["fenced"] == 1
 
 
-def test_a_late_answer_of_a_lost_call_changes_nothing_for_a_login_that_waits_or_was_given_up(
+def test_a_late_answer_that_is_definite_changes_nothing_for_a_login_that_waits_or_was_given_up(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
-    (late,) = claim().claims
+    (late,) = claim(settle_seconds=1).claims
     clock.ms += 15_001
-    ledger.pulse({}, rest_after_lease_seconds=1)
+    take_back(ledger)
     waits_until = due_at(redis_client)
-    assert settle(late, "transient", rest_seconds=5) is Settled.FENCED
+    assert settle(late, "transient") is Settled.FENCED
     assert (due_at(redis_client), redis_client.hexists(LOGIN, "m")) == (waits_until, False)
     clock.ms += 1000
     (call,) = claim().claims
     settle(call, "dead", code="DISABLED_LOGIN")
-    assert settle(late, "transient", rest_seconds=5) is Settled.FENCED
+    assert settle(late, "transient") is Settled.FENCED
     assert redis_client.hmget(LOGIN, "s", "h") == [b"dead", None]
     assert due_at(redis_client) is None
 
@@ -215,7 +215,7 @@ def test_a_late_call_that_was_never_sent_changes_nothing(
     ledger.record(wishes(1))
     (late,) = claim().claims
     clock.ms += 15_001
-    ledger.pulse({}, rest_after_lease_seconds=0)
+    take_back(ledger)
     settle(claim().claims[0], "applied")
     assert settle(late, "unsent") is Settled.FENCED
     assert redis_client.hget(LOGIN, "s") == b"done"
@@ -228,7 +228,7 @@ def test_a_deleted_login_is_settled_without_a_trace(
     (call,) = claim().claims
     redis_client.delete(LOGIN)
     assert settle(call, "applied") is Settled.FENCED
-    assert not redis_client.exists(LOGIN)
+    assert not redis_client.exists(LOGIN, f"nightly:leases:{INSTANCE}")
 
 
 def test_the_last_code_is_that_of_the_last_call(

@@ -19,6 +19,13 @@ end
 local function put(key, score, ref) move(key, ref, score) end
 local function take(key, ref) move(key, ref, false) end
 
+-- The score of a login in a sorted set, as this script leaves it; nil where it is not in it.
+local function place_of(key, ref)
+  local score = moves[key] and moves[key][ref]
+  if score == nil then score = redis.call('ZSCORE', key, ref) end
+  return score and tonumber(score) or nil
+end
+
 -- Make a login due at `due_at` in its lane, never before it has rested.
 local function put_due(ref, instance, lane, due_at, rests_until)
   put(due_key(instance, lane), later(due_at, rests_until), ref)

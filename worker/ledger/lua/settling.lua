@@ -24,7 +24,7 @@ local function settle_applied(ref, login, item)
     end_row_of(login.p, 'applied', item.code == 'applied' and '' or item.code, now)
     redis.call('HDEL', key, 'p')
   end
-  if login.r ~= login.c or login.m == '1' then
+  if login.r ~= login.c or login.m then
     login.y = '1'
     put_back(ref, instance, login, now, 0)
     return 'overtaken'
@@ -83,7 +83,7 @@ local function settle_dead(ref, login, item)
   end
   if has(item, 'a') then count(instance, 'ambiguous') end
   local letter = ''
-  if login.r ~= login.c or login.m == '1' then
+  if login.r ~= login.c or login.m then
     put_back(ref, instance, login, now, rest_of(item))
   else
     letter = give_up(ref, instance, login, item, now, rest_of(item))
@@ -92,15 +92,27 @@ local function settle_dead(ref, login, item)
   return letter == '' and 'overtaken' or 'parked'
 end
 
--- Somebody else holds the login by now, but this call may have landed after theirs: assert once more.
+-- A call whose claim is no longer the login's: it may have landed after what was called since, or land until its rest
+-- is over. So the newest wish is asserted once more, and no earlier than that. A dead login waits as long when a newer
+-- wish or a replay makes it due. Of a login that somebody deleted only the lease is left.
 local function fence(ref, login, item)
   count(instance, 'fenced')
+  if not login.s then take(leases_key(instance), ref) end
   if item.outcome == 'unsent' or not login.s then return 'fenced' end
+  local key, rests_until = login_key(ref), now + item.rest
   if login.s == 'flight' then
-    redis.call('HSET', login_key(ref), 'm', '1')
-  elseif login.s == 'done' then
-    redis.call('HSET', login_key(ref), 'h', whole(now + item.rest), 's', 'due')
-    put_due(ref, instance, login.l, now, now + item.rest)
+    redis.call('HSET', key, 'm', whole(rest_after(login, rests_until)))
+    return 'fenced'
+  end
+  rests_until = later(rests_until, tonumber(login.h or '0'))
+  if login.s == 'done' then
+    redis.call('HSET', key, 's', 'due', 'h', whole(rests_until))
+    put_due(ref, instance, login.l, now, rests_until)
+  elseif item.rest > 0 then
+    redis.call('HSET', key, 'h', whole(rests_until))
+    if login.s == 'due' then
+      put_due(ref, instance, login.l, place_of(due_key(instance, login.l), ref) or now, rests_until)
+    end
   end
   return 'fenced'
 end
