@@ -14,7 +14,6 @@ from tests.integration.ledger.world import (
     LEASE_MS,
     MAX_IN_FLIGHT,
     RULES,
-    SETTLE_MS,
     WORKERS,
     Flight,
     Worker,
@@ -86,11 +85,11 @@ class Endings:
 
     def _times_out(self, flight: Flight, chance: Random) -> None:
         self.world.land(flight, chance.choice(["at once", "never", "late", "late"]), self.world.now)
-        self._fail(flight, chance, rest_seconds=SETTLE_MS / 1000, flags="a" + DOWN)
+        self._fail(flight, chance, rest_seconds=flight.worker.settle_ms / 1000, flags="a" + DOWN)
 
     def _times_out_for_the_last_time(self, flight: Flight, chance: Random) -> None:
         self.world.land(flight, chance.choice(["at once", "never", "late", "late"]), self.world.now)
-        ending = {"code": "retries_exhausted", "rest_seconds": SETTLE_MS / 1000, "flags": "a" + DOWN}
+        ending = {"code": "retries_exhausted", "rest_seconds": flight.worker.settle_ms / 1000, "flags": "a" + DOWN}
         result = self._settle(flight, chance, "dead", **ending)
         assert result in {Settled.PARKED, Settled.OVERTAKEN, Settled.HALTED}
 
@@ -211,6 +210,7 @@ class Endings:
             rules=RULES,
             at_most=2,
             lease_seconds=LEASE_MS / 1000,
+            settle_seconds=flight.worker.settle_ms / 1000,
             max_in_flight=MAX_IN_FLIGHT,
         )
         self.seen["claimed with a settlement"] += len(reply.claims)
@@ -227,7 +227,7 @@ class Endings:
 
     def _pulse(self) -> None:
         fingerprints = dict.fromkeys(INSTANCES, WORKERS[0].fingerprint)
-        self.ledger.pulse(fingerprints, rest_after_lease_seconds=SETTLE_MS / 1000)
+        self.ledger.pulse(fingerprints, worker="pacemaker", slots=2)
         for flight in self.world.flights:
             flight.is_lost = flight.is_lost or flight.claimed_at + LEASE_MS <= self.world.now
         self.look_for_given_up()

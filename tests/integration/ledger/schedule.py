@@ -25,7 +25,6 @@ from tests.integration.ledger.world import (
     LOGINS,
     MAX_IN_FLIGHT,
     RULES,
-    SETTLE_MS,
     START_MS,
     WORKERS,
     Flight,
@@ -68,7 +67,8 @@ class Schedule(Backfilling, Endings, People):
             (5, self.events_arrive),
             (9, self.a_worker_claims),
             (11, self.a_call_ends),
-            (1, self.a_stopped_worker_wakes),
+            (2, self.a_stopped_worker_wakes),
+            (0.5, self.the_clock_steps_forward),
             (1, self.a_lost_reply_is_asked_for_again),
             (1, self.time_passes),
             (1, self.two_reviewers_close_a_letter),
@@ -142,7 +142,7 @@ class Schedule(Backfilling, Endings, People):
 
     def a_worker_claims(self, chance: Random) -> None:
         """Mostly at the pace that the rate allows, sometimes after a login's rest."""
-        self.world.advance_to(self.world.now + chance.choice([0, 60, 60, 60, 1500, SETTLE_MS]))
+        self.world.advance_to(self.world.now + chance.choice([0, 60, 60, 60, 1500, 3000]))
         self._claim(chance.choice(INSTANCES), chance.choice(WORKERS), chance.randint(1, 5), chance.random() < 0.5)
 
     def _claim(self, instance: str, worker: Worker, at_most: int, land_now: bool) -> None:  # noqa: FBT001 - as it falls
@@ -153,6 +153,7 @@ class Schedule(Backfilling, Endings, People):
             owner=worker.owner,
             worker=worker.owner,
             lease_seconds=LEASE_MS / 1000,
+            settle_seconds=worker.settle_ms / 1000,
             calls_per_second=CALLS_PER_SECOND,
             max_in_flight=MAX_IN_FLIGHT,
             fingerprint=worker.fingerprint,
@@ -183,16 +184,33 @@ class Schedule(Backfilling, Endings, People):
             self.seen["probe"] += 1
 
     def a_stopped_worker_wakes(self, chance: Random) -> None:
-        """It was stopped in the instant before it sent: the worst there is."""
+        """It was stopped in the instant before it sent: the worst there is. Its call may time out, and land later."""
         lost = [flight for flight in self.world.flights if flight.is_lost]
-        if lost:
-            flight = chance.choice(lost)
-            self.world.flights.remove(flight)
-            self.world.flags[flight.login] = flight.claim.wants_active
-            state = self.client.hget(f"nightly:login:{flight.login}", "s").decode()
-            self.seen[f"written by a stopped worker: {state}"] += 1
-            outcome = chance.choice(["applied", "applied", "transient", "dead"])
-            assert self._settle(flight, None, outcome, code="INVALID_LOGIN") is Settled.FENCED
+        if not lost:
+            return
+        states = [self.client.hget(f"nightly:login:{flight.login}", "s").decode() for flight in lost]
+        state = chance.choice(sorted(set(states)))  # so that rare ones are as frequent as `due`
+        if state == "due" and chance.random() < 0.7:
+            return  # most sleep until their login was called again
+        flight = chance.choice([flight for flight, at in zip(lost, states, strict=True) if at == state])
+        self.world.flights.remove(flight)
+        if chance.random() < 0.5:
+            self.seen[f"timed out for a stopped worker: {state}"] += 1
+            self.world.land(flight, chance.choice(["at once", "never", "late", "late"]), self.world.now)
+            ending = {"rest_seconds": flight.worker.settle_ms / 1000, "flags": "a"}
+            assert self._settle(flight, None, chance.choice(["transient", "dead"]), **ending) is Settled.FENCED
+            return
+        self.world.flags[flight.login] = flight.claim.wants_active
+        self.seen[f"written by a stopped worker: {state}"] += 1
+        outcome = chance.choice(["applied", "applied", "transient", "dead"])
+        assert self._settle(flight, None, outcome, code="INVALID_LOGIN") is Settled.FENCED
+
+    def the_clock_steps_forward(self, _: Random) -> None:
+        """Every lease ends early, with its call still out. A rest that runs is cut short: the docs say so."""
+        if not self.world.late:
+            self.seen["the clock steps forward"] += bool(self.world.flights)
+            self.world.advance_to(self.world.now + 40_000)
+            self._pulse()
 
     def a_lost_reply_is_asked_for_again(self, chance: Random) -> None:
         """However late, and whatever became of the login since."""

@@ -16,7 +16,7 @@ from worker.ledger.event_ids import event_id_of
 
 INSTANCES = ("toolbox", "acme")
 LOGINS = {f"lgn_{name:a<26}": INSTANCES[name in "ef"] for name in "abcdef"}
-CALL_MS, MARGIN_MS, SETTLE_MS = 2_000, 1_000, 3_000
+CALL_MS, MARGIN_MS = 2_000, 1_000
 LEASE_MS = CALL_MS + MARGIN_MS
 CALLS_PER_SECOND, MAX_IN_FLIGHT = 20, 3
 RULES = GateRules(outage_ratio=0.5, outage_min_calls=4, outage_window_seconds=10, outage_in_a_row=5, storm_logins=3)
@@ -26,13 +26,14 @@ ENDED = ("applied_on", "applied_off", "superseded", "duplicate", "dead_lettered"
 
 @dataclass(frozen=True)
 class Worker:
-    """Who claims: another worker, with another configuration."""
+    """Who claims: another worker, with another configuration, whose calls may land for another time."""
 
     owner: str
     fingerprint: str
+    settle_ms: int
 
 
-WORKERS = (Worker("o1", "old"), Worker("o2", "new"))
+WORKERS = (Worker("o1", "old", 7_000), Worker("o2", "new", 3_000))
 
 
 @dataclass
@@ -98,7 +99,7 @@ class World:
             self.flags[flight.login] = flight.claim.wants_active
         elif landing == "late":
             self.seen["an earlier call may still land"] += 1
-            self.late.append((given_up_at + SETTLE_MS - 1, flight.login, flight.claim.wants_active))
+            self.late.append((given_up_at + flight.worker.settle_ms - 1, flight.login, flight.claim.wants_active))
             self.advance_to(self.now)
 
     def judge_claim(self, flight: Flight) -> None:
@@ -161,6 +162,6 @@ def unfinished(at: dict[bytes, Any]) -> int:
     if at[b"s"] == b"due":
         return int(at.get(b"q") != b"1")
     if at[b"s"] == b"flight":
-        revision, _, is_ended, _ = at[b"c"].split(b":")
+        revision, _, is_ended, _, _ = at[b"c"].split(b":")
         return (is_ended != b"1") + (at[b"r"] != revision and at.get(b"q") != b"1")
     return 0
