@@ -20,7 +20,9 @@ log = get_logger(__name__)
 def feed(**_: Any) -> None:
     """Fill the lanes once, then see to it that somebody works on what is in them."""
     services = app.services()
-    feeder = Feeder(services.backfills, services.vault, is_stopping=lambda: app.shutdown.is_stopping)
+    feeder = Feeder(
+        services.backfills, services.vault, services.fingerprints, is_stopping=lambda: app.shutdown.is_stopping
+    )
     try:
         handed_over = feeder.feed()
     except (redis.RedisError, LedgerMismatch) as error:  # the next pulse asks again

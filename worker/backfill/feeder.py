@@ -7,7 +7,7 @@ killed anywhere, and two at once hand no row over twice. Blocking; raises redis.
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from worker.backfill.chunks import ROWS_IN_CHUNK
 from worker.backfill.model import Backfill, Row, Status
@@ -52,11 +52,19 @@ class Cursor:
 
 
 class Feeder:
-    """Fills the lanes of all instances once."""
+    """Fills the lanes of the instances that have a fingerprint once."""
 
-    def __init__(self, backfills: Backfills, vault: Vault, *, is_stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        backfills: Backfills,
+        vault: Vault,
+        fingerprints: Mapping[str, str],
+        *,
+        is_stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._backfills = backfills
         self._vault = vault
+        self._fingerprints = fingerprints
         self._is_stopping = is_stopping
 
     def feed(self) -> int:
@@ -68,8 +76,9 @@ class Feeder:
         return sum(self._fill(cursors, ends_at) for cursors in by_instance.values())
 
     def _awake(self) -> list[Backfill]:
-        """Return those that have rows to hand over and no quiet hour."""
-        running = [one for one in self._backfills.running() if one.status is Status.RUNNING and one.fed < one.rows]
+        """Return those of our instances that have rows to hand over and no quiet hour."""
+        mine = [one for one in self._backfills.running() if one.instance in self._fingerprints]
+        running = [one for one in mine if one.status is Status.RUNNING and one.fed < one.rows]
         now = self._backfills.now_ms()
         awake = [one for one in running if not _is_quiet(one, now)]
         if running and not awake:
@@ -94,7 +103,8 @@ class Feeder:
             log.error("backfill_unreadable", backfill=cursor.backfill.id, reason=str(error))  # noqa: TRY400 - it says all
             return False
         fields = [field for row in rows for field in self._fields(cursor.backfill, row)]
-        state, handed_over, room = self._backfills.feed(cursor.backfill.id, cursor.at, fields)
+        fingerprint = self._fingerprints[cursor.backfill.instance]
+        state, handed_over, room = self._backfills.feed(cursor.backfill.id, cursor.at, fields, fingerprint=fingerprint)
         cursor.at += handed_over
         return state == "fed" and room > 0 and not cursor.is_at_end
 

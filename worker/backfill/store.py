@@ -178,13 +178,16 @@ class Backfills:
             raise UnknownBackfill(f"there is no backfill {backfill_id!r}")
         return results_of(raw, packed, start, count)
 
-    def feed(self, backfill_id: str, first: int, fields: Sequence[str | bytes]) -> tuple[str, int, int]:
+    def feed(
+        self, backfill_id: str, first: int, fields: Sequence[str | bytes], *, fingerprint: str
+    ) -> tuple[str, int, int]:
         """Hand rows over from row `first` on, three fields each as feed.lua takes them.
 
-        Returns `fed` or why not, how many were handed over, and how much room is left for more of them.
+        `fingerprint` is the caller's configuration for the backfill's instance: nothing is handed over while it may
+        call nobody. Returns `fed` or why not, how many were handed over, and how much room is left for more of them.
         """
         now = self._now_ms() if self._now_ms else ""
-        state, handed_over, room = self._scripts.run("feed", now, backfill_id, first, *fields)
+        state, handed_over, room = self._scripts.run("feed", now, backfill_id, fingerprint, first, *fields)
         return state.decode(), int(handed_over), int(room)
 
     def lane_room(self, instance: str) -> int:

@@ -39,7 +39,7 @@ def work_off(services: Services, *, outcome: str = "applied", code: str = "", in
     terms: dict[str, Any] = {"owner": "o", "worker": "w", "calls_per_second": 100_000, "fingerprint": "tests"}
     bounds: dict[str, Any] = {"at_most": 1000, "lease_seconds": 15, "settle_seconds": 20, "max_in_flight": 1000}
     services.redis.hset(f"nightly:configs:{instance}", "tests", "proven")
-    feeder = Feeder(services.backfills, services.vault)
+    feeder = Feeder(services.backfills, services.vault, {instance: "tests"})
     for _ in range(1000):
         fed = feeder.feed()
         claims = services.ledger.claim(instance, **bounds, **terms).claims

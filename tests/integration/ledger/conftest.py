@@ -15,6 +15,7 @@ from worker.ledger.views import Views
 from worker.seal import Vault
 
 INSTANCE = "toolbox"
+FINGERPRINTS = {INSTANCE: "proven-one", "acme": "untried"}
 DOWN: dict[str, Any] = {"code": "http_503", "flags": "d", "delay_seconds": 0.0}
 MINUTE_MS = 60_000
 Start = Callable[..., str]
@@ -140,7 +141,7 @@ def backfills(redis_client: Redis, clock: Clock, vault: Vault) -> Backfills:
 
 @pytest.fixture
 def feeder(backfills: Backfills, vault: Vault) -> Feeder:
-    return Feeder(backfills, vault)
+    return Feeder(backfills, vault, FINGERPRINTS)
 
 
 @pytest.fixture

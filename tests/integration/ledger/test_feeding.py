@@ -3,7 +3,14 @@
 import pytest
 from redis import Redis
 
-from tests.integration.ledger.conftest import INSTANCE, Clock, Start, outcomes, tally
+from tests.integration.ledger.conftest import (
+    FINGERPRINTS,
+    INSTANCE,
+    Clock,
+    Start,
+    outcomes,
+    tally,
+)
 from worker.backfill.feeder import Cursor, Feeder
 from worker.backfill.model import Row, RowOutcome
 from worker.backfill.store import Backfills
@@ -19,7 +26,7 @@ def test_of_two_feeders_that_saw_the_same_cursor_one_hands_over(
     backfills: Backfills, vault: Vault, start: Start, ledger: Ledger
 ) -> None:
     backfill_id = start([f"login-{at}" for at in range(30)])
-    first, second = (Feeder(backfills, vault) for _ in range(2))
+    first, second = (Feeder(backfills, vault, FINGERPRINTS) for _ in range(2))
     seen = [Cursor(backfills, backfills.get(backfill_id)) for _ in range(2)]
     assert [first._hand_over(seen[0], 5), second._hand_over(seen[1], 5)] == [True, False]
     assert (backfills.get(backfill_id).fed, tally(ledger, "recorded")) == (5, 5)
@@ -34,8 +41,8 @@ def test_a_feeder_that_is_late_hands_nothing_over(
     backfill_id = start(["one"])
     if before:
         getattr(backfills, before)(backfill_id)
-    assert backfills.feed(backfill_id, first, ["lgn_1", b"sealed", ""]) == (why, 0, 0)
-    assert backfills.feed("bf-nobody", 0, ["lgn_1", b"sealed", ""]) == ("unknown", 0, 0)
+    assert backfills.feed(backfill_id, first, ["lgn_1", b"sealed", ""], fingerprint="proven-one") == (why, 0, 0)
+    assert backfills.feed("bf-nobody", 0, ["lgn_1", b"sealed", ""], fingerprint="proven-one") == ("unknown", 0, 0)
     assert (tally(ledger, "recorded"), outcomes(backfills, backfill_id)[0] is APPLIED) == (0, False)
 
 
@@ -45,7 +52,7 @@ def test_nothing_is_handed_over_into_a_ledger_of_a_newer_shape(
     backfill_id = start(["one"])
     redis_client.hset("nightly:meta", "schema", 99)
     for act in (
-        lambda: backfills.feed(backfill_id, 0, ["lgn_1", b"sealed", ""]),
+        lambda: backfills.feed(backfill_id, 0, ["lgn_1", b"sealed", ""], fingerprint="proven-one"),
         lambda: backfills.pause(backfill_id),
         lambda: backfills.put_chunk(backfill_id, 0, [], ""),
         lambda: backfills.commit(backfill_id, "d"),
@@ -58,7 +65,7 @@ def test_a_feeder_goes_on_over_chunks_where_a_killed_one_left_off(
     backfills: Backfills, vault: Vault, feeder: Feeder, start: Start, ledger: Ledger
 ) -> None:
     backfill_id = start(["same"] * 1100)  # all but one end without a call, so none fills the lane
-    Feeder(backfills, vault)._hand_over(Cursor(backfills, backfills.get(backfill_id)), 499)
+    Feeder(backfills, vault, FINGERPRINTS)._hand_over(Cursor(backfills, backfills.get(backfill_id)), 499)
     assert feeder.feed() == 601
     assert outcomes(backfills, backfill_id) == [WAITING, *[DUPLICATE] * 1099]
     assert ledger.redis.strlen(f"nightly:backfill:{backfill_id}:rows") == 6 * 1100

@@ -1,13 +1,13 @@
 -- Hand the next rows of a backfill over to its instance's lane. Each is a wish of the time as_of, and its event id is
 -- its name, so no newer wish is overridden; the cursor moves with them, so no row is handed over twice (P1, P3, P5).
--- ARGV  now (ms or ''), id, the row to begin with, then for each row:
---       reference (empty: the row is invalid), sealed loginId, account id
+-- ARGV  now (ms or ''), id, fingerprint of the caller's configuration for its instance, the row to begin with, then for
+--       each row: reference (empty: the row is invalid), sealed loginId, account id
 -- Reply {state, rows handed over, room left in the lane for more of it}
---       state: fed | moved (another feeder was faster) | shut (by the gate) | full (the lane) | slow (by its own rate) |
---              unknown, or the backfill's status when that is not `running`
+--       state: fed | moved (another feeder was faster) | shut (that configuration may call nobody now) | full (the lane) |
+--              slow (by its own rate) | unknown, or the backfill's status when that is not `running`
 
 if is_newer() then return refuse_newer() end
-local now, id, first = clock(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local now, id, fingerprint, first = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 local BURST = 2000 -- ms of its own rate that may be handed over at once
 local FIELDS_A_ROW = 3
 
@@ -15,8 +15,8 @@ local status, fed, rows, instance, wish, reassert, as_of, rate, tat = unpack(red
   'status', 'fed', 'rows', 'instance', 'wish', 'reassert', 'as_of_us', 'rate', 'tat'))
 if status ~= 'running' then return { status or 'unknown', 0, 0 } end
 if tonumber(fed) ~= first then return { 'moved', 0, 0 } end
-local gate = read_gate(instance)
-if gate.is_shut or gate.is_out then return { 'shut', 0, 0 } end
+local admitted = admission(read_gate(instance), read_config(instance, fingerprint), now)
+if admitted == 'closed' or admitted == 'waiting' then return { 'shut', 0, 0 } end
 local room = lane_room(instance, now)
 if room < 1 then return { 'full', 0, 0 } end
 
@@ -41,11 +41,17 @@ local function hand_over_as_of(key, old, row, ref, sealed, account)
   return taken ~= 'recorded' and taken or nil
 end
 
--- The login's own wish once more, at its own time: its event has ended in the tally, and ends there no second time.
+-- The login's own wish once more, at its own time: its event has ended in the tally, and ends there no second time. The
+-- row of a login that waits or is in flight ends as its call does, and that of a dead one as its letter; it waits again
+-- when that is replayed.
 local function hand_over_as_is(key, old, row, ref)
   if not old.t then return 'invalid', 'unknown_login' end
-  if old.s ~= 'done' then return 'already' end
-  redis.call('HSET', key, 's', 'due', 'r', old.r + 1, 'l', 'backfill', 'p', name_of(id, row))
+  if old.p and old.p:sub(1, #id + 1) == id .. ':' then return 'duplicate' end
+  if old.p and old.s ~= 'dead' then end_row_of(old.p, 'superseded', '', now) end
+  redis.call('HSET', key, 'p', name_of(id, row))
+  if old.s == 'dead' then return 'dead', old.z end
+  if old.s ~= 'done' then return end
+  redis.call('HSET', key, 's', 'due', 'r', old.r + 1, 'l', 'backfill')
   put_due(ref, instance, 'backfill', now, old.h)
 end
 
@@ -59,7 +65,7 @@ local function hand_over(row, ref, sealed, account)
 end
 
 return gathering(function()
-  local row, at = first, 4
+  local row, at = first, 5
   while at <= #ARGV and room > 0 and row - first < allowed do
     local outcome, code = hand_over(row, unpack(ARGV, at, at + FIELDS_A_ROW - 1))
     if outcome then end_row(id, row, outcome, code or '', now) else room = room - 1 end

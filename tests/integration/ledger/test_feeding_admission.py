@@ -1,0 +1,63 @@
+"""Rows are handed over by the admission that a claim goes by: that of the configuration that asks."""
+
+from typing import Any
+
+from tests.integration.ledger.conftest import (
+    FINGERPRINTS,
+    INSTANCE,
+    Clock,
+    Start,
+    fall_into_outage,
+    gate,
+    wishes,
+)
+from worker.backfill.feeder import Feeder
+from worker.backfill.store import Backfills
+from worker.ledger import Ledger
+from worker.seal import Vault
+
+
+def test_a_backfill_goes_on_behind_a_gate_that_another_configuration_shut(
+    backfills: Backfills,
+    feeder: Feeder,
+    vault: Vault,
+    start: Start,
+    ledger: Ledger,
+    clock: Clock,
+    claim: Any,
+    settle: Any,
+) -> None:
+    backfill_id = start([f"login-{at}" for at in range(3)], rate=0.5)
+    feeder.feed()
+    (refused,) = claim(fingerprint="mistyped").claims
+    settle(refused, "halt", fingerprint="mistyped", code="ACCESS_DENIED")
+    clock.ms += 1000
+    settle(claim().claims[0], "dead", code="DISABLED_LOGIN")
+    assert gate(ledger)["cause"] == "halt"
+    clock.ms += 10_000
+    assert Feeder(backfills, vault, {INSTANCE: "mistyped"}).feed() == 0
+    assert ledger.pulse(FINGERPRINTS, worker="w", slots=2).should_feed
+    assert feeder.feed() == 1
+    settle(claim().claims[0], "applied", code="applied")
+    assert gate(ledger)["state"] == "open"
+    assert backfills.get(backfill_id).counts["applied"] == 1
+
+
+def test_rows_are_handed_over_behind_an_outage_only_when_a_call_may_try_whether_it_is_over(
+    feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(20))
+    fall_into_outage(clock, claim, settle)
+    ledger.redis.delete(f"nightly:due:{INSTANCE}:live")
+    start(["one", "two"])
+    assert feeder.feed() == 0
+    clock.ms += 5000
+    assert feeder.feed() == 2
+
+
+def test_a_feeder_leaves_the_backfills_of_instances_that_it_does_not_call(
+    backfills: Backfills, vault: Vault, start: Start
+) -> None:
+    start(["one"], instance="acme")
+    assert Feeder(backfills, vault, {INSTANCE: "proven-one"}).feed() == 0
+    assert Feeder(backfills, vault, FINGERPRINTS).feed() == 1
