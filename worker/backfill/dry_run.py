@@ -34,6 +34,8 @@ class Forecast:
     superseded: int
     duplicates: int
     invalid: int
+    dead: int
+    """Dead letters, which stay so: only where each login's own wish is asserted."""
     first_problem: str = ""
     """Of the first invalid row: its line and why."""
 
@@ -73,6 +75,7 @@ class DryRun:
             superseded=counts[RowOutcome.SUPERSEDED],
             duplicates=counts[RowOutcome.DUPLICATE],
             invalid=counts[RowOutcome.INVALID],
+            dead=counts[RowOutcome.DEAD],
             first_problem=first_problem,
         )
 
@@ -102,7 +105,9 @@ class DryRun:
     def _as_is(reference: str, fields: Sequence[bytes | None], seen: sqlite3.Connection) -> str:
         if fields[0] is None:
             return RowOutcome.INVALID
-        return CALL if fields[3] == b"done" and _is_first(reference, seen) else RowOutcome.ALREADY
+        if not _is_first(reference, seen):
+            return RowOutcome.DUPLICATE
+        return RowOutcome.DEAD if fields[3] == b"dead" else CALL
 
     @property
     def _flag(self) -> bytes:

@@ -58,6 +58,7 @@ def _lines(forecast: Forecast, pace: float) -> list[tuple[str, object]]:
         ("calls needed", f"{number(forecast.calls)}: {span(forecast.hours(pace) * 3600)} at {pace:g} calls/s"),
         ("as wished already", number(forecast.already)),
         ("newer wish known", number(forecast.superseded)),
+        ("dead letters", number(forecast.dead)),
         ("duplicates", number(forecast.duplicates)),
         ("invalid", f"{number(forecast.invalid)}{first}"),
     ]

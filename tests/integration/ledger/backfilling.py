@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.rows import WAITS, Filled, Rows
-from tests.integration.ledger.world import INSTANCES, LOGINS, START_MS, World, order_of
+from tests.integration.ledger.world import INSTANCES, LOGINS, START_MS, WORKERS, World, order_of
 from worker.backfill.model import Asks, Row, RowOutcome, Status
 from worker.backfill.reading import backfill_of, results_of
 from worker.backfill.store import Backfills
@@ -26,6 +26,7 @@ class Backfilling:
     backfills: Backfills
     rows: Rows
     second: int
+    sent: int
 
     def a_backfill_begins(self, chance: Random) -> None:
         """Of a few rows: some twice, some invalid."""
@@ -53,7 +54,8 @@ class Backfilling:
         rows = filled.logins[first : first + at_most]
         fields = [text for login in rows for text in ((login, b"sealed", "") if login else ("", "", ""))]
         status = self.backfills.get(filled.backfill.id).status
-        state, handed_over, _ = self.backfills.feed(filled.backfill.id, first, fields)
+        fingerprint = WORKERS[self.sent % 2].fingerprint
+        state, handed_over, _ = self.backfills.feed(filled.backfill.id, first, fields, fingerprint=fingerprint)
         assert (state == "fed") <= (status is Status.RUNNING)
         self.seen[f"feeding: {state}"] += 1
         for row, login in enumerate(rows[:handed_over], first):
@@ -62,7 +64,7 @@ class Backfilling:
             filled.endings[row] = ending
         filled.fed += handed_over
         if handed_over:
-            again, none, _ = self.backfills.feed(filled.backfill.id, first, fields)
+            again, none, _ = self.backfills.feed(filled.backfill.id, first, fields, fingerprint=fingerprint)
             assert (again == "fed", none) == (False, 0), "a slower feeder handed a row over once more"
 
     def _states(self, filled: Filled) -> dict[str, str]:
@@ -97,10 +99,17 @@ class Backfilling:
     def _expect_as_is(self, filled: Filled, row: int, login: str, states: dict[str, str]) -> tuple[RowOutcome, str]:
         if login not in self.world.newest:
             return RowOutcome.INVALID, "unknown_login"
-        if states[login] != "done":
-            return RowOutcome.ALREADY, ""
-        self.world.revisions[login] += 1
-        self._waits(filled, row, login, states)
+        other, _ = self.rows.row_of.get(login, (None, 0))
+        if other is filled:
+            return RowOutcome.DUPLICATE, ""
+        self.seen[f"fed as is, and {states[login]}"] += 1
+        if states[login] == "dead":
+            self.rows.row_of[login] = (filled, row)
+            return RowOutcome.DEAD, self.client.hget(f"nightly:login:{login}", "z").decode()
+        self.world.revisions[login] += states[login] == "done"
+        self.rows.replace(login)
+        self.rows.row_of[login] = (filled, row)
+        states[login] = "due" if states[login] == "done" else states[login]
         return RowOutcome.WAITING, ""
 
     def _waits(self, filled: Filled, row: int, login: str, states: dict[str, str]) -> None:

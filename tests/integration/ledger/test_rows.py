@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, Start, live, outcomes, take_back, tally
 from worker.backfill.feeder import Feeder
-from worker.backfill.model import Asks, Row, RowOutcome, RowResult, Status
+from worker.backfill.model import Row, RowOutcome, RowResult, Status
 from worker.backfill.store import Backfills
 from worker.errors import UnknownBackfill
 from worker.ledger import Ledger, Letters, Wish
@@ -140,32 +140,6 @@ def test_the_ledger_knows_a_row_that_was_as_wished_as_a_confirmed_revision_with_
     start(["one"], wish="off", as_of_us=clock.ms * 1000 + 1)
     feeder.feed()
     assert ledger.redis.hget(f"nightly:login:{event.reference}", "a") == b"cust-9", "no account id takes none away"
-
-
-def test_as_is_calls_what_was_applied_once_more_with_its_own_wish_and_time(
-    backfills: Backfills,
-    feeder: Feeder,
-    start: Start,
-    ledger: Ledger,
-    clock: Clock,
-    vault: Vault,
-    apply: Callable[[Wish], None],
-    claim: Any,
-    settle: Any,
-) -> None:
-    event = live(vault, "one", clock.ms * 1000 - 10, on=False)
-    apply(event)
-    ledger.record([live(vault, "two", clock.ms * 1000, on=True)])
-    backfill_id = start(["one", "two", "nobody"], wish=Asks.AS_IS)
-    feeder.feed()
-    assert outcomes(backfills, backfill_id) == [WAITING, ALREADY, INVALID]
-    assert backfills.results(backfill_id, 2, 1)[0].code == "unknown_login"
-    assert [str(one) for one in ledger.record([event])] == ["duplicate"], "its event is still its event"
-    again = {call.reference: call for call in claim(calls_per_second=1000).claims}[event.reference]
-    assert (again.wants_active, again.revision) == (False, 2)
-    settle(again, "applied", code="applied")
-    assert outcomes(backfills, backfill_id)[0] is APPLIED
-    assert tally(ledger, "applied_off") == 1, "an event is counted once"
 
 
 def test_a_dead_row_says_why_and_waits_again_when_its_letter_is_replayed(
