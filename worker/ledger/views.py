@@ -49,7 +49,7 @@ class Views:
         for name, raw in self.redis.hgetall("nightly:workers").items():
             about = json.loads(raw)
             age = (now_ms - about.pop("at")) / 1000
-            if age <= 10:  # noqa: PLR2004 - HEARD_OF in pulse.lua
+            if age <= 10:  # noqa: PLR2004 - SILENT in gate.lua
                 found.append({"name": name.decode(), "silent_seconds": round(max(age, 0), 1), **about})
         instances = [raw.decode() for raw in self.redis.smembers("nightly:instances")]
         for about in found:

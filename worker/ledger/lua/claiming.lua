@@ -9,7 +9,6 @@
 local BACKFILL_TURN = 10 -- every tenth call belongs to the backfill lane, so that it never starves
 local EARLY_MS = 20
 local MARGIN = 1.03
-local LONGEST_PAUSE = 3600000
 
 local function next_due()
   local first = nil
@@ -60,7 +59,7 @@ local function ready(due, n, is_canary)
   return is_canary and unspotted(refs) or refs
 end
 
--- Failed attempts, and since when: neither an outage nor the time behind a shut gate is the login's fault.
+-- Failed attempts, and since when: neither an outage nor time in which calls were held is the login's fault.
 local function patience(key, held, login)
   local n, f, j = login.n, login.f, login.j
   if not (n or f or login.d or j) then return 0, '' end
@@ -74,7 +73,7 @@ local function patience(key, held, login)
     redis.call('HDEL', key, 'n', 'f', 'j')
     return 0, ''
   end
-  return failures, whole(math.min(now, tonumber(f) + held - (tonumber(j or '0') or 0)))
+  return failures, whole(math.min(now, tonumber(f) + later(held - (tonumber(j or '0') or 0), 0)))
 end
 
 -- Put a login in flight, and into the reply; returns how many that were.

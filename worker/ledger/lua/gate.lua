@@ -9,7 +9,9 @@
 --   probe_at, probe_wait, probes    when one call may try whether it is over, the wait before that, how many tried
 --   canary, canary_until            the login that tries, and until when it is waited for
 --   outage_from, outage_to          failures between these were the outage's: their attempts are given back
---   held_since, held_ms    since when calls are held, and how long they were held before: no wish ages meanwhile
+--   held_since     since when the gate, or an outage, holds calls
+--   held_ms, held_to    how long calls were held, and up to when that is counted: by the gate, by an outage, while no
+--     worker was alive, and by a pause that Flinks asked for, to whose end it is counted at once. No wish ages meanwhile
 --   storm_limit    logins refused in a row that are a storm, once a person has opened the gate after one
 -- nightly:configs:<instance> holds the standing of each configuration, by its fingerprint:
 --   proven    calls were confirmed         doubted  a call was refused: one at a time, until one is confirmed
@@ -18,22 +20,26 @@
 --   <fingerprint>:canary, :canary_login    the one call that is out: until when, and for whom
 --   <fingerprint>:doubt, :doubts           the login that was refused, and how often in a row
 --   <fingerprint>:lost                     failures in a row to find the host or to agree on TLS
+-- nightly:alive                           the last sign of life of any worker, ms
 -- nightly:bench:<instance>:<worker>        a worker whose calls alone fail: it makes none until this is gone
 
 local PROBE_LONGEST = 60000
 local LONGEST_LEASE = 200000
+local LONGEST_PAUSE = 3600000
+local SILENT = 10000 -- without a sign of life for longer than this, no worker is alive
 
 local function bench_key(instance, worker) return 'nightly:bench:' .. instance .. ':' .. worker end
 
 local function read_gate(instance)
   local got = redis.call('HMGET', gate_key(instance), 'state', 'cause', 'outage', 'held_since', 'held_ms', 'probe_at',
-    'probe_wait', 'canary', 'canary_until', 'outage_from', 'outage_to', 'storm_limit')
+    'probe_wait', 'canary', 'canary_until', 'outage_from', 'outage_to', 'storm_limit', 'held_to')
   local number = function(at) return tonumber(got[at] or '0') or 0 end
   return {
     is_shut = got[1] == 'closed', cause = got[2], is_out = got[3] == '1',
     held_since = tonumber(got[4] or ''), held_ms = number(5), probe_at = number(6), probe_wait = number(7),
     canary = got[8], canary_until = number(9), outage_from = tonumber(got[10] or ''),
-    outage_to = tonumber(got[11] or ''), storm_limit = tonumber(got[12] or ''),
+    outage_to = tonumber(got[11] or ''), storm_limit = tonumber(got[12] or ''), held_to = number(13),
+    alive_at = tonumber(redis.call('GET', 'nightly:alive') or ''),
   }
 end
 
@@ -45,9 +51,27 @@ local function read_config(instance, fingerprint)
   return { standing = got[1] or '', canary_until = tonumber(got[2] or '0') or 0, canary = got[3], lost = got[4] }
 end
 
+-- Up to when held_ms counts. What lies further ahead than a pause may end is from before the clock was set back.
+local function counted_to(gate, now) return gate.held_to <= now + LONGEST_PAUSE and gate.held_to or 0 end
+
+-- Since when calls are held back; now, where they are not.
+local function held_from(gate, now)
+  local from = gate.held_since or now
+  return gate.alive_at and now - gate.alive_at > SILENT and math.min(from, gate.alive_at) or from
+end
+
 -- How long calls of this instance were held back so far, ms.
 local function held_ms(gate, now)
-  return gate.held_ms + (gate.held_since and later(now - gate.held_since, 0) or 0)
+  local to = counted_to(gate, now)
+  return gate.held_ms - later(to - now, 0) + later(now - later(held_from(gate, now), to), 0)
+end
+
+-- Count a time in which calls were held, except what is counted already.
+local function count_held(instance, gate, from, to, now)
+  from = later(from, counted_to(gate, now))
+  if to <= from then return end
+  gate.held_ms, gate.held_to = gate.held_ms + to - from, to
+  redis.call('HSET', gate_key(instance), 'held_ms', whole(gate.held_ms), 'held_to', whole(to))
 end
 
 -- Whether a moment lies ahead. One that lies further ahead than any could is from before the clock was set back.

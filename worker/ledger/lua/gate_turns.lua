@@ -21,7 +21,7 @@ local function turned(instance, before, change, now)
     redis.call('HSET', key, 'held_since', whole(now))
   elseif was_held and not is_held then
     change.held_ms = before.held_since and later(now - before.held_since, 0) or 0
-    redis.call('HSET', key, 'held_ms', whole(held_ms(before, now)))
+    count_held(instance, before, held_from(before, now), now, now)
     redis.call('HDEL', key, 'held_since')
     redis.call('HSET', rate_key(instance), 'rate', '1', 'changed_at', whole(now))
   end
@@ -39,6 +39,15 @@ local function turn_gate(instance, gate, state, cause, now, about)
   redis.call('HDEL', gate_key(instance), unpack(OF_A_SHUT_GATE))
   redis.call('HSET', gate_key(instance), 'state', state, 'cause', cause, 'changed_at', whole(now), unpack(about))
   return turned(instance, gate, change, now)
+end
+
+-- A pause ends early: the rest of it was not held.
+local function end_pause(instance, gate, now)
+  redis.call('HDEL', rate_key(instance), 'paused_until')
+  local ahead = counted_to(gate, now) - now
+  if ahead <= 0 then return end
+  gate.held_ms, gate.held_to = gate.held_ms - ahead, now
+  redis.call('HSET', gate_key(instance), 'held_ms', whole(gate.held_ms), 'held_to', whole(now))
 end
 
 -- Forget the outage, without telling; its failures are still known as its own.

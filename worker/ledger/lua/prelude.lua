@@ -8,7 +8,7 @@
 --   a account id          e event id (event_text) r revision of the wish
 --   n failed attempts     f first failure, ms     h rests until, ms (a call may still land)
 --   d charged failures in a row that said Flinks is down (streak)
---   j how long the gate had held calls by f, ms
+--   j how long calls had been held by f (held_ms in gate.lua), less what Flinks asked this login to wait since, ms
 --   b leases lost in a row, no call ended between them
 --   p the row of a backfill that waits for revision r, or is dead: "<id>:<row>" (rows.lua)
 --   u configuration whose call Flinks refused for this login, while it took others

@@ -9,7 +9,7 @@
 local now = clock(ARGV[1])
 local worker = ARGV[2]
 local is_alive = tonumber(ARGV[3]) > 0
-local HEARD_OF, FORGOTTEN = 10000, 60000
+local FORGOTTEN = 60000
 local REAP_AT_MOST = 500
 local LOGINS_A_RECONCILER = 100
 local HINT_LIFE = 1000
@@ -67,7 +67,7 @@ local function capacity()
     local seen = cjson.decode(all[i + 1])
     if now - seen.at > FORGOTTEN then
       redis.call('HDEL', 'nightly:workers', all[i])
-    elseif now - seen.at <= HEARD_OF then
+    elseif now - seen.at <= SILENT then
       slots = slots + math.max(1, seen.slots - 1)
     end
   end
@@ -80,7 +80,7 @@ local function can_call(instance, fingerprint)
   if admitted == 'closed' or admitted == 'waiting' then return false end
   local rate = redis.call('HMGET', rate_key(instance), 'paused_until', 'tat')
   local may_call_at = later(tonumber(rate[1] or '0') or 0, (tonumber(rate[2] or '0') or 0) - LINGER)
-  return not is_ahead(may_call_at, now, 3600000)
+  return not is_ahead(may_call_at, now, LONGEST_PAUSE)
 end
 
 -- Whether a backfill has rows for a lane that is emptier than it should be, where calls may be made.
@@ -102,7 +102,20 @@ local function take_notices()
   return texts
 end
 
+-- While no worker was alive, no wish aged.
+local function count_silence()
+  local alive_at = tonumber(redis.call('GET', 'nightly:alive') or '')
+  if alive_at and now - alive_at > SILENT then
+    for _, instance in ipairs(redis.call('SMEMBERS', 'nightly:instances')) do
+      local gate = read_gate(instance)
+      count_held(instance, gate, alive_at, math.min(gate.held_since or now, now), now)
+    end
+  end
+  redis.call('SET', 'nightly:alive', whole(now))
+end
+
 if is_alive then
+  count_silence()
   local about = cjson.decode(ARGV[4])
   about.at, about.slots = now, tonumber(ARGV[3])
   redis.call('HSET', 'nightly:workers', worker, cjson.encode(about))

@@ -42,8 +42,9 @@ end
 local function charge(ref, login, item)
   local key = login_key(ref)
   redis.call('HSET', key, 'n', (login.n or 0) + 1, 'f', login.f or whole(now))
-  local held = login.f and 0 or held_ms(gate, now)
-  if held > 0 then redis.call('HSET', key, 'j', whole(held)) end
+  local known = tonumber(login.j or '0')
+  local held = (login.f and known or held_ms(gate, now)) - item.retry_after
+  if held ~= known then redis.call('HSET', key, 'j', whole(held)) end
   if not has(item, 'd') then
     redis.call('HDEL', key, 'd')
     return
@@ -65,6 +66,9 @@ local function settle_waiting(ref, login, item)
   if item.outcome == 'throttled' then
     count(instance, 'throttled')
     slow_down(instance, ceiling, now, item.retry_after)
+    if item.retry_after > 0 then
+      count_held(instance, gate, held_from(gate, now), now + item.retry_after, now)
+    end
   elseif item.outcome == 'transient' then
     count(instance, 'retried')
     if login.r == login.c and not is_not_its_own(item) then charge(ref, login, item) end

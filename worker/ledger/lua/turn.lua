@@ -18,7 +18,7 @@ if state == 'open' then
     redis.call('DEL', invalid_key(instance, fingerprint))
   end
   redis.call('DEL', configs_key(instance))
-  redis.call('HDEL', rate_key(instance), 'paused_until')
+  end_pause(instance, gate, now)
   clear_outage(instance, gate, now)
 end
 turn_gate(instance, gate, state, 'operator', now, { 'by', ARGV[4], 'detail', ARGV[5] })
