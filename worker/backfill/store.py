@@ -65,7 +65,6 @@ class Backfills:
         now = self.now_ms()
         if as_of_us > now * 1000 + FUTURE_US:
             raise BackfillError("a backfill's wishes cannot be dated in the future")
-        self._forget_expired()
         backfill_id = self._new_id()
         terms = {"instance": instance, "wish": Asks(wish).value, "reassert": int(reassert), "as_of_us": as_of_us}
         labels = {"name": name, "by": by, "rate": rate or "", "quiet": quiet, "timezone": timezone}
@@ -224,16 +223,6 @@ class Backfills:
                 pipeline.hgetall(_key(name))
             found = pipeline.execute()
         return [backfill_of(name, raw) for name, raw in zip(names, found, strict=True) if b"status" in raw]
-
-    def _forget_expired(self) -> None:
-        """Take what Redis has let expire off the lists."""
-        names = [raw.decode() for raw in self.redis.zrange(ALL, 0, -1)]
-        gone = [name for name in names if not self.redis.exists(_key(name))]
-        if gone:
-            self.redis.zrem(ALL, *gone)
-        stale = [digest for digest, name in self.redis.hgetall(DIGESTS).items() if name.decode() in gone]
-        if stale:
-            self.redis.hdel(DIGESTS, *stale)
 
 
 def _key(backfill_id: str) -> str:

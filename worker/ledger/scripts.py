@@ -24,7 +24,7 @@ PARTS = {
     "claim": (*_CALLER, "claiming"),
     "settle": (*_CALLER, *_SETTLING),
     "settle_and_claim": (*_CALLER, *_SETTLING, "claiming"),
-    "pulse": ("gather", "letters", *_ROWS, "history", "flight", "gate", "places", "rate", "room"),
+    "pulse": ("gather", "letters", *_ROWS, "history", "flight", "gate", "tidying", "places", "rate", "room"),
     "turn": ("gate", "gate_turns"),
     "park": ("letters",),
     "close": ("gather", "letters", *_ROWS),

@@ -43,6 +43,16 @@ def test_attempts_are_kept_from_the_first_failure_on_two_hundred_of_them_for_30_
     assert redis_client.ttl("nightly:attempts:lgn_0") in range(30 * 86_400 - 60, 30 * 86_400 + 1)
 
 
+def test_attempts_of_a_dead_letter_expire_30_days_after_it_was_closed_by_a_newer_event_too(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    settle(claim().claims[0], "dead", attempt='{"n": 1}')
+    assert redis_client.ttl("nightly:attempts:lgn_0") == -1
+    ledger.record(wishes(1, minute=1))
+    assert redis_client.ttl("nightly:attempts:lgn_0") in range(30 * 86_400 - 60, 30 * 86_400 + 1)
+
+
 def test_a_failure_behind_a_gate_that_was_shut_before_does_not_count_that_time(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:

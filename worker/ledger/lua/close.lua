@@ -29,6 +29,5 @@ elseif action == 'replayed' then
   write_gathered()
 end
 if login[2] == id then redis.call('HDEL', login_key(ref), 'x') end
-redis.call('PEXPIRE', attempts_key(ref), 30 * DAY)
 close_letter(id, status, now)
 return status

@@ -20,6 +20,7 @@
 --   <fingerprint>:canary, :canary_login    the one call that is out: until when, and for whom
 --   <fingerprint>:doubt, :doubts           the login that was refused, and how often in a row
 --   <fingerprint>:lost                     failures in a row to find the host or to agree on TLS
+--   <fingerprint>:used                     when a worker had it last, ms, to the day
 -- nightly:alive                           the last sign of life of any worker, ms
 -- nightly:bench:<instance>:<worker>        a worker whose calls alone fail: it makes none until this is gone
 
@@ -42,6 +43,8 @@ local function read_gate(instance)
     alive_at = tonumber(redis.call('GET', 'nightly:alive') or ''),
   }
 end
+
+local function used_field(fingerprint) return fingerprint .. ':used' end
 
 local function is_shut_by(gate, cause) return gate.is_shut and gate.cause == cause end
 

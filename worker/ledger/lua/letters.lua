@@ -4,6 +4,7 @@
 -- nightly:letter-body:<id>  the sealed body of an open letter's message
 
 local MESSAGES_KEPT = 'nightly:kept'
+local CLOSED_LETTER_KEPT = 90 * DAY
 
 local function body_key(id) return 'nightly:letter-body:' .. id end
 
@@ -21,18 +22,24 @@ local function drop_body(id, size)
   redis.call('DEL', body_key(id))
 end
 
--- Close a letter; it stays readable for 90 days, a message's body does not.
+-- Take a letter out of its group. A group without open letters is no group.
+local function leave_group(id, group)
+  redis.call('ZREM', 'nightly:group:' .. group, id)
+  if redis.call('EXISTS', 'nightly:group:' .. group) == 0 then redis.call('SREM', 'nightly:groups', group) end
+end
+
+-- Close a letter; it stays readable for 90 days, its login's attempts for 30, and a message's body goes at once.
 local function close_letter(id, status, now)
   local key = letter_key(id)
-  local group, kept_bytes = unpack(redis.call('HMGET', key, 'group', 'kept_bytes'))
+  local group, login, kept_bytes = unpack(redis.call('HMGET', key, 'group', 'login', 'kept_bytes'))
   if not group then return end
   if kept_bytes then drop_body(id, kept_bytes) end
   redis.call('HSET', key, 'status', status, 'closed_at', whole(now))
-  redis.call('PEXPIRE', key, 90 * DAY)
+  redis.call('PEXPIRE', key, CLOSED_LETTER_KEPT)
   redis.call('ZREM', 'nightly:letters:open', id)
-  redis.call('ZREM', 'nightly:group:' .. group, id)
+  leave_group(id, group)
   redis.call('ZADD', 'nightly:letters:closed', now, id)
-  redis.call('ZREMRANGEBYSCORE', 'nightly:letters:closed', '-inf', now - 90 * DAY)
+  if login then redis.call('PEXPIRE', attempts_key(login), 30 * DAY) end
 end
 
 -- File a letter under its group. Returns 1 when the group had no open letter before.

@@ -39,7 +39,7 @@ local function park(id, code, reason, source, size, sealed, must_keep)
       redis.call('HSET', letter_key(id), unpack(fields))
       return 'kept'
     end
-    redis.call('ZREM', 'nightly:group:' .. filed_under, id)
+    leave_group(id, filed_under)
   else
     keep_body(id, size, sealed)
   end

@@ -74,6 +74,13 @@ local function capacity()
   return math.max(1, slots)
 end
 
+-- Once a day, that a configuration is in use of which something is known.
+local function note_use(instance, fingerprint)
+  local key, field = configs_key(instance), used_field(fingerprint)
+  local standing, used_at = unpack(redis.call('HMGET', key, fingerprint, field))
+  if standing and math.abs(now - tonumber(used_at or '0')) >= DAY then redis.call('HSET', key, field, whole(now)) end
+end
+
 local function can_call(instance, fingerprint)
   if redis.call('EXISTS', bench_key(instance, worker)) == 1 then return false end
   local admitted = admission(read_gate(instance), read_config(instance, fingerprint), now)
@@ -130,6 +137,7 @@ end
 
 local due, callable = 0, {}
 for i = 5, #ARGV, 2 do
+  if is_alive then note_use(ARGV[i], ARGV[i + 1]) end
   if can_call(ARGV[i], ARGV[i + 1]) then
     callable[ARGV[i]] = true
     for _, lane in ipairs({ 'live', 'backfill' }) do
@@ -138,6 +146,7 @@ for i = 5, #ARGV, 2 do
   end
 end
 
+if is_alive then tidy(now) end
 forget_silent_reconcilers(now)
 local active = redis.call('ZCARD', 'nightly:reconcilers')
 local wanted = math.min(capacity(), math.ceil(due / LOGINS_A_RECONCILER))

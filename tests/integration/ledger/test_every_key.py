@@ -1,0 +1,218 @@
+"""Every key of ours expires, or is in the table below with what bounds it, and names nothing that is gone."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import (
+    DOWN,
+    FINGERPRINTS,
+    INSTANCE,
+    Clock,
+    Start,
+    claim_all,
+    fall_into_outage,
+    live,
+    refuse,
+    wishes,
+)
+from worker.backfill.feeder import Feeder
+from worker.backfill.model import Row
+from worker.backfill.store import Backfills
+from worker.ledger import Ledger, Letters
+from worker.ledger.doorbell import Doorbell
+from worker.ledger.gate import GateKeeper
+from worker.seal import Vault
+
+YEAR_MS = 366 * 86_400_000
+TODAY = {INSTANCE: "of today"}
+Gone = Callable[[Redis, str, int], Iterator[str]]
+"""Yields what a key should not hold any more at a time."""
+
+
+def nothing(_client: Redis, _key: str, _now: int) -> Iterator[str]:
+    yield from ()
+
+
+def members(client: Redis, key: str) -> list[str]:
+    read = {
+        b"hash": client.hkeys,
+        b"set": client.smembers,
+        b"zset": lambda name: client.zrange(name, 0, -1),
+        b"list": lambda name: client.lrange(name, 0, -1),
+    }
+    return [item.decode() for item in read[client.type(key)](key)]
+
+
+def named(prefix: str, *, field: str = "", value: str = "") -> Gone:
+    """Each member names a key that exists, and whose field has that value."""
+
+    def named(client: Redis, key: str, _now: int) -> Iterator[str]:
+        for member in members(client, key):
+            name = prefix + member
+            if not client.exists(name) or (field and client.hget(name, field) != value.encode()):
+                yield member
+
+    return named
+
+
+def itself(field: str, *values: str) -> Gone:
+    """The hash is in one of these states, or it should expire."""
+
+    def itself(client: Redis, key: str, _now: int) -> Iterator[str]:
+        if (client.hget(key, field) or b"").decode() not in values:
+            yield key
+
+    return itself
+
+
+def of_an_open_letter(client: Redis, key: str, _now: int) -> Iterator[str]:
+    letter = client.hget(key.replace(":attempts:", ":login:"), "x")
+    if not letter or client.hget(f"nightly:letter:{letter.decode()}", "status") != b"open":
+        yield key
+
+
+def of_a_waiting_backfill(client: Redis, key: str, now: int) -> Iterator[str]:
+    hash_key = ":".join(key.split(":")[:3])
+    yield from itself("status", "running", "paused")(client, hash_key, now)
+
+
+def digests(client: Redis, key: str, _now: int) -> Iterator[str]:
+    yield from (name.decode() for name in client.hvals(key) if not client.exists(f"nightly:backfill:{name.decode()}"))
+
+
+def unused_configurations(client: Redis, key: str, _now: int) -> Iterator[str]:
+    yield from (field for field in members(client, key) if field.split(":")[0] not in TODAY.values())
+
+
+def silent_workers(client: Redis, key: str, _now: int) -> Iterator[str]:
+    yield from (member for member in members(client, key) if member != "today")
+
+
+STAYS: dict[str, tuple[str, Gone]] = {
+    r"meta|letters:seq|alive|tally": ("one value each", nothing),
+    r"instances": ("one member for each instance", nothing),
+    r"(tally|gate|rate|health):[^:]+": ("one hash of few fields for each instance", nothing),
+    r"gate-changes:[^:]+": ("200 changes for each instance", nothing),
+    r"configs:[^:]+": ("configurations that workers used within a month", unused_configurations),
+    r"login:[^:]+": ("one for each login; a person's decision ends it", itself("s", "due", "flight", "done", "dead")),
+    r"due:[^:]+:[^:]+": ("logins that wait", named("nightly:login:", field="s", value="due")),
+    r"leases:[^:]+": ("logins in flight", named("nightly:login:", field="s", value="flight")),
+    r"attempts:[^:]+": ("while its letter is open", of_an_open_letter),
+    r"letter:[^:]+": ("while it is open", itself("status", "open")),
+    r"letters:open|group:.+": ("open letters", named("nightly:letter:", field="status", value="open")),
+    r"groups": ("groups with open letters", named("nightly:group:")),
+    r"letters:closed": ("letters that were closed within 90 days", named("nightly:letter:")),
+    r"backfills(:running)?": ("backfills that have not expired", named("nightly:backfill:")),
+    r"backfill-digests": ("contents of backfills that have not expired", digests),
+    r"backfill:[^:]+(:chunks|:rows)?": ("until the backfill ends", of_a_waiting_backfill),
+    r"workers|reconcilers": ("workers that gave a sign of life", silent_workers),
+    r"notices": ("until a worker has passed it on", silent_workers),
+}
+
+
+def without_end(client: Redis) -> list[str]:
+    return sorted(key.decode() for key in client.scan_iter() if client.pttl(key) == -1)
+
+
+def strays(client: Redis, now: int) -> list[str]:
+    """Return keys that no rule allows to stay, and what the others should not hold any more."""
+    found = []
+    for key in without_end(client):
+        rules = [gone for pattern, (_, gone) in STAYS.items() if re.fullmatch(f"nightly:({pattern})", key)]
+        found += [key] if len(rules) != 1 else [f"{key} holds {item}" for item in rules[0](client, key, now)]
+    return found
+
+
+@pytest.fixture
+def busy(
+    ledger: Ledger,
+    clock: Clock,
+    redis_client: Redis,
+    vault: Vault,
+    backfills: Backfills,
+    feeder: Feeder,
+    start: Start,
+    claim: Any,
+    settle: Any,
+) -> None:
+    """A night in which everything happens that leaves a key."""
+    ledger.claim_ledger("reference-key")
+    for worker in ("worker", "another"):
+        ledger.pulse(FINGERPRINTS, worker=worker, slots=2)
+        assert ledger.enlist(worker, "owner")
+    letters, keeper = Letters(redis_client, now_ms=clock), GateKeeper(redis_client, now_ms=clock)
+    _backfills_of_every_kind(backfills, feeder, start, clock)
+    ledger.record([live(vault, f"event-{at}", clock.ms * 1000, on=True) for at in range(60)])
+    for at, call in enumerate(claim_all(clock, claim, 40, lease_seconds=60)):
+        attempt = f'{call.number} {call.revision} 1 7 {{"code":"{at}"}}' if at % 2 else '{"odd": 1}'
+        settle(call, ("applied", "transient", "dead", "throttled")[at % 4], code=f"C{at % 8}", attempt=attempt)
+    for letter, ending in zip(list(letters.list()), ("replayed", "resolved", "resolved", "replayed"), strict=False):
+        letters.close(letter.id, ending, by="ann")
+    ledger.record([live(vault, f"event-{at}", clock.ms * 1000 + 1, on=False) for at in range(0, 60, 3)])
+    for name, code in (("ev-1", "unknown_instance"), ("ev-2", "invalid_event"), ("ev-3", "invalid_event")):
+        letters.park(name, instance="", code=code, fields={"reason": "x", "sealed_body": b"x"})
+    letters.close("ev-1", "resolved", by="ann")
+    _trouble_of_every_kind(ledger, clock, claim, settle, keeper)
+    claim_all(clock, claim, 3)
+    ledger.pulse(FINGERPRINTS, worker="worker", slots=2)
+    Doorbell(redis_client).ring()
+
+
+def _backfills_of_every_kind(backfills: Backfills, feeder: Feeder, start: Start, clock: Clock) -> None:
+    finished, cancelled, _paused = (start([f"{name}-{at}" for at in range(9)]) for name in ("a", "b", "c"))
+    feeder.feed()
+    backfills.cancel(cancelled)
+    backfills.pause(_paused)
+    assert backfills.get(finished).fed
+    abandoned = backfills.create(instance=INSTANCE, wish="on", as_of_us=clock.ms * 1000)
+    backfills.put_chunk(abandoned.id, 0, [Row(2, "one")], "d")
+
+
+def _trouble_of_every_kind(ledger: Ledger, clock: Clock, claim: Any, settle: Any, keeper: GateKeeper) -> None:
+    ledger.record(wishes(100))
+    (first,) = claim_all(clock, claim, 1)
+    settle(first, "transient", worker="another", **DOWN)
+    (well,) = claim_all(clock, claim, 1)
+    settle(well, "applied")
+    for failing in claim_all(clock, claim, 12):
+        settle(failing, "transient", worker="another", **DOWN)
+    assert ledger.redis.exists(f"nightly:bench:{INSTANCE}:another")
+    refuse(claim_all(clock, claim, 25), settle)
+    keeper.open(INSTANCE, by="ann")
+    ledger.redis.hset(f"nightly:configs:{INSTANCE}", "proven-one", "proven")
+    clock.ms += 60_000
+    fall_into_outage(clock, claim, settle)
+    keeper.close(INSTANCE, by="ann", reason="x")
+    keeper.open(INSTANCE, by="ann")
+    ledger.redis.hset(f"nightly:configs:{INSTANCE}", "proven-one", "proven")
+    clock.ms += 60_000
+
+
+@pytest.mark.usefixtures("busy")
+def test_every_key_without_an_end_is_known_and_each_rule_is_for_one(redis_client: Redis) -> None:
+    met = {key: [rule for rule in STAYS if re.fullmatch(f"nightly:({rule})", key)] for key in without_end(redis_client)}
+    assert {key: rules for key, rules in met.items() if len(rules) != 1} == {}
+    assert set(STAYS) - {rule for rules in met.values() for rule in rules} == set()
+
+
+@pytest.mark.usefixtures("busy")
+def test_after_a_year_nothing_is_left_of_what_is_over(
+    redis_client: Redis, ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    """Keys live by Redis' own clock, which no test waits for: those that would have expired are deleted."""
+    for key in list(redis_client.scan_iter()):
+        if 0 <= redis_client.pttl(key) <= YEAR_MS:
+            redis_client.delete(key)
+    clock.ms += YEAR_MS
+    for _ in range(100):
+        found = ledger.pulse(TODAY, worker="today", slots=2)
+        for notice in found.notices:
+            ledger.forget_notice(notice)
+        for call in claim(fingerprint=TODAY[INSTANCE], calls_per_second=1000).claims:
+            settle(call, "applied", fingerprint=TODAY[INSTANCE])
+        clock.ms += 1000
+    assert strays(redis_client, clock.ms) == []
