@@ -44,7 +44,7 @@ def test_attempts_are_kept_from_the_first_failure_on_two_hundred_of_them_for_30_
 
 
 def test_attempts_of_a_dead_letter_expire_30_days_after_it_was_closed_by_a_newer_event_too(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
     settle(claim().claims[0], "dead", attempt='{"n": 1}')

@@ -22,7 +22,8 @@ from tests.integration.ledger.conftest import (
 from worker.backfill.feeder import Feeder
 from worker.backfill.model import Row
 from worker.backfill.store import Backfills
-from worker.ledger import Ledger, Letters
+from worker.ledger import Ledger, Letters, Message
+from worker.ledger import letters as letters_module
 from worker.ledger.doorbell import Doorbell
 from worker.ledger.gate import GateKeeper
 from worker.seal import Vault
@@ -75,6 +76,10 @@ def of_an_open_letter(client: Redis, key: str, _now: int) -> Iterator[str]:
         yield key
 
 
+def body_of_an_open_letter(client: Redis, key: str, now: int) -> Iterator[str]:
+    yield from itself("status", "open")(client, key.replace(":letter-body:", ":letter:"), now)
+
+
 def of_a_waiting_backfill(client: Redis, key: str, now: int) -> Iterator[str]:
     hash_key = ":".join(key.split(":")[:3])
     yield from itself("status", "running", "paused")(client, hash_key, now)
@@ -103,6 +108,8 @@ STAYS: dict[str, tuple[str, Gone]] = {
     r"leases:[^:]+": ("logins in flight", named("nightly:login:", field="s", value="flight")),
     r"attempts:[^:]+": ("while its letter is open", of_an_open_letter),
     r"letter:[^:]+": ("while it is open", itself("status", "open")),
+    r"letter-body:[^:]+": ("while its letter is open", body_of_an_open_letter),
+    r"kept": ("two numbers", nothing),
     r"letters:open|group:.+": ("open letters", named("nightly:letter:", field="status", value="open")),
     r"groups": ("groups with open letters", named("nightly:group:")),
     r"letters:closed": ("letters that were closed within 90 days", named("nightly:letter:")),
@@ -154,7 +161,10 @@ def busy(
         letters.close(letter.id, ending, by="ann")
     ledger.record([live(vault, f"event-{at}", clock.ms * 1000 + 1, on=False) for at in range(0, 60, 3)])
     for name, code in (("ev-1", "unknown_instance"), ("ev-2", "invalid_event"), ("ev-3", "invalid_event")):
-        letters.park(name, instance="", code=code, fields={"reason": "x", "sealed_body": b"x"})
+        letters.park([Message(name, code, "x", "stream", 1, b"x")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(letters_module, "MESSAGES_AT_MOST", 0)
+        letters.park([Message("ev-4", "invalid_event", "x", "stream", 1, b"x")])
     letters.close("ev-1", "resolved", by="ann")
     _trouble_of_every_kind(ledger, clock, claim, settle, keeper)
     claim_all(clock, claim, 3)
