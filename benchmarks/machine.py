@@ -29,7 +29,7 @@ def facts() -> list[str]:
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return [
         f"{os.cpu_count()} cores, {_cpu_model()}; {platform.system()} {platform.release()}",
-        f"Python {platform.python_version()}, Redis {find_redis_binary().version} (append-only file, everysec)",
+        f"Python {platform.python_version()}, {find_redis_binary()} (append-only file, everysec)",
         f"load before the race (1, 5, 15 minutes): {load}",
     ]
 

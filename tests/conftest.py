@@ -11,10 +11,19 @@ from redis import Redis
 from tests.places import ROOT
 from worker.embedded import EmbeddedRedis, ManagedProcess, OrphanGuard
 from worker.embedded.readiness import listening_url
+from worker.embedded.redis_binary import find_redis_binary
+from worker.errors import EmbeddedStackError
 from worker.seal import Vault, decode_key
 from worker.settings import OWN_PREFIXES, Settings
 
 KNOWN_KEY = "bmlnaHRseS10ZXN0LWtleS1uaWdodGx5LXRlc3Qta2U"
+
+
+def pytest_report_header() -> str:
+    try:
+        return f"embedded server: {find_redis_binary()}"
+    except EmbeddedStackError as error:
+        return f"embedded server: {error}"
 
 
 @pytest.fixture(autouse=True)

@@ -153,7 +153,7 @@ class SentinelCluster(Started):
         lines = {
             "port": str(port),
             "bind": host,
-            **({"bind-source-addr": host} if self._binary.version >= "7" else {}),
+            **({"bind-source-addr": host} if self._binary.release >= (7, 0) else {}),
             "appendonly": "yes",
             "save": '""',
             "maxmemory-policy": "noeviction",
@@ -184,7 +184,7 @@ class SentinelCluster(Started):
         lines = {
             "port": str(port),
             "bind": host,
-            **({"bind-source-addr": host} if self._binary.version >= "7" else {}),
+            **({"bind-source-addr": host} if self._binary.release >= (7, 0) else {}),
             "requirepass": SENTINEL_PASSWORD,
             f"sentinel monitor {SERVICE} 127.0.0.1": f"{self.nodes[0].port} 2",
             f"sentinel auth-user {SERVICE}": KEEPER,

@@ -16,6 +16,7 @@ from worker.embedded import EmbeddedRedis, EmbeddedStack, ManagedProcess, Orphan
 from worker.embedded import redis_server as redis_module
 from worker.embedded.processes import group_members
 from worker.embedded.readiness import answers_ping
+from worker.embedded.redis_binary import find_redis_binary
 from worker.errors import EmbeddedStackError
 
 PARENT = """
@@ -102,7 +103,7 @@ def test_redis_keeps_everything_and_evicts_nothing(redis: EmbeddedRedis) -> None
         configured = {
             name: client.config_get(name)[name] for name in ("appendonly", "appendfsync", "maxmemory-policy", "save")
         }
-        version = client.info("server")["redis_version"]
+        info = client.info("server")
 
     assert configured == {
         "appendonly": "yes",
@@ -110,7 +111,8 @@ def test_redis_keeps_everything_and_evicts_nothing(redis: EmbeddedRedis) -> None
         "maxmemory-policy": "noeviction",
         "save": "",
     }
-    assert version == redis.version
+    valkey = info.get("valkey_version")
+    assert redis.server == (f"Valkey {valkey}" if valkey else f"Redis {info['redis_version']}")
     assert redis.data_folder.stat().st_mode & 0o777 == 0o700
 
 
@@ -175,7 +177,7 @@ def test_a_stack_starts_its_parts_tells_each_step_and_leaves_nothing_running(tmp
         assert len(at_work_in(tmp_path)) == 3  # Redis, the emulator, and the guard
 
     assert at_work_in(tmp_path) == []
-    assert [step.split()[0] for step in steps] == ["Redis", "emulator"]
+    assert [step.split()[0] for step in steps] == [find_redis_binary().name, "emulator"]
     assert settings.instances()["toolbox"].base_url == stack.emulator_url
     assert settings.vault()
 

@@ -91,7 +91,7 @@ def _tell(screen: Console, stack: EmbeddedStack, page_url: str) -> None:
 
 def _places(stack: EmbeddedStack, settings: Settings, page_url: str) -> Iterator[tuple[str, object]]:
     if stack.redis:
-        yield "Redis", f"{stack.redis.url} (embedded {stack.redis.version}, data in {FOLDER}/)"
+        yield "Redis", f"{stack.redis.url} (embedded {stack.redis.server}, data in {FOLDER}/)"
     else:
         yield "Redis", f"at {place_of(stack.environment['REDIS_URL'])}, as REDIS_URL says"
     if stack.emulator_url:

