@@ -40,16 +40,17 @@ HEARD_OF_SECONDS = 10.0
 """As in pulse.lua: a worker silent for longer is not counted on."""
 
 
-def check_version(version: str) -> Check:
-    """Redis must know the commands that the ledger uses."""
-    name = "Redis version"
+def check_version(info: Mapping[str, Any]) -> Check:
+    """Redis must know the commands that the ledger uses. Valkey reports a Redis version too: the one it replaces."""
+    name, server = "Redis version", "Valkey" if "valkey_version" in info else "Redis"
+    version = str(info.get(f"{server.lower()}_version", ""))
     try:
         major, minor = (int(part) for part in version.split(".")[:2])
     except ValueError:
         return Check(name, Level.UNKNOWN, "Redis does not tell its version")
     if (major, minor) < OLDEST_VERSION:
-        return Check(name, Level.FAIL, version, "Nightly needs Redis 6.2 or newer (or Valkey).")
-    return Check(name, Level.OK, version)
+        return Check(name, Level.FAIL, f"{server} {version}", "Nightly needs Valkey, or Redis 6.2 or newer.")
+    return Check(name, Level.OK, f"{server} {version}")
 
 
 def check_role(role: str) -> Check:

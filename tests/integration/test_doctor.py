@@ -10,6 +10,7 @@ from redis import Redis
 from tests.integration.command import Command
 from worker.cli.examination import reach
 from worker.doctor import Level
+from worker.embedded import EmbeddedRedis
 from worker.ledger import Ledger
 from worker.seal import new_key
 
@@ -49,6 +50,10 @@ def test_a_sound_installation_fails_nothing_and_is_left_as_it_was(doctor: Doctor
     assert [name for name, check in checks.items() if check["level"] != "ok"] == []
     assert {"eviction", "persistence", "workers", "stream", "toolbox: address"} <= checks.keys()
     assert redis_client.keys() == before
+
+
+def test_the_servers_name_and_version_are_shown(doctor: Doctor, redis_server: EmbeddedRedis) -> None:
+    assert doctor()["Redis version"]["what"] == redis_server.server
 
 
 def test_missing_settings_are_named_with_what_to_do(doctor: Doctor) -> None:

@@ -18,10 +18,10 @@ LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
 @pytest.mark.parametrize(
     ("check", "level"),
     [
-        (doctor.check_version("6.2.14"), Level.OK),
-        (doctor.check_version("10.0"), Level.OK),
-        (doctor.check_version("6.0.16"), Level.FAIL),
-        (doctor.check_version(""), Level.UNKNOWN),
+        (doctor.check_version({"redis_version": "6.2.14"}), Level.OK),
+        (doctor.check_version({"redis_version": "10.0"}), Level.OK),
+        (doctor.check_version({"redis_version": "6.0.16"}), Level.FAIL),
+        (doctor.check_version({}), Level.UNKNOWN),
         (doctor.check_role("master"), Level.OK),
         (doctor.check_role("slave"), Level.FAIL),
         (doctor.check_role(""), Level.UNKNOWN),
@@ -83,6 +83,12 @@ LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
 )  # fmt: skip
 def test_each_state_has_its_level(check: Check, level: Level) -> None:
     assert check.level is level
+
+
+def test_valkey_is_shown_by_its_own_name_and_version_and_not_by_the_redis_that_it_replaces() -> None:
+    valkey = {"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "9.1.2"}
+    assert doctor.check_version(valkey).what == "Valkey 9.1.2"
+    assert doctor.check_version({"redis_version": "6.2.14"}).what == "Redis 6.2.14"
 
 
 def test_a_failure_says_what_to_do() -> None:

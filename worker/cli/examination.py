@@ -77,7 +77,7 @@ def _server(client: BytesRedis) -> Iterator[Check]:
         info = client.info("all")
     with contextlib.suppress(redis.ResponseError):
         appendfsync = _text(client.config_get("appendfsync"), "appendfsync")
-    yield doctor.check_version(str(info.get("redis_version", "")))
+    yield doctor.check_version(info)
     yield doctor.check_role(str(info.get("role", "")))
     yield doctor.check_eviction(info.get("maxmemory_policy"))
     yield doctor.check_persistence(info, appendfsync)
