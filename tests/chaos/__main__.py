@@ -5,6 +5,7 @@ Exit code 0: every promise held. 1: something broke. 2: the command was wrong.
 
 import argparse
 import inspect
+import os
 import random
 import shutil
 import sys
@@ -18,6 +19,8 @@ from typing import Any
 from tests.chaos.report import Report
 from tests.chaos.scenarios import SCENARIOS
 from worker.cli.shell import INTERRUPTED, told_to_stop
+from worker.embedded.redis_binary import CHOICE, find_redis_binary
+from worker.errors import EmbeddedStackError
 
 REPORT = Path(".nightly/prove-report.md")
 Scenario = Callable[..., Report]
@@ -41,6 +44,7 @@ def parser(scenarios: Mapping[str, Scenario]) -> argparse.ArgumentParser:
     add("names", nargs="*", metavar="NAME", help=f"what to prove, all unless named: {', '.join(scenarios)}")
     add("--seed", type=int, help="of everything that is drawn; a new one unless given")
     add("--report", type=Path, default=REPORT, help=f"where the report is written ({REPORT})")
+    add("--server", type=Path, metavar="PATH", help="the Valkey or Redis binary that every proof starts")
     owners: dict[str, list[str]] = {}
     kinds: dict[str, Callable[[str], object]] = {}
     for name, scenario in scenarios.items():
@@ -58,7 +62,7 @@ def chosen(options: argparse.ArgumentParser, given: argparse.Namespace) -> dict[
     if unknown:
         options.error(f"no proof is called {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
     names = given.names or list(SCENARIOS)
-    sizes = {size: value for size, value in vars(given).items() if size not in {"names", "seed", "report"}}
+    sizes = {size: value for size, value in vars(given).items() if size not in {"names", "seed", "report", "server"}}
     for size in sizes:
         if not any(size in sizes_of(SCENARIOS[name]) for name in names):
             options.error(f"--{size.replace('_', '-')} is no size of {', '.join(names)}")
@@ -82,6 +86,7 @@ def prove(name: str, sizes: Mapping[str, Any], seed: int) -> Report:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    report.figures["server"] = find_redis_binary()
     report.figures["took"] = f"{time.monotonic() - started_at:.0f} s"
     if report.broken:
         report.figures["logs and data"] = folder
@@ -103,8 +108,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the proofs that were asked for, one after the other; the report is written after each."""
     options = parser(SCENARIOS)
     given = options.parse_args(arguments)
+    proofs = chosen(options, given)
+    if given.server:
+        os.environ[CHOICE] = str(given.server.absolute())
+    try:
+        tell(f"Server: {find_redis_binary()}")
+    except EmbeddedStackError as error:
+        options.error(str(error))
     reports: list[Report] = []
-    for name, sizes in chosen(options, given).items():
+    for name, sizes in proofs.items():
         seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
         reports.append(prove(name, sizes, seed))
         tell(reports[-1].text())

@@ -20,6 +20,7 @@ from tests.chaos.traffic import Event, draw
 from tests.chaos.witness import Heard, Witness
 from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, OrphanGuard
+from worker.embedded.redis_binary import CHOICE, find_redis_binary
 from worker.ledger import Lane, Ledger, Wish
 from worker.ledger.connection import connect
 
@@ -164,6 +165,29 @@ def test_the_runner_tells_what_broke_by_its_exit_code_and_in_its_report(
     for wrong in (["nobody"], ["rotten", "--rounds", "5"]):
         with pytest.raises(SystemExit):
             runner.main(wrong)
+
+
+def test_the_runner_starts_the_server_that_was_named_and_reports_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def naming(folder: Path, *, seed: int, say: object) -> Report:  # noqa: ARG001 - a proof's form
+        with EmbeddedRedis(folder) as server:
+            return Report("Naming", {"seed": seed}, {"started": server.server})
+
+    real, own = find_redis_binary().path, tmp_path / "own-server"
+    own.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && {{ echo "Redis server v=99.1.0"; exit; }}\nexec "{real}" "$@"\n'
+    )
+    own.chmod(0o755)
+    monkeypatch.setenv(CHOICE, real)  # so that it is restored
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(runner, "SCENARIOS", {"naming": naming})
+    path = tmp_path / "report.md"
+    assert runner.main(["--server", str(own), "--report", str(path)]) == 0
+    assert "started: Redis 99.1.0" in path.read_text()
+    assert "server: Redis 99.1.0" in path.read_text()
+    with pytest.raises(SystemExit):
+        runner.main(["--server", str(tmp_path / "missing")])
 
 
 def test_a_call_is_held_against_the_last_claim_before_it() -> None:
