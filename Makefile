@@ -6,8 +6,13 @@ BIN := .venv/bin
 UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet
 
+OLDEST_TESTS := tests/chaos/test_gate.py tests/integration/working/test_survival.py tests/integration/working/test_gate.py \
+	tests/integration/ledger tests/integration/test_stream.py tests/integration/test_deliveries.py \
+	tests/integration/test_queue_reader.py tests/integration/test_queue_trouble.py tests/integration/test_redis_acl.py \
+	tests/integration/test_full_ledger.py tests/integration/test_sentinel.py
+
 .DEFAULT_GOAL := help
-.PHONY: help demo schemas test unit run prove mutants bench check verify lock clean
+.PHONY: help demo schemas test oldest unit run prove mutants bench check verify lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 20
@@ -31,10 +36,13 @@ run: .venv/installed ## Keep the embedded stack up until Ctrl-C.
 test: .venv/installed ## Run every test, three at a time: most of them wait. The long ones come first.
 	$(BIN)/pytest -n 3 --dist worksteal tests/chaos tests/rabbitmq tests/integration tests/producers tests/unit
 
+oldest: .venv/installed ## Run the tests that depend most on the server once more, on the oldest one that is supported: Redis 6.2.
+	@$(BIN)/python -m tests.oldest_server -n 3 --dist worksteal $(OLDEST_TESTS)
+
 unit: .venv/installed ## Run the unit tests alone: seconds.
 	$(BIN)/pytest tests/unit
 
-prove: .venv/installed ## Prove the promises at full size, up to an hour; ARGS="everything --events 10000" for less.
+prove: .venv/installed ## Prove the promises at full size, up to an hour; ARGS="everything --events 10000 --server PATH" for less.
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 mutants: .venv/installed ## Put mistakes into the Lua and the decision core, and name those that no test notices; ARGS="--quick FILE".
@@ -49,7 +57,7 @@ mutants: .venv/installed ## Put mistakes into the Lua and the decision core, and
 bench: .venv/installed .venv-rivals/rivals/installed .venv-rivals/arq/installed ## Measure; a quick look: ARGS="race --only nightly,bare --delays 0 --rounds 1".
 	@$(BIN)/python -m benchmarks $(or $(ARGS),--help)
 
-check: test verify ## Exactly what CI runs.
+check: test oldest verify ## Exactly what CI runs.
 
 verify: .venv/installed ## Everything CI runs beside the tests: format, lint, types, imports, coverage, compose file.
 	$(BIN)/ruff format --check .
