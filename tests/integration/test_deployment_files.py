@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from fnmatch import fnmatch
 from importlib.metadata import entry_points, requires
 from typing import Any
@@ -146,6 +147,16 @@ def test_ci_runs_what_make_check_runs() -> None:
 
     assert os.access(script, os.X_OK)
     assert re.findall(r"^make (\w+)$", script.read_text(), re.MULTILINE) == check.split()
+
+
+def test_the_embedded_server_is_installed_on_every_supported_python() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    prefix = "Programming Language :: Python :: "
+    pythons = [line.removeprefix(prefix) for line in project["classifiers"] if line.startswith(prefix)]
+    markers = [Requirement(line).marker for line in project["optional-dependencies"]["embedded"]]
+    assert {"3.11", "3.13"} <= set(pythons)
+    for python in pythons:
+        assert any(marker is None or marker.evaluate({"python_version": python}) for marker in markers), python
 
 
 def test_the_runtime_lock_holds_what_kombu_needs_for_redis() -> None:
