@@ -6,7 +6,6 @@ Each turn is one script: it settles answers and claims as many logins as there i
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Protocol
 
 import redis
 
+from worker.clock import elapsed_seconds
 from worker.errors import SealError
 from worker.gate_rules import DEFAULT_RULES, GateRules
 from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement
@@ -52,7 +52,7 @@ class Caller(Protocol):
         timeout_seconds: float,
         not_after: float,
     ) -> Verdict | None:
-        """Make one call; None: `not_after` (monotonic) had passed, and nothing was sent."""
+        """Make one call; None: `not_after` (of `elapsed_seconds`) had passed, and nothing was sent."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,9 @@ class Bounds:
 class Parts:
     """What every drain of a slice shares. `worker` and `owner` name whose it is; one that stops claims no more.
 
+    `worker_name` is what attempts say made the call. It is the same after a restart, or the ledger, which keeps each
+    different text once, would grow with every start; empty: `worker`.
+
     `hand_over` is called once, in a thread, when the time is up before the last call has ended: others may go on.
     """
 
@@ -83,6 +86,7 @@ class Parts:
     owner: str
     is_stopping: Callable[[], bool] = lambda: False
     hand_over: Callable[[], None] = lambda: None
+    worker_name: str = ""
 
 
 class Drain:
@@ -122,7 +126,7 @@ class Drain:
     async def _run(self) -> None:
         gives_up_at = self._ends_at + self._parts.bounds.lease_seconds
         while True:
-            now = time.monotonic()
+            now = elapsed_seconds()
             wait = await self._turn(self._room() if now < self._ends_at else 0)
             has_nothing = not self._in_flight and not self._answers
             self.is_idle = wait is None and has_nothing
@@ -149,7 +153,7 @@ class Drain:
         self._answered.clear()
         if not group and not at_most:
             return None if self._parts.is_stopping() or self._is_newer else LOOK_SECONDS
-        asked_at = time.monotonic()
+        asked_at = elapsed_seconds()
         try:
             loop = asyncio.get_running_loop()
             results, reply = await loop.run_in_executor(self._threads, self._settle_and_claim, group, at_most)
@@ -190,13 +194,14 @@ class Drain:
             self._in_flight.add(asyncio.create_task(self._work(claim, reply.now_ms, not_after)))
 
     async def _work(self, claim: Claim, claimed_at_ms: int, not_after: float) -> None:
-        started_at = time.monotonic()
+        started_at = elapsed_seconds()
         try:
             verdict = await self._call(claim, not_after)
             if verdict is None:
                 self._answers.append(unsent(claim))
             else:
-                call = Call(claim, claimed_at_ms, time.monotonic() - started_at, self._parts.worker)
+                name = self._parts.worker_name or self._parts.worker
+                call = Call(claim, claimed_at_ms, elapsed_seconds() - started_at, name)
                 self._answers.append(settlement_of(call, verdict, self._parts.bounds.retry, _CHANCE.random))
         finally:  # here, as a callback would be one more turn of the loop for each call
             self._in_flight.discard(asyncio.current_task())

@@ -29,6 +29,8 @@ from tests.integration.misbehaving import (
     silent,
     verdict_of,
 )
+from worker.clock import elapsed_seconds
+from worker.flinks import client as client_module
 from worker.flinks.client import FlinksClient
 from worker.verdicts import Outcome, Verdict
 
@@ -170,10 +172,34 @@ def test_nothing_is_sent_after_the_latest_moment() -> None:
 
     async def main() -> Verdict | None:
         async with serving(handler) as port, FlinksClient(max_connections=4) as client:
-            return await ask(client, f"http://127.0.0.1:{port}", not_after=time.monotonic() - 0.001)
+            return await ask(client, f"http://127.0.0.1:{port}", not_after=elapsed_seconds() - 0.001)
 
     assert asyncio.run(main()) is None
     assert visits == []
+
+
+@pytest.mark.parametrize("is_reused", [False, True])
+def test_a_machine_suspended_while_it_waits_for_a_connection_sends_nothing_after_the_latest_moment(
+    monkeypatch: pytest.MonkeyPatch, *, is_reused: bool
+) -> None:
+    requests: list[object] = []
+    moments = iter([0.0] * (3 if is_reused else 1))  # then the machine sleeps for a thousand seconds
+    monkeypatch.setattr(client_module, "elapsed_seconds", lambda: next(moments, 1000.0))
+
+    async def handler(reader: Reader, writer: Writer) -> None:
+        while True:
+            requests.append(await read_request(reader))
+            writer.write(reply(CONFIRMED))
+
+    async def main() -> tuple[Verdict | None, Verdict | None]:
+        async with serving(handler) as port, FlinksClient(max_connections=1) as client:
+            url = f"http://127.0.0.1:{port}"
+            earlier = await ask(client, url, not_after=10) if is_reused else None
+            return earlier, await ask(client, url, not_after=10)
+
+    earlier, late = asyncio.run(main())
+    assert late is None
+    assert len(requests) == is_reused == (earlier is not None)
 
 
 def test_a_cancelled_call_stays_cancelled() -> None:

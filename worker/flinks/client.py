@@ -7,14 +7,14 @@ Each instance has connections of its own. Requests go straight to the transport,
 import asyncio
 import socket
 import ssl
-import time
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Self, cast
+from typing import Any, Self, cast
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -22,6 +22,7 @@ import httpx
 from aiohttp.http_exceptions import HttpProcessingError
 from httpx_aiohttp import AiohttpTransport
 
+from worker.clock import elapsed_seconds
 from worker.errors import SettingsError
 from worker.flinks.answer import MAX_BODY_BYTES
 from worker.flinks.deadlines import Deadlines
@@ -54,6 +55,9 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], FailureKind], ...] = (
 )
 
 
+_NOT_AFTER: ContextVar[float] = ContextVar("not_after")  # of the call that a task makes
+
+
 def _version() -> str:
     try:
         return version("nightly-refresh-worker")
@@ -79,6 +83,21 @@ class _Way:
     transport: httpx.AsyncBaseTransport
     slots: asyncio.Semaphore
     """One for each connection that the instance may have. The wait for one is ours, and no part of a call's time."""
+
+
+class _TooLateError(Exception):
+    """There is a connection, and the call may not begin any more."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Hands out no connection after the caller's `not_after`: aiohttp writes the request as soon as it has one."""
+
+    async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
+        connection = await super().connect(*args, **kwargs)
+        if elapsed_seconds() > _NOT_AFTER.get():
+            connection.release()
+            raise _TooLateError
+        return connection
 
 
 class FlinksClient:
@@ -119,20 +138,24 @@ class FlinksClient:
     ) -> Verdict | None:
         """Switch a login's nightly refresh on or off and return the verdict, or None if nothing was sent.
 
-        `not_after` (of time.monotonic) is the latest moment at which the call may begin: the end of the lease less
+        `not_after` (of `elapsed_seconds`) is the latest moment at which the call may begin: the end of the lease less
         `timeout_seconds`. A process that slept past it, stopped or suspended, does not send a wish that others may
-        have replaced by now; nor does a call that waited too long for a connection of ours, which says nothing about
-        Flinks. `timeout_seconds` bounds the whole call, the body included; connecting gets at most half of it, so
-        that a failure to connect is told from a call that may have been carried out.
+        have replaced by now: it is judged again when there is a connection, right before the request is written. A call
+        that waited too long for a connection of ours is not sent either, and says nothing about Flinks.
+        `timeout_seconds` bounds the whole call, the body included; connecting gets at most half of it, so that a
+        failure to connect is told from a call that may have been carried out.
         """
         way = self._ways.get(id(instance)) or self._open_way(instance)
         content = content_of(login_id, wants_active)
         async with way.slots:
-            if time.monotonic() > not_after:
+            if elapsed_seconds() > not_after:
                 return None
+            _NOT_AFTER.set(not_after)
             try:
                 with self._deadlines.within(timeout_seconds):
                     response, body = await _exchange(way, content, min(MAX_CONNECT_SECONDS, timeout_seconds / 2))
+            except _TooLateError:
+                return None
             except _FAILURES as error:
                 return verdict_of_failure(_kind_of(error))
         return decipher(
@@ -158,7 +181,7 @@ class FlinksClient:
 
     def _transport(self, proxy: httpx.Proxy | None) -> AiohttpTransport:
         # No limit: a wait for a connection inside the connector would look like a server that takes no connection.
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=self._tls)
+        connector = _Connector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=self._tls)
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return AiohttpTransport(verify=self._tls, client=session, proxy=proxy)
 

@@ -6,6 +6,8 @@ Arming and disarming a timer took a tenth of all that a call costs.
 import asyncio
 from types import TracebackType
 
+from worker.clock import elapsed_seconds
+
 LOOK_SECONDS = 0.05
 """A deadline may be kept so much too late: what waits for it has seconds of margin."""
 
@@ -19,7 +21,7 @@ class Deadlines:
 
     def within(self, seconds: float) -> "Deadline":
         """Return what, entered by `with`, raises TimeoutError in its task so many seconds from now, or a look later."""
-        return Deadline(self, asyncio.get_running_loop().time() + seconds)
+        return Deadline(self, elapsed_seconds() + seconds)
 
     def add(self, deadline: "Deadline") -> None:
         """Watch a deadline from now on."""
@@ -34,7 +36,8 @@ class Deadlines:
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
-        for deadline in [deadline for deadline in self._open if deadline.at <= loop.time()]:
+        now = elapsed_seconds()
+        for deadline in [deadline for deadline in self._open if deadline.at <= now]:
             self._open.discard(deadline)
             deadline.expire()
         self._is_looking = bool(self._open)
@@ -43,7 +46,7 @@ class Deadlines:
 
 
 class Deadline:
-    """One call's deadline, `at` by its loop's clock. Somebody else's cancellation of the task stays a cancellation."""
+    """One call's deadline, `at` by `elapsed_seconds`. Somebody else's cancellation of the task stays a cancellation."""
 
     __slots__ = ("_all", "_cancelled_before", "_has_expired", "_task", "at")
 

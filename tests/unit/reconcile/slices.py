@@ -1,13 +1,13 @@
 """One slice over a fake ledger and a fake Flinks."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import redis
 
+from worker.clock import elapsed_seconds
 from worker.drain import Bounds, Parts
 from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement
 from worker.reconcile import run_slice
@@ -91,7 +91,7 @@ class FakeCaller:
     ) -> Verdict | None:
         del instance, wants_active
         self.called.append(login_id)
-        self.limits.append((timeout_seconds, not_after - time.monotonic()))
+        self.limits.append((timeout_seconds, not_after - elapsed_seconds()))
         self.in_flight += 1
         self.in_flight_at_start.append(self.in_flight)
         self.most_in_flight = max(self.most_in_flight, self.in_flight)

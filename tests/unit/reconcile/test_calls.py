@@ -7,7 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.unit.reconcile.slices import APPLIED, Slice, later, when
-from worker import reconcile
+from worker import drain, reconcile
+from worker.clock import elapsed_seconds
 from worker.ledger import Claim, Settled
 
 
@@ -114,3 +115,23 @@ def test_a_log_line_names_a_login_by_its_reference_alone(piece: Slice) -> None:
 def _renamed(piece: Slice, login: str) -> Claim:
     claim = piece.ledger.due["toolbox"][0]
     return replace(claim, reference="lgn_x", sealed=piece.vault.seal_login("lgn_x", login))
+
+
+def test_a_call_may_begin_no_later_than_its_lease_allows_by_a_clock_that_counts_suspended_time(
+    piece: Slice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offset = 0.0
+    monkeypatch.setattr(drain, "elapsed_seconds", lambda: elapsed_seconds() + offset)
+    hand_out = piece.ledger.settle_and_claim
+
+    def suspended_after_the_claim(*args: Any, **fields: Any) -> Any:
+        nonlocal offset
+        result = hand_out(*args, **fields)
+        offset = 3600
+        return result
+
+    monkeypatch.setattr(piece.ledger, "settle_and_claim", suspended_after_the_claim)
+    piece.due("a")
+    piece.run()
+    ((_, left_seconds),) = piece.caller.limits
+    assert 0 < left_seconds <= piece.bounds.lease_seconds - piece.bounds.call_seconds, "counted from before the claim"
