@@ -1,11 +1,10 @@
 """`refresh.reconcile`: a hint that something is due. Acknowledged at once, because losing it loses nothing."""
 
 import asyncio
+import secrets
 import threading
 from collections.abc import Callable
 from typing import Any
-
-from celery import Task
 
 from tasks.event_task import wake
 from worker.app import app
@@ -23,11 +22,11 @@ _of_thread = threading.local()
 """Each thread keeps its event loop and its Flinks connections between slices."""
 
 
-@app.task(name="refresh.reconcile", bind=True, ignore_result=True, typing=False, Request=REQUEST)
-def reconcile(self: "Task[Any, Any]", /, **_: Any) -> None:
+@app.task(name="refresh.reconcile", ignore_result=True, typing=False, Request=REQUEST)
+def reconcile(**_: Any) -> None:
     """Work for one slice, if this worker has a place free; then see to it that work left over is taken up."""
     services = app.services()
-    worker, owner = app.identity, str(self.request.id)
+    worker, owner = app.identity, secrets.token_hex(8)  # not the task's id: a message may be delivered twice
     reconcilers = services.ledger.enlist(worker, owner)
     if not reconcilers:
         return
@@ -69,7 +68,9 @@ def _parts(services: Services, client: FlinksClient, worker: str, owner: str, ha
         ),
         gate=settings.gate_rules,
     )
-    return Parts(services.ledger, services.vault, client, bounds, worker, owner, _is_stopping, hand_over)
+    return Parts(
+        services.ledger, services.vault, client, bounds, worker, owner, _is_stopping, hand_over, app.worker_name
+    )
 
 
 def _is_stopping() -> bool:

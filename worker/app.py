@@ -33,8 +33,11 @@ class NightlyApp(Celery):
         super().__init__("worker", set_as_current=True)
         self.settings = settings
         self.version = version("nightly-refresh-worker")
-        self.identity = ""
-        """Which worker this process belongs to: set when a worker starts, inherited by its children."""
+        self.identity = self.worker_name = ""
+        """Which worker this process belongs to: unique for each start, and as people read it (`celery@host#pid`).
+
+        Set when a worker starts, inherited by its children.
+        """
         self.conf.update(celery_settings(settings))
         self.conf.imports = TASK_MODULES
         self.steps["worker"].update({LedgerCheck, Background})

@@ -54,6 +54,6 @@ def neglected_seconds(status: Mapping[str, Any]) -> float:
 
 
 def is_meant(name: str, wanted: str) -> bool:
-    """Whether a worker's name (`celery@host#pid`) is the wanted one, or lies on the wanted host."""
+    """Whether a worker's name (`celery@host#pid-start`) is the wanted one, or lies on the wanted host."""
     node = name.partition("#")[0]
     return wanted in {name, node, node.rpartition("@")[2]}

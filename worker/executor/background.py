@@ -5,6 +5,7 @@ long as the worker; a lost broker connection does not touch them.
 """
 
 import os
+import secrets
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -50,8 +51,9 @@ class LedgerCheck(bootsteps.StartStopStep):
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
-        # Two workers may share a node name; their children inherit this with the app.
-        parent.app.identity = f"{parent.hostname}#{os.getpid()}"
+        # Its children inherit both with the app. In containers two workers may share a node name and a process id.
+        parent.app.worker_name = f"{parent.hostname}#{os.getpid()}"
+        parent.app.identity = f"{parent.app.worker_name}-{secrets.token_hex(4)}"
 
     def start(self, worker: Any) -> None:
         """Check, before the pool and the consumer start; raises WorkerShutdown when told to stop meanwhile."""
