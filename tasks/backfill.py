@@ -5,6 +5,7 @@ from typing import Any
 import redis
 
 from tasks.event_task import wake
+from tasks.passing import pass_on
 from worker.app import app
 from worker.backfill.feeder import Feeder
 from worker.errors import LedgerMismatch
@@ -17,7 +18,7 @@ log = get_logger(__name__)
 
 
 @app.task(name="backfill.feed", ignore_result=True, typing=False, Request=REQUEST)
-def feed(**_: Any) -> None:
+def feed(hops: object = 0, **_: Any) -> None:
     """Fill the lanes once, then see to it that somebody works on what is in them."""
     services = app.services()
     feeder = Feeder(
@@ -30,3 +31,5 @@ def feed(**_: Any) -> None:
         return
     if handed_over:
         wake(services)
+    if feeder.leaves_rows_to_others:
+        pass_on(app.send_feed, hops)

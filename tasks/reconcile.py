@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tasks.event_task import wake
+from tasks.passing import pass_on
 from worker.app import app
 from worker.drain import Bounds, Parts
 from worker.executor.garbage import spare_what_stays
@@ -23,9 +24,15 @@ _of_thread = threading.local()
 
 
 @app.task(name="refresh.reconcile", ignore_result=True, typing=False, Request=REQUEST)
-def reconcile(**_: Any) -> None:
-    """Work for one slice, if this worker has a place free; then see to it that work left over is taken up."""
+def reconcile(key: object = "", hops: object = 0, **_: Any) -> None:
+    """Work for one slice, if this worker has a place free; then see to it that work left over is taken up.
+
+    `key` is the id of the key that the work needs: a worker without it passes the message on.
+    """
     services = app.services()
+    if key and key not in services.vault.key_ids:
+        pass_on(lambda left: app.send_reconcile(str(key), left), hops)
+        return
     worker, owner = app.identity, secrets.token_hex(8)  # not the task's id: a message may be delivered twice
     reconcilers = services.ledger.enlist(worker, owner)
     if not reconcilers:

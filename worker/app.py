@@ -23,6 +23,8 @@ from worker.settings import Settings
 from worker.telemetry.logs import configure_logging
 from worker.telemetry.sentry import configure_sentry
 
+HOPS = 20
+"""How often a message that needs a key is passed on by workers that lack it, before the next pulse sends another."""
 TASK_MODULES = ("tasks.account_linked", "tasks.account_inactive", "tasks.reconcile", "tasks.backfill")
 
 
@@ -45,7 +47,7 @@ class NightlyApp(Celery):
         self.shutdown = Shutdown(within_seconds=settings.flinks_timeout_seconds + MARGIN_SECONDS)
         self.wake_up = WakeUp(self._send_reconcile)
         """Its steps run in a worker's parent; a child sends its own."""
-        self.feed_hint = WakeUp(self._send_feed)
+        self.feed_hint = WakeUp(self.send_feed)
         self._services: dict[int, Services] = {}
 
     def services(self) -> Services:
@@ -76,11 +78,17 @@ class NightlyApp(Celery):
         """Claim no more; what is in flight ends within its deadline."""
         self.shutdown.begin(stage)
 
-    def _send_reconcile(self) -> None:
-        self.send_task("refresh.reconcile", queue=REFRESH_QUEUE, confirm_timeout=ANSWER_SECONDS)
+    def send_reconcile(self, key_id: str, hops: int = HOPS) -> None:
+        """Send a reconcile message to a worker that holds a key; others pass it on, so many times at most."""
+        arguments = {"key": key_id, "hops": hops}
+        self.send_task("refresh.reconcile", kwargs=arguments, queue=REFRESH_QUEUE, confirm_timeout=ANSWER_SECONDS)
 
-    def _send_feed(self) -> None:
-        self.send_task("backfill.feed", queue=BACKFILL_QUEUE)
+    def send_feed(self, hops: int = HOPS) -> None:
+        """Send a message that has rows of backfills handed over; who lacks their key passes it on."""
+        self.send_task("backfill.feed", kwargs={"hops": hops}, queue=BACKFILL_QUEUE)
+
+    def _send_reconcile(self) -> None:
+        self.send_reconcile(self.services().vault.key_ids[0])
 
 
 def _load_settings() -> Settings:

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from worker.review.advice import gate_advice, gate_reason
+from worker.review.advice import (
+    MISSING_KEY_ADVICE,
+    MISSING_KEY_SECONDS,
+    gate_advice,
+    gate_reason,
+    missing_key_reason,
+)
 
 
 class Level(StrEnum):
@@ -112,11 +118,20 @@ def check_clock(skew_seconds: float) -> Check:
     return Check("clock", level, f"this machine is {size:.1f} s {side} Redis", advice)
 
 
-def check_ledger(*, is_begun: bool, mismatch: str) -> Check:
-    """The ledger must have been begun with our LOGIN_KEYS."""
+def check_ledger(*, is_begun: bool, mismatch: str, key_ids: Sequence[str] = ()) -> Check:
+    """The ledger must have been begun with our LOGIN_KEYS. `key_ids` are their public names, newest first."""
     if mismatch:
         return Check("LOGIN_KEYS", Level.FAIL, mismatch)
-    return Check("LOGIN_KEYS", Level.OK, "fit the ledger" if is_begun else "set; the ledger is new")
+    names = f"; ids, newest first: {', '.join(key_ids)}" if key_ids else ""
+    return Check("LOGIN_KEYS", Level.OK, ("fit the ledger" if is_begun else "set; the ledger is new") + names)
+
+
+def check_keys(missing: Sequence[Mapping[str, Any]]) -> Check:
+    """`missing` are the keys that logins wait for and no live worker holds, as in `Views.missing_keys`."""
+    if not missing:
+        return Check("keys", Level.OK, "a live worker holds each key that logins wait for")
+    level = Level.FAIL if any(key["seconds"] >= MISSING_KEY_SECONDS for key in missing) else Level.WARN
+    return Check("keys", level, "; ".join(map(missing_key_reason, missing)), MISSING_KEY_ADVICE)
 
 
 def check_configuration(instance: str, standing: str) -> Check:

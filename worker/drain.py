@@ -15,7 +15,7 @@ from typing import Protocol
 import redis
 
 from worker.clock import elapsed_seconds
-from worker.errors import SealError
+from worker.errors import SealError, UnknownKey
 from worker.gate_rules import DEFAULT_RULES, GateRules
 from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement
 from worker.retry import RetryLimits
@@ -72,9 +72,7 @@ class Bounds:
 class Parts:
     """What every drain of a slice shares. `worker` and `owner` name whose it is; one that stops claims no more.
 
-    `worker_name` is what attempts say made the call. It is the same after a restart, or the ledger, which keeps each
-    different text once, would grow with every start; empty: `worker`.
-
+    `worker_name` is what attempts call the worker, without what changes at each start; empty: `worker`.
     `hand_over` is called once, in a thread, when the time is up before the last call has ended: others may go on.
     """
 
@@ -185,6 +183,7 @@ class Drain:
             calls_per_second=bounds.calls_per_second,
             max_in_flight=bounds.max_in_flight,
             fingerprint=self._fingerprint,
+            key_ids=parts.vault.key_ids,
             rules=bounds.gate,
         )
 
@@ -210,14 +209,13 @@ class Drain:
     async def _call(self, claim: Claim, not_after: float) -> Verdict | None:
         try:
             login_id = self._parts.vault.open_login(claim.reference, claim.sealed)
+            limits = {"timeout_seconds": self._parts.bounds.call_seconds, "not_after": not_after}
             return await self._parts.caller.set_scheduled_refresh(
-                self._instance,
-                login_id,
-                claim.wants_active,
-                timeout_seconds=self._parts.bounds.call_seconds,
-                not_after=not_after,
+                self._instance, login_id, claim.wants_active, **limits
             )
-        except SealError as error:
+        except UnknownKey:  # no claim hands such a login out; a worker that holds the key calls for it
+            return None
+        except SealError as error:  # altered bytes
             return Verdict(Outcome.HALT, "unsealable", message=str(error))
         except Exception as error:
             log.exception("call_failed_unexpectedly", login=claim.reference, instance=self._instance.name)

@@ -6,6 +6,7 @@ NightlyError
 ├── EventsRefused        some events of a request cannot be accepted, so none was taken; says which and why
 ├── NotReplicated        Redis has the events, but too few replicas confirmed them in time
 ├── SealError            a sealed value cannot be opened with the keys at hand
+│   └── UnknownKey       LOGIN_KEYS lacks the key that sealed it; says which one by its id
 ├── LedgerError          the ledger in Redis cannot be used
 │   ├── LedgerMismatch   it was written by newer code, or under other LOGIN_KEYS
 │   ├── UnknownLetter    no dead letter has that id
@@ -55,6 +56,14 @@ class NotReplicated(NightlyError):
 
 class SealError(NightlyError):
     """A sealed value cannot be opened: its key is gone from LOGIN_KEYS or the bytes are not ours."""
+
+
+class UnknownKey(SealError):
+    """LOGIN_KEYS lacks the key, `key_id` in hex, that sealed a value; another process may hold it."""
+
+    def __init__(self, key_id: str) -> None:
+        self.key_id = key_id
+        super().__init__(f"sealed under key {key_id}, which LOGIN_KEYS does not hold")
 
 
 class LedgerError(NightlyError):

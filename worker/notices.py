@@ -6,10 +6,11 @@ swallows one; told twice is possible only where a worker dies between telling an
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 
 from worker.ledger import Ledger, Notice
 from worker.telemetry.logs import get_logger
-from worker.telemetry.sentry import report_bench, report_gate, report_new_group, report_unkept
+from worker.telemetry.sentry import report_bench, report_gate, report_missing_key, report_new_group, report_unkept
 
 log = get_logger(__name__)
 
@@ -56,9 +57,16 @@ def _tell_of_gate(instance: str, text: str) -> None:
     )
 
 
+def _tell_of_key(key_id: str, since_ms: str) -> None:
+    since = datetime.fromtimestamp(int(since_ms) / 1000, UTC).isoformat(timespec="seconds")
+    log.critical("login_key_missing", key_id=key_id, since=since)
+    report_missing_key(key_id=key_id, since=since)
+
+
 _TELLERS: Mapping[str, Callable[..., None]] = {
     "gate": _tell_of_gate,
     "group": _tell_of_group,
     "bench": _tell_of_bench,
     "unkept": _tell_of_unkept,
+    "key": _tell_of_key,
 }

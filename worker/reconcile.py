@@ -38,12 +38,8 @@ class Place:
 
     async def keep(self) -> None:
         """Keep it until the time is up, and then hand it over: our last call may take its whole deadline."""
-<<<<<<< HEAD
         parts, in_thread = self._parts, asyncio.get_running_loop().run_in_executor
-        while (left := self._ends_at - time.monotonic()) > 0:
-=======
         while (left := self._ends_at - elapsed_seconds()) > 0:
->>>>>>> 918d41e (Measure leases and deadlines by a clock that counts suspended time)
             await asyncio.sleep(min(KEEP_PLACE_SECONDS, left))
             with suppress(redis.RedisError):
                 self._reconcilers = await in_thread(self._threads, parts.ledger.enlist, parts.worker, parts.owner)
@@ -56,15 +52,10 @@ async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]], *, 
 
     `reconcilers` is how many there are, this one included.
     """
-<<<<<<< HEAD
-    ends_at = time.monotonic() + parts.bounds.slice_seconds
+    ends_at = elapsed_seconds() + parts.bounds.slice_seconds
     # A thread each, and none of the loop's own: there a slow name server holds one for each host that it is asked for.
     threads = ThreadPoolExecutor(len(instances) + 1, thread_name_prefix="ledger")
     place = Place(parts, reconcilers, ends_at, threads)
-=======
-    ends_at = elapsed_seconds() + parts.bounds.slice_seconds
-    place = Place(parts, reconcilers, ends_at)
->>>>>>> 918d41e (Measure leases and deadlines by a clock that counts suspended time)
     drains = [
         Drain(parts, instance, fingerprint, ends_at=ends_at, share=place.share, threads=threads)
         for instance, fingerprint in instances
@@ -78,9 +69,5 @@ async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]], *, 
                 group.create_task(drain.run())
     finally:
         keeping.cancel()
-<<<<<<< HEAD
         threads.shutdown(wait=False)
-    return time.monotonic() >= ends_at
-=======
     return elapsed_seconds() >= ends_at
->>>>>>> 918d41e (Measure leases and deadlines by a clock that counts suspended time)

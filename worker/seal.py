@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from worker.errors import SealError
+from worker.errors import SealError, UnknownKey
 
 KEY_BYTES = 32
 REFERENCE_PREFIX = "lgn_"
@@ -119,11 +119,13 @@ class Vault:
         return _VERSION + self._newest_id + nonce + self._newest.encrypt(nonce, secret, context.encode())
 
     def open(self, context: str, sealed: bytes) -> bytes:
-        """Decrypt what `seal` returned for the same context; raises SealError."""
+        """Decrypt what `seal` returned for the same context; raises SealError, UnknownKey where its key is not ours."""
         key_id = sealed[len(_VERSION) : len(_VERSION) + _KEY_ID_BYTES]
         cipher = self._ciphers.get(key_id)
-        if cipher is None or sealed[: len(_VERSION)] != _VERSION:
-            raise SealError("sealed under a key that LOGIN_KEYS no longer holds")
+        if sealed[: len(_VERSION)] != _VERSION or len(key_id) < _KEY_ID_BYTES:
+            raise SealError("these bytes were not sealed by this version of Nightly")
+        if cipher is None:
+            raise UnknownKey(key_id.hex())
         nonce, ciphertext = sealed[_HEADER_BYTES - _NONCE_BYTES : _HEADER_BYTES], sealed[_HEADER_BYTES:]
         try:
             return cipher.decrypt(nonce, ciphertext, context.encode())

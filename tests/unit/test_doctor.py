@@ -65,6 +65,9 @@ LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
         (doctor.check_workers({"w@h": 0.4, "v@h": 30.0}, has_work=True), Level.WARN),
         (doctor.check_workers({"v@h": 30.0}, has_work=True), Level.FAIL),
         (doctor.check_workers({}, has_work=False), Level.WARN),
+        (doctor.check_keys([]), Level.OK),
+        (doctor.check_keys([{"key_id": "0badcafe", "since": 0, "seconds": 59.9}]), Level.WARN),
+        (doctor.check_keys([{"key_id": "0badcafe", "since": 0, "seconds": 60.0}]), Level.FAIL),
         (doctor.check_bench({"w@h": []}), Level.OK),
         (doctor.check_bench({"w@h": ["acme"], "v@h": []}), Level.FAIL),
         (doctor.check_slots({}), Level.OK),
@@ -108,3 +111,11 @@ def test_each_cause_of_a_shut_gate_has_its_own_advice() -> None:
 
 def test_the_pause_that_flinks_asked_for_explains_a_backlog() -> None:
     assert "42 s" in doctor.check_backlog("acme", BEHIND | {"paused_seconds": 42.0}, workers_alive=1).advice
+
+
+def test_a_missing_key_is_named_with_since_when_and_those_at_hand_are_named_too() -> None:
+    missing = doctor.check_keys([{"key_id": "0badcafe", "since": 1_700_000_000_000, "seconds": 70.0}])
+    assert "0badcafe" in missing.what
+    assert "2023-11-14 22:13:20 UTC" in missing.what
+    at_hand = doctor.check_ledger(is_begun=True, mismatch="", key_ids=("11111111", "22222222"))
+    assert "11111111, 22222222" in at_hand.what

@@ -17,6 +17,9 @@ UNKEPT = Notice("unkept|7")
 BENCH = Notice("bench|toolbox|celery@host#7|10 calls in a row failed")
 
 
+KEY = Notice("key|0badcafe|1700000000000")
+
+
 class Forgetful:
     def __init__(self) -> None:
         self.forgotten: list[Notice] = []
@@ -28,7 +31,7 @@ class Forgetful:
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
-    for name in ("report_gate", "report_new_group", "report_bench", "report_unkept"):
+    for name in ("report_gate", "report_new_group", "report_bench", "report_unkept", "report_missing_key"):
         monkeypatch.setattr(notices, name, lambda _name=name, **fields: found.append((_name, fields)))
     return found
 
@@ -36,17 +39,18 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
 def test_each_notice_is_logged_told_and_forgotten(told: list[tuple[str, dict[str, Any]]]) -> None:
     ledger = Forgetful()
     with capture_logs() as lines:
-        notices.pass_on(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, BENCH, UNKEPT])
-    assert ledger.forgotten == [CLOSED, OPENED, GROUP, BENCH, UNKEPT]
+        notices.pass_on(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, BENCH, UNKEPT, KEY])
+    assert ledger.forgotten == [CLOSED, OPENED, GROUP, BENCH, UNKEPT, KEY]
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("gate_closed", "error"),
         ("gate_opened", "warning"),
         ("letters_of_new_kind", "warning"),
         ("worker_cannot_reach_flinks", "error"),
         ("rejected_messages_not_kept", "error"),
+        ("login_key_missing", "critical"),
     ]
     assert (lines[0]["detail"], lines[1]["by"]) == ("a|b", "ann")
-    shut, opened, group, bench, unkept = told
+    shut, opened, group, bench, unkept, key = told
     assert shut[1] == {
         "instance": "toolbox",
         "is_closed": True,
@@ -58,6 +62,7 @@ def test_each_notice_is_logged_told_and_forgotten(told: list[tuple[str, dict[str
     assert (opened[1]["is_closed"], opened[1]["cause"]) == (False, "operator")
     assert (bench[0], bench[1]["worker"]) == ("report_bench", "celery@host#7")
     assert unkept == ("report_unkept", {"count": 7})
+    assert key == ("report_missing_key", {"key_id": "0badcafe", "since": "2023-11-14T22:13:20+00:00"})
     assert group == ("report_new_group", {"instance": "toolbox", "code": "INVALID_LOGIN", "wish": "off"})
 
 

@@ -82,7 +82,7 @@ def test_a_new_key_in_front_keeps_every_reference_and_opens_what_the_old_one_sea
 def test_what_the_newest_key_sealed_needs_that_key() -> None:
     sealed = Vault([NEW, OLD]).seal_login("lgn_a", GUID)
     assert Vault([NEW]).open_login("lgn_a", sealed) == GUID
-    with pytest.raises(SealError, match="LOGIN_KEYS no longer holds"):
+    with pytest.raises(SealError, match="LOGIN_KEYS does not hold"):
         KEPT.open_login("lgn_a", sealed)
 
 

@@ -13,7 +13,7 @@ from worker.backfill.chunks import ROWS_IN_CHUNK
 from worker.backfill.model import Backfill, Row, Status
 from worker.backfill.quiet_hours import QuietHours
 from worker.backfill.store import Backfills
-from worker.errors import SealError, UnknownBackfill
+from worker.errors import SealError, UnknownBackfill, UnknownKey
 from worker.seal import Vault, letters_of
 from worker.telemetry.logs import get_logger
 
@@ -66,6 +66,8 @@ class Feeder:
         self._vault = vault
         self._fingerprints = fingerprints
         self._is_stopping = is_stopping
+        self.leaves_rows_to_others = False
+        """Whether rows were met that another live worker can open, and this one cannot: it lacks their key."""
 
     def feed(self) -> int:
         """Hand over what the lanes have room for; returns how many rows that were."""
@@ -99,6 +101,9 @@ class Feeder:
         """Hand some rows over; False: it can take no more now."""
         try:
             rows = cursor.next_rows(at_most)
+        except UnknownKey as error:
+            self.leaves_rows_to_others |= self._backfills.is_key_held(error.key_id)
+            return False
         except (SealError, UnknownBackfill) as error:
             log.error("backfill_unreadable", backfill=cursor.backfill.id, reason=str(error))  # noqa: TRY400 - it says all
             return False

@@ -21,8 +21,7 @@ LOADING_LIFE_MS = 86_400_000
 """A load that makes no progress for so long is forgotten."""
 FUTURE_US = 60_000_000
 """An as-of that lies further ahead is refused: it would override the live events until then."""
-FEED_HINT = "nightly:feed-hint"
-RESULT_BYTES = 6
+FEED_HINT, RESULT_BYTES = "nightly:feed-hint", 6
 
 
 def random_id() -> str:
@@ -160,7 +159,7 @@ class Backfills:
         self.redis.zrem(ALL, backfill_id)
 
     def chunk(self, backfill_id: str, number: int) -> list[Row]:
-        """Return the rows of one chunk; raises UnknownBackfill where it is gone, SealError under other LOGIN_KEYS."""
+        """Return the rows of one chunk; raises UnknownBackfill where it is gone, SealError, UnknownKey."""
         sealed = self.redis.hget(_key(backfill_id) + ":chunks", str(number))
         if sealed is None:
             raise UnknownBackfill(f"backfill {backfill_id!r} has no chunk {number}")
@@ -170,8 +169,8 @@ class Backfills:
         """Return what became of `count` rows from row `start` (from 0) on; raises UnknownBackfill."""
         with self.redis.pipeline(transaction=True) as pipeline:
             pipeline.hgetall(_key(backfill_id))
-            first, end = start * RESULT_BYTES, (start + count) * RESULT_BYTES
-            pipeline.getrange(_key(backfill_id) + ":rows", first, max(end - 1, 0))
+            last = max((start + count) * RESULT_BYTES - 1, 0)
+            pipeline.getrange(_key(backfill_id) + ":rows", start * RESULT_BYTES, last)
             raw, packed = pipeline.execute()
         if not raw or b"status" not in raw:
             raise UnknownBackfill(f"there is no backfill {backfill_id!r}")
@@ -188,6 +187,10 @@ class Backfills:
         now = self._now_ms() if self._now_ms else ""
         state, handed_over, room = self._scripts.run("feed", now, backfill_id, fingerprint, first, *fields)
         return state.decode(), int(handed_over), int(room)
+
+    def is_key_held(self, key_id: str) -> bool:
+        """Return whether a live worker holds a key that the caller lacks; that none does is noted for a person."""
+        return bool(self._scripts.run("lack", self._now_ms() if self._now_ms else "", key_id))
 
     def lane_room(self, instance: str) -> int:
         """Return how many rows the lane of an instance takes now."""

@@ -99,6 +99,7 @@ def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
     has_work = found["stream_length"] or any(about["due_live"] + about["due_backfill"] for about in instances.values())
     yield doctor.check_workers(silences, has_work=bool(has_work))
     yield doctor.check_slots({about["name"]: int(about.get("slots", 2)) for about in found["workers"]})
+    yield doctor.check_keys(found["missing_keys"])
     yield doctor.check_bench({about["name"]: about["benched"] for about in found["workers"]})
     for name, about in instances.items():
         yield doctor.check_gate(name, about["gate"])
@@ -113,7 +114,7 @@ def _ledger(settings: Settings, client: BytesRedis) -> Check:
         Ledger(client).claim_ledger(settings.vault().fingerprint("reference"), only_look=True)
     except LedgerMismatch as error:
         return doctor.check_ledger(is_begun=True, mismatch=str(error))
-    return doctor.check_ledger(is_begun=is_begun, mismatch="")
+    return doctor.check_ledger(is_begun=is_begun, mismatch="", key_ids=settings.vault().key_ids)
 
 
 def _configurations(settings: Settings, client: BytesRedis) -> Iterator[Check]:

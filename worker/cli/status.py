@@ -17,7 +17,7 @@ from worker.cli.opening import address_of, open_ledger
 from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, console, number, pairs, plain, print_json, span, when
 from worker.ledger.views import Views
 from worker.redis_trouble import place_of
-from worker.review.advice import Alarm, alarms
+from worker.review.advice import Alarm, alarms, missing_key_reason
 from worker.settings import Settings
 
 WATCH_SECONDS = 2.0
@@ -154,6 +154,8 @@ def _common_rows(found: dict[str, Any]) -> list[tuple[str, object]]:
         ("stream", f"{number(found['stream_length'])} not taken in yet" if found["stream_length"] else "empty"),
         ("rejected", _rejected(found)),
     ]
+    if missing := found.get("missing_keys"):
+        rows.append(("keys", Text("; ".join(map(missing_key_reason, missing)), WARN)))
     if "rabbitmq" in found:
         rows.append(("RabbitMQ", _rabbit(found["rabbitmq"])))
     if found["dead_letters_open"]:

@@ -7,7 +7,7 @@ long as the worker; a lost broker connection does not touch them.
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis
@@ -58,21 +58,27 @@ class LedgerCheck(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Check, before the pool and the consumer start; raises WorkerShutdown when told to stop meanwhile."""
         services: Services = worker.app.services()
-        is_told = False
-        while True:
-            try:
-                services.ledger.claim_ledger(services.vault.fingerprint("reference"))
-            except LedgerMismatch as error:
-                log.critical("ledger_refused", reason=str(error))
-                raise SystemExit(EXIT_REFUSED) from None
-            except redis.RedisError as error:
-                if not is_told:
-                    log.warning("ledger_unreachable", doing="start", error=type(error).__name__)
-                is_told = True
-                time.sleep(RETRY_SECONDS)
-                maybe_shutdown()
-            else:
-                return
+        try:
+            until_redis_answers(lambda: services.ledger.claim_ledger(services.vault.fingerprint("reference")))
+        except LedgerMismatch as error:
+            log.critical("ledger_refused", reason=str(error))
+            raise SystemExit(EXIT_REFUSED) from None
+
+
+def until_redis_answers(step: Callable[[], object]) -> None:
+    """Take a step of the start, again every second while Redis is away; raises WorkerShutdown when told to stop."""
+    is_told = False
+    while True:
+        try:
+            step()
+        except redis.RedisError as error:
+            if not is_told:
+                log.warning("ledger_unreachable", doing="start", error=type(error).__name__)
+            is_told = True
+            time.sleep(RETRY_SECONDS)
+            maybe_shutdown()
+        else:
+            return
 
 
 class Background(bootsteps.StartStopStep):
@@ -87,10 +93,15 @@ class Background(bootsteps.StartStopStep):
         self._metrics: MetricsServer | None = None
 
     def start(self, worker: Any) -> None:
-        """Start the threads, and the metrics endpoint if one is asked for."""
+        """Start the threads, and the metrics endpoint if one is asked for.
+
+        The first pulse comes before any reader: what those take in is sealed under our newest key, and from then on the
+        ledger knows of a live worker that holds it. Raises WorkerShutdown when told to stop while Redis is away.
+        """
         app, services = worker.app, worker.app.services()
         readers = readers_of(app)
         self._streams = [reader for reader in readers if isinstance(reader, EntryReader)]
+        until_redis_answers(lambda: pulse(worker, services))
         self._loops = [
             Loop("pacemaker", lambda: pulse(worker, services), pause_seconds=PULSE_SECONDS),
             *(Loop(reader.source, reader.step, pause_seconds=0, unreachable=reader.unreachable) for reader in readers),
@@ -203,7 +214,7 @@ def pulse(worker: Any, services: Services) -> None:
             services.fingerprints,
             worker=worker.app.identity,
             slots=worker.concurrency,
-            about={"version": worker.app.version},
+            about={"version": worker.app.version, "keys": services.vault.key_ids},
         )
     except LedgerMismatch as error:
         log.critical("ledger_refused", reason=str(error))

@@ -115,7 +115,7 @@ class Notice:
 
     @property
     def kind(self) -> str:
-        """`gate`, `group`, `bench` or `unkept`."""
+        """`gate`, `group`, `bench`, `unkept` or `key`."""
         return self.text.partition("|")[0]
 
     @property
@@ -123,7 +123,8 @@ class Notice:
         """What it says.
 
         gate: instance, and the change as JSON. group: instance, code and wish (`on`, `off`). bench: instance, the
-        worker whose calls alone fail, and how many. unkept: rejected messages that were only counted, so far.
+        worker whose calls alone fail, and how many. unkept: rejected messages that were only counted, so far. key: id
+        of a key that no live worker holds, and since when (ms).
         """
         return self.text.split("|", 2 if self.kind == "gate" else 3)[1:]
 

@@ -19,16 +19,18 @@ REPLICAS_WITHIN_MS = 2000
 _CALLER = ("gather", "rate", "gate", "terms")
 _ROWS = ("backfills", "rows")
 _SETTLING = ("letters", *_ROWS, "history", "flight", "gate_turns", "health", "standing", "settling")
+_CLAIMING = ("keys", "candidates", "claiming")
 PARTS = {
     "record": ("gather", "letters", *_ROWS, "recording"),
-    "claim": (*_CALLER, "claiming"),
+    "claim": (*_CALLER, *_CLAIMING),
     "settle": (*_CALLER, *_SETTLING),
-    "settle_and_claim": (*_CALLER, *_SETTLING, "claiming"),
-    "pulse": ("gather", "letters", *_ROWS, "history", "flight", "gate", "tidying", "places", "rate", "room"),
+    "settle_and_claim": (*_CALLER, *_SETTLING, *_CLAIMING),
+    "pulse": ("gather", "letters", *_ROWS, "history", "flight", "gate", "tidying", "places", "rate", "room", "keys"),
     "turn": ("gate", "gate_turns"),
     "park": ("letters",),
     "close": ("gather", "letters", *_ROWS),
-    "enlist": ("places",),
+    "enlist": ("places", "keys"),
+    "lack": ("keys",),
     "begin": (),
     "add_chunk": ("backfills",),
     "commit": ("backfills",),

@@ -97,13 +97,16 @@ class Ledger:
         calls_per_second: float,
         max_in_flight: int,
         fingerprint: str,
+        key_ids: Sequence[str] = (),
     ) -> ClaimReply:
         """Take due logins for calling, as many as gate, rate and in-flight limit allow.
 
         A login whose lease is lost rests for `settle_seconds` from when that is noticed: its call may still land.
+        `key_ids` are the caller's, newest first (`Vault.key_ids`): a login that none of them opens is not handed out.
+        Without any, whatever is due is.
         """
         caller = (instance, fingerprint, calls_per_second, owner, worker)
-        bounds = (at_most, round(lease_seconds * 1000), max_in_flight, round(settle_seconds * 1000))
+        bounds = _bounds(at_most, lease_seconds, max_in_flight, settle_seconds, key_ids)
         return _claim_reply(self._scripts.run("claim", self._now(), *caller, *bounds))
 
     def settle(
@@ -137,14 +140,15 @@ class Ledger:
         calls_per_second: float,
         max_in_flight: int,
         fingerprint: str,
+        key_ids: Sequence[str] = (),
         rules: GateRules = DEFAULT_RULES,
     ) -> tuple[list[Settled], ClaimReply]:
-        """Settle, then claim, in one script and one round trip.
+        """Settle, then claim, in one script and one round trip; `key_ids` as for `claim`.
 
         Where newer code has changed the ledger, what was in flight is settled still, and the claim's state is `newer`.
         """
         caller = (instance, fingerprint, calls_per_second, owner, worker)
-        bounds = (at_most, round(lease_seconds * 1000), max_in_flight, round(settle_seconds * 1000))
+        bounds = _bounds(at_most, lease_seconds, max_in_flight, settle_seconds, key_ids)
         settled, claimed = self._scripts.run(
             "settle_and_claim", self._now(), *caller, *_rules(rules), *bounds, *_calls(settlements)
         )
@@ -160,18 +164,13 @@ class Ledger:
     ) -> Pulse:
         """Count what is due on `fingerprints`' instances, and decide on a wake-up.
 
-        With `slots`, also a sign of life: it takes back lost leases, and the reply may hold notices. Pass them on, then
-        `forget_notice`; what is not forgotten is handed out once more after a while.
+        With `slots`, also a sign of life (`about` holds the worker's `keys`, as in `Vault.key_ids`): it takes back lost
+        leases, and the reply may hold notices. Pass them on, then `forget_notice`; what is not forgotten is handed out
+        once more after a while.
         """
         pairs = [text for pair in fingerprints.items() for text in pair]
-        due, lost, should_wake, texts, should_feed = self._scripts.run(
-            "pulse",
-            self._now(),
-            worker,
-            slots,
-            json.dumps(about or {}),
-            *pairs,
-        )
+        reply = self._scripts.run("pulse", self._now(), worker, slots, json.dumps(about or {}), *pairs)
+        due, lost, should_wake, texts, should_feed = reply
         notices = tuple(Notice(text.decode()) for text in texts)
         return Pulse(int(due), int(lost), bool(should_wake), notices, bool(should_feed))
 
@@ -209,6 +208,12 @@ def _fields(wish: Wish) -> tuple[str | bytes | int, ...]:
         wish.account_id or "",
         wish.lane,
     )
+
+
+def _bounds(
+    at_most: int, lease_seconds: float, max_in_flight: int, settle_seconds: float, key_ids: Sequence[str]
+) -> tuple[int | str, ...]:
+    return at_most, round(lease_seconds * 1000), max_in_flight, round(settle_seconds * 1000), ",".join(key_ids)
 
 
 def _rules(rules: GateRules) -> tuple[float, ...]:

@@ -39,6 +39,7 @@ class Views:
             "rejected_unkept": int(self.redis.hget("nightly:tally", "rejected_unkept") or 0),
             "dead_letters_open": self.redis.zcard("nightly:letters:open"),
             "workers": self.workers(now),
+            "missing_keys": self.missing_keys(now),
             "reconcilers": self.redis.zcount("nightly:reconcilers", now, "+inf"),
             "stream_length": stream_length,
         }
@@ -56,6 +57,14 @@ class Views:
             keys = {instance: f"nightly:bench:{instance}:{about['name']}" for instance in instances}
             about["benched"] = sorted(instance for instance, key in keys.items() if self.redis.exists(key))
         return sorted(found, key=lambda about: str(about["name"]))
+
+    def missing_keys(self, now_ms: int) -> list[dict[str, Any]]:
+        """Return each key that logins or rows wait for and no live worker holds: `key_id`, `since` (ms), `seconds`."""
+        since = {
+            key.decode(): int(raw.partition(b":")[0]) for key, raw in self.redis.hgetall("nightly:missing-keys").items()
+        }
+        keys = [{"key_id": key, "since": at, "seconds": max(0, now_ms - at) / 1000} for key, at in since.items()]
+        return sorted(keys, key=lambda key: key["since"])
 
     def login(self, reference: str) -> dict[str, Any] | None:
         """Return what the ledger knows of one login (None: nothing), never its sealed value."""

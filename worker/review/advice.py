@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from worker.flinks.protocol import END_USER_CODES
@@ -22,6 +23,12 @@ _BY_CODE: Mapping[str, str] = {
     "invalid_event": "The producer sent what no event looks like. Correct the producer; it has to publish again.",
     "unknown_instance": "The event names an instance that is not in FLINKS_INSTANCES. Add it, restart, then replay.",
 }
+MISSING_KEY_SECONDS = 60
+"""As in keys.lua: a person hears of a key that is missing for longer; while workers restart one may be, for seconds."""
+MISSING_KEY_ADVICE = (
+    "Put that key back into LOGIN_KEYS of the workers and restart them; what waits goes on by itself. "
+    "`nightly doctor` says which keys are at hand."
+)
 _ADDRESS_CODES = frozenset({"name_not_found", "tls_failure"})
 
 
@@ -39,6 +46,14 @@ def advice_for(code: str) -> str:
     if code in END_USER_CODES and code not in _BY_CODE:
         return "Only the end user can cure this: ask them to link the account again. Then resolve, or replay."
     return _BY_CODE.get(code, "Read Flinks' message and the attempts, then replay or resolve.")
+
+
+def missing_key_reason(key: Mapping[str, Any]) -> str:
+    """Return which key no live worker holds, and since when, in one sentence."""
+    since = datetime.fromtimestamp(key["since"] / 1000, UTC)
+    return (
+        f"no live worker holds key {key['key_id']}, and logins have waited for it since {since:%Y-%m-%d %H:%M:%S} UTC"
+    )
 
 
 def gate_reason(gate: Mapping[str, Any]) -> str:
@@ -74,7 +89,7 @@ def gate_advice(instance: str, gate: Mapping[str, Any]) -> str:
     if gate.get("code") in _ADDRESS_CODES:
         return f"Check FLINKS_BASE_URL and DNS. One call a minute tries again by itself; to try at once: {command}"
     if gate.get("code") == "unsealable":
-        return f"Put the key back that is missing from LOGIN_KEYS and restart the workers; then: {command}"
+        return f"Sealed loginIds in Redis were altered: restore it from a backup that is whole; then: {command}"
     return (
         "Correct the key, customer id or address and restart the workers: the first accepted call opens the gate. "
         f"If the mistake was on Flinks' side: {command}"
@@ -87,6 +102,11 @@ def alarms(status: Mapping[str, Any]) -> list[Alarm]:
         Alarm(f"GATE CLOSED: {name}", gate_reason(about["gate"]), gate_advice(name, about["gate"]))
         for name, about in status["instances"].items()
         if about["gate"]["state"] != "open"
+    ]
+    found += [
+        Alarm("LOGIN KEY MISSING", missing_key_reason(key), MISSING_KEY_ADVICE)
+        for key in status.get("missing_keys", ())
+        if key["seconds"] >= MISSING_KEY_SECONDS
     ]
     work = status["stream_length"] + sum(
         about["due_live"] + about["due_backfill"] + about["in_flight"] for about in status["instances"].values()

@@ -125,6 +125,17 @@ def report_bench(*, instance: str, worker: str, detail: str) -> None:
     )
 
 
+def report_missing_key(*, key_id: str, since: str) -> None:
+    """Report that no live worker holds the key that sealed logins which are due; `key_id` is public."""
+    _report(
+        "Logins wait for a key that no worker holds: put it back into LOGIN_KEYS",
+        level="fatal",
+        fingerprint=["key", key_id],
+        tags={"key_id": key_id},
+        extra={"since": since},
+    )
+
+
 def report_new_group(*, instance: str, code: str, wish: str) -> None:
     """Report the first open dead letter of its kind; `wish` is "on" or "off"."""
     _report(

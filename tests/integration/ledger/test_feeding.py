@@ -2,6 +2,7 @@
 
 import pytest
 from redis import Redis
+from structlog.testing import capture_logs
 
 from tests.integration.ledger.conftest import (
     FINGERPRINTS,
@@ -203,3 +204,37 @@ def test_an_account_id_that_is_the_loginid_is_masked(
     assert accounts[1] == b"cust-1"
     stored = b" ".join(redis_client.dump(key) for key in redis_client.keys("*")).lower()
     assert b"se-cret" not in stored
+
+
+def without_the_key(ledger: Ledger, clock: Clock) -> Feeder:
+    other = Vault([bytes(32)])
+    return Feeder(Backfills(ledger.redis, other, now_ms=clock), other)
+
+
+def test_a_feeder_that_lacks_the_key_of_a_backfill_leaves_it_to_one_that_has_it(
+    backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, clock: Clock
+) -> None:
+    backfill_id = start(["one", "two"])
+    lacking = without_the_key(ledger, clock)
+    ledger.pulse({}, worker="b", slots=2, about={"keys": feeder._vault.key_ids})
+    with capture_logs() as lines:
+        assert lacking.feed() == 0
+    assert lines == []
+    assert lacking.leaves_rows_to_others
+    assert not ledger.redis.exists("nightly:missing-keys")
+    assert outcomes(backfills, backfill_id) == [WAITING, WAITING]
+    assert feeder.feed() == 2
+    assert not feeder.leaves_rows_to_others
+
+
+def test_a_person_is_told_of_a_backfill_whose_key_nobody_holds_after_a_minute(
+    vault: Vault, start: Start, ledger: Ledger, clock: Clock
+) -> None:
+    start(["one"])
+    lacking, told = without_the_key(ledger, clock), []
+    for _ in range(2):
+        assert lacking.feed() == 0
+        assert not lacking.leaves_rows_to_others, "nobody can open it, so passing the message on is no use"
+        told.append([notice.parts for notice in ledger.pulse({}, worker="a", slots=2).notices])
+        clock.ms += 60_000
+    assert told == [[], [[vault.key_ids[0], str(clock.ms - 120_000)]]]

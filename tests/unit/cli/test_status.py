@@ -50,6 +50,15 @@ def test_waiting_work_without_a_worker_is_an_alarm() -> None:
     assert "NO WORKER" not in shown(STATUS | {"workers": [], "instances": {}}, 120)
 
 
+def test_a_key_that_nobody_holds_is_named_and_after_a_minute_it_is_an_alarm() -> None:
+    key = {"key_id": "0badcafe", "since": 1_700_000_000_000, "seconds": 59.0}
+    text = shown(STATUS | {"missing_keys": [key]}, 120)
+    assert "no live worker holds key 0badcafe" in text
+    assert "2023-11-14 22:13:20" in text
+    assert "LOGIN KEY MISSING" not in text
+    assert "LOGIN KEY MISSING" in shown(STATUS | {"missing_keys": [key | {"seconds": 60.0}]}, 120)
+
+
 def test_no_line_is_wider_than_the_terminal() -> None:
     assert max(map(len, shown(STATUS, 80).splitlines())) <= 80
 

@@ -36,14 +36,16 @@ class FakeLedger:
         self.batches: list[list[Settlement]] = []
         self.reconcilers = 1
         self.is_newer = False
+        self.key_ids: Sequence[str] = ()
 
     def enlist(self, worker: str, owner: str) -> int:
         del worker, owner
         return self.reconcilers
 
     def settle_and_claim(
-        self, instance: str, items: Sequence[Settlement], *, at_most: int, **_: Any
+        self, instance: str, items: Sequence[Settlement], *, at_most: int, key_ids: Sequence[str], **_: Any
     ) -> tuple[list[Settled], ClaimReply]:
+        self.key_ids = key_ids
         self._fail("settle" if items else "claim")
         if items:
             self.batches.append(list(items))

@@ -10,6 +10,7 @@ from tests.unit.reconcile.slices import APPLIED, Slice, later, when
 from worker import drain, reconcile
 from worker.clock import elapsed_seconds
 from worker.ledger import Claim, Settled
+from worker.seal import Vault
 
 
 def test_everything_that_is_due_is_called_and_settled_once(piece: Slice) -> None:
@@ -81,6 +82,21 @@ def test_a_login_that_cannot_be_opened_halts_and_is_not_called(piece: Slice) -> 
     assert piece.caller.called == ["b"]
     assert (piece.ledger.settled["lgn_a"].outcome, piece.ledger.settled["lgn_a"].code) == ("halt", "unsealable")
     assert piece.outcomes()["b"] == "applied"
+
+
+def test_a_login_that_another_worker_s_key_sealed_is_handed_back_untouched(piece: Slice) -> None:
+    piece.due("a", "b")
+    theirs = Vault([bytes(32)]).seal_login("lgn_a", "a")
+    piece.ledger.due["toolbox"][0] = replace(piece.ledger.due["toolbox"][0], sealed=theirs)
+    piece.run()
+    assert piece.caller.called == ["b"]
+    assert piece.outcomes() == {"a": "unsent", "b": "applied"}
+
+
+def test_a_slice_claims_what_its_keys_open(piece: Slice) -> None:
+    piece.due("a")
+    piece.run()
+    assert piece.ledger.key_ids == piece.vault.key_ids
 
 
 def test_a_bug_in_one_call_is_ambiguous_and_the_others_go_on(

@@ -15,7 +15,7 @@ from tests.unit.settings.loading import (
     Set,
     refused,
 )
-from worker.seal import Vault
+from worker.seal import Vault, decode_key
 from worker.settings import Instance, Settings
 
 
@@ -106,3 +106,8 @@ def test_an_instance_s_fingerprint_changes_with_any_part_and_with_the_keys(vault
     assert instance_of().fingerprint(vault) == fingerprints[0]
     assert instance_of().fingerprint(Vault([bytes(32)])) not in fingerprints
     assert CANARY not in repr(instance_of(auth_key=CANARY))
+
+
+def test_a_new_key_in_front_of_login_keys_leaves_every_configuration_what_it_was(login_keys: str, vault: Vault) -> None:
+    rotated = Vault([bytes(32), decode_key(login_keys)])
+    assert instance_of().fingerprint(rotated) == instance_of().fingerprint(vault)

@@ -9,6 +9,7 @@
 local BACKFILL_TURN = 10 -- every tenth call belongs to the backfill lane, so that it never starves
 local EARLY_MS = 20
 local MARGIN = 1.03
+local HELD_BACK = 1000 -- ms in which nobody is woken for logins that the caller's keys do not open
 
 local function next_due()
   local first = nil
@@ -45,20 +46,6 @@ local function busy(bucket)
   return { 'busy', later(later(wait, 1), first - now), now }
 end
 
--- The one call that tries goes for a login of which no call failed, if there is one near: it may have been the login.
-local function unspotted(refs)
-  for _, ref in ipairs(refs) do
-    local spots = redis.call('HMGET', login_key(ref), 'd', 'u')
-    if not spots[1] and not spots[2] then return { ref } end
-  end
-  return { refs[1] }
-end
-
-local function ready(due, n, is_canary)
-  local refs = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, is_canary and 20 or n)
-  return is_canary and unspotted(refs) or refs
-end
-
 -- Failed attempts, and since when: neither an outage nor time in which calls were held is the login's fault.
 local function patience(key, held, login)
   local n, f, j = login.n, login.f, login.j
@@ -77,9 +64,8 @@ local function patience(key, held, login)
 end
 
 -- Put a login in flight, and into the reply; returns how many that were.
-local function lift_off(ref, leases, lease, rest, held, reply)
+local function lift_off(ref, login, leases, lease, rest, held, reply)
   local key = login_key(ref)
-  local login = read_login(ref)
   local history = login.A
   if not login.v then return 0 end -- somebody deleted the login: there is nothing to call
   local last = tonumber(last_number(login.k, history) or '0') or 0
@@ -105,23 +91,46 @@ end
 -- Hand out up to `n`, from both lanes in turn. Returns how many it were, and how many of backfills. The first leaves its
 -- lane at once: a full Redis refuses a script's first write, unless it only frees memory; then it refuses none behind it.
 local function hand_out(n, lease, rest, is_canary, turn, reply)
-  local live, backfill = due_key(instance, 'live'), due_key(instance, 'backfill')
-  local refs = { [live] = ready(live, n, is_canary), [backfill] = ready(backfill, n, is_canary) }
-  local taken, used = { [live] = 0, [backfill] = 0 }, 0
+  local live, backfill = read_lane('live', is_canary and 20 or n), read_lane('backfill', is_canary and 20 or n)
+  local choose = is_canary and unspotted or next_of
+  local used, of_backfills, is_first = 0, 0, true
   local leases, held = leases_key(instance), held_ms(gate, now)
-  for at = 1, math.min(n, #refs[live] + #refs[backfill]) do
+  while used < n do
     local lane = (turn + used + 1) % BACKFILL_TURN == 0 and backfill or live
-    if taken[lane] >= #refs[lane] then lane = lane == live and backfill or live end
-    taken[lane] = taken[lane] + 1
-    local ref = refs[lane][taken[lane]]
-    if at == 1 then redis.call('ZREM', lane, ref) else take(lane, ref) end
-    used = used + lift_off(ref, leases, lease, rest, held, reply)
+    local ref, login = choose(lane)
+    if not ref then
+      lane = lane == live and backfill or live
+      ref, login = choose(lane)
+    end
+    if not ref then break end
+    if is_first then
+      redis.call('ZREM', lane.key, ref)
+      lane.rank, is_first = lane.rank - 1, false
+    else
+      take(lane.key, ref)
+    end
+    if lane == backfill then of_backfills = of_backfills + 1 end
+    used = used + lift_off(ref, login, leases, lease, rest, held, reply)
   end
-  return used, taken[backfill]
+  put_off_unopened()
+  return used, of_backfills
 end
 
--- `rest` (ms, as text): how long each login rests if its lease is lost.
-local function claim_due(wanted, lease, limit, rest)
+-- Nothing could be handed out. Where others can open what is due, whoever pulses is not to wake the caller's like again
+-- at once.
+local function idle()
+  if is_foreign then
+    redis.call('SET', hint_key(key_ids:match('^%x+')), '1', 'PX', HELD_BACK)
+    return { 'idle', -1, now }
+  end
+  local first = next_due()
+  return { 'idle', first and later(first - now, 1) or -1, now }
+end
+
+-- `rest` (ms, as text): how long each login rests if its lease is lost. `ids` are those of the caller's keys, in hex,
+-- parted by commas, newest first; none: whatever is due is handed out.
+local function claim_due(wanted, lease, limit, rest, ids)
+  key_ids = ids
   local benched = redis.call('PTTL', bench_key(instance, worker))
   if benched > 0 then return { 'closed', benched, now } end
   local admitted, ask_again = admission(gate, config, now)
@@ -135,10 +144,7 @@ local function claim_due(wanted, lease, limit, rest)
   local reply = { 'claimed', 0, now }
   local used, of_backfills
   gathering(function() used, of_backfills = hand_out(n, lease, rest, admitted == 'canary', bucket.turn, reply) end)
-  if used == 0 then
-    local first = next_due()
-    return { 'idle', first and later(first - now, 1) or -1, now }
-  end
+  if used == 0 then return idle() end
   redis.call('HSET', rate_key(instance), 'tat', string.format('%.6f', bucket.tat + used * bucket.interval),
     'turn', (bucket.turn + used) % BACKFILL_TURN, 'ceiling', ARGV[4],
     'lane_calls', whole(bucket.lane_calls + of_backfills)) -- room.lua measures by it

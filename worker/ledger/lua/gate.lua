@@ -27,7 +27,6 @@
 local PROBE_LONGEST = 60000
 local LONGEST_LEASE = 200000
 local LONGEST_PAUSE = 3600000
-local SILENT = 10000 -- without a sign of life for longer than this, no worker is alive
 
 local function bench_key(instance, worker) return 'nightly:bench:' .. instance .. ':' .. worker end
 

@@ -32,6 +32,7 @@
 -- both may run at once, and the older ones then stop at their next pulse and say so.
 local SCHEMA = 5
 local DAY = 86400000
+local SILENT = 10000 -- a worker without a sign of life for longer than this, ms, is not counted on
 
 local function clock(given)
   if given ~= '' then return tonumber(given) end

@@ -1,9 +1,9 @@
 -- Say whether a reconcile message should be sent: once a second for every worker, as its sign of life, and after every
 -- recording. A sign of life also takes back lost leases: any worker heals what any dead worker left behind.
--- ARGV  now (ms or ''), worker, slots (0: the caller only asks), about the worker (JSON), then pairs: instance,
---       fingerprint of its configuration
--- Reply {due now (of those instances, where calls may be made), leases lost, 1 if a message should be sent,
---        notices for a person, which this worker passes on and then takes off the list,
+-- ARGV  now (ms or ''), worker, slots (0: the caller only asks), about the worker (JSON, with the ids of its `keys`), then
+--       pairs: instance, fingerprint of its configuration
+-- Reply {due now (of those instances, where calls may be made), leases lost, 1 if a message should be sent to a worker
+--        that holds the caller's newest key, notices for a person, which this worker passes on and then takes off the list,
 --        1 if a message should be sent that has the lanes of backfills filled}
 
 local now = clock(ARGV[1])
@@ -60,18 +60,35 @@ local function reap(instance)
   return taken_back
 end
 
--- Workers heard of lately, and how many reconcilers they may run beside their intake.
-local function capacity()
-  local slots, all = 0, redis.call('HGETALL', 'nightly:workers')
+local function forget_silent_workers()
+  local all = redis.call('HGETALL', 'nightly:workers')
   for i = 1, #all, 2 do
-    local seen = cjson.decode(all[i + 1])
-    if now - seen.at > FORGOTTEN then
-      redis.call('HDEL', 'nightly:workers', all[i])
-    elseif now - seen.at <= SILENT then
-      slots = slots + math.max(1, seen.slots - 1)
+    if now - cjson.decode(all[i + 1]).at > FORGOTTEN then redis.call('HDEL', 'nightly:workers', all[i]) end
+  end
+end
+
+-- Forget which keys were missing, where a live worker holds them by now, or no login asks for them any more.
+local function forget_found_keys(workers)
+  local all = redis.call('HGETALL', 'nightly:missing-keys')
+  for i = 1, #all, 2 do
+    local last = tonumber(all[i + 1]:match(':(%d+)$')) or 0
+    if is_held_by_any(workers, all[i]) or now - last > MISSING_FORGOTTEN then
+      redis.call('HDEL', 'nightly:missing-keys', all[i])
     end
   end
-  return math.max(1, slots)
+end
+
+-- How many reconcilers there may be that hold a key (nil: any), beside their workers' intake, and how many there are.
+local function reconcilers_with(key_id, workers)
+  local slots, active = 0, 0
+  for _, about in pairs(workers) do
+    if not key_id or holds(about, key_id) then slots = slots + math.max(1, about.slots - 1) end
+  end
+  for _, member in ipairs(redis.call('ZRANGE', 'nightly:reconcilers', 0, -1)) do
+    local about = workers[member:match('^(.*)|')]
+    if not key_id or (about and holds(about, key_id)) then active = active + 1 end
+  end
+  return math.max(1, slots), active
 end
 
 -- Once a day, that a configuration is in use of which something is known.
@@ -147,11 +164,16 @@ for i = 5, #ARGV, 2 do
 end
 
 if is_alive then tidy(now) end
+-- What the caller takes in is sealed under its newest key: only reconcilers that hold that one can work on it.
+forget_silent_workers()
 forget_silent_reconcilers(now)
-local active = redis.call('ZCARD', 'nightly:reconcilers')
-local wanted = math.min(capacity(), math.ceil(due / LOGINS_A_RECONCILER))
+local workers = live_workers(now)
+forget_found_keys(workers)
+local newest = workers[worker] and (workers[worker].keys or {})[1]
+local capacity, active = reconcilers_with(newest, workers)
+local wanted = math.min(capacity, math.ceil(due / LOGINS_A_RECONCILER))
 local send = 0
-if active < wanted and redis.call('SET', 'nightly:hint', '1', 'NX', 'PX', HINT_LIFE) then send = 1 end
+if active < wanted and redis.call('SET', hint_key(newest), '1', 'NX', 'PX', HINT_LIFE) then send = 1 end
 local feed = 0
 if is_alive and wants_feeding(callable) and redis.call('SET', 'nightly:feed-hint', '1', 'NX', 'PX', HINT_LIFE) then
   feed = 1

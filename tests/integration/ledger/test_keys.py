@@ -1,0 +1,246 @@
+"""What becomes of logins that were sealed under a key which a worker lacks, or all of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import INSTANCE, Clock, tally, wishes
+from worker.ledger import ClaimReply, Lane, Ledger, Wish
+from worker.ledger.views import Views
+from worker.seal import Vault
+
+OLD_KEY, NEW_KEY, OTHER_KEY = (bytes([number]) * 32 for number in range(3))
+OLD, NEW, OTHER = Vault([OLD_KEY]), Vault([NEW_KEY, OLD_KEY]), Vault([OTHER_KEY, OLD_KEY])
+(OLD_ID,) = OLD.key_ids
+NEW_ID, OTHER_ID = NEW.key_ids[0], OTHER.key_ids[0]
+MINE = {INSTANCE: "proven-one"}
+DUE = f"nightly:due:{INSTANCE}:live"
+FAST: dict[str, Any] = {"calls_per_second": 1000, "max_in_flight": 1000}
+Claims = Callable[..., ClaimReply]
+
+
+def sealed(vault: Vault, *names: str, lane: Lane = Lane.LIVE) -> list[Wish]:
+    """Return wishes for logins of these names, as a worker with this vault takes them in."""
+    (wish,) = wishes(1)
+    return [
+        replace(wish, reference=f"lgn_{name}", sealed=vault.seal_login(f"lgn_{name}", name), lane=lane)
+        for name in names
+    ]
+
+
+def lives(ledger: Ledger, worker: str, vault: Vault, *, slots: int = 2) -> None:
+    ledger.pulse({}, worker=worker, slots=slots, about={"keys": vault.key_ids})
+
+
+def taken(reply: ClaimReply) -> list[str]:
+    return [call.reference.removeprefix("lgn_") for call in reply.claims]
+
+
+def is_woken(ledger: Ledger, worker: str) -> bool:
+    return ledger.pulse(MINE, worker=worker).should_wake
+
+
+# -- while a live worker holds the key ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_login_whose_key_another_live_worker_holds_is_passed_over_untouched(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Claims, lane: Lane
+) -> None:
+    lives(ledger, "b", NEW)
+    ledger.record([*sealed(NEW, "new", lane=lane), *sealed(OLD, "old", lane=lane)])
+    before = redis_client.hgetall("nightly:login:lgn_new")
+    assert taken(claim(key_ids=OLD.key_ids)) == ["old"]
+    assert redis_client.hgetall("nightly:login:lgn_new") == before
+    assert redis_client.zrange(f"nightly:due:{INSTANCE}:{lane}", 0, -1) == [b"lgn_new"]
+    assert redis_client.zrange(f"nightly:leases:{INSTANCE}", 0, -1) == [b"lgn_old"]
+    assert redis_client.hget(f"nightly:rate:{INSTANCE}", "turn") == b"1", "it cost no place in the rate"
+    assert not redis_client.exists("nightly:missing-keys")
+    clock.ms += 1000
+    assert taken(claim(key_ids=NEW.key_ids)) == ["new"]
+
+
+def test_what_was_not_sealed_by_us_is_handed_out_as_before(ledger: Ledger, claim: Claims) -> None:
+    ledger.record(wishes(1))
+    assert claim(key_ids=OLD.key_ids).claims[0].sealed == b"sealed"
+
+
+def test_a_worker_finds_its_own_logins_behind_many_that_it_cannot_open(ledger: Ledger, claim: Claims) -> None:
+    lives(ledger, "b", NEW)
+    ledger.record(sealed(NEW, *(f"a{number:03}" for number in range(700))))
+    ledger.record(sealed(OLD, "z-own"))
+    assert taken(claim(key_ids=OLD.key_ids, **FAST)) == ["z-own"]
+
+
+def test_a_worker_finds_its_own_logins_though_whoever_holds_the_key_of_thousands_in_front_calls_none(
+    ledger: Ledger, clock: Clock, claim: Claims
+) -> None:
+    lives(ledger, "b", NEW)
+    ledger.record(sealed(NEW, *(f"a{number:04}" for number in range(3000))))
+    clock.ms += 1
+    ledger.record(sealed(OLD, *(f"z{number:03}" for number in range(100))))
+    looks, found = 0, set()
+    while len(found) < 100 and looks < 500:
+        looks, clock.ms = looks + 1, clock.ms + 19
+        lives(ledger, "b", NEW)
+        found |= set(taken(claim(key_ids=OLD.key_ids, **FAST)))
+    assert len(found) == 100, f"{looks} claims found {len(found)}"
+
+
+def test_the_one_call_that_tries_goes_for_a_login_that_the_caller_can_open(ledger: Ledger, claim: Claims) -> None:
+    lives(ledger, "b", NEW)
+    ledger.record([*sealed(NEW, *(f"a{number:02}" for number in range(30))), *sealed(OLD, "b", "c")])
+    assert taken(claim(key_ids=OLD.key_ids, fingerprint="unproven")) == ["b"]
+
+
+def test_who_can_open_nothing_that_is_due_ends_and_is_woken_again_once_a_second(
+    ledger: Ledger, redis_client: Redis, claim: Claims
+) -> None:
+    lives(ledger, "a", OLD)
+    lives(ledger, "b", NEW)
+    ledger.record(sealed(NEW, "new"))
+    assert ledger.enlist("a", "one")
+    reply = claim(key_ids=OLD.key_ids)
+    assert (reply.state, reply.wait_seconds) == ("idle", None)
+    ledger.leave("a", "one")
+    assert not is_woken(ledger, "a"), "it would find the same again, and again"
+    assert is_woken(ledger, "b"), "the one that holds the key does not wait for that"
+    assert 0 < redis_client.pttl(f"nightly:hint:{OLD_ID}") <= 1000
+
+
+def test_a_reconciler_that_lacks_the_newest_key_of_a_worker_is_none_to_it(ledger: Ledger) -> None:
+    lives(ledger, "a", OLD)
+    lives(ledger, "b", NEW)
+    ledger.record(sealed(NEW, "new"))
+    assert ledger.enlist("a", "one") == 1
+    assert not is_woken(ledger, "a")
+    assert is_woken(ledger, "b")
+    assert ledger.enlist("b", "two") == 2
+    assert not is_woken(ledger, "b")
+    ledger.leave("a", "one")
+    assert not is_woken(ledger, "a"), "the reconciler of the other holds its key, too"
+
+
+def test_a_worker_counts_only_the_slots_of_those_that_hold_its_newest_key(ledger: Ledger) -> None:
+    lives(ledger, "a", OLD, slots=9)
+    lives(ledger, "b", NEW, slots=2)
+    ledger.record(sealed(NEW, *map(str, range(150))))
+    assert ledger.enlist("b", "one")
+    assert not is_woken(ledger, "b"), "its own place is taken, and those of the other are no use"
+    assert is_woken(ledger, "a"), "that one cannot tell what is due"
+
+
+def test_a_new_reconciler_lets_the_next_message_go_to_each_of_its_keys(ledger: Ledger, redis_client: Redis) -> None:
+    lives(ledger, "b", NEW)
+    for name in (f"nightly:hint:{NEW_ID}", f"nightly:hint:{OLD_ID}", f"nightly:hint:{OTHER_ID}"):
+        redis_client.set(name, "1")
+    assert ledger.enlist("b", "one")
+    assert redis_client.keys("nightly:hint*") == [f"nightly:hint:{OTHER_ID}".encode()]
+
+
+# -- while no live worker holds the key --------------------------------------------------------------------
+
+
+def missing(ledger: Ledger, clock: Clock) -> list[tuple[str, float]]:
+    return [(key["key_id"], key["seconds"]) for key in Views(ledger.redis, now_ms=clock).missing_keys(clock.ms)]
+
+
+def test_a_login_whose_key_nobody_holds_waits_longer_each_time_up_to_a_minute(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Claims
+) -> None:
+    lives(ledger, "a", OLD)
+    ledger.record(sealed(NEW, "new"))
+    waits = []
+    for _ in range(9):
+        reply = claim(key_ids=OLD.key_ids)
+        assert not reply.claims
+        waits.append(redis_client.zscore(DUE, "lgn_new") - clock.ms)
+        clock.ms += int(waits[-1])
+    assert waits == [1000, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]
+    assert redis_client.hget("nightly:login:lgn_new", "s") == b"due"
+    assert redis_client.zcard(f"nightly:leases:{INSTANCE}") == 0
+    assert tally(ledger, "calls") == 0
+    assert missing(ledger, clock) == [(NEW_ID, 184.0)]
+
+
+def test_a_thousand_that_nobody_can_open_leave_the_way_to_those_behind_them(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Claims
+) -> None:
+    lives(ledger, "a", OLD)
+    ledger.record(sealed(NEW, *(f"a{number:04}" for number in range(2500))))
+    clock.ms += 1
+    ledger.record(sealed(OLD, "good"))
+    looks = 0
+    while looks < 5:
+        looks += 1
+        if taken(claim(key_ids=OLD.key_ids)) == ["good"]:
+            break
+    else:
+        pytest.fail("it was never reached")
+    assert redis_client.zcount(DUE, clock.ms + 1000, clock.ms + 1000) >= 900
+
+
+def test_a_person_is_told_of_a_key_that_was_missing_for_a_minute_and_once_an_hour(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Claims
+) -> None:
+    ledger.record(sealed(NEW, "new", "newer"))
+
+    def told(*, after: int) -> list[list[str]]:
+        clock.ms += after
+        redis_client.zadd(DUE, {"lgn_new": clock.ms})
+        claim(key_ids=OLD.key_ids)
+        notices = ledger.pulse({}, worker="a", slots=2, about={"keys": OLD.key_ids}).notices
+        for notice in notices:
+            ledger.forget_notice(notice)
+        return [[notice.kind, *notice.parts] for notice in notices]
+
+    began = clock.ms
+    assert told(after=0) == []
+    assert told(after=59_999) == []
+    assert told(after=1) == [["key", NEW_ID, str(began)]]
+    assert told(after=60_000) == []
+    assert 0 < redis_client.pttl(f"nightly:missing-told:{NEW_ID}") <= 3_600_000
+    redis_client.delete(f"nightly:missing-told:{NEW_ID}")  # as Redis' own clock does after an hour
+    assert told(after=60_000) == [["key", NEW_ID, str(began)]]
+
+
+def test_when_a_worker_with_the_key_appears_nothing_is_missing_any_more(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Claims
+) -> None:
+    ledger.record([*sealed(NEW, "new"), *sealed(OTHER, "other")])
+    claim(key_ids=OLD.key_ids)
+    assert sorted(missing(ledger, clock)) == sorted([(NEW_ID, 0.0), (OTHER_ID, 0.0)])
+    lives(ledger, "b", NEW)
+    assert missing(ledger, clock) == [(OTHER_ID, 0.0)]
+    clock.ms += 1000
+    assert taken(claim(key_ids=NEW.key_ids, **FAST)) == ["new"]
+    clock.ms += 600_000
+    lives(ledger, "b", NEW)
+    assert missing(ledger, clock) == [(OTHER_ID, 601.0)]
+    clock.ms += 1
+    lives(ledger, "b", NEW)
+    assert missing(ledger, clock) == [], "no login asks for it any more"
+    assert not redis_client.exists("nightly:missing-keys")
+
+
+def test_a_worker_that_was_silent_for_ten_seconds_holds_no_key(ledger: Ledger, clock: Clock, claim: Claims) -> None:
+    lives(ledger, "b", NEW)
+    ledger.record(sealed(NEW, "new"))
+    clock.ms += 10_000
+    assert not claim(key_ids=OLD.key_ids).claims
+    assert missing(ledger, clock) == []
+    clock.ms += 1
+    claim(key_ids=OLD.key_ids)
+    assert missing(ledger, clock) == [(NEW_ID, 0.0)]
+
+
+def test_a_clock_that_was_set_back_makes_no_key_missing_for_long(ledger: Ledger, clock: Clock, claim: Claims) -> None:
+    ledger.record(sealed(NEW, "new"))
+    claim(key_ids=OLD.key_ids)
+    clock.ms -= 500_000
+    ledger.record(sealed(NEW, "other"))
+    claim(key_ids=OLD.key_ids)
+    assert missing(ledger, clock) == [(NEW_ID, 0.0)]

@@ -1,0 +1,101 @@
+-- Which due logins a claim may hand out: those that the caller's keys open.
+--
+-- A login that was sealed under a key which the caller lacks is passed over. It stays as it is while a live worker
+-- holds the key. Where none does, it is due again later, up to a minute, so that the logins behind it are reached.
+
+local LOOK_AT_MOST, PAGE = 1000, 100 -- logins that one claim passes over; behind the first, it reads so many at a time
+local MISSING_WAIT_LEAST, MISSING_WAIT_MOST = 1000, 60000
+
+local key_ids = ''
+local passed_over, is_foreign = 0, false -- is_foreign: a live worker holds the key of one of them
+local unopened = {} -- key that no live worker holds -> lane and reference, in turn
+local opens = {} -- beginning of a sealed value -> whether the caller holds its key
+local workers = nil
+
+-- The due logins of a lane, as one claim goes through them in their order; `rank` is that of the next page.
+local function read_lane(name, n)
+  local key = due_key(instance, name)
+  local refs = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, n)
+  return { key = key, refs = refs, at = 0, rank = #refs }
+end
+
+-- Half of the looks go to the next logins, the other half to some further down: whoever holds the key of thousands in
+-- front may not be able to call. Returns whether there is anything more.
+local function turn_page(lane)
+  local due = redis.call('ZCOUNT', lane.key, '-inf', now)
+  if lane.rank >= due then return false end
+  if passed_over >= LOOK_AT_MOST / 2 and not lane.has_jumped then
+    lane.rank, lane.has_jumped = lane.rank + now % (due - lane.rank), true
+  end
+  lane.refs = redis.call('ZRANGE', lane.key, lane.rank, math.min(lane.rank + PAGE, due) - 1)
+  lane.at, lane.rank = 0, lane.rank + #lane.refs
+  return true
+end
+
+local function can_open(sealed)
+  local beginning = sealed:sub(1, 5)
+  if opens[beginning] == nil then
+    local key_id = key_id_of(sealed)
+    opens[beginning] = not key_id or key_ids == '' or key_ids:find(key_id, 1, true) ~= nil
+  end
+  return opens[beginning]
+end
+
+local function pass_over(lane, ref, key_id)
+  passed_over = passed_over + 1
+  workers = workers or live_workers(now)
+  if is_held_by_any(workers, key_id) then
+    is_foreign = true
+    return
+  end
+  local refs = unopened[key_id] or {}
+  unopened[key_id] = refs
+  refs[#refs + 1], refs[#refs + 2] = lane.key, ref
+end
+
+-- Read something of a login; one whose key holds no hash (a person wrote to it) leaves its lane, or it would stop all.
+local function reading(lane, ref, read)
+  local is_done, result = pcall(read, ref)
+  if is_done then return result end
+  take(lane.key, ref)
+  error(result, 0)
+end
+
+local function read_sealed(ref) return redis.call('HGET', login_key(ref), 'v') end
+
+-- The next login that the caller can open, and its fields; nil where there is none.
+local function next_of(lane)
+  while true do
+    if lane.at == #lane.refs and not (passed_over > 0 and turn_page(lane)) then return nil end
+    if passed_over >= LOOK_AT_MOST then return nil end
+    lane.at = lane.at + 1
+    local ref, login, sealed = lane.refs[lane.at], nil, nil
+    if passed_over > 0 then
+      sealed = reading(lane, ref, read_sealed)
+    else
+      login = reading(lane, ref, read_login)
+      sealed = login.v
+    end
+    if not sealed or can_open(sealed) then return ref, login or read_login(ref) end
+    pass_over(lane, ref, key_id_of(sealed))
+  end
+end
+
+-- The one call that tries goes for a login of which no call failed, if there is one near: it may have been the login.
+local function unspotted(lane)
+  local first_ref, first = nil, nil
+  for _ = 1, 20 do
+    local ref, login = next_of(lane)
+    if not ref then break end
+    if not login.d and not login.u then return ref, login end
+    if not first_ref then first_ref, first = ref, login end
+  end
+  return first_ref, first
+end
+
+local function put_off_unopened()
+  for key_id, refs in pairs(unopened) do
+    local wait = math.min(later(note_missing(key_id, now), MISSING_WAIT_LEAST), MISSING_WAIT_MOST)
+    for at = 1, #refs, 2 do put(refs[at], now + wait, refs[at + 1]) end
+  end
+end
