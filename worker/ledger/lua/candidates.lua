@@ -3,17 +3,22 @@
 -- A login that was sealed under a key which the caller lacks is passed over. It stays as it is while a live worker
 -- holds the key. Where none does, it is due again later, up to a minute, so that the logins behind it are reached.
 
+local key_ids = ''
+local is_foreign = false -- a live worker holds the key of a login that was passed over
+local read_lane, next_of, unspotted, put_off_unopened
+
+do -- What follows is private to this file: one chunk of Lua holds no more than 200 local variables.
+
 local LOOK_AT_MOST, PAGE = 1000, 100 -- logins that one claim passes over; behind the first, it reads so many at a time
 local MISSING_WAIT_LEAST, MISSING_WAIT_MOST = 1000, 60000
 
-local key_ids = ''
-local passed_over, is_foreign = 0, false -- is_foreign: a live worker holds the key of one of them
+local passed_over = 0
 local unopened = {} -- key that no live worker holds -> lane and reference, in turn
 local opens = {} -- beginning of a sealed value -> whether the caller holds its key
 local workers = nil
 
 -- The due logins of a lane, as one claim goes through them in their order; `rank` is that of the next page.
-local function read_lane(name, n)
+function read_lane(name, n)
   local key = due_key(instance, name)
   local refs = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, n)
   return { key = key, refs = refs, at = 0, rank = #refs }
@@ -64,7 +69,7 @@ end
 local function read_sealed(ref) return redis.call('HGET', login_key(ref), 'v') end
 
 -- The next login that the caller can open, and its fields; nil where there is none.
-local function next_of(lane)
+function next_of(lane)
   while true do
     if lane.at == #lane.refs and not (passed_over > 0 and turn_page(lane)) then return nil end
     if passed_over >= LOOK_AT_MOST then return nil end
@@ -82,7 +87,7 @@ local function next_of(lane)
 end
 
 -- The one call that tries goes for a login of which no call failed, if there is one near: it may have been the login.
-local function unspotted(lane)
+function unspotted(lane)
   local first_ref, first = nil, nil
   for _ = 1, 20 do
     local ref, login = next_of(lane)
@@ -93,9 +98,11 @@ local function unspotted(lane)
   return first_ref, first
 end
 
-local function put_off_unopened()
+function put_off_unopened()
   for key_id, refs in pairs(unopened) do
     local wait = math.min(later(note_missing(key_id, now), MISSING_WAIT_LEAST), MISSING_WAIT_MOST)
     for at = 1, #refs, 2 do put(refs[at], now + wait, refs[at + 1]) end
   end
+end
+
 end

@@ -8,6 +8,10 @@
 -- Reply for each call: applied | overtaken | waiting | fenced | unsent | parked | halted (it waits behind the gate) |
 --       repeated (settled before: the reply was lost, and the caller asked again)
 
+local settle_calls
+
+do -- What follows is private to this file: one chunk of Lua holds no more than 200 local variables.
+
 local function settle_applied(ref, login, item)
   local key = login_key(ref)
   prove_config()
@@ -162,7 +166,7 @@ local function read_call(at)
   return item, at + 7
 end
 
-local function settle_calls(at)
+function settle_calls(at)
   local items, starts, replies = {}, {}, {}
   while at <= #ARGV do
     starts[#starts + 1] = at
@@ -176,4 +180,6 @@ local function settle_calls(at)
     for i, start in ipairs(starts) do replies[i] = settle(ARGV[start], ARGV[start + 1], items[i]) end
     return replies
   end)
+end
+
 end
