@@ -32,7 +32,7 @@ class Backfilling:
         """Of a few rows: some twice, some invalid."""
         if len(self._unended()) >= AT_ONCE:
             return
-        instance, wish = chance.choice(INSTANCES), chance.choice([Asks.ON, Asks.ON, Asks.OFF, Asks.AS_IS])
+        instance, wish = chance.choice(INSTANCES), chance.choice([Asks.ON, Asks.ON, Asks.OFF, Asks.OFF, Asks.AS_IS])
         mine = [login for login, owner in LOGINS.items() if owner == instance]
         logins = [chance.choice([*mine, *mine, None]) for _ in range(chance.randint(1, 7))]
         as_of_us = (START_MS // 1000 + self.second + chance.randint(-1, 2)) * 1_000_000

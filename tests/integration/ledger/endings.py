@@ -61,6 +61,9 @@ class Endings:
             self._is_invalid,
             self._finds_our_key_refused,
             self._is_never_made,
+            self._is_never_made,
+            self._kills_its_worker,
+            self._kills_its_worker,
             self._kills_its_worker,
             self._outlives_its_lease,
         )
@@ -145,7 +148,7 @@ class Endings:
     def _kills_its_worker(self, flight: Flight, chance: Random) -> None:
         """Which may have begun the call as late as it might: then its deadline ends with the lease."""
         given_up_at = flight.claimed_at + LEASE_MS
-        self.world.land(flight, chance.choice(["at once", "never", "late", "late"]), given_up_at)
+        self.world.land(flight, chance.choice(["at once", "never", "late", "late", "late", "late"]), given_up_at)
         self._lose(flight)
 
     def _outlives_its_lease(self, flight: Flight, _: Random) -> None:

@@ -20,6 +20,7 @@ MOODS = (
     "knows nobody",
     "our key is refused, too",
     "nowhere to be found",
+    "nowhere to be found",
     "one login is refused",
 )
 """What each is, `Endings.a_call_ends` says."""

@@ -40,6 +40,8 @@ from worker.seal import Vault
 
 VAULT = Vault([bytes(32)])
 
+AWAITED = ("done", "dead", "flight", "due")
+"""For which login a stopped worker wakes first: the rarest."""
 GUID = "e1c1b1a0-0000-4000-8000-00000000000e"
 
 
@@ -189,8 +191,8 @@ class Schedule(Backfilling, Endings, People):
         if not lost:
             return
         states = [self.client.hget(f"nightly:login:{flight.login}", "s").decode() for flight in lost]
-        state = chance.choice(sorted(set(states)))  # so that rare ones are as frequent as `due`
-        if state == "due" and chance.random() < 0.7:
+        state = min(states, key=AWAITED.index)
+        if state == "due" and chance.random() < 0.9:
             return  # most sleep until their login was called again
         flight = chance.choice([flight for flight, at in zip(lost, states, strict=True) if at == state])
         self.world.flights.remove(flight)
