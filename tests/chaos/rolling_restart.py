@@ -90,13 +90,13 @@ def rolling_restart(
         thread = threading.Thread(target=publisher.run, name="publisher")
         thread.start()
         try:
-            stops = [_restart_one(stack, seconds_between, say) for _ in range(restarts)]
+            stops = [restart_oldest(stack, seconds_between, say) for _ in range(restarts)]
             time.sleep(seconds_between)
         finally:
             publisher.stop()
             thread.join()
-        wait_until(lambda: not _unapplied(publisher.sent, control.calls()), seconds=60)
-        _judge(report, publisher.sent, control.calls(), limit_seconds)
+        wait_until(lambda: not unapplied(publisher.sent, control.calls()), seconds=60)
+        judge(report, publisher.sent, control.calls(), limit_seconds)
     report.figures["warm stops, seconds"] = ", ".join(f"{seconds:.1f}" for seconds in stops)
     return report
 
@@ -122,7 +122,8 @@ def waits(sent: Iterable[Sent], calls: Iterable[Call]) -> list[float | None]:
     return found[::-1]
 
 
-def _restart_one(stack: EmbeddedStack, seconds_between: float, say: Say) -> float:
+def restart_oldest(stack: EmbeddedStack, seconds_between: float, say: Say) -> float:
+    """Wait, stop the oldest worker warmly, start another; returns the seconds that the stop took."""
     time.sleep(seconds_between)
     oldest, began_at = stack.workers[0], time.monotonic()
     code = stack.stop_process(oldest, STOP_SECONDS)
@@ -132,11 +133,13 @@ def _restart_one(stack: EmbeddedStack, seconds_between: float, say: Say) -> floa
     return took
 
 
-def _unapplied(sent: Sequence[Sent], calls: Iterable[Call]) -> int:
+def unapplied(sent: Sequence[Sent], calls: Iterable[Call]) -> int:
+    """Return how many events have no call yet."""
     return sum(wait is None for wait in waits(sent, calls))
 
 
-def _judge(report: Report, sent: Sequence[Sent], calls: Sequence[Call], limit_seconds: float) -> None:
+def judge(report: Report, sent: Sequence[Sent], calls: Sequence[Call], limit_seconds: float) -> None:
+    """Note how long events waited; broken where one was lost or waited too long."""
     found = waits(sent, calls)
     known = sorted(wait for wait in found if wait is not None)
     missing, late = len(found) - len(known), sum(wait > limit_seconds for wait in known)

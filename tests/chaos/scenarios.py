@@ -15,6 +15,7 @@ from tests.chaos.long_tests import long_tests
 from tests.chaos.outage import outage
 from tests.chaos.report import Report
 from tests.chaos.rolling_restart import rolling_restart
+from tests.chaos.rotation import rotation
 from tests.chaos.wrong_customer import wrong_customer
 
 SCENARIOS: dict[str, Callable[..., Report]] = {
@@ -24,6 +25,7 @@ SCENARIOS: dict[str, Callable[..., Report]] = {
     "wrong-customer": wrong_customer,
     "failover": failover,
     "rolling-restart": rolling_restart,
+    "rotation": rotation,
     "fuzz": fuzz,
     "backfill": backfill,
     "long-tests": long_tests,

@@ -1,0 +1,141 @@
+"""Proves that a rotation of LOGIN_KEYS under load is not noticed: no letter, no shut gate, and no event waits long.
+
+Two workers are restarted in turn, each with a new key in front of the old one. Between the two restarts, both keys seal
+what comes in, and only the restarted worker opens what the new one sealed.
+"""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from redis import ConnectionError as RedisConnectionError
+from redis import Redis
+
+from emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
+from tests.chaos.report import Report, Say
+from tests.chaos.rolling_restart import Publisher, Sent, judge, restart_oldest, unapplied
+from worker.embedded import EmbeddedStack, wait_until
+from worker.ledger.connection import BytesRedis
+from worker.seal import Vault, new_key
+from worker.services import build_services
+
+INSTANCE = "toolbox"
+
+
+class Eavesdropper:
+    """Counts the claims of a worker that holds `key_id` alone which met logins that it could not open.
+
+    Such a claim reads on for the sealed value alone (HGET), and where it finds nothing it holds back its wake-ups.
+    """
+
+    def __init__(self, url: str, key_id: str) -> None:
+        self._redis, self._key_id = Redis.from_url(url), key_id
+        self._thread = threading.Thread(target=self._run, name="eavesdropper", daemon=True)
+        self._stopping = threading.Event()
+        self.claims = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._redis.ping()  # so that it hears something, and sees that it should stop
+        self._thread.join(10)
+        self._redis.close()
+
+    def _run(self) -> None:
+        script, is_ours, is_counted = "", False, False
+        with self._redis.monitor() as monitor:
+            while not self._stopping.is_set():
+                try:
+                    heard = monitor.next_command()
+                except RedisConnectionError:
+                    return
+                words = heard["command"].split(" ")
+                if heard["client_type"] != "lua":
+                    script = words[0].lower()
+                    is_ours, is_counted = script == "evalsha" and self._key_id in words, False
+                    continue
+                reads_on = words[0] == "HGET" and words[-1] == "v"
+                gives_up = words[:2] == ["SET", f"nightly:hint:{self._key_id}"] and "NX" not in words
+                if is_ours and not is_counted and (reads_on or gives_up):
+                    self.claims, is_counted = self.claims + 1, True
+
+
+def rotation(
+    folder: Path,
+    *,
+    events_per_second: float = 200,
+    seconds_between: float = 10,
+    limit_seconds: float = 5,
+    seed: int = 1,
+    say: Say,
+) -> Report:
+    """Rotate LOGIN_KEYS under load; broken where an event waited longer than `limit_seconds` or a person was needed."""
+    sizes = {"events_per_second": events_per_second, "seconds_between": seconds_between}
+    report = Report("rotation", sizes | {"limit_seconds": limit_seconds, "seed": seed})
+    overrides = {"FLINKS_CALLS_PER_SECOND": str(int(events_per_second * 4)), "FLINKS_TIMEOUT_SECONDS": "5"}
+    with BriefStack(folder / "stack", isolated=True, overrides=overrides, workers=2) as stack:
+        control = EmulatorControl(str(stack.emulator_url))
+        control.faults({"knob": "latency", "milliseconds": 50, "jitter_ms": 100})
+        url, old_key = stack.environment["REDIS_URL"], stack.environment["LOGIN_KEYS"]
+        publisher = Publisher(url, events_per_second, random.Random(seed))
+        thread = threading.Thread(target=publisher.run, name="publisher")
+        thread.start()
+        try:
+            stack.environment["LOGIN_KEYS"] = f"{new_key()},{old_key}"
+            vault = stack.settings().vault()
+            restart_oldest(stack, seconds_between, say)
+            with Eavesdropper(url, vault.key_ids[1]) as eavesdropper:
+                time.sleep(seconds_between)
+            in_use = _keys_in_use(stack, vault, publisher.sent, seconds=seconds_between / 2)
+            restart_oldest(stack, 0, say)
+            time.sleep(seconds_between)
+        finally:
+            publisher.stop()
+            thread.join()
+        wait_until(lambda: not unapplied(publisher.sent, control.calls()), seconds=60)
+        judge(report, publisher.sent, control.calls(), limit_seconds)
+        _judge_rotation(report, stack, vault, in_use, eavesdropper.claims)
+    return report
+
+
+def _keys_in_use(stack: EmbeddedStack, vault: Vault, sent: Sequence[Sent], *, seconds: float) -> Counter[str]:
+    """Return how many of the logins of the last `seconds` each key has sealed."""
+    lately = {event.login for event in sent if event.at > time.time() - seconds}
+    with Redis.from_url(stack.environment["REDIS_URL"]) as client, client.pipeline(transaction=False) as pipeline:
+        for login in lately:
+            pipeline.hget(f"nightly:login:{vault.reference(INSTANCE, login)}", "v")
+        return Counter(sealed[1:5].hex() for sealed in pipeline.execute() if sealed)
+
+
+def _judge_rotation(report: Report, stack: EmbeddedStack, vault: Vault, in_use: Counter[str], met: int) -> None:
+    services = build_services(stack.settings())
+    try:
+        letters, changes = list(services.letters.list()), services.views.gate_changes(INSTANCE)
+        missing = services.redis.hgetall("nightly:missing-keys")
+        _expect_a_rotation(report, services.redis, vault, in_use, met)
+    finally:
+        services.redis.close()
+    report.expect(not letters, f"{len(letters)} dead letters: {sorted({letter.code for letter in letters})}")
+    report.expect(not changes, f"the gate moved: {[(change['state'], change['cause']) for change in changes]}")
+    report.expect(not missing, f"keys were noted as missing: {sorted(missing)}")
+
+
+def _expect_a_rotation(report: Report, client: BytesRedis, vault: Vault, in_use: Counter[str], met: int) -> None:
+    """Note where too little happened to prove anything."""
+    new, old = vault.key_ids
+    report.figures["between the restarts"] = (
+        f"{in_use[new]} logins sealed under the new key, {in_use[old]} under the old one; "
+        f"{met} claims of the other worker met some that it could not open"
+    )
+    report.expect(min(in_use[new], in_use[old]) > 10, "both keys were never in use at once")
+    report.expect(met, "the worker that was not restarted met no login that it could not open")
+    standings = client.hvals(f"nightly:configs:{INSTANCE}")
+    report.expect(standings == [b"proven"], f"there is not one proven configuration, but {standings}")
