@@ -22,6 +22,7 @@ from worker.executor.broker import EVENTS_QUEUE, redis_broker
 from worker.executor.broker_probe import BrokerProbe, RabbitProbe, probe_of
 from worker.executor.garbage import spare_what_stays
 from worker.executor.loop import RETRY_SECONDS, STOP_SECONDS, Loop
+from worker.executor.mailboxes import REPORT_SECONDS, Mailbox
 from worker.executor.queue_reader import QueueReader
 from worker.executor.rabbit import rabbit_of
 from worker.executor.rabbit_reader import RabbitReader
@@ -91,6 +92,7 @@ class Background(bootsteps.StartStopStep):
         self._loops: list[Loop] = []
         self._streams: list[EntryReader] = []
         self._metrics: MetricsServer | None = None
+        self._mailbox: Mailbox | None = None
 
     def start(self, worker: Any) -> None:
         """Start the threads, and the metrics endpoint if one is asked for.
@@ -110,6 +112,12 @@ class Background(bootsteps.StartStopStep):
             Loop("wake-up", app.wake_up.step),
             Loop("feed-hint", app.feed_hint.step),
         ]
+        if url := redis_broker(services.settings):
+            self._mailbox = Mailbox(connect(url, name="nightly-mailbox"), app, worker.hostname)
+            report = Loop(
+                "mailbox", self._mailbox.report, pause_seconds=REPORT_SECONDS, unreachable="redis_unreachable"
+            )
+            self._loops.append(report)
         self._loops.append(Loop("watchdog", watchdog_of(worker, self._loops).step, pause_seconds=LOOK_SECONDS))
         spare_what_stays()
         for loop in self._loops:
@@ -136,6 +144,8 @@ class Background(bootsteps.StartStopStep):
             for reader in self._streams:
                 reader.leave()
             worker.app.services().ledger.sign_off(worker.app.identity)
+            if self._mailbox is not None:
+                self._mailbox.forget()
         except redis.RedisError:
             log.warning("ledger_unreachable", doing="stop")
 
