@@ -208,7 +208,7 @@ def test_an_account_id_that_is_the_loginid_is_masked(
 
 def without_the_key(ledger: Ledger, clock: Clock) -> Feeder:
     other = Vault([bytes(32)])
-    return Feeder(Backfills(ledger.redis, other, now_ms=clock), other)
+    return Feeder(Backfills(ledger.redis, other, now_ms=clock), other, FINGERPRINTS)
 
 
 def test_a_feeder_that_lacks_the_key_of_a_backfill_leaves_it_to_one_that_has_it(
