@@ -101,9 +101,9 @@ class Background(bootsteps.StartStopStep):
         ledger knows of a live worker that holds it. Raises WorkerShutdown when told to stop while Redis is away.
         """
         app, services = worker.app, worker.app.services()
+        until_redis_answers(lambda: pulse(worker, services))
         readers = readers_of(app)
         self._streams = [reader for reader in readers if isinstance(reader, EntryReader)]
-        until_redis_answers(lambda: pulse(worker, services))
         self._loops = [
             Loop("pacemaker", lambda: pulse(worker, services), pause_seconds=PULSE_SECONDS),
             *(Loop(reader.source, reader.step, pause_seconds=0, unreachable=reader.unreachable) for reader in readers),
