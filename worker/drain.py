@@ -142,8 +142,7 @@ class Drain:
             return 0
         left = self._share() - len(self._in_flight) - max(len(self._answers) - SETTLE_AT_MOST, 0)
         # Where the window is what limits the calls, what is claimed together comes back together, and waits for itself.
-        is_slow = left < 2 * CLAIM_AT_MOST
-        return max(0, min(left, CLAIM_AT_MOST // 2 if is_slow else CLAIM_AT_MOST))
+        return max(0, min(left, CLAIM_AT_MOST // 2 if left < 2 * CLAIM_AT_MOST else CLAIM_AT_MOST))
 
     async def _turn(self, at_most: int) -> float | None:
         """Settle and claim; returns seconds until asking again makes sense, None: not in this slice."""
@@ -240,10 +239,7 @@ class Drain:
         )
 
     async def _pause(self, seconds: float) -> None:
-        """Wait for an answer, at most so long; then take those right behind it along, as long as more of them come.
-
-        So groups are as large as the load: one answer on a quiet system, dozens where the processor is busy.
-        """
+        """Wait for an answer, at most so long, and for those right behind it: groups are as large as the load."""
         if not self._answered.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):

@@ -197,11 +197,8 @@ class Intake:
         wishes = [wish for wish, _ in pairs]
         results = self._ledger.record(wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=self._replicas)
         error = self._ahead("occurred_at" if source == "celery" else "time")
-        ahead = [
-            Rejection(error, source, _kept(part))
-            for result, (_, part) in zip(results, pairs, strict=True)
-            if result is Recorded.AHEAD
-        ]
+        parts = [part for result, (_, part) in zip(results, pairs, strict=True) if result is Recorded.AHEAD]
+        ahead = [Rejection(error, source, _kept(part)) for part in parts]
         self.reject([*rejections, *ahead])
         return not (rejections or ahead)
 

@@ -5,14 +5,19 @@ without it Redis' own clock rules, so that no worker's clock can reorder anythin
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from worker.errors import LedgerMismatch
 from worker.gate_rules import DEFAULT_RULES, GateRules
+from worker.ledger.arguments import (
+    bounds_arguments,
+    read_claims,
+    rules_arguments,
+    settlement_arguments,
+    wish_arguments,
+)
 from worker.ledger.connection import BytesRedis
-from worker.ledger.event_ids import pack_event_id
-from worker.ledger.model import Claim, ClaimReply, Notice, Pulse, Recorded, Settled, Settlement, Wish
+from worker.ledger.model import ClaimReply, Notice, Pulse, Recorded, Settled, Settlement, Wish
 from worker.ledger.scripts import NEWER, Scripts
 
 RECORD_BATCH = 200
@@ -73,7 +78,7 @@ class Ledger:
     def _record(
         self, wishes: Sequence[Wish], mode: str, furthest_ahead_seconds: float, replicas: int
     ) -> list[Recorded]:
-        args = [field for wish in wishes for field in _fields(wish)]
+        args = [field for wish in wishes for field in wish_arguments(wish)]
         ahead_ms = round(furthest_ahead_seconds * 1000)
         reply = self._scripts.run_replicated("record", self._now(), ahead_ms, mode, *args, replicas=replicas)
         return [_RECORDED[item] for item in reply]
@@ -106,8 +111,8 @@ class Ledger:
         Without any, whatever is due is.
         """
         caller = (instance, fingerprint, calls_per_second, owner, worker)
-        bounds = _bounds(at_most, lease_seconds, max_in_flight, settle_seconds, key_ids)
-        return _claim_reply(self._scripts.run("claim", self._now(), *caller, *bounds))
+        bounds = bounds_arguments(at_most, lease_seconds, max_in_flight, settle_seconds, key_ids)
+        return read_claims(self._scripts.run("claim", self._now(), *caller, *bounds))
 
     def settle(
         self,
@@ -124,7 +129,9 @@ class Ledger:
         if not settlements:
             return []
         caller = (instance, fingerprint, calls_per_second, owner, worker)
-        reply = self._scripts.run("settle", self._now(), *caller, *_rules(rules), *_calls(settlements))
+        reply = self._scripts.run(
+            "settle", self._now(), *caller, *rules_arguments(rules), *settlement_arguments(settlements)
+        )
         return [_SETTLED[item] for item in reply]
 
     def settle_and_claim(
@@ -148,11 +155,16 @@ class Ledger:
         Where newer code has changed the ledger, what was in flight is settled still, and the claim's state is `newer`.
         """
         caller = (instance, fingerprint, calls_per_second, owner, worker)
-        bounds = _bounds(at_most, lease_seconds, max_in_flight, settle_seconds, key_ids)
+        bounds = bounds_arguments(at_most, lease_seconds, max_in_flight, settle_seconds, key_ids)
         settled, claimed = self._scripts.run(
-            "settle_and_claim", self._now(), *caller, *_rules(rules), *bounds, *_calls(settlements)
+            "settle_and_claim",
+            self._now(),
+            *caller,
+            *rules_arguments(rules),
+            *bounds,
+            *settlement_arguments(settlements),
         )
-        return [_SETTLED[item] for item in settled], _claim_reply(claimed)
+        return [_SETTLED[item] for item in settled], read_claims(claimed)
 
     def pulse(
         self,
@@ -195,69 +207,3 @@ class Ledger:
 
     def _now(self) -> str | int:
         return self._now_ms() if self._now_ms else ""
-
-
-def _fields(wish: Wish) -> tuple[str | bytes | int, ...]:
-    return (
-        wish.reference,
-        wish.instance,
-        wish.sealed,
-        wish.occurred_us,
-        int(wish.wants_active),
-        pack_event_id(wish.event_id),
-        wish.account_id or "",
-        wish.lane,
-    )
-
-
-def _bounds(
-    at_most: int, lease_seconds: float, max_in_flight: int, settle_seconds: float, key_ids: Sequence[str]
-) -> tuple[int | str, ...]:
-    return at_most, round(lease_seconds * 1000), max_in_flight, round(settle_seconds * 1000), ",".join(key_ids)
-
-
-def _rules(rules: GateRules) -> tuple[float, ...]:
-    window_ms = round(rules.outage_window_seconds * 1000)
-    return rules.outage_ratio, rules.outage_min_calls, window_ms, rules.outage_in_a_row, rules.storm_logins
-
-
-def _calls(settlements: Sequence[Settlement]) -> Iterator[str | int]:
-    for item in settlements:
-        yield item.claim.reference
-        yield item.claim.number
-        if item.is_plain:
-            yield ""
-            continue
-        yield from (item.outcome, item.code, item.flags, item.attempt)
-        yield "" if item.outcome == "applied" and not item.rest_seconds else _rest(item)
-
-
-def _rest(item: Settlement) -> str:
-    times = (round(seconds * 1000) for seconds in (item.delay_seconds, item.rest_seconds, item.retry_after_seconds))
-    status = "" if item.http_status is None else item.http_status
-    return " ".join(map(str, (*times, status, item.message)))
-
-
-def _claim_reply(reply: Sequence[Any]) -> ClaimReply:
-    state, wait_ms, now_ms = reply[0].decode(), int(reply[1]), int(reply[2])
-    return ClaimReply(state, None if wait_ms < 0 else wait_ms / 1000, now_ms, list(_claims(reply[3:])))
-
-
-def _claims(flat: Sequence[bytes | int]) -> Iterator[Claim]:
-    for at in range(0, len(flat), 9):
-        reference, number, revision, wish, sealed, failures, first_failure, account, history = flat[at : at + 9]
-        yield Claim(
-            reference=_text(reference),
-            number=int(number),
-            revision=int(revision),
-            wants_active=wish == b"1",
-            sealed=sealed if isinstance(sealed, bytes) else b"",
-            failures=int(failures),
-            first_failure_ms=int(first_failure) if first_failure else None,
-            account_id=_text(account) or None,
-            has_history=bool(history),
-        )
-
-
-def _text(value: bytes | int) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,79 @@
+"""Translates between the ledger's values and the flat arguments and replies of its scripts."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from worker.gate_rules import GateRules
+from worker.ledger.event_ids import pack_event_id
+from worker.ledger.model import Claim, ClaimReply, Settlement, Wish
+
+
+def wish_arguments(wish: Wish) -> tuple[str | bytes | int, ...]:
+    """Return one event as record.lua takes it."""
+    return (
+        wish.reference,
+        wish.instance,
+        wish.sealed,
+        wish.occurred_us,
+        int(wish.wants_active),
+        pack_event_id(wish.event_id),
+        wish.account_id or "",
+        wish.lane,
+    )
+
+
+def bounds_arguments(
+    at_most: int, lease_seconds: float, max_in_flight: int, settle_seconds: float, key_ids: Sequence[str]
+) -> tuple[int | str, ...]:
+    """Return what bounds a claim, as claiming.lua takes it."""
+    return at_most, round(lease_seconds * 1000), max_in_flight, round(settle_seconds * 1000), ",".join(key_ids)
+
+
+def rules_arguments(rules: GateRules) -> tuple[float, ...]:
+    """Return what holds calls, as settling.lua takes it."""
+    window_ms = round(rules.outage_window_seconds * 1000)
+    return rules.outage_ratio, rules.outage_min_calls, window_ms, rules.outage_in_a_row, rules.storm_logins
+
+
+def settlement_arguments(settlements: Sequence[Settlement]) -> Iterator[str | int]:
+    """Yield what became of calls, as settling.lua takes it."""
+    for item in settlements:
+        yield item.claim.reference
+        yield item.claim.number
+        if item.is_plain:
+            yield ""
+            continue
+        yield from (item.outcome, item.code, item.flags, item.attempt)
+        yield "" if item.outcome == "applied" and not item.rest_seconds else _rest(item)
+
+
+def _rest(item: Settlement) -> str:
+    times = (round(seconds * 1000) for seconds in (item.delay_seconds, item.rest_seconds, item.retry_after_seconds))
+    status = "" if item.http_status is None else item.http_status
+    return " ".join(map(str, (*times, status, item.message)))
+
+
+def read_claims(reply: Sequence[Any]) -> ClaimReply:
+    """Return the reply of claiming.lua."""
+    state, wait_ms, now_ms = reply[0].decode(), int(reply[1]), int(reply[2])
+    return ClaimReply(state, None if wait_ms < 0 else wait_ms / 1000, now_ms, list(_claims(reply[3:])))
+
+
+def _claims(flat: Sequence[bytes | int]) -> Iterator[Claim]:
+    for at in range(0, len(flat), 9):
+        reference, number, revision, wish, sealed, failures, first_failure, account, history = flat[at : at + 9]
+        yield Claim(
+            reference=_text(reference),
+            number=int(number),
+            revision=int(revision),
+            wants_active=wish == b"1",
+            sealed=sealed if isinstance(sealed, bytes) else b"",
+            failures=int(failures),
+            first_failure_ms=int(first_failure) if first_failure else None,
+            account_id=_text(account) or None,
+            has_history=bool(history),
+        )
+
+
+def _text(value: bytes | int) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
