@@ -154,7 +154,7 @@ end
 
 local due, callable = 0, {}
 for i = 5, #ARGV, 2 do
-  if is_alive then note_use(ARGV[i], ARGV[i + 1]) end
+  note_use(ARGV[i], ARGV[i + 1])
   if can_call(ARGV[i], ARGV[i + 1]) then
     callable[ARGV[i]] = true
     for _, lane in ipairs({ 'live', 'backfill' }) do
