@@ -3,41 +3,40 @@
 Shared by the leak test and the chaos run.
 """
 
-import base64
-import json
 import subprocess
 import sys
-import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.spellings import CASELESS, ENCODINGS
+
 INBOUND = {b"account-events", b"account-events:stream", b"account-events:taken", b"account-events:next", b"unacked"}
 """Where events wait as they came, until intake; `unacked` is what Celery has taken out of its queue."""
 
+_TO_URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
 Written = Sequence[tuple[str, bytes]]
 """Places with what stands there."""
 
 
-def spellings(secret: str) -> list[bytes]:
-    """Return the ways in which a secret may stand somewhere without being seen by eye."""
-    raw = secret.encode()
-    middle = [base64.b64encode(b"x" * shift + raw)[4:-4] for shift in range(3)]
-    return [
-        raw.lower(),
-        json.dumps(secret)[1:-1].encode().lower(),
-        urllib.parse.quote(secret).encode().lower(),
-        *middle,
-    ]
+def spellings(secret: str) -> set[bytes]:
+    """Return the ways in which a secret may stand somewhere without being seen by eye, all in lower case.
+
+    Of base64 those characters are left out that what stands beside the secret decides as well.
+    """
+    found = {encode(secret).lower().encode() for name, encode in ENCODINGS.items() if "base64" not in name}
+    for form in {secret, secret.upper(), secret.replace("-", "")}:
+        found |= {encode(form)[4:-4].encode() for encode in CASELESS.values()}
+    return found
 
 
 def leaks(secrets: Iterable[str], written: Written) -> list[str]:
     """Return one line for each spelling of a secret that stands somewhere."""
-    lowered = [(place, text, text.lower()) for place, text in written]
+    lowered = [(place, text.lower().translate(_TO_URL_ALPHABET)) for place, text in written]
     found = []
     for secret in secrets:
         for spelling in spellings(secret):
-            places = [place for place, text, low in lowered if spelling in text or spelling in low]
+            places = [place for place, text in lowered if spelling.translate(_TO_URL_ALPHABET) in text]
             found += [f"{secret!r} stands in {places}"] if places else []
     return found
 

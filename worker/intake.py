@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from worker.errors import EventsRefused, InvalidEvent
 from worker.events import MAX_BODY_BYTES, LifecycleEvent, decode_documents
 from worker.ledger import Lane, Ledger, Letters, Message, Parked, Recorded, Wish
-from worker.seal import Vault, letters_of
+from worker.seal import Vault
+from worker.spellings import Spellings
 
 BODY_CONTEXT = "rejected message"
 REJECT_AT_MOST = 200
@@ -209,15 +210,15 @@ class Intake:
         if event.instance not in self._instances:
             raise InvalidEvent("instance: is not one of the configured instances", code="unknown_instance")
         reference = self._vault.reference(event.instance, event.login_id)
-        letters = letters_of(event.login_id)
+        login = Spellings(event.login_id)
         return Wish(
             reference=reference,
             instance=event.instance,
             sealed=self._vault.seal_login(reference, event.login_id),
             occurred_us=event.occurred_us,
             wants_active=event.wants_active,
-            event_id=self._vault.without_login(event.event_id, letters),
-            account_id=event.account_id and self._vault.without_login(event.account_id, letters),
+            event_id=self._vault.without_login(event.event_id, login),
+            account_id=event.account_id and self._vault.without_login(event.account_id, login),
             lane=Lane.LIVE,
         )
 

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from worker.errors import SealError, UnknownKey
+from worker.spellings import Spellings
+from worker.tokens import looks_like_token
 
 KEY_BYTES = 32
 REFERENCE_PREFIX = "lgn_"
@@ -25,8 +27,6 @@ REFERENCE_LENGTH = 26
 _REFERENCE_BYTES = 20  # the fewest that base32 writes without padding, and that make 26 characters
 _CANONICAL_GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 _GUID = re.compile(_CANONICAL_GUID.pattern, re.IGNORECASE | re.ASCII)
-_LOWER = bytes(range(256)).lower()
-_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
@@ -44,13 +44,6 @@ def decode_key(text: str) -> bytes:
     if len(raw) != KEY_BYTES:
         raise ValueError(f"a key has {KEY_BYTES} bytes")
     return raw
-
-
-def letters_of(text: str) -> str:
-    """Return letters and digits alone: a GUID without hyphens, or in capitals, is as secret as with them."""
-    if text.isascii():
-        return text.encode().translate(_LOWER, _NO_LETTERS).decode()
-    return "".join(filter(str.isalnum, text)).casefold()
 
 
 def _derive(key: bytes, purpose: bytes) -> bytes:
@@ -96,12 +89,12 @@ class Vault:
         """Return 12 characters that change when any part changes and reveal none of them."""
         return self._digest("\0".join(("fingerprint", *parts)))[:12]
 
-    def without_login(self, text: str, letters: str) -> str:
-        """Return a producer's text, or its keyed hash where it holds the loginId of these letters: it is shown.
+    def without_login(self, text: str, login: Spellings) -> str:
+        """Return a producer's id, or its keyed hash where it holds this loginId or looks like a token: it is shown.
 
         Producers do build ids from the loginId.
         """
-        if letters in letters_of(text):
+        if login.are_in(text) or looks_like_token(text):
             return "masked-" + self.fingerprint(text)
         return text
 

@@ -14,7 +14,8 @@ from worker.backfill.model import Backfill, Row, Status
 from worker.backfill.quiet_hours import QuietHours
 from worker.backfill.store import Backfills
 from worker.errors import SealError, UnknownBackfill, UnknownKey
-from worker.seal import Vault, letters_of
+from worker.seal import Vault
+from worker.spellings import Spellings
 from worker.telemetry.logs import get_logger
 
 FEED_AT_MOST = 100
@@ -120,7 +121,7 @@ class Feeder:
         reference = self._vault.reference(backfill.instance, row.login_id)
         yield reference
         yield self._vault.seal_login(reference, row.login_id)
-        yield (row.account_id and self._vault.without_login(row.account_id, letters_of(row.login_id))) or ""
+        yield (row.account_id and self._vault.without_login(row.account_id, Spellings(row.login_id))) or ""
 
 
 def _is_quiet(backfill: Backfill, now_ms: int) -> bool:

@@ -14,7 +14,8 @@ from worker.backfill.files import Form
 from worker.backfill.model import Asks, Backfill, Row
 from worker.backfill.store import Backfills
 from worker.errors import BackfillError, SameFile, UnreadableFile
-from worker.seal import Vault, letters_of
+from worker.seal import Vault
+from worker.spellings import Spellings
 
 END_OF_FORM = b"\0"
 
@@ -149,7 +150,7 @@ def line_of(row: Row) -> bytes:
 def _without_login(row: Row, vault: Vault) -> Row:
     if row.account_id is None:
         return row
-    account = vault.without_login(row.account_id, letters_of(row.login_id))
+    account = vault.without_login(row.account_id, Spellings(row.login_id))
     return row if account is row.account_id else replace(row, account_id=account)
 
 

@@ -1,5 +1,6 @@
 """P7: after everything that can go wrong went wrong, no loginId and no key stands in anything that was written."""
 
+import base64
 import os
 import signal
 import sys
@@ -62,13 +63,15 @@ def _mistreat(nightly: Nightly) -> None:
     )
     events = [cloud_event(login, on=True, minute=0) for login in LOGINS]
     named = cloud_event(GUID, on=False, minute=1, name=f"link-{GUID.upper()}") | {"subject": f"customer-{GUID}"}
+    encoded = cloud_event(WORDY, on=False, minute=1, name=f"link-{base64.b64encode(WORDY.encode()).decode()}")
+    encoded["subject"] = f"acct/{WORDY.encode().hex()}"
     misplaced = [
         cloud_event(GUID, on=True, minute=0) | {"time": WORDY},
         cloud_event(GUID, on=True, minute=0) | {"type": LETTERS},
         cloud_event(GUID, on=True, minute=0) | {"data": {"loginId": GUID, WORDY: LETTERS, "instance": LETTERS}},
         {LETTERS: WORDY},
     ]
-    nightly.send([*events, named, *misplaced])
+    nightly.send([*events, named, encoded, *misplaced])
     nightly.redis.xadd("account-events:stream", {"event": b'{"data": "' + WORDY.encode() + b'"', WORDY: LETTERS})
     nightly.redis.xadd("account-events:stream", {WORDY: LETTERS})
     with Celery(broker=nightly.stack.environment["REDIS_URL"]) as producer:

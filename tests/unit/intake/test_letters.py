@@ -5,6 +5,7 @@ from typing import cast
 import pytest
 from structlog.testing import capture_logs
 
+from tests.spellings import ENCODINGS
 from tests.unit.intake.desk import KWARGS, LOGIN, TIME, Desk, FakeLedger, FakeLetters, body_of, cloudevent
 from worker import services
 from worker.errors import InvalidEvent
@@ -24,6 +25,24 @@ def test_an_id_that_holds_the_login_is_masked_however_it_is_spelt(desk: Desk, te
     assert desk.wish.event_id.startswith("masked-")
     assert desk.wish.account_id == desk.wish.event_id
     assert LOGIN[:8] not in desk.readable().lower()
+
+
+@pytest.mark.parametrize("login", [LOGIN, "jo+anne@bank:42"])
+@pytest.mark.parametrize("encoding", sorted(ENCODINGS))
+def test_an_id_that_holds_the_login_in_another_encoding_is_masked(desk: Desk, login: str, encoding: str) -> None:
+    """Percent-encoded, and in base64, it was stored and shown."""
+    spelt = ENCODINGS[encoding](login)
+    assert desk.celery(login_id=login, occurred_at=TIME, event_id=f"link-{spelt}", account_id=f"acct/{spelt}")
+    assert desk.wish.event_id.startswith("masked-")
+    assert desk.wish.account_id is not None
+    assert desk.wish.account_id.startswith("masked-")
+
+
+def test_an_id_that_looks_like_a_token_is_masked_and_ordinary_ones_are_not(desk: Desk) -> None:
+    token = "kQ3vZ8sXb1TnR5yWm2LhC7dJf0GpUaEe"
+    assert desk.celery(login_id=LOGIN, occurred_at=TIME, event_id=f"link-{token}", account_id="cust-42")
+    assert desk.wish.event_id.startswith("masked-")
+    assert desk.wish.account_id == "cust-42"
 
 
 def test_a_masked_id_stays_the_same_so_that_a_duplicate_is_one(desk: Desk) -> None:

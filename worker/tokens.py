@@ -1,0 +1,34 @@
+"""Decides whether a text looks like a token: a secret that somebody else issued. Does no I/O.
+
+A token is a JWT, or a run of 28 or more random characters of both letter cases, as base64 and base62 write them.
+GUIDs, ULIDs, KSUIDs, numbers, hex digests and words with hyphens are none.
+"""
+
+import re
+
+TOKEN_CHARACTERS = 28
+"""One more than a KSUID has, the longest id in wide use that mixes upper and lower case."""
+
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{2,}")
+_RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{TOKEN_CHARACTERS},}}")
+_SEGMENT = re.compile(r"[A-Za-z0-9]+")
+_WORD = re.compile(r"[A-Z]?[a-z]*[0-9]*|[A-Z]*[0-9]*")
+_UPPER, _LOWER = re.compile(r"[A-Z]"), re.compile(r"[a-z]")
+# Where the kind of character changes, but for the capital at the beginning of a word.
+_CHANGE = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9])(?=[A-Za-z])|(?<=[A-Z])(?=[0-9])|(?<=[A-Z][A-Z])(?=[a-z])")
+
+
+def looks_like_token(text: str) -> bool:
+    """Return whether `text` holds what looks like a token."""
+    if len(text) < TOKEN_CHARACTERS or text.lower() == text or text.upper() == text:
+        return False
+    return bool(_JWT.search(text)) or any(_is_random(run) for run in _RUN.findall(text))
+
+
+def _is_random(run: str) -> bool:
+    """Beside its words and numbers, both letter cases are frequent, and the kind of character changes often."""
+    rest = "".join(part for part in _SEGMENT.findall(run) if not _WORD.fullmatch(part))
+    if len(rest) < TOKEN_CHARACTERS:
+        return False
+    rarest = min(len(_UPPER.findall(rest)), len(_LOWER.findall(rest)))
+    return 8 * rarest >= len(rest) and 4 * len(_CHANGE.findall(rest)) >= len(rest)
