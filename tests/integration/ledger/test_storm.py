@@ -38,33 +38,6 @@ def test_twenty_five_invalid_logins_in_a_row_close_the_gate_before_the_rest_is_d
     assert tally(ledger, "dead_lettered") == 25
 
 
-@pytest.mark.parametrize(
-    ("codes", "named"),
-    [
-        (("UNAUTHORIZED", "UNAUTHORIZED", "UNAUTHORIZED"), "UNAUTHORIZED"),
-        (("UNAUTHORIZED", "UNAUTHORIZED", "INVALID_LOGIN"), "INVALID_LOGIN or UNAUTHORIZED"),
-        (("INVALID_LOGIN", "INVALID_LOGIN", "UNAUTHORIZED"), "INVALID_LOGIN or UNAUTHORIZED"),
-    ],
-)
-def test_both_codes_that_refuse_a_login_make_one_run(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, codes: tuple[str, ...], named: str
-) -> None:
-    """Two UNAUTHORIZED in a row shut the gate for everybody, as if our key were refused."""
-    ledger.record(wishes(5))
-    rules, letters = GateRules(storm_logins=3), Letters(redis_client, now_ms=clock)
-    calls = claim_all(clock, claim, 5)
-    for call, code in zip(calls, codes, strict=False):
-        assert gate(ledger)["state"] == "open"
-        assert settle(call, "dead", code=code, http_status=401, rules=rules) is Settled.PARKED
-    assert (gate(ledger)["cause"], gate(ledger)["code"]) == ("storm", named)
-    assert sorted(letter.code for letter in letters.list(only_suspects=True)) == sorted(codes)
-    for call, code in zip(calls[3:], ("INVALID_LOGIN", "UNAUTHORIZED"), strict=True):
-        assert settle(call, "dead", code=code, http_status=401, rules=rules) is Settled.HALTED
-    clock.ms += 10_000
-    kinds = [notice.kind for notice in ledger.pulse({}, worker="a", slots=1).notices]
-    assert kinds == ["gate"], "the storm tells instead of its letters"
-
-
 def test_one_success_in_between_is_no_storm(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
     ledger.record(wishes(200))
     refuse(claim_all(clock, claim, 24), settle)
@@ -177,16 +150,6 @@ def test_only_a_storm_raises_the_measure_when_a_person_opens_the_gate(
     keeper.open(INSTANCE, by="bob")
     assert gate(ledger)["by"] == "bob"
     assert not redis_client.hexists(f"nightly:gate:{INSTANCE}", "storm_limit")
-
-
-def test_a_refusal_that_only_the_end_user_can_cure_makes_no_storm(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
-) -> None:
-    ledger.record(wishes(3))
-    for _ in range(3):
-        clock.ms += 1000
-        settle(claim(at_most=1).claims[0], "dead", code="DISABLED_LOGIN", rules=GateRules(storm_logins=3))
-    assert gate(ledger)["state"] == "open"
 
 
 def test_a_success_ends_a_run_that_began_in_the_same_batch(

@@ -1,0 +1,47 @@
+"""Which refusals count for a storm, and that its gate names them."""
+
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.integration.ledger.conftest import Clock, claim_all, gate, wishes
+from worker.gate_rules import GateRules
+from worker.ledger import Ledger, Letters, Settled
+
+
+@pytest.mark.parametrize(
+    ("codes", "named"),
+    [
+        (("UNAUTHORIZED", "UNAUTHORIZED", "UNAUTHORIZED"), "UNAUTHORIZED"),
+        (("UNAUTHORIZED", "UNAUTHORIZED", "INVALID_LOGIN"), "INVALID_LOGIN or UNAUTHORIZED"),
+        (("INVALID_LOGIN", "INVALID_LOGIN", "UNAUTHORIZED"), "INVALID_LOGIN or UNAUTHORIZED"),
+    ],
+)
+def test_both_codes_that_refuse_a_login_make_one_run(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, codes: tuple[str, ...], named: str
+) -> None:
+    """Two UNAUTHORIZED in a row shut the gate for everybody, as if our key were refused."""
+    ledger.record(wishes(5))
+    rules, letters = GateRules(storm_logins=3), Letters(redis_client, now_ms=clock)
+    calls = claim_all(clock, claim, 5)
+    for call, code in zip(calls, codes, strict=False):
+        assert gate(ledger)["state"] == "open"
+        assert settle(call, "dead", code=code, http_status=401, rules=rules) is Settled.PARKED
+    assert (gate(ledger)["cause"], gate(ledger)["code"]) == ("storm", named)
+    assert sorted(letter.code for letter in letters.list(only_suspects=True)) == sorted(codes)
+    for call, code in zip(calls[3:], ("INVALID_LOGIN", "UNAUTHORIZED"), strict=True):
+        assert settle(call, "dead", code=code, http_status=401, rules=rules) is Settled.HALTED
+    clock.ms += 10_000
+    kinds = [notice.kind for notice in ledger.pulse({}, worker="a", slots=1).notices]
+    assert kinds == ["gate"], "the storm tells instead of its letters"
+
+
+def test_a_refusal_that_only_the_end_user_can_cure_makes_no_storm(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(3))
+    for _ in range(3):
+        clock.ms += 1000
+        settle(claim(at_most=1).claims[0], "dead", code="DISABLED_LOGIN", rules=GateRules(storm_logins=3))
+    assert gate(ledger)["state"] == "open"
