@@ -33,6 +33,8 @@ CORE = {
     "worker/settling.py": ("tests/unit/test_settling.py",),
     "worker/events.py": EVENTS_TESTS,
     "worker/seal.py": ("tests/unit/test_seal.py",),
+    "worker/spellings.py": ("tests/unit/test_spellings.py",),
+    "worker/tokens.py": ("tests/unit/test_tokens.py",),
 }
 LIBRARIES = (
     "redis",

@@ -37,6 +37,17 @@ def test_both_codes_that_refuse_a_login_make_one_run(
     assert kinds == ["gate"], "the storm tells instead of its letters"
 
 
+def test_a_storm_whose_last_login_has_a_newer_wish_and_so_no_letter_names_its_code_too(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    (call,) = claim_all(clock, claim, 1)
+    ledger.record(wishes(1, minute=1))
+    result = settle(call, "dead", code="UNAUTHORIZED", http_status=401, rules=GateRules(storm_logins=1))
+    assert (result, list(Letters(redis_client).list())) == (Settled.OVERTAKEN, [])
+    assert (gate(ledger)["cause"], gate(ledger)["code"]) == ("storm", "UNAUTHORIZED")
+
+
 def test_a_refusal_that_only_the_end_user_can_cure_makes_no_storm(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
