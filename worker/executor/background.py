@@ -22,7 +22,7 @@ from worker.executor.broker import EVENTS_QUEUE, redis_broker
 from worker.executor.broker_probe import BrokerProbe, RabbitProbe, probe_of
 from worker.executor.garbage import spare_what_stays
 from worker.executor.loop import RETRY_SECONDS, STOP_SECONDS, Loop
-from worker.executor.mailboxes import REPORT_SECONDS, Mailbox
+from worker.executor.mailboxes import Mailbox
 from worker.executor.queue_reader import QueueReader
 from worker.executor.rabbit import rabbit_of
 from worker.executor.rabbit_reader import RabbitReader
@@ -114,10 +114,8 @@ class Background(bootsteps.StartStopStep):
         ]
         if url := redis_broker(services.settings):
             self._mailbox = Mailbox(connect(url, name="nightly-mailbox"), app, worker.hostname)
-            report = Loop(
-                "mailbox", self._mailbox.report, pause_seconds=REPORT_SECONDS, unreachable="redis_unreachable"
-            )
-            self._loops.append(report)
+            step = self._mailbox.step
+            self._loops.append(Loop("mailbox", step, pause_seconds=PULSE_SECONDS, unreachable="redis_unreachable"))
         self._loops.append(Loop("watchdog", watchdog_of(worker, self._loops).step, pause_seconds=LOOK_SECONDS))
         spare_what_stays()
         for loop in self._loops:

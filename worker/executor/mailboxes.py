@@ -5,6 +5,7 @@ A worker that ends warmly removes its own entry, by kombu. Entries that no worke
 
 from typing import Any
 
+from worker.clock import elapsed_seconds
 from worker.ledger.connection import BytesRedis
 
 REPORTED = "nightly:mailboxes"
@@ -36,10 +37,17 @@ class Mailbox:
         self._redis = client
         self._list = f"_kombu.binding.{queue.exchange.name}"
         self._entry = _SEPARATOR.join(("", "", queue.name))
+        self._next_report_at = 0.0
 
-    def report(self) -> None:
-        """Report that its worker is alive, and remove up to 100 entries of dead ones; raises redis.RedisError."""
+    def step(self) -> None:
+        """Every REPORT_SECONDS, report the worker alive and remove up to 100 entries of dead ones.
+
+        Raises redis.RedisError; then the next step tries again.
+        """
+        if elapsed_seconds() < self._next_report_at:
+            return
         self._redis.eval(_REPORT, 2, self._list, REPORTED, self._entry, SILENT_MS, KEPT_MS)
+        self._next_report_at = elapsed_seconds() + REPORT_SECONDS
 
     def forget(self) -> None:
         """Report no more: its worker ends, and kombu removes the entry. Raises redis.RedisError."""
