@@ -13,7 +13,7 @@ from tests.integration.ledger.schedule import Schedule
 from tests.integration.ledger.world import LOGINS
 
 SCHEDULES = int(os.environ.get("NIGHTLY_SCHEDULES", "400"))
-BEGINNINGS = (180_000, 220_000, 260_000, 440_000)
+BEGINNINGS = (180_000, 220_000, 260_000, 560_000)
 """Seeds of long schedules in which everything that must be seen happens, one for each part."""
 LONG = 5000
 MUST_BE_SEEN = (
