@@ -55,6 +55,13 @@ redis.call('XDEL', KEYS[1], ARGV[2])
 """
 
 
+_FORGET = """
+if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
+return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+"""
+"""With a consumer Redis forgets what it holds. Until Redis 7.2, one that reads and finds nothing counts as idle."""
+
+
 @dataclass(slots=True)
 class Suspect:
     """A claimed entry that may have ended its reader."""
@@ -145,7 +152,7 @@ class EntryGroup:
         """Take readers off the group that were silent for a day and hold nothing."""
         for reader in self._redis.xinfo_consumers(self._stream, GROUP):
             if reader["pending"] == 0 and reader["idle"] > GONE_MS:
-                self._redis.xgroup_delconsumer(self._stream, GROUP, reader["name"])
+                self._redis.eval(_FORGET, 1, self._stream, GROUP, reader["name"])
 
     def _look(self) -> Iterator[Suspect]:
         """Walk the pending entries to their end: entries that were trimmed hide none behind them."""

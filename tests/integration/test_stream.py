@@ -1,6 +1,7 @@
 """The stream reader against a real Redis: what it read is recorded before it is acknowledged, whatever happens."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 import redis
@@ -172,3 +173,23 @@ def test_what_redis_would_not_take_is_tried_again_and_never_held_for_deadly(
     intake.is_away = False
     assert alive.step() == 1
     assert (intake.taken, intake.rejected) == ([b"innocent"], [])
+
+
+def test_a_reader_that_comes_to_hold_an_entry_while_the_gone_are_forgotten_keeps_it(
+    redis_client: Redis, intake: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet, other = (reader_of(redis_client, intake, name) for name in ("quiet", "other"))
+    redis_client.xadd(STREAM, {"event": b"a"})
+    quiet.step()
+    monkeypatch.setattr(entry_group, "GONE_MS", -1)  # before Redis 7.2 it looks idle however often it asks
+    consumers = redis_client.xinfo_consumers
+
+    def read_meanwhile(*names: str) -> Any:
+        found = consumers(*names)
+        redis_client.xadd(STREAM, {"event": b"b"})
+        assert quiet._fresh()
+        return found
+
+    monkeypatch.setattr(redis_client, "xinfo_consumers", read_meanwhile)
+    other._group.forget_the_gone()
+    assert redis_client.xpending(STREAM, "nightly")["pending"] == 1
