@@ -54,7 +54,6 @@ redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 redis.call('XDEL', KEYS[1], ARGV[2])
 """
 
-
 _FORGET = """
 if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
 return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
@@ -80,6 +79,7 @@ class EntryGroup:
         self._redis = client
         self._stream, self._name = stream, name
         self._found: deque[Suspect] = deque()
+        self._found_until = 0.0
         self._next_look = 0.0
         self._next_beat = 0.0
 
@@ -110,9 +110,14 @@ class EntryGroup:
     def claim_next(self) -> Suspect | None:
         """Claim one entry of a dead reader, or one of our own whose reply never reached us; None: there is none.
 
-        Call it only while this reader holds no entry.
+        Call it only while this reader holds no entry. What an old look found may be in another live reader's hand by
+        now; within half of TAKE_OVER_AFTER_MS, such an entry is not idle long enough to be claimed.
         """
-        if not self._found and time.monotonic() >= self._next_look:
+        now = time.monotonic()
+        if now >= self._found_until:
+            self._found.clear()
+        if not self._found and now >= self._next_look:
+            self._found_until = now + TAKE_OVER_AFTER_MS / 2000
             self._found.extend(self._look())
             if not self._found:
                 self._next_look = time.monotonic() + LOOK_EVERY_SECONDS

@@ -253,3 +253,19 @@ def test_two_readers_that_see_the_same_dead_one_share_its_entries(
         two.step()
     assert recorded(redis_client) == 40
     assert redis_client.hget("nightly:tally:toolbox", "duplicate") is None
+
+
+def test_what_another_reader_claimed_since_the_look_is_left_to_it(
+    redis_client: Redis, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        add(redis_client, event(number))
+    die_with_all_in_hand(reader("dead"))
+    one, two = reader("one"), reader("two")
+    monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 200)
+    eventually(one._group.claim_next, describe="the first entry")
+    assert two._group.claim_next()
+    redis_client.xack(STREAM, "nightly", redis_client.xpending_range(STREAM, "nightly", "-", "+", 1)[0]["message_id"])
+    while redis_client.xpending_range(STREAM, "nightly", "-", "+", 1)[0]["time_since_delivered"] < 300:
+        two.beat()
+    assert one._group.claim_next() is None
