@@ -15,12 +15,12 @@ an entry that was deleted or trimmed meanwhile      acknowledged
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import redis
 
 from worker.deliveries import DEATHS, Deliveries
-from worker.entry_group import EntryGroup, Suspect
+from worker.entry_group import Entry, EntryGroup, Suspect
 from worker.errors import InvalidEvent
 from worker.events import MAX_BODY_BYTES
 from worker.intake import Intake, Rejection
@@ -41,8 +41,6 @@ BLOCK_MS = 300
 """A worker that stops waits for this at most; reading costs an idle Redis three commands a second."""
 
 log = get_logger(__name__)
-
-Entry = tuple[bytes, Mapping[bytes, bytes]]
 
 
 class EntryReader(ABC):
@@ -102,7 +100,9 @@ class EntryReader(ABC):
         self._group.beat()
 
     def leave(self) -> None:
-        """Say that this reader ends; what it still holds may be taken over at once."""
+        """Say that this reader ends, which is no death; what it still holds may be taken over at once."""
+        if self._suspect is not None and self._suspect.deaths:
+            self._deliveries.put_down(self._name_of(self._suspect))
         self._group.leave()
 
     def step(self) -> int:
@@ -145,7 +145,7 @@ class EntryReader(ABC):
 
     def _judge(self, suspect: Suspect) -> None:
         """Decide about an entry that may have ended its reader; counted before its body is fetched."""
-        name = f"{self.source}:{suspect.id.decode()}"
+        name = self._name_of(suspect)
         if suspect.deaths is None:  # else Redis would not take it a moment ago, which is no death
             suspect.deaths = self._deliveries.take_in_hand(name) if suspect.is_orphan else 0
         found = self._group.fetch(suspect.id, at_most_bytes=LARGEST_ENTRY_BYTES)
@@ -156,6 +156,9 @@ class EntryReader(ABC):
         else:
             self._take_alone((suspect.id, found), suspect.deaths)
         self._deliveries.let_go(name)
+
+    def _name_of(self, suspect: Suspect) -> str:
+        return f"{self.source}:{suspect.id.decode()}"
 
     def _take_alone(self, entry: Entry, deaths: int) -> None:
         entry_id, fields = entry
@@ -239,12 +242,3 @@ def _portion(entries: Sequence[Entry]) -> Sequence[Entry]:
 
 def _size(entry: Entry) -> int:
     return sum(map(len, entry[1].keys())) + sum(map(len, entry[1].values()))
-
-
-def entries_of(reply: object) -> list[Entry]:
-    """Read XREADGROUP's reply: pairs under RESP2, a mapping with one more list around under RESP3."""
-    if isinstance(reply, Mapping):
-        return [entry for pages in reply.values() for page in pages for entry in page]
-    if isinstance(reply, list):
-        return [entry for _, entries in reply for entry in entries]
-    return []

@@ -15,6 +15,8 @@ import redis
 
 from worker.ledger.connection import BytesRedis
 
+Entry = tuple[bytes, Mapping[bytes, bytes]]
+
 GROUP = "nightly"
 TAKE_OVER_AFTER_MS = 5000
 """A reader silent for this long is dead. Too low: a busy machine looks like a death. Too high: its events wait."""
@@ -183,3 +185,12 @@ class EntryGroup:
 
     def _heartbeat(self, name: str) -> str:
         return f"nightly:reader:{self._stream}:{name}"
+
+
+def entries_of(reply: object) -> list[Entry]:
+    """Read XREADGROUP's reply: pairs under RESP2, a mapping with one more list around under RESP3."""
+    if isinstance(reply, Mapping):
+        return [entry for pages in reply.values() for page in pages for entry in page]
+    if isinstance(reply, list):
+        return [entry for _, entries in reply for entry in entries]
+    return []

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from worker.entries import BLOCK_MS, Entry, EntryReader, entries_of
-from worker.entry_group import GROUP
+from worker.entries import BLOCK_MS, EntryReader
+from worker.entry_group import GROUP, Entry, entries_of
 from worker.events import decode_documents, is_batch
 from worker.intake import readable
 from worker.ledger.views import STREAM

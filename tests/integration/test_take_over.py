@@ -13,6 +13,7 @@ from worker import entries, entry_group
 from worker.dead_letters import DeadLetters
 from worker.deliveries import DEATHS, Deliveries
 from worker.entry_group import EntryGroup
+from worker.errors import NotReplicated
 from worker.intake import Intake
 from worker.ledger import Ledger, Letters
 from worker.ledger.views import STREAM
@@ -64,7 +65,7 @@ def recorded(client: Redis) -> int:
 def die_with_all_in_hand(reader: StreamReader) -> None:
     reader._at_most = 200
     assert reader._fresh()
-    reader.leave()  # its heartbeat is gone, as some seconds after a SIGKILL
+    reader._group.leave()  # its heartbeat is gone, as some seconds after a SIGKILL
 
 
 def die_with_a_suspect_in_hand(reader: StreamReader, source: str = "stream") -> None:
@@ -72,7 +73,7 @@ def die_with_a_suspect_in_hand(reader: StreamReader, source: str = "stream") -> 
     suspect = reader._group.claim_next()
     assert suspect is not None
     reader._deliveries.take_in_hand(f"{source}:{suspect.id.decode()}")
-    reader.leave()
+    reader._group.leave()
 
 
 def empty(reader: StreamReader) -> None:
@@ -116,7 +117,7 @@ def test_in_a_batch_that_is_split_only_the_deadly_event_is_set_aside(
         try:
             empty(mortal)
         except Death:
-            mortal.leave()
+            mortal._group.leave()
         if not redis_client.xlen(STREAM):
             break
     assert recorded(redis_client) == 19
@@ -269,3 +270,24 @@ def test_what_another_reader_claimed_since_the_look_is_left_to_it(
     while redis_client.xpending_range(STREAM, "nightly", "-", "+", 1)[0]["time_since_delivered"] < 300:
         two.beat()
     assert one._group.claim_next() is None
+
+
+def test_a_reader_that_ends_in_good_order_with_a_suspect_in_hand_did_not_die_of_it(
+    redis_client: Redis, reader: Reader, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(redis_client, event(1))
+    die_with_all_in_hand(reader("dead"))
+
+    def refuse(_: object) -> bool:
+        raise NotReplicated
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "accept_bodies", refuse)
+        for number in range(2 * DEATHS):
+            restarted = reader(f"restarted-{number}")
+            with pytest.raises(NotReplicated):
+                empty(restarted)
+            restarted.leave()
+    empty(reader("alive"))
+    assert recorded(redis_client) == 1
+    assert not list(Letters(redis_client).list())

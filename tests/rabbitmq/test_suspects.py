@@ -6,6 +6,7 @@ from tests.integration.working.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
 from worker.deliveries import DEATHS, Deliveries
+from worker.errors import NotReplicated
 from worker.executor.envelope import body_of
 from worker.executor.rabbit import connect, declare
 from worker.executor.rabbit_reader import RabbitReader
@@ -62,3 +63,28 @@ def test_a_connection_that_is_lost_is_no_death(nightly: OnRabbit, deliveries: De
         assert deliveries.take_in_hand(reader._in_hand) == 1
         reader._connection.close()
         reader._close()
+
+
+def test_a_reader_that_ends_in_good_order_with_a_suspect_in_hand_did_not_die_of_it(
+    nightly: OnRabbit, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(nightly.node.url, heartbeat_seconds=0) as connection:
+        declare(connection)
+    nightly.send_plain([cloud_event(login, on=True, minute=0) for login in new_logins(1)])
+    die_with_it_in_hand(nightly, deliveries, is_counted=False)
+
+    def refuse(_: object) -> bool:
+        raise NotReplicated
+
+    with monkeypatch.context() as patch:
+        patch.setattr(nightly.services.intake, "accept_bodies", refuse)
+        for _ in range(2 * DEATHS):
+            reader = reader_of(nightly, deliveries)
+            with pytest.raises(NotReplicated):
+                eventually(reader.step, describe="the message")
+            reader.leave()
+            reader._connection.close()
+    reader = reader_of(nightly, deliveries)
+    eventually(lambda: [reader.step(), nightly.tally().get("recorded", 0)][1] == 1, describe="the event")
+    assert nightly.letters() == []
+    reader._connection.close()

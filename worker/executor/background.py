@@ -90,7 +90,7 @@ class Background(bootsteps.StartStopStep):
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self._loops: list[Loop] = []
-        self._streams: list[EntryReader] = []
+        self._readers: list[EntryReader | RabbitReader] = []
         self._metrics: MetricsServer | None = None
         self._mailbox: Mailbox | None = None
 
@@ -102,8 +102,7 @@ class Background(bootsteps.StartStopStep):
         """
         app, services = worker.app, worker.app.services()
         until_redis_answers(lambda: pulse(worker, services))
-        readers = readers_of(app)
-        self._streams = [reader for reader in readers if isinstance(reader, EntryReader)]
+        self._readers = readers = readers_of(app)
         self._loops = [
             Loop("pacemaker", lambda: pulse(worker, services), pause_seconds=PULSE_SECONDS),
             *(Loop(reader.source, reader.step, pause_seconds=0, unreachable=reader.unreachable) for reader in readers),
@@ -139,7 +138,7 @@ class Background(bootsteps.StartStopStep):
         if self._metrics is not None:
             self._metrics.close()
         try:
-            for reader in self._streams:
+            for reader in self._readers:
                 reader.leave()
             worker.app.services().ledger.sign_off(worker.app.identity)
             if self._mailbox is not None:
@@ -149,8 +148,9 @@ class Background(bootsteps.StartStopStep):
 
     def _beat(self) -> None:
         """Say that the readers are alive, whatever step each of them is busy with."""
-        for reader in self._streams:
-            reader.beat()
+        for reader in self._readers:
+            if isinstance(reader, EntryReader):
+                reader.beat()
 
 
 def readers_of(app: Any) -> list[EntryReader | RabbitReader]:

@@ -11,8 +11,8 @@ from importlib.resources import files
 import redis
 
 from worker.deliveries import Deliveries
-from worker.entries import BLOCK_MS, READ_BYTES, Entry, EntryReader, entries_of
-from worker.entry_group import GROUP
+from worker.entries import BLOCK_MS, READ_BYTES, EntryReader
+from worker.entry_group import GROUP, Entry, entries_of
 from worker.errors import InvalidEvent
 from worker.executor.broker import EVENTS_QUEUE, REFRESH_QUEUE
 from worker.executor.envelope import readable

@@ -84,6 +84,10 @@ class RabbitReader:
             self._close()
             raise
 
+    def leave(self) -> None:
+        """Say that this reader ends, which is no death; RabbitMQ delivers again what it still holds."""
+        self._deliveries.put_down(self._in_hand)
+
     def _open(self) -> None:
         self._connection = connect(self._url, heartbeat_seconds=HEARTBEAT_SECONDS)
         declare(self._connection)
