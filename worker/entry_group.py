@@ -24,6 +24,9 @@ LOOK_EVERY_SECONDS = 2.0
 OVERSIZE_KEPT_MS = 90 * 86_400_000
 GONE_MS = 86_400_000
 PAGE = 100
+ALIVE, LEFT = b"alive", b"left"
+LEFT_KEPT_MS = 86_400_000
+"""Of a reader that left: by then another has taken over what it held, or no worker runs."""
 
 _FETCH = """
 local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
@@ -69,7 +72,7 @@ class Suspect:
 
     id: bytes
     is_orphan: bool
-    """False where our own read of it was lost on the way: then it has ended no reader."""
+    """Its reader died. False where the reader ended in good order, or the reply to our own read of it was lost."""
     deaths: int | None = None
     """Readers that died with it in hand; None: not counted yet."""
 
@@ -102,12 +105,12 @@ class EntryGroup:
         life_ms = max(TAKE_OVER_AFTER_MS, 1)
         with suppress(redis.ResponseError):  # a full Redis refuses SET but not PEXPIRE, and reading makes room again
             if not self._redis.pexpire(self._heartbeat(self._name), life_ms):
-                self._redis.set(self._heartbeat(self._name), "1", px=life_ms)
+                self._redis.set(self._heartbeat(self._name), ALIVE, px=life_ms)
         self._next_beat = now + life_ms / 5000
 
     def leave(self) -> None:
-        """Delete the heartbeat: this reader ends, and what it still holds may be taken over."""
-        self._redis.delete(self._heartbeat(self._name))
+        """Say that this reader ends in good order: what it still holds may be taken over, and has killed no reader."""
+        self._redis.set(self._heartbeat(self._name), LEFT, px=LEFT_KEPT_MS)
 
     def claim_next(self) -> Suspect | None:
         """Claim one entry of a dead reader, or one of our own whose reply never reached us; None: there is none.
@@ -167,21 +170,22 @@ class EntryGroup:
         while True:
             idle_ms = max(TAKE_OVER_AFTER_MS, 0)
             page = self._redis.xpending_range(self._stream, GROUP, start, "+", PAGE, idle=idle_ms)
-            alive = self._alive({entry["consumer"] for entry in page})
+            heartbeats = self._heartbeats({entry["consumer"] for entry in page})
             for entry in page:
-                is_orphan = entry["consumer"] != self._name.encode()
-                if not (is_orphan and entry["consumer"] in alive):
-                    yield Suspect(entry["message_id"], is_orphan)
+                is_ours = entry["consumer"] == self._name.encode()
+                heartbeat = heartbeats[entry["consumer"]]
+                if is_ours or heartbeat != ALIVE:
+                    yield Suspect(entry["message_id"], is_orphan=not is_ours and heartbeat != LEFT)
             if len(page) < PAGE:
                 return
             start = b"(" + page[-1]["message_id"]
 
-    def _alive(self, names: set[bytes]) -> set[bytes]:
+    def _heartbeats(self, names: set[bytes]) -> Mapping[bytes, bytes | None]:
         ordered = sorted(names)
         with self._redis.pipeline(transaction=False) as pipeline:
             for name in ordered:
-                pipeline.exists(self._heartbeat(name.decode("utf-8", "surrogateescape")))
-            return {name for name, exists in zip(ordered, pipeline.execute(), strict=True) if exists}
+                pipeline.get(self._heartbeat(name.decode("utf-8", "surrogateescape")))
+            return dict(zip(ordered, pipeline.execute(), strict=True))
 
     def _heartbeat(self, name: str) -> str:
         return f"nightly:reader:{self._stream}:{name}"

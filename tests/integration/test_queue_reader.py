@@ -15,6 +15,7 @@ from kombu import Connection, Exchange, Queue
 from redis import Redis
 
 from tests.integration.celery_queue import TIME, Memory, empty, reader_of, send
+from tests.integration.readers import die
 from worker import entry_group
 from worker.executor.queue_reader import NEXT, QUEUE_LISTS, TAKEN, waiting
 
@@ -89,7 +90,7 @@ def test_what_a_reader_had_taken_when_it_died_is_another_s(
         send(producer, login)
     dead = reader_of(redis_client, intake, "dead")
     assert len(dead._fresh()) == 3
-    dead.leave()
+    die(dead)
     assert redis_client.exists(*QUEUE_LISTS) == 0
     empty(reader_of(redis_client, intake, "alive"))
     assert intake.logins == ["a", "b", "c"]

@@ -7,6 +7,7 @@ import pytest
 import redis
 from redis import Redis
 
+from tests.integration.readers import die
 from tests.waiting import eventually
 from worker import entries, entry_group
 from worker.deliveries import DEATHS, Deliveries
@@ -79,7 +80,7 @@ def test_while_the_ledger_is_away_entries_stay_pending_and_another_reader_takes_
     intake.is_away = False
     monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 50)
     monkeypatch.setattr(entry_group, "LOOK_EVERY_SECONDS", 0.01)
-    first.leave()
+    die(first)
     second = reader_of(redis_client, intake, "two")
     eventually(second.step, describe="the take-over")
     assert intake.taken == [b"kept"]
@@ -164,7 +165,7 @@ def test_what_redis_would_not_take_is_tried_again_and_never_held_for_deadly(
     redis_client.xadd(STREAM, {"event": b"innocent"})
     dead = reader_of(redis_client, intake, "dead")
     dead._fresh()
-    dead.leave()
+    die(dead)
     alive = reader_of(redis_client, intake, "alive")
     intake.is_away = True
     for _ in range(2 * DEATHS):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests.integration.readers import die
 from tests.waiting import eventually
 from worker import entries, entry_group
 from worker.dead_letters import DeadLetters
@@ -65,7 +66,7 @@ def recorded(client: Redis) -> int:
 def die_with_all_in_hand(reader: StreamReader) -> None:
     reader._at_most = 200
     assert reader._fresh()
-    reader._group.leave()  # its heartbeat is gone, as some seconds after a SIGKILL
+    die(reader)
 
 
 def die_with_a_suspect_in_hand(reader: StreamReader, source: str = "stream") -> None:
@@ -73,7 +74,7 @@ def die_with_a_suspect_in_hand(reader: StreamReader, source: str = "stream") -> 
     suspect = reader._group.claim_next()
     assert suspect is not None
     reader._deliveries.take_in_hand(f"{source}:{suspect.id.decode()}")
-    reader._group.leave()
+    die(reader)
 
 
 def empty(reader: StreamReader) -> None:
@@ -117,7 +118,7 @@ def test_in_a_batch_that_is_split_only_the_deadly_event_is_set_aside(
         try:
             empty(mortal)
         except Death:
-            mortal._group.leave()
+            die(mortal)
         if not redis_client.xlen(STREAM):
             break
     assert recorded(redis_client) == 19
@@ -291,3 +292,19 @@ def test_a_reader_that_ends_in_good_order_with_a_suspect_in_hand_did_not_die_of_
     empty(reader("alive"))
     assert recorded(redis_client) == 1
     assert not list(Letters(redis_client).list())
+
+
+def test_what_a_reader_held_when_it_ended_in_good_order_is_taken_over_and_no_death_is_counted(
+    redis_client: Redis, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+    take_in_hand = Deliveries.take_in_hand
+    monkeypatch.setattr(Deliveries, "take_in_hand", lambda *args: counted.append(args[1]) or take_in_hand(*args))
+    add(redis_client, [event(1), event(2)])
+    for name in ("stopped", "stopped too"):
+        stopped = reader(name)
+        assert stopped._fresh() or stopped._group.claim_next()
+        stopped.leave()
+    empty(reader("next"))
+    assert recorded(redis_client) == 2
+    assert counted == []
