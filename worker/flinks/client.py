@@ -163,6 +163,7 @@ class FlinksClient:
             _read_headers(response),
             body,
             login_id=login_id,
+            auth_key=instance.auth_key.get_secret_value(),
             wants_active=wants_active,
             now=self._now(),
         )

@@ -16,33 +16,35 @@ _NAMED = re.compile(r"\b(loginid[\s:='\"]+)\S+(?=\s+(?:has|is|was)\b)", re.IGNOR
 _DIGIT = re.compile(r"[0-9]")
 
 
-def mask(text: str, login_id: str) -> str:
+def mask(text: str, *secrets: str) -> str:
     """Return at most 200 characters of `text`: one line, printable, with every identifier replaced by `***`.
 
-    An identifier is a word that holds `login_id` in any spelling (of a plain one, only its own characters go), a GUID,
-    the word after "LoginId" in a confirmation, and a run of 16 or more of [A-Za-z0-9_-] that holds a digit. Where the
-    loginId is spread over words, nothing is left. Invisible characters go first, or one of them inside a loginId would
-    hide it from the rest.
+    An identifier is a word that holds one of `secrets` (the loginId, our key) in any spelling (of a plain one, only its own
+    characters go), a GUID, the word after "LoginId" in a confirmation, and a run of 16 or more of [A-Za-z0-9_-] that
+    holds a digit. Where a secret is spread over words, nothing is left. Invisible characters go first, or one of them
+    inside a loginId would hide it from the rest.
     """
     line = "".join(" " if character.isspace() else character for character in text if _is_kept(character))
-    forms = {login_id, quote(login_id, safe=""), html.escape(login_id)}
+    forms = {form for secret in filter(None, secrets) for form in (secret, quote(secret, safe=""), html.escape(secret))}
     ours = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)), re.IGNORECASE)
-    line = _without_words_of(Spellings(login_id), ours.sub(MASK, line))
+    line = ours.sub(MASK, line)
+    for secret in filter(None, secrets):
+        line = _without_words_of(Spellings(secret), line)
     line = _NAMED.sub(rf"\1{MASK}", _GUID.sub(MASK, line))
     return _TOKEN.sub(_masked_if_numbered, line)[:MAX_MESSAGE_CHARACTERS].strip()
 
 
-def _without_words_of(login: Spellings, line: str) -> str:
-    """Return the beginning of a line, with words masked that hold the loginId."""
+def _without_words_of(secret: Spellings, line: str) -> str:
+    """Return the beginning of a line, with words masked that hold a secret."""
     words, length = [], 0
     for word in line.split(" "):
         start = word[:MAX_LINE_CHARACTERS]
-        words.append(MASK if login.are_in(start) else start)
+        words.append(MASK if secret.are_in(start) else start)
         length += len(words[-1]) + 1
         if length > MAX_LINE_CHARACTERS:
             break
     kept = " ".join(words)
-    return MASK if login.are_in(kept) else kept
+    return MASK if secret.are_in(kept) else kept
 
 
 def _is_kept(character: str) -> bool:

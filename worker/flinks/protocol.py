@@ -145,12 +145,20 @@ def verdict_of_failure(kind: FailureKind) -> Verdict:
 
 
 def decipher(
-    status: int, headers: Mapping[str, str], body: bytes, *, login_id: str, wants_active: bool, now: datetime
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    login_id: str,
+    auth_key: str,
+    wants_active: bool,
+    now: datetime,
 ) -> Verdict:
     """Return the meaning of one answer, whatever its bytes are; never raises.
 
     Only the first 64 KiB of `body` are looked at, and of `headers` those in READ_HEADERS. `now` (UTC-aware) is what
     a Retry-After date is measured from.
+    `auth_key` is ours: a refusal may repeat it, and it is masked as the login is.
     A 2xx that carries an error, in FlinksCode or HttpStatusCode, is judged as that error.
     """
     if status == HTTPStatus.OK and not headers and body == _confirmation(login_id, wants_active=wants_active):
@@ -159,16 +167,16 @@ def decipher(
     answer = read(body, lowered.get("content-encoding", ""))
     is_success = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
     if is_success and not answer.code and answer.status < HTTPStatus.BAD_REQUEST:
-        return _judge_success(status, answer, login_id, wants_active=wants_active)
+        return _judge_success(status, answer, login_id, auth_key, wants_active=wants_active)
     outcome, code = _classify(answer.code, max(status, answer.status) if is_success else status)
-    flinks_code = _showable(answer.code, login_id)
+    flinks_code = _showable(answer.code, login_id, auth_key)
     may_wait = outcome in {Outcome.TRANSIENT, Outcome.THROTTLED}
     return Verdict(
         outcome,
         flinks_code if code == RETRY_LATER and flinks_code else code,
         http_status=status,
         flinks_code=flinks_code,
-        message=mask(answer.text, login_id),
+        message=mask(answer.text, login_id, auth_key),
         retry_after_seconds=_retry_after_seconds(lowered.get("retry-after", ""), now) if may_wait else None,
         is_ambiguous=code in _AMBIGUOUS_SLUGS or answer.code in TAKEN_ON_CODES,
         is_down=outcome is Outcome.TRANSIENT and code != RETRY_LATER and code not in _KNOWN_CODES,
@@ -183,14 +191,14 @@ def _confirmation(login_id: str, *, wants_active: bool) -> bytes | None:
     return f'"LoginId {login_id} has now been {"" if wants_active else "de"}activated for automatic refresh"'.encode()
 
 
-def _judge_success(status: int, answer: Answer, login_id: str, *, wants_active: bool) -> Verdict:
+def _judge_success(status: int, answer: Answer, login_id: str, auth_key: str, *, wants_active: bool) -> Verdict:
     if not answer.is_readable:
         # A page of some proxy, or a confirmation cut short: neither success nor error. Asserting again is harmless.
         return replace(verdict_of_failure(FailureKind.PROTOCOL), http_status=status)
     claim = claim_of(answer.text, login_id, wants_active=wants_active)
     if claim is Claim.CONFIRMED:
         return replace(_APPLIED, http_status=status)
-    message = mask(answer.text, login_id)
+    message = mask(answer.text, login_id, auth_key)
     if claim is Claim.CONTRADICTED:
         return Verdict(Outcome.DEAD, "unexpected_response", http_status=status, message=message)
     return Verdict(Outcome.APPLIED, "unconfirmed", http_status=status, message=message, is_confirmed=False)
@@ -212,9 +220,9 @@ def _classify(code: str, status: int) -> tuple[Outcome, str]:
     return (Outcome.DEAD, "unknown_code") if is_refusal else (Outcome.TRANSIENT, "protocol_error")
 
 
-def _showable(code: str, login_id: str) -> str | None:
-    """Return the code if it looks like one of Flinks' and holds nothing that may identify a login."""
-    return code if _SHOWABLE_CODE.fullmatch(code) and mask(code, login_id) == code else None
+def _showable(code: str, *secrets: str) -> str | None:
+    """Return the code if it looks like one of Flinks' and holds no secret, nor what may identify a login."""
+    return code if _SHOWABLE_CODE.fullmatch(code) and mask(code, *secrets) == code else None
 
 
 def _retry_after_seconds(value: str, now: datetime) -> float | None:

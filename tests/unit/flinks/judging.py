@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from worker.flinks.protocol import decipher
 from worker.verdicts import Outcome, Verdict
 
+KEY = "rabbit-key"
 LOGIN = "bb8b8569-3bfc-43c1-ae31-08d6decf1675"
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 APPLIED, TRANSIENT, THROTTLED, DEAD, HALT = Outcome
@@ -21,7 +22,7 @@ def judge(
     wants_active: bool = True,
 ) -> Verdict:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return decipher(status, headers or {}, raw, login_id=login_id, wants_active=wants_active, now=NOW)
+    return decipher(status, headers or {}, raw, login_id=login_id, auth_key=KEY, wants_active=wants_active, now=NOW)
 
 
 def error(code: object, status: object = 401, message: object = "Something is wrong") -> dict[str, object]:

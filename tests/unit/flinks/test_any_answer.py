@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.flinks.judging import APPLIED, NOW
+from tests.unit.flinks.judging import APPLIED, KEY, NOW
 from worker.flinks.protocol import END_USER_CODES, HALT_CODES, REJECTED_CODES, TRANSIENT_CODES, decipher
 
 LOGINS = st.uuids().map(str) | st.from_regex(r"[a-z0-9][a-z0-9+/=. _-]{6,40}[0-9]", fullmatch=True)
@@ -42,7 +42,7 @@ def test_any_answer_gets_a_verdict_that_names_no_login(
     wants_active: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     login, status, headers, body = answer
-    verdict = decipher(status, headers, body, login_id=login, wants_active=wants_active, now=NOW)
+    verdict = decipher(status, headers, body, login_id=login, auth_key=KEY, wants_active=wants_active, now=NOW)
     assert login.lower() not in f"{verdict.message} {verdict.code} {verdict.flinks_code}".lower()
     assert len(verdict.message) <= 200
     assert verdict.message.isprintable()
@@ -63,7 +63,7 @@ def test_the_short_way_to_a_confirmation_says_what_the_long_one_says(
 ) -> None:
     body = f'"LoginId {login} has now been {"" if said else "de"}activated for automatic refresh"'.encode()
     short, long = (
-        decipher(200, headers, body, login_id=login, wants_active=wants_active, now=NOW)
+        decipher(200, headers, body, login_id=login, auth_key=KEY, wants_active=wants_active, now=NOW)
         for headers in ({}, {"retry-after": "1"})
     )
     assert short == long

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tests.unit.flinks.judging import APPLIED, DEAD, HALT, LOGIN, THROTTLED, TRANSIENT, error, judge
+from tests.unit.flinks.judging import APPLIED, DEAD, HALT, KEY, LOGIN, THROTTLED, TRANSIENT, error, judge
 from worker.flinks.protocol import (
     END_USER_CODES,
     HALT_CODES,
@@ -223,6 +223,13 @@ def test_a_code_that_could_hold_a_login_is_not_kept() -> None:
         assert (verdict.code, verdict.flinks_code) == ("unknown_code", None)
     assert judge(400, error("NO_SUCH_ACME_LOGIN"), login_id="acme").flinks_code is None
     assert judge(400, error("ACME_RETRY_LATER"), login_id="acme").code == "RETRY_LATER"
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 429, 503])
+@pytest.mark.parametrize("code", ["ACCESS_DENIED", None])
+def test_our_key_in_an_answer_is_masked(status: int, code: str | None) -> None:
+    verdict = judge(status, error(code, status, f"The key '{KEY.upper()}' is not allowed"))
+    assert verdict.message == "The key '***' is not allowed"
 
 
 @pytest.mark.parametrize(
