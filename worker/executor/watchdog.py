@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from celery.worker import state
 
@@ -62,7 +63,7 @@ class Watchdog:
         self._task_looks = task_seconds / LOOK_SECONDS
         self._health_file = health_file
         self._pulses = -1
-        self._requests: dict[int, int] = {}
+        self._requests: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # not by id: the next one may have it too
 
     def step(self) -> None:
         """Look once: touch the health file, or begin to end the worker."""
@@ -80,13 +81,13 @@ class Watchdog:
         pulses, self._pulses = self._pulses, self._progress.of("ledger")
         if pulses == self._pulses:
             return None  # Redis is away, and tasks wait for it
-        present = {id(request): request for request in _snapshot(state.reserved_requests)}
-        self._requests = {key: self._requests.get(key, 0) + 1 for key in present}
-        active = {id(request) for request in _snapshot(state.active_requests)}
-        for key, looks in self._requests.items():
-            if key in active and looks > self._task_looks:
-                self._kill_child(present[key])
-                self._requests[key] = 0
+        present = {request: self._requests.get(request, 0) + 1 for request in _snapshot(state.reserved_requests)}
+        self._requests = WeakKeyDictionary(present)
+        active = set(_snapshot(state.active_requests))
+        for request, looks in present.items():
+            if request in active and looks > self._task_looks:
+                self._kill_child(request)
+                self._requests[request] = 0
                 break
             if looks > 3 * self._task_looks:  # behind others, but no longer than they may take
                 return "pool"

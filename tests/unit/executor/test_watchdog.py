@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +11,13 @@ from worker.executor import watchdog
 from worker.executor.progress import Progress
 from worker.executor.shutdown import EXIT_STUCK
 from worker.executor.watchdog import LOOK_SECONDS, STUCK_LOOKS, Part, Watchdog
+
+
+class FakeRequest:
+    """A task in the pool's hands."""
+
+    name = "refresh.reconcile"
+    worker_pid = 4711
 
 
 class FakeShutdown:
@@ -89,7 +95,7 @@ def test_a_file_that_cannot_be_written_ends_nothing(shutdown: FakeShutdown, tmp_
 def test_a_task_that_takes_for_ever_costs_its_child(shutdown: FakeShutdown, monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[tuple[int, int]] = []
     monkeypatch.setattr(watchdog.os, "kill", lambda pid, number: killed.append((pid, number)))
-    request = SimpleNamespace(name="refresh.reconcile", worker_pid=4711)
+    request = FakeRequest()
     monkeypatch.setattr(state, "reserved_requests", [request])
     monkeypatch.setattr(state, "active_requests", [request])
     progress = Progress()
@@ -103,10 +109,31 @@ def test_a_task_that_takes_for_ever_costs_its_child(shutdown: FakeShutdown, monk
     assert shutdown.begun == []
 
 
+def test_short_tasks_one_after_the_other_are_not_one_long_task(
+    shutdown: FakeShutdown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[int] = []
+    monkeypatch.setattr(watchdog.os, "kill", lambda pid, _: killed.append(pid))
+    requests: list[FakeRequest] = []
+    for name in ("reserved_requests", "active_requests"):
+        monkeypatch.setattr(state, name, requests)
+    progress, addresses = Progress(), set()
+    found = dog(shutdown, progress=progress)
+    for _ in range(100):
+        requests.clear()  # the one before is gone, and Python gives its place in memory to the next
+        requests.append(FakeRequest())
+        addresses.add(id(requests[0]))
+        progress.made("ledger")
+        found.step()
+    assert len(addresses) < 50, "else this test shows nothing"
+    assert killed == []
+    assert shutdown.begun == []
+
+
 def test_a_task_that_is_never_begun_ends_the_worker_after_three_times_as_long(
     shutdown: FakeShutdown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state, "reserved_requests", [SimpleNamespace(name="account.linked")])
+    monkeypatch.setattr(state, "reserved_requests", [FakeRequest()])
     progress = Progress()
     found = dog(shutdown, progress=progress)
     for _ in range(30):
