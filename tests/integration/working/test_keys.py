@@ -50,6 +50,9 @@ def test_a_wake_up_for_a_key_that_a_worker_lacks_is_passed_on_as_often_as_it_say
         eventually(lambda: taken() - before >= 6, describe="three messages and three more")
         nightly.comes_to_rest()
         assert taken() - before == 6
+        client.send_task("refresh.reconcile", queue="refresh", kwargs={"key": "0badcafe", "hops": 10**12})
+        eventually(lambda: taken() - before >= 6 + 21, describe="the one with too many hops, and twenty more")
+        assert taken() - before == 6 + 21
     assert nightly.redis.llen("refresh") == 0
 
 
