@@ -62,6 +62,17 @@ def test_a_login_that_somebody_deleted_is_passed_over(ledger: Ledger, redis_clie
     assert not redis_client.exists(LOGIN, f"nightly:leases:{INSTANCE}", f"nightly:due:{INSTANCE}:live", RATE)
 
 
+def test_a_login_that_came_anew_in_the_other_lane_after_it_was_deleted_is_handed_out_once(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record([replace(wish, lane=Lane.BACKFILL) for wish in wishes(1)])
+    redis_client.delete(LOGIN)
+    ledger.record(wishes(1, minute=1))
+    calls = claim(calls_per_second=1000).claims
+    clock.ms += 100
+    assert len(calls + claim(calls_per_second=1000).claims) == 1
+
+
 def test_what_waits_behind_a_deleted_login_is_asked_for_in_time(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:

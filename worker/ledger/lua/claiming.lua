@@ -67,7 +67,8 @@ end
 local function lift_off(ref, login, leases, lease, rest, held, reply)
   local key = login_key(ref)
   local history = login.A
-  if not login.v then return 0 end -- somebody deleted the login: there is nothing to call
+  -- Somebody deleted the login. If an event brought it back in the other lane, it is still in this one, too.
+  if login.s ~= 'due' then return 0 end
   local last = tonumber(last_number(login.k, history) or '0') or 0
   local number = last < now and now_text or whole(last + 1)
   local claim = login.r .. ':' .. login.w .. ':' .. (login.q or '0') .. ':' .. rest .. ':' .. owner
