@@ -160,6 +160,13 @@ def test_a_rate_below_one_a_second_still_moves(feeder: Feeder, start: Start, clo
     assert fed == [1, 0, 1]
 
 
+def test_a_rate_of_its_own_is_kept_though_the_clock_was_set_back(feeder: Feeder, start: Start, clock: Clock) -> None:
+    start([f"login-{at}" for at in range(9)], rate=2)
+    assert feeder.feed() == 4
+    clock.ms -= 3_600_000
+    assert [feeder.feed(), feeder.feed()] == [4, 0]
+
+
 def test_nothing_is_handed_over_in_quiet_hours(
     feeder: Feeder, start: Start, clock: Clock, redis_client: Redis, ledger: Ledger
 ) -> None:
