@@ -9,19 +9,19 @@ local read_lane, next_of, unspotted, put_off_unopened
 
 do -- What follows is private to this file: one chunk of Lua holds no more than 200 local variables.
 
-local LOOK_AT_MOST, PAGE = 1000, 100 -- logins that one claim passes over; behind the first, it reads so many at a time
+local LOOK_AT_MOST, PAGE = 1000, 100 -- logins of a lane that one claim passes over; it reads so many at a time
 local MISSING_WAIT_LEAST, MISSING_WAIT_MOST = 1000, 60000
 
-local passed_over = 0
 local unopened = {} -- key that no live worker holds -> lane and reference, in turn
 local opens = {} -- beginning of a sealed value -> whether the caller holds its key
 local workers = nil
+local held = {} -- id of a key -> whether a live worker holds it
 
 -- The due logins of a lane, as one claim goes through them in their order; `rank` is that of the next page.
 function read_lane(name, n)
   local key = due_key(instance, name)
   local refs = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, n)
-  return { key = key, refs = refs, at = 0, rank = #refs }
+  return { key = key, refs = refs, at = 0, rank = #refs, passed_over = 0 }
 end
 
 -- Half of the looks go to the next logins, the other half to some further down: whoever holds the key of thousands in
@@ -29,7 +29,7 @@ end
 local function turn_page(lane)
   local due = redis.call('ZCOUNT', lane.key, '-inf', now)
   if lane.rank >= due then return false end
-  if passed_over >= LOOK_AT_MOST / 2 and not lane.has_jumped then
+  if lane.passed_over >= LOOK_AT_MOST / 2 and not lane.has_jumped then
     lane.rank, lane.has_jumped = lane.rank + now % (due - lane.rank), true
   end
   lane.refs = redis.call('ZRANGE', lane.key, lane.rank, math.min(lane.rank + PAGE, due) - 1)
@@ -47,9 +47,12 @@ local function can_open(sealed)
 end
 
 local function pass_over(lane, ref, key_id)
-  passed_over = passed_over + 1
-  workers = workers or live_workers(now)
-  if is_held_by_any(workers, key_id) then
+  lane.passed_over = lane.passed_over + 1
+  if held[key_id] == nil then
+    workers = workers or live_workers(now)
+    held[key_id] = is_held_by_any(workers, key_id)
+  end
+  if held[key_id] then
     is_foreign = true
     return
   end
@@ -71,11 +74,11 @@ local function read_sealed(ref) return redis.call('HGET', login_key(ref), 'v') e
 -- The next login that the caller can open, and its fields; nil where there is none.
 function next_of(lane)
   while true do
-    if lane.at == #lane.refs and not (passed_over > 0 and turn_page(lane)) then return nil end
-    if passed_over >= LOOK_AT_MOST then return nil end
+    if lane.at == #lane.refs and not (lane.passed_over > 0 and turn_page(lane)) then return nil end
+    if lane.passed_over >= LOOK_AT_MOST then return nil end
     lane.at = lane.at + 1
     local ref, login, sealed = lane.refs[lane.at], nil, nil
-    if passed_over > 0 then
+    if lane.passed_over > 0 then
       sealed = reading(lane, ref, read_sealed)
     else
       login = reading(lane, ref, read_login)
