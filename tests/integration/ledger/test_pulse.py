@@ -57,8 +57,8 @@ def test_what_may_not_be_called_wakes_nobody(
         ("paused_until", 3_600_001, True),
         ("tat", 1_000, True),
         ("tat", 1_001, False),
-        ("tat", 3_601_000, False),
-        ("tat", 3_601_001, True),
+        ("tat", 7_000, False),
+        ("tat", 7_001, True),
     ],
 )
 def test_nobody_is_woken_for_a_call_that_may_go_in_more_than_a_second_unless_the_clock_was_set_back(
@@ -66,6 +66,17 @@ def test_nobody_is_woken_for_a_call_that_may_go_in_more_than_a_second_unless_the
 ) -> None:
     ledger.record(wishes(1))
     redis_client.hset(f"nightly:rate:{INSTANCE}", field, clock.ms + moment)
+    assert ledger.pulse(MINE).due == is_due
+
+
+@pytest.mark.parametrize(
+    ("rate", "moment", "is_due"), [("0.1", 16_000, False), ("0.1", 16_001, True), ("50", 7_001, True)]
+)
+def test_the_slower_calls_go_the_further_ahead_the_next_one_may_be(
+    ledger: Ledger, clock: Clock, redis_client: Redis, *, rate: str, moment: int, is_due: bool
+) -> None:
+    ledger.record(wishes(1))
+    redis_client.hset(f"nightly:rate:{INSTANCE}", mapping={"tat": clock.ms + moment, "ceiling": rate})
     assert ledger.pulse(MINE).due == is_due
 
 

@@ -102,9 +102,10 @@ local function can_call(instance, fingerprint)
   if redis.call('EXISTS', bench_key(instance, worker)) == 1 then return false end
   local admitted = admission(read_gate(instance), read_config(instance, fingerprint), now)
   if admitted == 'closed' or admitted == 'waiting' then return false end
-  local rate = redis.call('HMGET', rate_key(instance), 'paused_until', 'tat')
-  local may_call_at = later(tonumber(rate[1] or '0') or 0, (tonumber(rate[2] or '0') or 0) - LINGER)
-  return not is_ahead(may_call_at, now, LONGEST_PAUSE)
+  local paused_until, tat, rate = unpack(redis.call('HMGET', rate_key(instance), 'paused_until', 'tat', 'ceiling'))
+  if is_ahead(tonumber(paused_until or '0') or 0, now, LONGEST_PAUSE) then return false end
+  local longest = 1000 / math.min(tonumber(rate or '1') or 1, 1) + 5000 -- no call is that far ahead of the next
+  return not is_ahead((tonumber(tat or '0') or 0) - LINGER, now, longest)
 end
 
 -- Whether a backfill has rows for a lane that is emptier than it should be, where calls may be made.
