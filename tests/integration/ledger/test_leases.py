@@ -179,6 +179,18 @@ def test_a_login_that_came_anew_after_it_was_deleted_is_not_taken_back_by_the_ol
     assert call.revision == 1
 
 
+def test_a_login_in_flight_whose_key_somebody_wrote_over_stops_no_pulse(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
+) -> None:
+    ledger.record(wishes(2))
+    assert len(claim(calls_per_second=1000).claims) == 2
+    redis_client.set(LOGIN, "not a hash")
+    clock.ms += 15_000
+    assert take_back(ledger).leases_lost == 1
+    assert not redis_client.exists(f"nightly:leases:{INSTANCE}")
+    assert redis_client.hget("nightly:login:lgn_1", "s") == b"due"
+
+
 def test_what_is_left_of_a_deleted_login_is_shown_as_no_login(redis_client: Redis, clock: Clock) -> None:
     redis_client.hset(LOGIN, mapping={"s": "due", "z": "lease_lost"})
     assert Views(redis_client, now_ms=clock).login("lgn_0") is None

@@ -45,12 +45,13 @@ local function take_back(ref, instance, login, rest)
   redis.call('HSET', login_key(ref), 'b', before + 1)
 end
 
--- Returns how many leases were taken back. That of a login which somebody deleted is dropped.
+-- Returns how many leases were taken back. That of a login which somebody deleted, or wrote something else over, is
+-- dropped, or it would stop every pulse.
 local function reap(instance)
   local taken_back = 0
   for _, ref in ipairs(redis.call('ZRANGEBYSCORE', leases_key(instance), '-inf', now, 'LIMIT', 0, REAP_AT_MOST)) do
-    local login, rest = read_flight(ref)
-    if login.s == 'flight' then
+    local is_read, login, rest = pcall(read_flight, ref)
+    if is_read and login.s == 'flight' then
       take_back(ref, instance, login, rest)
       taken_back = taken_back + 1
     else
