@@ -7,6 +7,7 @@ scripts. `now_ms` and `new_id` are for tests alone.
 import base64
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from worker.backfill.chunks import ROWS_IN_CHUNK, pack, unpack
 from worker.backfill.model import Asks, Backfill, Row, RowResult, Status
@@ -153,10 +154,15 @@ class Backfills:
 
     def forget(self, backfill_id: str) -> None:
         """Remove one that is still loading; raises BackfillError for any other. One that is gone is no error."""
-        if self.redis.hget(_key(backfill_id), "status") not in {None, b"loading"}:
-            raise BackfillError(f"backfill {backfill_id} is loaded already; cancel it")
-        self.redis.delete(_key(backfill_id), _key(backfill_id) + ":chunks")
-        self.redis.zrem(ALL, backfill_id)
+
+        def remove(pipeline: Any) -> None:
+            if pipeline.hget(_key(backfill_id), "status") not in {None, b"loading"}:
+                raise BackfillError(f"backfill {backfill_id} is loaded already; cancel it")
+            pipeline.multi()
+            pipeline.delete(_key(backfill_id), _key(backfill_id) + ":chunks")
+            pipeline.zrem(ALL, backfill_id)
+
+        self.redis.transaction(remove, _key(backfill_id))  # again, where a start commits it meanwhile
 
     def chunk(self, backfill_id: str, number: int) -> list[Row]:
         """Return the rows of one chunk; raises UnknownBackfill where it is gone, SealError, UnknownKey."""

@@ -19,10 +19,10 @@ _DIGIT = re.compile(r"[0-9]")
 def mask(text: str, *secrets: str) -> str:
     """Return at most 200 characters of `text`: one line, printable, with every identifier replaced by `***`.
 
-    An identifier is a word that holds one of `secrets` (the loginId, our key) in any spelling (of a plain one, only its own
-    characters go), a GUID, the word after "LoginId" in a confirmation, and a run of 16 or more of [A-Za-z0-9_-] that
-    holds a digit. Where a secret is spread over words, nothing is left. Invisible characters go first, or one of them
-    inside a loginId would hide it from the rest.
+    An identifier is a word that holds one of `secrets` (the loginId, our key) in any spelling, a GUID, the word after
+    "LoginId" in a confirmation, and a run of 16 or more of [A-Za-z0-9_-] that holds a digit. Of a secret that is
+    written plainly, only its own characters go; where one is spread over words, nothing is left. Invisible characters
+    go first, or one of them inside a loginId would hide it from the rest.
     """
     line = "".join(" " if character.isspace() else character for character in text if _is_kept(character))
     forms = {form for secret in filter(None, secrets) for form in (secret, quote(secret, safe=""), html.escape(secret))}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from redis.client import Pipeline
 
 from tests.integration.backfill.conftest import only
 from worker.backfill.chunks import ROWS_IN_CHUNK
@@ -54,3 +55,22 @@ def test_a_load_whose_chunks_another_one_was_faster_with_does_not_commit_its_row
     with pytest.raises(BackfillError, match="another start"):
         store.commit(backfill.id, "digest of theirs", only_loaded=True)
     assert store.chunk(backfill.id, 0) == ours
+
+
+def test_a_load_that_is_committed_while_another_start_removes_it_is_kept(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = services.backfills
+    backfill = store.create(instance="toolbox", wish="off", as_of_us=1)
+    store.put_chunk(backfill.id, 0, [Row(1, "ours")], "digest")
+    multi = Pipeline.multi
+
+    def late(pipeline: Pipeline) -> None:
+        store.commit(backfill.id, "digest")
+        multi(pipeline)
+
+    monkeypatch.setattr(Pipeline, "multi", late)
+    with pytest.raises(BackfillError, match="loaded already"):
+        store.forget(backfill.id)
+    assert store.get(backfill.id).status == "running"
+    assert store.chunk(backfill.id, 0) == [Row(1, "ours")]
