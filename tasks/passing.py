@@ -11,7 +11,7 @@ log = get_logger(__name__)
 def pass_on(send: Callable[[int], None], hops: object) -> None:
     """Send the message once more with a hop less, if it has one; where that fails, the next pulse sends another.
 
-    None has more than HOPS, whatever it says: it would go round for ever, and keep workers busy with nothing else.
+    None has more than HOPS, whatever it says: otherwise a forged message would circulate without end.
     """
     if not isinstance(hops, int) or hops < 1:
         return

@@ -79,7 +79,7 @@ class NightlyApp(Celery):
         self.shutdown.begin(stage)
 
     def send_reconcile(self, key_id: str, hops: int = HOPS) -> None:
-        """Send a reconcile message to a worker that holds a key; others pass it on, so many times at most."""
+        """Send a reconcile message to a worker that holds a key; others pass it on, a bounded number of times."""
         arguments = {"key": key_id, "hops": hops}
         self.send_task("refresh.reconcile", kwargs=arguments, queue=REFRESH_QUEUE, confirm_timeout=ANSWER_SECONDS)
 

@@ -1,6 +1,6 @@
 """The clock by which a worker measures leases and deadlines: it goes on while the machine is suspended.
 
-CLOCK_MONOTONIC stands still then, and a worker that woke up would believe in a lease that ran out hours ago.
+CLOCK_MONOTONIC stands still then, and a worker that wakes up would trust a lease that ran out hours ago.
 """
 
 import time

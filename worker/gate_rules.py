@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class GateRules:
     """An outage: this share of so many calls at least within so long, or so many logins in a row without an answer.
 
-    A storm: so many logins in a row that Flinks refuses as INVALID_LOGIN or UNAUTHORIZED.
+    A storm: this many logins in a row that Flinks refuses as INVALID_LOGIN or UNAUTHORIZED.
     """
 
     outage_ratio: float = 0.5

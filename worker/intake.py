@@ -58,7 +58,7 @@ class CeleryMessage(NamedTuple):
 class Intake:
     """The only writer of events into the ledger.
 
-    With `replicas`, every method that writes returns only when so many replicas have what it wrote, and raises
+    With `replicas`, every method that writes returns only when that many replicas have what it wrote, and raises
     NotReplicated where they do not say so in time: the caller keeps its message, and tries again.
     """
 

@@ -12,7 +12,7 @@ REPORTED = "nightly:mailboxes"
 """Sorted set on the broker: each entry of kombu's list that a worker of ours made, by when it was last reported, ms."""
 REPORT_SECONDS = 15.0
 SILENT_MS = 3_600_000
-"""A worker that was silent for so long is dead. Remote control reaches one that was only suspended all the same."""
+"""A worker silent for longer is dead. Remote control still reaches one that was only suspended."""
 KEPT_MS = 30 * 86_400_000
 _SEPARATOR = "\x06\x16"  # kombu's, between routing key, pattern and queue
 

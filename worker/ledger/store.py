@@ -57,7 +57,7 @@ class Ledger:
     ) -> list[Recorded]:
         """Take events in, any order, any number of times; returns one result for each.
 
-        With `replicas`, returns only when so many have them too; raises NotReplicated where they do not say so in
+        With `replicas`, returns only when that many have them too; raises NotReplicated where they do not say so in
         time: then the events are in the ledger, and a failover may lose them.
         """
         results: list[Recorded] = []

@@ -24,7 +24,7 @@ _BY_CODE: Mapping[str, str] = {
     "unknown_instance": "The event names an instance that is not in FLINKS_INSTANCES. Add it, restart, then replay.",
 }
 MISSING_KEY_SECONDS = 60
-"""As in keys.lua: a person hears of a key that is missing for longer; while workers restart one may be, for seconds."""
+"""As in keys.lua: only a key that is missing for longer is reported, as one may be missing while workers restart."""
 MISSING_KEY_ADVICE = (
     "Put that key back into LOGIN_KEYS of the workers and restart them; what waits goes on by itself. "
     "`nightly doctor` says which keys are at hand."

@@ -24,8 +24,8 @@ function read_lane(name, n)
   return { key = key, refs = refs, at = 0, rank = #refs, passed_over = 0 }
 end
 
--- Half of the looks go to the next logins, the other half to some further down: whoever holds the key of thousands in
--- front may not be able to call. Returns whether there is anything more.
+-- Half of the looks go to the next logins, the other half to some further down: the worker that holds the key of
+-- thousands in front may not be able to call. Returns whether there is anything more.
 local function turn_page(lane)
   local due = redis.call('ZCOUNT', lane.key, '-inf', now)
   if lane.rank >= due then return false end

@@ -9,7 +9,7 @@
 local BACKFILL_TURN = 10 -- every tenth call belongs to the backfill lane, so that it never starves
 local EARLY_MS = 20
 local MARGIN = 1.03
-local HELD_BACK = 1000 -- ms in which nobody is woken for logins that the caller's keys do not open
+local HELD_BACK = 1000 -- ms without wake-ups for logins that the caller's keys do not open
 
 local function next_due()
   local first = nil
@@ -117,8 +117,8 @@ local function hand_out(n, lease, rest, is_canary, turn, reply)
   return used, of_backfills
 end
 
--- Nothing could be handed out. Where others can open what is due, whoever pulses is not to wake the caller's like again
--- at once.
+-- Nothing could be handed out. Where only others can open what is due, no pulse wakes a worker with the caller's keys
+-- again at once.
 local function idle()
   if is_foreign then
     redis.call('SET', hint_key(key_ids:match('^%x+')), '1', 'PX', HELD_BACK)

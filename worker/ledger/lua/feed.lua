@@ -3,7 +3,7 @@
 -- ARGV  now (ms or ''), id, fingerprint of the caller's configuration for its instance, the row to begin with, then for
 --       each row: reference (empty: the row is invalid), sealed loginId, account id
 -- Reply {state, rows handed over, room left in the lane for more of it}
---       state: fed | moved (another feeder was faster) | shut (that configuration may call nobody now) | full (the lane) |
+--       state: fed | moved (another feeder was faster) | shut (that configuration may make no calls now) | full (the lane) |
 --              slow (by its own rate) | unknown, or the backfill's status when that is not `running`
 
 if is_newer() then return refuse_newer() end

@@ -1,4 +1,4 @@
--- Which of LOGIN_KEYS sealed a value, which live workers hold it, and since when nobody does.
+-- Which of LOGIN_KEYS sealed a value, which live workers hold that key, and since when none does.
 --
 -- A sealed value begins with the byte 1 and the four bytes of its key's id (worker/seal.py). Each worker lists the ids
 -- of its keys in nightly:workers, newest first.
@@ -37,7 +37,7 @@ local function is_held_by_any(workers, key_id)
   return false
 end
 
--- Note that no live worker holds a key. Returns for how long that has been so, ms; after a minute a person is told.
+-- Note that no live worker holds a key. Returns for how long that has been so, ms; after a minute a person is notified.
 local function note_missing(key_id, now)
   local first, last = (redis.call('HGET', 'nightly:missing-keys', key_id) or ''):match('^(%d+):(%d+)$')
   first = first and now - last <= MISSING_FORGOTTEN and math.min(first, now) or now

@@ -92,7 +92,7 @@ local function reconcilers_with(key_id, workers)
   return math.max(1, slots), active
 end
 
--- Once a day, that a configuration is in use of which something is known.
+-- Note once a day that a configuration whose standing is known is in use.
 local function note_use(instance, fingerprint)
   local key, field = configs_key(instance), used_field(fingerprint)
   local standing, used_at = unpack(redis.call('HMGET', key, fingerprint, field))
