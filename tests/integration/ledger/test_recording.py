@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock
-from worker.ledger import Lane, Ledger, Letters, Wish
+from worker.ledger import Lane, Ledger, Letters, Recorded, Wish
 from worker.ledger.views import Views
 
 LOGIN = "nightly:login:lgn_0"
@@ -200,3 +200,12 @@ def test_an_event_is_recorded_though_the_letter_of_its_login_is_gone(
     redis_client.delete("nightly:letter:dl-1")
     assert ledger.record([replace(FIRST, occurred_us=LATER_US)]) == ["recorded"]
     assert not redis_client.exists("nightly:letter:dl-1")
+
+
+def test_of_events_that_are_recorded_whole_none_is_where_one_is_ahead(ledger: Ledger, redis_client: Redis) -> None:
+    ahead = replace(FIRST, reference="lgn_1", occurred_us=4_000_000_000_000_000)
+    assert ledger.record_whole([FIRST, ahead]) == [Recorded.HELD, Recorded.AHEAD]
+    assert ledger.record_whole([ahead, FIRST]) == [Recorded.AHEAD, Recorded.HELD]
+    assert redis_client.keys("nightly:login:*") == []
+    assert ledger.record_whole([FIRST, FIRST]) == [Recorded.RECORDED, Recorded.DUPLICATE]
+    assert ledger.record([FIRST, ahead]) == [Recorded.DUPLICATE, Recorded.AHEAD]
