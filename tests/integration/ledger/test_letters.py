@@ -96,6 +96,7 @@ def test_a_replay_makes_the_login_due_in_the_backfill_lane_as_if_it_had_never_fa
     clock.ms += 1000
     assert letters.close(letter.id, "replayed", by="ann", note="they called us") == "replayed"
     assert redis_client.zscore(f"nightly:due:{INSTANCE}:backfill", "lgn_0") == clock.ms
+    assert redis_client.hget(LOGIN, "l") == b"backfill"
     assert redis_client.hget(f"nightly:tally:{INSTANCE}", "replayed") == b"1"
     assert not redis_client.hexists(LOGIN, "x")
     (again,) = claim().claims
