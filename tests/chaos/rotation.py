@@ -30,7 +30,7 @@ INSTANCE = "toolbox"
 class Eavesdropper:
     """Counts the claims of a worker that holds `key_id` alone which met logins that it could not open.
 
-    Such a claim reads on for the sealed value alone (HGET), and where it finds nothing it holds back its wake-ups.
+    Such a claim reads a login, or its sealed value alone, and writes nothing to it.
     """
 
     def __init__(self, url: str, key_id: str) -> None:
@@ -50,7 +50,7 @@ class Eavesdropper:
         self._redis.close()
 
     def _run(self) -> None:
-        script, is_ours, is_counted = "", False, False
+        is_ours, read = False, set[str]()
         with self._redis.monitor() as monitor:
             while not self._stopping.is_set():
                 try:
@@ -58,14 +58,13 @@ class Eavesdropper:
                 except RedisConnectionError:
                     return
                 words = heard["command"].split(" ")
-                if heard["client_type"] != "lua":
-                    script = words[0].lower()
-                    is_ours, is_counted = script == "evalsha" and self._key_id in words, False
-                    continue
-                reads_on = words[0] == "HGET" and words[-1] == "v"
-                gives_up = words[:2] == ["SET", f"nightly:hint:{self._key_id}"] and "NX" not in words
-                if is_ours and not is_counted and (reads_on or gives_up):
-                    self.claims, is_counted = self.claims + 1, True
+                if heard["client_type"] != "lua":  # another command: the script before it has ended
+                    self.claims += bool(read)
+                    is_ours, read = words[0].lower() == "evalsha" and self._key_id in words, set()
+                elif is_ours and words[0] in {"HGETALL", "HGET"} and words[1].startswith("nightly:login:"):
+                    read.add(words[1])
+                elif is_ours and words[0] in {"HSET", "HDEL"}:
+                    read.discard(words[1])
 
 
 def rotation(
