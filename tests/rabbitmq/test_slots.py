@@ -26,7 +26,7 @@ def test_an_event_is_recorded_while_a_reconciler_holds_the_only_slot(nightly: On
     nightly.emulator.faults({"knob": "latency", "milliseconds": 30_000})
     worker = nightly.stack.start_worker(concurrency=1)
     nightly.send_with_celery([cloud_event(first, on=True, minute=0)])
-    eventually(lambda: nightly.services.views.status()["instances"]["toolbox"]["in_flight"] == 1, describe="the call")
+    eventually(lambda: nightly.redis.zcard("nightly:leases:toolbox") == 1, describe="the call")
     nightly.send_with_celery([cloud_event(second, on=True, minute=0)])
     nightly.send_plain([cloud_event(second, on=False, minute=1)])
     eventually(lambda: nightly.tally().get("recorded", 0) == 3, seconds=8, describe="that both are recorded")
