@@ -8,7 +8,7 @@ UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate
 
 OLDEST_TESTS := tests/chaos/test_gate.py tests/integration/working/test_survival.py tests/integration/working/test_gate.py \
 	tests/integration/ledger tests/integration/test_stream.py tests/integration/test_deliveries.py \
-	tests/integration/test_take_over.py tests/integration/test_intake_replicas.py \
+	tests/integration/take_over tests/integration/test_intake_replicas.py \
 	tests/integration/test_queue_reader.py tests/integration/test_queue_trouble.py tests/integration/test_redis_acl.py \
 	tests/integration/test_full_ledger.py tests/integration/test_sentinel.py
 

@@ -12,7 +12,7 @@ from celery import Celery
 from redis import Redis
 
 from tests.integration.celery_queue import send
-from tests.integration.test_take_over import event
+from tests.integration.take_over.conftest import event
 from tests.waiting import eventually
 from worker.deliveries import Deliveries
 from worker.embedded import EmbeddedRedis, OrphanGuard

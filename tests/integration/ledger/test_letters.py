@@ -7,16 +7,15 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
+from tests.integration.ledger.rejected import park
 from worker.errors import LetterClosed, UnknownLetter
-from worker.ledger import Ledger, Letters, Message, Parked, Settled
-from worker.ledger import letters as letters_module
+from worker.ledger import Ledger, Letters, Settled
 from worker.ledger.letters import Letter
 from worker.ledger.views import Views
 
 DAY_MS = 86_400_000
 LOGIN = "nightly:login:lgn_0"
 GROUP = f"nightly:group:{INSTANCE}|DISABLED_LOGIN|on"
-MESSAGE_GROUP = "nightly:group:|invalid_event|"
 
 
 @pytest.fixture
@@ -36,16 +35,6 @@ def letter(ledger: Ledger, letters: Letters, clock: Clock, claim: Any, settle: A
     assert settle(tried, "dead", attempt='{"code": "DISABLED_LOGIN"}', **fields) is Settled.PARKED
     (letter,) = letters.list()
     return letter
-
-
-def message(letter_id: str = "ev-1", **changes: Any) -> Message:
-    fields = {"code": "invalid_event", "reason": "body: is not JSON", "source": "stream", "size": 6}
-    return Message(letter_id, sealed_body=b"sealed", **(fields | changes))
-
-
-def park(letters: Letters, **changes: Any) -> bool:
-    """Park one message; returns whether its letter is the first of its group."""
-    return letters.park([message(**changes)]) == [Parked.FIRST]
 
 
 def test_a_letter_says_everything_that_is_known_of_its_login(letter: Letter, letters: Letters, clock: Clock) -> None:
@@ -175,93 +164,3 @@ def test_closed_letters_leave_the_list_after_90_days(
     redis_client.delete("nightly:tidied")
     ledger.pulse({}, worker="w", slots=1)
     assert redis_client.zrange("nightly:letters:closed", 0, -1) == [b"ev-1"]
-
-
-# -- messages ----------------------------------------------------------------------------------------------
-
-
-def test_a_message_that_comes_again_is_counted_and_the_newest_reason_stands(
-    letters: Letters, redis_client: Redis, clock: Clock
-) -> None:
-    assert park(letters, reason="time: is required", source="stream")
-    first_at = clock.ms
-    clock.ms += 1000
-    assert not park(letters, reason="data: is required", source="celery")
-    kept = letters.get("ev-1")
-    assert (kept.kind, kept.status, kept.code, kept.instance) == ("message", "open", "invalid_event", "")
-    assert (kept.seen, kept.created_at, kept.last_at) == (2, first_at, clock.ms)
-    assert (kept.reason, kept.source, kept.wish) == ("data: is required", "celery", "")
-    assert redis_client.hget("nightly:tally", "rejected") == b"2"
-    assert redis_client.zrange(MESSAGE_GROUP, 0, -1) == [b"ev-1"]
-
-
-def test_a_message_whose_reason_is_of_another_kind_by_now_moves_to_that_group(
-    letters: Letters, redis_client: Redis
-) -> None:
-    assert park(letters)
-    assert park(letters, code="unknown_instance"), "the first of its kind"
-    assert not redis_client.exists(MESSAGE_GROUP)
-    assert [(group.code, group.count) for group in letters.groups()] == [("unknown_instance", 1)]
-    assert letters.get("ev-1").seen == 2
-
-
-def test_only_the_first_open_letter_of_a_group_is_its_first(letters: Letters) -> None:
-    assert letters.park([message("ev-1"), message("ev-2")]) == [Parked.FIRST, Parked.KEPT]
-
-
-@pytest.mark.parametrize("action", ["replayed", "resolved"])
-def test_a_message_that_was_closed_opens_again_when_it_comes_again(
-    letters: Letters, redis_client: Redis, action: str
-) -> None:
-    park(letters)
-    assert letters.close("ev-1", action, by="ann", note="seen to") == action
-    assert letters.get("ev-1").status == action
-    assert park(letters), "no letter of its group was open"
-    assert letters.get("ev-1").status == "open"
-    assert redis_client.ttl("nightly:letter:ev-1") == -1
-    assert [item.id for item in letters.list(is_open=False)] == []
-    assert [item.id for item in letters.list()] == ["ev-1"]
-
-
-@pytest.mark.parametrize("action", ["replayed", "resolved"])
-def test_a_message_s_body_is_kept_as_long_as_its_letter_is_open(
-    letters: Letters, redis_client: Redis, action: str
-) -> None:
-    park(letters)
-    assert letters.body("ev-1") == b"sealed"
-    assert redis_client.hgetall("nightly:kept") == {b"messages": b"1", b"bytes": b"6"}
-    letters.close("ev-1", action, by="ann")
-    assert letters.body("ev-1") == b""
-    assert redis_client.hgetall("nightly:kept") == {b"messages": b"0", b"bytes": b"0"}
-    park(letters)
-    assert letters.body("ev-1") == b"sealed"
-
-
-@pytest.mark.parametrize("limit", [("MESSAGES_AT_MOST", 2), ("MESSAGE_BYTES_AT_MOST", 17)])
-def test_beyond_the_limits_a_message_is_only_counted_and_a_person_is_notified_once(
-    ledger: Ledger, letters: Letters, redis_client: Redis, monkeypatch: pytest.MonkeyPatch, limit: tuple[str, int]
-) -> None:
-    monkeypatch.setattr(letters_module, *limit)
-    found = letters.park([message(f"ev-{number}") for number in range(5)])
-    assert found == [Parked.FIRST, Parked.KEPT, *[Parked.UNKEPT] * 3]
-    assert [letter.id for letter in letters.list()] == ["ev-0", "ev-1"]
-    assert redis_client.hmget("nightly:tally", "rejected", "rejected_unkept") == [b"5", b"3"]
-    assert redis_client.keys("nightly:letter*ev-4") == []
-    notices = ledger.pulse({}, worker="a", slots=2).notices
-    assert [(notice.kind, notice.parts) for notice in notices if notice.kind == "unkept"] == [("unkept", ["1"])]
-
-
-def test_what_comes_again_or_may_hold_an_event_is_kept_beyond_the_limits(
-    letters: Letters, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    park(letters)
-    monkeypatch.setattr(letters_module, "MESSAGES_AT_MOST", 1)
-    assert letters.park([message(), message("ev-2", must_keep=True)]) == [Parked.KEPT, Parked.KEPT]
-    assert letters.get("ev-1").seen == 2
-
-
-def test_a_closed_letter_makes_room_for_another(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(letters_module, "MESSAGES_AT_MOST", 1)
-    park(letters)
-    letters.close("ev-1", "resolved", by="ann")
-    assert letters.park([message("ev-2"), message("ev-3")]) == [Parked.FIRST, Parked.UNKEPT]
