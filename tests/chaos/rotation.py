@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from celery import Celery
 from redis import ConnectionError as RedisConnectionError
 from redis import Redis
 
@@ -20,11 +21,13 @@ from tests.brief_stack import BriefStack
 from tests.chaos.report import Report, Say
 from tests.chaos.rolling_restart import Publisher, Sent, judge, restart_oldest, unapplied
 from worker.embedded import EmbeddedStack, wait_until
+from worker.executor.broker import REFRESH_QUEUE
 from worker.ledger.connection import BytesRedis
 from worker.seal import Vault, new_key
 from worker.services import build_services
 
 INSTANCE = "toolbox"
+WAKE_SECONDS = 0.1
 
 
 class Eavesdropper:
@@ -92,7 +95,7 @@ def rotation(
             vault = stack.settings().vault()
             restart_oldest(stack, seconds_between, say)
             with Eavesdropper(url, vault.key_ids[1]) as eavesdropper:
-                time.sleep(seconds_between)
+                _wake_both(url, seconds_between)
             in_use = _keys_in_use(stack, vault, publisher.sent, seconds=seconds_between / 2)
             restart_oldest(stack, 0, say)
             time.sleep(seconds_between)
@@ -103,6 +106,15 @@ def rotation(
         judge(report, publisher.sent, control.calls(), limit_seconds)
         _judge_rotation(report, stack, vault, in_use, eavesdropper.claims)
     return report
+
+
+def _wake_both(url: str, seconds: float) -> None:
+    """Send wake-ups that either worker may take: else the restarted one, which opens all, may do all the work alone."""
+    ends_at = time.monotonic() + seconds
+    with Celery(broker=url, set_as_current=False) as app:
+        while time.monotonic() < ends_at:
+            app.send_task("refresh.reconcile", queue=REFRESH_QUEUE)
+            time.sleep(WAKE_SECONDS)
 
 
 def _keys_in_use(stack: EmbeddedStack, vault: Vault, sent: Sequence[Sent], *, seconds: float) -> Counter[str]:
