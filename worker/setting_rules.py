@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, SecretStr
 
 from worker.seal import decode_key
+from worker.sealed_box import SealingKey
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 REDIS_SCHEMES = ("redis", "rediss", "unix", "sentinel")
@@ -96,6 +97,11 @@ def _login_keys(value: SecretStr) -> SecretStr:
     return value
 
 
+def _public_key(value: str) -> str:
+    SealingKey.parse(value)
+    return value
+
+
 def split_webhook_secrets(text: str) -> dict[str, bytes]:
     """Return the keys of HTTP_EVENTS_SECRETS by name, newest first; raises ValueError for anything else."""
     keys: dict[str, bytes] = {}
@@ -145,4 +151,5 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(lambda value: _url_of(REDIS_SCHEMES, value))]
 BrokerUrl = Annotated[SecretStr, AfterValidator(lambda value: _url_of(BROKER_SCHEMES, value))]
 LoginKeys = Annotated[SecretStr, AfterValidator(_login_keys)]
+PublicKeyText = Annotated[str, AfterValidator(_public_key)]
 WebhookSecrets = Annotated[SecretStr, AfterValidator(_webhook_secrets)]

@@ -35,6 +35,7 @@ from worker.setting_rules import (
     HeaderSecret,
     InstanceName,
     LoginKeys,
+    PublicKeyText,
     RedisUrl,
     WebhookSecrets,
     read_json_object,
@@ -98,6 +99,10 @@ class Settings(BaseSettings):
     gate. Too high: so many letters to replay when the customer id was wrong."""
 
     login_keys: LoginKeys | None = None
+    seal_to: PublicKeyText | None = None
+    """The workers' public key: what is published from here, and by the HTTP way in, is sealed to it first."""
+    require_sealed: bool = False
+    """Whether an event whose loginId came in clear goes to the review list, whichever way it came."""
     review_users: SecretStr | None = None
     http_events_secrets: WebhookSecrets | None = None
     http_events_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 200

@@ -1,0 +1,90 @@
+"""Seals a loginId for the workers alone, so that neither its producer's way in nor Redis holds it in clear.
+
+A libsodium sealed box (`crypto_box_seal`: X25519 and XSalsa20-Poly1305) to a public key that anybody may know. The
+private key follows from a key of LOGIN_KEYS, so nothing else has to be kept. A key id stands in front of both texts,
+the public key's and the sealed loginId's: `<8 hex digits>.<base64url>`. Does no I/O.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Self
+
+from nacl.exceptions import CryptoError
+from nacl.public import PrivateKey, PublicKey, SealedBox
+
+from worker.errors import SealError, UnknownKey
+
+PUBLIC_KEY_BYTES = 32
+LARGEST_LOGIN_BYTES = 1024
+"""256 characters of four bytes each."""
+LARGEST_TEXT = 1500
+"""Characters of a sealed loginId."""
+_KEY_ID_BYTES = 4
+_OVERHEAD_BYTES = 48
+_TEXT = re.compile(r"([0-9a-f]{8})\.([A-Za-z0-9_-]+)={0,2}", re.ASCII)
+
+
+class SealingKey:
+    """The workers' public key, as `nightly keys public` prints it and SEAL_TO names it."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.id = _key_id(raw)
+        self._raw = raw
+        self._box = SealedBox(PublicKey(raw))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `<key id>.<base64url of 32 bytes>`; raises ValueError, also where the id is not that of the key."""
+        try:
+            key_id, raw = _split(text)
+            key = cls(raw)
+        except (SealError, TypeError, CryptoError):
+            raise ValueError("is no public key; `nightly keys public` prints it") from None
+        if key.id != key_id:
+            raise ValueError("is mistyped: its key id belongs to another key; `nightly keys public` prints it")
+        return key
+
+    def seal(self, login_id: str) -> str:
+        """Return `<key id>.<base64url of the box>`, another text each time: 121 characters for a GUID."""
+        return f"{self.id}.{_encode(self._box.encrypt(login_id.encode()))}"
+
+    def __str__(self) -> str:
+        return f"{self.id}.{_encode(self._raw)}"
+
+
+class OpeningKeys:
+    """The workers' private keys, newest first."""
+
+    def __init__(self, seeds: Sequence[bytes]) -> None:
+        private_keys = [PrivateKey(seed) for seed in seeds]
+        self.public = tuple(SealingKey(bytes(key.public_key)) for key in private_keys)
+        self._boxes = {public.id: SealedBox(key) for public, key in zip(self.public, private_keys, strict=True)}
+
+    def open(self, text: str) -> str:
+        """Return the loginId; raises SealError, and UnknownKey where the key is not one of ours."""
+        key_id, box = _split(text)
+        if key_id not in self._boxes:
+            raise UnknownKey(key_id)
+        if not _OVERHEAD_BYTES < len(box) <= _OVERHEAD_BYTES + LARGEST_LOGIN_BYTES:
+            raise SealError("these bytes are no sealed loginId")
+        try:
+            return self._boxes[key_id].decrypt(box).decode()
+        except (CryptoError, UnicodeDecodeError):
+            raise SealError("the sealed loginId was altered, or sealed to another key") from None
+
+
+def _split(text: str) -> tuple[str, bytes]:
+    found = _TEXT.fullmatch(text)
+    if found is None or len(found[2]) % 4 == 1:
+        raise SealError("must be <key id>.<base64url>")
+    return found[1], base64.urlsafe_b64decode(found[2] + "=" * (-len(found[2]) % 4))
+
+
+def _key_id(raw: bytes) -> str:
+    return hashlib.sha256(raw).digest()[:_KEY_ID_BYTES].hex()
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
