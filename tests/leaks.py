@@ -5,7 +5,7 @@ Shared by the leak test and the chaos run.
 
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,8 @@ def logs_in(folder: Path) -> Iterator[tuple[str, bytes]]:
         yield f"log {path.name}", path.read_bytes()
 
 
-def redis_contents(redis: Any) -> Iterator[tuple[str, bytes]]:
-    """Yield the name of every key, and its value where no inbound event waits."""
+def redis_contents(redis: Any, *, but_not: Collection[bytes] = INBOUND) -> Iterator[tuple[str, bytes]]:
+    """Yield the name of every key, and its value unless it is one of `but_not`: where inbound events wait."""
     readers = {
         b"string": redis.get,
         b"hash": redis.hgetall,
@@ -60,7 +60,7 @@ def redis_contents(redis: Any) -> Iterator[tuple[str, bytes]]:
     for key in redis.scan_iter(count=1000):
         yield f"name of {key!r}", key
         kind = redis.type(key)
-        if key not in INBOUND and kind != b"none":
+        if key not in but_not and kind != b"none":
             yield f"value of {key!r}", repr(readers[kind](key)).encode()
 
 

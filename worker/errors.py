@@ -34,11 +34,15 @@ class SettingsError(NightlyError):
 
 
 class InvalidEvent(NightlyError):
-    """A message cannot be accepted. `reason` names the field and the rule, never the value."""
+    """A message cannot be accepted. `reason` names the field and the rule, never the value.
 
-    def __init__(self, reason: str, *, code: str = "invalid_event") -> None:
+    `event_id` is the producer's, where it could be read and may be shown.
+    """
+
+    def __init__(self, reason: str, *, code: str = "invalid_event", event_id: str = "") -> None:
         self.reason = reason
         self.code = code
+        self.event_id = event_id
         super().__init__(reason)
 
 

@@ -6,105 +6,33 @@ field and the rule, never the value, because any value may be a loginId. Does no
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NoReturn, Self, TypeVar
+from datetime import datetime
+from typing import Any, NoReturn, Self, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError, from_json
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from worker.errors import InvalidEvent
-from worker.plain_events import EPOCH, LATEST, plain_arguments, plain_cloudevent
-from worker.wire_rules import TEXT, TIME
+from worker.event_models import MALFORMED_TIME, CeleryArguments, CloudEvent, LoginData, Opaque
+from worker.plain_events import EPOCH, plain_arguments, plain_cloudevent
 
 EVENT_TYPES: Mapping[str, bool] = {"account.linked": True, "account.inactive": False}
 MAX_BODY_BYTES = 1_048_576
 MAX_BATCH_EVENTS = 10_000
 MAX_REASONS = 5
 _MICROSECOND = datetime.resolution
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
-_MALFORMED_TIME = "must be an RFC 3339 time such as 2026-11-22T10:00:00Z"
-
-
-def _opaque(value: str) -> str:
-    if not value.isprintable():
-        raise PydanticCustomError("not_printable", "holds a character that is not printable")
-    if value != value.strip():
-        raise PydanticCustomError("padded", "begins or ends with a space")
-    return value
-
-
-def _rfc3339(value: object) -> object:
-    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.fullmatch(value)):
-        return value
-    raise PydanticCustomError("not_rfc3339", _MALFORMED_TIME)
-
-
-def _in_range(value: datetime) -> datetime:
-    if not EPOCH <= value <= LATEST:
-        raise PydanticCustomError("out_of_range", "lies before 1970 or after 2254")
-    return value.astimezone(UTC)
-
-
-Opaque = Annotated[str, Field(min_length=1, max_length=256, json_schema_extra=TEXT), AfterValidator(_opaque)]
-Instant = Annotated[
-    AwareDatetime,
-    Field(strict=False, json_schema_extra=TIME),
-    BeforeValidator(_rfc3339),
-    AfterValidator(_in_range),
-]
-
-_LOGIN = "Flinks' loginId: a secret."
-_TIME = "When it happened in your system: this decides the order. 1970 to 2254, at most an hour ahead."
-_ID = "The same event sent twice, with time and id equal, counts once."
-_ACCOUNT = "Your own id for the account: shown to people, so not a secret."
-_INSTANCE = "The Flinks instance that issued the loginId, if not the default one: one that the workers have."
-
-
-class CeleryArguments(BaseModel):
-    """The keyword arguments of `account.linked` and `account.inactive`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
-
-    login_id: Opaque = Field(description=_LOGIN, repr=False)
-    occurred_at: Instant = Field(description=_TIME)
-    event_id: Opaque = Field(description=f"{_ID} Default: the task's id.")
-    account_id: Opaque | None = Field(None, description=_ACCOUNT)
-    instance: Opaque | None = Field(None, description=_INSTANCE)
-
-
-class LoginData(BaseModel):
-    """The `data` of a CloudEvent."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
-
-    login_id: Opaque = Field(alias="loginId", description=_LOGIN, repr=False)
-    instance: Opaque | None = Field(None, description=_INSTANCE)
-
-
-class CloudEvent(BaseModel):
-    """A CloudEvents 1.0 envelope; extension attributes are allowed and ignored."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
-
-    specversion: Literal["1.0"]
-    id: Opaque = Field(description=_ID)
-    source: Opaque = Field(description="Which of your systems says so.")
-    type: Literal["account.linked", "account.inactive"] = Field(description="Linked: switch on. Inactive: off.")
-    time: Instant = Field(description=_TIME)
-    subject: Opaque | None = Field(None, description=_ACCOUNT)
-    datacontenttype: Literal["application/json"] | None = None
-    data: LoginData
-
-
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class LifecycleEvent:
-    """One accepted event: at `occurred_at` this login was linked, or went inactive."""
+    """One accepted event: at `occurred_at` this login was linked, or went inactive.
+
+    The login stands in one of two fields, and the other is empty: `login_id`, or `sealed_login_id`, which the workers'
+    private key opens.
+    """
 
     login_id: str = field(repr=False)
     instance: str
@@ -112,6 +40,7 @@ class LifecycleEvent:
     occurred_at: datetime
     event_id: str
     account_id: str | None = None
+    sealed_login_id: str = field(default="", repr=False)
 
     @property
     def occurred_us(self) -> int:
@@ -127,7 +56,8 @@ class LifecycleEvent:
             raise InvalidEvent("args: must be empty; send keyword arguments")
         parsed = plain_arguments(kwargs) or _exactly(CeleryArguments, dict(kwargs)).model_dump()
         return cls(
-            login_id=parsed["login_id"],
+            login_id=parsed.get("login_id", ""),
+            sealed_login_id=parsed.get("sealed_login_id", ""),
             instance=parsed.get("instance") or default_instance,
             wants_active=EVENT_TYPES[event_type],
             occurred_at=parsed["occurred_at"],
@@ -141,13 +71,23 @@ class LifecycleEvent:
         parsed = plain_cloudevent(document) or _exactly(CloudEvent, document).model_dump(by_alias=True)
         data = parsed["data"]
         return cls(
-            login_id=data["loginId"],
+            login_id=data.get("loginId", ""),
+            sealed_login_id=data.get("sealedLoginId", ""),
             instance=data.get("instance") or default_instance,
             wants_active=EVENT_TYPES[parsed["type"]],
             occurred_at=parsed["time"],
             event_id=parsed["id"],
             account_id=parsed.get("subject"),
         )
+
+
+def check_login_id(login_id: str) -> None:
+    """Judge a loginId that came sealed by the rule for one that came in clear; raises InvalidEvent."""
+    try:
+        _LOGIN_ID.validate_python(login_id, strict=True)
+    except ValidationError as error:
+        kind, message = error.errors()[0]["type"], error.errors()[0]["msg"]
+        raise InvalidEvent(f"sealedLoginId, opened: {_rule(kind, message)}") from None
 
 
 def _exactly(model: type[_Model], document: object) -> _Model:
@@ -215,6 +155,7 @@ def _rule(kind: str, message: str) -> str:
     return _RULES.get(kind, message[:1].lower() + message[1:])
 
 
+_LOGIN_ID = TypeAdapter(Opaque)
 _FIELDS = frozenset(
     field.alias or name
     for model in (CeleryArguments, CloudEvent, LoginData)
@@ -222,12 +163,13 @@ _FIELDS = frozenset(
 )
 _RULES = {
     "missing": "is required",
+    "string_pattern_mismatch": "must be <key id>.<base64url>: a sealed box to the key of `nightly keys public`",
     "extra_forbidden": "is not a field of this event",
     "timezone_aware": "needs a time zone, for example a final Z",
     "model_type": "must be an object",
     "string_type": "must be a text",
     "string_unicode": "holds a character that is not printable",
-    "datetime_parsing": _MALFORMED_TIME,
-    "datetime_from_date_parsing": _MALFORMED_TIME,
-    "datetime_object_invalid": _MALFORMED_TIME,
+    "datetime_parsing": MALFORMED_TIME,
+    "datetime_from_date_parsing": MALFORMED_TIME,
+    "datetime_object_invalid": MALFORMED_TIME,
 }

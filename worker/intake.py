@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from worker.errors import EventsRefused, InvalidEvent
-from worker.events import MAX_BODY_BYTES, LifecycleEvent, decode_documents
+from worker.errors import EventsRefused, InvalidEvent, SealError, UnknownKey
+from worker.events import MAX_BODY_BYTES, LifecycleEvent, check_login_id, decode_documents
 from worker.ledger import Lane, Ledger, Letters, Message, Parked, Recorded, Wish
 from worker.seal import Vault
 from worker.spellings import Spellings
@@ -20,6 +20,8 @@ BODY_CONTEXT = "rejected message"
 REJECT_AT_MOST = 200
 REJECT_BYTES = 1_048_576
 """Rejected messages are written in groups of at most this many and about this size."""
+_MAY_BE_VALID = frozenset({"unknown_instance", "unknown_key"})
+"""Codes of rejections that a wrong setting of ours may have caused: these messages are kept whatever the limits say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Intake:
         default_instance: str,
         max_ahead_seconds: float,
         replicas: int = 0,
+        require_sealed: bool = False,
         on_rejected: Callable[[Rejected], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
@@ -81,6 +84,7 @@ class Intake:
         self._default_instance = default_instance
         self._max_ahead_seconds = max_ahead_seconds
         self._replicas = replicas
+        self._require_sealed = require_sealed
         self._on_rejected = on_rejected
 
     def accept_celery(self, event_type: str, args: Sequence[Any], kwargs: Mapping[str, Any], task_id: str) -> bool:
@@ -166,7 +170,8 @@ class Intake:
             source=rejection.source,
             size=len(body),
             sealed_body=self._vault.seal(BODY_CONTEXT, body),
-            must_keep=rejection.must_keep,
+            event_id=error.event_id,
+            must_keep=rejection.must_keep or error.code in _MAY_BE_VALID,
         )
 
     def accept_again(self, source: str, body: bytes) -> bool:
@@ -197,30 +202,56 @@ class Intake:
         """
         wishes = [wish for wish, _ in pairs]
         results = self._ledger.record(wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=self._replicas)
-        error = self._ahead("occurred_at" if source == "celery" else "time")
-        parts = [part for result, (_, part) in zip(results, pairs, strict=True) if result is Recorded.AHEAD]
-        ahead = [Rejection(error, source, _kept(part)) for part in parts]
+        field = "occurred_at" if source == "celery" else "time"
+        ahead = [
+            Rejection(self._ahead(field, event_id=wish.event_id), source, _kept(part))
+            for result, (wish, part) in zip(results, pairs, strict=True)
+            if result is Recorded.AHEAD
+        ]
         self.reject([*rejections, *ahead])
         return not (rejections or ahead)
 
-    def _ahead(self, field: str) -> InvalidEvent:
-        return InvalidEvent(f"{field}: lies more than {self._max_ahead_seconds:g} s in the future")
+    def _ahead(self, field: str, *, event_id: str = "") -> InvalidEvent:
+        reason = f"{field}: lies more than {self._max_ahead_seconds:g} s in the future"
+        return InvalidEvent(reason, event_id=event_id)
 
     def _wish(self, event: LifecycleEvent) -> Wish:
+        """Name and seal the login of an event; raises InvalidEvent."""
+        login_id = event.login_id or self._opened(event)
+        login = Spellings(login_id)
+        event_id = self._vault.without_login(event.event_id, login)
         if event.instance not in self._instances:
-            raise InvalidEvent("instance: is not one of the configured instances", code="unknown_instance")
-        reference = self._vault.reference(event.instance, event.login_id)
-        login = Spellings(event.login_id)
+            reason = "instance: is not one of the configured instances"
+            raise InvalidEvent(reason, code="unknown_instance", event_id=event_id)
+        if self._require_sealed and not event.sealed_login_id:
+            raise InvalidEvent("loginId: came in clear, and REQUIRE_SEALED is set here; seal it", event_id=event_id)
+        reference = self._vault.reference(event.instance, login_id)
         return Wish(
             reference=reference,
             instance=event.instance,
-            sealed=self._vault.seal_login(reference, event.login_id),
+            sealed=self._vault.seal_login(reference, login_id),
             occurred_us=event.occurred_us,
             wants_active=event.wants_active,
-            event_id=self._vault.without_login(event.event_id, login),
+            event_id=event_id,
             account_id=event.account_id and self._vault.without_login(event.account_id, login),
             lane=Lane.LIVE,
         )
+
+    def _opened(self, event: LifecycleEvent) -> str:
+        """Return the loginId that a producer sealed; raises InvalidEvent."""
+        code = "invalid_event"
+        try:
+            login_id = self._vault.open_sealed_login(event.sealed_login_id)
+            check_login_id(login_id)
+        except UnknownKey as error:
+            code, reason = "unknown_key", f"sealedLoginId: is sealed to key {error.key_id}, which LOGIN_KEYS lacks"
+        except SealError:
+            reason = "sealedLoginId: cannot be opened; it was altered, or is no sealed box to the key that it names"
+        except InvalidEvent as error:
+            reason = error.reason
+        else:
+            return login_id
+        raise InvalidEvent(reason, code=code, event_id=self._vault.without_login(event.event_id, None))
 
 
 def _groups(rejections: Iterable[Rejection]) -> Iterator[Sequence[Rejection]]:

@@ -10,10 +10,13 @@ from typing import Any, Literal
 
 from pydantic_core import SchemaValidator, core_schema
 
+from worker.wire_rules import SEALED
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2254, 12, 31, tzinfo=UTC)
 _Schema = core_schema.CoreSchema
 _TEXT = core_schema.str_schema(strict=True, pattern=r"^[!-~](?:[ -~]{0,254}[!-~])?$")
+_SEALED = core_schema.str_schema(strict=True, pattern=SEALED)
 _TIME = core_schema.str_schema(
     strict=True,
     pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
@@ -30,13 +33,16 @@ def _object(
     return core_schema.typed_dict_schema(fields, strict=True, extra_behavior=extra)
 
 
-_ARGUMENTS = SchemaValidator(
-    _object(
-        {"login_id": _TEXT, "occurred_at": _TIME, "event_id": _TEXT},
-        {"account_id": _TEXT, "instance": _TEXT},
-        extra="forbid",
-    )
-)
+def _either(clear: _Schema, sealed: _Schema) -> _Schema:
+    return core_schema.union_schema([clear, sealed], mode="left_to_right")
+
+
+def _arguments(login: Mapping[str, _Schema]) -> _Schema:
+    required = {**login, "occurred_at": _TIME, "event_id": _TEXT}
+    return _object(required, {"account_id": _TEXT, "instance": _TEXT}, extra="forbid")
+
+
+_ARGUMENTS = SchemaValidator(_either(_arguments({"login_id": _TEXT}), _arguments({"sealed_login_id": _SEALED})))
 _CLOUDEVENT = SchemaValidator(
     _object(
         {
@@ -45,7 +51,10 @@ _CLOUDEVENT = SchemaValidator(
             "source": _TEXT,
             "type": core_schema.literal_schema(["account.linked", "account.inactive"]),
             "time": _TIME,
-            "data": _object({"loginId": _TEXT}, {"instance": _TEXT}, extra="forbid"),
+            "data": _either(
+                _object({"loginId": _TEXT}, {"instance": _TEXT}, extra="forbid"),
+                _object({"sealedLoginId": _SEALED}, {"instance": _TEXT}, extra="forbid"),
+            ),
         },
         {"subject": _TEXT, "datacontenttype": core_schema.literal_schema(["application/json"])},
         extra="ignore",

@@ -1,7 +1,7 @@
-"""Publishes events: checks each one, then adds it to the stream that every worker reads.
+"""Publishes events: checks each one, seals its loginId where SEAL_TO is set, then adds it to the workers' stream.
 
-What has been returned from here is in Redis. Needs REDIS_URL alone, neither keys nor Flinks; an event that
-cannot be accepted raises InvalidEvent before anything of it is sent.
+What has been returned from here is in Redis. Needs REDIS_URL, and SEAL_TO where loginIds are to be sealed; neither
+the workers' keys nor Flinks'. An event that cannot be accepted raises InvalidEvent before anything of it is sent.
 """
 
 import json
@@ -20,7 +20,8 @@ from worker.events import EVENT_TYPES, MAX_BODY_BYTES, LifecycleEvent
 from worker.ledger.connection import BytesRedis
 from worker.ledger.views import STREAM
 from worker.redis_trouble import open_redis
-from worker.settings import RedisUrl
+from worker.sealed_box import SealingKey
+from worker.settings import PublicKeyText, RedisUrl
 
 Kind = Literal["linked", "inactive"]
 FIELD = "event"
@@ -31,13 +32,14 @@ REPLICAS_WITHIN_MS = 2000
 """How long replicas have to confirm what was published; less than the ledger's socket timeout."""
 
 
-class _Address(BaseSettings):
-    """The one setting a producer needs: the rest of its environment belongs to another application."""
+class _ProducerSettings(BaseSettings):
+    """The settings of a producer: the rest of its environment belongs to another application."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
-    redis_url: RedisUrl
+    redis_url: RedisUrl | None = None
+    seal_to: PublicKeyText | None = None
 
 
 def publish(
@@ -49,6 +51,7 @@ def publish(
     instance: str | None = None,
     event_id: str | None = None,
     redis_url: str | None = None,
+    seal_to: str | None = None,
     client: BytesRedis | None = None,
     replicas: int = 0,
 ) -> str:
@@ -56,8 +59,9 @@ def publish(
 
     `occurred_at` (RFC 3339, or an aware datetime; default: now) decides the order of events, not the moment of
     publishing. Publishing the same `event_id` again is harmless. Blocking; the connection is kept for the next
-    call. With `replicas`, returns only when so many replicas have the event too, so that a failover keeps it.
-    Raises InvalidEvent, SettingsError where REDIS_URL is needed and wrong, redis.RedisError, and NotReplicated:
+    call. With `seal_to` (default: SEAL_TO), what `nightly keys public` prints, the loginId leaves this process sealed.
+    With `replicas`, returns only when so many replicas have the event too, so that a failover keeps it.
+    Raises InvalidEvent, SettingsError where REDIS_URL or SEAL_TO is wrong, redis.RedisError, and NotReplicated:
     the last two mean "publish the same event_id again".
     """
     arguments = {
@@ -68,7 +72,8 @@ def publish(
         "instance": instance,
         "event_id": event_id,
     }
-    event_id, body = read_event({name: value for name, value in arguments.items() if value is not None})
+    given = {name: value for name, value in arguments.items() if value is not None}
+    event_id, body = read_event(given, _sealing_key(seal_to))
     send(client or _client(redis_url), [body], replicas=replicas)
     return event_id
 
@@ -77,6 +82,7 @@ def publish_many(
     events: Iterable[object],
     *,
     redis_url: str | None = None,
+    seal_to: str | None = None,
     client: BytesRedis | None = None,
     on_invalid: Callable[[int, InvalidEvent], None] | None = None,
     on_sent: Callable[[int], None] = lambda _: None,
@@ -89,7 +95,7 @@ def publish_many(
     `on_sent` hears the count after each batch. Raises otherwise what `publish` raises.
     """
     connection = client or _client(redis_url)
-    bodies = _readable(events, on_invalid)
+    bodies = _readable(events, _sealing_key(seal_to), on_invalid)
     sent = 0
     while batch := list(islice(bodies, BATCH)):
         send(connection, batch, replicas=replicas)
@@ -98,21 +104,31 @@ def publish_many(
     return sent
 
 
-def read_event(event: object) -> tuple[str, bytes]:
+def read_event(event: object, key: SealingKey | None = None) -> tuple[str, bytes]:
     """Return the id and the checked CloudEvent's bytes for a CloudEvent or a flat object; raises InvalidEvent.
 
-    A flat object has `type`, `login_id`, `occurred_at` and, if wanted, `event_id`, `account_id`, `instance`.
+    A flat object has `type`, `login_id` or `sealed_login_id`, `occurred_at` and, if wanted, `event_id`, `account_id`,
+    `instance`. With `key`, a loginId in clear is sealed.
     """
     if not isinstance(event, Mapping):
         raise InvalidEvent("event: must be an object")
     if "specversion" in event or "data" in event:
-        return LifecycleEvent.from_cloudevent(event, "").event_id, _encode(event)
+        return LifecycleEvent.from_cloudevent(event, "").event_id, _encode(sealed(event, key))
     arguments = {"event_id": str(uuid4()), **event}
     event_type = arguments.pop("type", None)
     if not isinstance(event_type, str) or event_type not in EVENT_TYPES:
         raise InvalidEvent("type: must be account.linked or account.inactive")
     parsed = LifecycleEvent.from_celery(event_type, arguments, "")
-    return parsed.event_id, _encode(_cloudevent(event_type, parsed))
+    return parsed.event_id, _encode(sealed(_cloudevent(event_type, parsed), key))
+
+
+def sealed(document: Mapping[str, Any], key: SealingKey | None) -> Mapping[str, Any]:
+    """Return a valid CloudEvent whose loginId is sealed to `key`; unchanged without a key, or where it is sealed."""
+    login_id = document["data"].get("loginId")
+    if key is None or login_id is None:
+        return document
+    others = {name: value for name, value in document["data"].items() if name != "loginId"}
+    return {**document, "data": {"sealedLoginId": key.seal(login_id), **others}}
 
 
 def send(client: BytesRedis, bodies: Sequence[bytes], *, replicas: int = 0) -> None:
@@ -127,10 +143,12 @@ def send(client: BytesRedis, bodies: Sequence[bytes], *, replicas: int = 0) -> N
         raise NotReplicated(f"{replies[-1]} of {replicas} replicas have confirmed it; publish it again")
 
 
-def _readable(events: Iterable[object], on_invalid: Callable[[int, InvalidEvent], None] | None) -> Iterator[bytes]:
+def _readable(
+    events: Iterable[object], key: SealingKey | None, on_invalid: Callable[[int, InvalidEvent], None] | None
+) -> Iterator[bytes]:
     for position, event in enumerate(events, 1):
         try:
-            _, body = read_event(event)
+            _, body = read_event(event, key)
         except InvalidEvent as error:
             if on_invalid is None:
                 raise InvalidEvent(f"event {position}: {error.reason}", code=error.code) from None
@@ -150,7 +168,8 @@ def _encode(document: Mapping[str, Any]) -> bytes:
 
 
 def _cloudevent(event_type: str, event: LifecycleEvent) -> Mapping[str, Any]:
-    data = {"loginId": event.login_id, **({"instance": event.instance} if event.instance else {})}
+    login = {"sealedLoginId": event.sealed_login_id} if event.sealed_login_id else {"loginId": event.login_id}
+    data = login | ({"instance": event.instance} if event.instance else {})
     document = {
         "specversion": "1.0",
         "id": event.event_id,
@@ -166,11 +185,27 @@ def _cloudevent(event_type: str, event: LifecycleEvent) -> Mapping[str, Any]:
 def _client(redis_url: str | None) -> BytesRedis:
     if redis_url is not None:
         return _connected(redis_url)
+    address = _settings().redis_url
+    if address is None:
+        raise SettingsError(["REDIS_URL: must be set here, for example redis://localhost:6379/0"])
+    return _connected(address.get_secret_value())
+
+
+def _sealing_key(seal_to: str | None) -> SealingKey | None:
+    text = seal_to or _settings().seal_to
     try:
-        address = _Address()
-    except ValidationError:
-        raise SettingsError(["REDIS_URL: must be set here, for example redis://localhost:6379/0"]) from None
-    return _connected(address.redis_url.get_secret_value())
+        return SealingKey.parse(text) if text else None
+    except ValueError as error:
+        raise SettingsError([f"SEAL_TO: {error}"]) from None
+
+
+def _settings() -> _ProducerSettings:
+    try:
+        return _ProducerSettings()
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        lines = [f"{str(item['loc'][0]).upper()}: {item['msg'].removeprefix('Value error, ')}" for item in found]
+        raise SettingsError(lines) from None
 
 
 @lru_cache(maxsize=4)

@@ -2,7 +2,8 @@
 
 The reference is a keyed hash, so it tells nothing without LOGIN_KEYS; the sealed value is AES-256-GCM
 bound to its reference, so it cannot be moved to another login. References come from the *oldest* key:
-a login keeps its place in the ledger when a new key is put in front (docs/adr/0003). Does no I/O.
+a login keeps its place in the ledger when a new key is put in front (docs/adr/0003). The keys that open
+what a producer sealed follow from LOGIN_KEYS too. Does no I/O.
 """
 
 import base64
@@ -18,7 +19,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from worker.errors import SealError, UnknownKey
-from worker.spellings import Spellings
+from worker.sealed_box import OpeningKeys, SealingKey
+from worker.spellings import Spellings, holds_guid
 from worker.tokens import looks_like_token
 
 KEY_BYTES = 32
@@ -71,11 +73,21 @@ class Vault:
         sealing_keys = [_derive(key, b"seal") for key in keys]
         self._ciphers = {hashlib.sha256(key).digest()[:_KEY_ID_BYTES]: AESGCM(key) for key in sealing_keys}
         self._newest_id, self._newest = next(iter(self._ciphers.items()))
+        self._opening_keys = OpeningKeys([_derive(key, b"box") for key in keys])
 
     @property
     def key_ids(self) -> tuple[str, ...]:
         """The sealing keys' public names, newest first."""
         return tuple(key_id.hex() for key_id in self._ciphers)
+
+    @property
+    def public_keys(self) -> tuple[SealingKey, ...]:
+        """The keys to which producers may seal loginIds, newest first."""
+        return self._opening_keys.public
+
+    def open_sealed_login(self, text: str) -> str:
+        """Return the loginId that a producer sealed to one of `public_keys`; raises SealError, and UnknownKey."""
+        return self._opening_keys.open(text)
 
     def reference(self, instance: str, login_id: str) -> str:
         """Return `lgn_` and 26 base32 characters: the same for the same login, on every machine.
@@ -89,12 +101,12 @@ class Vault:
         """Return 12 characters that change when any part changes and reveal none of them."""
         return self._digest("\0".join(("fingerprint", *parts)))[:12]
 
-    def without_login(self, text: str, login: Spellings) -> str:
+    def without_login(self, text: str, login: Spellings | None) -> str:
         """Return a producer's id, or its keyed hash where it holds this loginId or looks like a token: it is shown.
 
-        Producers do build ids from the loginId.
+        Producers do build ids from the loginId. None: the loginId is not known, so any GUID may be it.
         """
-        if login.are_in(text) or looks_like_token(text):
+        if looks_like_token(text) or (holds_guid(text) if login is None else login.are_in(text)):
             return "masked-" + self.fingerprint(text)
         return text
 

@@ -40,7 +40,8 @@ class SealingKey:
         try:
             key_id, raw = _split(text)
             key = cls(raw)
-        except (SealError, TypeError, CryptoError):
+            key.seal("")  # libsodium refuses some numbers only now
+        except (SealError, TypeError, CryptoError, RuntimeError):
             raise ValueError("is no public key; `nightly keys public` prints it") from None
         if key.id != key_id:
             raise ValueError("is mistyped: its key id belongs to another key; `nightly keys public` prints it")

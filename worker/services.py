@@ -68,6 +68,7 @@ def build_intake(settings: Settings, ledger: Ledger, letters: Letters, vault: Va
         default_instance=settings.flinks_instance,
         max_ahead_seconds=settings.event_max_ahead_seconds,
         replicas=settings.intake_replicas,
+        require_sealed=settings.require_sealed,
         on_rejected=_tell_rejected,
     )
 

@@ -43,7 +43,7 @@ from worker.setting_rules import (
     split_webhook_secrets,
 )
 
-__all__ = ["LOOPBACK_HOSTS", "OWN_PREFIXES", "FurtherInstance", "Instance", "RedisUrl", "Settings"]
+__all__ = ["LOOPBACK_HOSTS", "OWN_PREFIXES", "FurtherInstance", "Instance", "PublicKeyText", "RedisUrl", "Settings"]
 
 
 class Settings(BaseSettings):

@@ -40,6 +40,11 @@ def letters_of(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 
+def holds_guid(text: str) -> bool:
+    """Return whether `text` holds 32 hex digits in a row, whatever separates them: a GUID."""
+    return _GUID_LETTERS.search(letters_of(text)) is not None
+
+
 class Spellings:
     """The ways in which one loginId may be written."""
 

@@ -1,7 +1,7 @@
-"""What a text and a time must look like, in JSON Schema's words: `worker/events.py` decides, and these say the same.
+"""What a text, a time and a sealed loginId must look like, in JSON Schema's words.
 
-What a schema has no words for stands in the descriptions, and tests/unit/docs names each such case. The
-patterns mean the same to Python's `re` and to ECMA 262. Does no I/O.
+`worker/events.py` decides, and these say the same. What a schema has no words for stands in the descriptions, and
+tests/unit/docs names each such case. The patterns mean the same to Python's `re` and to ECMA 262. Does no I/O.
 """
 
 from typing import Any
@@ -21,3 +21,6 @@ _ZONE = r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 
 TIME: dict[str, Any] = {"pattern": rf"^{_DATE}[Tt ]{_CLOCK}{_ZONE}$", "not": {"pattern": r"[\r\n]"}}
 """Beside `format: date-time`: with a zone, and within the years that the ledger can order."""
+
+SEALED = r"^[0-9a-f]{8}\.[A-Za-z0-9_-]{66,1430}={0,2}$"
+"""A loginId that is sealed to the workers' public key: the key's id, a full stop, and the box in base64url."""

@@ -5,10 +5,12 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
-from worker.events import MAX_BODY_BYTES, CloudEvent
+from worker.event_models import CloudEvent
+from worker.events import MAX_BODY_BYTES
 from worker.ingress.modes import MAX_EVENTS, PREFIX, Mode
 from worker.ingress.refusals import PROBLEM
 from worker.ingress.signature import TOLERANCE_SECONDS
+from worker.wire_rules import SEALED
 
 Schema = dict[str, Any]
 _REF = "#/components/schemas/"
@@ -143,7 +145,8 @@ def _plainly(field: Schema) -> Schema:
 
 
 def _kept(field: Schema) -> Schema:
-    return {name: value for name, value in field.items() if name not in {"title", "default", "pattern", "not"}}
+    dropped = {"title", "default", "not"} | ({"pattern"} if field.get("pattern") != SEALED else set())
+    return {name: value for name, value in field.items() if name not in dropped}
 
 
 def _problem() -> Schema:

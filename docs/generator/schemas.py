@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from worker.events import MAX_BATCH_EVENTS, MAX_BODY_BYTES, CeleryArguments, CloudEvent, LoginData
+from worker.event_models import CeleryArguments, CloudEvent, LoginData
+from worker.events import MAX_BATCH_EVENTS, MAX_BODY_BYTES
 from worker.wire_rules import TEXT, TIME
 
 Schema = dict[str, Any]

@@ -6,7 +6,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from worker.errors import InvalidEvent
-from worker.events import CeleryArguments, CloudEvent, LifecycleEvent, LoginData
+from worker.event_models import CeleryArguments, CloudEvent, LoginData
+from worker.events import LifecycleEvent
 
 TIME = "2026-11-22T10:00:00Z"
 CANARY = "Zq7cAnArYzQ"

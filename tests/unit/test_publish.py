@@ -7,6 +7,7 @@ import pytest
 from worker.errors import InvalidEvent, SettingsError
 from worker.events import LifecycleEvent
 from worker.producer import BATCH, publish, publish_many, read_event
+from worker.seal import Vault
 
 
 class FakeRedis:
@@ -113,6 +114,39 @@ def test_a_cloudevent_passes_as_it_came_with_its_extensions() -> None:
 def test_an_event_of_another_shape_is_invalid(event: object) -> None:
     with pytest.raises(InvalidEvent):
         read_event(event)
+
+
+def test_where_the_workers_key_is_set_the_login_leaves_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, vault = FakeRedis(), Vault([bytes(range(32))])
+    monkeypatch.setenv("SEAL_TO", str(vault.public_keys[0]))
+    publish("linked", login_id="login-1", instance="acme", client=client)
+    publish_many([FLAT, json.loads(read_event(FLAT)[1])], client=client)
+
+    assert len(client.events) == 3
+    for event in client.events:
+        assert "loginId" not in event["data"]
+        parsed = LifecycleEvent.from_cloudevent(event, "toolbox")
+        assert vault.open_sealed_login(parsed.sealed_login_id) == "login-1"
+    assert client.events[0]["data"]["instance"] == "acme"
+
+
+def test_what_is_sealed_already_passes_as_it_is() -> None:
+    client, vault = FakeRedis(), Vault([bytes(range(32))])
+    box = vault.public_keys[0].seal("login-1")
+    flat = {"type": "account.linked", "sealed_login_id": box, "occurred_at": "2026-11-22T10:00:00Z"}
+    publish_many([flat], client=client, seal_to=str(vault.public_keys[0]))
+    assert client.events[0]["data"] == {"sealedLoginId": box}
+
+
+def test_with_a_wrong_key_to_seal_to_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, key = FakeRedis(), str(Vault([bytes(range(32))]).public_keys[0])
+    with pytest.raises(SettingsError, match="SEAL_TO: is mistyped"):
+        publish("linked", login_id="login-1", client=client, seal_to=f"00000000{key[8:]}")
+    monkeypatch.setenv("SEAL_TO", "canary")
+    with pytest.raises(SettingsError, match="SEAL_TO: is no public key") as caught:
+        publish("linked", login_id="login-1", client=client)
+    assert "canary" not in str(caught.value)
+    assert client.batches == []
 
 
 def test_an_extension_that_json_cannot_hold_is_invalid() -> None:

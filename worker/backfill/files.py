@@ -20,7 +20,8 @@ from worker.backfill.columns import ACCOUNT, INSTANCE, LOGIN, role_of, roles_in,
 from worker.backfill.lines import MAX_LINE_BYTES, STANDARD_INPUT, Line, Lines, opened
 from worker.backfill.model import Row
 from worker.errors import UnreadableFile
-from worker.events import Opaque, reason_of
+from worker.event_models import Opaque
+from worker.events import reason_of
 
 DELIMITERS = (",", ";", "\t")
 KEEP_BYTES = 4096

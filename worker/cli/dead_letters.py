@@ -142,6 +142,7 @@ def _login_rows(letter: Letter) -> list[tuple[str, object]]:
 def _message_rows(letter: Letter) -> list[tuple[str, object]]:
     return [
         ("rejected", letter.reason),
+        *([("event", letter.event_id)] if letter.event_id else []),
         ("came by", f"{letter.source}, {number(letter.body_bytes)} bytes"),
         ("seen", f"{number(letter.seen)} times, last {when(letter.last_at)} UTC"),
     ]

@@ -1,4 +1,4 @@
-"""`nightly keys new`, `nightly keys webhook` and `nightly users hash`: make what settings ask for, without a Redis."""
+"""`nightly keys` and `nightly users hash`: make what settings ask for, without a Redis."""
 
 import sys
 
@@ -7,6 +7,7 @@ import typer
 from worker.ingress.signature import new_secret
 from worker.review.passwords import hash_password
 from worker.seal import new_key
+from worker.settings import Settings
 
 keys = typer.Typer(
     help="Make keys for LOGIN_KEYS and HTTP_EVENTS_SECRETS.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -27,6 +28,16 @@ def new() -> None:
     under a lost key cannot be opened. To rotate, put the new key in front and leave the old one last.
     """
     typer.echo(new_key())
+
+
+@keys.command(epilog="Example: `SEAL_TO=$(nightly keys public)`")
+def public() -> None:
+    """Print the workers' public key for SEAL_TO: what producers seal with it, only the workers open.
+
+    It follows from the newest key of LOGIN_KEYS and is no secret. Workers go on opening what was sealed to an older
+    key for as long as LOGIN_KEYS holds that key.
+    """
+    typer.echo(str(Settings.load(require=["LOGIN_KEYS"]).vault().public_keys[0]))
 
 
 @keys.command(epilog="Example: `nightly keys webhook`")

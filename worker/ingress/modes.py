@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from worker.errors import InvalidEvent
-from worker.events import CloudEvent, decode_json
+from worker.event_models import CloudEvent
+from worker.events import decode_json
 
 MAX_EVENTS = 500
 PREFIX = "ce-"

@@ -70,6 +70,8 @@ class Message:
     """Of the body, in bytes."""
     sealed_body: bytes = field(default=b"", repr=False)
     """Empty where the body stays elsewhere."""
+    event_id: str = ""
+    """The producer's, where it may be shown."""
     must_keep: bool = False
     """It counts, but the limits do not hold for it."""
 
@@ -193,7 +195,8 @@ class Letters:
 
 def _fields(message: Message) -> tuple[str | bytes | int, ...]:
     keep = int(message.must_keep)
-    return message.id, message.code, message.reason, message.source, message.size, message.sealed_body, keep
+    about = message.id, message.code, message.reason, message.source, message.size
+    return *about, message.sealed_body, message.event_id, keep
 
 
 def _pages(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

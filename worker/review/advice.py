@@ -21,6 +21,10 @@ _BY_CODE: Mapping[str, str] = {
     "unexpected_response": "Flinks said yes to something else than was asked. Ask Flinks, then replay.",
     "unknown_code": "Flinks refused with a code that nobody foresaw. Read its message, then replay or resolve.",
     "invalid_event": "The producer sent what no event looks like. Correct the producer; it has to publish again.",
+    "unknown_key": (
+        "The producer sealed the loginId to a key that the workers do not hold. Put that key back into LOGIN_KEYS, "
+        "restart, then replay; or give the producer what `nightly keys public` prints, to publish again."
+    ),
     "unknown_instance": "The event names an instance that is not in FLINKS_INSTANCES. Add it, restart, then replay.",
 }
 MISSING_KEY_SECONDS = 60

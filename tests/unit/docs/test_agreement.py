@@ -18,9 +18,10 @@ from jsonschema import Draft7Validator
 
 from docs.generator.schemas import documents
 from worker.errors import InvalidEvent
-from worker.events import _RFC3339, MAX_BATCH_EVENTS, LifecycleEvent, decode_documents
+from worker.event_models import RFC3339
+from worker.events import MAX_BATCH_EVENTS, LifecycleEvent, decode_documents
 from worker.plain_events import EPOCH, LATEST
-from worker.wire_rules import TEXT, TIME
+from worker.wire_rules import SEALED, TEXT, TIME
 
 NOON = "2026-11-22T12:00:00Z"
 ARGUMENTS = {"login_id": "login-1", "occurred_at": NOON}
@@ -93,7 +94,7 @@ _texts = st.one_of(
 )
 _times = st.one_of(
     st.from_regex(TIME["pattern"]),
-    st.from_regex(_RFC3339, fullmatch=True),
+    st.from_regex(RFC3339, fullmatch=True),
     st.datetimes(timezones=_zones).map(datetime.isoformat),
     st.datetimes(datetime(1969, 12, 30), datetime(1970, 1, 3), timezones=_zones).map(datetime.isoformat),  # noqa: DTZ001
     st.datetimes(datetime(2254, 12, 29), datetime(2255, 1, 2), timezones=_zones).map(datetime.isoformat),  # noqa: DTZ001
@@ -113,10 +114,13 @@ def _fields(required: Mapping[str, st.SearchStrategy[Any]], **optional: st.Searc
 
 
 _maybe = st.none() | _texts
+_sealed = st.from_regex(re.compile(SEALED, re.ASCII), fullmatch=True) | _texts
 _arguments = _fields(
     {"login_id": _texts, "occurred_at": _times}, event_id=_maybe, account_id=_maybe, instance=_maybe
 ) | _fields({name: st.just(value) for name, value in ARGUMENTS.items()}, event_id=_maybe, account_id=_maybe)
+_arguments |= _fields({"occurred_at": st.just(NOON)}, login_id=_texts, sealed_login_id=_sealed)
 _data = st.just(DATA) | _fields({"loginId": _texts}, instance=_maybe)
+_data |= _fields({}, loginId=_texts, sealedLoginId=_sealed)
 _events = st.one_of(
     _fields({name: st.just(value) for name, value in EVENT.items()} | {"data": _data}, subject=_maybe),
     _fields(

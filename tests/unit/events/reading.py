@@ -10,6 +10,7 @@ from worker.events import LifecycleEvent
 
 CANARY = "Zq7cAnArYzQ"
 TIME = "2026-11-22T10:00:00Z"
+SEALED = f"0123abcd.{'A' * 112}"
 ARGUMENTS = {"login_id": "login-1", "occurred_at": TIME, "event_id": "evt-1"}
 
 

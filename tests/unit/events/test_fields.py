@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.events.reading import ARGUMENTS, CANARY, cloudevent, read, refusal, refusal_of
+from tests.unit.events.reading import ARGUMENTS, CANARY, SEALED, cloudevent, read, refusal, refusal_of
 from worker.errors import InvalidEvent
 from worker.events import LifecycleEvent
 
@@ -38,9 +38,34 @@ def test_an_event_without_account_or_instance_may_say_so_with_null() -> None:
     assert (event.account_id, event.instance) == (None, "toolbox")
 
 
-@pytest.mark.parametrize("name", ["login_id", "occurred_at", "event_id"])
+@pytest.mark.parametrize("name", ["occurred_at", "event_id"])
 def test_a_required_argument_that_is_missing_is_named(name: str) -> None:
     assert refusal({key: value for key, value in ARGUMENTS.items() if key != name}) == f"{name}: is required"
+
+
+@pytest.mark.parametrize("login", [{}, {"login_id": "login-1", "sealed_login_id": SEALED}])
+def test_a_celery_message_names_its_login_once_in_clear_or_sealed(login: dict[str, str]) -> None:
+    others = {key: value for key, value in ARGUMENTS.items() if key != "login_id"}
+    assert refusal({**others, **login}) == "event: needs login_id or sealed_login_id, one of the two"
+    event = read({**others, "sealed_login_id": SEALED})
+    assert (event.login_id, event.sealed_login_id) == ("", SEALED)
+
+
+@pytest.mark.parametrize("data", [{}, {"loginId": "login-1", "sealedLoginId": SEALED}])
+def test_a_cloudevent_names_its_login_once_in_clear_or_sealed(data: dict[str, str]) -> None:
+    assert refusal_of(cloudevent(data=data)) == "data: needs loginId or sealedLoginId, one of the two"
+    event = LifecycleEvent.from_cloudevent(cloudevent(data={"sealedLoginId": SEALED}), "toolbox")
+    assert (event.login_id, event.sealed_login_id) == ("", SEALED)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "login-1", SEALED[1:], SEALED.upper(), SEALED.replace(".", ":"), f"{SEALED}\n", SEALED * 30, "é" * 90]
+)
+def test_what_does_not_look_sealed_is_refused(text: str) -> None:
+    reason = "sealed_login_id: must be <key id>.<base64url>: a sealed box to the key of `nightly keys public`"
+    others = {key: value for key, value in ARGUMENTS.items() if key != "login_id"}
+    assert refusal({**others, "sealed_login_id": text}) == reason
+    assert refusal({**others, "sealed_login_id": 7}) == "sealed_login_id: must be a text"
 
 
 @pytest.mark.parametrize("name", ["specversion", "id", "source", "type", "time", "data"])

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from tests.unit.events.reading import ARGUMENTS, CANARY, TIME, cloudevent, read
 from worker.errors import InvalidEvent
-from worker.events import CeleryArguments, LifecycleEvent, LoginData
+from worker.event_models import CeleryArguments, LoginData
+from worker.events import LifecycleEvent
 
 
 def test_no_representation_shows_the_login() -> None:

@@ -62,7 +62,7 @@ class FakeLetters:
 class Desk:
     """An intake and what came of its messages."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, *, require_sealed: bool = False) -> None:
         self.vault, self.ledger, self.letters = vault, FakeLedger(), FakeLetters()
         self.told: list[Rejected] = []
         self.intake = Intake(
@@ -72,6 +72,7 @@ class Desk:
             instances=frozenset({"toolbox", "acme-us"}),
             default_instance="toolbox",
             max_ahead_seconds=3600,
+            require_sealed=require_sealed,
             on_rejected=self.told.append,
         )
 

@@ -40,7 +40,7 @@ def test_a_wrong_event_id_is_refused_rather_than_replaced(desk: Desk, event_id: 
 @pytest.mark.parametrize(
     ("args", "kwargs", "code", "reason"),
     [
-        ((), {"occurred_at": TIME}, "invalid_event", "login_id: is required"),
+        ((), {"occurred_at": TIME}, "invalid_event", "event: needs login_id or sealed_login_id, one of the two"),
         ((LOGIN,), KWARGS, "invalid_event", "args: must be empty; send keyword arguments"),
         ((), KWARGS | {LOGIN: LOGIN}, "invalid_event", "(another field): is not a field of this event"),
         ((), KWARGS | {"instance": LOGIN}, "unknown_instance", "instance: is not one of the configured instances"),

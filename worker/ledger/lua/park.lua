@@ -2,12 +2,13 @@
 -- bytes adds to `seen` instead of filling the list; the newest reason stands. Beyond the limits a message is only
 -- counted, and a person is notified at most once an hour: a producer gone mad leaves room for events.
 -- ARGV  now (ms or ''), most messages, most bytes, then for each message:
---       letter id, code, reason, source, size (bytes), sealed body ('': it stays elsewhere), 1 if the limits do not count
+--       letter id, code, reason, source, size (bytes), sealed body ('': it stays elsewhere), event id ('': not
+--       known), 1 if the limits do not count
 -- Reply for each: first (open letter of its group) | kept | unkept
 
 local now = clock(ARGV[1])
 local most_messages, most_bytes = tonumber(ARGV[2]), tonumber(ARGV[3])
-local FIELDS = 7
+local FIELDS = 8
 local NOTICE_AGAIN = 3600000
 
 local function has_room(size)
@@ -23,14 +24,14 @@ local function leave_out()
   return 'unkept'
 end
 
-local function park(id, code, reason, source, size, sealed, must_keep)
+local function park(id, code, reason, source, size, sealed, event_id, must_keep)
   redis.call('HINCRBY', 'nightly:tally', 'rejected', 1)
   local is_open = redis.call('ZSCORE', 'nightly:letters:open', id)
   if not is_open and must_keep ~= '1' and not has_room(tonumber(size)) then return leave_out() end
   local group = '|' .. code .. '|'
   local fields = {
     'kind', 'message', 'code', code, 'instance', '', 'reason', reason, 'source', source, 'body_bytes', size,
-    'last_at', whole(now),
+    'last_at', whole(now), 'event_id', event_id,
   }
   redis.call('HINCRBY', letter_key(id), 'seen', 1)
   if is_open then
