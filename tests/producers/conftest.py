@@ -34,10 +34,11 @@ def node_modules() -> Path:
 
 @pytest.fixture
 def surroundings(working: Nightly) -> Mapping[str, str]:
-    """What a producer's environment holds: Redis' address, and this environment's commands on PATH."""
+    """What a producer's environment holds: Redis' address, the public key, and this environment's commands on PATH."""
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return kept | {"PATH": path, "REDIS_URL": working.stack.environment["REDIS_URL"]}
+    public_key = str(working.services.vault.public_keys[0])
+    return kept | {"PATH": path, "REDIS_URL": working.stack.environment["REDIS_URL"], "SEAL_TO": public_key}
 
 
 def expect_call(working: Nightly, login_id: str, *, on: bool) -> None:

@@ -95,6 +95,15 @@ def _lay_out_files(folder: Path, login: str, other: str) -> None:
 
 def test_every_way_in_of_the_guide_has_its_snippet() -> None:
     words = "\n".join(snippet.code for snippet in GUIDE)
-    for way_in in ("XADD", "xAdd", "import publish\n", "publish_many", "nightly publish", "send_task", "celery-node"):
+    for way_in in (
+        "XADD",
+        "xAdd",
+        "import publish\n",
+        "publish_many",
+        "nightly publish",
+        "send_task",
+        "celery-node",
+        "crypto_box_seal",
+    ):
         assert way_in in words
     assert {snippet.language for snippet in GUIDE} == set(RUNNERS)
