@@ -21,6 +21,7 @@ from worker.deliveries import Deliveries
 from worker.embedded.waiting import wait_until
 from worker.executor.broker import default_concurrency
 from worker.producer import read_event, send
+from worker.sealed_box import SealingKey
 from worker.services import build_services
 from worker.settings import Settings
 from worker.stream import StreamReader
@@ -38,18 +39,22 @@ def run(folder: Path, *, events: int = EVENTS, messages: int = MESSAGES, runs: i
         system.services.gate.close(INSTANCE, by="benchmark", reason="intake alone")
         system.redis.sadd("nightly:instances", INSTANCE)
         published = publishing(system, events)
-        single = [_from_stream(system, events, 1) for _ in range(runs)]
-        hundreds = [_from_stream(system, events, 100) for _ in range(runs)]
+        single, sealed, hundreds = [], [], []
+        for _ in range(runs):
+            single.append(_from_stream(system, events, 1))
+            sealed.append(_from_stream(system, events, 1, key=system.services.vault.public_keys[0]))
+            hundreds.append(_from_stream(system, events, 100))
         celery: dict[str, list[Pace]] = {name: [] for name in _ways(system)}
         for _ in range(turns):
             for name, measure in _ways(system).items():
                 celery[name].append(measure(messages))
-    return _report(published, {"1 event an entry": single, "100 events an entry": hundreds}, celery)
+    streams = {"1 event an entry": single, "the same, sealed": sealed, "100 events an entry": hundreds}
+    return _report(published, streams, celery)
 
 
-def _from_stream(system: System, events: int, in_an_entry: int) -> Pace:
-    """Publish, then let one process read everything; returns how fast it did."""
-    bodies = [read_event(event)[1] for event in events_of(events)]
+def _from_stream(system: System, events: int, in_an_entry: int, *, key: SealingKey | None = None) -> Pace:
+    """Publish, sealed where there is a key, then let one process read everything; returns how fast it did."""
+    bodies = [read_event(event, key)[1] for event in events_of(events)]
     if in_an_entry > 1:
         groups = [bodies[at : at + in_an_entry] for at in range(0, events, in_an_entry)]
         bodies = [b"[" + b",".join(group) + b"]" for group in groups]

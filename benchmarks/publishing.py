@@ -41,6 +41,12 @@ def publishing(system: System, events: int) -> dict[str, Pace]:
     ways: dict[str, tuple[Callable[[int], object], int]] = {
         "worker.publish, one by one": (one_by_one, events // 10),
         "worker.producer.publish_many": (lambda count: publish_many(events_of(count), redis_url=url), events),
+        "the same, sealed": (
+            lambda count: publish_many(
+                events_of(count), redis_url=url, seal_to=str(system.services.vault.public_keys[0])
+            ),
+            events,
+        ),
         "Celery's send_task": (by_celery, events // 10),
     }
     paces = {}
