@@ -42,7 +42,7 @@ def test_a_full_broker_loses_nothing_is_told_once_and_is_emptied_all_the_same(
         logins = [str(number) for number in range(50)]
         for login in logins:
             send(producer, login)
-        send(producer, "hint", link=producer.signature("theirs.next"))
+        producer.send_task("refresh.reconcile", queue="account-events")
         broker.config_set("maxmemory", 1)
         with pytest.raises(redis.exceptions.OutOfMemoryError):
             broker.lpush("account-events", "x")

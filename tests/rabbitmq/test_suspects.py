@@ -88,3 +88,17 @@ def test_a_reader_that_ends_in_good_order_with_a_suspect_in_hand_did_not_die_of_
     eventually(lambda: [reader.step(), nightly.tally().get("recorded", 0)][1] == 1, describe="the event")
     assert nightly.letters() == []
     reader._connection.close()
+
+
+def test_a_compressed_batch_that_came_again_is_split_into_events_that_are_not(
+    nightly: OnRabbit, deliveries: Deliveries
+) -> None:
+    with connect(nightly.node.url, heartbeat_seconds=0) as connection:
+        declare(connection)
+        batch = [cloud_event(login, on=True, minute=0) for login in new_logins(3)]
+        connection.Producer().publish(batch, routing_key="account-events", serializer="json", compression="gzip")
+    die_with_it_in_hand(nightly, deliveries, is_counted=False)
+    reader = reader_of(nightly, deliveries)
+    eventually(lambda: [reader.step(), nightly.tally().get("recorded", 0)][1] == 3, describe="all its events")
+    assert nightly.letters() == []
+    reader._connection.close()

@@ -14,6 +14,7 @@ from kombu.transport import virtual
 
 from worker.deliveries import Deliveries
 from worker.errors import InvalidEvent
+from worker.executor.decoding import why_not_decoded
 from worker.executor.envelope import body_of, original
 from worker.intake import Rejection
 from worker.telemetry.logs import get_logger
@@ -29,10 +30,16 @@ class CarefulConsumer(Consumer):
     app: Any
     connection_errors: tuple[type[BaseException], ...]
     channel_errors: tuple[type[BaseException], ...]
+    task_consumer: Any
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # Gossip and mingle take in what any other client of the broker says: which tasks are revoked, for one.
+        super().__init__(*args, **options | {"without_gossip": True, "without_mingle": True})
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """Set aside a message whose content type or body is not for us."""
-        self.set_aside(message, f"message: cannot be decoded ({type(exc).__name__})", is_foreign=True)
+        """Set aside a message whose content type or body is not for us; drop one of remote control."""
+        if message.channel is self.task_consumer.channel:
+            self.set_aside(message, f"message: {why_not_decoded(exc)}", is_foreign=True)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         """Set aside a message that names no task."""

@@ -21,20 +21,23 @@ REASON = "x-nightly-reason"
 
 def readable(item: bytes, queue: str) -> bytes:
     """Return `item` if it is an envelope that kombu can open, else an envelope around it for the same queue."""
-    reason = ""
+    envelope, reason = opened(item)
+    if reason:
+        return _wrapped(item, queue, reason)
+    return item if _comes_back(envelope, queue) else _addressed(envelope, queue)
+
+
+def opened(item: bytes) -> tuple[Any, str]:
+    """Return an item decoded, and what is wrong with it in words that name no content; empty: nothing."""
     try:
         envelope = loads(item.decode())
     except UnicodeDecodeError:
-        reason = "message: is not UTF-8"
+        return None, "message: is not UTF-8"
     except RecursionError:
-        reason = "message: is nested too deeply"
+        return None, "message: is nested too deeply"
     except Exception:  # noqa: BLE001 - kombu's decoder builds values, and may raise whatever they do
-        reason = "message: is not JSON"
-    else:
-        reason = fault_of(envelope)
-    if reason:
-        return _wrapped(item, queue, reason)
-    return item if _comes_back(envelope["properties"]["delivery_info"], queue) else _addressed(envelope, queue)
+        return None, "message: is not JSON"
+    return envelope, fault_of(envelope)
 
 
 def fault_of(envelope: object) -> str:
@@ -59,10 +62,13 @@ def original(message: Any) -> tuple[bytes, str]:
     if message.content_type == UNREADABLE:
         return body_of(message), str(message.headers.get(REASON, ""))
     body = body_of(message)
+    headers = message.headers
+    if not message.errors:  # else its body is still compressed
+        headers = {name: value for name, value in headers.items() if name != "compression"}
     kept = {
         "content_type": message.content_type,
         "content_encoding": message.content_encoding,
-        "headers": message.headers,
+        "headers": headers,
         "body_encoding": "base64",
         "body": base64.b64encode(body).decode(),
     }
@@ -92,13 +98,24 @@ def _opens(body: object, properties: Mapping[str, Any]) -> bool:
     return True
 
 
-def _comes_back(delivery: Mapping[str, Any], queue: str) -> bool:
-    """Whether kombu would restore it to the queue it came from, after its worker was lost."""
-    return delivery.get("exchange") in {"", queue} and delivery.get("routing_key") == queue
+def _comes_back(envelope: Mapping[str, Any], queue: str) -> bool:
+    """Whether kombu would restore it to the queue it came from, after its worker was lost.
+
+    It writes into the headers then, and makes an integer of the priority, which takes for ever with 1e999999999.
+    """
+    properties = envelope["properties"]
+    delivery = properties["delivery_info"]
+    is_addressed = delivery.get("exchange") in ("", queue) and delivery.get("routing_key") == queue
+    has_priority = type(properties.get("priority", 0)) is int
+    return is_addressed and has_priority and isinstance(envelope.get("headers"), Mapping)
 
 
 def _addressed(envelope: dict[str, Any], queue: str) -> bytes:
-    envelope["properties"]["delivery_info"] |= {"exchange": queue, "routing_key": queue}
+    properties = envelope["properties"]
+    properties["delivery_info"] |= {"exchange": queue, "routing_key": queue}
+    if type(properties.get("priority", 0)) is not int:
+        del properties["priority"]
+    envelope["headers"] = envelope.get("headers") or {}
     return json.dumps(envelope, default=str).encode()
 
 

@@ -1,8 +1,8 @@
 """Decides what an item of the queue `account-events` is, by the rules of kombu and Celery, which no longer read it.
 
-An event, with whatever headers; something that only Celery can work (another task of ours, an event that other tasks
-are to follow); or nothing of ours, with a reason that names no content. What Celery's own clients send is read at once;
-for all else kombu and Celery are asked as if they had received it. Does no I/O.
+An event, whatever else its message asks for; another task of ours, which Celery has to work; or nothing of ours, with a
+reason that names no content. What Celery's own clients send is read at once; for all else kombu and Celery are asked as
+if they had received it. Does no I/O.
 """
 
 from collections.abc import Container
@@ -17,6 +17,7 @@ from kombu.utils.json import loads
 from pydantic_core import from_json
 
 from worker.events import EVENT_TYPES
+from worker.executor.decoding import guard_decoding, why_not_decoded
 from worker.executor.envelope import original, readable
 from worker.executor.rabbit import EVENTS as EVENTS_QUEUE
 from worker.intake import CeleryMessage
@@ -28,6 +29,8 @@ _base64 = Base64()
 _celery: Any = strategy
 _Message: Any = Message
 """What the stubs of both do not know of them."""
+
+guard_decoding()  # here, because a command that replays a letter decodes messages, too, and has no worker's guards
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def _plain(item: bytes) -> CeleryMessage | None:
         if not is_plain or b"\\" in body or _KOMBUS_TYPES in body:
             return None
         args, kwargs, embed = from_json(body)
-        if type(args) is list and type(kwargs) is dict and type(embed) is dict and not any(embed.values()):
+        if type(args) is list and type(kwargs) is dict and type(embed) is dict:
             return CeleryMessage(headers["task"], args, kwargs, headers["id"])
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
@@ -108,8 +111,7 @@ def kept_message(kept: bytes) -> CeleryMessage | bytes:
 
 def _of_original(document: dict[str, Any]) -> CeleryMessage | bytes | None:
     try:
-        headers = {**document["headers"]}
-        headers.pop("compression", None)  # kombu decompressed the body before it was kept
+        headers = document["headers"]
         envelope = {
             "body": document["body"],
             "content-type": document["content_type"],
@@ -138,9 +140,9 @@ class _Channel:
 
 
 def _judged(message: Any, tasks: Container[str]) -> CeleryMessage | None:
-    """Ask what Celery's consumer asks, in its order; None: a task of ours that is more than an event."""
+    """Ask what Celery's consumer asks, in its order; None: a task of ours that is no event."""
     if message.errors:
-        _refuse("cannot be decoded", message.errors[0][1])
+        raise _NotOurs(why_not_decoded(message.errors[0][1]))
     name = message.headers["task"] if "task" in message.headers else _name_of_protocol_1(message)
     try:
         if name not in tasks:
@@ -176,11 +178,12 @@ def _parts(message: Any) -> tuple[Any, Any, Any, Any]:
     return headers["id"], arguments, keywords, embed
 
 
-def _event(name: str, task_id: Any, arguments: Any, keywords: Any, embed: Any) -> CeleryMessage | None:
+def _event(name: str, task_id: Any, arguments: Any, keywords: Any, embed: Any) -> CeleryMessage:
+    """Return the event; tasks that a message wants to follow it (`embed`) are never sent."""
     hash(task_id)  # Celery looks it up
     if not isinstance(arguments, list | tuple) or not isinstance(keywords, dict) or not isinstance(embed, dict):
         raise InvalidTaskError("the body is not [args, kwargs, embed]")
-    return None if any(embed.values()) else CeleryMessage(name, arguments, keywords, str(task_id))
+    return CeleryMessage(name, arguments, keywords, str(task_id))
 
 
 def _refuse(what: str, error: BaseException) -> NoReturn:

@@ -159,9 +159,8 @@ class RabbitReader:
             events = [readable(document) for document in decode_documents(body)]
         except InvalidEvent:
             return False
-        properties = {**message.properties, "delivery_mode": 2}
         for event in events:
-            self._publish(amqp.Message(event, **properties), EVENTS)
+            self._publish(event, message, EVENTS)
         return True
 
     def _take_in(self, messages: Sequence[Any]) -> None:
@@ -193,11 +192,13 @@ class RabbitReader:
         self._intake.reject(Rejection(InvalidEvent(each.reason), self.source, each.body) for each in foreign)
         for message, each in zip(messages, found, strict=True):
             if each is None:  # a task that only Celery can work
-                properties = {**message.properties, "delivery_mode": 2}
-                self._publish(amqp.Message(body_of(message), **properties), REFRESH)
+                self._publish(body_of(message), message, REFRESH)
 
-    def _publish(self, message: Any, queue: str) -> None:
-        """Publish to one of our queues; returns when RabbitMQ has confirmed it."""
+    def _publish(self, body: bytes | str, of: Any, queue: str) -> None:
+        """Publish a body to one of our queues as the message it is of; returns when RabbitMQ has confirmed it."""
+        headers = {name: value for name, value in of.headers.items() if name != "compression"}  # it is no more
+        properties = {**of.properties, "delivery_mode": 2, "application_headers": headers}
+        message = amqp.Message(body, **properties)
         self._outgoing.basic_publish_confirm(message, routing_key=queue, confirm_timeout=ANSWER_SECONDS)
 
 
