@@ -1,36 +1,46 @@
-"""A message of ours is worked whatever its headers ask for, and is never deleted because its task failed.
+"""A message of ours is worked whatever else it asks for, and is never deleted because its task failed.
 
-`expires` and time limits would lose an event, and an ETA would keep it in a worker's memory. An event's own
-`occurred_at` says all that there is to say about its time. What Celery calls rejecting without requeueing is
-deleting: here it means the review list.
+Only its id, its task's name and its arguments count. `expires` and time limits would lose an event, an ETA would keep
+it in a worker's memory, and callbacks or a chain would have a worker send what a stranger names. What Celery calls
+rejecting without requeueing is deleting: here it means the review list.
 """
 
 from typing import Any
 
 from celery.exceptions import InvalidTaskError, WorkerLostError
+from kombu.utils.json import dumps
 
 from worker.executor.consumer import came_again, set_aside
 from worker.executor.quiet_request import QuietRequest
 
 IN_HAND = "in_hand"
 """Where the child finds the name under which its event is counted; empty for one that comes the first time."""
-_IGNORED = {"eta": None, "expires": None, "timelimit": [None, None], "stamped_headers": None, "shadow": None}
+_NOTHING_ELSE: dict[str, Any] = {"properties": {}, "reply_to": None, "correlation_id": None, "delivery_info": {}}
 
 
 class EventRequest(QuietRequest):
-    """A request without deadline, delay or limit, whose message goes when its task succeeded, or for review."""
+    """A request without deadline, delay, limit or followers.
+
+    Its message goes when its task succeeded, or for review.
+    """
 
     _app: Any
     _message: Any
-    _payload: Any
+    _body: Any
     _connection_errors: tuple[type[BaseException], ...]
 
-    def __init__(self, message: Any, *args: Any, headers: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self, message: Any, *args: Any, headers: Any = None, body: Any = None, decoded: bool = False, **options: Any
+    ) -> None:
         given = message.headers if headers is None else headers
-        super().__init__(message, *args, headers={**given, **_IGNORED}, **kwargs)
-        arguments, keywords, embed = self._payload
+        arguments, keywords, embed = body if decoded else message.payload
         if not isinstance(arguments, list | tuple) or not isinstance(keywords, dict) or not isinstance(embed, dict):
             raise InvalidTaskError("the body is not [args, kwargs, embed]")
+        named = {"lang": "py", "task": given["task"], "id": given["id"]}
+        super().__init__(message, *args, headers=named, body=(arguments, keywords, {}), decoded=True, **options)
+        # The child gets this as it would get a message: text costs it less to take over than values of any depth.
+        self._body, self._content_type, self._content_encoding = dumps(self._body), "application/json", "utf-8"
+        self.request_dict.update(_NOTHING_ELSE)
         self._child_died = False
         # The child counts while it has the event in hand: of what merely waited for it nobody can have died.
         self.request_dict[IN_HAND] = self._name = came_again(self._app, message)

@@ -42,6 +42,7 @@ class NightlyApp(Celery):
         """
         self.conf.update(celery_settings(settings))
         self.conf.imports = TASK_MODULES
+        self.on_after_finalize.connect(_leave_out_celerys_tasks, weak=False)
         self.steps["worker"].update({LedgerCheck, Background})
         self.progress = Progress()
         self.shutdown = Shutdown(within_seconds=settings.flinks_timeout_seconds + MARGIN_SECONDS)
@@ -89,6 +90,12 @@ class NightlyApp(Celery):
 
     def _send_reconcile(self) -> None:
         self.send_reconcile(self.services().vault.key_ids[0])
+
+
+def _leave_out_celerys_tasks(sender: Celery, **_: Any) -> None:
+    """Unregister Celery's own tasks (`celery.map`, `celery.chain` ...): they would run what a message names."""
+    for name in [name for name in sender.tasks if name.startswith("celery.")]:
+        sender.tasks.unregister(name)
 
 
 def _load_settings() -> Settings:

@@ -117,13 +117,18 @@ def test_an_event_that_kills_each_worker_is_set_aside_alone(nightly: OnRabbit) -
     assert nightly.redis.keys("nightly:in-hand:*") == []
 
 
-def test_an_event_that_other_tasks_are_to_follow_goes_to_celery(nightly: OnRabbit) -> None:
+def test_an_event_is_taken_in_and_tasks_that_are_to_follow_it_are_not_sent(nightly: OnRabbit) -> None:
     (login,) = new_logins(1)
     nightly.stack.start_worker()
     nightly.worker_reads()
-    after = signature("refresh.reconcile", immutable=True).set(queue="refresh")
+    with nightly.node.connection() as connection:
+        connection.default_channel.queue_declare("theirs", durable=False, auto_delete=False)
+    after = signature("theirs.next", immutable=True).set(queue="theirs")
     nightly.send_with_celery([cloud_event(login, on=True, minute=0)], link=after)
     eventually(lambda: nightly.flags() == {login: True}, seconds=20, describe="the call")
+    nightly.comes_to_rest()
+    with nightly.node.connection() as connection:
+        assert connection.default_channel.queue_delete("theirs") == 0
     assert nightly.letters() == []
 
 
