@@ -31,6 +31,8 @@ TASK_MODULES = ("tasks.account_linked", "tasks.account_inactive", "tasks.reconci
 class NightlyApp(Celery):
     """A Celery app that knows its settings and builds its services once a process."""
 
+    control_cls = "worker.executor.remote_control:QuietControl"
+
     def __init__(self, settings: Settings) -> None:
         super().__init__("worker", set_as_current=True)
         self.settings = settings

@@ -6,6 +6,8 @@
    before kombu does, and wrapped where kombu would choke (`worker/envelope.py`).
 3. A full Redis: it refuses every MULTI, and so kombu's acknowledgement and the securing of what was just popped.
    The first is asked for without MULTI; the second puts the message back where it came from.
+4. A foreign message on the channel of remote control: what kombu cannot open there ends every worker at once. It is
+   dropped: it holds no event.
 
 Remove each when kombu has fixed it.
 """
@@ -19,10 +21,14 @@ import redis
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 
-from worker.executor.envelope import readable
+from worker.executor.decoding import guard_decoding
+from worker.executor.envelope import opened, readable
 from worker.telemetry.logs import get_logger
 
 FULL_PAUSE_SECONDS = 1.0
+
+MAX_CONTROL_BYTES = 65_536
+"""Of a message of remote control; a question takes less than a thousand."""
 
 _SEPARATOR = "\x06\x16"
 """kombu's, between a queue's name and a priority."""
@@ -37,8 +43,10 @@ def guard_kombu() -> None:
     if getattr(channel_class, "is_guarded", False):
         return
     channel_class.is_guarded = True
+    guard_decoding()
     _guard_parameters(channel_class)
     _guard_items(channel_class)
+    _guard_control(channel_class)
     _guard_full_redis(kombu_redis.QoS)
 
 
@@ -69,6 +77,19 @@ def _careful(reply: Any, **_: Any) -> tuple[bytes, bytes] | None:
         return None
     key, item = reply
     return key, readable(item, key.decode().rsplit(_SEPARATOR, 1)[0])
+
+
+def _guard_control(channel_class: Any) -> None:
+    original = channel_class._handle_message  # noqa: SLF001 - what a subscription received, before it is decoded
+
+    def guarded(channel: Any, client: Any, reply: Any) -> Any:
+        found = original(channel, client, reply)
+        data = found["data"]
+        if isinstance(data, bytes) and (len(data) > MAX_CONTROL_BYTES or opened(data)[1]):
+            found["data"] = None  # kombu goes on to the next
+        return found
+
+    channel_class._handle_message = guarded  # noqa: SLF001
 
 
 def _guard_full_redis(qos_class: Any) -> None:

@@ -1,0 +1,91 @@
+"""What a hostile producer writes to RabbitMQ, and a person who deletes queues there, stop no worker."""
+
+import json
+from typing import Any
+
+import amqp
+import pytest
+from celery import Celery
+
+from tests.bombs import PEAK_MIB, bombs, peak_mib
+from tests.integration.working.conftest import cloud_event, new_logins
+from tests.rabbitmq.conftest import OnRabbit
+from tests.waiting import eventually
+from worker.embedded import ManagedProcess
+from worker.executor.rabbit import QUEUES, look
+
+HEADERS = {"task": "account.linked", "id": "id-1"}
+CONTROL = "celery.pidbox"
+
+
+def publish(nightly: OnRabbit, body: bytes, marks: dict[str, str], *, exchange: str = "", key: str = "") -> None:
+    """Publish one bomb: its marks say how it is packed, in a header or in the properties."""
+    properties: dict[str, Any] = {"content_type": "application/json", "content_encoding": "utf-8"}
+    properties |= {name.replace("-", "_"): value for name, value in marks.items() if name != "compression"}
+    is_marked = "compression" in marks
+    properties["application_headers"] = HEADERS | marks if is_marked else {}
+    with nightly.node.connection() as connection:
+        connection.default_channel.basic_publish(amqp.Message(body, **properties), exchange, routing_key=key)
+
+
+def works(nightly: OnRabbit, worker: ManagedProcess, *, seconds: float = 20) -> None:
+    login = new_logins(1)[0]
+    nightly.send_plain([cloud_event(login, on=True, minute=0)])
+    eventually(lambda: nightly.flags().get(login), seconds=seconds, describe="the call after all that")
+    assert worker.is_running, worker.tail()
+
+
+def test_no_message_is_decompressed_without_a_bound_on_any_queue_or_exchange(nightly: OnRabbit) -> None:
+    worker = nightly.stack.start_worker()
+    nightly.worker_reads()
+    for body, marks in bombs().values():
+        publish(nightly, body, marks, exchange=CONTROL)
+        for queue in QUEUES:
+            publish(nightly, body, marks, key=queue)
+    sent = len(QUEUES) * len(bombs())
+
+    def seen() -> int:
+        return sum(letter.seen for letter in nightly.services.letters.list())
+
+    eventually(lambda: seen() >= sent or not worker.is_running, seconds=60, describe=f"{sent} letters")
+    works(nightly, worker)
+    assert peak_mib(worker) < PEAK_MIB
+    assert seen() == sent
+
+
+def test_no_command_changes_a_worker_and_no_answer_goes_where_its_sender_says(nightly: OnRabbit) -> None:
+    worker = nightly.stack.start_worker()
+    nightly.worker_reads()
+    children = worker.children()
+    commands = {"cancel_consumer": {"queue": "refresh"}, "pool_shrink": {"n": 2}, "shutdown": {}}
+    with Celery(broker=nightly.node.url, set_as_current=False) as app:
+        for name, arguments in commands.items():
+            (reply,) = app.control.broadcast(name, arguments, reply=True, timeout=5, limit=1)
+            assert "remote control is off" in repr(reply)
+        body = {"method": "ping", "reply_to": {"exchange": "account-events", "routing_key": "account-events"}}
+        marks = {"content-type": "application/json"}
+        for document in (body, 17, [], {"method": []}):
+            publish(nightly, json.dumps(document).encode(), marks, exchange=CONTROL)
+        works(nightly, worker)
+        assert "broker" not in repr(eventually(app.control.inspect(timeout=2).stats))
+    assert nightly.letters() == []
+    assert worker.children() == children
+
+
+@pytest.mark.parametrize("is_made_again", [False, True])
+def test_queues_that_a_person_deletes_are_read_again(nightly: OnRabbit, is_made_again: bool) -> None:  # noqa: FBT001
+    worker = nightly.stack.start_worker()
+    nightly.worker_reads()
+    works(nightly, worker)
+    with nightly.node.connection() as connection:
+        for name in QUEUES:
+            connection.default_channel.queue_delete(name)
+            if is_made_again:
+                connection.default_channel.queue_declare(name, durable=True, auto_delete=False)
+
+    def are_read() -> bool:
+        states = look(nightly.node.url)
+        return all(state and state.consumers for state in states.values())
+
+    eventually(are_read, seconds=60, describe="a reader of each queue")
+    works(nightly, worker, seconds=40)
