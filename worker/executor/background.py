@@ -19,7 +19,8 @@ from worker.drain import SLICE_SECONDS
 from worker.entries import EntryReader
 from worker.errors import LedgerMismatch
 from worker.executor.broker import EVENTS_QUEUE, redis_broker
-from worker.executor.broker_probe import BrokerProbe, RabbitProbe, probe_of
+from worker.executor.broker_probe import probe_of
+from worker.executor.celery_parts import celery_parts
 from worker.executor.garbage import spare_what_stays
 from worker.executor.loop import RETRY_SECONDS, STOP_SECONDS, Loop
 from worker.executor.mailboxes import Mailbox
@@ -123,7 +124,7 @@ class Background(bootsteps.StartStopStep):
             self._metrics = serve_metrics(services.settings.metrics_port, services.views.status)
 
     def close(self, worker: Any) -> None:
-        """Begin to end, whoever asked for it: a signal said so before, `celery control shutdown` did not."""
+        """Begin to end: a signal said so before, a `WorkerShutdown` raised in the worker did not."""
         worker.app.begin_shutdown()
 
     def stop(self, worker: Any) -> None:
@@ -197,22 +198,6 @@ def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
         task_seconds=SLICE_SECONDS + 2 * settings.lease_seconds + TASK_MARGIN_SECONDS,
         health_file=settings.health_file,
     )
-
-
-def celery_parts(worker: Any, broker: BrokerProbe | RabbitProbe) -> list[Part]:
-    """Return Celery's event loop, which should turn, and its consumer, which should take what waits."""
-
-    def has_room() -> bool:
-        return len(state.reserved_requests) < int(worker.concurrency)
-
-    def has_messages() -> bool:
-        return bool(broker.queued(worker.app.amqp.queues.consume_from))
-
-    progress = worker.app.progress
-    return [
-        Part("celery", lambda: progress.of("celery"), broker.answers),
-        Part("consumer", lambda: progress.of("consumer"), lambda: has_room() and has_messages()),
-    ]
 
 
 def pulse(worker: Any, services: Services) -> None:

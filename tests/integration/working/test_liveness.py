@@ -27,6 +27,12 @@ DEAF_CONSUMER = """
 from kombu.transport.redis import MultiChannelPoller
 MultiChannelPoller._register_BRPOP = lambda poller, channel: None
 """
+LEFT_FOR_GOOD = """
+from celery import signals
+from worker.executor.consumer import CarefulConsumer
+CarefulConsumer.add_task_queue = lambda *_: None
+signals.worker_ready.connect(lambda sender, **_: sender.call_soon(sender.cancel_task_queue, "refresh"), weak=False)
+"""
 IMPATIENT = """
 background.PULSE_SECONDS = 0.05
 background.Watchdog = lambda *parts, **options: watchdog.Watchdog(*parts, **options | {"task_seconds": 2.0})
@@ -53,6 +59,10 @@ def _ends(worker: ManagedProcess, part: str, *, seconds: float = 60) -> None:
 
 def test_a_stream_reader_that_hangs_ends_the_worker(nightly: Nightly) -> None:
     _ends(start_hooked(nightly.stack, HANGING_STREAM), "stream")
+
+
+def test_a_queue_that_a_worker_has_left_and_cannot_consume_again_ends_it(nightly: Nightly) -> None:
+    _ends(start_hooked(nightly.stack, LEFT_FOR_GOOD), "queues")
 
 
 @long_form
