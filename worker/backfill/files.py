@@ -16,7 +16,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
-from worker.backfill.columns import ACCOUNT, INSTANCE, LOGIN, role_of, roles_in, shown
+from worker.backfill.cells import restored_text
+from worker.backfill.columns import ACCOUNT, INSTANCE, LOGIN, REASON, role_of, roles_in, shown
 from worker.backfill.lines import MAX_LINE_BYTES, STANDARD_INPUT, Line, Lines, opened
 from worker.backfill.model import Row
 from worker.errors import UnreadableFile
@@ -50,6 +51,11 @@ class Form:
     kind: Literal["csv", "ndjson", "plain"]
     header: str = ""
     delimiter: str = ""
+
+    @property
+    def has_reasons(self) -> bool:
+        """Whether this is a CSV of rejected rows that we wrote."""
+        return self.kind == "csv" and next(csv.reader([self.header], delimiter=self.delimiter))[0] == REASON
 
     def to_text(self) -> str:
         """Return it as one line, for the ledger."""
@@ -160,7 +166,7 @@ def _gather(part: Mapping[str, Any], fields: dict[str, Any], ranks: dict[str, in
 
 def _csv_rows(lines: Lines, form: Form, instance: str) -> Iterator[Row]:
     header = next(csv.reader([form.header], delimiter=form.delimiter))
-    places, width, delimiter = roles_in(header), len(header), form.delimiter
+    places, width, delimiter, is_ours = roles_in(header), len(header), form.delimiter, form.has_reasons
     login_at, account_at, instance_at = places[LOGIN], places.get(ACCOUNT), places.get(INSTANCE)
     for line in lines:
         text = _text(line)
@@ -178,6 +184,7 @@ def _csv_rows(lines: Lines, form: Form, instance: str) -> Iterator[Row]:
         elif len(fields) != width:
             yield _invalid(line, f"line: has {len(fields)} fields, the header {width}")
         else:
+            fields = [restored_text(field) for field in fields] if is_ours else fields
             account = None if account_at is None else fields[account_at].strip(" ")
             its_instance = None if instance_at is None else fields[instance_at].strip(" ")
             yield _checked(line, fields[login_at].strip(" "), account, its_instance, instance)

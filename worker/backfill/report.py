@@ -1,7 +1,8 @@
 """Writes what became of each row of a backfill, and the rows that a person should correct and feed back.
 
 The report has one line for each row that was read, in the file's order, and no loginId unless `reveal`. The rejects
-have loginIds: they are written for whoever asks for them by that name, readable by that person alone.
+have loginIds: they are written for whoever asks for them by that name, readable by that person alone. No cell of a CSV
+runs as a formula in a spreadsheet (`cells.py`).
 """
 
 import csv
@@ -15,8 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from worker.backfill.cells import neutral_text, neutralised_line, restored
 from worker.backfill.chunks import ROWS_IN_CHUNK
-from worker.backfill.columns import ACCOUNT, LOGIN, roles_in
+from worker.backfill.columns import ACCOUNT, LOGIN, REASON, roles_in
 from worker.backfill.files import Form
 from worker.backfill.loading import form_of, line_of
 from worker.backfill.model import Asks, Backfill, Row, RowOutcome, RowResult
@@ -26,7 +28,6 @@ from worker.seal import Vault
 
 COLUMNS = ("line", "reference", "account_id", "wish", "outcome", "code", "time")
 REVEALED = "login_id"
-REASON = "reject_reason"
 REJECTED = frozenset({RowOutcome.INVALID, RowOutcome.DEAD})
 
 
@@ -80,7 +81,10 @@ def write_report(lines: Iterator[Mapping[str, object]], out: BinaryIO, *, as_jso
     text = io.TextIOWrapper(out, encoding="utf-8", newline="")
     writer = csv.DictWriter(text, [*COLUMNS, *([REVEALED] if reveal else [])], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows(
+        {name: neutral_text(value) if isinstance(value, str) else value for name, value in line.items()}
+        for line in lines
+    )
     text.flush()
     text.detach()
 
@@ -89,14 +93,14 @@ def write_rejects(ended: Iterator[Ended], out: BinaryIO) -> int:
     """Write invalid and dead rows in the form of the file they came from; returns how many they are.
 
     A CSV has the reason in a column in front, any other form in a comment above. Both are read past when the file is
-    fed back.
+    fed back, and the apostrophes in a CSV's cells are taken out.
     """
     count, form = 0, Form("plain")
     for position, one in enumerate(ended):
         if position == 0:
             form = form_of(one.row)
             if form.kind == "csv":
-                out.write(f"{REASON}{form.delimiter}{form.header}\n".encode())
+                out.write(f"{REASON}{form.delimiter}".encode() + _neutral(form.header.encode(), form) + b"\n")
         if one.result.outcome in REJECTED or one.row.problem:
             out.write(_reject(one, form))
             count += 1
@@ -105,10 +109,19 @@ def write_rejects(ended: Iterator[Ended], out: BinaryIO) -> int:
 
 def _reject(one: Ended, form: Form) -> bytes:
     reason = one.row.problem or one.result.code or one.result.outcome.value
-    line = line_of(one.row) if one.row.problem else _again(one.row, form).encode()
     if form.kind == "csv":
+        line = _neutral(line_of(one.row), form) if one.row.problem else _again(one.row, form).encode()
         return _csv([reason], form.delimiter).encode() + form.delimiter.encode() + line + b"\n"
+    line = line_of(one.row) if one.row.problem else _again(one.row, form).encode()
     return f"# line {one.row.line}: {reason}\n".encode() + line + b"\n"
+
+
+def _neutral(line: bytes, form: Form) -> bytes:
+    """Return a line of the file, neutralised; a file of rejected rows that was fed back has its apostrophes already."""
+    delimiter = form.delimiter.encode()
+    if form.has_reasons:
+        line = delimiter.join(map(restored, line.split(delimiter)))
+    return neutralised_line(line, delimiter)
 
 
 def _again(row: Row, form: Form) -> str:
@@ -129,7 +142,7 @@ def _again(row: Row, form: Form) -> str:
 
 def _csv(fields: list[str], delimiter: str) -> str:
     out = io.StringIO()
-    csv.writer(out, delimiter=delimiter, lineterminator="").writerow(fields)
+    csv.writer(out, delimiter=delimiter, lineterminator="").writerow(map(neutral_text, fields))
     return out.getvalue()
 
 

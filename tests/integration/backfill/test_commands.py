@@ -72,6 +72,34 @@ def test_rejects_are_corrected_and_fed_back(nightly: Nightly, services: Services
     assert counts == {"applied": 4, "invalid": 1}
 
 
+FORMULAS = (f"=cmd|'/C calc'!A0{CANARY}", f"@SUM(1){CANARY}", f"-2+3{CANARY}", f"+4;=5{CANARY}")
+
+
+def test_no_cell_of_a_report_or_of_rejected_rows_is_a_formula_and_fed_back_each_is_as_it_was(
+    nightly: Nightly, services: Services, tmp_path: Path
+) -> None:
+    path, rejects, report_file = tmp_path / "logins.csv", tmp_path / "rejects.csv", tmp_path / "report.csv"
+    invalid = '=HYPERLINK(1),,"=1"\n'
+    path.write_text("=note,loginId,account\n" + "".join(f"x,{text},=account\n" for text in FORMULAS) + invalid)
+    for round_ in (1, 2):
+        nightly("start", str(path if round_ == 1 else rejects), "--on")
+        work_off(services, outcome="dead", code="=FORBIDDEN")
+        backfill_id = services.backfills.all()[-1].id
+        nightly("report", backfill_id, "--rejects", str(rejects), "--output", str(report_file), "--reveal")
+        for file in (rejects, report_file):
+            cells = [cell for row in csv.reader(file.read_text().splitlines()) for cell in row]
+            assert [cell for cell in cells if cell[:1] in "=+-@\t\r" and cell] == []
+            assert any(cell == f"'{FORMULAS[0]}" for cell in cells)
+        rows = list(csv.DictReader(report_file.read_text().splitlines()))
+        assert [row["line"] for row in rows] == ["2", "3", "4", "5", "6"]
+        as_json = [
+            json.loads(line) for line in nightly("report", backfill_id, "--json", "--reveal").stdout.splitlines()
+        ]
+        assert [row["login_id"] for row in as_json][:4] == list(FORMULAS), "the same logins each time"
+        assert as_json[0]["code"] == "=FORBIDDEN"
+    assert "''" not in rejects.read_text()
+
+
 @pytest.mark.parametrize(
     ("content", "rejected"),
     [
