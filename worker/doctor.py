@@ -15,6 +15,7 @@ from worker.review.advice import (
     gate_reason,
     missing_key_reason,
 )
+from worker.server_versions import HOLES, has_lua_holes, repaired
 
 
 class Level(StrEnum):
@@ -47,15 +48,20 @@ HEARD_OF_SECONDS = 10.0
 
 
 def check_version(info: Mapping[str, Any]) -> Check:
-    """Redis must know the commands that the ledger uses. Valkey reports a Redis version too: the one it replaces."""
+    """Redis must know our commands and have no known hole. Valkey reports a Redis version too: the one it replaces."""
     name, server = "Redis version", "Valkey" if "valkey_version" in info else "Redis"
     version = str(info.get(f"{server.lower()}_version", ""))
     try:
-        major, minor = (int(part) for part in version.split(".")[:2])
+        release = tuple(int(part) for part in version.split("."))
     except ValueError:
         return Check(name, Level.UNKNOWN, "Redis does not tell its version")
-    if (major, minor) < OLDEST_VERSION:
+    if release[:2] < OLDEST_VERSION:
         return Check(name, Level.FAIL, f"{server} {version}", "Nightly needs Valkey, or Redis 6.2 or newer.")
+    if has_lua_holes(server, release):
+        advice = (
+            f"Install {repaired(server)}, unless your distributor has repaired this one: see its notes on the CVEs."
+        )
+        return Check(name, Level.WARN, f"{server} {version} lets scripts break out: {HOLES}", advice)
     return Check(name, Level.OK, f"{server} {version}")
 
 
@@ -93,7 +99,10 @@ def check_persistence(info: Mapping[str, Any], appendfsync: str | None) -> Check
     if appendfsync == "no":
         advice = "CONFIG SET appendfsync everysec: half a minute of events can be lost otherwise."
         return Check(name, Level.WARN, "append-only file, but fsync is left to the system", advice)
-    return Check(name, Level.OK, f"append-only file, fsync {appendfsync or 'not told'}")
+    if not appendfsync:
+        advice = "Make sure that appendfsync is everysec or always: an administrator's CONFIG GET appendfsync shows it."
+        return Check(name, Level.UNKNOWN, "append-only file; this user may not see how it is synced to disk", advice)
+    return Check(name, Level.OK, f"append-only file, fsync {appendfsync}")
 
 
 def check_memory(used_bytes: int, limit_bytes: int) -> Check:

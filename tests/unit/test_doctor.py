@@ -18,7 +18,8 @@ LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
 @pytest.mark.parametrize(
     ("check", "level"),
     [
-        (doctor.check_version({"redis_version": "6.2.14"}), Level.OK),
+        (doctor.check_version({"redis_version": "6.2.20"}), Level.OK),
+        (doctor.check_version({"redis_version": "6.2.14"}), Level.WARN),
         (doctor.check_version({"redis_version": "10.0"}), Level.OK),
         (doctor.check_version({"redis_version": "6.0.16"}), Level.FAIL),
         (doctor.check_version({}), Level.UNKNOWN),
@@ -34,7 +35,7 @@ LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
         (doctor.check_persistence({"aof_enabled": 1, "aof_last_write_status": "err"}, "always"), Level.FAIL),
         (doctor.check_persistence({"aof_enabled": 1}, "no"), Level.WARN),
         (doctor.check_persistence({"aof_enabled": 1}, "everysec"), Level.OK),
-        (doctor.check_persistence({"aof_enabled": 1}, None), Level.OK),
+        (doctor.check_persistence({"aof_enabled": 1}, None), Level.UNKNOWN),
         (doctor.check_memory(0, 0), Level.UNKNOWN),
         (doctor.check_memory(1, 0), Level.OK),
         (doctor.check_memory(50, 100), Level.OK),
@@ -91,7 +92,7 @@ def test_each_state_has_its_level(check: Check, level: Level) -> None:
 def test_valkey_is_shown_by_its_own_name_and_version_and_not_by_the_redis_that_it_replaces() -> None:
     valkey = {"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "9.1.2"}
     assert doctor.check_version(valkey).what == "Valkey 9.1.2"
-    assert doctor.check_version({"redis_version": "6.2.14"}).what == "Redis 6.2.14"
+    assert doctor.check_version({"redis_version": "8.4.0"}).what == "Redis 8.4.0"
 
 
 def test_a_failure_says_what_to_do() -> None:
