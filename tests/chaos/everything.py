@@ -89,7 +89,8 @@ def _live_through(
     crew = Crew(scene.stack, size=WORKERS, slots=SLOTS)
     recovery = Recovery(scene.calls_settled, scene.is_work_due)
     trouble = Trouble(scene, crew, recovery, blows=blows, seconds=seconds, chance=chance)
-    with Publisher(scene.server.url, traffic.parcels, lambda: trouble.progress) as publisher:
+    key = scene.services.vault.public_keys[0]
+    with Publisher(scene.server.url, traffic.parcels, lambda: trouble.progress, key) as publisher:
         _until(trouble.step, seconds=3 * seconds + 120, tell=lambda: trouble.tell(say))
         _until(lambda: trouble.step() and publisher.is_done, seconds=120, tell=lambda: trouble.tell(say))
         _judge_faults(scene, report)
@@ -102,6 +103,7 @@ def _live_through(
     eventually(lambda: not scene.emulator.stats().late_writes_pending, describe="the last late write")
     report.figures["at rest after the last blow"] = f"{time.monotonic() - lifted_at:.1f} s"
     _judge_blows(trouble, crew, recovery, blows, report)
+    report.figures["events sealed by their producer"] = sum(event.is_sealed for event in traffic.events)
     report.figures["errors that the producer met"] = dict(publisher.errors)
     report.figures["bytes lost in silences"] = scene.middleman.bytes_swallowed
     return trouble

@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from tests.chaos.traffic import Event, Parcel
 from worker.ledger.views import STREAM
+from worker.sealed_box import SealingKey
 
 LOOK_SECONDS = 0.02
 MOST_AT_ONCE = 50
@@ -22,8 +23,8 @@ MOST_AT_ONCE = 50
 class Publisher:
     """Sends parcels from a thread, as far as `pace` allows: it says what part of them may have been sent by now."""
 
-    def __init__(self, url: str, parcels: Sequence[Parcel], pace: Callable[[], float]) -> None:
-        self._parcels, self._pace = parcels, pace
+    def __init__(self, url: str, parcels: Sequence[Parcel], pace: Callable[[], float], key: SealingKey) -> None:
+        self._parcels, self._pace, self._key = parcels, pace, key
         self._redis = redis.Redis.from_url(url, socket_timeout=5, retry=Retry(NoBackoff(), 0))
         self._celery = Celery(broker=url, set_as_current=False)
         self.sent = 0
@@ -41,9 +42,8 @@ class Publisher:
         for event in events:
             while not self._stopping.is_set():
                 try:
-                    self._celery.send_task(
-                        event.type, kwargs=event.arguments(), queue="account-events", task_id=event.id
-                    )
+                    arguments = event.arguments(self._key)
+                    self._celery.send_task(event.type, kwargs=arguments, queue="account-events", task_id=event.id)
                 except Exception as error:  # noqa: BLE001 - whatever kombu makes of a lost broker: it was not confirmed
                     self.errors[type(error).__name__] += 1
                     time.sleep(LOOK_SECONDS)
@@ -76,7 +76,7 @@ class Publisher:
                 with self._redis.pipeline(transaction=False) as pipeline:
                     for parcel in parcels:
                         if not parcel.is_celery:
-                            pipeline.xadd(STREAM, {"event": parcel.body()})
+                            pipeline.xadd(STREAM, {"event": parcel.body(self._key)})
                     pipeline.execute()
             except (redis.RedisError, OSError) as error:
                 self.errors[type(error).__name__] += 1

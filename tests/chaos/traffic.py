@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from worker.sealed_box import SealingKey
+
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 TWICE, SAME_INSTANT, STRAYING = 0.1, 0.02, 0.4
 STRAYS_BY = 0.3
@@ -42,16 +44,22 @@ class Event:
     def type(self) -> str:
         return "account.linked" if self.wants_active else "account.inactive"
 
-    def document(self) -> dict[str, Any]:
+    @property
+    def is_sealed(self) -> bool:
+        """Half of the producers seal the loginId, where they have the workers' public key."""
+        return self.id[-1] in "02468ace"
+
+    def document(self, key: SealingKey | None = None) -> dict[str, Any]:
         """As CloudEvents 1.0 JSON has it."""
         time = (BEGIN + timedelta(minutes=self.minute)).isoformat()
-        data = {"loginId": self.login}
+        data = {"sealedLoginId": key.seal(self.login)} if key and self.is_sealed else {"loginId": self.login}
         return {"specversion": "1.0", "id": self.id, "source": "chaos", "type": self.type, "time": time, "data": data}
 
-    def arguments(self) -> dict[str, str]:
+    def arguments(self, key: SealingKey | None = None) -> dict[str, str]:
         """As a Celery message has it."""
         time = (BEGIN + timedelta(minutes=self.minute)).isoformat()
-        return {"login_id": self.login, "occurred_at": time, "event_id": self.id}
+        login = {"sealed_login_id": key.seal(self.login)} if key and self.is_sealed else {"login_id": self.login}
+        return {**login, "occurred_at": time, "event_id": self.id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +70,9 @@ class Parcel:
     is_celery: bool = False
     malformed: bytes = b""
 
-    def body(self) -> bytes:
+    def body(self, key: SealingKey) -> bytes:
         """The stream entry's field `event`."""
-        documents = [event.document() for event in self.events]
+        documents = [event.document(key) for event in self.events]
         return self.malformed or json.dumps(documents[0] if len(documents) == 1 else documents).encode()
 
 
