@@ -16,11 +16,8 @@ from nacl.public import PrivateKey, PublicKey, SealedBox
 
 from worker.errors import SealError, UnknownKey
 
-PUBLIC_KEY_BYTES = 32
 LARGEST_LOGIN_BYTES = 1024
 """256 characters of four bytes each."""
-LARGEST_TEXT = 1500
-"""Characters of a sealed loginId."""
 _KEY_ID_BYTES = 4
 _OVERHEAD_BYTES = 48
 _TEXT = re.compile(r"([0-9a-f]{8})\.([A-Za-z0-9_-]+)={0,2}", re.ASCII)

@@ -100,7 +100,7 @@ class Settings(BaseSettings):
 
     login_keys: LoginKeys | None = None
     seal_to: PublicKeyText | None = None
-    """The workers' public key: what is published from here, and by the HTTP way in, is sealed to it first."""
+    """The workers' public key, for producers: what `publish` and `nightly publish` send is sealed to it first."""
     require_sealed: bool = False
     """Whether an event whose loginId came in clear goes to the review list, whichever way it came."""
     review_users: SecretStr | None = None
