@@ -237,16 +237,3 @@ def check_review_list(kept: int, *, share: float, unkept: int) -> Check:
     if unkept:
         return Check(name, Level.WARN, f"{what}; {unkept:,} were only counted while it was full", advice)
     return Check(name, Level.OK, what)
-
-
-def check_stream(length: int, oldest_seconds: float, groups: Sequence[str], group: str) -> Check:
-    """Entries leave the stream when they have been recorded."""
-    if not length:
-        return Check("stream", Level.OK, "empty: every event was taken in")
-    what = f"{length:,} entries not taken in, the oldest for {max(oldest_seconds, 0):,.0f} s"
-    if group not in groups:
-        return Check("stream", Level.WARN, f"{what}; no worker ever read it", "Start one: celery -A worker worker")
-    if oldest_seconds <= BACKLOG_WARN_SECONDS:
-        return Check("stream", Level.OK, what)
-    level = Level.FAIL if oldest_seconds > BACKLOG_FAIL_SECONDS else Level.WARN
-    return Check("stream", level, what, "Workers do not keep up, or do not run: see their logs.")

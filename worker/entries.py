@@ -11,7 +11,7 @@ an entry larger than LARGEST_ENTRY_BYTES            kept in Redis under a key of
 an entry whose reader died: one event               counted, then recorded alone; after DEATHS set aside with a letter
 an entry whose reader died: a batch                 counted, then split into entries of one event each; if splitting it
                                                     kills DEATHS readers more, set aside with a letter
-an entry that was deleted or trimmed meanwhile      acknowledged
+an entry that was deleted or trimmed meanwhile      acknowledged, and counted as vanished
 """
 
 from abc import ABC, abstractmethod
@@ -20,12 +20,13 @@ from collections.abc import Callable, Sequence
 import redis
 
 from worker.deliveries import DEATHS, Deliveries
-from worker.entry_group import Entry, EntryGroup, Suspect
+from worker.entry_group import GROUP, Entry, EntryGroup, Suspect
 from worker.errors import InvalidEvent
 from worker.events import MAX_BODY_BYTES
 from worker.intake import Intake, Rejection
 from worker.ledger import LEDGER_UNAVAILABLE
 from worker.ledger.connection import BytesRedis
+from worker.stream_account import StreamAccount
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_unexpected
 
@@ -69,6 +70,7 @@ class EntryReader(ABC):
         self._on_recorded = on_recorded
         self._name = name
         self._group = EntryGroup(client, self.stream, name)
+        self._account = StreamAccount(client, self.stream, GROUP)
         self._has_tidied_up = False
         self._held: list[Entry] = []
         self._suspect: Suspect | None = None
@@ -111,6 +113,7 @@ class EntryReader(ABC):
         What Redis would not take is held, and tried again before anything else.
         """
         self._group.beat()
+        self._account.step()
         try:
             if not self._held:
                 self._suspect = self._suspect or self._claim_suspect()
@@ -150,7 +153,7 @@ class EntryReader(ABC):
             suspect.deaths = self._deliveries.take_in_hand(name) if suspect.is_orphan else 0
         found = self._group.fetch(suspect.id, at_most_bytes=LARGEST_ENTRY_BYTES)
         if found is None:
-            self._group.acknowledge([suspect.id])
+            self._group.give_up(suspect.id)
         elif isinstance(found, int):
             self._move_aside(suspect.id, found)
         else:
@@ -171,13 +174,12 @@ class EntryReader(ABC):
             self._take_in([entry])
 
     def _split(self, entry_id: bytes, body: bytes) -> bool:
-        """Replace a batch by an entry for each of its events; False: it cannot be decoded."""
+        """Replace a batch by an entry for each of its events; False: it cannot be decoded, or there is no room."""
         try:
             events = self._events_of(body)
         except InvalidEvent:
             return False
-        self._group.replace(entry_id, self.field, events)
-        return True
+        return self._group.replace(entry_id, self.field, events)
 
     def _move_aside(self, entry_id: bytes, size: int) -> None:
         """Keep an entry that is too large for a worker: Redis moves it to a key of its own, and a letter names that."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import redis
 
 from worker.ledger.connection import BytesRedis
+from worker.ledger.stream_state import LARGEST_MS, account_key
 
 Entry = tuple[bytes, Mapping[bytes, bytes]]
 
@@ -23,6 +24,8 @@ TAKE_OVER_AFTER_MS = 5000
 LOOK_EVERY_SECONDS = 2.0
 OVERSIZE_KEPT_MS = 90 * 86_400_000
 GONE_MS = 86_400_000
+LARGEST_ID = f"{LARGEST_MS}-{LARGEST_MS}".encode()
+"""Nothing can come behind it, and Redis refuses to look."""
 PAGE = 100
 ALIVE, LEFT = b"alive", b"left"
 LEFT_KEPT_MS = 86_400_000
@@ -39,16 +42,33 @@ return fields
 """Measured inside Redis, so that an entry which is too large never travels to a worker."""
 
 _DONE = """
-redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, 2))
-redis.call('XDEL', KEYS[1], unpack(ARGV, 2))
+local acknowledged = redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, 2))
+local deleted = redis.call('XDEL', KEYS[1], unpack(ARGV, 2))
+local taken = math.max(acknowledged, deleted)
+if taken > 0 then redis.call('HINCRBY', KEYS[2], 'taken', taken) end
 """
 """Both or neither, and a full Redis lets it through: that is how it gets room again. A MULTI would be refused."""
 
+_GONE = """
+if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then return end
+local time = redis.call('TIME')
+redis.call('HINCRBY', KEYS[2], 'taken', 1)
+redis.call('HINCRBY', KEYS[2], 'vanished', 1)
+redis.call('HSET', KEYS[2], 'vanished_at', time[1] .. '000')
+"""
+
 _SPLIT = """
-for i = 4, #ARGV do redis.call('XADD', KEYS[1], '*', ARGV[3], ARGV[i]) end
+local about = redis.call('XINFO', 'STREAM', KEYS[1])
+for i = 1, #about, 2 do
+  if about[i] == 'last-generated-id' and about[i + 1]:match('^%d+') == ARGV[4] then return 0 end
+end
+for i = 5, #ARGV do redis.call('XADD', KEYS[1], '*', ARGV[3], ARGV[i]) end
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 redis.call('XDEL', KEYS[1], ARGV[2])
+redis.call('HINCRBY', KEYS[2], 'taken', 1)
+return 1
 """
+"""A stream whose last id is the largest takes no entry, and a script must not fail half-way."""
 
 _MOVE_ASIDE = """
 local found = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])
@@ -57,6 +77,7 @@ for i = 1, #fields, 2 do redis.call('HSET', KEYS[2], fields[i], fields[i + 1]) e
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 redis.call('XDEL', KEYS[1], ARGV[2])
+redis.call('HINCRBY', KEYS[3], 'taken', 1)
 """
 
 _FORGET = """
@@ -83,6 +104,7 @@ class EntryGroup:
     def __init__(self, client: BytesRedis, stream: str, name: str) -> None:
         self._redis = client
         self._stream, self._name = stream, name
+        self._account = account_key(stream)
         self._found: deque[Suspect] = deque()
         self._found_until = 0.0
         self._next_look = 0.0
@@ -141,13 +163,18 @@ class EntryGroup:
         return None if found is None else int(found)
 
     def acknowledge(self, entry_ids: Sequence[bytes]) -> None:
-        """Take entries off the stream; harmless for those that are gone."""
+        """Take entries that were taken in off the stream; harmless for those that are gone."""
         if entry_ids:
-            self._redis.eval(_DONE, 1, self._stream, GROUP, *entry_ids)
+            self._redis.eval(_DONE, 2, self._stream, self._account, GROUP, *entry_ids)
 
-    def replace(self, entry_id: bytes, field: bytes, bodies: Sequence[bytes]) -> None:
-        """Replace an entry by a new one for each body, all or nothing."""
-        self._redis.eval(_SPLIT, 1, self._stream, GROUP, entry_id, field, *bodies)
+    def give_up(self, entry_id: bytes) -> None:
+        """Count an entry that was deleted before its body was read, and wait for it no more."""
+        self._redis.eval(_GONE, 2, self._stream, self._account, GROUP, entry_id)
+
+    def replace(self, entry_id: bytes, field: bytes, bodies: Sequence[bytes]) -> bool:
+        """Replace an entry by a new one for each body, all or nothing; False: the stream takes no new entry."""
+        arguments = GROUP, entry_id, field, LARGEST_MS, *bodies
+        return bool(self._redis.eval(_SPLIT, 2, self._stream, self._account, *arguments))
 
     def oversize_key(self, entry_id: bytes) -> str:
         """Return the key that `move_aside` moves an entry to."""
@@ -155,8 +182,8 @@ class EntryGroup:
 
     def move_aside(self, entry_id: bytes) -> None:
         """Move an entry to a key of its own, a hash, for 90 days; it never travels to this process."""
-        keys = self._stream, self.oversize_key(entry_id)
-        self._redis.eval(_MOVE_ASIDE, 2, *keys, GROUP, entry_id, OVERSIZE_KEPT_MS)
+        keys = self._stream, self.oversize_key(entry_id), self._account
+        self._redis.eval(_MOVE_ASIDE, 3, *keys, GROUP, entry_id, OVERSIZE_KEPT_MS)
 
     def forget_the_gone(self) -> None:
         """Take readers off the group that were silent for a day and hold nothing."""
@@ -176,7 +203,7 @@ class EntryGroup:
                 heartbeat = heartbeats[entry["consumer"]]
                 if is_ours or heartbeat != ALIVE:
                     yield Suspect(entry["message_id"], is_orphan=not is_ours and heartbeat != LEFT)
-            if len(page) < PAGE:
+            if len(page) < PAGE or page[-1]["message_id"] == LARGEST_ID:
                 return
             start = b"(" + page[-1]["message_id"]
 

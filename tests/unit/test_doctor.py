@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from worker import doctor
+from worker import doctor, stream_checks
 from worker.doctor import Check, Level
 
 OPEN: dict[str, Any] = {"state": "open", "changed_at": None}
@@ -78,11 +78,11 @@ LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
         (doctor.check_queue("refresh", waiting=0, consumers=0), Level.WARN),
         (doctor.check_queue("refresh", waiting=1, consumers=0), Level.FAIL),
         (doctor.check_queue("refresh", waiting=1, consumers=1), Level.OK),
-        (doctor.check_stream(0, 0, [], "nightly"), Level.OK),
-        (doctor.check_stream(3, 1, [], "nightly"), Level.WARN),
-        (doctor.check_stream(3, 1, ["nightly"], "nightly"), Level.OK),
-        (doctor.check_stream(3, 61, ["nightly"], "nightly"), Level.WARN),
-        (doctor.check_stream(3, 601, ["nightly"], "nightly"), Level.FAIL),
+        (stream_checks.check_stream(0, 0, [], "nightly"), Level.OK),
+        (stream_checks.check_stream(3, 1, [], "nightly"), Level.WARN),
+        (stream_checks.check_stream(3, 1, ["nightly"], "nightly"), Level.OK),
+        (stream_checks.check_stream(3, 61, ["nightly"], "nightly"), Level.WARN),
+        (stream_checks.check_stream(3, 601, ["nightly"], "nightly"), Level.FAIL),
     ],
 )  # fmt: skip
 def test_each_state_has_its_level(check: Check, level: Level) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import redis
 
-from worker import doctor
+from worker import doctor, stream_checks
 from worker.cli.brokers import examine_broker
 from worker.cli.opening import address_of
 from worker.doctor import Check, Level
@@ -106,6 +106,8 @@ def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
         yield doctor.check_backlog(name, about, workers_alive=len(found["workers"]))
     yield _review_list(client, found)
     yield _stream(client, now_ms)
+    yield stream_checks.check_ids(found)
+    yield stream_checks.check_vanished(found)
 
 
 def _ledger(settings: Settings, client: BytesRedis) -> Check:
@@ -134,7 +136,7 @@ def _stream(client: BytesRedis, now_ms: int) -> Check:
     oldest = client.xrange(STREAM, count=1)
     age = (now_ms - int(oldest[0][0].split(b"-")[0])) / 1000 if oldest else 0.0
     groups = [_text(group, "name") or "" for group in client.xinfo_groups(STREAM)] if oldest else []
-    return doctor.check_stream(client.xlen(STREAM), age, groups, GROUP)
+    return stream_checks.check_stream(client.xlen(STREAM), age, groups, GROUP)
 
 
 def _skew_seconds(client: BytesRedis) -> float:

@@ -17,7 +17,7 @@ from worker.cli.opening import address_of, open_ledger
 from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, console, number, pairs, plain, print_json, span, when
 from worker.ledger.views import Views
 from worker.redis_trouble import place_of
-from worker.review.advice import Alarm, alarms, missing_key_reason
+from worker.review.advice import Alarm, alarms, missing_key_reason, vanished_reason
 from worker.settings import Settings
 
 WATCH_SECONDS = 2.0
@@ -34,7 +34,8 @@ def status(
 ) -> None:
     """Show gates, backlog, results, dead letters and workers.
 
-    Exit code 1 when something needs a person now: a closed gate, or work waiting while no worker is alive.
+    Exit code 1 when something needs a person now: a closed gate, work waiting while no worker is alive, a key that no
+    worker holds, a closed stream, or events that vanished from the stream within a day.
     Open dead letters alone do not change it.
     """
     settings, client = open_ledger()
@@ -47,14 +48,14 @@ def status(
         print_json([_document(found, now_ms)])
     else:
         console().print(picture(found, place, now_ms))
-    if alarms(found):
+    if alarms(found, now_ms):
         raise typer.Exit(CLOSED_GATE_OR_NO_WORKER)
 
 
 def picture(found: dict[str, Any], place: str, now_ms: int) -> RenderableType:
     """Return `Views.status()` as a person wants to see it, what is urgent first."""
     parts: list[RenderableType] = [Text.assemble(("Nightly", NAME), (f"  Redis {place}  {when(now_ms)} UTC", DIM)), ""]
-    parts += [_alarm(alarm) for alarm in alarms(found)]
+    parts += [_alarm(alarm) for alarm in alarms(found, now_ms)]
     for name, about in found["instances"].items():
         parts += [_headline(name, about["gate"], now_ms), pairs(_instance_rows(about)), ""]
     if not found["instances"]:
@@ -94,7 +95,7 @@ def _watch(settings: Settings, views: Views, place: str, *, as_json: bool) -> No
 
 
 def _document(found: dict[str, Any], now_ms: int) -> dict[str, Any]:
-    needs = [{"title": alarm.title, "reason": alarm.reason, "advice": alarm.advice} for alarm in alarms(found)]
+    needs = [{"title": alarm.title, "reason": alarm.reason, "advice": alarm.advice} for alarm in alarms(found, now_ms)]
     return {"at": now_ms, "needs_a_person": needs, **found}
 
 
@@ -151,7 +152,7 @@ def _common_rows(found: dict[str, Any]) -> list[tuple[str, object]]:
     workers = f"{len(found['workers'])} alive: {alive}" if alive else Text("none alive", WARN)
     rows: list[tuple[str, object]] = [
         ("workers", workers),
-        ("stream", f"{number(found['stream_length'])} not taken in yet" if found["stream_length"] else "empty"),
+        ("stream", _stream(found)),
         ("rejected", _rejected(found)),
     ]
     if missing := found.get("missing_keys"):
@@ -161,6 +162,13 @@ def _common_rows(found: dict[str, Any]) -> list[tuple[str, object]]:
     if found["dead_letters_open"]:
         rows.append(("review", f"{number(found['dead_letters_open'])} open: nightly dead-letters groups"))
     return rows
+
+
+def _stream(found: dict[str, Any]) -> Text:
+    text = Text(f"{number(found['stream_length'])} not taken in yet" if found["stream_length"] else "empty")
+    if found.get("stream_vanished"):
+        text.append(f"; {vanished_reason(found)}", WARN)
+    return text
 
 
 def _rejected(found: dict[str, Any]) -> Text:

@@ -8,6 +8,7 @@ from worker.ledger.connection import BytesRedis
 from worker.ledger.event_ids import event_id_of
 from worker.ledger.history import read_attempts
 from worker.ledger.model import Lane
+from worker.ledger.stream_state import stream_state
 
 STREAM = "account-events:stream"
 CLIMB = 0.05
@@ -29,7 +30,7 @@ class Views:
         return int(seconds) * 1000 + int(micros) // 1000
 
     def status(self) -> dict[str, Any]:
-        """Return the whole state: instances, workers, rejected messages, the stream's length."""
+        """Return the whole state: instances, workers, rejected messages, the stream."""
         stream_length = self._stream_length()  # first: what has left it by now is in the ledger by now
         now = self.now_ms()
         names = sorted(raw.decode() for raw in self.redis.smembers("nightly:instances"))
@@ -42,6 +43,7 @@ class Views:
             "missing_keys": self.missing_keys(now),
             "reconcilers": self.redis.zcount("nightly:reconcilers", now, "+inf"),
             "stream_length": stream_length,
+            **stream_state(self.redis, STREAM, now),
         }
 
     def workers(self, now_ms: int) -> list[dict[str, Any]]:

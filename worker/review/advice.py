@@ -33,6 +33,20 @@ MISSING_KEY_ADVICE = (
     "Put that key back into LOGIN_KEYS of the workers and restart them; what waits goes on by itself. "
     "`nightly doctor` says which keys are at hand."
 )
+CLOSED_STREAM_REASON = "the stream's last id is the largest there is, so producers can add no event"
+CLOSED_STREAM_ADVICE = (
+    "A producer sets ids by hand. A worker makes the stream anew, within seconds, once all its entries are taken in: "
+    "have one running. Where it stays so, a consumer group other than ours holds entries (XINFO GROUPS "
+    "account-events:stream): XGROUP DESTROY account-events:stream THAT-GROUP. Then find the producer, change its "
+    "password, and let it send over HTTP."
+)
+VANISHED_ADVICE = (
+    "Somebody trims or deletes: anybody with a producer's or the administrator's password can. Publish again from the "
+    "source what was sent before that time, the same events with the same ids. Change the passwords, and let producers "
+    "that are less trusted send over HTTP."
+)
+VANISHED_ALARM_MS = 86_400_000
+"""For so long entries that vanished raise an alarm; afterwards `status` and `doctor` still name them."""
 _ADDRESS_CODES = frozenset({"name_not_found", "tls_failure"})
 
 
@@ -58,6 +72,13 @@ def missing_key_reason(key: Mapping[str, Any]) -> str:
     return (
         f"no live worker holds key {key['key_id']}, and logins have waited for it since {since:%Y-%m-%d %H:%M:%S} UTC"
     )
+
+
+def vanished_reason(status: Mapping[str, Any]) -> str:
+    """Return how many stream entries vanished, and when that was noticed last, in one sentence."""
+    at = datetime.fromtimestamp((status["stream_vanished_at"] or 0) / 1000, UTC)
+    count = status["stream_vanished"]
+    return f"{count:,} stream entries vanished before a worker read them, last noticed {at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def gate_reason(gate: Mapping[str, Any]) -> str:
@@ -100,8 +121,8 @@ def gate_advice(instance: str, gate: Mapping[str, Any]) -> str:
     )
 
 
-def alarms(status: Mapping[str, Any]) -> list[Alarm]:
-    """Return what needs a person now, from `Views.status()`."""
+def alarms(status: Mapping[str, Any], now_ms: int) -> list[Alarm]:
+    """Return what needs a person at `now_ms`, from `Views.status()`."""
     found = [
         Alarm(f"GATE CLOSED: {name}", gate_reason(about["gate"]), gate_advice(name, about["gate"]))
         for name, about in status["instances"].items()
@@ -112,6 +133,11 @@ def alarms(status: Mapping[str, Any]) -> list[Alarm]:
         for key in status.get("missing_keys", ())
         if key["seconds"] >= MISSING_KEY_SECONDS
     ]
+    if status.get("stream_is_closed"):
+        found.append(Alarm("STREAM CLOSED", CLOSED_STREAM_REASON, CLOSED_STREAM_ADVICE))
+    vanished_at = status.get("stream_vanished_at")
+    if vanished_at is not None and now_ms - vanished_at < VANISHED_ALARM_MS:
+        found.append(Alarm("EVENTS VANISHED", vanished_reason(status), VANISHED_ADVICE))
     work = status["stream_length"] + sum(
         about["due_live"] + about["due_backfill"] + about["in_flight"] for about in status["instances"].values()
     )

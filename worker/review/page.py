@@ -35,7 +35,7 @@ _TALLY = (
 
 def status_page(status: Mapping[str, Any], groups: Sequence[Group], letters: Sequence[Letter], now_ms: int) -> str:
     """Return the whole page, what is urgent first."""
-    found = alarms(status)
+    found = alarms(status, now_ms)
     title = found[0].title if found else "all is well" if not letters else f"{status['dead_letters_open']:,} to review"
     parts = [
         f"<h1>Nightly</h1><p class=dim>{_when(now_ms)} UTC, by Redis' clock; renewed every {REFRESH_SECONDS} s</p>",

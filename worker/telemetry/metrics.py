@@ -110,6 +110,10 @@ def _metrics_of(status: Mapping[str, Any]) -> Iterable[Metric]:
     yield _single(unkept, status, "rejected_unkept")
     yield _single(GaugeMetricFamily("nightly_workers", "Workers that showed a sign of life."), status, "workers")
     yield _single(GaugeMetricFamily("nightly_stream_entries", "Entries of the event stream."), status, "stream_length")
+    vanished = CounterMetricFamily("nightly_stream_entries_vanished", "Of the event stream, before a worker read them.")
+    yield _single(vanished, status, "stream_vanished")
+    ahead = GaugeMetricFamily("nightly_stream_ids_ahead_seconds", "How far the stream's last id is ahead of the clock.")
+    yield _single(ahead, status, "stream_ids_ahead_seconds")
 
 
 def _gates(instances: Mapping[str, Any]) -> Metric:

@@ -158,6 +158,17 @@ def report_unkept(*, count: int) -> None:
     )
 
 
+def report_vanished(*, stream: str, count: int, total: int) -> None:
+    """Report that `count` entries vanished from a stream unread since the last report, `total` in all."""
+    _report(
+        "Stream entries vanished before a worker read them: publish again from the source",
+        level="error",
+        fingerprint=["stream-vanished", stream],
+        tags={"stream": stream},
+        extra={"count": count, "total": total},
+    )
+
+
 def _report(
     message: str,
     *,

@@ -1,22 +1,27 @@
-"""A reader of the stream over a real ledger, and ways to end one."""
+"""A reader of the stream over a real ledger, ways to end one, and a producer that attacks it."""
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from redis import Redis
 
+from tests.chaos.minimal_acl import minimal_acl_parts
 from tests.integration.readers import die
-from worker import entry_group
+from tests.waiting import eventually
+from worker import entry_group, stream, stream_account
 from worker.deliveries import Deliveries
 from worker.intake import Intake
 from worker.ledger import Ledger, Letters
+from worker.ledger.stream_state import LARGEST_MS, stream_state
 from worker.ledger.views import STREAM
 from worker.seal import Vault
 from worker.stream import StreamReader
 
 Reader = Callable[..., StreamReader]
+LARGEST = f"{LARGEST_MS}-{LARGEST_MS}"
 TIME = "2026-01-01T00:00:00Z"
 
 
@@ -34,6 +39,8 @@ def add(client: Redis, document: object, **fields: str) -> bytes:
 def _take_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 0)
     monkeypatch.setattr(entry_group, "LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(stream_account, "LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(stream, "BLOCK_MS", 10)
 
 
 @pytest.fixture
@@ -76,3 +83,31 @@ def empty(reader: StreamReader) -> None:
     for _ in range(10_000):
         if not reader.step():
             return
+
+
+@pytest.fixture
+def attacker(redis_client: Redis, redis_url: str) -> Iterator[Redis]:
+    """A client with the rights of the producer that the guide advises."""
+    rule = minimal_acl_parts("producer", has_selectors=counts(redis_client))
+    redis_client.execute_command("ACL", "SETUSER", "producer", "on", ">word", *rule)
+    with Redis.from_url(redis_url, single_connection_client=True) as client:
+        client.execute_command("AUTH", "producer", "word")
+        yield client
+    redis_client.execute_command("ACL", "DELUSER", "producer")
+
+
+def counts(client: Redis) -> bool:
+    """Whether this server counts what was added to a stream."""
+    return int(client.info("server")["redis_version"].split(".")[0]) >= 7  # type: ignore[index, union-attr]
+
+
+def state(client: Redis) -> dict[str, Any]:
+    return stream_state(client, STREAM, round(time.time() * 1000))
+
+
+def vanished(client: Redis) -> int:
+    return int(state(client)["stream_vanished"])
+
+
+def step_until_open(client: Redis, reader: StreamReader) -> None:
+    eventually(lambda: reader.step() == 0 and state(client)["stream_ids_ahead_seconds"] == 0, describe="the repair")
