@@ -12,6 +12,8 @@ from worker.cli.examination import reach
 from worker.doctor import Level
 from worker.embedded import EmbeddedRedis
 from worker.ledger import Ledger
+from worker.ledger.stream_state import LARGEST_MS
+from worker.ledger.views import STREAM
 from worker.seal import new_key
 
 Doctor = Callable[..., dict[str, dict[str, str]]]
@@ -92,6 +94,23 @@ def test_entries_that_nobody_reads_are_noticed(doctor: Doctor, redis_client: Red
     checks = doctor()
     assert checks["workers"]["level"] == "fail"
     assert "no worker ever read it" in checks["stream"]["what"]
+
+
+def test_a_stream_that_a_producer_closed_fails_and_says_how_to_open_it(doctor: Doctor, redis_client: Redis) -> None:
+    redis_client.execute_command("XADD", STREAM, f"{LARGEST_MS}-{LARGEST_MS}", "event", "{}")
+    check = doctor()["stream ids"]
+    assert check["level"] == "fail"
+    assert "XGROUP DESTROY" in check["advice"]
+    redis_client.delete(STREAM)
+    redis_client.xadd(STREAM, {"event": "{}"}, id="9999999999999-1")
+    assert doctor()["stream ids"]["level"] == "warn"
+
+
+def test_entries_that_vanished_are_a_warning_with_what_to_do(doctor: Doctor, redis_client: Redis) -> None:
+    redis_client.hset(f"nightly:entries:{STREAM}", mapping={"vanished": 7, "vanished_at": 1})
+    check = doctor()["stream entries"]
+    assert (check["level"], check["what"][:24]) == ("warn", "7 stream entries vanishe")
+    assert "Publish again from the source" in check["advice"]
 
 
 def test_a_broker_of_its_own_is_checked_too(doctor: Doctor, redis_url: str) -> None:

@@ -7,6 +7,10 @@ from worker.doctor import Check, Level
 
 OPEN: dict[str, Any] = {"state": "open", "changed_at": None}
 CLOSED: dict[str, Any] = {"state": "closed", "cause": "halt", "code": "ACCESS_DENIED", "http_status": "401"}
+STREAM: dict[str, Any] = {
+    "stream_last_id": "5-0", "stream_ids_ahead_seconds": 0.0, "stream_is_closed": False, "stream_counts_entries": True,
+    "stream_vanished": 0, "stream_vanished_at": None,
+}  # fmt: skip
 QUIET: dict[str, Any] = {
     "gate": OPEN, "due_live": 0, "due_backfill": 0, "waiting": 0, "in_flight": 0, "oldest_due_seconds": 0.0,
     "paused_seconds": 0,
@@ -78,6 +82,13 @@ LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
         (doctor.check_queue("refresh", waiting=0, consumers=0), Level.WARN),
         (doctor.check_queue("refresh", waiting=1, consumers=0), Level.FAIL),
         (doctor.check_queue("refresh", waiting=1, consumers=1), Level.OK),
+        (stream_checks.check_ids(STREAM | {"stream_ids_ahead_seconds": 60.0}), Level.OK),
+        (stream_checks.check_ids(STREAM | {"stream_ids_ahead_seconds": 61.0}), Level.WARN),
+        (stream_checks.check_ids(STREAM | {"stream_ids_ahead_seconds": 9e15, "stream_is_closed": True}), Level.FAIL),
+        (stream_checks.check_vanished(STREAM), Level.OK),
+        (stream_checks.check_vanished(STREAM | {"stream_counts_entries": False}), Level.UNKNOWN),
+        (stream_checks.check_vanished(STREAM | {"stream_counts_entries": False, "stream_last_id": "0-0"}), Level.OK),
+        (stream_checks.check_vanished(STREAM | {"stream_vanished": 2, "stream_vanished_at": 1}), Level.WARN),
         (stream_checks.check_stream(0, 0, [], "nightly"), Level.OK),
         (stream_checks.check_stream(3, 1, [], "nightly"), Level.WARN),
         (stream_checks.check_stream(3, 1, ["nightly"], "nightly"), Level.OK),

@@ -22,10 +22,12 @@ from tests.integration.ledger.conftest import (
 from worker.backfill.feeder import Feeder
 from worker.backfill.model import Row
 from worker.backfill.store import Backfills
+from worker.entry_group import GROUP, EntryGroup
 from worker.ledger import Ledger, Letters, Message
 from worker.ledger import letters as letters_module
 from worker.ledger.doorbell import Doorbell
 from worker.ledger.gate import GateKeeper
+from worker.ledger.views import STREAM
 from worker.seal import Vault
 
 YEAR_MS = 366 * 86_400_000
@@ -110,6 +112,7 @@ STAYS: dict[str, tuple[str, Gone]] = {
     r"letter:[^:]+": ("while it is open", itself("status", "open")),
     r"letter-body:[^:]+": ("while its letter is open", body_of_an_open_letter),
     r"kept": ("two numbers", nothing),
+    r"entries:.+": ("five numbers for each stream", nothing),
     r"letters:open|group:.+": ("open letters", named("nightly:letter:", field="status", value="open")),
     r"groups": ("groups with open letters", named("nightly:group:")),
     r"letters:closed": ("letters that were closed within 90 days", named("nightly:letter:")),
@@ -167,9 +170,19 @@ def busy(
         letters.park([Message("ev-4", "invalid_event", "x", "stream", 1, b"x")])
     letters.close("ev-1", "resolved", by="ann")
     _trouble_of_every_kind(ledger, clock, claim, settle, keeper)
+    _an_entry_of_the_stream(redis_client)
     claim_all(clock, claim, 3)
     ledger.pulse(FINGERPRINTS, worker="worker", slots=2)
     Doorbell(redis_client).ring()
+
+
+def _an_entry_of_the_stream(client: Redis) -> None:
+    group = EntryGroup(client, STREAM, "reader")
+    group.join()
+    entry_id = client.xadd(STREAM, {"event": "{}"})
+    client.xreadgroup(GROUP, "reader", {STREAM: ">"})
+    group.acknowledge([entry_id])
+    client.delete(STREAM)
 
 
 def _backfills_of_every_kind(backfills: Backfills, feeder: Feeder, start: Start, clock: Clock) -> None:

@@ -59,6 +59,17 @@ def test_a_key_that_nobody_holds_is_named_and_after_a_minute_it_is_an_alarm() ->
     assert "LOGIN KEY MISSING" in shown(STATUS | {"missing_keys": [key | {"seconds": 60.0}]}, 120)
 
 
+def test_a_closed_stream_is_an_alarm_and_vanished_events_are_one_for_a_day() -> None:
+    assert "STREAM CLOSED" in shown(STATUS | {"stream_is_closed": True}, 120)
+    lost = {"stream_vanished": 1204, "stream_vanished_at": -86_300_000}
+    text = " ".join(shown(STATUS | lost, 120).split())
+    assert "EVENTS VANISHED" in text
+    assert "Publish again from" in text
+    text = " ".join(shown(STATUS | lost | {"stream_vanished_at": -86_400_000}, 120).split())
+    assert "EVENTS VANISHED" not in text
+    assert "1,204 stream entries vanished before a worker read them, last noticed 1969-12-31 00:00:00 UTC" in text
+
+
 def test_no_line_is_wider_than_the_terminal() -> None:
     assert max(map(len, shown(STATUS, 80).splitlines())) <= 80
 

@@ -29,6 +29,8 @@ STATUS: dict[str, Any] = {
     "rejected": 4,
     "workers": [{"name": "one"}, {"name": "two"}],
     "stream_length": 12,
+    "stream_vanished": 3,
+    "stream_ids_ahead_seconds": 0.0,
 }
 
 
@@ -68,6 +70,8 @@ def test_every_number_of_the_ledger_is_a_sample() -> None:
         ("nightly_rejected_messages_total",): 4,
         ("nightly_workers",): 2,
         ("nightly_stream_entries",): 12,
+        ("nightly_stream_entries_vanished_total",): 3,
+        ("nightly_stream_ids_ahead_seconds",): 0,
     }
 
 
