@@ -49,7 +49,9 @@ def test_a_sound_installation_fails_nothing_and_is_left_as_it_was(doctor: Doctor
     Ledger(redis_client).pulse({}, worker="celery@here", slots=2)
     before = redis_client.keys()
     checks = doctor()
-    assert [name for name, check in checks.items() if check["level"] != "ok"] == []
+    found = {name for name, check in checks.items() if check["level"] != "ok"}
+    assert found - {"Redis version"} == set(), "the server under test may be an old one, which is a warning"
+    assert checks["Redis version"]["level"] in {"ok", "warn"}
     assert {"eviction", "persistence", "workers", "stream", "toolbox: address"} <= checks.keys()
     assert redis_client.keys() == before
 
