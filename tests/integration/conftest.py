@@ -1,14 +1,21 @@
 """The real parts that integration tests share: the emulator under control, and a stack that starts workers."""
 
-from collections.abc import Iterator
+import os
+import resource
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from emulator.remote import EmulatorControl
 from tests.brief_stack import BriefStack
-from worker.embedded import EmbeddedStack
+from tests.places import ROOT
+from worker.embedded import EmbeddedStack, ManagedProcess, OrphanGuard
+from worker.embedded.readiness import listening_url
 from worker.embedded.stack import EMULATOR_KEY
+
+Start = Callable[..., ManagedProcess]
 
 
 @pytest.fixture
@@ -30,3 +37,32 @@ def stack(tmp_path: Path, redis_url: str, emulator: EmulatorControl, login_keys:
     }
     with BriefStack(tmp_path / "stack", isolated=True, overrides=settings, workers=0) as stack:
         yield stack
+
+
+@pytest.fixture
+def start(redis_url: str, tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[Start]:
+    """Start the page on a free port; stopped at the end, whatever happened. `files`: its limit of open files."""
+    started: list[ManagedProcess] = []
+
+    def run(*, users: str = "", host: str = "127.0.0.1", url: str = redis_url, files: int = 0) -> ManagedProcess:
+        argv = [sys.executable, "-m", "worker", "review", "--host", host, "--port", "0"]
+        if files:
+            argv = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *argv]
+        env = os.environ | {"REDIS_URL": url, "REVIEW_USERS": users, "PYTHONPATH": str(ROOT)}
+        page = ManagedProcess("review", argv, env=env, log_path=tmp_path / "review.log", guard=orphan_guard)
+        started.append(page.start())
+        page.wait_ready(lambda: listening_url(page), seconds=30)
+        return page
+
+    yield run
+    for page in started:
+        page.stop()
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Let the test itself open thousands of sockets."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(4096, hard) if hard > 0 else 4096), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

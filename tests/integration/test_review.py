@@ -5,45 +5,24 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import httpx
-import pytest
 from redis import Redis
 
+from tests.integration.conftest import Start
 from tests.places import ROOT
-from worker.embedded import ManagedProcess, OrphanGuard
+from worker.embedded import ManagedProcess
 from worker.embedded.readiness import listening_url
 from worker.intake import Intake
 from worker.ledger import Ledger, Letters
 from worker.ledger.gate import GateKeeper
+from worker.listening import Places, listen
 from worker.review.passwords import hash_password
-from worker.review.server import listen
 from worker.seal import Vault
 
 CANARY = "canary-login"
 PASSWORD = "correct horse"
-Start = Callable[..., ManagedProcess]
-
-
-@pytest.fixture
-def start(redis_url: str, tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[Start]:
-    """Start the page on a free port; stopped at the end, whatever happened."""
-    started: list[ManagedProcess] = []
-
-    def run(*, users: str = "", host: str = "127.0.0.1", url: str = redis_url) -> ManagedProcess:
-        argv = [sys.executable, "-m", "worker", "review", "--host", host, "--port", "0"]
-        env = os.environ | {"REDIS_URL": url, "REVIEW_USERS": users, "PYTHONPATH": str(ROOT)}
-        page = ManagedProcess("review", argv, env=env, log_path=tmp_path / "review.log", guard=orphan_guard)
-        started.append(page.start())
-        page.wait_ready(lambda: listening_url(page), seconds=30)
-        return page
-
-    yield run
-    for page in started:
-        page.stop()
 
 
 def users() -> str:
@@ -95,6 +74,11 @@ def test_a_wrong_password_or_method_opens_nothing(start: Start) -> None:
     assert posted.status_code == 405
 
 
+def test_listening_beyond_this_machine_warns_that_passwords_cross_the_network(start: Start) -> None:
+    assert "review_page_without_tls" in start(host="0.0.0.0").output()
+    assert "review_page_without_tls" not in start(users=users()).output()
+
+
 def test_redis_away_is_said_by_page_and_health(start: Start) -> None:
     page = start(users=users(), url="redis://127.0.0.1:1/0")
     assert get(page, "/health", login=None).status_code == 503
@@ -115,7 +99,10 @@ def test_a_port_that_is_taken_is_one_line(redis_url: str) -> None:
 
 
 def test_an_answer_does_not_wait_for_the_client_s_acknowledgement() -> None:
-    with closing(listen("127.0.0.1", 0)) as listener, closing(socket.create_connection(listener.getsockname())):
+    with (
+        closing(listen("127.0.0.1", 0, Places(1))) as listener,
+        closing(socket.create_connection(listener.getsockname())),
+    ):
         connection, _ = listener.accept()
         with closing(connection):
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -32,6 +32,7 @@ def review(
     log = get_logger(__name__)
     if not users:
         log.warning("review_page_closed", reason="REVIEW_USERS is not set: every page but /health answers 401")
-    elif host not in LOOPBACK_HOSTS:
-        log.warning("review_page_without_tls", reason="passwords cross the network; put a proxy with TLS in front")
+    if host not in LOOPBACK_HOSTS:
+        reason = "passwords and events cross the network as plain text; put a proxy with TLS in front"
+        log.warning("review_page_without_tls", host=host, reason=reason)
     serve(create_app(client, users, beside=[way_in(settings)]), host=host, port=port)

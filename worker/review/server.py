@@ -11,7 +11,16 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from worker.errors import NightlyError
+from worker.listening import RESERVED_DESCRIPTORS, BoundedListener, Places, listen, places_that_fit
 from worker.review.patience import PatientProtocol
+from worker.telemetry.logs import get_logger
+from worker.telemetry.rare_line import RareLine
+
+CONNECTIONS = 300
+"""At once. More take the places of those that have been idle longest; listening.py says how."""
+CONNECTIONS_AT_LEAST = 16
+
+log = get_logger(__name__)
 
 
 class ReviewServer(uvicorn.Server):
@@ -20,8 +29,8 @@ class ReviewServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening, then say so."""
         await super().startup(sockets)
-        port = self.servers[0].sockets[0].getsockname()[1]
-        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        host = f"[{host}]" if ":" in host else host
         print(json.dumps({"listening": f"http://{host}:{port}"}), flush=True)  # noqa: T201 - the promised line
 
     @contextlib.contextmanager
@@ -40,34 +49,44 @@ class ReviewServer(uvicorn.Server):
 
 
 def serve(app: ASGIApp, *, host: str, port: int) -> None:
-    """Serve; port 0 takes a free one. Raises NightlyError where it cannot listen."""
+    """Serve; port 0 takes a free one. Raises NightlyError where it cannot listen, or may open too few files."""
     try:
-        listener = listen(host, port)
+        listener = listen(host, port, _places())
     except OSError as error:
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise NightlyError(f"The page cannot listen on {host} port {port}: {reason}.") from None
-    ReviewServer(config_for(app, host=host, port=port)).run([listener])
+    ReviewServer(config_for(app, listener)).run([listener])
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens, and whose connections send what is written at once; raises OSError."""
-    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    # asyncio sees no TCP in a socket made like this, and without the option each answer would wait 40 ms.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
+def _places() -> Places:
+    places = places_that_fit(CONNECTIONS)
+    if places < CONNECTIONS_AT_LEAST:
+        needed = CONNECTIONS + RESERVED_DESCRIPTORS
+        raise NightlyError(f"The page may open too few files at once: allow {needed} (ulimit -n {needed}).")
+    if places < CONNECTIONS:
+        log.warning("connections_limited", places=places, reason="the limit of open files (ulimit -n) is low")
+    closed, refused = RareLine("idle_connections_closed"), RareLine("connections_refused")
+    return Places(places, on_closed=closed.say, on_refused=refused.say)
 
 
-def config_for(app: ASGIApp, *, host: str, port: int) -> uvicorn.Config:
+def config_for(app: ASGIApp, listener: BoundedListener) -> uvicorn.Config:
     """Return how uvicorn is to serve: no line for a request, and every wait and number bounded (patience.py)."""
+
+    class Protocol(PatientProtocol):
+        places = listener.places
+        invalid = RareLine("invalid_requests_refused")
+
     return uvicorn.Config(
         app,
-        host=host,
-        port=port,
-        http=PatientProtocol,
+        host=listener.getsockname()[0],
+        loop="asyncio",  # which calls BoundedListener.accept; others take the descriptor alone
+        http=Protocol,
         access_log=False,
         log_config=None,
+        log_level="error",  # its warnings are lines that any client can cause, without a bound
         lifespan="off",
         ws="none",
+        proxy_headers=False,  # X-Forwarded-For may be anybody's text, and log-ins are counted by address
         server_header=False,
         timeout_graceful_shutdown=5,
     )

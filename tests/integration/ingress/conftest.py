@@ -15,8 +15,9 @@ from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.ingress.opening import way_in
 from worker.ledger.connection import connect
+from worker.listening import Places, listen
 from worker.review.app import create_app
-from worker.review.server import config_for
+from worker.review.server import CONNECTIONS, config_for
 from worker.settings import Settings
 
 Serve = Callable[..., Producer]
@@ -27,13 +28,13 @@ def served(settings: Settings) -> Iterator[Producer]:
     """Serve as `nightly review` does, on a free port."""
     url = settings.redis_url.get_secret_value() if settings.redis_url else ""
     app = create_app(connect(url), {}, beside=[way_in(settings)])
-    server = uvicorn.Server(config_for(app, host="127.0.0.1", port=0))
-    thread = threading.Thread(target=server.run)
+    listener = listen("127.0.0.1", 0, Places(CONNECTIONS))
+    server = uvicorn.Server(config_for(app, listener))
+    thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:
         eventually(lambda: server.started, describe="the server")
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield Producer(f"http://127.0.0.1:{port}")
+        yield Producer(f"http://127.0.0.1:{listener.getsockname()[1]}")
     finally:
         server.should_exit = True
         thread.join()

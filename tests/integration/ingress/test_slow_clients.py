@@ -1,23 +1,39 @@
 """Clients that never come to an end, or are too many: each gives its place back, and the others hear when to come."""
 
+import asyncio
 import http.client
 import json
 import socket
 import time
+from contextlib import ExitStack, closing
 
 import pytest
 
 from tests.http_events import STRUCTURED, Producer, event, signed
 from tests.waiting import eventually
 from worker.ingress import body as body_module
+from worker.listening import Places
 from worker.review import patience
+from worker.review.server import CONNECTIONS
+from worker.review.strict_http import MAX_CHUNKS
 
+connection_made = patience.PatientProtocol.connection_made
 HEAD = b"POST /events HTTP/1.1\r\nhost: x\r\ncontent-type: application/cloudevents+json\r\n"
 
 
-def connected(producer: Producer) -> socket.socket:
+def address_of(producer: Producer) -> tuple[str, int]:
     host, port = producer.url.removeprefix("http://").removesuffix("/events").split(":")
-    return socket.create_connection((host, int(port)), timeout=20)
+    return host, int(port)
+
+
+def connected(producer: Producer) -> socket.socket:
+    return socket.create_connection(address_of(producer), timeout=20)
+
+
+def with_small_buffers(protocol: patience.PatientProtocol, transport: asyncio.Transport) -> None:
+    """Take the connection with a kernel buffer of a few kilobytes, so that an unread answer soon waits in ours."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    connection_made(protocol, transport)
 
 
 def is_closed(client: socket.socket) -> bool:
@@ -42,13 +58,13 @@ def test_a_body_without_end_is_not_read_for_ever(producer: Producer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("begun", "answered"),
-    [(b"", b""), (HEAD + b"x-a: ", b""), (HEAD + b"content-length: 9\r\n\r\n{", b"HTTP/1.1 408 ")],
+    ("client_seconds", "begun", "answered"),
+    [(0.2, b"", b""), (0.2, HEAD + b"x-a: ", b""), (20, HEAD + b"content-length: 9\r\n\r\n{", b"HTTP/1.1 408 ")],
 )
 def test_a_client_that_does_not_go_on_loses_its_place(
-    producer: Producer, monkeypatch: pytest.MonkeyPatch, begun: bytes, answered: bytes
+    producer: Producer, monkeypatch: pytest.MonkeyPatch, client_seconds: float, begun: bytes, answered: bytes
 ) -> None:
-    monkeypatch.setattr(patience, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "CLIENT_SECONDS", client_seconds)
     monkeypatch.setattr(body_module, "BODY_SECONDS", 0.2)
     with connected(producer) as client:
         client.sendall(begun)
@@ -59,7 +75,7 @@ def test_a_client_that_does_not_go_on_loses_its_place(
 def test_a_client_that_keeps_its_connection_has_time_for_each_request(
     producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "CLIENT_SECONDS", 0.2)
     body, until = json.dumps(event()).encode(), time.monotonic() + 0.5
     host = producer.url.removeprefix("http://").removesuffix("/events")
     client = http.client.HTTPConnection(host, timeout=20)  # does not connect again by itself, unlike httpx
@@ -85,7 +101,7 @@ def test_a_client_that_keeps_its_connection_has_time_for_each_request(
 def test_a_client_that_was_answered_before_its_body_came_does_not_keep_its_place_with_it(
     producer: Producer, monkeypatch: pytest.MonkeyPatch, head: bytes, answered: bytes
 ) -> None:
-    monkeypatch.setattr(patience, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "CLIENT_SECONDS", 0.2)
     with connected(producer) as client:
         client.sendall(head + b"content-length: 100000\r\n\r\n")
         answer = client.recv(65536)
@@ -97,10 +113,10 @@ def test_a_client_that_was_answered_before_its_body_came_does_not_keep_its_place
 def test_a_body_in_more_chunks_than_anybody_needs_is_refused_and_no_more_of_it_is_parsed(producer: Producer) -> None:
     head = HEAD + b"transfer-encoding: chunked\r\n\r\n"
     with connected(producer) as client:
-        client.sendall(head + b"1\r\n \r\n" * (patience.CHUNKS + 1))
+        client.sendall(head + b"1\r\n \r\n" * (MAX_CHUNKS + 1))
         assert client.recv(65536)[:13] == b"HTTP/1.1 400 "
     with connected(producer) as client:
-        client.sendall(head + b"1\r\n \r\n" * patience.CHUNKS + b"0\r\n\r\n")
+        client.sendall(head + b"1\r\n \r\n" * MAX_CHUNKS + b"0\r\n\r\n")
         assert client.recv(65536)[:13] == b"HTTP/1.1 401 "
 
 
@@ -115,13 +131,27 @@ def test_what_is_no_http_after_an_answer_ends_the_connection_and_is_no_fault_of_
     assert [record.name for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+def test_a_client_that_reads_no_answer_is_closed(producer: Producer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "CLIENT_SECONDS", 0.5)
+    monkeypatch.setattr(patience.PatientProtocol, "connection_made", with_small_buffers)
+    with closing(socket.socket()) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(20)
+        client.connect(address_of(producer))
+        with pytest.raises(OSError, match=r"reset|Broken pipe"):
+            client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 1_000_000)
+
+
 def test_a_client_too_many_is_told_when_to_come_back_and_is_served_then(
     producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "CONNECTIONS", 1)
-    with connected(producer):
-        refused = producer.send(event())
-        assert (refused.status_code, refused.json()["code"], refused.headers["connection"]) == (503, "busy", "close")
-        assert refused.headers["content-type"] == "application/problem+json"
-        assert int(refused.headers["retry-after"]) >= 1
+    monkeypatch.setattr(Places, "make_room", lambda _: False)  # as if every request were being worked on
+    with ExitStack() as opened:
+        for _ in range(CONNECTIONS):
+            opened.enter_context(connected(producer))
+        with connected(producer) as refused:
+            answer = b"".join(iter(lambda: refused.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 5\r\nconnection: close\r\n" in answer
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "busy"
     eventually(lambda: producer.send(event()).status_code == 202, describe="a place")
