@@ -111,6 +111,7 @@ class Settings(BaseSettings):
     sentry_environment: str | None = None
     log_format: Literal["json", "console"] | None = None
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "INFO"
+    metrics_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$")] = "127.0.0.1"
     metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
     health_file: Annotated[Path | None, Field(repr=False)] = None
 

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import threading
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,12 +11,10 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.places import ROOT
 from tests.waiting import eventually
 from worker.embedded import ManagedProcess, OrphanGuard
-from worker.telemetry.metrics import serve_metrics
 
 QUEUE = "account-events"
 CANARIES = ("5e115eab-0000-4000-8000-00000c0ffee1", "L0gin-canary-abcdef-123456", "maple-tree", "k3y-canary-0123456789")
@@ -153,16 +150,3 @@ def test_every_line_of_a_worker_is_json(worker: ManagedProcess, app: Celery) -> 
     eventually(lambda: _count(worker, "task_succeeded"), describe="the task")
     after_banner = worker.output()[worker.output().index('{"timestamp"') :]
     assert all(line.startswith("{") for line in after_banner.splitlines() if line.strip())
-
-
-def test_the_endpoint_answers_a_scrape_and_a_second_one_on_its_port_stops_nobody() -> None:
-    server = serve_metrics(0, lambda: {"instances": {"toolbox": {"due_live": 3}}}, address="127.0.0.1")
-    assert server is not None
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as answer:
-            families = {family.name for family in text_string_to_metric_families(answer.read().decode())}
-        assert {"nightly_up", "nightly_due_live_logins"} <= families
-        assert all(name.startswith("nightly_") for name in families)
-        assert serve_metrics(server.port, dict, address="127.0.0.1") is None
-    finally:
-        server.close()

@@ -34,7 +34,7 @@ from worker.notices import pass_on
 from worker.services import Services
 from worker.stream import StreamReader
 from worker.telemetry.logs import get_logger
-from worker.telemetry.metrics import MetricsServer, serve_metrics
+from worker.telemetry.metrics_server import MetricsServer, serve_metrics
 
 PULSE_SECONDS = 1.0
 DOORBELL_REST_SECONDS = 0.05
@@ -120,8 +120,9 @@ class Background(bootsteps.StartStopStep):
         spare_what_stays()
         for loop in self._loops:
             loop.start()
-        if services.settings.metrics_port is not None:
-            self._metrics = serve_metrics(services.settings.metrics_port, services.views.status)
+        settings = services.settings
+        if settings.metrics_port is not None:
+            self._metrics = serve_metrics(settings.metrics_host, settings.metrics_port, services.views.status)
 
     def close(self, worker: Any) -> None:
         """Begin to end: a signal said so before, a `WorkerShutdown` raised in the worker did not."""

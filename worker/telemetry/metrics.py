@@ -6,13 +6,9 @@ the ledger does not give is left out rather than shown as nought; a ledger that 
 """
 
 import re
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -35,42 +31,6 @@ _INSTANCE_GAUGES = (
     ("rate_cut_to", "nightly_rate_cut_to_calls_per_second", "The rate after throttling; absent while it is not cut."),
 )
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class MetricsServer:
-    """A running endpoint; `close` stops it (a process that ends need not)."""
-
-    port: int
-    server: WSGIServer
-    thread: threading.Thread
-
-    def close(self) -> None:
-        """Stop answering and free the port."""
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-
-def serve_metrics(
-    port: int,
-    read: Callable[[], Mapping[str, Any]],
-    *,
-    address: str = "0.0.0.0",  # noqa: S104 - Prometheus scrapes from elsewhere, and only METRICS_PORT opens it
-) -> MetricsServer | None:
-    """Answer `GET /metrics` from a thread of its own; `read` returns the ledger's status, in that thread.
-
-    A port that is taken (a second worker on this machine) is logged and returns None: the numbers are the
-    cluster's, so the first one's endpoint tells them all, and no worker stops for want of metrics.
-    """
-    registry = CollectorRegistry()
-    registry.register(LedgerCollector(read))
-    try:
-        server, thread = start_http_server(port, addr=address, registry=registry)
-    except OSError as error:
-        _log.error("metrics_port_refused", port=port, reason=error.strerror)
-        return None
-    return MetricsServer(server.server_port, server, thread)
 
 
 class LedgerCollector(Collector):

@@ -96,6 +96,7 @@ WEBHOOK_SECRET = "crm=whsec_" + "A" * 40
         ("INTAKE_REPLICAS", "-1", "input should be greater than or equal to 0"),
         ("LOG_FORMAT", CANARY, "input should be 'json' or 'console'"),
         ("LOG_LEVEL", CANARY, "input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("METRICS_HOST", "a b", "string should match pattern '^[A-Za-z0-9_.:-]+$'"),
         ("METRICS_PORT", CANARY, "input should be a valid integer, unable to parse string as an integer"),
         ("METRICS_PORT", "0", "input should be greater than or equal to 1"),
         ("METRICS_PORT", "65536", "input should be less than or equal to 65535"),
