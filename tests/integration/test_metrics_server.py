@@ -134,5 +134,5 @@ def test_a_stopped_endpoint_frees_its_port() -> None:
         pass
 
 
-def test_a_name_that_is_not_ours_stops_nobody() -> None:
+def test_a_name_that_is_not_ours_is_logged_and_stops_no_worker() -> None:
     assert serve_metrics("192.0.2.1", free_port(), dict) is None

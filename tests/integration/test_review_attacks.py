@@ -62,7 +62,7 @@ def connections(page: ManagedProcess, count: int, *, first: bytes = b"") -> Iter
         yield found
 
 
-def test_1300_idle_connections_keep_nobody_out_and_fill_no_log(start: Start) -> None:
+def test_1300_idle_connections_shut_no_client_out_and_fill_no_log(start: Start) -> None:
     page = start(files=FILES)
     with connections(page, 1300):
         for _ in range(5):
@@ -72,7 +72,7 @@ def test_1300_idle_connections_keep_nobody_out_and_fill_no_log(start: Start) -> 
     assert any("idle_connections_closed" in line for line in lines_of(page))
 
 
-def test_kept_connections_that_go_on_with_small_requests_keep_nobody_out(start: Start) -> None:
+def test_kept_connections_that_go_on_with_small_requests_shut_no_client_out(start: Start) -> None:
     page = start()
     is_over = threading.Event()
 

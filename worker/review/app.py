@@ -19,8 +19,9 @@ from worker.errors import UnknownLetter
 from worker.ledger.connection import BytesRedis
 from worker.ledger.letters import Letter, Letters
 from worker.ledger.views import Views
+from worker.review.checks import TooManyChecks
 from worker.review.page import STYLE_HASH, plain_page, status_page
-from worker.review.users import Doorkeeper, TooManyChecks, User
+from worker.review.users import Doorkeeper, User
 
 NEWEST = 100
 HEADERS = {
@@ -38,8 +39,8 @@ _AWAY = "Redis does not answer. This page tries again by itself; on the server, 
 
 def create_app(client: BytesRedis, users: Mapping[str, User], *, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
     """Return the application; with no users it answers 401 to everything but `/health` and the routes `beside` it."""
-    pages = _Pages(client)
     doorkeeper = Doorkeeper(users)
+    pages = _Pages(client, doorkeeper)
     routes = [
         *beside,
         Route("/", _guarded(doorkeeper, pages.page)),
@@ -53,8 +54,9 @@ def create_app(client: BytesRedis, users: Mapping[str, User], *, beside: Sequenc
 class _Pages:
     """What the routes show. Redis is asked in threads, because its client blocks."""
 
-    def __init__(self, client: BytesRedis) -> None:
+    def __init__(self, client: BytesRedis, doorkeeper: Doorkeeper) -> None:
         self._redis = client
+        self._doorkeeper = doorkeeper
         self._views = Views(client)
         self._letters = Letters(client)
 
@@ -67,7 +69,8 @@ class _Pages:
 
     def status(self) -> Response:
         try:
-            return JSONResponse({"at": self._views.now_ms(), **self._views.status()})
+            logins = {"failed": self._doorkeeper.failed, "turned_away": self._doorkeeper.turned_away}
+            return JSONResponse({"at": self._views.now_ms(), "logins": logins, **self._views.status()})
         except redis.RedisError:
             return JSONResponse({"error": "Redis does not answer"}, status_code=503)
 
@@ -95,9 +98,10 @@ def _nothing_here() -> Response:
 def _guarded(doorkeeper: Doorkeeper, show: Callable[[], Response]) -> Any:
     async def endpoint(request: Request) -> Response:
         try:
-            user = await doorkeeper.admit(request.headers.get("authorization", ""))
+            address = request.client.host if request.client else ""
+            user = await doorkeeper.admit(request.headers.get("authorization", ""), address)
         except TooManyChecks:
-            page = plain_page("Too many log-ins at once", "Try again in a moment.")
+            page = plain_page("Too many log-ins at once", "This page tries again by itself.", refreshes=True)
             return HTMLResponse(page, status_code=429, headers={"retry-after": "5"})
         if user is None:
             page = plain_page("Closed", "Log in as one of REVIEW_USERS; `nightly users hash` makes a password hash.")

@@ -86,7 +86,7 @@ def config_for(app: ASGIApp, listener: BoundedListener) -> uvicorn.Config:
         log_level="error",  # its warnings are lines that any client can cause, without a bound
         lifespan="off",
         ws="none",
-        proxy_headers=False,  # X-Forwarded-For may be anybody's text, and log-ins are counted by address
+        proxy_headers=False,  # X-Forwarded-For may be any client's text, and log-ins are counted by address
         server_header=False,
         timeout_graceful_shutdown=5,
     )

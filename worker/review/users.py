@@ -1,7 +1,8 @@
 """Decides who may look at the page: reads REVIEW_USERS and checks a name and password against it.
 
-A check costs a third of a second of CPU on purpose, so checks run off the event loop, two at a time, and a
-right answer is remembered for some minutes, under a keyed hash that is worth nothing outside this process.
+A check costs a third of a second of CPU on purpose. A right password is remembered until the process ends, as a keyed
+hash that is worth nothing outside it. REVIEW_USERS is read only at the start, so the memory cannot become wrong, and a
+flood of guesses cannot keep out a user who was let in before.
 """
 
 import asyncio
@@ -11,20 +12,21 @@ import hashlib
 import hmac
 import os
 import re
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from worker.errors import SettingsError
+from worker.listening import network_of
+from worker.review.checks import Checks, Recent, TooManyChecks
 from worker.review.passwords import hash_password, is_hash, matches
+from worker.telemetry.rare_line import RareLine
 
 ROLES = ("viewer", "operator", "admin")
-REMEMBERED_SECONDS = 300.0
-REMEMBERED_AT_MOST = 64
-CHECKS_AT_ONCE = 2
-WAITING_AT_MOST = 8
-"""More checks than this in line are refused: guessing must not keep the machine busy."""
+REMEMBERED_WRONG = 1_000
+"""Wrong credentials that are refused again without work."""
+REMEMBERED_NOT_CHECKED = 10_000
+"""Credentials that found no room, and have precedence when they come back."""
+FAILED_LINES_A_MINUTE = 10
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
 
@@ -35,10 +37,6 @@ class User:
     name: str
     role: str
     hashed: str
-
-
-class TooManyChecks(Exception):
-    """So many passwords wait to be checked that this one is not."""
 
 
 def parse_users(text: str) -> Mapping[str, User]:
@@ -67,48 +65,62 @@ def _problem(entry: str, name: str, role: str, hashed: str) -> str:
 
 
 class Doorkeeper:
-    """Checks the `Authorization` header of HTTP Basic."""
+    """Checks the `Authorization` header of HTTP Basic. Belongs to one event loop."""
 
-    def __init__(self, users: Mapping[str, User], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, users: Mapping[str, User]) -> None:
+        self.failed = 0
+        """Log-ins with a wrong name or password since the start."""
+        self.turned_away = 0
+        """Log-ins that were not checked, because too many waited."""
         self._users = users
-        self._clock = clock
         self._secret = os.urandom(32)
-        self._remembered: OrderedDict[bytes, tuple[float, User]] = OrderedDict()
-        self._slots = asyncio.Semaphore(CHECKS_AT_ONCE)
-        self._waiting = 0
+        self._admitted: dict[bytes, User] = {}
+        self._wrong, self._not_checked = Recent(REMEMBERED_WRONG), Recent(REMEMBERED_NOT_CHECKED)
+        self._checks = Checks()
+        self._failed_line = RareLine("login_failed", lines=FAILED_LINES_A_MINUTE)
+        self._turned_away_line = RareLine("logins_turned_away")
         self._nobody = User("", "", hash_password(base64.b64encode(os.urandom(16)).decode())) if users else None
 
-    async def admit(self, header: str) -> User | None:
+    async def admit(self, header: str, address: str) -> User | None:
         """Return the user whose name and password the header holds, or None. Raises TooManyChecks."""
         name, password = credentials(header)
         if self._nobody is None or not name:
             return None
         digest = hmac.digest(self._secret, f"{name}\0{password}".encode("utf-8", "surrogatepass"), hashlib.sha256)
-        remembered = self._remembered.get(digest)
-        if remembered and remembered[0] > self._clock():
-            return remembered[1]
-        user = self._users.get(name)
-        # An unknown name costs as much as a known one, so that time tells nothing about names.
-        if not await self._check(password, (user or self._nobody).hashed) or user is None:
-            return None
-        self._remember(digest, user)
-        return user
-
-    async def _check(self, password: str, hashed: str) -> bool:
-        if self._waiting >= WAITING_AT_MOST:
-            raise TooManyChecks
-        self._waiting += 1
+        known = self._users.get(name)
+        if admitted := self._admitted.get(digest):
+            return admitted
         try:
-            async with self._slots:
-                return await asyncio.to_thread(matches, password, hashed)
-        finally:
-            self._waiting -= 1
+            # An unknown name costs as much as a known one, so that time tells nothing about names.
+            is_right = await self._check(known or self._nobody, password, digest, network_of(address))
+        except TooManyChecks:
+            self._not_checked.add(digest)
+            self.turned_away += 1
+            self._turned_away_line.say(address=address)
+            raise
+        if is_right and known is not None:
+            self._admitted[digest] = known
+            return known
+        self._fail(known, digest, address)
+        return None
 
-    def _remember(self, digest: bytes, user: User) -> None:
-        self._remembered[digest] = (self._clock() + REMEMBERED_SECONDS, user)
-        self._remembered.move_to_end(digest)
-        while len(self._remembered) > REMEMBERED_AT_MOST:
-            self._remembered.popitem(last=False)
+    async def _check(self, user: User, password: str, digest: bytes, network: str) -> bool:
+        if digest in self._wrong:
+            return False
+        # Unknown names share a line, or a flood could make as many lines as it likes.
+        await self._checks.turn(network, user.name, came_back=digest in self._not_checked)
+        try:
+            if digest in self._wrong:  # found while this one waited
+                return False
+            return await asyncio.to_thread(matches, password, user.hashed)
+        finally:
+            self._checks.done()
+
+    def _fail(self, known: User | None, digest: bytes, address: str) -> None:
+        """Count and log it; an unknown name is not repeated, because people type passwords there."""
+        self._wrong.add(digest)
+        self.failed += 1
+        self._failed_line.say(user=known.name if known else "(unknown)", address=address)
 
 
 def credentials(header: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Answers `GET /metrics` from one thread with an event loop of its own, however many clients connect and however.
 
-Connections, their time, and the reads of the ledger are bounded, so that nobody can slow a worker down through it.
+Connections, their time, and the reads of the ledger are bounded, so that no client can slow a worker down.
 """
 
 import asyncio

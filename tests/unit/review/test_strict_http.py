@@ -44,6 +44,6 @@ def test_what_another_reader_may_read_otherwise_is_refused_however_it_is_cut(raw
         events(raw, piece=piece)
 
 
-def test_a_body_in_more_chunks_than_anybody_needs_is_refused() -> None:
+def test_a_body_in_more_chunks_than_a_batch_needs_is_refused() -> None:
     with pytest.raises(h11.RemoteProtocolError, match="too many chunks"):
         events(CHUNKED + b"1\r\na\r\n" * (MAX_CHUNKS + 1), piece=10_000)

@@ -4,9 +4,12 @@ import base64
 import pytest
 
 from worker.errors import SettingsError
+from worker.review.checks import CHECKS_AT_ONCE, LINE_AT_MOST, TooManyChecks
 from worker.review.passwords import hash_password
-from worker.review.users import REMEMBERED_SECONDS, WAITING_AT_MOST, Doorkeeper, TooManyChecks, credentials, parse_users
+from worker.review.users import FAILED_LINES_A_MINUTE, Doorkeeper, credentials, parse_users
+from worker.telemetry import rare_line
 
+ADDRESS = "192.0.2.1"
 HASH = hash_password("right", log2_n=10)
 
 
@@ -44,7 +47,7 @@ def test_another_header_holds_no_credentials(header: str) -> None:
 
 
 async def admitted(doorkeeper: Doorkeeper, header: str) -> str | None:
-    user = await doorkeeper.admit(header)
+    user = await doorkeeper.admit(header, ADDRESS)
     return user.name if user else None
 
 
@@ -59,7 +62,7 @@ def test_without_users_nobody_is_let_in() -> None:
     assert asyncio.run(admitted(Doorkeeper({}), basic("ann", "right"))) is None
 
 
-def test_a_right_password_is_remembered_for_a_while_and_a_wrong_one_never(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_is_checked_once_whether_it_was_right_or_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[str] = []
 
     def check(password: str, _: str) -> bool:
@@ -67,22 +70,54 @@ def test_a_right_password_is_remembered_for_a_while_and_a_wrong_one_never(monkey
         return password == "right"
 
     monkeypatch.setattr("worker.review.users.matches", check)
-    now = [0.0]
-    doorkeeper = Doorkeeper(parse_users(f"ann:viewer:{HASH}"), clock=lambda: now[0])
-    for password in ("right", "right", "wrong", "wrong"):
-        asyncio.run(admitted(doorkeeper, basic("ann", password)))
-    assert checked == ["right", "wrong", "wrong"]
-    now[0] = REMEMBERED_SECONDS
-    asyncio.run(admitted(doorkeeper, basic("ann", "right")))
-    assert checked[-1] == "right"
+    doorkeeper = Doorkeeper(parse_users(f"ann:viewer:{HASH}"))
+
+    async def log_in_often() -> list[str | None]:
+        return [await admitted(doorkeeper, basic("ann", password)) for password in ("right", "right", "wrong", "wrong")]
+
+    assert asyncio.run(log_in_often()) == ["ann", "ann", None, None]
+    assert checked == ["right", "wrong"]
+    assert doorkeeper.failed == 2
 
 
-def test_a_flood_of_guesses_is_refused_instead_of_hashed() -> None:
-    async def flood() -> list[object]:
+def test_a_flood_of_guesses_is_refused_and_keeps_out_nobody_that_comes_back() -> None:
+    async def flood(doorkeeper: Doorkeeper) -> list[object]:
+        guesses = [asyncio.ensure_future(doorkeeper.admit(basic("ann", f"{n}"), ADDRESS)) for n in range(100)]
+        await asyncio.sleep(0)
+        ann = [await asyncio.gather(admitted(doorkeeper, basic("ann", "right")), return_exceptions=True)]
+        ann.append(await asyncio.gather(admitted(doorkeeper, basic("ann", "right")), return_exceptions=True))
+        await asyncio.gather(*guesses, return_exceptions=True)
+        return [answer for [answer] in ann]
+
+    doorkeeper = Doorkeeper(parse_users(f"ann:viewer:{HASH}"))
+    first, second = asyncio.run(flood(doorkeeper))
+    assert isinstance(first, TooManyChecks)
+    assert second == "ann"
+    assert doorkeeper.failed <= LINE_AT_MOST + CHECKS_AT_ONCE
+    assert doorkeeper.failed + doorkeeper.turned_away == 101
+
+
+class Log:
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, object]] = []
+
+    def warning(self, event: str, **fields: object) -> None:
+        self.lines.append({"event": event, **fields})
+
+
+def test_failed_log_ins_are_logged_at_a_bounded_rate_and_never_with_what_was_typed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def guess() -> None:
         doorkeeper = Doorkeeper(parse_users(f"ann:viewer:{HASH}"))
-        guesses = (doorkeeper.admit(basic("ann", f"guess-{number}")) for number in range(WAITING_AT_MOST + 5))
-        return await asyncio.gather(*guesses, return_exceptions=True)
+        for number in range(FAILED_LINES_A_MINUTE + 5):
+            assert await admitted(doorkeeper, basic("ann" if number else "p4ssw0rd", f"canary-{number}")) is None
 
-    results = asyncio.run(flood())
-    assert sum(isinstance(result, TooManyChecks) for result in results) == 5
-    assert results.count(None) == WAITING_AT_MOST
+    log = Log()
+    monkeypatch.setattr(rare_line, "_log", log)
+    asyncio.run(guess())
+    unknown, *known = log.lines
+    assert unknown == {"event": "login_failed", "user": "(unknown)", "address": ADDRESS}
+    assert known == [{"event": "login_failed", "user": "ann", "address": ADDRESS}] * (FAILED_LINES_A_MINUTE - 1)
