@@ -2,7 +2,10 @@
 
 import contextlib
 import http.client
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import Start
+from tests.places import ROOT
 from tests.waiting import eventually
 from worker.embedded import ManagedProcess
 from worker.embedded.readiness import listening_url
@@ -171,3 +175,11 @@ def test_a_process_that_may_open_few_files_serves_fewer_clients_and_says_so(star
     with connections(page, 400):
         eventually(lambda: is_served(page), seconds=SERVED_WITHIN_SECONDS, describe="a legitimate client")
     assert len(lines_of(page)) < 10
+
+
+def test_a_process_that_may_open_hardly_any_file_does_not_start_and_says_what_it_needs(redis_url: str) -> None:
+    command = ["sh", "-c", 'ulimit -n 160; exec "$@"', "sh", sys.executable, "-m", "worker", "review", "--port", "0"]
+    env = os.environ | {"REDIS_URL": redis_url, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "The page may open too few files at once: allow 450 (ulimit -n 450)."
