@@ -14,7 +14,7 @@ from worker.embedded import EmbeddedRedis
 from worker.ledger import Ledger
 from worker.ledger.stream_state import LARGEST_MS
 from worker.ledger.views import STREAM
-from worker.seal import new_key
+from worker.seal import Vault, decode_key, new_key
 
 Doctor = Callable[..., dict[str, dict[str, str]]]
 
@@ -81,6 +81,12 @@ def test_a_redis_that_may_throw_keys_away_fails(doctor: Doctor, redis_client: Re
 def test_the_ledger_of_other_keys_is_recognised(doctor: Doctor, redis_client: Redis) -> None:
     Ledger(redis_client).claim_ledger("another-key")
     assert doctor(LOGIN_KEYS=new_key())["LOGIN_KEYS"]["level"] == "fail"
+
+
+def test_a_public_key_that_fits_no_login_key_fails(doctor: Doctor, login_keys: str) -> None:
+    fitting, other = (Vault([decode_key(key)]).public_keys[0] for key in (login_keys, new_key()))
+    assert doctor(SEAL_TO=str(fitting))["SEAL_TO"]["level"] == "ok"
+    assert doctor(SEAL_TO=str(other))["SEAL_TO"]["level"] == "fail"
 
 
 def test_redis_away_is_told_and_the_rest_is_still_checked(doctor: Doctor) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import redis
 
-from worker import doctor, stream_checks
+from worker import doctor, sealing_checks, stream_checks
 from worker.cli.brokers import examine_broker
 from worker.cli.opening import address_of
 from worker.doctor import Check, Level
@@ -22,6 +22,7 @@ from worker.ledger.connection import BytesRedis
 from worker.ledger.letters import MESSAGE_BYTES_AT_MOST, MESSAGES_AT_MOST
 from worker.ledger.views import STREAM, Views
 from worker.redis_trouble import open_redis, place_of, trouble_of
+from worker.sealed_box import SealingKey
 from worker.settings import Settings
 
 CONNECT_SECONDS = 5
@@ -36,6 +37,7 @@ def examine() -> Iterator[Check]:
         return
     yield Check("settings", Level.OK, "every value is valid")
     yield from _missing(settings)
+    yield _sealing(settings)
     if settings.redis_url is not None:
         yield from _redis(settings)
     yield from examine_broker(settings)
@@ -53,6 +55,12 @@ def _missing(settings: Settings) -> Iterator[Check]:
     if not settings.instances():
         advice = "Put the key that Flinks gave you there; without one no call can be made."
         yield Check("FLINKS_AUTH_KEY", Level.FAIL, "is missing", advice)
+
+
+def _sealing(settings: Settings) -> Check:
+    public_keys = settings.vault().public_keys if settings.login_keys is not None else ()
+    seal_to = SealingKey.parse(settings.seal_to) if settings.seal_to else None
+    return sealing_checks.check_sealing(seal_to, public_keys, is_required=settings.require_sealed)
 
 
 def _redis(settings: Settings) -> Iterator[Check]:
