@@ -13,7 +13,7 @@ OLDEST_TESTS := tests/chaos/test_gate.py tests/integration/working/test_survival
 	tests/integration/test_full_ledger.py tests/integration/test_sentinel.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo schemas test oldest unit run prove mutants bench check verify lock clean
+.PHONY: help demo schemas test oldest unit run prove fuzz mutants bench check verify lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 20
@@ -45,6 +45,9 @@ unit: .venv/installed ## Run the unit tests alone: seconds.
 
 prove: .venv/installed ## Prove the promises at full size, up to an hour; ARGS="everything --events 10000 --server PATH" for less.
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+fuzz: .venv/installed ## Attack HTTP (the page, POST /events, the metrics) with hostile requests for ten minutes; ARGS="--seconds 60" for less.
+	$(BIN)/python -m tests.chaos http --report .nightly/fuzz-report.md $(ARGS)
 
 mutants: .venv/installed ## Put mistakes into the Lua and the decision core, and name those that no test notices; ARGS="--quick FILE".
 	$(BIN)/python -m tests.mutants $(ARGS)

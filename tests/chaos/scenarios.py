@@ -10,6 +10,7 @@ from tests.chaos.backfill import backfill
 from tests.chaos.everything import everything_at_once
 from tests.chaos.failover import failover
 from tests.chaos.fuzz import fuzz
+from tests.chaos.http_fuzz import fuzz_http
 from tests.chaos.late_start import late_start
 from tests.chaos.long_tests import long_tests
 from tests.chaos.outage import outage
@@ -27,6 +28,7 @@ SCENARIOS: dict[str, Callable[..., Report]] = {
     "rolling-restart": rolling_restart,
     "rotation": rotation,
     "fuzz": fuzz,
+    "http": fuzz_http,
     "backfill": backfill,
     "long-tests": long_tests,
 }
