@@ -17,6 +17,8 @@ LEFT_OPEN = 60
 """Connections that are left open at once, far below the places of the page: then the oldest is reset."""
 ANSWER_SECONDS = 0.3
 """Without a byte: then the server waits for more of the request."""
+FURTHER_SECONDS = 0.05
+"""Without a further byte: then the answer is complete, and the server waits for another request."""
 CONNECT_SECONDS = 20.0
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
 RESET = struct.pack("ii", 1, 0)
@@ -110,7 +112,7 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
     found = bytearray()
     with contextlib.suppress(TimeoutError, OSError):
         while len(found) < MOST_ANSWER_BYTES:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(FURTHER_SECONDS if found else ANSWER_SECONDS):
                 part = await reader.read(65536)
             if not part:
                 break
