@@ -13,7 +13,7 @@ OLDEST_TESTS := tests/chaos/test_gate.py tests/integration/working/test_survival
 	tests/integration/test_full_ledger.py tests/integration/test_sentinel.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo schemas test oldest unit run prove fuzz mutants bench check verify lock clean
+.PHONY: help demo schemas sbom test oldest unit run prove fuzz mutants bench check verify lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 20
@@ -72,8 +72,11 @@ verify: .venv/installed ## Everything CI runs beside the tests: format, lint, ty
 	$(BIN)/coverage report
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
-schemas: .venv/installed ## Write docs/asyncapi.yaml, docs/openapi.yaml and docs/schemas anew, from the models.
+schemas: .venv/installed ## Write docs/asyncapi.yaml, docs/openapi.yaml, docs/schemas and docs/licences.md anew.
 	@$(BIN)/python -m docs.generator
+
+sbom: .venv/installed ## Write what production installs to dist/sbom.cdx.json (CycloneDX): versions, hashes, licences.
+	@$(BIN)/python -m docs.generator.sbom dist/sbom.cdx.json
 
 lock: .venv/installed ## Renew the lock files from pyproject.toml.
 	$(UV_COMPILE) pyproject.toml --output-file requirements/runtime.txt

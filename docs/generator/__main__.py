@@ -1,4 +1,4 @@
-"""`python -m docs.generator`: writes every document that is made from the models and constants anew."""
+"""`python -m docs.generator`: writes every document that is made from models, constants and the lock anew."""
 
 from docs.generator.rendered import DOCS, rendered
 

@@ -1,4 +1,4 @@
-"""Decides how the published files are written, so that the same models always give the same bytes. Does no I/O."""
+"""Decides how the published files are written, so that the same models always give the same bytes."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from docs.generator import asyncapi, openapi, schemas
+from docs.generator import asyncapi, licences, openapi, schemas
 
 DOCS = Path(__file__).resolve().parents[1]
 _HEAD = "# Made by `make schemas` from worker/events.py and docs/generator: change it there.\n"
@@ -17,6 +17,7 @@ def rendered() -> dict[str, str]:
     return {
         "asyncapi.yaml": _HEAD + _yaml(asyncapi.document()),
         "openapi.yaml": _HEAD + _yaml(openapi.document()),
+        "licences.md": licences.page(),
         **{f"schemas/{name}": _json(schema) for name, schema in schemas.documents().items()},
     }
 

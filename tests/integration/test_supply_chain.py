@@ -1,0 +1,109 @@
+"""What is installed is hashed and licensed, and the bill of materials says so of all of production."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from docs.generator.licences import ACCEPTED, WATCHED, packages, parts
+from tests.places import ROOT
+
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+NOT_IN_THE_IMAGE = {"async-timeout", "colorama", "tzdata"}
+"""For an old Python, or for Windows."""
+SHA256 = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
+
+
+def entries(lock: Path) -> dict[str, tuple[str, list[str]]]:
+    """Return version and hashes of each package of a lock."""
+    found = re.split(r"\n(?=[a-z])", re.sub(r"^ *#.*\n", "", lock.read_text(), flags=re.MULTILINE))
+    heads = [re.match(r"([a-z0-9.-]+)==([^\s;]+)", entry) for entry in found]
+    assert all(heads), "something is installed without an exact version"
+    return {head[1]: (head[2], SHA256.findall(entry)) for head, entry in zip(heads, found, strict=True) if head}
+
+
+def write_sbom(path: Path) -> bytes:
+    command = [sys.executable, "-m", "docs.generator.sbom", str(path)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=120)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def sbom_text(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return write_sbom(tmp_path_factory.mktemp("sbom") / "new" / "sbom.json")
+
+
+@pytest.fixture(scope="module")
+def sbom(sbom_text: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(sbom_text)
+    return found
+
+
+def test_the_bill_of_materials_is_valid_and_the_same_each_time(sbom_text: bytes, tmp_path: Path) -> None:
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(sbom_text.decode()) is None
+    assert write_sbom(tmp_path / "again.json") == sbom_text
+    assert not {"serialNumber", "timestamp"} & set(re.findall(r'"(\w+)":', sbom_text.decode()))
+    for path in (str(ROOT), sys.prefix, sys.base_prefix, "file:"):
+        assert path.encode() not in sbom_text
+
+
+def test_the_bill_of_materials_has_each_package_of_production_with_version_hashes_and_licence(
+    sbom: dict[str, Any],
+) -> None:
+    locked = entries(ROOT / "requirements" / "runtime.txt")
+    found = {re.sub(r"[-_.]+", "-", one["name"]).lower(): one for one in sbom["components"]}
+    assert found.keys() == locked.keys() - NOT_IN_THE_IMAGE
+    for name, component in found.items():
+        version, hashes = locked[name]
+        assert component["version"] == version
+        (files,) = (one for one in component["externalReferences"] if one["type"] == "distribution" and "hashes" in one)
+        assert [one["content"] for one in files["hashes"]] == hashes
+        assert component["licenses"]
+
+
+def test_the_bill_of_materials_knows_what_depends_on_what(sbom: dict[str, Any]) -> None:
+    known = {one["bom-ref"] for one in sbom["components"]}
+    needs = {entry["ref"]: set(entry.get("dependsOn", ())) for entry in sbom["dependencies"]}
+    assert needs.keys() == known | {"root-component"}
+    reached, to_follow = set[str](), ["root-component"]
+    while to_follow:
+        for name in needs[to_follow.pop()] - reached:
+            reached.add(name)
+            to_follow.append(name)
+    assert reached == known
+
+
+def test_each_licence_of_production_is_one_that_was_accepted() -> None:
+    others = {one.name: one.licence for one in packages() if not parts(one.licence) <= ACCEPTED}
+    assert others == {"certifi": "MPL-2.0"}
+    assert set(others.values()) <= WATCHED.keys()
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_each_package_of_each_lock_has_hashes(lock: Path) -> None:
+    found = entries(lock)
+    assert len(found) > 20
+    assert [name for name, (_, hashes) in found.items() if not hashes] == []
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Makefile"])
+def test_whatever_is_installed_is_hashed_or_our_own(name: str) -> None:
+    text = (ROOT / name).read_text().replace("\\\n", " ")
+    commands = re.findall(r"(?:\bpip\b|-m pip|pip --python \S+) (?:install|wheel)\b[^|\n&]*", text)
+    ours = [line for line in commands if "--no-deps" in line and not re.search(r"[\w./]+\.txt\b", line)]
+    assert len(commands) > len(ours) >= 1
+    assert [line for line in commands if line not in ours and "--require-hashes" not in line] == []
+    assert not re.search(r"\b(curl|wget|apt-get|apk|npm)\b", text), "another way to install something"
+
+
+def test_the_node_packages_of_the_tests_are_hashed() -> None:
+    lock = json.loads((ROOT / "tests" / "producers" / "node" / "package-lock.json").read_text())
+    installed = {name: one for name, one in lock["packages"].items() if name}
+    assert installed
+    assert [name for name, one in installed.items() if not one.get("integrity", "").startswith("sha512-")] == []
