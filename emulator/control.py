@@ -1,9 +1,10 @@
 """The control API under `/_emulator/`: set faults, logins and keys at run time, read what happened.
 
 Requests and answers carry loginIds: they are test data. A wrong request is answered 422 with one sentence
-for each mistake, and changes nothing.
+for each mistake, and changes nothing; one that may come from a web page is answered 403.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,7 @@ from emulator.calls import Moment
 from emulator.knobs import KNOBS, AnyFault
 from emulator.state import Customer, Emulator
 
+_LOOPBACK_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -90,8 +92,22 @@ def _json(value: object, status: int = 200) -> Response:
     return Response(to_json(value), status, media_type="application/json")
 
 
+def _refusal(request: Request) -> str | None:
+    """Say why a request may come from a web page in somebody's browser, which reaches loopback too; else None.
+
+    A page's requests carry Origin or Sec-Fetch-Site; a page whose name was rebound to loopback shows that name in Host.
+    """
+    if not _LOOPBACK_HOST.fullmatch(request.headers.get("host", "")):
+        return "Host: the control API answers to 127.0.0.1, localhost and [::1] alone"
+    if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":
+        return "Origin: the control API answers no web page"
+    return None
+
+
 def _guarded(handle: Handler) -> Handler:
     async def guarded(request: Request) -> Response:
+        if refusal := _refusal(request):
+            return _json({"errors": [refusal]}, 403)
         try:
             return await handle(request)
         except ValidationError as error:

@@ -94,3 +94,31 @@ def test_a_reset_forgets_everything(client: Client, emulator: EmulatorControl) -
     assert (emulator.calls(), emulator.fault_reports()) == ([], [])
     assert asdict(emulator.stats().load) | {"calls": 0} == dict.fromkeys(asdict(emulator.stats().load), 0)
     assert client.send().status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "rebound.example:8080"},
+        {"Host": "127.0.0.1.rebound.example"},
+        {"Origin": "https://page.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_a_web_page_in_a_browser_of_this_machine_controls_nothing_and_reads_nothing(
+    client: Client, emulator: EmulatorControl, headers: dict[str, str]
+) -> None:
+    client.send()
+    for method, path in (("POST", "/reset"), ("GET", "/calls"), ("PUT", "/keys")):
+        answer = client.http.request(method, f"/_emulator{path}", headers=headers, content='{"keys": []}')
+        assert answer.status_code == 403
+        assert LOGIN not in answer.text
+    assert [call.login_id for call in emulator.calls()] == [LOGIN]
+    assert client.send().status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost", "LOCALHOST:8090", "[::1]:8090"])
+def test_the_control_api_answers_to_the_names_of_loopback(client: Client, host: str) -> None:
+    assert client.http.get("/_emulator/health", headers={"Host": host}).status_code == 200
