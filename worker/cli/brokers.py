@@ -54,9 +54,12 @@ def _rabbit(url: str) -> Iterator[Check]:
 def _another_redis(url: str) -> Check:
     from kombu import Connection  # noqa: PLC0415 - heavy, and rarely needed
 
+    from worker.executor.broker import kombu_address  # noqa: PLC0415 - the same
+
     try:
         place = place_of(url)
-        with Connection(url, connect_timeout=CONNECT_SECONDS) as connection:
+        address, options = kombu_address(url)
+        with Connection(address, connect_timeout=CONNECT_SECONDS, transport_options=options) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
     except Exception as error:  # noqa: BLE001 - each transport raises its own; the text may hold the address
         return Check(
