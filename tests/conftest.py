@@ -13,10 +13,10 @@ from worker.embedded import EmbeddedRedis, ManagedProcess, OrphanGuard
 from worker.embedded.readiness import listening_url
 from worker.embedded.redis_binary import find_redis_binary
 from worker.errors import EmbeddedStackError
-from worker.seal import Vault, decode_key
+from worker.seal import Vault, decode_key, new_key
 from worker.settings import OWN_PREFIXES, Settings
 
-KNOWN_KEY = "bmlnaHRseS10ZXN0LWtleS1uaWdodGx5LXRlc3Qta2U"
+KNOWN_KEY = new_key()
 
 
 def pytest_report_header() -> str:
@@ -37,7 +37,7 @@ def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 @pytest.fixture
 def login_keys() -> str:
-    """A fixed LOGIN_KEYS, the one that `vault` opens."""
+    """LOGIN_KEYS of this run, the key that `vault` has."""
     return KNOWN_KEY
 
 

@@ -8,13 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from worker.review.advice import (
-    MISSING_KEY_ADVICE,
-    MISSING_KEY_SECONDS,
-    gate_advice,
-    gate_reason,
-    missing_key_reason,
-)
+from worker.review.advice import MISSING_KEY_ADVICE, MISSING_KEY_SECONDS, gate_advice, gate_reason, missing_key_reason
 from worker.server_versions import HOLES, has_lua_holes, repaired
 
 
@@ -133,6 +127,15 @@ def check_ledger(*, is_begun: bool, mismatch: str, key_ids: Sequence[str] = ()) 
         return Check("LOGIN_KEYS", Level.FAIL, mismatch)
     names = f"; ids, newest first: {', '.join(key_ids)}" if key_ids else ""
     return Check("LOGIN_KEYS", Level.OK, ("fit the ledger" if is_begun else "set; the ledger is new") + names)
+
+
+def check_kind(kind: str | None, *, is_sandbox: bool) -> Check:
+    """A ledger stays what it was begun as: `sandbox` or `production`; None before."""
+    ours = "sandbox" if is_sandbox else "production"
+    if kind in {None, ours}:
+        return Check("ledger", Level.OK, kind or f"not begun; these settings make it one for {ours}")
+    advice = "Workers refuse it: name another Redis in REDIS_URL, or correct SANDBOX."
+    return Check("ledger", Level.FAIL, f"begun as {kind}, and these settings are for {ours}", advice)
 
 
 def check_keys(missing: Sequence[Mapping[str, Any]]) -> Check:

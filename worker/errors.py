@@ -8,7 +8,7 @@ NightlyError
 ├── SealError            a sealed value cannot be opened with the keys at hand
 │   └── UnknownKey       LOGIN_KEYS lacks the key that sealed it; says which one by its id
 ├── LedgerError          the ledger in Redis cannot be used
-│   ├── LedgerMismatch   it was written by newer code, or under other LOGIN_KEYS
+│   ├── LedgerMismatch   it was written by newer code, under other LOGIN_KEYS, or is a sandbox where we are none
 │   ├── UnknownLetter    no dead letter has that id
 │   └── UnknownBackfill  no backfill has that id
 ├── LetterClosed         the dead letter was replayed, resolved or superseded already
@@ -75,7 +75,7 @@ class LedgerError(NightlyError):
 
 
 class LedgerMismatch(LedgerError):
-    """The ledger was written by newer code or under other LOGIN_KEYS; using it would split it."""
+    """The ledger was written by newer code, under other LOGIN_KEYS, or as a sandbox where we are none."""
 
 
 class UnknownLetter(LedgerError):

@@ -34,6 +34,10 @@ class Services:
     intake: Intake
     backfills: Backfills
 
+    def begin_ledger(self) -> None:
+        """Make the ledger ours, a sandbox's or production's; raises LedgerMismatch and redis.RedisError."""
+        self.ledger.claim_ledger(self.vault.fingerprint("reference"), is_sandbox=self.settings.sandbox)
+
 
 def build_services(settings: Settings, *, name: str = "nightly") -> Services:
     """Build the parts; needs REDIS_URL and LOGIN_KEYS."""

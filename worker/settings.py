@@ -38,6 +38,7 @@ from worker.setting_rules import (
     PublicKeyText,
     RedisUrl,
     WebhookSecrets,
+    check_strength,
     read_json_object,
     split_login_keys,
     split_webhook_secrets,
@@ -55,6 +56,8 @@ class Settings(BaseSettings):
 
     redis_url: RedisUrl | None = None
     broker_url: BrokerUrl | None = None
+    sandbox: bool = False
+    """Whether the ledger is for trials: no production worker ever takes it, and this one takes no other."""
 
     flinks_instance: InstanceName = "toolbox"
     flinks_customer_id: Guid = "43387ca6-0391-4c82-857d-70d95f087ecb"
@@ -114,6 +117,13 @@ class Settings(BaseSettings):
     metrics_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$")] = "127.0.0.1"
     metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
     health_file: Annotated[Path | None, Field(repr=False)] = None
+
+    @field_validator("login_keys")
+    @classmethod
+    def _strong_outside_a_sandbox(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None and not info.data.get("sandbox"):
+            check_strength(value.get_secret_value())
+        return value
 
     @field_validator("flinks_instances")
     @classmethod

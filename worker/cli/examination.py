@@ -96,6 +96,7 @@ def _server(client: BytesRedis) -> Iterator[Check]:
 def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
     views = Views(client)
     found, now_ms = views.status(), views.now_ms()
+    yield doctor.check_kind(found["ledger"], is_sandbox=settings.sandbox)
     if settings.login_keys is not None:
         yield _ledger(settings, client)
         yield from _configurations(settings, client)

@@ -151,6 +151,7 @@ def _common_rows(found: dict[str, Any]) -> list[tuple[str, object]]:
     alive = ", ".join(plain(f"{about['name']} ({about.get('slots', '?')} slots)") for about in found["workers"])
     workers = f"{len(found['workers'])} alive: {alive}" if alive else Text("none alive", WARN)
     rows: list[tuple[str, object]] = [
+        ("ledger", found["ledger"] or "not begun: no worker has used it yet"),
         ("workers", workers),
         ("stream", _stream(found)),
         ("rejected", _rejected(found)),

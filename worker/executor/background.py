@@ -41,7 +41,7 @@ DOORBELL_REST_SECONDS = 0.05
 """Between two rings that one worker answers: a crowd at the door costs twenty pulses a second, not thousands."""
 TASK_MARGIN_SECONDS = 15.0
 EXIT_REFUSED = 2
-"""Another version, or other LOGIN_KEYS: starting again does not help."""
+"""Another version, other LOGIN_KEYS, or a sandbox's ledger in production: starting again does not help."""
 
 log = get_logger(__name__)
 
@@ -61,7 +61,7 @@ class LedgerCheck(bootsteps.StartStopStep):
         """Check, before the pool and the consumer start; raises WorkerShutdown when told to stop meanwhile."""
         services: Services = worker.app.services()
         try:
-            until_redis_answers(lambda: services.ledger.claim_ledger(services.vault.fingerprint("reference")))
+            until_redis_answers(services.begin_ledger)
         except LedgerMismatch as error:
             log.critical("ledger_refused", reason=str(error))
             raise SystemExit(EXIT_REFUSED) from None

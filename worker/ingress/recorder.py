@@ -39,7 +39,7 @@ class Recorder:
     def check_ledger(self) -> None:
         """Check once that the ledger is ours, as a worker does; raises LedgerMismatch and redis.RedisError."""
         if not self._is_ours:
-            self._services.ledger.claim_ledger(self._services.vault.fingerprint("reference"))
+            self._services.begin_ledger()
             self._is_ours = True
 
     def record(self, documents: Sequence[object]) -> list[Recorded]:

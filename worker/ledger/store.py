@@ -24,6 +24,24 @@ RECORD_BATCH = 200
 """Events in one script call: it keeps Redis busy for about a millisecond, and other clients waiting."""
 HEARTBEAT_SECONDS = 3.0
 """How long a reconciler that fell silent still counts as working."""
+MISMATCHES = {
+    "newer": NEWER,
+    "mismatch": (
+        "LOGIN_KEYS does not hold the key that this ledger was begun with as its last one; "
+        "with another key every login would get a second entry. Put the old key last."
+    ),
+    "sandbox": (
+        "This ledger was begun as a sandbox, and production must not go on with what an emulated Flinks confirmed: "
+        "name another Redis in REDIS_URL (for `nightly run`: another folder, or remove .nightly/), "
+        "or set SANDBOX=1 for trials."
+    ),
+    "production": (
+        "This ledger was begun in production, and a sandbox would mark its logins as done: "
+        "name another Redis in REDIS_URL (for `nightly run`: another folder, or remove .nightly/), "
+        "or set FLINKS_AUTH_KEY and unset SANDBOX."
+    ),
+}
+"""Why a ledger is not ours, by what begin.lua replies."""
 _RECORDED = {result.encode(): result for result in Recorded}
 _SETTLED = {result.encode(): result for result in Settled}
 
@@ -36,21 +54,17 @@ class Ledger:
         self._scripts = Scripts(client)
         self._now_ms = now_ms
 
-    def claim_ledger(self, reference_key: str, *, only_look: bool = False) -> None:
+    def claim_ledger(self, reference_key: str, *, is_sandbox: bool = False, only_look: bool = False) -> None:
         """Check that this ledger is ours, and make it so unless `only_look`: workers begin, commands look.
 
         `reference_key` is a fingerprint of the key behind all references. Raises LedgerMismatch when the
-        ledger was written under another one, or by code of a newer schema.
+        ledger was written under another one, or by code of a newer schema; and, unless `only_look`, where
+        it was begun as a sandbox and we are none, or the other way round.
         """
-        purpose = "look" if only_look else "begin"
-        standing = self._scripts.run("begin", self._now(), reference_key, purpose).decode()
-        if standing == "newer":
-            raise LedgerMismatch(NEWER)
-        if standing == "mismatch":
-            raise LedgerMismatch(
-                "LOGIN_KEYS does not hold the key that this ledger was begun with as its last one; "
-                "with another key every login would get a second entry. Put the old key last."
-            )
+        purpose, kind = "look" if only_look else "begin", "sandbox" if is_sandbox else "production"
+        standing = self._scripts.run("begin", self._now(), reference_key, purpose, kind).decode()
+        if standing in MISMATCHES:
+            raise LedgerMismatch(MISMATCHES[standing])
 
     def record(
         self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float = 3600, replicas: int = 0

@@ -35,6 +35,7 @@ class Views:
         now = self.now_ms()
         names = sorted(raw.decode() for raw in self.redis.smembers("nightly:instances"))
         return {
+            "ledger": self.kind(),
             "instances": {name: self._instance(name, now) for name in names},
             "rejected": int(self.redis.hget("nightly:tally", "rejected") or 0),
             "rejected_unkept": int(self.redis.hget("nightly:tally", "rejected_unkept") or 0),
@@ -45,6 +46,11 @@ class Views:
             "stream_length": stream_length,
             **stream_state(self.redis, STREAM, now),
         }
+
+    def kind(self) -> str | None:
+        """Return `sandbox` or `production`, as the ledger was begun; None before."""
+        raw = self.redis.hget("nightly:meta", "kind")
+        return raw.decode() if raw else None
 
     def workers(self, now_ms: int) -> list[dict[str, Any]]:
         """Return the workers heard of within ten seconds: their last pulse's age, and where they are benched."""

@@ -15,6 +15,7 @@ from tests.integration.ledger.conftest import (
 from worker.errors import LedgerMismatch
 from worker.ledger import Ledger, Letters, Settled
 from worker.ledger.gate import GateKeeper
+from worker.ledger.views import Views
 
 FP = "proven-one"
 
@@ -96,3 +97,23 @@ def test_only_a_worker_begins_a_ledger_or_raises_its_mark(ledger: Ledger, redis_
     assert redis_client.hget("nightly:meta", "schema") == b"5"
     with pytest.raises(LedgerMismatch, match="LOGIN_KEYS"):
         ledger.claim_ledger("another")
+
+
+@pytest.mark.parametrize(("is_sandbox", "words"), [(True, "begun as a sandbox"), (False, "begun in production")])
+def test_a_sandbox_and_production_never_share_a_ledger(
+    ledger: Ledger,
+    redis_client: Redis,
+    is_sandbox: bool,  # noqa: FBT001 - a parameter of the test
+    words: str,
+) -> None:
+    assert Views(redis_client).status()["ledger"] is None
+    for _ in range(2):  # two workers, or one that starts again
+        ledger.claim_ledger("key", is_sandbox=is_sandbox)
+    for key in ("key", "another"):
+        with pytest.raises(LedgerMismatch, match=words):
+            ledger.claim_ledger(key, is_sandbox=not is_sandbox)
+    for only_looks in (True, False):
+        ledger.claim_ledger("key", is_sandbox=only_looks, only_look=True)
+    assert Views(redis_client).status()["ledger"] == ("sandbox" if is_sandbox else "production")
+    redis_client.flushall()
+    ledger.claim_ledger("key", is_sandbox=not is_sandbox)

@@ -13,7 +13,7 @@ ABOUT: dict[str, Any] = {
 STATUS: dict[str, Any] = {
     "instances": {"acme": ABOUT}, "rejected": 1, "rejected_unkept": 0, "dead_letters_open": 3,
     "workers": [{"name": "w@h", "slots": 2}],
-    "reconcilers": 1, "stream_length": 0,
+    "reconcilers": 1, "stream_length": 0, "ledger": "sandbox",
 }  # fmt: skip
 
 
@@ -26,7 +26,14 @@ def shown(status: dict[str, Any], width: int) -> str:
 
 def test_everything_a_person_asks_for_is_there() -> None:
     text = shown(STATUS, 120)
-    for words in ("acme  gate open", "1,200 live", "oldest for 1 min", "2 open: INVALID_LOGIN 2", "w@h (2 slots)"):
+    for words in (
+        "acme  gate open",
+        "1,200 live",
+        "oldest for 1 min",
+        "2 open: INVALID_LOGIN 2",
+        "w@h (2 slots)",
+        "ledger    sandbox",
+    ):
         assert words in text
 
 

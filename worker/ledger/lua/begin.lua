@@ -1,11 +1,15 @@
 -- Make this ledger ours, or say why it is not. Code of a newer shape raises the mark, and older code then stops.
--- ARGV  now (unused), fingerprint of the key behind all references, begin | look (change nothing)
+-- ARGV  now (unused), fingerprint of the key behind all references, begin | look (change nothing),
+--       with begin: production | sandbox (its Flinks is no real one)
 -- Reply ours | newer (written by newer code) | mismatch (begun under other LOGIN_KEYS)
+--       | production | sandbox (begun as this, and the caller is the other)
+-- Promise: a ledger is of one kind for as long as it lasts. Whoever only looks may look at both.
 
 if is_newer() then return 'newer' end
-local begun_under = redis.call('HGET', 'nightly:meta', 'reference_key')
+local begun_under, kind = unpack(redis.call('HMGET', 'nightly:meta', 'reference_key', 'kind'))
+if ARGV[3] == 'begin' and kind and kind ~= ARGV[4] then return kind end
 if begun_under and begun_under ~= ARGV[2] then return 'mismatch' end
 if ARGV[3] == 'begin' then
-  redis.call('HSET', 'nightly:meta', 'reference_key', ARGV[2], 'schema', SCHEMA)
+  redis.call('HSET', 'nightly:meta', 'reference_key', ARGV[2], 'schema', SCHEMA, 'kind', ARGV[4])
 end
 return 'ours'
