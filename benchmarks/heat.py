@@ -100,7 +100,7 @@ class Track:
     def _lane(self, entry: Entry, delay_ms: int) -> Iterator[Lane]:
         with ExitStack() as exits:
             folder = Path(exits.enter_context(TemporaryDirectory(dir=self._folder)))
-            redis = exits.enter_context(EmbeddedRedis(folder, guard=self._guard))
+            redis = exits.enter_context(EmbeddedRedis(folder, guard=self._guard, tcp=True))
             lane = Lane(entry, folder, redis, self._guard, environment(entry, redis.url, self._stub.url, delay_ms))
             exits.callback(lane.stop)
             yield lane

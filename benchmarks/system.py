@@ -78,7 +78,7 @@ def open_system(folder: Path, flinks_url: str, environment: Mapping[str, str] | 
     home = folder / f"system-{uuid4().hex[:8]}"
     overrides = {"FLINKS_BASE_URL": flinks_url, "FLINKS_AUTH_KEY": "benchmark-key", **(environment or {})}
     try:
-        with EmbeddedStack(home, isolated=True, overrides=overrides, workers=0, emulator=False) as stack:
+        with EmbeddedStack(home, isolated=True, overrides=overrides, workers=0, emulator=False, tcp=True) as stack:
             services = build_services(stack.settings(), name="benchmark")
             services.ledger.claim_ledger(services.vault.fingerprint("reference"))
             yield System(stack, services)

@@ -56,7 +56,15 @@ def orphan_guard() -> Iterator[OrphanGuard]:
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
     """A real Redis for the whole session. A test that kills or reconfigures a server starts one of its own."""
-    with EmbeddedRedis(tmp_path_factory.mktemp("redis"), name="tests", guard=orphan_guard) as server:
+    folder = tmp_path_factory.mktemp("redis")
+    with EmbeddedRedis(folder, name="tests", guard=orphan_guard, takes_config=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tcp_server(tmp_path_factory: pytest.TempPathFactory, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
+    """One on loopback, with a password: for a proxy, a replica or a sentinel in front of it."""
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis"), name="tcp", guard=orphan_guard, tcp=True) as server:
         yield server
 
 

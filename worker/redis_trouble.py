@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import redis
 from redis.sentinel import MasterNotFoundError
@@ -51,7 +51,7 @@ def place_of(url: str) -> str:
     if "@" in parts.path + parts.query + parts.fragment:
         return UNREADABLE
     if parts.scheme == "unix":
-        return parts.path
+        return unquote(parts.path)
     return f"sentinels {parts.netloc.rpartition('@')[2]}" if parts.scheme == "sentinel" else f"{host}:{port}"
 
 
@@ -99,6 +99,14 @@ def _broken_connections(error: BaseException, place: str) -> Iterator[tuple[bool
     yield (
         holds(ConnectionRefusedError, FileNotFoundError),
         Trouble(f"Nothing listens at {place}.", "Start Redis there, or correct REDIS_URL."),
+    )
+    yield (
+        holds(PermissionError),
+        Trouble(f"The socket of Redis at {place} is closed to this user.", "Run this as the user that runs Redis."),
+    )
+    yield (
+        "path too long" in texts,
+        Trouble(f"The path {place} is too long for a socket.", "Let Redis listen at a shorter path (103 bytes)."),
     )
     yield (
         holds(redis.TimeoutError, TimeoutError),

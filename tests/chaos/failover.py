@@ -77,7 +77,7 @@ def failover(
         SentinelCluster(folder / "redis", guard=guard, acl=minimal_acl(), **redis_settings) as cluster,
     ):
         cluster.lag(lag_ms / 1000)
-        overrides = SETTINGS | {"REDIS_URL": cluster.url, "LOGIN_KEYS": new_key()}
+        overrides = SETTINGS | {"REDIS_URL": cluster.url, "LOGIN_KEYS": new_key(), "SANDBOX": "1"}
         with BriefStack(folder / "stack", isolated=True, overrides=overrides, workers=workers) as stack:
             services = build_services(stack.settings())
             load = Load(cluster.url, random.Random(seed), replicas=wait_for, events_per_second=events_per_second)

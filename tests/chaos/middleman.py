@@ -37,10 +37,6 @@ class Middleman:
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="middleman")
 
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
     def cut(self) -> int:
         """Reset every connection; returns how many there were."""
         return int(self._do(self._cut()))

@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.chaos.traffic import Event, Parcel
+from worker.executor.broker import kombu_address
 from worker.ledger.views import STREAM
 from worker.sealed_box import SealingKey
 
@@ -26,7 +27,7 @@ class Publisher:
     def __init__(self, url: str, parcels: Sequence[Parcel], pace: Callable[[], float], key: SealingKey) -> None:
         self._parcels, self._pace, self._key = parcels, pace, key
         self._redis = redis.Redis.from_url(url, socket_timeout=5, retry=Retry(NoBackoff(), 0))
-        self._celery = Celery(broker=url, set_as_current=False)
+        self._celery = Celery(broker=kombu_address(url)[0], set_as_current=False)
         self.sent = 0
         self.errors: Counter[str] = Counter()
         self._stopping = threading.Event()

@@ -21,7 +21,7 @@ from tests.brief_stack import BriefStack
 from tests.chaos.report import Report, Say
 from tests.chaos.rolling_restart import Publisher, Sent, judge, restart_oldest, unapplied
 from worker.embedded import EmbeddedStack, wait_until
-from worker.executor.broker import REFRESH_QUEUE
+from worker.executor.broker import REFRESH_QUEUE, kombu_address
 from worker.ledger.connection import BytesRedis
 from worker.seal import Vault, new_key
 from worker.services import build_services
@@ -111,7 +111,7 @@ def rotation(
 def _wake_both(url: str, seconds: float) -> None:
     """Send wake-ups that either worker may take: else the restarted one, which opens all, may do all the work alone."""
     ends_at = time.monotonic() + seconds
-    with Celery(broker=url, set_as_current=False) as app:
+    with Celery(broker=kombu_address(url)[0], set_as_current=False) as app:
         while time.monotonic() < ends_at:
             app.send_task("refresh.reconcile", queue=REFRESH_QUEUE)
             time.sleep(WAKE_SECONDS)

@@ -6,7 +6,7 @@ Workers reach Redis through the middleman alone. The judge's own client goes str
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import SecretStr
 
@@ -37,10 +37,11 @@ class Scene:
         with ExitStack() as exits:
             enter = exits.enter_context
             guard = enter(OrphanGuard())
-            self.server = enter(EmbeddedRedis(self.folder, name="chaos", appendfsync="always", guard=guard))
-            self.witness = enter(Witness(int(self.server.port or 0)))
-            self.middleman = enter(Middleman(int(self.server.port or 0)))
-            overrides = self._overrides | {"REDIS_URL": self.middleman.url}
+            ways: dict[str, Any] = {"tcp": True, "takes_config": True}
+            self.server = enter(EmbeddedRedis(self.folder, name="chaos", appendfsync="always", guard=guard, **ways))
+            self.witness = enter(Witness(self.server.url))
+            self.middleman = enter(Middleman(self.server.port))
+            overrides = self._overrides | {"REDIS_URL": self.server.url_at(self.middleman.port), "SANDBOX": "1"}
             self.stack = enter(BriefStack(self.folder / "stack", isolated=True, overrides=overrides, workers=0))
             self.stack.environment["FLINKS_AUTH_KEY"] = AUTH_KEY
             self.emulator = EmulatorControl(str(self.stack.emulator_url))

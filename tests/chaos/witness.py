@@ -10,6 +10,7 @@ import socket
 import threading
 from collections import Counter
 from typing import NamedTuple, Self
+from urllib.parse import urlsplit
 
 EVENT_ID = re.compile(rb'"(evt-[0-9a-f]{16})"')
 COUNTED = re.compile(rb'"HINCRBY" "nightly:tally:toolbox" "recorded" "(\d+)"')
@@ -29,8 +30,8 @@ class Heard(NamedTuple):
 class Witness:
     """Listens to one Redis, from `listen` until it is killed, and again."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, url: str) -> None:
+        self._address = urlsplit(url)
         self.times_recorded: Counter[str] = Counter()
         self.story: list[Heard] = []
         self._call: list[str] = []
@@ -41,10 +42,11 @@ class Witness:
     def listen(self) -> None:
         """Begin to listen; returns when Redis has said that it will tell everything from now on."""
         self._call, self._counted = [], 0
-        self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=30)
-        self._socket.sendall(b"MONITOR\r\n")
-        if self._socket.recv(5) != b"+OK\r\n":
-            raise AssertionError("Redis does not let itself be monitored")
+        self._socket = socket.create_connection(("127.0.0.1", self._address.port or 0), timeout=30)
+        for command in (f"AUTH {self._address.password}", "MONITOR"):
+            self._socket.sendall(f"{command}\r\n".encode())
+            if self._socket.recv(5) != b"+OK\r\n":
+                raise AssertionError("Redis does not let itself be monitored")
         self._socket.settimeout(None)
         self._thread = threading.Thread(target=self._hear, args=(self._socket,), name="witness")
         self._thread.start()

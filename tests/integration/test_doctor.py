@@ -122,7 +122,7 @@ def test_entries_that_vanished_are_a_warning_with_what_to_do(doctor: Doctor, red
 
 
 def test_a_broker_of_its_own_is_checked_too(doctor: Doctor, redis_url: str) -> None:
-    assert doctor(BROKER_URL=redis_url.replace("/0", "/1"))["broker"]["level"] == "ok"
+    assert doctor(BROKER_URL=f"{redis_url}?db=1")["broker"]["level"] == "ok"
     assert doctor(BROKER_URL="amqp://user:canary@127.0.0.1:1//")["RabbitMQ"]["level"] == "fail"
 
 

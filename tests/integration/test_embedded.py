@@ -14,6 +14,7 @@ from tests.places import ROOT
 from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, EmbeddedStack, ManagedProcess, OrphanGuard
 from worker.embedded import redis_server as redis_module
+from worker.embedded.private_files import private_folder, write_private
 from worker.embedded.processes import group_members
 from worker.embedded.readiness import answers_ping
 from worker.embedded.redis_binary import find_redis_binary
@@ -94,7 +95,13 @@ def test_a_command_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None:
 
 @pytest.fixture
 def redis(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
-    with EmbeddedRedis(tmp_path / ("deep" * 40), name="own", guard=orphan_guard) as server:
+    with EmbeddedRedis(tmp_path / ("deep" * 40), name="own", guard=orphan_guard, takes_config=True) as server:
+        yield server
+
+
+@pytest.fixture
+def tcp_redis(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis(tmp_path, name="tcp", guard=orphan_guard, tcp=True) as server:
         yield server
 
 
@@ -140,21 +147,31 @@ def test_a_second_redis_on_the_same_data_is_refused_until_the_first_stops(redis:
 
 
 def test_a_port_that_somebody_took_meanwhile_is_left_to_them(
-    redis: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tcp_redis: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    offers = iter([redis.port, redis_module.free_port()])
+    offers = iter([tcp_redis.port, redis_module.free_port()])
     monkeypatch.setattr(redis_module, "free_port", lambda: next(offers))
 
-    with EmbeddedRedis(tmp_path, name="late") as late:
-        assert late.port != redis.port
+    with EmbeddedRedis(tmp_path, name="late", tcp=True) as late:
+        assert late.port != tcp_redis.port
 
 
-def test_a_strangers_redis_is_never_taken_for_our_own(redis: EmbeddedRedis, tmp_path: Path) -> None:
-    own = EmbeddedRedis(tmp_path, name="late")
-    own.port = redis.port
+def test_a_kept_port_that_somebody_took_between_two_runs_is_left_to_them(
+    tcp_redis: EmbeddedRedis, tmp_path: Path
+) -> None:
+    late = EmbeddedRedis(tmp_path, name="late", tcp=True)
+    private_folder(late.data_folder)
+    write_private(late.url_path, f"redis://default:kept@127.0.0.1:{tcp_redis.port}/0")
 
-    assert redis._is_ours(redis.port)
-    assert not own._is_ours(redis.port)
+    with late:
+        assert late.port != tcp_redis.port
+        assert late.password == "kept"
+
+
+def test_a_strangers_redis_is_never_taken_for_our_own(tcp_redis: EmbeddedRedis, tmp_path: Path) -> None:
+    own = EmbeddedRedis(tmp_path, name="late", tcp=True)
+    own.url = tcp_redis.url
+
     with pytest.raises(EmbeddedStackError, match="Address already in use"):
         own.start()
 
@@ -162,7 +179,7 @@ def test_a_strangers_redis_is_never_taken_for_our_own(redis: EmbeddedRedis, tmp_
 def test_a_redis_that_cannot_read_its_data_shows_the_end_of_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(EmbeddedRedis, "_argv", lambda _, binary, __: [binary, "--appendonly", "perhaps"])
+    monkeypatch.setattr(EmbeddedRedis, "_configuration", lambda *_: "appendonly perhaps\n")
 
     with pytest.raises(EmbeddedStackError, match=r"(?s)Redis ledger: ended with exit code 1.*perhaps"):
         EmbeddedRedis(tmp_path).start()
@@ -184,7 +201,8 @@ def test_a_stack_starts_its_parts_tells_each_step_and_leaves_nothing_running(tmp
 
 def test_a_worker_is_ready_when_it_answers_and_its_end_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "tiny.py").write_text(
-        "import os\nfrom celery import Celery\napp = Celery('tiny', broker=os.environ['REDIS_URL'])\n"
+        "import os\nfrom celery import Celery\nfrom worker.executor.broker import kombu_address\n"
+        "app = Celery('tiny', broker=kombu_address(os.environ['REDIS_URL'])[0])\n"
     )
     argv = [sys.executable, "-m", "celery", "--workdir", str(tmp_path), "-A", "tiny", "worker", "-n", "worker-1@%h"]
     with EmbeddedStack(tmp_path / "stack", isolated=True, workers=0, emulator=False) as stack:

@@ -17,7 +17,10 @@ FAST = {"at_most": 2, "calls_per_second": 1_000_000, "max_in_flight": 5000}
 
 @pytest.fixture
 def own_redis(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[Redis]:
-    with EmbeddedRedis(tmp_path, name="own", guard=orphan_guard) as server, Redis.from_url(server.url) as client:
+    with (
+        EmbeddedRedis(tmp_path, name="own", guard=orphan_guard, takes_config=True) as server,
+        Redis.from_url(server.url) as client,
+    ):
         yield client
 
 

@@ -18,6 +18,7 @@ from worker.deliveries import Deliveries
 from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.entries import EntryReader
 from worker.errors import EventsRefused, NotReplicated
+from worker.executor.broker import kombu_address
 from worker.executor.queue_reader import QueueReader, waiting
 from worker.intake import Intake
 from worker.ledger import Ledger, Letters, Recorded, scripts
@@ -28,11 +29,18 @@ from worker.stream import StreamReader
 
 
 @pytest.fixture
+def redis_server(tcp_server: EmbeddedRedis) -> EmbeddedRedis:
+    return tcp_server
+
+
+@pytest.fixture
 def replica(
     tmp_path: Path, orphan_guard: OrphanGuard, redis_server: EmbeddedRedis, redis_client: Redis
 ) -> Iterator[Redis]:
     del redis_client  # which empties the primary
-    with EmbeddedRedis(tmp_path, name="replica", guard=orphan_guard) as server, Redis.from_url(server.url) as client:
+    replica = EmbeddedRedis(tmp_path, name="replica", guard=orphan_guard, takes_config=True)
+    with replica, Redis.from_url(replica.url) as client:
+        client.config_set("masterauth", redis_server.password)
         client.replicaof("127.0.0.1", redis_server.port)
         eventually(lambda: client.info("replication")["master_link_status"] == "up", seconds=20, describe="the link")
         yield client
@@ -77,7 +85,7 @@ def test_a_celery_message_stays_in_its_broker_until_a_replica_of_the_ledger_has_
     options: dict[str, Any] = {"on_recorded": lambda: None, "tasks": {"account.linked"}}
     reader = QueueReader(client, intake, deliveries, name="one", **options)
     reader.join()
-    with Celery(broker=broker.url, set_as_current=False) as producer:
+    with Celery(broker=kombu_address(broker.url)[0], set_as_current=False) as producer:
         send(producer, "login-1")
         eventually(reader.step, describe="the first event")
         assert (waiting(client), recorded(replica)) == (0, 1)

@@ -26,9 +26,14 @@ class Sentinels:
 
 
 @pytest.fixture
+def redis_server(tcp_server: EmbeddedRedis) -> EmbeddedRedis:
+    return tcp_server
+
+
+@pytest.fixture
 def sentinels(redis_server: EmbeddedRedis, redis_url: str) -> Sentinels:
     assert redis_url
-    return Sentinels("127.0.0.1", redis_server.port or 0)
+    return Sentinels("127.0.0.1", redis_server.port)
 
 
 def _host(client: Redis) -> str:
@@ -39,11 +44,11 @@ def _host(client: Redis) -> str:
 
 
 def test_a_connection_that_works_is_left_when_another_server_is_the_primary(
-    sentinels: Sentinels, monkeypatch: pytest.MonkeyPatch
+    sentinels: Sentinels, redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(primary, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(primary, "PATIENCE", 0)
-    pool: Any = PrimaryPool("main", sentinels)  # type: ignore[no-untyped-call]
+    pool: Any = PrimaryPool("main", sentinels, password=redis_server.password)  # type: ignore[no-untyped-call]
     with Redis.from_pool(pool) as client:
         assert _host(client) == "127.0.0.1"
         sentinels.named = ("localhost", sentinels.named[1] if sentinels.named else 0)  # the same server, another name
@@ -52,8 +57,8 @@ def test_a_connection_that_works_is_left_when_another_server_is_the_primary(
         assert _host(client) == "localhost"
 
 
-def test_between_two_looks_nobody_is_asked(sentinels: Sentinels) -> None:
-    pool: Any = PrimaryPool("main", sentinels)  # type: ignore[no-untyped-call]
+def test_between_two_looks_nobody_is_asked(sentinels: Sentinels, redis_server: EmbeddedRedis) -> None:
+    pool: Any = PrimaryPool("main", sentinels, password=redis_server.password)  # type: ignore[no-untyped-call]
     with Redis.from_pool(pool) as client:
         assert _host(client) == "127.0.0.1"
         sentinels.named = ("nobody.invalid", 1)

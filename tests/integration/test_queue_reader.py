@@ -17,6 +17,7 @@ from redis import Redis
 from tests.integration.celery_queue import TIME, Memory, empty, reader_of, send
 from tests.integration.readers import die
 from worker import entry_group
+from worker.executor.broker import kombu_address
 from worker.executor.queue_reader import NEXT, QUEUE_LISTS, TAKEN, waiting
 
 
@@ -27,7 +28,7 @@ def intake() -> Memory:
 
 @pytest.fixture
 def producer(redis_url: str) -> Iterator[Celery]:
-    with Celery(broker=redis_url, set_as_current=False) as app:
+    with Celery(broker=kombu_address(redis_url)[0], set_as_current=False) as app:
         yield app
 
 
@@ -162,7 +163,7 @@ def test_of_foreign_bytes_each_is_kept_and_the_reader_goes_on(
 def test_a_producer_that_declares_nothing_finds_the_queue_bound(redis_client: Redis, redis_url: str) -> None:
     intake = Memory()
     reader = reader_of(redis_client, intake)
-    with Connection(redis_url) as connection:
+    with Connection(kombu_address(redis_url)[0]) as connection:
         connection.Producer().publish({}, exchange="account-events", routing_key="account-events")
     empty(reader)
     assert intake.rejected == ["message: names no task"]
@@ -174,11 +175,13 @@ def test_what_kombu_had_taken_for_an_older_worker_comes_back_to_the_queue(
     """Restored by whatever worker consumes another queue by kombu: the table of what is taken is one for all."""
     send(producer, "login-1")
     exchange = Exchange("account-events", type="direct")
-    older = Connection(redis_url, transport_options={"visibility_timeout": 0})
+    older = Connection(kombu_address(redis_url)[0], transport_options={"visibility_timeout": 0})
     queue = Queue("account-events", exchange, routing_key="account-events")(older.channel())
     assert queue.get() is not None
     assert redis_client.hlen("unacked") == 1
-    younger = Connection(redis_url, transport_options={"visibility_timeout": 0, "unacked_restore_throttle": 1})
+    younger = Connection(
+        kombu_address(redis_url)[0], transport_options={"visibility_timeout": 0, "unacked_restore_throttle": 1}
+    )
     with younger, younger.Consumer(Queue("refresh", Exchange("refresh"), routing_key="refresh"), callbacks=[print]):
         younger.transport.cycle.maybe_restore_messages()
         with suppress(socket.timeout):

@@ -14,6 +14,7 @@ from tests.integration.celery_queue import TASKS, Memory, reader_of, send
 from tests.waiting import eventually
 from worker.deliveries import Deliveries
 from worker.embedded import EmbeddedRedis, OrphanGuard
+from worker.executor.broker import kombu_address
 from worker.executor.queue_reader import TAKEN, QueueReader, waiting
 from worker.seal import Vault
 
@@ -26,7 +27,7 @@ def intake() -> Memory:
 @pytest.fixture
 def server(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
     """A Redis to reconfigure."""
-    with EmbeddedRedis(tmp_path, name="own", guard=orphan_guard) as server:
+    with EmbeddedRedis(tmp_path, name="own", guard=orphan_guard, takes_config=True) as server:
         yield server
 
 
@@ -34,7 +35,10 @@ def test_a_full_broker_loses_nothing_is_told_once_and_is_emptied_all_the_same(
     server: EmbeddedRedis, redis_client: Redis, intake: Memory
 ) -> None:
     """The ledger, `redis_client`, has room. Redis refuses the broker's client every write but those of a script."""
-    with Redis.from_url(server.url) as broker, Celery(broker=server.url, set_as_current=False) as producer:
+    with (
+        Redis.from_url(server.url) as broker,
+        Celery(broker=kombu_address(server.url)[0], set_as_current=False) as producer,
+    ):
         deliveries: Any = Deliveries(redis_client, Vault([bytes(32)]))
         parts: Any = broker, intake, deliveries
         reader = QueueReader(*parts, name="one", on_recorded=lambda: None, tasks=TASKS)
@@ -64,7 +68,10 @@ def test_a_full_broker_loses_nothing_is_told_once_and_is_emptied_all_the_same(
 def test_a_replica_is_left_and_something_else_under_our_key_destroys_nothing(
     server: EmbeddedRedis, intake: Memory
 ) -> None:
-    with Redis.from_url(server.url) as broker, Celery(broker=server.url, set_as_current=False) as producer:
+    with (
+        Redis.from_url(server.url) as broker,
+        Celery(broker=kombu_address(server.url)[0], set_as_current=False) as producer,
+    ):
         reader = reader_of(broker, intake)
         send(producer, "login-1")
         broker.replicaof("127.0.0.1", "1")

@@ -18,6 +18,7 @@ from tests.places import ROOT
 from tests.waiting import eventually
 from worker.backfill.model import Row
 from worker.embedded import EmbeddedRedis, EmbeddedStack, OrphanGuard
+from worker.executor.broker import kombu_address
 from worker.ledger.connection import connect
 from worker.producer import publish
 from worker.services import build_services
@@ -93,8 +94,8 @@ NOT_ALLOWED = (
 @pytest.fixture
 def confined(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[tuple[Redis, str]]:
     """A Redis with the users that the guide advises: the administrator's client, and Nightly's URL."""
-    server = EmbeddedRedis(tmp_path, name="confined", guard=orphan_guard)
-    with server, Redis(port=server.port or 0, decode_responses=True) as admin:
+    server = EmbeddedRedis(tmp_path, name="confined", guard=orphan_guard, takes_config=True)
+    with server, Redis.from_url(server.url, decode_responses=True) as admin:
         for user in USERS:
             rule = minimal_acl_parts(user, has_selectors=has_selectors(admin))
             admin.execute_command("ACL", "SETUSER", user, "on", ">word", *rule)
@@ -113,8 +114,8 @@ def _refused(admin: Redis) -> set[tuple[str, str]]:
 
 def test_the_advised_user_works_and_is_refused_nothing(confined: tuple[Redis, str], tmp_path: Path) -> None:
     admin, url = confined
-    with EmbeddedStack(tmp_path / "stack", isolated=True, overrides={"REDIS_URL": url}) as stack:
-        with Celery(broker=url) as producer:
+    with EmbeddedStack(tmp_path / "stack", isolated=True, overrides={"REDIS_URL": url, "SANDBOX": "1"}) as stack:
+        with Celery(broker=kombu_address(url)[0]) as producer:
             kwargs = {"login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}
             producer.send_task("account.linked", kwargs=kwargs, queue="account-events")
             producer.send_task("account.linked", kwargs={"login_id": 2}, queue="account-events")

@@ -23,17 +23,22 @@ from worker.redis_trouble import trouble_of
 
 
 @pytest.fixture
+def redis_server(tcp_server: EmbeddedRedis) -> EmbeddedRedis:
+    return tcp_server
+
+
+@pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     return write_certificate(tmp_path / "server.pem", "localhost", "127.0.0.1")
 
 
 @pytest.fixture
 def tls_port(redis_server: EmbeddedRedis, redis_url: str, certificate: Path) -> Iterator[int]:
-    """A port that ends TLS in front of the session's Redis."""
+    """A port that ends TLS in front of a Redis."""
     assert redis_url
     port = free_port()
     with Links() as links:
-        links.open(("127.0.0.1", port), ("127.0.0.1", redis_server.port or 0), tls=speaking_tls(certificate))
+        links.open(("127.0.0.1", port), ("127.0.0.1", redis_server.port), tls=speaking_tls(certificate))
         yield port
 
 
@@ -46,17 +51,21 @@ def _ping_as_celery(url: str) -> None:
         assert connection.default_channel.client.ping()
 
 
-def test_both_clients_trust_the_authority_that_the_url_names(tls_port: int, certificate: Path) -> None:
-    url = f"rediss://127.0.0.1:{tls_port}/0?ssl_ca_certs={certificate}"
+def test_both_clients_trust_the_authority_that_the_url_names(
+    tls_port: int, redis_server: EmbeddedRedis, certificate: Path
+) -> None:
+    url = f"rediss://:{redis_server.password}@127.0.0.1:{tls_port}/0?ssl_ca_certs={certificate}"
     with connect(url) as client:
         assert client.ping()
     _ping_as_celery(url)
 
 
-def test_both_clients_refuse_a_certificate_of_another_authority(tls_port: int, tmp_path: Path) -> None:
+def test_both_clients_refuse_a_certificate_of_another_authority(
+    tls_port: int, redis_server: EmbeddedRedis, tmp_path: Path
+) -> None:
     other = write_certificate(tmp_path / "other.pem", "localhost", "127.0.0.1")
     for query in (f"?ssl_ca_certs={other}", ""):
-        url = f"rediss://127.0.0.1:{tls_port}/0{query}"
+        url = f"rediss://:{redis_server.password}@127.0.0.1:{tls_port}/0{query}"
         with connect(url) as client, pytest.raises(redis.ConnectionError) as caught:
             client.ping()
         told = str(trouble_of(caught.value, url))
@@ -66,9 +75,14 @@ def test_both_clients_refuse_a_certificate_of_another_authority(tls_port: int, t
 
 
 def test_a_worker_works_and_the_doctor_is_content_over_tls(
-    tls_port: int, certificate: Path, tmp_path: Path, emulator: EmulatorControl, login_keys: str
+    tls_port: int,
+    redis_server: EmbeddedRedis,
+    certificate: Path,
+    tmp_path: Path,
+    emulator: EmulatorControl,
+    login_keys: str,
 ) -> None:
-    url = f"rediss://127.0.0.1:{tls_port}/0?ssl_ca_certs={certificate}"
+    url = f"rediss://:{redis_server.password}@127.0.0.1:{tls_port}/0?ssl_ca_certs={certificate}"
     overrides = {
         "REDIS_URL": url,
         "LOGIN_KEYS": login_keys,

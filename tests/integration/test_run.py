@@ -7,22 +7,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from redis import Redis
 
 from tests.leftovers import kill_leftovers
 from tests.places import ROOT
 from tests.waiting import eventually
-from worker.embedded import ManagedProcess, OrphanGuard
+from worker.embedded import EmbeddedRedis, ManagedProcess, OrphanGuard
+from worker.ledger import Ledger
+from worker.seal import Vault, decode_key, new_key
 
 
 @pytest.fixture
-def run(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[ManagedProcess]:
+def run(tmp_path: Path, orphan_guard: OrphanGuard, request: pytest.FixtureRequest) -> Iterator[ManagedProcess]:
     """`nightly run` in an empty folder, up."""
     process = ManagedProcess(
         "run",
-        [sys.executable, "-m", "worker", "run", "--port", "0"],
+        [sys.executable, "-m", "worker", "run", "--port", "0", *getattr(request, "param", [])],
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
         log_path=tmp_path / "run.log",
         cwd=tmp_path,
@@ -39,6 +43,7 @@ def printed_commands(run: ManagedProcess) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.startswith("  ")]
 
 
+@pytest.mark.parametrize("run", [[], ["--tcp"]], indirect=True)
 def test_what_it_prints_can_be_pasted_and_it_stops_when_told(run: ManagedProcess, tmp_path: Path) -> None:
     page = re.search(r"review page +(http://127\.0\.0\.1:\d+)", run.output())
     assert page
@@ -46,6 +51,10 @@ def test_what_it_prints_can_be_pasted_and_it_stops_when_told(run: ManagedProcess
     assert httpx.get(page[1], trust_env=False).status_code == 401
     assert "closed until REVIEW_USERS" in run.output()
     assert (tmp_path / ".nightly" / "login-keys").read_text().strip() not in run.output()
+    if (kept := tmp_path / ".nightly" / "redis-ledger" / "url").exists():
+        address = urlsplit(kept.read_text().strip())
+        assert f"at {address.hostname}:{address.port}" in run.output()
+        assert str(address.password) not in run.output()
 
     def shell(*lines: str) -> str:
         script = ["bash", "-euc", "\n".join(lines)]
@@ -57,6 +66,7 @@ def test_what_it_prints_can_be_pasted_and_it_stops_when_told(run: ManagedProcess
     shell(*exports, publish, xadd)
     eventually(lambda: "1 applied on, 1 applied off" in shell(*exports, status), seconds=30, describe="both calls")
     assert "Flinks has  on" in shell(*exports, explain)
+    assert "ledger    sandbox" in shell(*exports, status)
 
     run.signal(signal.SIGTERM)
     eventually(lambda: not run.is_running, seconds=30, describe="the end of the run")
@@ -64,12 +74,60 @@ def test_what_it_prints_can_be_pasted_and_it_stops_when_told(run: ManagedProcess
     assert "Traceback" not in run.output()
 
 
-@pytest.mark.parametrize("part", ["emulator"])
+@pytest.mark.parametrize("part", ["emulator", "Redis"])
 def test_a_part_that_dies_ends_the_run_and_is_named(run: ManagedProcess, part: str) -> None:
-    found = re.search(rf"{part} ready \(pid (\d+)\)", run.output())
-    assert found
-    os.kill(int(found[1]), signal.SIGKILL)
+    if part == "Redis":
+        found = re.search(r"^ +\w+ [\d.]+ at (/.+)$", run.output(), re.MULTILINE)
+        assert found
+        with Redis.from_url(f"unix://{found[1].strip()}") as client:
+            pid = client.info("server")["process_id"]
+    else:
+        found = re.search(rf"{part} ready \(pid (\d+)\)", run.output())
+        assert found
+        pid = int(found[1])
+    os.kill(pid, signal.SIGKILL)
     eventually(lambda: not run.is_running, seconds=30, describe="the end of the run")
     assert run.exit_code == 1
     assert f"{part} ended" in run.output()
     assert "Traceback" not in run.output()
+
+
+def run_that_is_refused(folder: Path, **settings: str) -> str:
+    """Start `nightly run`, which must end by itself with one line of reasons; return it."""
+    env = os.environ | {"PYTHONPATH": str(ROOT)} | settings
+    command = [sys.executable, "-m", "worker", "run", "--port", "0"]
+    done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert kill_leftovers(folder) == []
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_flinks_is_not_emulated_on_a_redis_of_the_users(tmp_path: Path, redis_client: Redis, redis_url: str) -> None:
+    line = run_that_is_refused(tmp_path, REDIS_URL=redis_url, LOGIN_KEYS=new_key())
+
+    assert line.startswith("FLINKS_AUTH_KEY: is required where REDIS_URL is set")
+    assert "SANDBOX=1" in line
+    assert redis_client.dbsize() == 0
+
+
+def test_a_production_ledger_is_never_taken_by_a_sandbox(tmp_path: Path, redis_client: Redis, redis_url: str) -> None:
+    keys = new_key()
+    Ledger(redis_client).claim_ledger(Vault([decode_key(keys)]).fingerprint("reference"))
+
+    line = run_that_is_refused(tmp_path, REDIS_URL=redis_url, LOGIN_KEYS=keys, SANDBOX="1")
+
+    assert line.startswith("This ledger was begun in production")
+    assert redis_client.keys() == [b"nightly:meta"]
+
+
+def test_the_ledger_of_an_emulated_flinks_is_never_taken_by_production(
+    tmp_path: Path, orphan_guard: OrphanGuard
+) -> None:
+    with EmbeddedRedis(tmp_path / ".nightly", guard=orphan_guard) as server, Redis.from_url(server.url) as client:
+        Ledger(client).claim_ledger("as an earlier run began it", is_sandbox=True)
+
+    line = run_that_is_refused(tmp_path, FLINKS_AUTH_KEY="a-key", FLINKS_BASE_URL="http://127.0.0.1:1")
+
+    assert line.startswith("This ledger was begun as a sandbox")
+    assert "remove .nightly/" in line

@@ -21,13 +21,20 @@ PASSWORD = "sentinel-word"
 
 
 @pytest.fixture
+def redis_server(tcp_server: EmbeddedRedis) -> EmbeddedRedis:
+    return tcp_server
+
+
+@pytest.fixture
 def sentinel_port(
     tmp_path: Path, redis_server: EmbeddedRedis, redis_url: str, orphan_guard: OrphanGuard
 ) -> Iterator[int]:
     assert redis_url
     port, config = free_port(), tmp_path / "sentinel.conf"
     lines = [f"port {port}", "bind 127.0.0.1", f"dir {tmp_path}", f"requirepass {PASSWORD}"]
-    config.write_text("\n".join([*lines, f"sentinel monitor main 127.0.0.1 {redis_server.port} 1"]) + "\n")
+    lines += [f"sentinel monitor main 127.0.0.1 {redis_server.port} 1"]
+    lines += [f"sentinel auth-pass main {redis_server.password}"]
+    config.write_text("\n".join(lines) + "\n")
     argv = [find_redis_binary().path, str(config), "--sentinel"]
     process = ManagedProcess("sentinel", argv, env=os.environ, log_path=tmp_path / "log", guard=orphan_guard)
     try:
@@ -42,8 +49,12 @@ def _answers(url: str) -> bool:
         return bool(client.ping())
 
 
-def test_both_clients_reach_the_primary_that_the_sentinel_names(sentinel_port: int) -> None:
-    url = f"sentinel://127.0.0.1:1,127.0.0.1:{sentinel_port}/main/0?sentinel_password={PASSWORD}"
+def test_both_clients_reach_the_primary_that_the_sentinel_names(
+    sentinel_port: int, redis_server: EmbeddedRedis
+) -> None:
+    url = (
+        f"sentinel://:{redis_server.password}@127.0.0.1:1,127.0.0.1:{sentinel_port}/main/0?sentinel_password={PASSWORD}"
+    )
     eventually(lambda: _answers(url), seconds=20, describe="the ledger's client")
     with connect(url) as client:
         bell = Doorbell(client)

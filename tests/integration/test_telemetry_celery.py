@@ -15,6 +15,7 @@ from celery import Celery
 from tests.places import ROOT
 from tests.waiting import eventually
 from worker.embedded import ManagedProcess, OrphanGuard
+from worker.executor.broker import kombu_address
 
 QUEUE = "account-events"
 CANARIES = ("5e115eab-0000-4000-8000-00000c0ffee1", "L0gin-canary-abcdef-123456", "maple-tree", "k3y-canary-0123456789")
@@ -54,7 +55,7 @@ def linked(login_id, outcome="return"):
 
 @pytest.fixture
 def app(redis_url: str) -> Iterator[Celery]:
-    with closing(Celery("producer", broker=redis_url, set_as_current=False)) as app:
+    with closing(Celery("producer", broker=kombu_address(redis_url)[0], set_as_current=False)) as app:
         yield app
 
 
@@ -77,7 +78,7 @@ def worker(redis_url: str, tmp_path: Path, orphan_guard: OrphanGuard) -> Iterato
         "-n",
         "leaky@%h",
     ]
-    env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "REDIS_URL": redis_url}
+    env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "REDIS_URL": kombu_address(redis_url)[0]}
     process = ManagedProcess("leaky", argv, env=env, log_path=tmp_path / "log", cwd=tmp_path, guard=orphan_guard)
     try:
         process.start().wait_ready(lambda: "ready." in process.output(), seconds=30)

@@ -55,7 +55,10 @@ class LuaMutants:
         temporary = session.config._tmp_path_factory  # type: ignore[attr-defined]
         temporary.getbasetemp()
         with OrphanGuard() as guard:
-            servers = [EmbeddedRedis(self._folder, name=str(lane), guard=guard) for lane in range(self._jobs)]
+            servers = [
+                EmbeddedRedis(self._folder, name=str(lane), guard=guard, takes_config=True)
+                for lane in range(self._jobs)
+            ]
             try:
                 for server in servers:
                     _start(server)

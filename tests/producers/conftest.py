@@ -18,7 +18,7 @@ from worker.services import build_services
 @pytest.fixture(scope="session")
 def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nightly]:
     """Redis, the emulator and one worker."""
-    with BriefStack(tmp_path_factory.mktemp("producers"), isolated=True) as stack:
+    with BriefStack(tmp_path_factory.mktemp("producers"), isolated=True, tcp=True) as stack:
         services = build_services(stack.settings())
         yield Nightly(stack, EmulatorControl(str(stack.emulator_url)), services, services.redis)
         services.redis.close()

@@ -16,6 +16,7 @@ URL = "redis://user:canary@db.example:6380/0"
         (URL, "db.example:6380"),
         ("rediss://db.example", "db.example:6379"),
         ("unix:///run/redis.sock", "/run/redis.sock"),
+        ("unix://u:canary@/my%20run/redis.sock?db=1", "/my run/redis.sock"),
         ("sentinel://u:canary@a:1,b:2/primary", "sentinels a:1,b:2"),
     ],
 )
@@ -41,6 +42,9 @@ def caused_by(cause: BaseException) -> redis.ConnectionError:
     [
         (redis.AuthenticationError("WRONGPASS"), "refuses our login"),
         (caused_by(ConnectionRefusedError(111, "Connection refused")), "Nothing listens at db.example:6380"),
+        (caused_by(FileNotFoundError(2, "No such file or directory")), "Nothing listens at db.example:6380"),
+        (caused_by(PermissionError(13, "Permission denied")), "closed to this user"),
+        (caused_by(OSError("AF_UNIX path too long")), "too long for a socket"),
         (caused_by(socket.gaierror(-2, "Name or service not known")), "Nobody knows the host"),
         (caused_by(ssl.SSLCertVerificationError("no")), "TLS"),
         (redis.TimeoutError("Timeout reading"), "does not answer in time"),

@@ -1,20 +1,19 @@
 """`nightly run`: keeps the embedded stack up until Ctrl-C, says where everything is, and watches it.
 
 Your settings and `.env` count: Redis is embedded only where REDIS_URL names none, and Flinks is emulated only where
-no key is set. A part that dies ends the run, with the end of its log. No secret is shown, and none is made here but
-LOGIN_KEYS for an embedded Redis, in `.nightly/`.
+no key is set, on a ledger for trials: one of its own, or yours with SANDBOX=1. A part that dies ends the run, with the
+end of its log. No secret is shown, and none is made here but those of an embedded Redis, in `.nightly/`.
 """
 
 import json
+import shlex
 import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -41,6 +40,9 @@ def run(
     port: Annotated[
         int | None, typer.Option(help="Of the review page. [8080, or a free one]", min=0, max=65_535)
     ] = None,
+    tcp: Annotated[
+        bool, typer.Option("--tcp", help="Redis also for clients without Unix sockets: loopback, with a password.")
+    ] = False,
 ) -> None:
     """Keep Redis, a worker and the review page up until Ctrl-C, and an emulated Flinks where no key is set."""
     screen, is_up = console(), False
@@ -51,13 +53,14 @@ def run(
                 FOLDER,
                 isolated=False,
                 concurrency=default_concurrency(),
+                tcp=tcp,
                 on_step=lambda line: screen.print(f"  {line}", soft_wrap=True),
             )
             with stack:
                 review = _start_review(stack, port)
                 _tell(screen, stack, listening_url(review) or "")
                 is_up = True
-                _watch(stack, review)
+                _watch(stack)
     except KeyboardInterrupt:
         screen.print("Stopped. Nothing is left running.")
         raise typer.Exit(0 if is_up else INTERRUPTED) from None
@@ -91,13 +94,14 @@ def _tell(screen: Console, stack: EmbeddedStack, page_url: str) -> None:
 
 def _places(stack: EmbeddedStack, settings: Settings, page_url: str) -> Iterator[tuple[str, object]]:
     if stack.redis:
-        yield "Redis", f"{stack.redis.url} (embedded {stack.redis.server}, data in {FOLDER}/)"
+        yield "Redis", f"at {place_of(stack.redis.url)} (embedded {stack.redis.server}, data in {FOLDER}/)"
     else:
         yield "Redis", f"at {place_of(stack.environment['REDIS_URL'])}, as REDIS_URL says"
     if stack.emulator_url:
         yield "Flinks", f"emulated at {stack.emulator_url}, because no FLINKS_AUTH_KEY is set: nothing real is called"
     else:
         yield "Flinks", f"the REAL one: instance {', '.join(settings.instances())}"
+    yield "ledger", "a sandbox: production never takes it" if settings.sandbox else "production"
     yield "review page", page_url
     if settings.review_users is None:
         yield "", "closed until REVIEW_USERS names who may look. To open it:"
@@ -108,13 +112,18 @@ def _places(stack: EmbeddedStack, settings: Settings, page_url: str) -> Iterator
 
 
 def _commands(stack: EmbeddedStack) -> Iterator[str]:
-    """Yield lines to copy; a REDIS_URL that was set by hand may hold a password, and is not shown."""
-    nightly, redis_cli = typed("nightly"), typed("redis-cli")
+    """Yield lines to copy; no password is shown, not even that of a REDIS_URL that was set by hand."""
+    nightly, redis_cli = typed("nightly"), f'{typed("redis-cli")} -u "$REDIS_URL"'
     if stack.redis:
-        yield f"export REDIS_URL={stack.redis.url}"
+        kept = stack.redis.url_path.relative_to(Path.cwd())
+        yield f'export REDIS_URL="$(cat {kept})"' if stack.redis.is_tcp else f"export REDIS_URL={stack.redis.url}"
         yield f'export LOGIN_KEYS="$(cat {FOLDER}/login-keys)"'
+        if not stack.redis.is_tcp:
+            redis_cli = f"{typed('redis-cli')} -s {shlex.quote(str(stack.redis.socket_path))}"
+    if stack.emulator_url:
+        yield "export SANDBOX=1"
     yield f"{nightly} publish linked --login-id {LOGIN}"
-    yield f"{redis_cli} -u \"$REDIS_URL\" XADD account-events:stream '*' event '{_example()}'"
+    yield f"{redis_cli} XADD account-events:stream '*' event '{_example()}'"
     yield f"{nightly} status"
     yield f"{nightly} explain {LOGIN}"
 
@@ -125,35 +134,19 @@ def _example() -> str:
     return json.dumps(envelope | {"data": {"loginId": OTHER_LOGIN}})
 
 
-def _watch(stack: EmbeddedStack, review: ManagedProcess) -> None:
+def _watch(stack: EmbeddedStack) -> None:
     """Look at every part until one has died; raises EmbeddedStackError with the end of its log."""
-    listening = [("emulator", stack.emulator_url, stack.folder / "logs" / "emulator.log")] if stack.emulator_url else []
-    if stack.redis:
-        listening.append(("Redis", stack.redis.url, stack.redis.log_path))
     while True:
-        for process in (*stack.workers, review):
+        for process in stack.processes:
             if not process.is_running:
                 raise _died(process.name, f" with exit code {process.exit_code}", process.tail())
-        for name, url, log_path in listening:
-            if _refuses(url):
-                raise _died(name, "", _tail(log_path))
+        if stack.redis and not stack.redis.is_running:
+            raise _died("Redis", "", _tail(stack.redis.log_path))
         time.sleep(LOOK_SECONDS)
 
 
 def _died(name: str, how: str, tail: str) -> EmbeddedStackError:
     return EmbeddedStackError(f"{name} ended{how}, so everything was stopped; the end of its log:\n{tail}")
-
-
-def _refuses(url: str | None) -> bool:
-    """Whether nobody listens there any more; a server that is merely slow does not refuse."""
-    address = urlsplit(url or "")
-    try:
-        with closing(socket.create_connection((address.hostname, address.port or 0), timeout=2)):
-            return False
-    except ConnectionRefusedError:
-        return True
-    except OSError:
-        return False
 
 
 def _tail(path: Path, lines: int = 15) -> str:

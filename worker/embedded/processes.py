@@ -21,7 +21,10 @@ TAIL_BYTES = 64 * 1024
 
 
 class ManagedProcess:
-    """One child process; its output is appended to `log_path`, and `guard` kills its group if we die first."""
+    """One child process; its output is appended to `log_path`, and `guard` kills its group if we die first.
+
+    `stdin` is what it reads there: unlike its arguments and environment, nothing of it shows in a process list.
+    """
 
     def __init__(
         self,
@@ -33,11 +36,13 @@ class ManagedProcess:
         cwd: Path | None = None,
         guard: OrphanGuard | None = None,
         keep_open: Sequence[int] = (),
+        stdin: str = "",
     ) -> None:
         self.name = name
         self.argv = list(argv)
         self.log_path = log_path
         self._env, self._cwd, self._guard, self._keep_open = dict(env), cwd, guard, tuple(keep_open)
+        self._stdin = stdin.encode()
         self._popen: subprocess.Popen[bytes] | None = None
         self._log_offset = 0
         self._was_asked = False
@@ -54,7 +59,7 @@ class ManagedProcess:
                     self.argv,
                     env=self._env,
                     cwd=self._cwd,
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE if self._stdin else subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
@@ -65,6 +70,9 @@ class ManagedProcess:
         self._was_asked = False
         if self._guard:
             self._guard.watch(self._popen.pid)
+        if self._popen.stdin:
+            with contextlib.suppress(BrokenPipeError), self._popen.stdin:  # whoever waits for it sees that it ended
+                self._popen.stdin.write(self._stdin)
         return self
 
     @property

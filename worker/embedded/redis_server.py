@@ -1,16 +1,19 @@
-"""Runs a server of our own, Valkey or Redis, on a free loopback port, durable enough to be killed at any moment.
+"""Runs a server of our own, Valkey or Redis, that no other user of this machine can reach, durable enough to be killed.
 
-It never touches a Redis that it did not start: readiness is the answer of a server whose data folder is ours,
-and a lock on that folder, which the server itself holds on to, keeps a second one away from the same files.
+It listens on a Unix socket in a folder that only we can enter, or, where TCP is asked for, on loopback with a random
+password. It never touches a Redis that it did not start: readiness is the answer of our own child process, and a lock
+on the data folder, which the server itself holds on to, keeps a second one away from the same files.
 """
 
 import fcntl
 import os
 import random
+import secrets
 import socket
-from functools import partial
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Literal, Self
+from urllib.parse import quote, urlsplit
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -18,6 +21,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from worker.embedded.guard import OrphanGuard
+from worker.embedded.private_files import private_folder, read_private, write_private
 from worker.embedded.processes import ManagedProcess
 from worker.embedded.redis_binary import find_redis_binary
 from worker.errors import EmbeddedStackError
@@ -26,30 +30,62 @@ from worker.errors import EmbeddedStackError
 # given its own target as source port, connect to itself, and keep Redis from coming back.
 PORTS = range(20_000, 32_000)
 PORT_ATTEMPTS = 10
+SOCKET_PATH_BYTES = 103
+"""The longest that macOS connects to; Linux takes 107."""
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+DISABLED = ("CONFIG", "MODULE", "DEBUG")
+"""With these a client writes files, loads code, and so becomes the user that runs the server."""
 Fsync = Literal["always", "everysec", "no"]
 
 
 class EmbeddedRedis:
-    """A Valkey or Redis server with its data under `<folder>/redis-<name>/`: append-only file on, nothing evicted."""
+    """A Valkey or Redis server with its data under `<folder>/redis-<name>/`: append-only file on, nothing evicted.
+
+    `tcp`: on loopback with a password, both kept in `url_path` for the next time. `takes_config`: clients may use the
+    commands in DISABLED, for a test that reconfigures its server.
+    """
 
     def __init__(
-        self, folder: Path, *, name: str = "ledger", appendfsync: Fsync = "everysec", guard: OrphanGuard | None = None
+        self,
+        folder: Path,
+        *,
+        name: str = "ledger",
+        appendfsync: Fsync = "everysec",
+        guard: OrphanGuard | None = None,
+        tcp: bool = False,
+        takes_config: bool = False,
     ) -> None:
         self.data_folder = folder.absolute() / f"redis-{name}"
         self.log_path = self.data_folder / "redis.log"
-        self.port: int | None = None
+        self.url_path = self.data_folder / "url"
+        self.url = ""
+        """Its address once it was started, the password included: the same after a restart."""
         self.server = ""
         """Its name and version once it was started, such as `Valkey 9.1.2`."""
         self._name, self._appendfsync, self._guard = name, appendfsync, guard
+        self.is_tcp, self._takes_config = tcp, takes_config
+        self._socket_folder: Path | None = None
         self._lock: int | None = None
         self._process: ManagedProcess | None = None
 
     @property
-    def url(self) -> str:
-        """`redis://127.0.0.1:<port>/0`: the same after a restart."""
-        return f"redis://127.0.0.1:{self.port}/0"
+    def socket_path(self) -> Path:
+        """Where it listens unless TCP was asked for; in the data folder, where that path is not too long."""
+        return (self._socket_folder or self.data_folder) / "redis.sock"
+
+    @property
+    def port(self) -> int:
+        """Its TCP port once it was started; raises EmbeddedStackError where it has none."""
+        port = urlsplit(self.url).port
+        if port is None:
+            raise EmbeddedStackError(f"Redis {self._name} listens on no port")
+        return port
+
+    @property
+    def password(self) -> str:
+        """The password of its TCP port; empty where it has none."""
+        return urlsplit(self.url).password or ""
 
     @property
     def pid(self) -> int:
@@ -58,17 +94,30 @@ class EmbeddedRedis:
             raise EmbeddedStackError(f"Redis {self._name} is not started")
         return self._process.pid
 
-    def start(self) -> Self:
-        """Start it and wait until it answers: on its former port if it had one, else on a free one.
+    @property
+    def is_running(self) -> bool:
+        """Whether the server is alive."""
+        return self._process is not None and self._process.is_running
 
-        Raises EmbeddedStackError with the end of its log, or with what to install.
+    def url_at(self, port: int) -> str:
+        """Return its TCP address as it is behind a proxy on another loopback port."""
+        return self.url.replace(f":{self.port}/", f":{port}/")
+
+    def start(self) -> Self:
+        """Start it and wait until it answers, at its former address if it had one.
+
+        Raises EmbeddedStackError with the end of its log, with what to install, or with what is wrong with its folder.
         """
         binary = find_redis_binary()
         self.server = str(binary)
-        self.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self.data_folder.parent)
+        private_folder(self.data_folder)
         self._take_lock()
         try:
-            self._start_on_some_port(binary.path)
+            if self.is_tcp:
+                self._start_on_some_port(binary.path)
+            else:
+                self._start_on_socket(binary.path)
         except BaseException:
             self.stop()
             raise
@@ -82,7 +131,7 @@ class EmbeddedRedis:
             self._process = None
 
     def restart(self) -> None:
-        """`kill -9`, then start again on the same port and the same data."""
+        """`kill -9`, then start again at the same address and on the same data."""
         self.kill()
         self.start()
 
@@ -93,6 +142,9 @@ class EmbeddedRedis:
                 self._process.stop(STOP_SECONDS)
         finally:
             self._process = None
+            if self._socket_folder and self._socket_folder.exists():
+                self.socket_path.unlink(missing_ok=True)
+                self._socket_folder.rmdir()
             if self._lock is not None:
                 os.close(self._lock)
                 self._lock = None
@@ -116,32 +168,47 @@ class EmbeddedRedis:
             ) from None
         self._lock = lock
 
+    def _start_on_socket(self, binary: str) -> None:
+        if self._socket_folder:
+            private_folder(self._socket_folder)
+        elif len(os.fsencode(self.socket_path)) > SOCKET_PATH_BYTES:
+            self._socket_folder = Path(mkdtemp(prefix="nightly-"))
+        self.url = f"unix://{quote(str(self.socket_path))}"
+        self._run(binary, {"port": "0", "unixsocket": str(self.socket_path), "unixsocketperm": "700"})
+
     def _start_on_some_port(self, binary: str) -> None:
+        is_fixed = bool(self.url)
+        kept = self.url or read_private(self.url_path) or ""
+        password = urlsplit(kept).password or secrets.token_urlsafe(32)
         for _ in range(PORT_ATTEMPTS):
-            port = self.port or free_port()
-            self._process = process = ManagedProcess(
-                f"Redis {self._name}",
-                self._argv(binary, port),
-                env=os.environ,
-                log_path=self.log_path,
-                guard=self._guard,
-                keep_open=[] if self._lock is None else [self._lock],
-            )
+            # With the user's name: redis-cli takes an empty one for a name.
+            self.url = kept or f"redis://default:{password}@127.0.0.1:{free_port()}/0"
             try:
-                process.start().wait_ready(partial(self._is_ours, port), seconds=START_SECONDS)
+                self._run(binary, {"port": str(self.port), "bind": "127.0.0.1", "requirepass": password})
             except EmbeddedStackError:
-                if self.port or "Address already in use" not in process.output():
+                if is_fixed or self._process is None or "Address already in use" not in self._process.output():
                     raise
-                process.stop()
+                self.kill()
+                kept = ""
             else:
-                self.port = port
+                write_private(self.url_path, self.url)
                 return
         raise EmbeddedStackError(f"Redis {self._name}: {PORT_ATTEMPTS} ports in a row were taken while it started")
 
-    def _argv(self, binary: str, port: int) -> list[str]:
-        options = {
-            "port": str(port),
-            "bind": "127.0.0.1",
+    def _run(self, binary: str, address: dict[str, str]) -> None:
+        self._process = process = ManagedProcess(
+            f"Redis {self._name}",
+            [binary, "-"],
+            env=os.environ,
+            log_path=self.log_path,
+            guard=self._guard,
+            keep_open=[] if self._lock is None else [self._lock],
+            stdin=self._configuration(address),
+        )
+        process.start().wait_ready(self._is_ours, seconds=START_SECONDS)
+
+    def _configuration(self, address: dict[str, str]) -> str:
+        options = address | {
             "dir": str(self.data_folder),
             "appendonly": "yes",
             "appendfsync": self._appendfsync,
@@ -149,17 +216,24 @@ class EmbeddedRedis:
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
         }
-        return [binary, *(part for name, value in options.items() for part in (f"--{name}", value))]
+        lines = [f"{name} {_quoted(value)}" for name, value in options.items()]
+        if not self._takes_config:
+            lines += [f'rename-command {command} ""' for command in DISABLED]
+        return "\n".join([*lines, ""])
 
-    def _is_ours(self, port: int) -> bool:
-        """Whether the server on this port answers (has read its file) and keeps its data in our folder."""
-        client = Redis(host="127.0.0.1", port=port, socket_timeout=2, retry=Retry(NoBackoff(), 0))
+    def _is_ours(self) -> bool:
+        """Whether the server that answers there (and so has read its file) is our own child process."""
+        client = Redis.from_url(self.url, socket_timeout=2, retry=Retry(NoBackoff(), 0))
         try:
-            return bool(client.ping()) and client.config_get("dir")["dir"] == os.path.realpath(self.data_folder)
+            return bool(client.ping()) and client.info("server")["process_id"] == self.pid
         except (RedisError, OSError):
             return False
         finally:
             client.close()
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def free_port() -> int:

@@ -6,23 +6,34 @@ here, and everything started here is stopped here. Workers and the emulator are 
 """
 
 import contextlib
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+import redis
+
 from worker.embedded.guard import OrphanGuard
+from worker.embedded.private_files import private_folder, read_private, write_private
 from worker.embedded.processes import ManagedProcess
 from worker.embedded.readiness import answers_ping, listening_url
 from worker.embedded.redis_server import EmbeddedRedis
-from worker.errors import SettingsError
+from worker.errors import EmbeddedStackError, SettingsError
+from worker.ledger import Ledger
+from worker.ledger.connection import connect
+from worker.redis_trouble import place_of
 from worker.seal import new_key
 from worker.settings import OWN_PREFIXES, Settings
 
 READY_SECONDS = 40.0
 GRACE_SECONDS = 20.0
 EMULATOR_KEY = "emulator-key"
+NO_SANDBOX = (
+    "FLINKS_AUTH_KEY: is required where REDIS_URL is set, because an emulated Flinks would mark real logins as done; "
+    "set SANDBOX=1 if that ledger is for trials alone"
+)
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
 Ready = Callable[[ManagedProcess], object]
 
@@ -31,7 +42,8 @@ class EmbeddedStack:
     """One running stack in `folder` (data, keys and logs); a context manager.
 
     `isolated`: neither the caller's environment nor its `.env` decides anything, only `overrides` do.
-    `emulator=False`: none is started even where no Flinks key is set. `on_step` hears one line for each part.
+    `emulator=False`: none is started even where no Flinks key is set. `tcp`: the Redis listens on loopback with a
+    password, for clients that know no Unix socket. `on_step` is called with one line for each part.
     """
 
     def __init__(
@@ -43,6 +55,7 @@ class EmbeddedStack:
         workers: int = 1,
         concurrency: int = 2,
         emulator: bool = True,
+        tcp: bool = False,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folder = folder.absolute()
@@ -51,6 +64,7 @@ class EmbeddedStack:
         self.emulator_url: str | None = None
         self._isolated, self._overrides, self._on_step = isolated, dict(overrides or {}), on_step
         self._workers, self._concurrency, self._wants_emulator = workers, concurrency, emulator
+        self._tcp = tcp
         self._guard = OrphanGuard()
         self._started: list[ManagedProcess] = []
         self._emulator: ManagedProcess | None = None
@@ -69,6 +83,11 @@ class EmbeddedStack:
     def workers(self) -> list[ManagedProcess]:
         """The workers that were started and not stopped, whether they are still alive or not."""
         return [process for process in self._started if process.name.startswith("worker")]
+
+    @property
+    def processes(self) -> list[ManagedProcess]:
+        """Every child that was started and not stopped, but Redis: alive or not."""
+        return list(self._started)
 
     @property
     def working_folder(self) -> Path:
@@ -136,20 +155,37 @@ class EmbeddedStack:
         self.stop()
 
     def _start_parts(self) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._guard.start()
+        private_folder(self.folder)
         self.environment = _inherited(isolated=self._isolated) | self._overrides
         known = self.settings()
+        emulates = self._wants_emulator and not known.instances()
+        if emulates and known.redis_url and not known.sandbox:
+            raise SettingsError([NO_SANDBOX])
+        self._guard.start()
         if known.redis_url is None:
-            self.redis = EmbeddedRedis(self.folder, guard=self._guard).start()
+            self.redis = EmbeddedRedis(self.folder, guard=self._guard, tcp=self._tcp).start()
             self.environment["REDIS_URL"] = self.redis.url
-            self._on_step(f"{self.redis.server} on 127.0.0.1:{self.redis.port}")
+            self._on_step(f"{self.redis.server} at {place_of(self.redis.url)}")
         if known.login_keys is None:
             self._make_login_keys()
-        if self._wants_emulator and not known.instances():
+        if emulates:
             self._start_emulator(known.flinks_customer_id)
+        if self._workers:
+            self._begin_ledger()
         for _ in range(self._workers):
             self.start_worker()
+
+    def _begin_ledger(self) -> None:
+        """Say here what each worker would only log; raises LedgerMismatch. A Redis that is away is waited for there."""
+        known = self.settings()
+        fingerprint = known.vault().fingerprint("reference")
+        client = connect(self._redis_url(), name="nightly-stack")
+        with client, contextlib.suppress(redis.RedisError):
+            Ledger(client).claim_ledger(fingerprint, is_sandbox=known.sandbox)
+
+    def _redis_url(self) -> str:
+        url = self.settings().redis_url
+        return url.get_secret_value() if url else ""
 
     def _broker_url(self) -> str:
         known = self.settings()
@@ -162,6 +198,8 @@ class EmbeddedStack:
         self.environment["LOGIN_KEYS"] = keep_login_keys(self.folder / "login-keys")
 
     def _start_emulator(self, customer_id: str) -> None:
+        if importlib.util.find_spec("emulator") is None:
+            raise EmbeddedStackError("The emulator of Flinks is only in a checkout of Nightly: set FLINKS_AUTH_KEY.")
         argv = [sys.executable, "-m", "emulator", "--port", "0", "--customer-id", customer_id]
         argv += ["--auth-key", EMULATOR_KEY, "--api-secret", EMULATOR_KEY]
         self._emulator = self.start_process("emulator", argv, ready=listening_url)
@@ -169,20 +207,14 @@ class EmbeddedStack:
         self.environment |= {
             "FLINKS_BASE_URL": self.emulator_url or "",
             "FLINKS_AUTH_KEY": EMULATOR_KEY,
+            "SANDBOX": "1",
             "FLINKS_API_SECRET": EMULATOR_KEY,  # even where one is set: a real secret has no business at the emulator
         }
 
 
 def keep_login_keys(path: Path) -> str:
     """Return the keys kept in a file that only its owner can read; make the file at the first call."""
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_text().strip()
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-        file.write(new_key() + "\n")
-    fresh.rename(path)
-    return path.read_text().strip()
+    return read_private(path) or write_private(path, new_key())
 
 
 def _inherited(*, isolated: bool) -> dict[str, str]:

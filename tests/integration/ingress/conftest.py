@@ -64,7 +64,8 @@ def producer(serve: Serve) -> Producer:
 @pytest.fixture
 def own_redis(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
     """A Redis that the test may stop, fill and start again."""
-    with EmbeddedRedis(tmp_path, name="own", appendfsync="always", guard=orphan_guard) as server:
+    options: dict[str, Any] = {"appendfsync": "always", "guard": orphan_guard, "takes_config": True}
+    with EmbeddedRedis(tmp_path, name="own", **options) as server:
         yield server
 
 

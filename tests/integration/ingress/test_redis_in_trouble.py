@@ -37,15 +37,18 @@ def test_a_full_redis_refuses_a_batch_whole_and_takes_it_once_it_has_room(
 
 
 def test_where_a_replica_must_have_it_202_says_that_it_does(
-    own_redis: EmbeddedRedis, tmp_path: Path, orphan_guard: OrphanGuard, login_keys: str
+    tcp_server: EmbeddedRedis, tmp_path: Path, orphan_guard: OrphanGuard, login_keys: str
 ) -> None:
-    settings = settings_for(own_redis.url, login_keys).model_copy(update={"intake_replicas": 1})
+    with Redis.from_url(tcp_server.url) as primary:
+        primary.flushall()
+    settings = settings_for(tcp_server.url, login_keys).model_copy(update={"intake_replicas": 1})
     with (
-        EmbeddedRedis(tmp_path, name="replica", guard=orphan_guard) as replica,
+        EmbeddedRedis(tmp_path, name="replica", guard=orphan_guard, takes_config=True) as replica,
         Redis.from_url(replica.url) as client,
         served(settings) as producer,
     ):
-        client.replicaof("127.0.0.1", own_redis.port)
+        client.config_set("masterauth", tcp_server.password)
+        client.replicaof("127.0.0.1", tcp_server.port)
         eventually(lambda: client.info("replication")["master_link_status"] == "up", seconds=20, describe="the link")
         assert producer.send([event(), event(id="evt-2")]).json() == {"results": ["recorded", "recorded"]}
         assert tally(client)["recorded"] == 2

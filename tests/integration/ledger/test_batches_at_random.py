@@ -143,7 +143,7 @@ class Twins:
 
 def test_a_batch_ends_as_its_calls_would_have_one_by_one(redis_client: Redis, redis_url: str) -> None:
     seen: Counter[str] = Counter()
-    with Redis.from_url(redis_url.removesuffix("/0") + "/1") as other:
+    with Redis.from_url(f"{redis_url}?db=1") as other:
         for seed in range(SCHEDULES):
             twins = Twins(redis_client, other, Random(seed), seen)
             for _ in range(STEPS):

@@ -16,13 +16,14 @@ from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.embedded.stack import EMULATOR_KEY
+from worker.executor.broker import kombu_address
 from worker.services import build_services
 
 
 @pytest.fixture
 def nightly(tmp_path: Path, orphan_guard: OrphanGuard, emulator: EmulatorControl, login_keys: str) -> Iterator[Nightly]:
     """A Nightly on a Redis of its own, with one worker."""
-    with EmbeddedRedis(tmp_path, name="full", guard=orphan_guard) as server:
+    with EmbeddedRedis(tmp_path, name="full", guard=orphan_guard, takes_config=True) as server:
         overrides = {
             "REDIS_URL": server.url,
             "LOGIN_KEYS": login_keys,
@@ -74,9 +75,10 @@ def test_a_full_redis_drops_nothing_and_ends_no_worker(nightly: Nightly) -> None
 
 def _messages(nightly: Nightly, logins: list[str]) -> list[bytes]:
     """Return what a Celery producer would put on the queue."""
-    with Celery(broker=nightly.stack.environment["REDIS_URL"].replace("/0", "/1")) as producer:
+    url = f"{nightly.stack.environment['REDIS_URL']}?db=1"
+    with Celery(broker=kombu_address(url)[0]) as producer:
         for login in logins:
             kwargs = {"login_id": login, "occurred_at": "2026-11-22T10:00:00Z"}
             producer.send_task("account.linked", kwargs=kwargs, queue="account-events")
-    with redis.Redis.from_url(nightly.stack.environment["REDIS_URL"].replace("/0", "/1")) as other:
+    with redis.Redis.from_url(url) as other:
         return [item for item in other.lrange("account-events", 0, -1) if isinstance(item, bytes)]

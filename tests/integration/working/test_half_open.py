@@ -2,20 +2,27 @@
 
 import time
 
+import pytest
+
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.integration.working.stalling_proxy import StallingProxy
 from tests.long import long_form
 from tests.waiting import eventually
+from worker.embedded import EmbeddedRedis
 
 LIMIT_SECONDS = 25
 """A socket's timeout is 10 s at the ledger, and 5 s at the broker after that. The rest is for a busy machine."""
 
 
+@pytest.fixture
+def redis_server(tcp_server: EmbeddedRedis) -> EmbeddedRedis:
+    return tcp_server
+
+
 @long_form
-def test_half_open_sockets_are_given_up_within_seconds(nightly: Nightly) -> None:
-    port = int(nightly.stack.environment["REDIS_URL"].rpartition(":")[2].partition("/")[0])
-    with StallingProxy(port) as proxy:
-        nightly.stack.environment["REDIS_URL"] = f"redis://127.0.0.1:{proxy.port}/0"
+def test_half_open_sockets_are_given_up_within_seconds(nightly: Nightly, redis_server: EmbeddedRedis) -> None:
+    with StallingProxy(redis_server.port) as proxy:
+        nightly.stack.environment["REDIS_URL"] = redis_server.url_at(proxy.port)
         worker = nightly.stack.start_worker()
         first, second = new_logins(2)
         nightly.send([cloud_event(first, on=True, minute=0)])

@@ -4,6 +4,7 @@ from celery import Celery
 
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
+from worker.executor.broker import kombu_address
 
 
 def test_a_reconcile_message_that_is_delivered_twice_makes_two_reconcilers(nightly: Nightly) -> None:
@@ -11,7 +12,7 @@ def test_a_reconcile_message_that_is_delivered_twice_makes_two_reconcilers(night
     nightly.stack.start_worker(concurrency=4)
     nightly.send([cloud_event(login, on=True, minute=0) for login in new_logins(90)])
     eventually(lambda: nightly.redis.zcard("nightly:reconcilers") == 1, describe="the first reconciler")
-    with Celery(broker=nightly.stack.environment["REDIS_URL"], set_as_current=False) as client:
+    with Celery(broker=kombu_address(nightly.stack.environment["REDIS_URL"])[0], set_as_current=False) as client:
         for _ in range(2):
             client.send_task("refresh.reconcile", queue="refresh", task_id="one-message")
     eventually(lambda: nightly.redis.zcard("nightly:reconcilers") == 3, describe="two reconcilers beside it")

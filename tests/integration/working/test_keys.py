@@ -7,6 +7,7 @@ from celery import Celery
 
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
+from worker.executor.broker import kombu_address
 from worker.seal import new_key
 from worker.services import build_services
 
@@ -38,7 +39,7 @@ def test_a_wake_up_for_a_key_that_a_worker_lacks_is_passed_on_as_often_as_it_say
     nightly: Nightly,
 ) -> None:
     nightly.stack.start_worker()
-    with Celery(broker=nightly.stack.environment["REDIS_URL"], set_as_current=False) as client:
+    with Celery(broker=kombu_address(nightly.stack.environment["REDIS_URL"])[0], set_as_current=False) as client:
 
         def taken() -> int:
             (stats,) = client.control.inspect(timeout=2).stats().values()

@@ -11,6 +11,7 @@ from tests.integration.working.hooked import start_hooked
 from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.embedded.stack import EMULATOR_KEY
+from worker.executor.broker import kombu_address
 from worker.services import build_services
 
 SLOW_INTAKE = """
@@ -40,7 +41,7 @@ def test_a_worker_outlives_redis_with_a_message_in_hand(
             services = build_services(stack.settings())
             nightly = Nightly(stack, emulator, services, services.redis)
             (login,) = new_logins(1)
-            with Celery(broker=server.url) as producer:
+            with Celery(broker=kombu_address(server.url)[0]) as producer:
                 kwargs = {"login_id": login, "occurred_at": "2026-11-22T10:00:00Z"}
                 producer.send_task("account.linked", kwargs=kwargs, queue="backfill")  # which kombu reads
             eventually((stack.working_folder / "in-hand").exists, describe="the message in hand")

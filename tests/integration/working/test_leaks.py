@@ -19,6 +19,7 @@ from tests.sentry_ingest import SentryIngest
 from tests.waiting import eventually
 from worker.embedded.readiness import answers_ping
 from worker.embedded.redis_server import free_port
+from worker.executor.broker import kombu_address
 
 GUID = "5e1f0aaa-1111-4222-8333-c0ffee00c0de"
 WORDY = "L0gin-canary-abcdef-123456"
@@ -74,7 +75,7 @@ def _mistreat(nightly: Nightly) -> None:
     nightly.send([*events, named, encoded, *misplaced])
     nightly.redis.xadd("account-events:stream", {"event": b'{"data": "' + WORDY.encode() + b'"', WORDY: LETTERS})
     nightly.redis.xadd("account-events:stream", {WORDY: LETTERS})
-    with Celery(broker=nightly.stack.environment["REDIS_URL"]) as producer:
+    with Celery(broker=kombu_address(nightly.stack.environment["REDIS_URL"])[0]) as producer:
         for kwargs in (
             {"login_id": GUID, "occurred_at": "2026-11-22T10:09:00Z", "event_id": f"e-{GUID}"},
             {"login_id": BROKEN, "occurred_at": WORDY},
@@ -106,7 +107,7 @@ def test_no_login_and_no_key_leaks_anywhere(nightly: Nightly, sentry: SentryInge
     worker = nightly.stack.start_process(
         "worker-talkative", talkative, ready=lambda _: answers_ping(broker, "talkative")
     )
-    with Celery(broker=broker) as remote, _celery_events(remote) as heard:
+    with Celery(broker=kombu_address(broker)[0]) as remote, _celery_events(remote) as heard:
         _mistreat(nightly)
         eventually(lambda: nightly.tally().get("calls", 0) >= 4, seconds=20, describe="calls")
         inspected = repr([remote.control.inspect(timeout=1).active(), remote.control.inspect(timeout=1).reserved()])

@@ -6,12 +6,13 @@ from celery import Celery
 
 from tests.integration.working.conftest import Nightly, new_logins
 from tests.waiting import eventually
+from worker.executor.broker import kombu_address
 
 
 def test_an_expired_a_delayed_and_a_limited_message_are_recorded_at_once(nightly: Nightly) -> None:
     """On our broker, too, whatever broker somebody else named for Celery in the environment."""
     expired, delayed, limited = logins = new_logins(3)
-    with Celery(broker=nightly.stack.environment["REDIS_URL"]) as producer:
+    with Celery(broker=kombu_address(nightly.stack.environment["REDIS_URL"])[0]) as producer:
         for login, options in (
             (expired, {"expires": datetime.now(UTC) - timedelta(hours=1)}),
             (delayed, {"countdown": 3600}),

@@ -9,6 +9,7 @@ from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.integration.working.hooked import start_hooked
 from tests.waiting import eventually
 from worker.deliveries import DEATHS, Deliveries
+from worker.executor.broker import kombu_address
 
 POISON = "9d2b4a5e-0000-4000-8000-00000000dead"
 DEADLY = f"""
@@ -41,7 +42,7 @@ def deaths(nightly: Nightly) -> Iterator[list[int]]:
 
 
 def send_through_celery(nightly: Nightly, logins: Sequence[str]) -> None:
-    with Celery(broker=nightly.stack.environment["REDIS_URL"]) as producer:
+    with Celery(broker=kombu_address(nightly.stack.environment["REDIS_URL"])[0]) as producer:
         for login in logins:
             kwargs = {"login_id": login, "occurred_at": "2026-11-22T10:00:00Z"}
             producer.send_task("account.linked", kwargs=kwargs, queue="account-events")
@@ -76,7 +77,7 @@ def test_what_kills_each_worker_is_set_aside_alone(
 def test_a_message_of_a_queue_that_celery_reads_kills_its_children_only_and_is_set_aside(nightly: Nightly) -> None:
     (login,) = new_logins(1)
     worker = start_hooked(nightly.stack, DEADLY)
-    with Celery(broker=nightly.stack.environment["REDIS_URL"]) as producer:
+    with Celery(broker=kombu_address(nightly.stack.environment["REDIS_URL"])[0]) as producer:
         for each in (POISON, login):
             kwargs = {"login_id": each, "occurred_at": "2026-11-22T10:00:00Z"}
             producer.send_task("account.linked", kwargs=kwargs, queue="backfill")

@@ -5,11 +5,12 @@ from celery import Celery
 from tests.integration.working.conftest import Nightly, new_logins
 from tests.integration.working.hooked import start_hooked
 from tests.waiting import eventually
+from worker.executor.broker import kombu_address
 from worker.executor.queue_reader import waiting
 
 
 def _send(nightly: Nightly, login: str, queue: str) -> None:
-    with Celery(broker=nightly.stack.environment["REDIS_URL"], set_as_current=False) as producer:
+    with Celery(broker=kombu_address(nightly.stack.environment["REDIS_URL"])[0], set_as_current=False) as producer:
         kwargs = {"login_id": login, "occurred_at": "2026-11-22T10:00:00Z"}
         producer.send_task("account.linked", kwargs=kwargs, queue=queue)
 

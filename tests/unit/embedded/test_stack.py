@@ -5,7 +5,7 @@ import pytest
 
 from worker.embedded import EmbeddedStack
 from worker.embedded.stack import keep_login_keys
-from worker.errors import SettingsError
+from worker.errors import EmbeddedStackError, SettingsError
 from worker.seal import decode_key, new_key
 
 REDIS = "redis://127.0.0.1:1/0"
@@ -81,6 +81,7 @@ def test_reading_the_childrens_settings_leaves_our_own_environment_as_it_was(tmp
 
 def test_a_redis_named_by_hand_without_login_keys_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", REDIS)
+    monkeypatch.setenv("FLINKS_AUTH_KEY", "a-key")
 
     with pytest.raises(SettingsError, match="LOGIN_KEYS: is required where REDIS_URL is set"):
         EmbeddedStack(tmp_path / "stack", isolated=False, workers=0).start()
@@ -89,3 +90,29 @@ def test_a_redis_named_by_hand_without_login_keys_is_refused(tmp_path: Path, mon
 def test_a_wrong_setting_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="FLINKS_CUSTOMER_ID: must be a GUID"):
         EmbeddedStack(tmp_path, isolated=True, overrides={"FLINKS_CUSTOMER_ID": "me"}).start()
+
+
+def test_flinks_is_never_emulated_on_a_redis_that_was_named_by_hand_unless_it_is_a_sandbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", REDIS)
+    monkeypatch.setenv("LOGIN_KEYS", new_key())
+
+    with pytest.raises(SettingsError, match=r"FLINKS_AUTH_KEY: is required where REDIS_URL is set.*SANDBOX=1"):
+        EmbeddedStack(tmp_path / "stack", isolated=False, workers=0).start()
+
+    monkeypatch.setenv("SANDBOX", "1")
+    with EmbeddedStack(tmp_path / "stack", isolated=False, workers=0) as stack:
+        assert stack.emulator_url
+        assert stack.settings().sandbox
+
+
+def test_where_the_emulator_is_not_installed_the_stack_says_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    with pytest.raises(EmbeddedStackError, match="only in a checkout of Nightly: set FLINKS_AUTH_KEY"):
+        EmbeddedStack(
+            tmp_path / "stack", isolated=True, overrides={"REDIS_URL": REDIS, "SANDBOX": "1"}, workers=0
+        ).start()

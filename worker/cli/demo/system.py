@@ -17,7 +17,7 @@ from worker.cli.demo.outcome import Evidence, refusals_of
 from worker.cli.demo.screen import Look
 from worker.embedded import EmbeddedStack
 from worker.errors import EmbeddedStackError
-from worker.executor.broker import EVENTS_QUEUE
+from worker.executor.broker import EVENTS_QUEUE, kombu_address
 from worker.executor.queue_reader import waiting
 from worker.ledger import Letters
 from worker.ledger.connection import connect
@@ -36,8 +36,9 @@ class System:
         self._views, self._letters = Views(self._redis), Letters(self._redis)
         # By name: nothing of `worker` may import the emulator, and outside of a demo nothing needs it.
         self.emulator: Any = import_module("emulator.remote").EmulatorControl(stack.emulator_url)
-        self._celery = Celery("nightly-demo", broker=url, set_as_current=False)
-        self._producer = self._celery.amqp.Producer(self._celery.connection_for_write(url))
+        broker, _ = kombu_address(url)
+        self._celery = Celery("nightly-demo", broker=broker, set_as_current=False)
+        self._producer = self._celery.amqp.Producer(self._celery.connection_for_write(broker))
         self._published = 0
         self._begun_at: float | None = None
 

@@ -1,0 +1,54 @@
+"""Keeps what other users of this machine must not read or change: folders 0700, files 0600.
+
+What exists already is checked before it is used, because another user may have prepared it.
+"""
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+from worker.errors import EmbeddedStackError
+
+ADVICE = "Remove it, or start in another folder."
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that only we can enter, or check and close the one that is there; raises EmbeddedStackError."""
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700, parents=True)
+    found = path.lstat()
+    _check(path, found, is_right_kind=stat.S_ISDIR(found.st_mode), kind="a folder")
+    if stat.S_IMODE(found.st_mode) != 0o700:  # noqa: PLR2004 - ours, and at most readable by others
+        path.chmod(0o700)
+    return path
+
+
+def read_private(path: Path) -> str | None:
+    """Return the text of a file, or None; raises EmbeddedStackError if others could write or read it."""
+    with contextlib.suppress(FileNotFoundError):
+        found = path.lstat()
+        _check(path, found, is_right_kind=stat.S_ISREG(found.st_mode), kind="a plain file")
+        if found.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+            raise EmbeddedStackError(f"{path} holds a secret, and other users of this machine can read it. {ADVICE}")
+        return path.read_text().strip()
+    return None
+
+
+def write_private(path: Path, text: str) -> str:
+    """Write a file that only we can read, whole or not at all; return the text."""
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(text + "\n")
+    fresh.rename(path)
+    return text
+
+
+def _check(path: Path, found: os.stat_result, *, is_right_kind: bool, kind: str) -> None:
+    if not is_right_kind:
+        raise EmbeddedStackError(f"{path} is not {kind} (a symbolic link is none). {ADVICE}")
+    if found.st_uid != os.geteuid():
+        raise EmbeddedStackError(f"{path} belongs to another user of this machine (uid {found.st_uid}). {ADVICE}")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise EmbeddedStackError(f"Other users of this machine can write to {path}. {ADVICE}")
