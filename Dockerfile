@@ -1,4 +1,5 @@
-# One image for every process: the worker (default), the review page, the command line and the emulator.
+# One image for every process: the worker (default), the review page, the command line. The target `demo` adds the
+# emulator of Flinks, which production does not hold.
 # Holds no setting and no secret; see .env.example and docker-compose.yml.
 
 FROM python:3.12-slim AS build
@@ -14,11 +15,10 @@ RUN awk '/^[a-z]/ { keep = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-
 COPY pyproject.toml README.md LICENSE ./
 COPY worker/ worker/
 COPY tasks/ tasks/
-COPY emulator/ emulator/
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
  && pip --python /opt/nightly/bin/python install --no-cache-dir --no-deps --no-index dist/*.whl
 
-FROM python:3.12-slim
+FROM python:3.12-slim AS runtime
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin nightly
 COPY --from=build /opt/nightly /opt/nightly
 ENV PATH=/opt/nightly/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
@@ -29,3 +29,9 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK NONE
 ENTRYPOINT []
 CMD ["celery", "-A", "worker", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+
+FROM runtime AS demo
+COPY emulator/ /opt/demo/emulator/
+ENV PYTHONPATH=/opt/demo
+
+FROM runtime AS production

@@ -21,7 +21,7 @@ from worker.settings import Settings
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if service["image"] == "nightly-refresh-worker"}
+OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("nightly-refresh-worker")}
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 # `exec`, so that a signal reaches the process itself and not the shell in front of it
 PROCFILE = dict(line.split(": exec ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
@@ -128,6 +128,18 @@ def test_production_waits_for_redis_and_the_demo_is_never_part_of_it() -> None:
     for name in ("worker", "status"):
         assert SERVICES[name]["depends_on"] == {"redis": {"condition": "service_healthy"}}
         assert SERVICES[name]["restart"] == "always"
+
+
+def test_neither_the_production_image_nor_the_wheel_holds_the_emulator() -> None:
+    stages = dict(re.findall(r"^FROM \S+ AS (\w+)\n((?:(?!FROM ).*\n?)*)", DOCKERFILE, re.MULTILINE))
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+
+    assert [name for name, text in stages.items() if "emulator" in text] == ["demo"]
+    assert list(stages)[-1] == "production"
+    assert re.search(r"^FROM runtime AS production$", DOCKERFILE, re.MULTILINE)
+    assert wheel["packages"] == ["worker", "tasks"]
+    for name, service in OURS.items():
+        assert service["build"]["target"] == ("demo" if name == "emulator" else "production")
 
 
 def test_the_demos_worker_has_settings_that_a_worker_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
