@@ -15,13 +15,13 @@ from schemathesis.specs.openapi.checks import missing_required_header, negative_
 
 from docs.generator.rendered import DOCS
 from tests.http_events import BATCH, BINARY, STRUCTURED, event, signed
-from worker.seal import Vault, decode_key
+from worker.seal import Vault, decode_key, new_key
 
 load_all_checks()
 PATH = DOCS / "openapi.yaml"
 DOCUMENT = yaml.safe_load(PATH.read_text())
 OPERATION = schemathesis.openapi.from_path(PATH, config=SchemathesisConfig())["/events"]["POST"]
-LOGIN_KEY = "bmlnaHRseS10ZXN0LWtleS1uaWdodGx5LXRlc3Qta2U"
+LOGIN_KEY = new_key()
 VAULT = Vault([decode_key(LOGIN_KEY)])
 SIGNED_ANEW = [negative_data_rejection, missing_required_header]
 """Checks that do not know that the headers were replaced after the case was made."""

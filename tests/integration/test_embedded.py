@@ -14,7 +14,6 @@ from tests.places import ROOT
 from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, EmbeddedStack, ManagedProcess, OrphanGuard
 from worker.embedded import redis_server as redis_module
-from worker.embedded.private_files import private_folder, write_private
 from worker.embedded.processes import group_members
 from worker.embedded.readiness import answers_ping
 from worker.embedded.redis_binary import find_redis_binary
@@ -154,18 +153,6 @@ def test_a_port_that_somebody_took_meanwhile_is_left_to_them(
 
     with EmbeddedRedis(tmp_path, name="late", tcp=True) as late:
         assert late.port != tcp_redis.port
-
-
-def test_a_kept_port_that_somebody_took_between_two_runs_is_left_to_them(
-    tcp_redis: EmbeddedRedis, tmp_path: Path
-) -> None:
-    late = EmbeddedRedis(tmp_path, name="late", tcp=True)
-    private_folder(late.data_folder)
-    write_private(late.url_path, f"redis://default:kept@127.0.0.1:{tcp_redis.port}/0")
-
-    with late:
-        assert late.port != tcp_redis.port
-        assert late.password == "kept"
 
 
 def test_a_strangers_redis_is_never_taken_for_our_own(tcp_redis: EmbeddedRedis, tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_the_advised_producer_may_publish_and_read_nothing(confined: tuple[Redis
 def test_the_advised_celery_producer_may_send_and_read_nothing(confined: tuple[Redis, str]) -> None:
     admin, url = confined
     address = url.replace("nightly:", "celery-producer:")
-    with Celery(broker=address) as sender:
+    with Celery(broker=kombu_address(address)[0]) as sender:
         kwargs = {"login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}
         for priority in (0, 9):
             sender.send_task("account.linked", kwargs=kwargs, queue="account-events", priority=priority)
@@ -205,8 +205,8 @@ def test_the_advised_celery_producer_may_send_and_read_nothing(confined: tuple[R
 
 def test_what_the_celery_producer_sent_is_taken_in(confined: tuple[Redis, str], tmp_path: Path) -> None:
     admin, url = confined
-    with Celery(broker=url.replace("nightly:", "celery-producer:")) as sender:
+    with Celery(broker=kombu_address(url.replace("nightly:", "celery-producer:"))[0]) as sender:
         kwargs = {"login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}
         sender.send_task("account.linked", kwargs=kwargs, queue="account-events")
-    with EmbeddedStack(tmp_path / "stack", isolated=True, overrides={"REDIS_URL": url}):
+    with EmbeddedStack(tmp_path / "stack", isolated=True, overrides={"REDIS_URL": url, "SANDBOX": "1"}):
         eventually(lambda: admin.hget("nightly:tally:toolbox", "recorded") == "1", seconds=20, describe="an event")

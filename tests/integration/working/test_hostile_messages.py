@@ -15,6 +15,7 @@ from tests.integration.working.test_foreign_messages import EVENT, QUEUES, envel
 from tests.integration.working.test_remote_control import ask
 from tests.waiting import eventually
 from worker.embedded import ManagedProcess
+from worker.executor.broker import kombu_address
 
 THEIRS = {"task": "theirs.next", "args": [], "kwargs": {}, "options": {"queue": "theirs"}, "immutable": True}
 FOLLOWERS = {"callbacks": [THEIRS], "errbacks": [THEIRS], "chain": [THEIRS], "chord": THEIRS}
@@ -58,7 +59,7 @@ def worker(nightly: Nightly) -> ManagedProcess:
 
 @pytest.fixture
 def producer(nightly: Nightly) -> Iterator[Celery]:
-    with Celery(broker=nightly.stack.environment["REDIS_URL"], set_as_current=False) as app:
+    with Celery(broker=kombu_address(nightly.stack.environment["REDIS_URL"])[0], set_as_current=False) as app:
         yield app
 
 

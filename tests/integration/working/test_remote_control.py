@@ -14,6 +14,7 @@ from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.integration.working.hooked import start_hooked
 from tests.integration.working.test_foreign_messages import DEEP, envelope
 from tests.waiting import eventually
+from worker.executor.broker import kombu_address
 from worker.executor.remote_control import PER_SECOND
 
 CHANNEL = "/0.celery.pidbox"
@@ -67,7 +68,7 @@ BODIES: dict[str, Any] = {
 
 @pytest.fixture
 def producer(nightly: Nightly) -> Iterator[Celery]:
-    with Celery(broker=nightly.stack.environment["REDIS_URL"], set_as_current=False) as app:
+    with Celery(broker=kombu_address(nightly.stack.environment["REDIS_URL"])[0], set_as_current=False) as app:
         yield app
 
 

@@ -14,6 +14,7 @@ from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.leaks import INBOUND, leaks, redis_contents
 from tests.waiting import eventually
 from worker import publish
+from worker.executor.broker import kombu_address
 from worker.seal import Vault, decode_key, new_key
 
 OTHER = str(Vault([decode_key(new_key())]).public_keys[0])
@@ -46,7 +47,7 @@ def test_redis_never_holds_a_login_that_every_producer_seals(nightly: Nightly, p
     publish("linked", login_id=lost, event_id="lost-1", redis_url=url, seal_to=OTHER)
     environment = {"REDIS_URL": url, "SEAL_TO": public_key, "PATH": os.environ["PATH"]}
     _nightly(["publish", "linked", "--login-id", by_command], environment, nightly.stack.folder)
-    with Celery(broker=url) as producer:
+    with Celery(broker=kombu_address(url)[0]) as producer:
         arguments = {"sealed_login_id": key.seal(by_celery), "occurred_at": "2026-11-22T10:00:00Z"}
         producer.send_task("account.linked", kwargs=arguments, queue="account-events")
     waiting = [*redis_contents(nightly.redis, but_not=())]
