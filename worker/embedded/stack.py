@@ -9,7 +9,7 @@ import contextlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -105,13 +105,19 @@ class EmbeddedStack:
         return self.start_process(name, argv, ready=ready or (lambda _: answers_ping(broker_url, name)))
 
     def start_process(
-        self, name: str, argv: Sequence[str], *, ready: Ready, ready_seconds: float = READY_SECONDS
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        ready: Ready,
+        ready_seconds: float = READY_SECONDS,
+        without: Collection[str] = (),
     ) -> ManagedProcess:
-        """Start any further child with the workers' environment (the review page, say), and wait until it is ready."""
+        """Start any further child with the workers' environment, but `without` some of it; wait until it is ready."""
         process = ManagedProcess(
             name,
             argv,
-            env=self.environment,
+            env={variable: value for variable, value in self.environment.items() if variable not in without},
             log_path=self.folder / "logs" / f"{name}.log",
             cwd=self.working_folder,
             guard=self._guard,
