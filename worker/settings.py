@@ -103,13 +103,13 @@ class Settings(BaseSettings):
 
     login_keys: LoginKeys | None = None
     seal_to: PublicKeyText | None = None
-    """The workers' public key, for producers: what `publish` and `nightly publish` send is sealed to it first."""
+    """The workers' public key, for producers and the HTTP way in: loginIds are sealed to it before Redis has them."""
     require_sealed: bool = False
     """Whether an event whose loginId came in clear goes to the review list, whichever way it came."""
     review_users: SecretStr | None = None
     http_events_secrets: WebhookSecrets | None = None
     http_events_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 200
-    """Events, for each process that serves them. Too low: producers wait. Too high: nothing holds up a mad one."""
+    """Events, for each secret and process. Too low: producers wait. Too high: nothing holds up one gone mad."""
     sentry_dsn: SecretStr | None = None
     sentry_environment: str | None = None
     log_format: Literal["json", "console"] | None = None

@@ -22,12 +22,12 @@ _REFUSALS: Mapping[HTTPStatus, str] = {
     HTTPStatus.NOT_FOUND: "This way in is closed here.",
     HTTPStatus.METHOD_NOT_ALLOWED: "It is not a POST.",
     HTTPStatus.REQUEST_TIMEOUT: "The body did not come in time.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"More than {MAX_BODY_BYTES} bytes or {MAX_EVENTS} events.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"More than {MAX_BODY_BYTES} bytes, also once sealed, or {MAX_EVENTS} events.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The media type, its charset or its encoding is not one of these.",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "Some event cannot be accepted; none of the request was recorded.",
-    HTTPStatus.TOO_MANY_REQUESTS: "More events than allowed; none was recorded.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Some event cannot be accepted; none of the request was.",
+    HTTPStatus.TOO_MANY_REQUESTS: "More events than allowed for this secret; none was accepted.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of the server's.",
-    HTTPStatus.SERVICE_UNAVAILABLE: f"The ledger takes no events now. {_SAFE_TO_REPEAT}",
+    HTTPStatus.SERVICE_UNAVAILABLE: f"No event can be stored now. {_SAFE_TO_REPEAT}",
 }
 _WAITING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
@@ -54,8 +54,8 @@ def _post() -> Schema:
     answers |= {str(status.value): _refusal(status, text) for status, text in _REFUSALS.items()}
     return {
         "operationId": "sendEvents",
-        "summary": "Send events; 202 says that the ledger has them.",
-        "description": f"All of a request's events are recorded, or none. {_SAFE_TO_REPEAT}",
+        "summary": "Send events; 202 says that Redis has them.",
+        "description": f"All of a request's events are accepted, or none. {_SAFE_TO_REPEAT}",
         "parameters": [*_signature_headers(), *_attribute_headers()],
         "requestBody": {
             "required": True,
@@ -97,19 +97,21 @@ def _attribute_headers() -> list[Schema]:
 def _accepted() -> Schema:
     schema = {
         "type": "object",
-        "required": ["results"],
+        "required": ["accepted"],
         "additionalProperties": False,
         "properties": {
-            "results": {
-                "type": "array",
-                "minItems": 1,
-                "maxItems": MAX_EVENTS,
-                "items": {"enum": ["recorded", "duplicate", "superseded"]},
-                "description": "What became of each event, in the request's order.",
+            "accepted": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_EVENTS,
+                "description": "How many events the request held.",
             }
         },
     }
-    return {"description": "The ledger has every event.", "content": {"application/json": {"schema": schema}}}
+    return {
+        "description": "Redis has every event; workers record each once.",
+        "content": {"application/json": {"schema": schema}},
+    }
 
 
 def _refusal(status: HTTPStatus, text: str) -> Schema:

@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 
 from worker.cli.opening import open_ledger
-from worker.ingress.opening import NEEDED, way_in
+from worker.ingress.opening import way_in
 from worker.review.app import create_app
 from worker.review.server import serve
 from worker.review.users import parse_users
-from worker.settings import LOOPBACK_HOSTS, Settings
+from worker.settings import LOOPBACK_HOSTS
 from worker.telemetry.logs import configure_logging, get_logger
 
 
@@ -21,12 +21,11 @@ def review(
     """Serve the read-only status page: gates, backlog, dead letters; and the way in for events over HTTP.
 
     The page is closed unless REVIEW_USERS names who may look (nightly users hash), POST /events unless
-    HTTP_EVENTS_SECRETS names a secret (nightly keys webhook). Both speak plain HTTP: outside this machine, put a
-    proxy with TLS in front. Acting stays with this command line.
+    HTTP_EVENTS_SECRETS names a secret (nightly keys webhook). It needs REDIS_URL, and SEAL_TO to seal loginIds; give
+    it neither LOGIN_KEYS nor FLINKS_AUTH_KEY. Both speak plain HTTP: outside this machine, put a proxy with TLS in
+    front. Acting stays with this command line.
     """
     settings, client = open_ledger()
-    if settings.http_events_secrets:
-        Settings.load(require=NEEDED)
     users = parse_users(settings.review_users.get_secret_value() if settings.review_users else "")
     configure_logging(log_format=settings.log_format, log_level=settings.log_level)
     log = get_logger(__name__)

@@ -1,27 +1,30 @@
-"""Decides how many events a second may come in: a bucket of tokens for this process alone. Does no I/O.
+"""Decides how many events a second a sender may bring in: a bucket of tokens in this process' memory. Does no I/O.
 
 It is no quota but a brake for a producer that has gone mad: a request may overdraw the bucket, and the next one
 waits until that is paid off. So a batch of any permitted size passes, and the rate holds over time.
 """
 
+import threading
 from collections.abc import Callable
 
 
 class Allowance:
-    """`per_second` tokens a second, saved up for one second at most."""
+    """`per_second` tokens a second, saved up for one second at most. Threads may share it."""
 
     def __init__(self, per_second: float, *, clock: Callable[[], float]) -> None:
         self._per_second = per_second
         self._clock = clock
+        self._lock = threading.Lock()
         self._tokens = self._most = max(1.0, per_second)
         self._at = clock()
 
     def take(self, count: int) -> float:
         """Take `count` tokens and return 0; or take none, and return in how many seconds to ask again."""
-        now = self._clock()
-        self._tokens = min(self._most, self._tokens + (now - self._at) * self._per_second)
-        self._at = now
-        if self._tokens < min(1.0, count):
-            return (1.0 - self._tokens) / self._per_second
-        self._tokens -= count
-        return 0.0
+        with self._lock:
+            now = self._clock()
+            self._tokens = min(self._most, self._tokens + (now - self._at) * self._per_second)
+            self._at = now
+            if self._tokens < min(1.0, count):
+                return (1.0 - self._tokens) / self._per_second
+            self._tokens -= count
+            return 0.0

@@ -2,32 +2,29 @@
 
 1. Its media type says how it holds events; the body is read, up to a limit and a deadline.
 2. Somebody who holds a secret signed it, lately. Nothing of it is looked at before.
-3. It is taken apart into events, and those are charged to the allowance.
-4. In a thread, because Redis' client blocks: each is judged by the contract, all are recorded by one script.
-5. 202 says that the ledger has them. Anything else says that it has none of them, or may have all (503).
-6. After the answer, and in nobody's way, a worker is rung for, so that the calls begin at once.
+3. If it was accepted before, that answer is repeated, and nothing else happens.
+4. In a thread: it is taken apart into events, and each is judged by the contract; they are charged to their sender's
+   allowance, sealed to the workers' public key, and appended to the stream as one entry.
+5. 202 says that Redis has them. Anything else says that it has none of them, or may have all (503).
 
-A request that is repeated within the signature's tolerance does no harm: its events are duplicates then.
+Workers block on the stream, so the calls begin at once. What only they can know, they judge.
 """
 
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from worker.errors import InvalidEvent
-from worker.ingress.allowance import Allowance
+from worker.ingress.accepting import Acceptor
 from worker.ingress.body import read_body
-from worker.ingress.modes import MAX_EVENTS, Mode, TooManyEvents, attributes_of, documents_in, mode_of, signed_content
-from worker.ingress.recorder import Recorder
-from worker.ingress.refusals import Refused, unreadable
+from worker.ingress.modes import Mode, attributes_of, mode_of, signed_content
+from worker.ingress.refusal_log import RefusalLog
+from worker.ingress.refusals import Refused
+from worker.ingress.repeats import Accepted
 from worker.ingress.signature import BadSignature, verify
-from worker.ingress.waking import Ringer
-from worker.ledger import Recorded
 from worker.telemetry.logs import get_logger
 
 AT_ONCE = 100
@@ -37,21 +34,16 @@ _CHALLENGE = {"www-authenticate": 'Webhook-Signature realm="Nightly"'}
 log = get_logger(__name__)
 
 
-class Desk:
+class Endpoint:
     """Answers requests, for senders that hold one of `keys`."""
 
     def __init__(
-        self,
-        keys: Mapping[str, bytes],
-        recorder: Recorder,
-        allowance: Allowance,
-        *,
-        clock: Callable[[], float] = time.time,
+        self, keys: Mapping[str, bytes], acceptor: Acceptor, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._keys = keys
-        self._recorder = recorder
-        self._ringer = Ringer(recorder)
-        self._allowance = allowance
+        self._acceptor = acceptor
+        self._accepted = Accepted()
+        self._refusals = RefusalLog()
         self._clock = clock
         self._in_hand = 0
 
@@ -59,9 +51,9 @@ class Desk:
         """Answer one request; never raises."""
         self._in_hand += 1
         try:
-            return await self._accept(request)
+            return JSONResponse({"accepted": await self._accept(request)}, status_code=HTTPStatus.ACCEPTED)
         except Refused as refused:
-            log.info("http_events_refused", status=refused.status.value, code=refused.code, reason=refused.detail)
+            self._refusals.add(refused)
             return refused.response()
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
@@ -72,7 +64,8 @@ class Desk:
         finally:
             self._in_hand -= 1
 
-    async def _accept(self, request: Request) -> Response:
+    async def _accept(self, request: Request) -> int:
+        """Return how many events the request brought; raises Refused and ClientDisconnect."""
         if self._in_hand > AT_ONCE:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many requests at once", retry_after_seconds=1)
         mode = _mode_of(request)
@@ -80,27 +73,15 @@ class Desk:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
         attributes = attributes_of(headers)
         try:
-            sender = verify(self._keys, headers, signed_content(mode, attributes, body), now=self._clock())
-            documents = documents_in(mode, attributes, body)
+            sender, signature = verify(self._keys, headers, signed_content(mode, attributes, body), now=self._clock())
         except BadSignature as error:
             raise Refused(HTTPStatus.UNAUTHORIZED, "signature", str(error), headers=_CHALLENGE) from None
-        except InvalidEvent as error:
-            raise unreadable(error) from None
-        except TooManyEvents:
-            detail = f"body: holds more than {MAX_EVENTS} events"
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", detail) from None
-        self._charge(len(documents))
-        results = await run_in_threadpool(self._recorder.record, documents)
-        log.debug("http_events_recorded", sender=sender, events=len(results))
-        afterwards = BackgroundTask(self._ringer.ring) if Recorded.RECORDED in results else None
-        document = {"results": [result.value for result in results]}
-        return JSONResponse(document, status_code=HTTPStatus.ACCEPTED, background=afterwards)
-
-    def _charge(self, count: int) -> None:
-        wait_seconds = self._allowance.take(count)
-        if wait_seconds:
-            detail = "more events than HTTP_EVENTS_PER_SECOND allows"
-            raise Refused(HTTPStatus.TOO_MANY_REQUESTS, "too_many", detail, retry_after_seconds=wait_seconds)
+        if repeated := self._accepted.events_of(signature):
+            return repeated
+        events = await run_in_threadpool(self._acceptor.accept, sender, mode, attributes, body)
+        self._accepted.remember(signature, events)
+        log.debug("http_events_accepted", sender=sender, events=events)
+        return events
 
 
 def _mode_of(request: Request) -> Mode:

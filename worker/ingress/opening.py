@@ -4,40 +4,56 @@ import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-import redis
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from worker.ingress.accepting import Acceptor
 from worker.ingress.allowance import Allowance
-from worker.ingress.endpoint import Desk
-from worker.ingress.recorder import Recorder
+from worker.ingress.appending import Appender
+from worker.ingress.endpoint import Endpoint
+from worker.ingress.judging import Judge
 from worker.ingress.refusals import Refused
-from worker.redis_trouble import trouble_of
-from worker.services import build_services
+from worker.redis_trouble import open_redis
+from worker.sealed_box import SealingKey
 from worker.settings import Settings
 from worker.telemetry.logs import get_logger
 
 PATH = "/events"
-NEEDED = ("REDIS_URL", "LOGIN_KEYS")
+UNNEEDED = ("LOGIN_KEYS", "FLINKS_AUTH_KEY", "FLINKS_API_SECRET", "FLINKS_INSTANCES", "BROKER_URL")
+"""Secrets of the workers: a process that faces the internet needs none of them, and should not have them."""
 
 log = get_logger(__name__)
 
 
 def way_in(settings: Settings) -> Route:
-    """Return the route; needs NEEDED where it is open. Raises LedgerMismatch; a Redis that is away is no reason."""
+    """Return the route; needs REDIS_URL where it is open, and connects at the first request. Raises SettingsError."""
     keys = settings.webhook_keys()
     if not keys:
         return Route(PATH, Door(_closed))
+    _warn(settings)
     url = settings.redis_url.get_secret_value() if settings.redis_url else ""
-    recorder = Recorder(build_services(settings, name="nightly-http"), url=url)
-    try:
-        recorder.check_ledger()
-    except redis.RedisError as error:
-        log.warning("ledger_unreachable", reason=trouble_of(error, url).what)
-    allowance = Allowance(settings.http_events_per_second, clock=time.monotonic)
-    return Route(PATH, Door(Desk(keys, recorder, allowance).answer))
+    seal_to = SealingKey.parse(settings.seal_to) if settings.seal_to else None
+    acceptor = Acceptor(
+        {name: Allowance(settings.http_events_per_second, clock=time.monotonic) for name in keys},
+        Judge(
+            max_ahead_seconds=settings.event_max_ahead_seconds,
+            seals=seal_to is not None,
+            requires_sealed=settings.require_sealed,
+        ),
+        Appender(open_redis(url, name="nightly-http"), url=url, replicas=settings.intake_replicas),
+        seal_to=seal_to,
+        clock=time.time,
+    )
+    return Route(PATH, Door(Endpoint(keys, acceptor).answer))
+
+
+def _warn(settings: Settings) -> None:
+    if found := [name for name in UNNEEDED if getattr(settings, name.lower())]:
+        log.warning("secrets_not_needed_here", settings=found, reason="this process only appends to the stream")
+    if not settings.seal_to:
+        log.warning("http_events_not_sealed", reason="SEAL_TO is not set: loginIds are in clear in Redis until intake")
 
 
 class Door:

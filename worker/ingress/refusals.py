@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from worker.errors import EventsRefused, InvalidEvent
+from worker.errors import InvalidEvent
 
 PROBLEM = "application/problem+json"
 
@@ -23,6 +23,8 @@ class Refused(Exception):
     errors: list[Mapping[str, Any]] = field(default_factory=list)
     retry_after_seconds: float = 0
     headers: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    """What the log says in place of `detail`, where that is not for the sender."""
 
     def response(self) -> JSONResponse:
         """Return the answer."""
@@ -46,16 +48,16 @@ def unreadable(error: InvalidEvent) -> Refused:
     return Refused(HTTPStatus.BAD_REQUEST, error.code, error.reason, [_error(None, error)])
 
 
-def refused_events(refused: EventsRefused, *, of: int) -> Refused:
-    """Return the refusal of a request with `of` events, some of which cannot be accepted."""
-    errors = [_error(position, error) for position, error in sorted(refused.errors.items())]
-    first = min(refused.errors)
-    detail = f"event {first}: {refused.errors[first].reason}"
+def refused_events(errors: Mapping[int, InvalidEvent], *, of: int) -> Refused:
+    """Return the refusal of a request with `of` events; `errors` says why some cannot be accepted, by position."""
+    first = min(errors)
+    detail = f"event {first}: {errors[first].reason}"
     if of > 1:
-        detail = f"{len(errors)} of {of} events cannot be accepted, so none was recorded; {detail}"
-    codes = {error.code for error in refused.errors.values()}
+        detail = f"{len(errors)} of {of} events cannot be accepted, so none was; {detail}"
+    codes = {error.code for error in errors.values()}
     code = codes.pop() if len(codes) == 1 else "invalid_event"
-    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail, errors)
+    found = [_error(position, error) for position, error in sorted(errors.items())]
+    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail, found)
 
 
 def _error(position: int | None, error: InvalidEvent) -> Mapping[str, Any]:

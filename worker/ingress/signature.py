@@ -12,11 +12,12 @@ import hmac
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from worker.setting_rules import WEBHOOK_PREFIX
 
 TOLERANCE_SECONDS = 300
-"""A request may be older than this server's clock, or younger, by so much. Within it, a repetition is a duplicate."""
+"""A request may be older or younger than this server's clock by this much. Within it, it may be repeated."""
 NEW_KEY_BYTES = 32
 _ID = re.compile(r"[!-\-/-~]{1,256}")
 """Printable ASCII without the full stop, which ends the id in what is signed."""
@@ -31,8 +32,15 @@ class BadSignature(Exception):
     """Nobody we know signed this. Its text names the header at fault, and holds nothing of it."""
 
 
-def verify(keys: Mapping[str, bytes], headers: Headers, content: bytes, *, now: float) -> str:
-    """Return the name of the key that signed; `now` in seconds since 1970. Raises BadSignature."""
+class Signed(NamedTuple):
+    """A request that a sender signed: the name of its key, and the signature's bytes, the same for each repetition."""
+
+    sender: str
+    signature: bytes
+
+
+def verify(keys: Mapping[str, bytes], headers: Headers, content: bytes, *, now: float) -> Signed:
+    """Return who signed; `now` in seconds since 1970. Raises BadSignature."""
     message_id = _the_one(headers, "webhook-id")
     if not _ID.fullmatch(message_id):
         raise BadSignature("webhook-id: must be 1 to 256 printable ASCII characters without a full stop")
@@ -45,7 +53,7 @@ def verify(keys: Mapping[str, bytes], headers: Headers, content: bytes, *, now: 
     for name, key in keys.items():
         ours = sign(key, message_id, timestamp, content)
         if any(hmac.compare_digest(ours, theirs) for theirs in given):
-            return name
+            return Signed(name, ours)
     raise BadSignature("webhook-signature: none of its signatures is one of ours for this request")
 
 

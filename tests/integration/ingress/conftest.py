@@ -1,5 +1,6 @@
 """The way in over HTTP as it is served, in a thread of the test: on the session's Redis or on one of its own."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.ingress.opening import way_in
 from worker.ledger.connection import connect
+from worker.ledger.views import STREAM
 from worker.listening import Places, listen
 from worker.review.app import create_app
 from worker.review.server import CONNECTIONS, config_for
@@ -41,12 +43,12 @@ def served(settings: Settings) -> Iterator[Producer]:
 
 
 @pytest.fixture
-def serve(redis_url: str, login_keys: str) -> Iterator[Serve]:
-    """Serve with settings of the test's own."""
+def serve(redis_url: str) -> Iterator[Serve]:
+    """Serve with settings of the test's own; none of the workers' secrets is among them."""
     doors: list[Any] = []
 
     def run(**changes: Any) -> Producer:
-        given = {"redis_url": redis_url, "login_keys": login_keys, "http_events_per_second": 100_000}
+        given = {"redis_url": redis_url, "http_events_per_second": 100_000}
         given |= {"http_events_secrets": f"new={SECRET},old={OTHER_SECRET}"} | changes
         doors.append(served(Settings(**given)))
         return doors[-1].__enter__()
@@ -69,6 +71,11 @@ def own_redis(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRed
         yield server
 
 
-def tally(client: Redis) -> dict[str, int]:
-    """Return what the ledger counted for the default instance."""
-    return {name.decode(): int(value) for name, value in client.hgetall("nightly:tally:toolbox").items()}
+def entries(client: Redis) -> list[Any]:
+    """Return what the entries of the stream hold, each an event or an array of them."""
+    return [json.loads(fields[b"event"]) for _, fields in client.xrange(STREAM)]
+
+
+def events(client: Redis) -> list[dict[str, Any]]:
+    """Return the events of all entries, in their order."""
+    return [one for entry in entries(client) for one in (entry if isinstance(entry, list) else [entry])]

@@ -13,15 +13,19 @@ import pytest
 from redis import Redis
 
 from emulator.remote import EmulatorControl
-from tests.http_events import LOGIN, SECRET, Producer, event
+from tests.http_events import LOGIN, SECRET, STRUCTURED, Producer, event
+from tests.integration.working.hooked import start_hooked
 from tests.leaks import leaks, logs_in, redis_contents
 from tests.places import ROOT
 from tests.waiting import eventually
 from worker.embedded import EmbeddedStack, ManagedProcess
 from worker.embedded.readiness import listening_url
 from worker.ingress.modes import headers_for
+from worker.ingress.opening import UNNEEDED
+from worker.ledger.views import STREAM
 
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs" / "http.md").read_text(), re.DOTALL)
+REVIEW = [sys.executable, "-m", "worker", "review"]
 PLACEHOLDER = "your-login-id"
 CANARIES = [LOGIN, "CanaryOfLettersAlone", "L0gin-canary-abcdef-123456", "canary \n of 77777"]
 
@@ -34,8 +38,7 @@ def snippet(language: str) -> str:
 @pytest.fixture
 def page(stack: EmbeddedStack) -> ManagedProcess:
     stack.environment |= {"HTTP_EVENTS_SECRETS": f"crm={SECRET}", "LOG_LEVEL": "DEBUG"}
-    argv = [sys.executable, "-m", "worker", "review", "--port", "0"]
-    return stack.start_process("review", argv, ready=listening_url)
+    return stack.start_process("review", [*REVIEW, "--port", "0"], ready=listening_url, without=UNNEEDED)
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ def test_every_snippet_leads_to_the_right_call(
         (tmp_path / "send.mjs").write_text(snippet("js").replace(PLACEHOLDER, "login-js"))
         run([node, str(tmp_path / "send.mjs")], stdin="", stack=stack, url=url)
     binary = Producer(url).send_binary(headers_for(event()), json.dumps(event()["data"]).encode())
-    assert binary.json() == {"results": ["recorded"]}
+    assert binary.json() == {"accepted": 1}
     expected[LOGIN] = True
 
     def flags() -> dict[str, bool]:
@@ -97,25 +100,54 @@ def test_nothing_that_is_sent_is_told_in_an_answer_a_log_or_a_key(
         answers += [httpx.get(f"{url}/events/{flat}?loginId={flat}", trust_env=False)]
     assert {answer.status_code for answer in answers} >= {202, 400, 401, 415, 422}
     assert stack.stop_process(page) == 0
+    redis_client.delete(STREAM)  # where loginIds are in clear until intake, unless SEAL_TO is set
     written = [("answer", answer.content + repr(answer.headers).encode()) for answer in answers]
     written += [*logs_in(stack.folder), *redis_contents(redis_client)]
     assert any(b"http_events_refused" in text for _, text in written)
-    keys = [SECRET.removeprefix("whsec_").rstrip("="), stack.environment["LOGIN_KEYS"]]
-    assert leaks([*CANARIES, *keys], written) == []
+    assert leaks([*CANARIES, SECRET.removeprefix("whsec_").rstrip("=")], written) == []
+
+
+def test_an_event_is_called_at_once_though_no_worker_looks_for_due_work_by_itself(
+    stack: EmbeddedStack, emulator: EmulatorControl, url: str, redis_client: Redis
+) -> None:
+    start_hooked(stack, "background.PULSE_SECONDS = 3600", look_seconds=5)
+    eventually(lambda: redis_client.exists("nightly:workers"), describe="the only pulse there is")
+    assert Producer(url).send(event()).status_code == 202
+    eventually(lambda: LOGIN in next(iter(emulator.state().values()), {}), seconds=20, describe="the call")
+
+
+def test_requests_that_nobody_signed_do_not_fill_the_log(stack: EmbeddedStack, page: ManagedProcess, url: str) -> None:
+    producer = Producer(url)
+    body = json.dumps(event()).encode()
+    for _ in range(200):
+        assert producer.post(body, {"content-type": STRUCTURED}).status_code == 401
+    assert producer.post(body, {"content-type": "text/plain"}).status_code == 415
+    assert stack.stop_process(page) == 0
+    lines = [line for _, text in logs_in(stack.folder) for line in text.splitlines() if b"http_events_refused" in line]
+    assert [json.loads(line)["code"] for line in lines] == ["signature", "media_type"]
+
+
+def test_a_process_that_has_the_workers_secrets_says_that_it_needs_none_of_them(stack: EmbeddedStack) -> None:
+    stack.environment |= {"HTTP_EVENTS_SECRETS": f"crm={SECRET}", "LOG_FORMAT": "json"}
+    page = stack.start_process("review", [*REVIEW, "--port", "0"], ready=listening_url)
+    assert stack.stop_process(page) == 0
+    lines = [json.loads(line) for line in page.output().splitlines() if "secrets_not_needed_here" in line]
+    assert [line["settings"] for line in lines] == [["LOGIN_KEYS", "FLINKS_AUTH_KEY"]]
 
 
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"LOGIN_KEYS": ""}, "LOGIN_KEYS: is required here; it seals loginIds"),
+        ({"REDIS_URL": ""}, "REDIS_URL: is required here; it names the Redis"),
+        ({"SEAL_TO": LOGIN}, "SEAL_TO: is no public key; `nightly keys public` prints it"),
         ({"HTTP_EVENTS_SECRETS": LOGIN}, "HTTP_EVENTS_SECRETS: entry 1 must be name=whsec_...; `nightly keys webhook`"),
     ],
 )
 def test_a_setting_that_is_wrong_or_missing_stops_the_start_with_one_line(
-    redis_url: str, login_keys: str, changed: dict[str, str], told: str
+    redis_url: str, changed: dict[str, str], told: str
 ) -> None:
-    given = {"REDIS_URL": redis_url, "LOGIN_KEYS": login_keys, "HTTP_EVENTS_SECRETS": f"crm={SECRET}"} | changed
-    command, environment = [sys.executable, "-m", "worker", "review"], os.environ | given | {"PYTHONPATH": str(ROOT)}
+    given = {"REDIS_URL": redis_url, "HTTP_EVENTS_SECRETS": f"crm={SECRET}"} | changed
+    command, environment = REVIEW, os.environ | given | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     (line,) = done.stderr.splitlines()
     assert done.returncode == 2
