@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from worker.ingress.accepting import Acceptor
-from worker.ingress.body import read_body
+from worker.ingress.body import Bodies
 from worker.ingress.modes import Mode, attributes_of, mode_of, signed_content
 from worker.ingress.refusal_log import RefusalLog
 from worker.ingress.refusals import Refused
@@ -28,7 +28,7 @@ from worker.ingress.signature import BadSignature, verify
 from worker.telemetry.logs import get_logger
 
 AT_ONCE = 100
-"""Requests in hand; each may hold a body of a mebibyte."""
+"""Signed requests in hand; each may hold a body of a mebibyte."""
 _CHALLENGE = {"www-authenticate": 'Webhook-Signature realm="Nightly"'}
 
 log = get_logger(__name__)
@@ -42,6 +42,7 @@ class Endpoint:
     ) -> None:
         self._keys = keys
         self._acceptor = acceptor
+        self._bodies = Bodies()
         self._accepted = Accepted()
         self._refusals = RefusalLog()
         self._clock = clock
@@ -49,7 +50,6 @@ class Endpoint:
 
     async def answer(self, request: Request) -> Response:
         """Answer one request; never raises."""
-        self._in_hand += 1
         try:
             return JSONResponse({"accepted": await self._accept(request)}, status_code=HTTPStatus.ACCEPTED)
         except Refused as refused:
@@ -61,15 +61,11 @@ class Endpoint:
             log.exception("http_events_broke")
             detail = "the server failed; its log says more"
             return Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "broken", detail).response()
-        finally:
-            self._in_hand -= 1
 
     async def _accept(self, request: Request) -> int:
         """Return how many events the request brought; raises Refused and ClientDisconnect."""
-        if self._in_hand > AT_ONCE:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many requests at once", retry_after_seconds=1)
         mode = _mode_of(request)
-        body = await read_body(request)
+        body = await self._bodies.read(request)
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
         attributes = attributes_of(headers)
         try:
@@ -78,7 +74,13 @@ class Endpoint:
             raise Refused(HTTPStatus.UNAUTHORIZED, "signature", str(error), headers=_CHALLENGE) from None
         if repeated := self._accepted.events_of(signature):
             return repeated
-        events = await run_in_threadpool(self._acceptor.accept, sender, mode, attributes, body)
+        if self._in_hand >= AT_ONCE:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many requests at once", retry_after_seconds=1)
+        self._in_hand += 1
+        try:
+            events = await run_in_threadpool(self._acceptor.accept, sender, mode, attributes, body)
+        finally:
+            self._in_hand -= 1
         self._accepted.remember(signature, events)
         log.debug("http_events_accepted", sender=sender, events=events)
         return events

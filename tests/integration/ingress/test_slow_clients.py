@@ -72,6 +72,21 @@ def test_a_client_that_does_not_go_on_loses_its_place(
     assert answer[:13] == answered
 
 
+def test_bodies_that_come_slowly_give_way_to_signed_requests(producer: Producer) -> None:
+    """A hundred of them used to have every other request answered 503, for as long as they were begun anew."""
+    with ExitStack() as opened:
+        slow = [opened.enter_context(connected(producer)) for _ in range(2 * body_module.AT_ONCE)]
+        for client in slow:
+            client.sendall(HEAD + b"content-length: 9\r\n\r\n{")
+        first = b"".join(iter(lambda: slow[0].recv(65536), b""))
+        assert first.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 1\r\n" in first
+        assert json.loads(first.partition(b"\r\n\r\n")[2])["code"] == "busy"
+        assert {producer.send(event()).status_code for _ in range(20)} == {202}
+        slow[-1].sendall(b"}" * 8)
+        assert slow[-1].recv(65536).startswith(b"HTTP/1.1 401 "), "a later one was not ended"
+
+
 def test_a_client_that_keeps_its_connection_has_time_for_each_request(
     producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
