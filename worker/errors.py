@@ -3,7 +3,6 @@
 NightlyError
 ├── SettingsError        the environment is wrong; carries one line for each wrong value
 ├── InvalidEvent         a message cannot be accepted; says which field is wrong and why
-├── EventsRefused        some events of a request cannot be accepted, so none was taken; says which and why
 ├── NotReplicated        Redis has the events, but too few replicas confirmed them in time
 ├── SealError            a sealed value cannot be opened with the keys at hand
 │   └── UnknownKey       LOGIN_KEYS lacks the key that sealed it; says which one by its id
@@ -44,14 +43,6 @@ class InvalidEvent(NightlyError):
         self.code = code
         self.event_id = event_id
         super().__init__(reason)
-
-
-class EventsRefused(NightlyError):
-    """Some events of a request cannot be accepted, so none of them was taken. `errors` says why, by position from 0."""
-
-    def __init__(self, errors: dict[int, InvalidEvent]) -> None:
-        self.errors = errors
-        super().__init__("; ".join(f"event {position}: {error.reason}" for position, error in errors.items()))
 
 
 class NotReplicated(NightlyError):

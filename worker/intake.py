@@ -1,8 +1,7 @@
 """Takes messages in: parse strictly, name and seal the loginId, record; keep what cannot be accepted.
 
 After `accept_*` returns, every event of the message is in the ledger or on the review list, so the caller may
-acknowledge it. Every way in (Celery's messages, the stream, HTTP) comes together here, and so do replays of rejected
-messages.
+acknowledge it. Every way in and every replay of a rejected message comes here.
 """
 
 import json
@@ -10,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from worker.errors import EventsRefused, InvalidEvent, SealError, UnknownKey
+from worker.errors import InvalidEvent, SealError, UnknownKey
 from worker.events import MAX_BODY_BYTES, LifecycleEvent, check_login_id, decode_documents
 from worker.ledger import Lane, Ledger, Letters, Message, Parked, Recorded, Wish
 from worker.seal import Vault
@@ -115,39 +114,13 @@ class Intake:
             self._read_body(body, pairs, rejections)
         return self._take_in(pairs, rejections, source="stream")
 
-    def accept_whole(self, documents: Sequence[object]) -> list[Recorded]:
-        """Take in CloudEvents whose sender waits for the answer: all of them, or none and nothing is kept for review.
-
-        Returns recorded, duplicate or superseded for each, in order. Raises EventsRefused, NotReplicated (sending
-        again is right), and redis.RedisError.
-        """
-        wishes: list[Wish] = []
-        errors: dict[int, InvalidEvent] = {}
-        for position, document in enumerate(documents):
-            try:
-                wishes.append(self._wish(LifecycleEvent.from_cloudevent(document, self._default_instance)))
-            except InvalidEvent as error:
-                errors[position] = error
-        if errors:
-            raise EventsRefused(errors)
-        results = self._ledger.record_whole(
-            wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=self._replicas
-        )
-        ahead = {at: self._ahead("time") for at, result in enumerate(results) if result is Recorded.AHEAD}
-        if ahead:
-            raise EventsRefused(ahead)
-        return results
-
     def reject(self, rejections: Iterable[Rejection]) -> None:
         """Keep messages that were not accepted, sealed, for a person; in groups, not one round trip each."""
         for group in _groups(rejections):
             self._park(group, [self._message(rejection) for rejection in group])
 
     def reject_oversize(self, *, source: str, size: int, key: str) -> bool:
-        """Write a letter for an entry too large to be loaded, which stays under `key`. False: delete it instead.
-
-        That is so only where the review list is full.
-        """
+        """Write a letter for an entry too large to load, kept under `key`. False: the list is full, so delete it."""
         reason = f"body: larger than {MAX_BODY_BYTES} bytes; for 90 days it is kept, unsealed, under {key}"
         rejection = Rejection(InvalidEvent(reason), source, b"")
         message = Message("iv-" + self._vault.fingerprint(key), rejection.error.code, reason, source, size)
@@ -156,8 +129,7 @@ class Intake:
     def _park(self, rejections: Sequence[Rejection], messages: Sequence[Message]) -> Sequence[Parked]:
         results = self._letters.park(messages, replicas=self._replicas)
         for rejection, message, result in zip(rejections, messages, results, strict=True):
-            error, is_first = rejection.error, result is Parked.FIRST
-            is_kept = result is not Parked.UNKEPT
+            error, is_first, is_kept = rejection.error, result is Parked.FIRST, result is not Parked.UNKEPT
             self._on_rejected(Rejected(error.reason, error.code, rejection.source, message.id, is_first, is_kept))
         return results
 
@@ -193,7 +165,7 @@ class Intake:
             try:
                 pairs.append((self._wish(LifecycleEvent.from_cloudevent(document, self._default_instance)), part))
             except InvalidEvent as error:
-                rejections.append(Rejection(error, "stream", _kept(part)))
+                rejections.append(Rejection(error, "stream", readable(part)))
 
     def _take_in(self, pairs: Sequence[tuple[Wish, object]], rejections: Sequence[Rejection], *, source: str) -> bool:
         """Record wishes, each with what to keep if it is dated too far ahead, bytes or a document; reject the rest.
@@ -203,17 +175,14 @@ class Intake:
         wishes = [wish for wish, _ in pairs]
         results = self._ledger.record(wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=self._replicas)
         field = "occurred_at" if source == "celery" else "time"
+        reason = f"{field}: lies more than {self._max_ahead_seconds:g} s in the future"
         ahead = [
-            Rejection(self._ahead(field, event_id=wish.event_id), source, _kept(part))
+            Rejection(InvalidEvent(reason, event_id=wish.event_id), source, readable(part))
             for result, (wish, part) in zip(results, pairs, strict=True)
             if result is Recorded.AHEAD
         ]
         self.reject([*rejections, *ahead])
         return not (rejections or ahead)
-
-    def _ahead(self, field: str, *, event_id: str = "") -> InvalidEvent:
-        reason = f"{field}: lies more than {self._max_ahead_seconds:g} s in the future"
-        return InvalidEvent(reason, event_id=event_id)
 
     def _wish(self, event: LifecycleEvent) -> Wish:
         """Name and seal the login of an event; raises InvalidEvent."""
@@ -267,12 +236,10 @@ def _groups(rejections: Iterable[Rejection]) -> Iterator[Sequence[Rejection]]:
         yield group
 
 
-def _kept(part: object) -> bytes:
-    return part if isinstance(part, bytes) else readable(part)
-
-
 def readable(document: object) -> bytes:
-    """Return a message as JSON, as `accept_again` reads it; never raises."""
+    """Return a message as JSON, as `accept_again` reads it, and bytes as they are; never raises."""
+    if isinstance(document, bytes):
+        return document
     try:
         text = json.dumps(document, ensure_ascii=False, default=str)
     except RecursionError:  # only a Celery message can be nested like that

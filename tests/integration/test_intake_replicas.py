@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,11 @@ from tests.waiting import eventually
 from worker.deliveries import Deliveries
 from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.entries import EntryReader
-from worker.errors import EventsRefused, NotReplicated
+from worker.errors import NotReplicated
 from worker.executor.broker import kombu_address
 from worker.executor.queue_reader import QueueReader, waiting
 from worker.intake import Intake
-from worker.ledger import Ledger, Letters, Recorded, scripts
+from worker.ledger import Ledger, Letters, scripts
 from worker.ledger.connection import connect
 from worker.ledger.views import STREAM
 from worker.seal import Vault
@@ -105,30 +103,3 @@ def test_a_stream_entry_stays_until_a_replica_has_what_it_became(
     redis_client.xadd(STREAM, {"event": body})
     assert takes_nothing_off(reader)
     assert redis_client.xlen(STREAM) == 1
-
-
-def test_events_of_a_request_are_accepted_when_a_replica_has_them(
-    replica: Redis, redis_client: Redis, intake: Intake
-) -> None:
-    assert intake.accept_whole([event(1)]) == [Recorded.RECORDED]
-    assert recorded(replica) == 1
-    cut_off(replica)
-    with pytest.raises(NotReplicated):
-        intake.accept_whole([event(2)])
-    assert recorded(redis_client) == 2
-
-
-@pytest.mark.parametrize(("seconds_ahead", "expected"), [(3599, 2), (3601, 0)])
-def test_all_events_of_a_request_are_recorded_or_none_although_the_clock_is_set_back(
-    redis_client: Redis, vault: Vault, seconds_ahead: int, expected: int
-) -> None:
-    """One script checks and records, with one look at the clock."""
-    start = datetime(2027, 1, 15, 8, tzinfo=UTC)
-    looks = iter(range(10))
-    ledger = Ledger(redis_client, now_ms=lambda: round(start.timestamp() * 1000) - 2000 * next(looks))
-    options: dict[str, Any] = {"instances": frozenset({"toolbox"}), "default_instance": "toolbox"}
-    intake = Intake(ledger, Letters(redis_client), vault, max_ahead_seconds=3600, **options)
-    times = start, start + timedelta(seconds=seconds_ahead)
-    with suppress(EventsRefused):
-        intake.accept_whole([event(number, time=time.isoformat()) for number, time in enumerate(times)])
-    assert recorded(redis_client) == expected

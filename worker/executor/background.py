@@ -1,4 +1,4 @@
-"""The threads in every worker: pacemaker, readers, doorbell, wake-ups and watchdog, as Celery bootsteps.
+"""The threads in every worker: pacemaker, readers, wake-ups and watchdog, as Celery bootsteps.
 
 They start after the pool (so that no child is forked from a process with threads at start) and live as
 long as the worker; a lost broker connection does not touch them.
@@ -29,7 +29,6 @@ from worker.executor.rabbit import rabbit_of
 from worker.executor.rabbit_reader import RabbitReader
 from worker.executor.watchdog import LOOK_SECONDS, Part, Watchdog
 from worker.ledger.connection import connect
-from worker.ledger.doorbell import Doorbell
 from worker.notices import pass_on
 from worker.services import Services
 from worker.stream import StreamReader
@@ -37,8 +36,6 @@ from worker.telemetry.logs import get_logger
 from worker.telemetry.metrics_server import MetricsServer, serve_metrics
 
 PULSE_SECONDS = 1.0
-DOORBELL_REST_SECONDS = 0.05
-"""Between two rings that one worker answers: a crowd at the door costs twenty pulses a second, not thousands."""
 TASK_MARGIN_SECONDS = 15.0
 EXIT_REFUSED = 2
 """Another version, other LOGIN_KEYS, or a sandbox's ledger in production: starting again does not help."""
@@ -108,7 +105,6 @@ class Background(bootsteps.StartStopStep):
             Loop("pacemaker", lambda: pulse(worker, services), pause_seconds=PULSE_SECONDS),
             *(Loop(reader.source, reader.step, pause_seconds=0, unreachable=reader.unreachable) for reader in readers),
             Loop("heartbeat", self._beat, pause_seconds=PULSE_SECONDS),
-            Loop("doorbell", lambda: answer_doorbell(app, Doorbell(services.redis))),
             Loop("wake-up", app.wake_up.step),
             Loop("feed-hint", app.feed_hint.step),
         ]
@@ -173,13 +169,6 @@ def readers_of(app: Any) -> list[EntryReader | RabbitReader]:
     else:
         readers.append(QueueReader(connect(broker, name="nightly-queue"), *parts, **options, tasks=app.tasks))
     return readers
-
-
-def answer_doorbell(app: Any, bell: Doorbell) -> None:
-    """Wait a moment for somebody who recorded events and is no worker, and wake a reconciler for them if need be."""
-    if bell.heard():
-        app.wake(app.services())
-        time.sleep(DOORBELL_REST_SECONDS)
 
 
 def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:

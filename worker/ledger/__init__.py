@@ -5,7 +5,6 @@ store.py    record, claim, settle, pulse: what workers do
 letters.py  dead letters: list, show, replay, resolve
 views.py    read-only: status, and everything known of one login
 gate.py     what a person may do to the gate
-doorbell.py has a worker pulse for what was recorded by somebody else
 """
 
 import redis

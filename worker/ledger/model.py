@@ -23,8 +23,6 @@ class Recorded(StrEnum):
     SUPERSEDED = "superseded"
     AHEAD = "ahead"
     """Dated too far in the future to be believed: nothing was stored."""
-    HELD = "held"
-    """Nothing was stored, because it came together with one that is AHEAD, and all or none were asked for."""
 
 
 class Settled(StrEnum):

@@ -74,28 +74,14 @@ class Ledger:
         With `replicas`, returns only when that many have them too; raises NotReplicated where they do not say so in
         time: then the events are in the ledger, and a failover may lose them.
         """
+        ahead_ms = round(furthest_ahead_seconds * 1000)
         results: list[Recorded] = []
         for start in range(0, len(wishes), RECORD_BATCH):
             batch = wishes[start : start + RECORD_BATCH]
-            results += self._record(batch, "each", furthest_ahead_seconds, replicas)
+            args = [field for wish in batch for field in wish_arguments(wish)]
+            reply = self._scripts.run_replicated("record", self._now(), ahead_ms, *args, replicas=replicas)
+            results += [_RECORDED[item] for item in reply]
         return results
-
-    def record_whole(
-        self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float = 3600, replicas: int = 0
-    ) -> list[Recorded]:
-        """As `record`, but by one script, for some hundred events: where one is AHEAD, the others are HELD.
-
-        Redis is busy for a little longer than with `record`.
-        """
-        return self._record(wishes, "whole", furthest_ahead_seconds, replicas)
-
-    def _record(
-        self, wishes: Sequence[Wish], mode: str, furthest_ahead_seconds: float, replicas: int
-    ) -> list[Recorded]:
-        args = [field for wish in wishes for field in wish_arguments(wish)]
-        ahead_ms = round(furthest_ahead_seconds * 1000)
-        reply = self._scripts.run_replicated("record", self._now(), ahead_ms, mode, *args, replicas=replicas)
-        return [_RECORDED[item] for item in reply]
 
     def now_ms(self) -> int:
         """Return the time by which events are judged, in milliseconds since 1970."""

@@ -25,7 +25,6 @@ from worker.backfill.store import Backfills
 from worker.entry_group import GROUP, EntryGroup
 from worker.ledger import Ledger, Letters, Message
 from worker.ledger import letters as letters_module
-from worker.ledger.doorbell import Doorbell
 from worker.ledger.gate import GateKeeper
 from worker.ledger.views import STREAM
 from worker.seal import Vault
@@ -173,7 +172,6 @@ def busy(
     _an_entry_of_the_stream(redis_client)
     claim_all(clock, claim, 3)
     ledger.pulse(FINGERPRINTS, worker="worker", slots=2)
-    Doorbell(redis_client).ring()
 
 
 def _an_entry_of_the_stream(client: Redis) -> None:

@@ -22,11 +22,6 @@ class FakeLedger:
         self.wishes: list[Wish] = []
         self.replicas: list[int] = []
 
-    def record_whole(self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float, replicas: int) -> list[Recorded]:
-        if any(_is_ahead(wish) for wish in wishes):
-            return [Recorded.AHEAD if _is_ahead(wish) else Recorded.HELD for wish in wishes]
-        return self.record(wishes, furthest_ahead_seconds=furthest_ahead_seconds, replicas=replicas)
-
     def record(self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float, replicas: int) -> list[Recorded]:
         self.replicas.append(replicas)
         assert furthest_ahead_seconds == 3600
