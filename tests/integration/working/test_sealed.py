@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
+from tests.http_events import SECRET, Producer
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
-from tests.leaks import INBOUND, leaks, redis_contents
+from tests.leaks import INBOUND, leaks, logs_in, redis_contents
 from tests.waiting import eventually
 from worker import publish
+from worker.embedded.readiness import listening_url
 from worker.executor.broker import kombu_address
+from worker.ingress.modes import headers_for
 from worker.seal import Vault, decode_key, new_key
 
 OTHER = str(Vault([decode_key(new_key())]).public_keys[0])
@@ -60,6 +63,40 @@ def test_redis_never_holds_a_login_that_every_producer_seals(nightly: Nightly, p
     assert lost_letter.event_id == "lost-1"
 
     written = [*waiting, *redis_contents(nightly.redis, but_not=()), *_files_of_redis(nightly)]
+    assert any(place.endswith("account-events:stream'") and b"sealedLoginId" in text for place, text in waiting)
+    assert any(".aof" in place and b"sealedLoginId" in text for place, text in written), "the file was not read"
+    assert leaks(logins, written) == []
+
+
+def test_redis_never_holds_a_login_that_the_http_way_in_seals_without_a_key_of_the_workers(nightly: Nightly) -> None:
+    """The process that faces the internet has three settings, and none of them opens a loginId."""
+    (single, binary, off, sealed, refused) = logins = new_logins(5)
+    key, environment = nightly.services.vault.public_keys[0], nightly.stack.environment
+    environment |= {"HTTP_EVENTS_SECRETS": f"crm={SECRET}", "SEAL_TO": str(key)}
+    others = environment.keys() - {"REDIS_URL", "HTTP_EVENTS_SECRETS", "SEAL_TO", "PATH", "PYTHONPATH"}
+    assert {"LOGIN_KEYS", "FLINKS_AUTH_KEY"} <= others
+    argv = [sys.executable, "-m", "worker", "review", "--port", "0"]
+    page = nightly.stack.start_process("review", argv, ready=listening_url, without=others)
+    producer = Producer(listening_url(page) or "")
+    batch = [
+        cloud_event(off, on=False, minute=0),
+        cloud_event(sealed, on=True, minute=0) | {"data": {"sealedLoginId": key.seal(sealed)}},
+    ]
+    in_headers = cloud_event(binary, on=True, minute=0)
+    answers = [
+        producer.send(cloud_event(single, on=True, minute=0)),
+        producer.send_binary(headers_for(in_headers), json.dumps(in_headers["data"]).encode()),
+        producer.send(batch),
+        producer.send(cloud_event(refused, on=True, minute=0, name=f"link-{refused}")),
+    ]
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 422]
+    waiting = [*redis_contents(nightly.redis, but_not=())]
+    nightly.stack.start_worker()
+    expected = {single: True, binary: True, off: False, sealed: True}
+    eventually(lambda: nightly.flags() == expected, describe="the calls")
+
+    written = [*waiting, *redis_contents(nightly.redis, but_not=()), *_files_of_redis(nightly)]
+    written += [*logs_in(nightly.stack.folder), *((str(answer.status_code), answer.content) for answer in answers)]
     assert any(place.endswith("account-events:stream'") and b"sealedLoginId" in text for place, text in waiting)
     assert any(".aof" in place and b"sealedLoginId" in text for place, text in written), "the file was not read"
     assert leaks(logins, written) == []
