@@ -43,6 +43,13 @@ def printed_commands(run: ManagedProcess) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.startswith("  ")]
 
 
+def environment_of(part: str, run: ManagedProcess) -> dict[str, str]:
+    """Return the environment with which a part of the run was started (Linux)."""
+    found = re.search(rf"{part} ready \(pid (\d+)\)", run.output())
+    assert found
+    return dict(line.split("=", 1) for line in Path(f"/proc/{found[1]}/environ").read_text().split("\0") if line)
+
+
 @pytest.mark.parametrize("run", [[], ["--tcp"]], indirect=True)
 def test_what_it_prints_can_be_pasted_and_it_stops_when_told(run: ManagedProcess, tmp_path: Path) -> None:
     page = re.search(r"review page +(http://127\.0\.0\.1:\d+)", run.output())
@@ -55,6 +62,9 @@ def test_what_it_prints_can_be_pasted_and_it_stops_when_told(run: ManagedProcess
         address = urlsplit(kept.read_text().strip())
         assert f"at {address.hostname}:{address.port}" in run.output()
         assert str(address.password) not in run.output()
+    review = environment_of("review", run)
+    assert review.keys() >= {"REDIS_URL", "SEAL_TO"}, "which seals what is sent over HTTP"
+    assert not review.keys() & {"LOGIN_KEYS", "FLINKS_AUTH_KEY", "FLINKS_API_SECRET"}
 
     def shell(*lines: str) -> str:
         script = ["bash", "-euc", "\n".join(lines)]

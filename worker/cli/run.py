@@ -25,6 +25,7 @@ from worker.embedded import EmbeddedStack, ManagedProcess
 from worker.embedded.readiness import listening_url
 from worker.errors import EmbeddedStackError
 from worker.executor.broker import default_concurrency
+from worker.ingress.opening import UNNEEDED
 from worker.redis_trouble import place_of
 from worker.settings import Settings
 
@@ -69,7 +70,10 @@ def run(
 def _start_review(stack: EmbeddedStack, port: int | None) -> ManagedProcess:
     chosen = (PORT if _is_free(PORT) else 0) if port is None else port
     argv = [sys.executable, "-m", "worker", "review", "--port", str(chosen)]
-    return stack.start_process("review", argv, ready=listening_url)
+    settings = stack.settings()
+    if settings.seal_to is None:
+        stack.environment["SEAL_TO"] = str(settings.vault().public_keys[0])
+    return stack.start_process("review", argv, ready=listening_url, without=UNNEEDED)
 
 
 def _is_free(port: int) -> bool:
