@@ -22,6 +22,7 @@ from worker.settings import Settings
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("nightly-refresh-worker")}
+HEALTH_CHECKS = {name: service["healthcheck"]["test"] for name, service in SERVICES.items()}
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 # `exec`, so that a signal reaches the process itself and not the shell in front of it
 PROCFILE = dict(line.split(": exec ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
@@ -78,7 +79,7 @@ def test_the_image_the_compose_file_and_the_procfile_start_the_same_worker() -> 
 def test_every_command_that_is_started_is_one_that_the_image_has() -> None:
     scripts = {script.name for script in entry_points(group="console_scripts")} | {"python"}
     started = [service["command"][0] for service in OURS.values()]
-    started += [service["healthcheck"]["test"][1] for service in OURS.values()]
+    started += [test[1] for test in HEALTH_CHECKS.values() if test[0] == "CMD"]
     started += [command.split()[0] for command in PROCFILE.values()]
 
     assert set(started) <= scripts
@@ -87,22 +88,25 @@ def test_every_command_that_is_started_is_one_that_the_image_has() -> None:
 
 def test_nightly_knows_the_subcommands_that_are_started() -> None:
     lines = [service["command"] for service in OURS.values()]
-    lines += [service["healthcheck"]["test"][1:] for service in OURS.values()]
     subcommands = {line[1] for line in lines if line[0] == "nightly"}
-    assert subcommands == {"review", "health"}
+    assert subcommands == {"review"}
 
     for subcommand in subcommands:
         subprocess.run([sys.executable, "-m", "worker", subcommand, "--help"], check=True, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("name", sorted(OURS))
-def test_each_of_our_containers_is_locked_down_and_watched(name: str) -> None:
-    service = OURS[name]
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_each_container_is_confined_bounded_and_watched(name: str) -> None:
+    service = SERVICES[name]
 
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert service["pids_limit"] > 0
+    assert set(service["logging"]["options"]) == {"max-size", "max-file"}
     assert service["healthcheck"]["test"]
+    assert re.search(r"@sha256:[0-9a-f]{64}$|:\d[\w.-]*$|^nightly-refresh-worker", service["image"]), "any version"
 
 
 def test_no_port_is_open_to_other_machines() -> None:
@@ -115,9 +119,10 @@ def test_no_port_is_open_to_other_machines() -> None:
 def test_each_redis_keeps_everything_and_evicts_nothing() -> None:
     for name in ("redis", "redis-demo"):
         command = SERVICES[name]["command"]
-        options = dict(zip(command[1::2], command[2::2], strict=True))
+        options = dict(zip(command[4::2], command[5::2], strict=True))
         assert options["--appendonly"] == "yes"
         assert options["--maxmemory-policy"] == "noeviction"
+        assert (options["--maxmemory"], SERVICES[name]["mem_limit"]) == ("1gb", "2g"), "no room to rewrite the file"
     assert SERVICES["redis"]["volumes"] == ["ledger:/data"]
 
 
