@@ -39,6 +39,7 @@ class Acceptor:
 
         What is wrong is charged to nobody: whoever repeats such a request takes nothing from its sender.
         """
+        self._charge(sender, 0)
         documents = self._judge.judge(
             _documents(mode, attributes, body), now=datetime.fromtimestamp(self._clock(), tz=UTC)
         )

@@ -19,7 +19,10 @@ class Allowance:
         self._at = clock()
 
     def take(self, count: int) -> float:
-        """Take `count` tokens and return 0; or take none, and return in how many seconds to ask again."""
+        """Take `count` tokens and return 0; or take none, and return in how many seconds to ask again.
+
+        A `count` of 0 asks whether the bucket is overdrawn.
+        """
         with self._lock:
             now = self._clock()
             self._tokens = min(self._most, self._tokens + (now - self._at) * self._per_second)

@@ -10,8 +10,10 @@
 Workers block on the stream, so the calls begin at once. What only they can know, they judge.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 
 from starlette.concurrency import run_in_threadpool
@@ -27,8 +29,10 @@ from worker.ingress.repeats import Accepted
 from worker.ingress.signature import BadSignature, verify
 from worker.telemetry.logs import get_logger
 
-AT_ONCE = 100
-"""Signed requests in hand; each may hold a body of a mebibyte."""
+EACH_AT_ONCE = 50
+"""Requests in hand of one sender; each may hold a body of a mebibyte."""
+EACH_IN_THREADS = 4
+"""Of these, the requests that are worked on. More would not be faster, and would take the processor from others."""
 _CHALLENGE = {"www-authenticate": 'Webhook-Signature realm="Nightly"'}
 
 log = get_logger(__name__)
@@ -46,7 +50,8 @@ class Endpoint:
         self._accepted = Accepted()
         self._refusals = RefusalLog()
         self._clock = clock
-        self._in_hand = 0
+        self._in_hand = dict.fromkeys(keys, 0)
+        self._turns = {sender: asyncio.Semaphore(EACH_IN_THREADS) for sender in keys}
 
     async def answer(self, request: Request) -> Response:
         """Answer one request; never raises."""
@@ -74,16 +79,22 @@ class Endpoint:
             raise Refused(HTTPStatus.UNAUTHORIZED, "signature", str(error), headers=_CHALLENGE) from None
         if repeated := self._accepted.events_of(signature):
             return repeated
-        if self._in_hand >= AT_ONCE:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "too many requests at once", retry_after_seconds=1)
-        self._in_hand += 1
-        try:
-            events = await run_in_threadpool(self._acceptor.accept, sender, mode, attributes, body)
-        finally:
-            self._in_hand -= 1
+        events = await self._in_turn(sender, partial(self._acceptor.accept, sender, mode, attributes, body))
         self._accepted.remember(signature, events)
         log.debug("http_events_accepted", sender=sender, events=events)
         return events
+
+    async def _in_turn(self, sender: str, accept: Callable[[], int]) -> int:
+        """Run `accept` in a thread when earlier requests of its sender leave one to it; raises Refused."""
+        if self._in_hand[sender] >= EACH_AT_ONCE:
+            detail = "too many requests at once, signed with the same secret"
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", detail, retry_after_seconds=1)
+        self._in_hand[sender] += 1
+        try:
+            async with self._turns[sender]:
+                return await run_in_threadpool(accept)
+        finally:
+            self._in_hand[sender] -= 1
 
 
 def _mode_of(request: Request) -> Mode:

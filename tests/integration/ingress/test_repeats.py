@@ -1,15 +1,20 @@
 """Nobody without a secret takes anything from a producer that has one, and no producer takes anything from another."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import pytest
 from redis import Redis
 
 from tests.http_events import OTHER_SECRET, STRUCTURED, Producer, event, signed
 from tests.integration.ingress.conftest import Serve, served
 from tests.waiting import eventually
 from worker.embedded import EmbeddedRedis
+from worker.ingress.accepting import Acceptor
+from worker.ingress.endpoint import EACH_AT_ONCE
 from worker.ledger.views import STREAM
 from worker.settings import Settings
 
@@ -31,6 +36,36 @@ def test_a_producer_that_uses_up_its_rate_leaves_every_other_secret_its_own(serv
     assert producer.send(event()).status_code == 202
     assert producer.send(event(id="evt-2")).status_code == 429
     assert producer.send(event(id="evt-3"), secret=OTHER_SECRET).status_code == 202
+
+
+def test_requests_of_one_secret_that_hang_keep_no_thread_and_no_place_from_another(
+    producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They used to take all threads that there are, and a place each of those that all secrets share."""
+    accept, may_go_on = Acceptor.accept, threading.Event()
+
+    def hang(acceptor: Acceptor, sender: str, *request: Any) -> int:
+        assert sender == "old" or may_go_on.wait(timeout=60)
+        return accept(acceptor, sender, *request)
+
+    monkeypatch.setattr(Acceptor, "accept", hang)
+    too_many = EACH_AT_ONCE + 10
+    with ThreadPoolExecutor(too_many) as pool:
+        sent = [pool.submit(producer.send, event(id=f"evt-{number}")) for number in range(too_many)]
+        eventually(lambda: sum(one.done() for one in sent) == 10, seconds=30, describe="those without a place")
+        other = producer.send(event(), secret=OTHER_SECRET)
+        may_go_on.set()
+    assert other.status_code == 202
+    refused = [answer for one in sent if (answer := one.result()).status_code != 202]
+    assert [(answer.status_code, answer.json()["code"]) for answer in refused] == [(503, "busy")] * 10
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+
+
+def test_a_producer_that_has_used_up_its_rate_is_refused_before_its_events_are_looked_at(serve: Serve) -> None:
+    """A producer gone mad would otherwise keep the processor busy with what is refused anyway."""
+    producer = serve(http_events_per_second=0.1)
+    assert producer.send([event(), event(), event()]).status_code == 202
+    assert producer.send(event(time="noon")).status_code == 429
 
 
 def test_a_request_that_is_repeated_is_answered_as_before_and_takes_nothing_from_its_producer(

@@ -212,15 +212,6 @@ def test_more_than_the_rate_is_told_when_to_come_back(serve: Serve, redis_client
     assert len(events(redis_client)) == 2
 
 
-def test_more_requests_at_once_than_there_is_room_for_are_put_off(
-    producer: Producer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(endpoint, "AT_ONCE", 0)
-    refused = producer.send(event())
-    assert problem(refused, 503)["code"] == "busy"
-    assert refused.headers["retry-after"] == "1"
-
-
 def test_a_fault_of_ours_is_a_plain_500(producer: Producer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "verify", lambda *_, **__: 1 / 0)
     assert problem(producer.send(event()), 500)["code"] == "broken"
