@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.errors import LetterClosed, NightlyError
-from worker.intake import BODY_CONTEXT, CeleryMessage, Intake
+from worker.intake import CeleryMessage, Intake, body_context
 from worker.ledger import Letters
 from worker.ledger.letters import Letter
 from worker.seal import Vault
@@ -65,7 +65,7 @@ class DeadLetters:
             sealed = self._letters.body(letter_id)
             if not sealed:
                 return Closed(letter_id, "failed", letter.reason)
-            if not self._accept(letter.source, self._vault.open(BODY_CONTEXT, sealed)):
+            if not self._accept(letter.source, self._vault.open(body_context(letter_id), sealed)):
                 return Closed(letter_id, "still_invalid", self._letters.get(letter_id).reason)
         return Closed(letter_id, self._letters.close(letter_id, "replayed", by=by))
 

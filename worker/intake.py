@@ -15,7 +15,6 @@ from worker.ledger import Lane, Ledger, Letters, Message, Parked, Recorded, Wish
 from worker.seal import Vault
 from worker.spellings import Spellings
 
-BODY_CONTEXT = "rejected message"
 REJECT_AT_MOST = 200
 REJECT_BYTES = 1_048_576
 """Rejected messages are written in groups of at most this many and about this size."""
@@ -135,13 +134,14 @@ class Intake:
 
     def _message(self, rejection: Rejection) -> Message:
         error, body = rejection.error, rejection.body
+        letter_id = "iv-" + self._vault.fingerprint(body.decode("latin-1"))
         return Message(
-            id="iv-" + self._vault.fingerprint(body.decode("latin-1")),
+            id=letter_id,
             code=error.code,
             reason=error.reason,
             source=rejection.source,
             size=len(body),
-            sealed_body=self._vault.seal(BODY_CONTEXT, body),
+            sealed_body=self._vault.seal(body_context(letter_id), body),
             event_id=error.event_id,
             must_keep=rejection.must_keep or error.code in _MAY_BE_VALID,
         )
@@ -221,6 +221,11 @@ class Intake:
         else:
             return login_id
         raise InvalidEvent(reason, code=code, event_id=self._vault.without_login(event.event_id, None))
+
+
+def body_context(letter_id: str) -> str:
+    """Return what the sealed body of a letter is bound to, so that none passes for the body of another letter."""
+    return f"rejected message {letter_id}"
 
 
 def _groups(rejections: Iterable[Rejection]) -> Iterator[Sequence[Rejection]]:

@@ -135,7 +135,7 @@ class Vault:
         try:
             return cipher.decrypt(nonce, ciphertext, context.encode())
         except (InvalidTag, ValueError):  # ValueError: cut so short that the nonce is not whole
-            raise SealError("the sealed bytes were altered, or belong to another login") from None
+            raise SealError("the sealed bytes were altered, or belong to another login or letter") from None
 
     def _digest(self, text: str) -> str:
         mac = hmac.digest(self._hash_key, text.encode("utf-8", "surrogatepass"), "sha256")

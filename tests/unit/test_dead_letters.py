@@ -7,7 +7,7 @@ import pytest
 
 from worker.dead_letters import Closed, DeadLetters
 from worker.errors import LetterClosed, UnknownLetter
-from worker.intake import BODY_CONTEXT, CeleryMessage
+from worker.intake import CeleryMessage, body_context
 from worker.ledger.letters import Letter
 from worker.seal import Vault
 
@@ -68,7 +68,9 @@ class Review:
     def __init__(self, vault: Vault, *letters: Letter | tuple[Letter, bytes]) -> None:
         pairs = [each if isinstance(each, tuple) else (each, None) for each in letters]
         self.letters = FakeLetters(*(letter for letter, _ in pairs))
-        self.letters.bodies = {letter.id: vault.seal(BODY_CONTEXT, body) for letter, body in pairs if body is not None}
+        self.letters.bodies = {
+            letter.id: vault.seal(body_context(letter.id), body) for letter, body in pairs if body is not None
+        }
         self.intake = FakeIntake(self.letters)
         parts: Any = self.letters, vault, self.intake
         self.list = DeadLetters(*parts, read_message=self._read)
@@ -115,11 +117,19 @@ def test_a_message_whose_body_is_kept_elsewhere_is_not_replayed_and_says_where(v
 
 def test_a_message_sealed_under_a_key_that_is_gone_fails_and_stays_open(vault: Vault) -> None:
     review = Review(vault, message_letter("iv-1", b"good"))
-    review.letters.bodies["iv-1"] = Vault([bytes(32)]).seal(BODY_CONTEXT, b"good")
+    review.letters.bodies["iv-1"] = Vault([bytes(32)]).seal(body_context("iv-1"), b"good")
     (closed,) = review.replay("iv-1")
     assert closed.outcome == "failed"
     assert closed.detail == f"sealed under key {Vault([bytes(32)]).key_ids[0]}, which LOGIN_KEYS does not hold"
     assert not review.letters.closed
+
+
+def test_a_body_that_was_put_in_another_letter_s_place_is_not_taken_in(vault: Vault) -> None:
+    review = Review(vault, message_letter("iv-1", b"good"), message_letter("iv-2", b"other"))
+    review.letters.bodies["iv-1"] = review.letters.bodies["iv-2"]
+    (closed,) = review.replay("iv-1")
+    assert (closed.outcome, review.intake.given) == ("failed", [])
+    assert "belong to another" in closed.detail
 
 
 def test_a_closed_letter_is_not_taken_in_again(vault: Vault) -> None:

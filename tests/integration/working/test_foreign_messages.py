@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
+from worker.intake import body_context
 
 QUEUES = ("account-events", "refresh", "backfill")
 EVENT = {"login_id": "", "occurred_at": "2026-11-22T10:00:00Z"}
@@ -99,7 +100,7 @@ def test_a_cloud_event_pushed_onto_a_queue_can_be_replayed(nightly: Nightly) -> 
     worker = nightly.stack.start_worker()
     nightly.redis.lpush("account-events", json.dumps(cloud_event(login, on=True, minute=0)))
     (letter,) = eventually(lambda: list(nightly.services.letters.list()), describe="the letter")
-    body = nightly.services.vault.open("rejected message", nightly.services.letters.body(letter.id))
+    body = nightly.services.vault.open(body_context(letter.id), nightly.services.letters.body(letter.id))
     assert nightly.services.intake.accept_again(letter.source, body)
     eventually(lambda: nightly.flags() == {login: True}, describe="the call")
     assert worker.is_running

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from worker.intake import BODY_CONTEXT, Intake, Rejected
+from worker.intake import Intake, Rejected, body_context
 from worker.ledger import Ledger, Letters, Message, Parked, Recorded, Wish
 from worker.seal import Vault
 
@@ -84,7 +84,7 @@ class Desk:
         return [(message.code, message.reason) for message in self.letters.parked]
 
     def bodies(self) -> list[bytes]:
-        return [self.vault.open(BODY_CONTEXT, message.sealed_body) for message in self.letters.parked]
+        return [self.vault.open(body_context(message.id), message.sealed_body) for message in self.letters.parked]
 
     def readable(self) -> str:
         return repr((self.ledger.wishes, self.letters.parked, self.told))  # whose repr has no sealed value
