@@ -8,6 +8,7 @@ from worker.ledger import Ledger, Letters
 from worker.ledger.connection import BytesRedis, connect
 from worker.ledger.gate import GateKeeper
 from worker.ledger.views import Views
+from worker.plain_text import ADVICE, plain_text_settings
 from worker.seal import Vault
 from worker.settings import Instance, Settings
 from worker.telemetry.logs import get_logger
@@ -75,6 +76,12 @@ def build_intake(settings: Settings, ledger: Ledger, letters: Letters, vault: Va
         require_sealed=settings.require_sealed,
         on_rejected=_tell_rejected,
     )
+
+
+def warn_of_plain_text(settings: Settings) -> None:
+    """Log each setting that connects to another machine without TLS, with the machines and never a password."""
+    for setting, hosts in plain_text_settings(settings).items():
+        log.warning("plain_text_connection", setting=setting, hosts=hosts, advice=ADVICE)
 
 
 def _tell_rejected(rejected: Rejected) -> None:

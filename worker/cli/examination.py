@@ -21,6 +21,7 @@ from worker.ledger import Ledger
 from worker.ledger.connection import BytesRedis
 from worker.ledger.letters import MESSAGE_BYTES_AT_MOST, MESSAGES_AT_MOST
 from worker.ledger.views import STREAM, Views
+from worker.plain_text import plain_text_settings
 from worker.redis_trouble import open_redis, place_of, trouble_of
 from worker.sealed_box import SealingKey
 from worker.settings import Settings
@@ -38,6 +39,7 @@ def examine() -> Iterator[Check]:
     yield Check("settings", Level.OK, "every value is valid")
     yield from _missing(settings)
     yield _sealing(settings)
+    yield doctor.check_plain_text(plain_text_settings(settings))
     if settings.redis_url is not None:
         yield from _redis(settings)
     yield from examine_broker(settings)

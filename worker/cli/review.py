@@ -9,6 +9,7 @@ from worker.ingress.opening import way_in
 from worker.review.app import create_app
 from worker.review.server import serve
 from worker.review.users import parse_users
+from worker.services import warn_of_plain_text
 from worker.settings import LOOPBACK_HOSTS
 from worker.telemetry.logs import configure_logging, get_logger
 
@@ -31,6 +32,7 @@ def review(
     log = get_logger(__name__)
     if not users:
         log.warning("review_page_closed", reason="REVIEW_USERS is not set: every page but /health answers 401")
+    warn_of_plain_text(settings)
     if host not in LOOPBACK_HOSTS:
         reason = "passwords and events cross the network as plain text; put a proxy with TLS in front"
         log.warning("review_page_without_tls", host=host, reason=reason)

@@ -30,7 +30,7 @@ from worker.executor.rabbit_reader import RabbitReader
 from worker.executor.watchdog import LOOK_SECONDS, Part, Watchdog
 from worker.ledger.connection import connect
 from worker.notices import pass_on
-from worker.services import Services
+from worker.services import Services, warn_of_plain_text
 from worker.stream import StreamReader
 from worker.telemetry.logs import get_logger
 from worker.telemetry.metrics_server import MetricsServer, serve_metrics
@@ -57,6 +57,7 @@ class LedgerCheck(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Check, before the pool and the consumer start; raises WorkerShutdown when told to stop meanwhile."""
         services: Services = worker.app.services()
+        warn_of_plain_text(services.settings)
         try:
             until_redis_answers(services.begin_ledger)
         except LedgerMismatch as error:
