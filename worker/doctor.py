@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from worker.plain_text import ADVICE
 from worker.review.advice import MISSING_KEY_ADVICE, MISSING_KEY_SECONDS, gate_advice, gate_reason, missing_key_reason
 from worker.server_versions import HOLES, has_lua_holes, repaired
 
@@ -120,14 +119,6 @@ def check_clock(skew_seconds: float) -> Check:
     side = "ahead of" if skew_seconds > 0 else "behind"
     advice = "" if level is Level.OK else "Set both clocks by NTP: occurred_at decides which event is the newest."
     return Check("clock", level, f"this machine is {size:.1f} s {side} Redis", advice)
-
-
-def check_plain_text(hosts: Mapping[str, Sequence[str]]) -> Check:
-    """`hosts` are the other machines that a setting connects to without TLS, by that setting."""
-    if hosts:
-        what = ", ".join(f"{setting} ({', '.join(names)})" for setting, names in hosts.items())
-        return Check("TLS", Level.WARN, f"passwords and events go as plain text to {what}", ADVICE)
-    return Check("TLS", Level.OK, "nothing crosses the network as plain text")
 
 
 def check_ledger(*, is_begun: bool, mismatch: str, key_ids: Sequence[str] = ()) -> Check:

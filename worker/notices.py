@@ -10,7 +10,14 @@ from datetime import UTC, datetime
 
 from worker.ledger import Ledger, Notice
 from worker.telemetry.logs import get_logger
-from worker.telemetry.sentry import report_bench, report_gate, report_missing_key, report_new_group, report_unkept
+from worker.telemetry.sentry import (
+    report_bench,
+    report_gate,
+    report_missing_key,
+    report_new_group,
+    report_unkept,
+    report_used_key,
+)
 
 log = get_logger(__name__)
 
@@ -63,10 +70,16 @@ def _tell_of_key(key_id: str, since_ms: str) -> None:
     report_missing_key(key_id=key_id, since=since)
 
 
+def _tell_of_seals(key_id: str, count: str) -> None:
+    log.error("login_key_used_often", key_id=key_id, seals=int(count), advice="put a new key in front of LOGIN_KEYS")
+    report_used_key(key_id=key_id, seals=int(count))
+
+
 _TELLERS: Mapping[str, Callable[..., None]] = {
     "gate": _tell_of_gate,
     "group": _tell_of_group,
     "bench": _tell_of_bench,
     "unkept": _tell_of_unkept,
     "key": _tell_of_key,
+    "seals": _tell_of_seals,
 }

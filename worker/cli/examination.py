@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import redis
 
-from worker import doctor, sealing_checks, stream_checks
+from worker import doctor, secrecy_checks, stream_checks
 from worker.cli.brokers import examine_broker
 from worker.cli.opening import address_of
 from worker.doctor import Check, Level
@@ -39,7 +39,7 @@ def examine() -> Iterator[Check]:
     yield Check("settings", Level.OK, "every value is valid")
     yield from _missing(settings)
     yield _sealing(settings)
-    yield doctor.check_plain_text(plain_text_settings(settings))
+    yield secrecy_checks.check_plain_text(plain_text_settings(settings))
     if settings.redis_url is not None:
         yield from _redis(settings)
     yield from examine_broker(settings)
@@ -62,7 +62,7 @@ def _missing(settings: Settings) -> Iterator[Check]:
 def _sealing(settings: Settings) -> Check:
     public_keys = settings.vault().public_keys if settings.login_keys is not None else ()
     seal_to = SealingKey.parse(settings.seal_to) if settings.seal_to else None
-    return sealing_checks.check_sealing(seal_to, public_keys, is_required=settings.require_sealed)
+    return secrecy_checks.check_sealing(seal_to, public_keys, is_required=settings.require_sealed)
 
 
 def _redis(settings: Settings) -> Iterator[Check]:
@@ -101,6 +101,7 @@ def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
     yield doctor.check_kind(found["ledger"], is_sandbox=settings.sandbox)
     if settings.login_keys is not None:
         yield _ledger(settings, client)
+        yield secrecy_checks.check_seals(settings.vault().key_ids[0], views.seals())
         yield from _configurations(settings, client)
     silences = {
         name.decode(): (now_ms - json.loads(raw)["at"]) / 1000

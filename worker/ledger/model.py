@@ -113,7 +113,7 @@ class Notice:
 
     @property
     def kind(self) -> str:
-        """`gate`, `group`, `bench`, `unkept` or `key`."""
+        """`gate`, `group`, `bench`, `unkept`, `key` or `seals`."""
         return self.text.partition("|")[0]
 
     @property
@@ -122,7 +122,8 @@ class Notice:
 
         gate: instance, and the change as JSON. group: instance, code and wish (`on`, `off`). bench: instance, the
         worker whose calls alone fail, and how many. unkept: rejected messages that were only counted, so far. key: id
-        of a key that no live worker holds, and since when (ms).
+        of a key that no live worker holds, and since when (ms). seals: id of a key, and how often something was sealed
+        under it.
         """
         return self.text.split("|", 2 if self.kind == "gate" else 3)[1:]
 

@@ -21,22 +21,22 @@ _ROWS = ("backfills", "rows")
 _SETTLING = ("letters", *_ROWS, "history", "flight", "gate_turns", "health", "standing", "settling")
 _CLAIMING = ("keys", "candidates", "claiming")
 PARTS = {
-    "record": ("gather", "letters", *_ROWS, "recording"),
+    "record": ("gather", "letters", *_ROWS, "recording", "seals"),
     "claim": (*_CALLER, *_CLAIMING),
     "settle": (*_CALLER, *_SETTLING),
     "settle_and_claim": (*_CALLER, *_SETTLING, *_CLAIMING),
     "pulse": ("gather", "letters", *_ROWS, "history", "flight", "gate", "tidying", "places", "rate", "room", "keys"),
     "turn": ("gate", "gate_turns"),
-    "park": ("letters",),
+    "park": ("letters", "seals"),
     "close": ("gather", "letters", *_ROWS),
     "enlist": ("places", "keys"),
     "lack": ("keys",),
     "begin": (),
-    "add_chunk": ("backfills",),
+    "add_chunk": ("backfills", "seals"),
     "commit": ("backfills",),
     "steer": ("backfills",),
     "lane": ("rate", "room"),
-    "feed": ("gather", "letters", *_ROWS, "recording", "gate", "rate", "room"),
+    "feed": ("gather", "letters", *_ROWS, "recording", "gate", "rate", "room", "seals"),
 }
 """What each script needs beside the prelude, in order. Each run makes all these functions anew: none has idle ones."""
 

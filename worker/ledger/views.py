@@ -47,6 +47,10 @@ class Views:
             **stream_state(self.redis, STREAM, now),
         }
 
+    def seals(self) -> dict[str, int]:
+        """Return how often something was sealed under each key of LOGIN_KEYS, by the key's id."""
+        return {key_id.decode(): int(count) for key_id, count in self.redis.hgetall("nightly:seals").items()}
+
     def kind(self) -> str | None:
         """Return `sandbox` or `production`, as the ledger was begun; None before."""
         raw = self.redis.hget("nightly:meta", "kind")

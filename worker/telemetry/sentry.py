@@ -136,6 +136,17 @@ def report_missing_key(*, key_id: str, since: str) -> None:
     )
 
 
+def report_used_key(*, key_id: str, seals: int) -> None:
+    """Report that so much was sealed under a key that it should be replaced; `key_id` is public."""
+    _report(
+        "A key of LOGIN_KEYS sealed a quarter of what it may: put a new key in front",
+        level="warning",
+        fingerprint=["key-used", key_id],
+        tags={"key_id": key_id},
+        extra={"seals": seals},
+    )
+
+
 def report_new_group(*, instance: str, code: str, wish: str) -> None:
     """Report the first open dead letter of its kind; `wish` is "on" or "off"."""
     _report(

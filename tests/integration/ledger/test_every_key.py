@@ -111,6 +111,7 @@ STAYS: dict[str, tuple[str, Gone]] = {
     r"letter:[^:]+": ("while it is open", itself("status", "open")),
     r"letter-body:[^:]+": ("while its letter is open", body_of_an_open_letter),
     r"kept": ("two numbers", nothing),
+    r"seals": ("one number for each key of LOGIN_KEYS", nothing),
     r"entries:.+": ("five numbers for each stream", nothing),
     r"letters:open|group:.+": ("open letters", named("nightly:letter:", field="status", value="open")),
     r"groups": ("groups with open letters", named("nightly:group:")),

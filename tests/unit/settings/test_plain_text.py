@@ -3,7 +3,6 @@
 import pytest
 from structlog.testing import capture_logs
 
-from worker.doctor import Level, check_plain_text
 from worker.plain_text import plain_text_hosts, plain_text_settings
 from worker.services import warn_of_plain_text
 from worker.settings import Settings
@@ -46,10 +45,3 @@ def test_a_process_that_starts_logs_the_machines_and_no_password() -> None:
         ("plain_text_connection", "BROKER_URL", ("mq.internal",)),
     ]
     assert "secret" not in str(lines)
-
-
-def test_the_doctor_warns_and_says_where() -> None:
-    check = check_plain_text({"REDIS_URL": ("a.internal",), "BROKER_URL": ("b.internal", "c.internal")})
-    assert check.level is Level.WARN
-    assert "REDIS_URL (a.internal), BROKER_URL (b.internal, c.internal)" in check.what
-    assert check_plain_text({}).level is Level.OK

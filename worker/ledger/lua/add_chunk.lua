@@ -13,6 +13,7 @@ if status ~= 'loading' then return status end
 if number < tonumber(chunks) then return 'known' end
 if number > tonumber(chunks) or tonumber(rows) ~= number * tonumber(ARGV[7]) then return 'gap' end
 if ARGV[9] ~= '' and ARGV[9] ~= digest then return 'changed' end
+count_seals(ARGV, 5, #ARGV, clock(ARGV[1]))
 redis.call('HSET', chunks_key(id), number, ARGV[5])
 redis.call('HSET', backfill_key(id), 'chunks', number + 1, 'rows', rows + ARGV[4], 'digest_so_far', ARGV[6])
 keep_for(id, tonumber(ARGV[8]))

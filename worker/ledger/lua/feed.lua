@@ -64,6 +64,7 @@ local function hand_over(row, ref, sealed, account)
   return hand_over_as_of(key, old, row, ref, sealed, account)
 end
 
+count_seals(ARGV, 6, FIELDS_A_ROW, now)
 return gathering(function()
   local row, at = first, 5
   while at <= #ARGV and room > 0 and row - first < allowed do

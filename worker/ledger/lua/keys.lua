@@ -1,17 +1,10 @@
 -- Which of LOGIN_KEYS sealed a value, which live workers hold that key, and since when none does.
 --
--- A sealed value begins with the byte 1 and the four bytes of its key's id (worker/seal.py). Each worker lists the ids
--- of its keys in nightly:workers, newest first.
+-- Each worker lists the ids of its keys in nightly:workers, newest first.
 -- nightly:missing-keys      hash: id of a key that no live worker holds -> "<first missed>:<last missed>", ms
 -- nightly:missing-told:<id> there for an hour after a person was told of it
 
 local MISSING_TOLD_AFTER, MISSING_TOLD_AGAIN, MISSING_FORGOTTEN = 60000, 3600000, 600000
-
--- The id of the key that sealed a value, in hex; nil where the value does not begin like one.
-local function key_id_of(sealed)
-  if #sealed < 5 or string.byte(sealed) ~= 1 then return nil end
-  return string.format('%02x%02x%02x%02x', string.byte(sealed, 2, 5))
-end
 
 -- What the workers that were heard of lately say about themselves, by their names.
 local function live_workers(now)

@@ -47,6 +47,7 @@ local function park(id, code, reason, source, size, sealed, event_id, must_keep)
   return open_letter(id, group, now, fields) == 1 and 'first' or 'kept'
 end
 
+count_seals(ARGV, 9, FIELDS, now)
 local replies = {}
 for at = 4, #ARGV, FIELDS do replies[#replies + 1] = park(unpack(ARGV, at, at + FIELDS - 1)) end
 return replies

@@ -111,5 +111,12 @@ local function attempt_fields()
   return fields
 end
 
+-- The id of the key that sealed a value, in hex; nil where the value does not begin like one: with the byte
+-- 1 and the four bytes of that id (worker/seal.py).
+local function key_id_of(sealed)
+  if #sealed < 5 or string.byte(sealed) ~= 1 then return nil end
+  return string.format('%02x%02x%02x%02x', string.byte(sealed, 2, 5))
+end
+
 -- Something that a person should hear of, once: the next pulse after `from` hands it to a worker.
 local function give_notice(text, from) redis.call('ZADD', 'nightly:notices', 'NX', from, text) end

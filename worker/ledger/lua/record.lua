@@ -15,6 +15,7 @@ local function record(ref, instance, sealed, occurred_us, ...)
 end
 
 if is_newer() then return refuse_newer() end
+count_seals(ARGV, FIRST + 2, FIELDS, now)
 return gathering(function()
   local replies = {}
   for at = FIRST, #ARGV, FIELDS do

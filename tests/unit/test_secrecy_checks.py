@@ -1,10 +1,10 @@
-"""What the doctor says about SEAL_TO beside LOGIN_KEYS."""
+"""What the doctor says about SEAL_TO, keys that sealed much, and plain text."""
 
 import os
 
 from worker.doctor import Level
 from worker.seal import Vault
-from worker.sealing_checks import check_sealing
+from worker.secrecy_checks import SEALS_FAIL, SEALS_WARN, check_plain_text, check_sealing, check_seals
 
 OLD, NEW = os.urandom(32), os.urandom(32)
 KEYS = Vault([NEW, OLD]).public_keys
@@ -35,3 +35,18 @@ def test_a_machine_without_login_keys_cannot_tell() -> None:
 def test_without_a_key_the_doctor_says_what_becomes_of_clear_login_ids() -> None:
     assert "in clear" in check_sealing(None, KEYS, is_required=False).what
     assert "set aside" in check_sealing(None, KEYS, is_required=True).what
+
+
+def test_the_doctor_warns_and_says_where() -> None:
+    check = check_plain_text({"REDIS_URL": ("a.internal",), "BROKER_URL": ("b.internal", "c.internal")})
+    assert check.level is Level.WARN
+    assert "REDIS_URL (a.internal), BROKER_URL (b.internal, c.internal)" in check.what
+    assert check_plain_text({}).level is Level.OK
+
+
+def test_a_key_that_sealed_much_is_replaced_long_before_its_nonces_may_repeat() -> None:
+    counts = (SEALS_WARN - 1, SEALS_WARN, SEALS_FAIL)
+    levels = [check_seals("ab12", {"ab12": count, "old1": 2**33}).level for count in counts]
+    assert levels == [Level.OK, Level.WARN, Level.FAIL]
+    assert "new key in front" in check_seals("ab12", {"ab12": SEALS_WARN}).advice
+    assert check_seals("ab12", {}).level is Level.OK

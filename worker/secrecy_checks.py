@@ -1,9 +1,13 @@
-"""Decides whether what producers seal with SEAL_TO can be opened by the workers. Does no I/O."""
+"""Decides whether secrets stay secret: what is sealed, under which key and how often, and what goes without TLS."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from worker.doctor import Check, Level
+from worker.plain_text import ADVICE
 from worker.sealed_box import SealingKey
+
+SEALS_WARN, SEALS_FAIL = 2**30, 2**31
+"""Random nonces are safe for 2^32 seals under one key (NIST SP 800-38D, 8.3)."""
 
 
 def check_sealing(seal_to: SealingKey | None, public_keys: Sequence[SealingKey], *, is_required: bool) -> Check:
@@ -23,3 +27,21 @@ def check_sealing(seal_to: SealingKey | None, public_keys: Sequence[SealingKey],
         advice = f"Set SEAL_TO={public_keys[0]} before its key leaves LOGIN_KEYS."
         return Check(name, Level.WARN, f"key {seal_to.id} belongs to an older key of LOGIN_KEYS", advice)
     return Check(name, Level.OK, f"key {seal_to.id}, that of the newest of LOGIN_KEYS")
+
+
+def check_seals(newest_key_id: str, seals: Mapping[str, int]) -> Check:
+    """`seals` says how often something was sealed under a key, by its id; only the newest one seals."""
+    name, count = "seals", seals.get(newest_key_id, 0)
+    what = f"{count:,} under key {newest_key_id}, of 4,294,967,296 that are safe"
+    advice = "Put a new key in front of LOGIN_KEYS; see docs/operating.md on how to rotate it."
+    if count >= SEALS_FAIL:
+        return Check(name, Level.FAIL, what, advice)
+    return Check(name, Level.WARN, what, advice) if count >= SEALS_WARN else Check(name, Level.OK, what)
+
+
+def check_plain_text(hosts: Mapping[str, Sequence[str]]) -> Check:
+    """`hosts` are the other machines that a setting connects to without TLS, by that setting."""
+    if hosts:
+        what = ", ".join(f"{setting} ({', '.join(names)})" for setting, names in hosts.items())
+        return Check("TLS", Level.WARN, f"passwords and events go as plain text to {what}", ADVICE)
+    return Check("TLS", Level.OK, "nothing crosses the network as plain text")
