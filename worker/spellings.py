@@ -27,6 +27,8 @@ _GUID_BASE64, _GUID_BYTES = 22, 16
 _UNICODE_ESCAPE = re.compile(
     r"[\\%]u(?:([0-9a-f]{4})|\{(0*(?:10|[0-9a-f])?[0-9a-f]{1,4})\})|\\x([0-9a-f]{2})", re.IGNORECASE
 )
+_ZEROS_OF_REFERENCE = re.compile(r"(?<=&#)0++(?=[0-9])")
+_NO_CHARACTER = re.compile(r"&#[0-9]{8,}+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+")
 _HEX = re.compile(r"[0-9a-f]+")
 _PRINTABLE = re.compile(rb"[ -~]+")
@@ -120,7 +122,7 @@ class Spellings:
         if "%" in text:
             yield unquote_to_bytes(text.encode("utf-8", "ignore"))
         if "&" in text:
-            yield unescape(text).encode("utf-8", "ignore")
+            yield unescape(_without_endless_numbers(text)).encode("utf-8", "ignore")
         if "\\" in text or "%" in text:
             yield _without_unicode_escapes(text)
         base64, hexadecimal = _encodings_of_text(self._least_text())
@@ -194,6 +196,11 @@ def _base64_decodings(run: str) -> Iterator[bytes]:
     for start in range(min(4, len(run))):
         is_cut = (len(run) - start) % 4 == 1  # one character is less than a byte
         yield a2b_base64(standard[start : len(run) - is_cut] + "==")
+
+
+def _without_endless_numbers(text: str) -> str:
+    """Replace numeric references of HTML that name no character: `unescape` raises ValueError for 4,301 digits."""
+    return _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", _ZEROS_OF_REFERENCE.sub("", text))
 
 
 def _without_unicode_escapes(text: str) -> bytes:

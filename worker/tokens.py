@@ -9,7 +9,10 @@ import re
 TOKEN_CHARACTERS = 28
 """One more than a KSUID has, the longest id in wide use that mixes upper and lower case."""
 
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{2,}")
+_JWT_BEGINNING = "eyJ"
+_JWT_HEADER = re.compile(r"(?<![A-Za-z0-9_-])([A-Za-z0-9_-]{11,}+)\.[A-Za-z0-9_-]{2}")
+_JWT_LEAST = 8
+"""Characters of its header after the beginning."""
 _RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{TOKEN_CHARACTERS},}}")
 _SEGMENT = re.compile(r"[A-Za-z0-9]+")
 _WORD = re.compile(r"[A-Z]?[a-z]*[0-9]*|[A-Z]*[0-9]*")
@@ -22,7 +25,11 @@ def looks_like_token(text: str) -> bool:
     """Return whether `text` holds what looks like a token."""
     if len(text) < TOKEN_CHARACTERS or text.lower() == text or text.upper() == text:
         return False
-    return bool(_JWT.search(text)) or any(_is_random(run) for run in _RUN.findall(text))
+    return _holds_jwt(text) or any(_is_random(run) for run in _RUN.findall(text))
+
+
+def _holds_jwt(text: str) -> bool:
+    return any(_JWT_BEGINNING in header[:-_JWT_LEAST] for header in _JWT_HEADER.findall(text))
 
 
 def _is_random(run: str) -> bool:

@@ -20,7 +20,8 @@ ALIASES: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 """For each role its names in their simplest spelling, the surest first: that one counts where there are several."""
 _RANKS = {alias: (role, rank) for role, aliases in ALIASES.items() for rank, alias in enumerate(aliases)}
-_WORDS = re.compile(r"[^\W\d]+(?:[ _][^\W\d]+){0,4}")
+_WORDS = re.compile(r"[^\W\d]++(?: [^\W\d]++){0,4}")
+"""An underscore is one of the letters."""
 _LONGEST_NAME = 30
 
 

@@ -25,7 +25,7 @@ _TIMES = frozenset({"applied", "wished"})
 _STATES = {"waiting": "due", "due": "due", "in_flight": "flight", "flight": "flight", "applied": "done", "done": "done"}
 _STATES |= {"dead_lettered": "dead", "dead": "dead"}
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_CONDITION = re.compile(r"\s*([A-Za-z_]+)\s*(<=|>=|!=|<|>|=)\s*(.+?)\s*", re.DOTALL)
+_CONDITION = re.compile(r"([A-Za-z_]+)\s*+((?><=|>=|!=|<|>|=))\s*+(.+)", re.DOTALL)
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne,
 }  # fmt: skip
@@ -55,7 +55,7 @@ class Condition:
     @classmethod
     def read(cls, text: str) -> "Condition":
         """Read one; raises BackfillError, which lists the fields, or says what the value should be."""
-        found = _CONDITION.fullmatch(text)
+        found = _CONDITION.fullmatch(text.strip())
         if found is None or found[1] not in FIELDS:
             names = "; ".join(f"{name} ({meaning})" for name, meaning in FIELDS.items())
             raise BackfillError(f"a condition is FIELD, = != < <= > or >=, and a value. The fields are: {names}")

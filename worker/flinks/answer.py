@@ -1,7 +1,8 @@
 """Decides what the body of an answer says, before anyone asks what it means. Does no I/O and never raises.
 
 Flinks confirms in prose ("LoginId ... has now been activated ..."), sent as a JSON string, and reports errors
-as a JSON object. Bodies of proxies, cut bodies and bodies of the wrong shape come by the same way.
+as a JSON object. Bodies of proxies, cut bodies and bodies of the wrong shape come by the same way. The time that
+any of them takes grows with its length and no faster, because it is read on the event loop.
 """
 
 import json
@@ -15,7 +16,14 @@ MAX_BODY_BYTES = 65_536
 _STATUS = re.compile(r"[0-9]{3}")
 _STATE = re.compile(r"\b(de)?activated\b", re.IGNORECASE)
 _NEGATION = re.compile(r"\b(not|never|cannot|unable|failed)\b|n't\b", re.IGNORECASE)
-_NAMED = re.compile(r"\bloginid[\s:='\"]+(\S+?)['\"]?\s+(?:has|is|was)\b", re.IGNORECASE)
+NAMED_LOGIN = re.compile(
+    r"""((?<!\S)(?>\S*?\bloginid[:='"]++)|\bloginid[:='"]*+\s[\s:='"]*+)(\S++)(?=\s++(?:has|is|was)\b)""", re.IGNORECASE
+)
+"""The word after "LoginId" in a confirmation (group 2), and what is before it.
+
+The first alternative is for a login in the same word as "LoginId", the second for one in the next word. Each word is
+thereby tried once: one pattern for both would try all words again for each "LoginId" before them.
+"""
 _GUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _OURS = "\0"
 """Stands for our own login in a text under test, so that the login's characters are not read as Flinks' words."""
@@ -70,7 +78,9 @@ def claim_of(text: str, login_id: str, *, wants_active: bool) -> Claim:
     state = "activated" if wants_active else "deactivated"
     if text.casefold() == f"LoginId {login_id} has now been {state} for automatic refresh".casefold():
         return Claim.CONFIRMED  # spares the patterns below, which are made anew for each login
-    ours = re.compile(rf"(?<![^\s'\"(\[<{{:=]){re.escape(login_id)}(?=['\")\]>}}.,;:!?]*(?:\s|$))", re.IGNORECASE)
+    ours = re.compile(
+        rf"(?<![^\s'\"(\[<{{:=]){re.escape(login_id)}(?=['\")\]>}}.,;:!?]{{0,8}}+(?:\s|$))", re.IGNORECASE
+    )
     marked = ours.sub(_OURS, text.replace(_OURS, " "))
     states = {match[1] is None for match in _STATE.finditer(marked)}
     if _names_another(marked) or (not wants_active) in states or (states and _NEGATION.search(marked)):
@@ -79,9 +89,9 @@ def claim_of(text: str, login_id: str, *, wants_active: bool) -> Claim:
 
 
 def _names_another(marked: str) -> bool:
-    named = _NAMED.search(marked)
+    named = NAMED_LOGIN.search(marked)
     if named is not None:
-        return named[1] != _OURS
+        return named[2].rstrip("'\"") != _OURS
     return _OURS not in marked and _GUID.search(marked) is not None
 
 
@@ -107,7 +117,7 @@ def _status(value: object) -> int | None:
     """Return an HttpStatusCode, also one sent as text; 0 where there is none, None where it is not a status."""
     if value is None:
         return 0
-    text = str(value).removesuffix(".0")
+    text = str(value).removesuffix(".0") if isinstance(value, str | int | float) else ""
     return int(text) if _STATUS.fullmatch(text) else None
 
 

@@ -210,13 +210,13 @@ def _read_headers(response: httpx.Response) -> dict[str, str]:
 async def _first_bytes(response: httpx.Response) -> tuple[bytes, bool]:
     """Return the body as it came over the wire, at most 64 KiB of it, and whether it was read to its end."""
     stream = cast("httpx.AsyncByteStream", response.stream)
-    body = b""
+    body = bytearray()  # bytes would be copied again for each chunk, and a chunk may be one byte
     async with aclosing(cast("AsyncGenerator[bytes, None]", aiter(stream))) as chunks:
         async for chunk in chunks:
             body += chunk
             if len(body) >= MAX_BODY_BYTES:
-                return body[:MAX_BODY_BYTES], False
-    return body, True
+                return bytes(body[:MAX_BODY_BYTES]), False
+    return bytes(body), True
 
 
 def _kind_of(error: BaseException) -> FailureKind:

@@ -4,6 +4,7 @@ import html
 import re
 from urllib.parse import quote
 
+from worker.flinks.answer import NAMED_LOGIN
 from worker.spellings import Spellings
 
 MASK = "***"
@@ -12,7 +13,6 @@ MAX_LINE_CHARACTERS = 2000
 """Of a longer text only the beginning is looked at. A loginId takes about 1,500 characters in its longest spelling."""
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}")
-_NAMED = re.compile(r"\b(loginid[\s:='\"]+)\S+(?=\s+(?:has|is|was)\b)", re.IGNORECASE)
 _DIGIT = re.compile(r"[0-9]")
 
 
@@ -30,7 +30,7 @@ def mask(text: str, *secrets: str) -> str:
     line = ours.sub(MASK, line)
     for secret in filter(None, secrets):
         line = _without_words_of(Spellings(secret), line)
-    line = _NAMED.sub(rf"\1{MASK}", _GUID.sub(MASK, line))
+    line = NAMED_LOGIN.sub(rf"\1{MASK}", _GUID.sub(MASK, line))
     return _TOKEN.sub(_masked_if_numbered, line)[:MAX_MESSAGE_CHARACTERS].strip()
 
 

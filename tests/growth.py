@@ -1,0 +1,82 @@
+"""Measures how the work for a text grows with its length: a pattern that looks at the same characters again and again
+takes four times as long for twice the text, whatever the machine."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+SIZES = (1_000, 16_000)
+"""Each is compared with its double: some readers cut a text at 2,000 characters, others read all of it."""
+MOST_GROWTH = 3
+"""Twice the text may take this many times as long: 2 if it is linear, 4 if it is quadratic."""
+NOISE_SECONDS = 0.004
+"""Less than this is the machine's noise, and harms nobody."""
+PLAIN = "the quick brown fox 12 "
+GUID = "0d5e2a51-7a10-4d8e-9a61-5f0c3b1f7e22"
+
+Families = dict[str, Callable[[int], str]]
+
+_REPEATED = (
+    " ", "\t", "<", "<a ", "[", '[{"a":', "(", "0", "f", "a", "A", "aB3", "-", "_", "a-", "a@", "a@a@a", "'", '"',
+    "'\\", "\\", "\\u0041", "%25", "&amp;", "&#1", "=", "a=", "loginid ", "loginid='", "login_id x", "login_id='",
+    "password=", 'token="', "bearer ", "authorization: ", "https://", "http://a", "whsec_", "eyJ", "eyJaaaaaaaaaa",
+    "activated ", "not ", "n't ", "12345678-1234-", GUID, GUID[:-1], "I1aA", "20", "b'", "`", "\u200b", "\u00a0",
+    "\u00df", "x\n", "lgn_a", "\0",
+)  # fmt: skip
+_BEGINNINGS = (
+    "loginid", "loginid ", "login_id x", "login_id='", "password", 'password: "', "Authorization:", "bearer ", "http://a",
+    "eyJabcdefghijk", "'", "\\u{", "&#", "activated", "a=",
+)  # fmt: skip
+_FILLINGS = (" ", "'", "x", "\\", "x ")
+
+
+def families() -> Families:
+    """Return texts without end, by name: a piece repeated, a piece before a run, and runs that begin again."""
+    made = dict(_families())
+    made["a word and a space"] = lambda size: "a" * (size - 1) + " "
+    return made
+
+
+def _families() -> Iterator[tuple[str, Callable[[int], str]]]:
+    for piece in _REPEATED:
+        yield repr(piece), lambda size, piece=piece: (piece * size)[:size]  # type: ignore[misc]
+    for first in _BEGINNINGS:
+        for filling in _FILLINGS:
+            yield f"{first!r} {filling!r}...", lambda size, a=first, b=filling: (a + b * size)[:size]  # type: ignore[misc]
+            yield f"({first!r} {filling!r}...)...", lambda size, a=first, b=filling: _runs(a, b, size)  # type: ignore[misc]
+
+
+def _runs(first: str, filling: str, size: int) -> str:
+    """Return as many runs as each of them is long: the most pairs of a beginning and an end."""
+    length = math.isqrt(size)
+    return ((first + filling * length) * length)[:size]
+
+
+def growths(work: Callable[[str], object], made: Families) -> list[str]:
+    """Return a line for each family whose work grows faster than its text."""
+    usual = MOST_GROWTH * _seconds(work, (PLAIN * 2 * max(SIZES))[: 2 * max(SIZES)], 0) + NOISE_SECONDS
+    return [line for name, family in made.items() if (line := _growth(work, name, family, usual))]
+
+
+def _growth(work: Callable[[str], object], name: str, family: Callable[[int], str], usual: float) -> str:
+    if _seconds(work, family(2 * max(SIZES)), usual) <= usual:
+        return ""  # no slower than plain words of this length
+    for size in SIZES:
+        once = _seconds(work, family(size), 0)
+        limit = MOST_GROWTH * once + NOISE_SECONDS
+        twice = _seconds(work, family(2 * size), limit)
+        if twice > limit:
+            return f"{name}: {once * 1000:.1f} ms for {size} characters, {twice * 1000:.1f} ms for twice as many"
+    return ""
+
+
+def _seconds(work: Callable[[str], object], text: str, limit: float) -> float:
+    """Return the processor's time: the best of three, or the first within the limit."""
+    best = math.inf
+    for _ in range(3):
+        start = time.process_time()
+        work(text)
+        best = min(best, time.process_time() - start)
+        if best <= limit:
+            break
+    return best

@@ -1,0 +1,109 @@
+"""Texts of others are read in a time that grows with their length and no faster, however they are made."""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.growth import GUID, families, growths
+from worker.backfill.columns import shown
+from worker.backfill.conditions import Condition
+from worker.errors import BackfillError
+from worker.flinks.answer import claim_of, read
+from worker.flinks.mask import mask
+from worker.flinks.protocol import decipher
+from worker.ingress.modes import decode_value
+from worker.spellings import Spellings, holds_guid
+from worker.telemetry.foreign import describe_foreign
+from worker.telemetry.scrub import scrub_quotes, scrub_text, scrub_value
+from worker.telemetry.tracebacks import describe_exception
+from worker.tokens import looks_like_token
+
+LOGIN, KEY = "bb8b8569-3bfc-43c1-ae31-08d6decf1675", "a key of ours 123"
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+
+
+def deciphered(status: int, body: str, headers: Mapping[str, str] | None = None, login: str = LOGIN) -> object:
+    return decipher(
+        status, headers or {}, body.encode(), login_id=login, auth_key=KEY, wants_active=True, now=NOW
+    )  # fmt: skip
+
+
+def condition(text: str) -> None:
+    for one in (f"account={text}", text):
+        with suppress(BackfillError):
+            Condition.read(one)
+
+
+def header(text: str) -> None:
+    for value in (text[:16_384], f'"{text[:16_384]}"'):  # no head of a request is longer
+        with suppress(ValueError):
+            decode_value(value)
+
+
+ANSWERS: Mapping[str, Callable[[str], object]] = {
+    "a confirmation": lambda text: deciphered(200, json.dumps(text)),
+    "bare prose": lambda text: deciphered(200, text),
+    "prose for a login of one letter": lambda text: deciphered(200, text, login="a"),
+    "prose for a login of quotes": lambda text: claim_of(text, "''", wants_active=True),
+    "an error's message": lambda text: deciphered(400, json.dumps({"FlinksCode": "X", "Message": text})),
+    "an error's code": lambda text: deciphered(400, json.dumps({"FlinksCode": text, "HttpStatusCode": text})),
+    "headers": lambda text: deciphered(503, "", {"retry-after": text, "content-encoding": text}),
+    "a date in a header": lambda text: deciphered(503, "", {"retry-after": f"Mon, {text} Jan 2026 10:00:00 GMT"}),
+    "an unfinished object": lambda text: read(b'{"Message": ' + text.encode()),
+    "mask": lambda text: mask(text, LOGIN, KEY),
+    "mask of a short login": lambda text: mask(text, "maple", KEY),
+    "mask of a login beyond ASCII": lambda text: mask(text, "m\u00e4ple", KEY),
+}
+TELEMETRY: Mapping[str, Callable[[str], object]] = {
+    "a text": scrub_text,
+    "a text without limit": lambda text: scrub_text(text, limit=10**9),
+    "an error's text": scrub_quotes,
+    "an exception": lambda text: describe_exception(ValueError(text)),
+    "a field": lambda text: scrub_value({text: [text, ValueError(text)]}),
+    "a library's line": lambda text: describe_foreign("kombu", text, ()),
+    "a library's arguments": lambda text: describe_foreign("kombu", "%s %r", (text, ValueError(text))),
+}
+INPUT: Mapping[str, Callable[[str], object]] = {
+    "a login's spellings": lambda text: Spellings(LOGIN).are_in(text),
+    "a short login's spellings": lambda text: Spellings("maple").are_in(text),
+    "a GUID": holds_guid,
+    "a token": lambda text: looks_like_token(f"{text}aB"),
+    "a condition": condition,
+    "a column": lambda text: shown([text[:30]] * 9),
+    "a header": header,
+}
+
+
+@pytest.mark.parametrize("work", ANSWERS.values(), ids=ANSWERS)
+def test_the_time_for_an_answer_of_flinks_grows_with_its_length_alone(work: Callable[[str], object]) -> None:
+    assert growths(work, families()) == []
+
+
+@pytest.mark.parametrize("work", TELEMETRY.values(), ids=TELEMETRY)
+def test_the_time_for_a_log_line_grows_with_its_length_alone(work: Callable[[str], object]) -> None:
+    assert growths(work, families()) == []
+
+
+@pytest.mark.parametrize("work", INPUT.values(), ids=INPUT)
+def test_the_time_for_an_input_grows_with_its_length_alone(work: Callable[[str], object]) -> None:
+    assert growths(work, families()) == []
+
+
+def test_numbers_and_brackets_without_end_are_answers_like_any_other() -> None:
+    for hostile in ("[" * 60_000, '{"a":' * 10_000, "9" * 60_000, '{"HttpStatusCode":' + "[" * 400 + "]" * 400 + "}"):
+        assert deciphered(400, hostile)
+        assert deciphered(400, f'{{"HttpStatusCode": {hostile}}}')
+
+
+def test_a_number_without_end_in_an_html_reference_raises_nothing() -> None:
+    assert not Spellings(LOGIN).are_in("&#" + "9" * 5_000)
+    assert Spellings("maple-1").are_in(f"&#{'0' * 5_000}109;aple-1")
+
+
+def test_a_quote_that_is_left_open_before_a_backslash_hides_no_secret() -> None:
+    assert "hunter" not in scrub_text("password: 'hunter\\")
+    assert "hunter" not in scrub_quotes("said 'hunter\\")
+    assert GUID not in scrub_quotes(f"'{GUID}\\")
