@@ -192,8 +192,12 @@ def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
 
 
 def pulse(worker: Any, services: Services) -> None:
-    """Give a sign of life, take back what dead workers held, and wake somebody if work is waiting."""
+    """Give a sign of life, take back what dead workers held, and wake somebody if work is waiting.
+
+    The ledger is begun again before: an emptied Redis has lost the marks that keep workers of another kind away.
+    """
     try:
+        services.begin_ledger()
         found = services.ledger.pulse(
             services.fingerprints,
             worker=worker.app.identity,

@@ -36,3 +36,15 @@ def test_a_sandbox_worker_ends_on_a_production_ledger_and_takes_nothing(nightly:
         nightly.stack.start_worker()
     assert nightly.redis.xlen("account-events:stream") == 1
     assert nightly.flags() == {}
+
+
+def test_an_emptied_redis_stays_with_the_workers_at_work_and_they_leave_it_once_a_sandbox_has_it(
+    nightly: Nightly,
+) -> None:
+    worker = nightly.stack.start_worker()
+    nightly.redis.flushall()
+    eventually(lambda: nightly.services.views.kind() == "production", seconds=10, describe="the mark of production")
+    nightly.redis.hset("nightly:meta", "kind", "sandbox")  # as after an empty Redis that a sandbox reached first
+    eventually(lambda: not worker.is_running, seconds=30, describe="the end of the worker")
+    assert worker.exit_code == EXIT_REFUSED
+    assert "begun as a sandbox" in worker.output()
