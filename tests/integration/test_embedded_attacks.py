@@ -14,6 +14,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.embedded.private_files import private_folder, write_private
+from worker.errors import EmbeddedStackError
 
 ATTACK = """
 import os, pathlib, socket, sys
@@ -142,3 +143,14 @@ def test_a_socket_whose_path_would_be_too_long_lies_in_a_private_folder_that_goe
         server.start()
         assert server.url == url
     assert not folder.exists()
+
+
+def test_a_socket_is_never_made_at_a_path_that_was_cut_short(
+    tmp_path: Path, orphan_guard: OrphanGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("deep" * 40)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with pytest.raises(EmbeddedStackError, match="is too long for a socket: set TMPDIR to a shorter folder"):
+        EmbeddedRedis(deep, guard=orphan_guard).start()
+    assert not list(deep.glob("nightly-*"))

@@ -173,6 +173,8 @@ class EmbeddedRedis:
             private_folder(self._socket_folder)
         elif len(os.fsencode(self.socket_path)) > SOCKET_PATH_BYTES:
             self._socket_folder = Path(mkdtemp(prefix="nightly-"))
+        if len(os.fsencode(path := self.socket_path)) > SOCKET_PATH_BYTES:
+            raise EmbeddedStackError(f"{path} is too long for a socket: set TMPDIR to a shorter folder.")
         self.url = f"unix://{quote(str(self.socket_path))}"
         self._run(binary, {"port": "0", "unixsocket": str(self.socket_path), "unixsocketperm": "700"})
 
