@@ -201,3 +201,33 @@ def test_secrets_are_made_without_redis(nightly: Command) -> None:
     hashed = nightly("users", "hash", stdin="a password\n", REDIS_URL="").stdout
     assert hashed.startswith("scrypt.")
     assert nightly("users", "hash", stdin="\n").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "dead-letters replay --all", "dead-letters resolve --all --note x", "gate close --reason x", "gate open",
+        "backfill start --from-ledger --off", "backfill pause bf-1", "backfill cancel bf-1",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["sandbox", "production"])
+def test_a_shell_for_trials_changes_nothing_in_production_nor_the_other_way_round(
+    nightly: Command, redis_client: Redis, command: str, kind: str
+) -> None:
+    take_in()
+    redis_client.hset("nightly:meta", "kind", kind)
+    before = {key: redis_client.dump(key) for key in redis_client.scan_iter()}
+    done = nightly(*command.split(), SANDBOX=str(int(kind == "production")))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"This ledger was begun {'as a' if kind == 'sandbox' else 'in'} {kind}")
+    assert {key: redis_client.dump(key) for key in redis_client.scan_iter()} == before
+
+
+@pytest.mark.parametrize("command", ["status", "dead-letters list", "gate show", "backfill list", f"explain {CANARY}"])
+def test_a_command_that_looks_reads_a_sandbox_and_production_alike(
+    nightly: Command, redis_client: Redis, command: str
+) -> None:
+    take_in()
+    Ledger(redis_client).pulse({}, worker="celery@here", slots=2)
+    for sandbox in "01":
+        assert nightly(*command.split(), SANDBOX=sandbox).returncode == 0

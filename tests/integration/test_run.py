@@ -131,13 +131,24 @@ def test_a_production_ledger_is_never_taken_by_a_sandbox(tmp_path: Path, redis_c
     assert redis_client.keys() == [b"nightly:meta"]
 
 
-def test_the_ledger_of_an_emulated_flinks_is_never_taken_by_production(
-    tmp_path: Path, orphan_guard: OrphanGuard
+@pytest.mark.parametrize(
+    ("was_sandbox", "settings", "words"),
+    [
+        (True, {"FLINKS_AUTH_KEY": "a-key", "FLINKS_BASE_URL": "http://127.0.0.1:1"}, "as a sandbox"),
+        (False, {}, "in production"),
+    ],
+)
+def test_a_folder_that_was_begun_with_one_flinks_is_never_taken_by_the_other(
+    tmp_path: Path,
+    orphan_guard: OrphanGuard,
+    was_sandbox: bool,  # noqa: FBT001 - a parameter of the test
+    settings: dict[str, str],
+    words: str,
 ) -> None:
     with EmbeddedRedis(tmp_path / ".nightly", guard=orphan_guard) as server, Redis.from_url(server.url) as client:
-        Ledger(client).claim_ledger("as an earlier run began it", is_sandbox=True)
+        Ledger(client).claim_ledger("as an earlier run began it", is_sandbox=was_sandbox)
 
-    line = run_that_is_refused(tmp_path, FLINKS_AUTH_KEY="a-key", FLINKS_BASE_URL="http://127.0.0.1:1")
+    line = run_that_is_refused(tmp_path, **settings)
 
-    assert line.startswith("This ledger was begun as a sandbox")
-    assert "remove .nightly/" in line
+    assert line.startswith(f"This ledger was begun {words}")
+    assert "another folder, or remove .nightly/" in line

@@ -136,6 +136,6 @@ def _summary(backfill: Backfill) -> None:
 
 
 def _steer(backfill_id: str, action: Callable[[Services], Callable[[str], None]], words: str) -> None:
-    services = open_services()
+    services = open_services(to_change=True)
     action(services)(backfill_id)
     console().print(f"Backfill {plain(backfill_id)} {words} {plain(backfill_id)}", soft_wrap=True)

@@ -70,7 +70,7 @@ def start(
         QuietHours.read(quiet_hours or "", timezone or "")
     except BackfillError as error:
         misuse(str(error))
-    services = open_services()
+    services = open_services(to_change=not dry_run)
     terms = Terms(
         instance=_known(services, instance or services.settings.flinks_instance),
         wish=Asks.ON if on else Asks.OFF if off else Asks.AS_IS,

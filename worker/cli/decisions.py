@@ -48,7 +48,7 @@ def replay(
     Nothing old is sent: a login whose wish changed meanwhile is left alone (superseded). Exit code 1 when one
     could not be replayed. More than one letter asks first on a terminal.
     """
-    services = open_services()
+    services = open_services(to_change=True)
     chosen = _choose(
         services.letters, ids or [], code=code, instance=instance, suspects=suspects, everything=everything
     )
@@ -70,7 +70,7 @@ def resolve(
     as_json: AsJson = False,
 ) -> None:
     """Close letters without another call; the note says why. More than one letter asks first on a terminal."""
-    services = open_services()
+    services = open_services(to_change=True)
     chosen = _choose(
         services.letters, ids or [], code=code, instance=instance, suspects=suspects, everything=everything
     )

@@ -83,7 +83,7 @@ def _print_changes(changes: list[dict[str, Any]]) -> None:
 
 
 def _one(instance: str | None) -> tuple[str, GateKeeper]:
-    settings, client = open_ledger()
+    settings, client = open_ledger(to_change=True)
     name = _known(instance or settings.flinks_instance, known_instances(settings, client))
     return name, GateKeeper(client, settings.gate_rules)
 

@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from worker.errors import LedgerMismatch
 from worker.ledger.connection import BytesRedis
+from worker.ledger.store import MISMATCHES
+from worker.ledger.views import Views
 from worker.redis_trouble import open_redis
 from worker.settings import Settings
 
@@ -15,14 +18,23 @@ if TYPE_CHECKING:
 CLIENT_NAME = "nightly-cli"
 
 
-def open_ledger() -> tuple[Settings, BytesRedis]:
-    """Return the settings and a client that is not connected yet; raises SettingsError."""
+def open_ledger(*, to_change: bool = False) -> tuple[Settings, BytesRedis]:
+    """Return the settings and a client that is not connected yet; raises SettingsError.
+
+    `to_change` asks Redis whether the ledger is of our kind, and raises LedgerMismatch and RedisError too.
+    """
     settings = Settings.load(require=("REDIS_URL",))
-    return settings, open_redis(address_of(settings), name=CLIENT_NAME)
+    client = open_redis(address_of(settings), name=CLIENT_NAME)
+    if to_change:
+        _refuse_another_kind(settings, client)
+    return settings, client
 
 
-def open_services() -> "Services":
-    """Return every part; raises SettingsError, LedgerMismatch where LOGIN_KEYS are not the ledger's, RedisError."""
+def open_services(*, to_change: bool = False) -> "Services":
+    """Return every part; raises SettingsError, LedgerMismatch where LOGIN_KEYS are not the ledger's, RedisError.
+
+    `to_change` raises LedgerMismatch also where the ledger is a sandbox and we are none, or the other way round.
+    """
     from worker.services import build_services  # noqa: PLC0415 - heavy, and most commands only look
     from worker.telemetry.logs import configure_logging  # noqa: PLC0415 - the same
 
@@ -31,7 +43,15 @@ def open_services() -> "Services":
     configure_logging(log_format=settings.log_format, log_level="ERROR")  # a command answers in its own words
     services = build_services(settings, name=CLIENT_NAME)
     services.ledger.claim_ledger(services.vault.fingerprint("reference"), only_look=True)
+    if to_change:
+        _refuse_another_kind(settings, services.redis)
     return services
+
+
+def _refuse_another_kind(settings: Settings, client: BytesRedis) -> None:
+    kind = Views(client).kind()
+    if kind is not None and (kind == "sandbox") is not settings.sandbox:
+        raise LedgerMismatch(MISMATCHES[kind])
 
 
 def address_of(settings: Settings) -> str:
