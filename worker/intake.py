@@ -168,7 +168,7 @@ class Intake:
                 rejections.append(Rejection(error, "stream", readable(part)))
 
     def _take_in(self, pairs: Sequence[tuple[Wish, object]], rejections: Sequence[Rejection], *, source: str) -> bool:
-        """Record wishes, each with what to keep if it is dated too far ahead; reject the rest. False: there were some."""
+        """Record wishes, each with what to keep if it is dated too far ahead; reject the rest. False: some were."""
         wishes = [wish for wish, _ in pairs]
         results = self._ledger.record(wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=self._replicas)
         field = "occurred_at" if source == "celery" else "time"
