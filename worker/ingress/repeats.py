@@ -4,7 +4,7 @@ Whoever overheard a signed request can send it again for as long as its timestam
 """
 
 AT_MOST = 100_000
-"""Requests that are remembered, about 11 MB of them. Older ones are accepted anew, which is harmless but not free."""
+"""Requests that are remembered, about 14 MB of them. Older ones are accepted anew, which is harmless but not free."""
 _KEPT_BYTES = 16
 """Of a signature: enough that no two requests share them by chance."""
 
