@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,6 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from worker.embedded import EmbeddedRedis, OrphanGuard
-from worker.embedded.private_files import private_folder, write_private
 from worker.errors import EmbeddedStackError
 
 ATTACK = """
@@ -118,16 +119,18 @@ def test_port_and_password_are_kept_for_the_next_time_in_a_file_of_its_owners(
     assert server.url_path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_kept_port_that_somebody_took_between_two_runs_is_left_to_them(
+def test_whoever_took_the_kept_port_between_two_runs_is_sent_nothing_and_keeps_it(
     tmp_path: Path, orphan_guard: OrphanGuard
 ) -> None:
-    late = EmbeddedRedis(tmp_path, name="late", guard=orphan_guard, tcp=True)
-    with EmbeddedRedis(tmp_path, name="other", guard=orphan_guard, tcp=True) as other:
-        private_folder(late.data_folder)
-        write_private(late.url_path, f"redis://default:kept@127.0.0.1:{other.port}/0")
-        with late:
-            assert late.port != other.port
-            assert late.password == "kept"
+    with EmbeddedRedis(tmp_path, guard=orphan_guard, tcp=True) as server:
+        port, password = server.port, server.password
+    with closing(socket.create_server(("127.0.0.1", port))) as thief:
+        thief.settimeout(0)
+        with EmbeddedRedis(tmp_path, guard=orphan_guard, tcp=True) as server:
+            assert server.port != port
+            assert server.password != password, "clients of the first run may have sent it there"
+            with pytest.raises(BlockingIOError):
+                thief.accept()
 
 
 def test_a_socket_whose_path_would_be_too_long_lies_in_a_private_folder_that_goes_with_the_server(

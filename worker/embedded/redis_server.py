@@ -30,8 +30,7 @@ from worker.errors import EmbeddedStackError
 # given its own target as source port, connect to itself, and keep Redis from coming back.
 PORTS = range(20_000, 32_000)
 PORT_ATTEMPTS = 10
-SOCKET_PATH_BYTES = 103
-"""The longest that macOS connects to; Linux takes 107."""
+SOCKET_PATH_BYTES = 103  # the longest that macOS connects to; Linux takes 107
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 DISABLED = ("CONFIG", "MODULE", "DEBUG")
@@ -191,7 +190,7 @@ class EmbeddedRedis:
                 if is_fixed or self._process is None or "Address already in use" not in self._process.output():
                     raise
                 self.kill()
-                kept = ""
+                kept, password = "", secrets.token_urlsafe(32)  # clients may have sent the former one to that port
             else:
                 write_private(self.url_path, self.url)
                 return
@@ -225,6 +224,9 @@ class EmbeddedRedis:
 
     def _is_ours(self) -> bool:
         """Whether the server that answers there (and so has read its file) is our own child process."""
+        # Before it says so, another user may hold the port, and would be sent the password.
+        if self._process is None or "Ready to accept connections" not in self._process.output():
+            return False
         client = Redis.from_url(self.url, socket_timeout=2, retry=Retry(NoBackoff(), 0))
         try:
             return bool(client.ping()) and client.info("server")["process_id"] == self.pid
