@@ -7,10 +7,16 @@ from worker.seal import new_key
 from worker.settings import Settings
 
 DEMO_KEY = "bmlnaHRseS1kZW1vOiBwcm90ZWN0cyBubyBzZWNyZXQ"  # in docker-compose.yml
-FIFTEEN, SIXTEEN = (base64.urlsafe_b64encode(bytes(n % kinds for n in range(32))).decode() for kinds in (15, 16))
+FIFTEEN, SIXTEEN = (base64.urlsafe_b64encode(bytes(n % kinds + 128 for n in range(32))).decode() for kinds in (15, 16))
+COUNTED, TEXT, HEX = (
+    base64.urlsafe_b64encode(key).decode()
+    for key in (bytes(range(32)), b"correct horse battery staple 123", b"0123456789abcdef" * 2)
+)
 
 
-@pytest.mark.parametrize("key", ["A" * 43, "_" * 42 + "8", FIFTEEN, DEMO_KEY, f"{SIXTEEN},{DEMO_KEY}"])
+@pytest.mark.parametrize(
+    "key", ["A" * 43, "_" * 42 + "8", FIFTEEN, COUNTED, TEXT, HEX, DEMO_KEY, f"{SIXTEEN},{DEMO_KEY}"]
+)
 def test_a_key_that_others_can_guess_or_read_is_refused_outside_a_sandbox(env: Set, key: str) -> None:
     env(LOGIN_KEYS=key)
     (line,) = refused()
