@@ -97,8 +97,8 @@ def split_login_keys(text: str) -> list[bytes]:
 def check_strength(login_keys: str) -> None:
     """Raise ValueError where LOGIN_KEYS (well-formed) hold a key that others can guess, or read in our repository.
 
-    Of 32 random bytes one is above 127, but for one in four billion keys: bytes that are all below are a passphrase, hex
-    digits, an example such as 0 to 31, or the key in docker-compose.yml, which is text.
+    Of 32 random bytes one is above 127, but for one in four billion keys: bytes that are all below are a passphrase,
+    hex digits, an example such as 0 to 31, or the key in docker-compose.yml, which is text.
     """
     for key in split_login_keys(login_keys):
         if len(set(key)) < DISTINCT_BYTES or key.isascii():
