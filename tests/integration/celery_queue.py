@@ -12,7 +12,6 @@ from worker.intake import CeleryMessage, Rejection
 from worker.seal import Vault
 
 TIME = "2026-11-22T10:00:00Z"
-TASKS = {"account.linked", "account.inactive", "refresh.reconcile"}
 
 
 class Memory:
@@ -38,7 +37,7 @@ class Memory:
 
 def reader_of(client: Redis, intake: Memory, name: str = "one") -> QueueReader:
     parts: Any = client, intake, Deliveries(client, Vault([bytes(32)]))
-    reader = QueueReader(*parts, name=name, on_recorded=lambda: None, tasks=TASKS)
+    reader = QueueReader(*parts, name=name, on_recorded=lambda: None)
     reader.join()
     return reader
 

@@ -89,3 +89,21 @@ def test_queues_that_a_person_deletes_are_read_again(nightly: OnRabbit, is_made_
 
     eventually(are_read, seconds=60, describe="a reader of each queue")
     works(nightly, worker, seconds=40)
+
+
+def test_no_task_but_an_event_is_run_from_the_queue_of_events(nightly: OnRabbit) -> None:
+    """Handed on to the worker's own queues, it went out with the worker's rights: its headers could name any queue."""
+    worker = nightly.stack.start_worker()
+    nightly.worker_reads()
+    with nightly.node.connection() as connection:
+        channel = connection.default_channel
+        theirs = channel.queue_declare("", exclusive=True).queue
+        for task in ("refresh.reconcile", "backfill.feed"):
+            headers = {"task": task, "id": "id-1", "CC": [theirs]}
+            properties = {"content_type": "application/json", "content_encoding": "utf-8"}
+            body = amqp.Message(b"[[], {}, {}]", application_headers=headers, **properties)
+            channel.basic_publish(body, "account-events", routing_key="account-events")
+        works(nightly, worker)
+        eventually(lambda: len(nightly.letters()) == 2, describe="a letter for each")
+        assert channel.queue_declare(theirs, passive=True).message_count == 0
+    assert {reason for _, reason in nightly.letters()} == {"message: names a task that is no event"}

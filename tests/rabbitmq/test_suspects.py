@@ -1,5 +1,8 @@
 """What RabbitMQ delivers again may have ended its reader: a batch is split, and a lost connection is no death."""
 
+import json
+
+import amqp
 import pytest
 
 from tests.integration.working.conftest import cloud_event, new_logins
@@ -8,7 +11,7 @@ from tests.waiting import eventually
 from worker.deliveries import DEATHS, Deliveries
 from worker.errors import NotReplicated
 from worker.executor.envelope import body_of
-from worker.executor.rabbit import connect, declare
+from worker.executor.rabbit import TOPIC, connect, declare
 from worker.executor.rabbit_reader import RabbitReader
 
 
@@ -19,7 +22,7 @@ def deliveries(nightly: OnRabbit) -> Deliveries:
 
 def reader_of(nightly: OnRabbit, deliveries: Deliveries) -> RabbitReader:
     parts = nightly.node.url, nightly.services.intake, deliveries
-    return RabbitReader(*parts, on_recorded=lambda: None, tasks={"account.linked", "account.inactive"})
+    return RabbitReader(*parts, on_recorded=lambda: None)
 
 
 def die_with_it_in_hand(nightly: OnRabbit, deliveries: Deliveries, *, is_counted: bool) -> None:
@@ -47,6 +50,24 @@ def test_a_batch_that_outlived_its_readers_is_split_and_none_of_its_events_is_lo
     assert nightly.letters() == []
     reader._connection.close()
     eventually(lambda: nightly.waiting() == 0, describe="an empty queue")
+
+
+def test_nothing_of_a_batch_but_its_events_is_published_with_the_rights_of_a_worker(
+    nightly: OnRabbit, deliveries: Deliveries
+) -> None:
+    with connect(nightly.node.url, heartbeat_seconds=0) as connection:
+        declare(connection)
+    batch = json.dumps([cloud_event(login, on=True, minute=0) for login in new_logins(3)]).encode()
+    with nightly.node.connection() as connection:
+        channel = connection.default_channel
+        theirs = channel.queue_declare("", exclusive=True).queue
+        message = amqp.Message(batch, content_type="application/json", application_headers={"CC": [theirs]})
+        channel.basic_publish(message, TOPIC, routing_key="account.linked")
+        die_with_it_in_hand(nightly, deliveries, is_counted=False)
+        reader = reader_of(nightly, deliveries)
+        eventually(lambda: [reader.step(), nightly.tally().get("recorded", 0)][1] == 3, describe="all its events")
+        assert channel.queue_declare(theirs, passive=True).message_count == 0
+    reader._connection.close()
 
 
 def test_a_connection_that_is_lost_is_no_death(nightly: OnRabbit, deliveries: Deliveries) -> None:

@@ -166,9 +166,9 @@ def readers_of(app: Any) -> list[EntryReader | RabbitReader]:
         return readers
     queues.deselect([EVENTS_QUEUE])
     if rabbit := rabbit_of(services.settings):
-        readers.append(RabbitReader(rabbit, *parts, on_recorded=wake, tasks=app.tasks))
+        readers.append(RabbitReader(rabbit, *parts, on_recorded=wake))
     else:
-        readers.append(QueueReader(connect(broker, name="nightly-queue"), *parts, **options, tasks=app.tasks))
+        readers.append(QueueReader(connect(broker, name="nightly-queue"), *parts, **options))
     return readers
 
 

@@ -1,11 +1,10 @@
 """Decides what an item of the queue `account-events` is, by the rules of kombu and Celery, which no longer read it.
 
-An event, whatever else its message asks for; another task of ours, which Celery has to work; or nothing of ours, with a
-reason that names no content. What Celery's own clients send is read at once; for all else kombu and Celery are asked as
-if they had received it. Does no I/O.
+An event, whatever else its message asks for; or nothing for this queue, another task of ours included, with a reason
+that names no content. What Celery's own clients send is read at once; for all else kombu and Celery are asked as if
+they had received it. Does no I/O.
 """
 
-from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -34,23 +33,16 @@ guard_decoding()  # here, because a command that replays a letter decodes messag
 
 
 @dataclass(frozen=True, slots=True)
-class ForCelery:
-    """An item that Celery has to work."""
-
-    item: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Foreign:
-    """An item that nobody can work: what to keep of it, and why."""
+    """An item that is no event: what to keep of it, and why."""
 
     body: bytes
     reason: str
 
 
-def read(item: bytes, queue: str, tasks: Container[str]) -> CeleryMessage | ForCelery | Foreign:
-    """Return what an item of `queue` is, where `tasks` are those that we have."""
-    return _plain(item) or _as_celery_would(item, queue, tasks)
+def read(item: bytes, queue: str) -> CeleryMessage | Foreign:
+    """Return what an item of `queue` is."""
+    return _plain(item) or _as_celery_would(item, queue)
 
 
 def _plain(item: bytes) -> CeleryMessage | None:
@@ -79,16 +71,16 @@ def _plain(item: bytes) -> CeleryMessage | None:
     return None
 
 
-def _as_celery_would(item: bytes, queue: str, tasks: Container[str]) -> CeleryMessage | ForCelery | Foreign:
+def _as_celery_would(item: bytes, queue: str) -> CeleryMessage | Foreign:
     envelope = readable(item, queue)
     message = _Message(loads(envelope.decode()), channel=_Channel(), accept={JSON})
-    return read_received(message, tasks) or ForCelery(item)
+    return read_received(message)
 
 
-def read_received(message: Any, tasks: Container[str]) -> CeleryMessage | Foreign | None:
-    """Return what a message that kombu received is; None: a task of ours that only Celery can work."""
+def read_received(message: Any) -> CeleryMessage | Foreign:
+    """Return what a message that kombu received is."""
     try:
-        return _judged(message, tasks)
+        return _judged(message)
     except _NotOurs as reason:
         body, own_reason = original(message)
         return Foreign(body, own_reason or f"message: {reason}")
@@ -105,7 +97,7 @@ def kept_message(kept: bytes) -> CeleryMessage | bytes:
         return kept
     if isinstance(document, dict) and document.get("body_encoding") == "base64" and "properties" not in document:
         return _of_original(document) or kept
-    found = read(kept, EVENTS_QUEUE, EVENT_TYPES)
+    found = read(kept, EVENTS_QUEUE)
     return found if isinstance(found, CeleryMessage) else kept
 
 
@@ -121,14 +113,14 @@ def _of_original(document: dict[str, Any]) -> CeleryMessage | bytes | None:
         }
         if "task" not in headers:
             return bytes(_base64.decode(document["body"]))
-        found = read_received(_Message(envelope, channel=_Channel(), accept={JSON}), EVENT_TYPES)
+        found = read_received(_Message(envelope, channel=_Channel(), accept={JSON}))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
     return found if isinstance(found, CeleryMessage) else None
 
 
 class _NotOurs(Exception):
-    """Why an item is no message that we can work."""
+    """Why an item is no event."""
 
 
 class _Channel:
@@ -139,15 +131,15 @@ class _Channel:
         return _base64.decode(body) if encoding else body
 
 
-def _judged(message: Any, tasks: Container[str]) -> CeleryMessage | None:
-    """Ask what Celery's consumer asks, in its order; None: a task of ours that is no event."""
+def _judged(message: Any) -> CeleryMessage:
+    """Ask what Celery's consumer asks, in its order; raises _NotOurs."""
     if message.errors:
         raise _NotOurs(why_not_decoded(message.errors[0][1]))
     name = message.headers["task"] if "task" in message.headers else _name_of_protocol_1(message)
     try:
-        if name not in tasks:
-            raise _NotOurs("names a task that this worker does not have")
-        return _event(name, *_parts(message)) if name in EVENT_TYPES else None
+        if name not in EVENT_TYPES:
+            raise _NotOurs("names a task that is no event")
+        return _event(name, *_parts(message))
     except DecodeError as error:
         _refuse("cannot be decoded", error)
     except (InvalidTaskError, ContentDisallowed) as error:

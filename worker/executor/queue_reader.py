@@ -5,7 +5,7 @@ into a stream; from there on they are entries like any other: recorded together,
 a reader that died.
 """
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 
 import redis
@@ -14,9 +14,8 @@ from worker.deliveries import Deliveries
 from worker.entries import BLOCK_MS, READ_BYTES, EntryReader
 from worker.entry_group import GROUP, Entry, entries_of
 from worker.errors import InvalidEvent
-from worker.executor.broker import EVENTS_QUEUE, REFRESH_QUEUE
-from worker.executor.envelope import readable
-from worker.executor.messages import ForCelery, Foreign, read
+from worker.executor.broker import EVENTS_QUEUE
+from worker.executor.messages import Foreign, read
 from worker.intake import CeleryMessage, Intake, Rejection
 from worker.ledger.connection import BytesRedis
 from worker.telemetry.logs import get_logger
@@ -35,7 +34,6 @@ _NOTHING = "account-events:nothing"
 """A key that nobody uses: to delete it needs no room, and a full Redis lets a script finish that has begun to write."""
 
 _MOVE = files("worker.executor").joinpath("lua", "move.lua").read_text("utf-8")
-_HAND_ON = "redis.call('DEL', KEYS[2]) redis.call('LPUSH', KEYS[1], ARGV[1])"
 
 _WAITING = """
 local count = redis.call('XLEN', KEYS[1])
@@ -63,10 +61,8 @@ class QueueReader(EntryReader):
         *,
         name: str,
         on_recorded: Callable[[], None],
-        tasks: Container[str],
     ) -> None:
         super().__init__(client, intake, deliveries, name=name, on_recorded=on_recorded)
-        self._tasks = tasks
         self._is_idle = False
         self._is_full = False
 
@@ -112,14 +108,10 @@ class QueueReader(EntryReader):
         return found
 
     def _record(self, bodies: Sequence[bytes]) -> None:
-        found = [read(body, EVENTS_QUEUE, self._tasks) for body in bodies]
+        found = [read(body, EVENTS_QUEUE) for body in bodies]
         self._intake.accept_messages([each for each in found if isinstance(each, CeleryMessage)])
         foreign = [each for each in found if isinstance(each, Foreign)]
         self._intake.reject(Rejection(InvalidEvent(each.reason), self.source, each.body) for each in foreign)
-        for each in found:
-            if isinstance(each, ForCelery):
-                item = readable(each.item, REFRESH_QUEUE)
-                self._redis.eval(_HAND_ON, 2, REFRESH_QUEUE, _NOTHING, item)
 
 
 def waiting(client: BytesRedis) -> int:

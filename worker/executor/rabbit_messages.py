@@ -4,7 +4,6 @@ Celery's messages name their task, in a header or, of protocol 1, in the body. A
 nothing at all, is read as CloudEvents, one or an array. Does no I/O.
 """
 
-from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +23,10 @@ class PlainEvents:
     body: bytes
 
 
-def read_delivery(message: Any, tasks: Container[str]) -> CeleryMessage | PlainEvents | Foreign | None:
-    """Return what a message is; None: a task of ours that only Celery can work."""
+def read_delivery(message: Any) -> CeleryMessage | PlainEvents | Foreign:
+    """Return what a message is."""
     message.accept = {JSON}
-    return PlainEvents(body_of(message)) if _is_plain(message) else read_received(message, tasks)
+    return PlainEvents(body_of(message)) if _is_plain(message) else read_received(message)
 
 
 def is_plain_type(message: Any) -> bool:

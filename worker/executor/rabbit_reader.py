@@ -8,7 +8,7 @@ taken in alone and counted, because it may be what ended it.
 import contextlib
 import os
 import weakref
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import amqp
@@ -20,8 +20,8 @@ from worker.entries import BLOCK_MS, READ_AT_MOST, READ_BYTES, TAKE_IN_BYTES
 from worker.errors import InvalidEvent
 from worker.events import decode_documents, is_batch
 from worker.executor.envelope import body_of, original
-from worker.executor.messages import Foreign
-from worker.executor.rabbit import ANSWER_SECONDS, EVENTS, HEARTBEAT_SECONDS, REFRESH, connect, declare
+from worker.executor.messages import JSON, Foreign
+from worker.executor.rabbit import ANSWER_SECONDS, EVENTS, HEARTBEAT_SECONDS, connect, declare
 from worker.executor.rabbit_messages import PlainEvents, is_plain_type, read_delivery
 from worker.intake import CeleryMessage, Intake, Rejection, readable
 from worker.ledger import LEDGER_UNAVAILABLE
@@ -48,13 +48,11 @@ class RabbitReader:
         deliveries: Deliveries,
         *,
         on_recorded: Callable[[], None],
-        tasks: Container[str],
     ) -> None:
         self._url = url
         self._intake = intake
         self._deliveries = deliveries
         self._on_recorded = on_recorded
-        self._tasks = tasks
         self._connection: Any = None
         self._channel: Any = None
         self._outgoing: Any = None
@@ -145,12 +143,12 @@ class RabbitReader:
         may_split = is_batch(body) and is_plain_type(message)
         if self._deaths >= (2 * DEATHS if may_split else DEATHS):
             self._set_aside(message, Deliveries.REASON)
-        elif not (may_split and self._split(message, body)):
+        elif not (may_split and self._split(body)):
             self._take_in([message])
         self._deliveries.let_go(name)
         self._in_hand = ""
 
-    def _split(self, message: Any, body: bytes) -> bool:
+    def _split(self, body: bytes) -> bool:
         """Publish each event of a batch as a message of its own; False: it cannot be decoded.
 
         RabbitMQ confirms each of them before the batch is acknowledged. A death between the two costs duplicates.
@@ -160,7 +158,7 @@ class RabbitReader:
         except InvalidEvent:
             return False
         for event in events:
-            self._publish(event, message, EVENTS)
+            self._publish(event)
         return True
 
     def _take_in(self, messages: Sequence[Any]) -> None:
@@ -184,22 +182,21 @@ class RabbitReader:
         self._intake.reject([Rejection(InvalidEvent(reason), self.source, kept, must_keep=True)])
 
     def _record(self, messages: Sequence[Any]) -> None:
-        found = [read_delivery(message, self._tasks) for message in messages]
+        found = [read_delivery(message) for message in messages]
         self._intake.accept_messages([each for each in found if isinstance(each, CeleryMessage)])
         if plain := [each.body for each in found if isinstance(each, PlainEvents)]:
             self._intake.accept_bodies(plain)
         foreign = [each for each in found if isinstance(each, Foreign)]
         self._intake.reject(Rejection(InvalidEvent(each.reason), self.source, each.body) for each in foreign)
-        for message, each in zip(messages, found, strict=True):
-            if each is None:  # a task that only Celery can work
-                self._publish(body_of(message), message, REFRESH)
 
-    def _publish(self, body: bytes | str, of: Any, queue: str) -> None:
-        """Publish a body to one of our queues as the message it is of; returns when RabbitMQ has confirmed it."""
-        headers = {name: value for name, value in of.headers.items() if name != "compression"}  # it is no more
-        properties = {**of.properties, "delivery_mode": 2, "application_headers": headers}
-        message = amqp.Message(body, **properties)
-        self._outgoing.basic_publish_confirm(message, routing_key=queue, confirm_timeout=ANSWER_SECONDS)
+    def _publish(self, event: bytes) -> None:
+        """Publish an event to its queue; returns when RabbitMQ has confirmed it.
+
+        Nothing of its producer's message goes with it: RabbitMQ obeys some headers and properties with our rights
+        (`CC`, `BCC`), refuses others (`user_id`), and some would lose it (`expiration`).
+        """
+        message = amqp.Message(event, content_type=JSON, content_encoding="utf-8", delivery_mode=2)
+        self._outgoing.basic_publish_confirm(message, routing_key=EVENTS, confirm_timeout=ANSWER_SECONDS)
 
 
 def _came_again(message: Any) -> bool:

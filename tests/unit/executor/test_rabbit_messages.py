@@ -16,7 +16,6 @@ from worker.executor.rabbit_messages import PlainEvents, read_delivery
 from worker.executor.rabbit_reader import _portion
 from worker.intake import CeleryMessage
 
-TASKS = {"account.linked", "account.inactive", "refresh.reconcile"}
 EVENT = {"login_id": "l", "occurred_at": "2026-11-22T10:00:00Z"}
 TASK = [[], EVENT, {}]
 CLOUD_EVENT = {"specversion": "1.0", "type": "account.linked", "task": "an extension"}
@@ -43,12 +42,12 @@ def message(body: object, content_type: str | None = "application/json", *, agai
 )
 @pytest.mark.parametrize("body", [CLOUD_EVENT, [CLOUD_EVENT], {}, 17, "no JSON"])
 def test_what_names_no_task_is_read_as_cloud_events(content_type: str | None, body: object) -> None:
-    assert isinstance(read_delivery(message(body, content_type), TASKS), PlainEvents)
+    assert isinstance(read_delivery(message(body, content_type)), PlainEvents)
 
 
 def test_what_names_a_task_is_celerys_of_either_protocol() -> None:
-    second = read_delivery(message(TASK, **OF_CELERY), TASKS)
-    first = read_delivery(message({"task": "account.linked", "id": "id-1", "args": [], "kwargs": EVENT}), TASKS)
+    second = read_delivery(message(TASK, **OF_CELERY))
+    first = read_delivery(message({"task": "account.linked", "id": "id-1", "args": [], "kwargs": EVENT}))
     assert first == second == CeleryMessage("account.linked", [], EVENT, "id-1")
 
 
@@ -56,24 +55,20 @@ def test_what_names_a_task_is_celerys_of_either_protocol() -> None:
     ("given", "reason"),
     [
         (message(CLOUD_EVENT, "text/xml"), "cannot be decoded (ContentDisallowed)"),
-        (message(TASK, task="canary", id="1"), "names a task that this worker does not have"),
+        (message(TASK, task="canary", id="1"), "names a task that is no event"),
         (message(TASK, "application/x-python-serialize", **OF_CELERY), "is not a valid task (ContentDisallowed)"),
         (message(TASK, compression="canary", **OF_CELERY), "is compressed, and not with gzip or bzip2"),
         (message("[1]", **OF_CELERY), "could not be handled (ValueError)"),
     ],
 )
 def test_what_nobody_can_work_has_a_reason_that_names_no_content(given: Any, reason: str) -> None:
-    found = read_delivery(given, TASKS)
+    found = read_delivery(given)
     assert isinstance(found, Foreign)
     assert found.reason == f"message: {reason}"
 
 
-def test_what_only_celery_can_work_is_left_to_it() -> None:
-    assert read_delivery(message([[], {}, {}], task="refresh.reconcile", id="1"), TASKS) is None
-
-
 def test_an_event_is_one_whatever_tasks_are_to_follow_it() -> None:
-    found = read_delivery(message([[], EVENT, {"callbacks": [{}], "chain": [{}]}], **OF_CELERY), TASKS)
+    found = read_delivery(message([[], EVENT, {"callbacks": [{}], "chain": [{}]}], **OF_CELERY))
     assert found == CeleryMessage("account.linked", [], EVENT, "id-1")
 
 
@@ -84,7 +79,7 @@ def test_properties_that_no_value_can_hold_mark_their_message_and_raise_nothing(
     raw.delivery_info = {"delivery_tag": 1}
     raw._load_properties(60, pack(">HI", 0x2000, len(in_milliseconds)) + in_milliseconds, 0)
     assert raw.properties["content_type"] == UNREADABLE
-    found = read_delivery(Message(raw), TASKS)
+    found = read_delivery(Message(raw))
     assert isinstance(found, Foreign)
     assert found.reason == "message: its properties cannot be read"
 
