@@ -118,7 +118,10 @@ def _broken_connections(error: BaseException, place: str) -> Iterator[tuple[bool
 _REFUSALS = {
     "NOAUTH": ("asks for a password.", "Put it into REDIS_URL: redis://:password@host:6379/0"),
     "WRONGPASS": ("refuses our login.", "Check user and password in REDIS_URL."),
-    "NOPERM": ("does not permit this user what Nightly needs.", "Grant it the keys nightly:* and account-events:*."),
+    "NOPERM": (
+        "does not permit this user what Nightly needs.",
+        "Grant it what docs/operating.md lists; ACL LOG, which an administrator may ask, says what was refused.",
+    ),
     "OOM": ("is full: it takes no more writes.", "Raise maxmemory, or find what fills it."),
     "NOREPLICAS": (
         "takes no writes while it has too few replicas (min-replicas-to-write).",
@@ -138,6 +141,8 @@ _REFUSED_BY_CLASS = {
     redis.exceptions.ReadOnlyError: "READONLY",
     redis.exceptions.MovedError: "MOVED",
 }
+_REFUSED_TO_SCRIPT = ("ACL failure in script", "The user executing the script can't")
+"""How Valkey, and Redis 6.2 and 7, begin where a script may not do something: without the code NOPERM."""
 
 
 def _refused_command(error: redis.ResponseError, place: str) -> Trouble:
@@ -145,6 +150,8 @@ def _refused_command(error: redis.ResponseError, place: str) -> Trouble:
     code = next((code for kind, code in _REFUSED_BY_CLASS.items() if isinstance(error, kind)), None)
     words = {word.lstrip("-") for word in str(error).rpartition("caused error: ")[2].split()}
     code = code or next((code for code in _REFUSALS if code in words), None)
+    if any(beginning in str(error) for beginning in _REFUSED_TO_SCRIPT):
+        code = "NOPERM"
     if code is None:
         return Trouble(f"Redis at {place} refused a command.", "`nightly doctor` checks what Nightly needs of it.")
     what, advice = _REFUSALS[code]
