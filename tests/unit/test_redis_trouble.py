@@ -53,7 +53,10 @@ def caused_by(cause: BaseException) -> redis.ConnectionError:
         (redis.exceptions.OutOfMemoryError("command not allowed"), "full"),
         (redis.exceptions.ReadOnlyError("You can't write"), "replica"),
         (redis.exceptions.NoPermissionError("this user has no permissions to run the 'zadd' command"), "ACL LOG"),
-        (redis.ResponseError("The user executing the script can't run this command or subcommand script: 1"), "ACL LOG"),
+        (
+            redis.ResponseError("The user executing the script can't run this command or subcommand"),
+            "ACL LOG",
+        ),
         (redis.ResponseError("ACL failure in script: User x has no permissions to run the 'get' command"), "ACL LOG"),
         (redis.ResponseError("NOREPLICAS Not enough good replicas to write."), "too few replicas"),
         (redis.ResponseError("MISCONF Redis is configured to save"), "disk"),

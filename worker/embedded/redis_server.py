@@ -11,7 +11,7 @@ import random
 import secrets
 import socket
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 from typing import Literal, Self
 from urllib.parse import quote, urlsplit
 
@@ -26,11 +26,10 @@ from worker.embedded.processes import ManagedProcess
 from worker.embedded.redis_binary import find_redis_binary
 from worker.errors import EmbeddedStackError
 
-# Below every system's range for outgoing connections: a client that reconnects while Redis is down could be
-# given its own target as source port, connect to itself, and keep Redis from coming back.
-PORTS = range(20_000, 32_000)
-PORT_ATTEMPTS = 10
+# Below the range for outgoing ports, from which a client that reconnects could be given its own target.
+PORTS, PORT_ATTEMPTS = range(20_000, 32_000), 10
 SOCKET_PATH_BYTES = 103  # the longest that macOS connects to; Linux takes 107
+TEMPORARY_BYTES = SOCKET_PATH_BYTES - len("/nightly-12345678/redis.sock")
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 DISABLED = ("CONFIG", "MODULE", "DEBUG")
@@ -171,9 +170,8 @@ class EmbeddedRedis:
         if self._socket_folder:
             private_folder(self._socket_folder)
         elif len(os.fsencode(self.socket_path)) > SOCKET_PATH_BYTES:
-            self._socket_folder = Path(mkdtemp(prefix="nightly-"))
-        if len(os.fsencode(path := self.socket_path)) > SOCKET_PATH_BYTES:
-            raise EmbeddedStackError(f"{path} is too long for a socket: set TMPDIR to a shorter folder.")
+            is_deep = len(os.fsencode(gettempdir())) > TEMPORARY_BYTES
+            self._socket_folder = Path(mkdtemp(prefix="nightly-", dir="/tmp" if is_deep else None))  # noqa: S108 - 0700
         self.url = f"unix://{quote(str(self.socket_path))}"
         self._run(binary, {"port": "0", "unixsocket": str(self.socket_path), "unixsocketperm": "700"})
 
