@@ -152,8 +152,12 @@ def _expect_all_ended(report: Report, services: Services, sent: Sent, say: Say) 
     wait_until(lambda: _ended(services) >= sent.units, seconds=TAKEN_IN_SECONDS, every_seconds=0.2)
     say(f"{_ended(services)} of {sent.units} ended")
     report.expect(_ended(services) == sent.units, f"{_ended(services)} events ended, of {sent.units} sent")
-    left = services.redis.xlen(STREAM) + waiting(services.redis)
-    report.expect(not left, f"{left} messages are not taken in")
+    wait_until(lambda: not _left(services), seconds=TAKEN_IN_SECONDS)  # an entry goes just after it is recorded
+    report.expect(not _left(services), f"{_left(services)} messages are not taken in")
+
+
+def _left(services: Services) -> int:
+    return int(services.redis.xlen(STREAM)) + waiting(services.redis)
 
 
 def _ended(services: Services) -> int:
