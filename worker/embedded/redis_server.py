@@ -223,7 +223,7 @@ class EmbeddedRedis:
     def _is_ours(self) -> bool:
         """Whether the server that answers there (and so has read its file) is our own child process."""
         # Before it says so, another user may hold the port, and would be sent the password.
-        if self._process is None or "Ready to accept connections" not in self._process.output():
+        if self._process is None or "ready to accept" not in self._process.output().lower():
             return False
         client = Redis.from_url(self.url, socket_timeout=2, retry=Retry(NoBackoff(), 0))
         try:
