@@ -80,8 +80,7 @@ def test_a_celery_message_stays_in_its_broker_until_a_replica_of_the_ledger_has_
 ) -> None:
     client = connect(broker.url)
     deliveries = Deliveries(redis_client, vault)
-    options: dict[str, Any] = {"on_recorded": lambda: None}
-    reader = QueueReader(client, intake, deliveries, name="one", **options)
+    reader = QueueReader(client, intake, deliveries, name="one", on_recorded=lambda: None)
     reader.join()
     with Celery(broker=kombu_address(broker.url)[0], set_as_current=False) as producer:
         send(producer, "login-1")
