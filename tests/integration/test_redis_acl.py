@@ -12,7 +12,7 @@ import redis
 from celery import Celery
 from redis import Redis
 
-from tests.chaos.minimal_acl import minimal_acl_parts
+from tests.chaos.minimal_acl import GUIDE, minimal_acl_parts
 from tests.integration.command import Command
 from tests.places import ROOT
 from tests.waiting import eventually
@@ -160,6 +160,20 @@ def test_no_advised_user_can_administer_redis_or_leave_its_keys_directly_or_from
                 with pytest.raises(redis.exceptions.ResponseError, match=NOT_ALLOWED):
                     client.eval(f"return redis.call({call})", 0)
             assert client.eval("return redis.call('HLEN', 'nightly:meta')", 0) == 0
+
+
+def test_no_advised_user_becomes_the_one_that_has_no_password(confined: tuple[Redis, str]) -> None:
+    admin, url = confined
+    for command in re.findall(r"^ACL SETUSER (?:administrator|default) .+$", GUIDE.read_text("utf-8"), re.MULTILINE):
+        admin.execute_command(*command.split())
+    for user in USERS:
+        with Redis.from_url(url.replace("nightly:", f"{user}:")) as client:
+            with pytest.raises(redis.exceptions.AuthenticationError):
+                client.execute_command("AUTH", "default", "any")
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.config_get("requirepass")
+    with Redis.from_url(url.replace("nightly:word", "administrator:password")) as administrator:
+        assert not administrator.acl_getuser("default")["enabled"]
 
 
 def test_the_advised_user_may_run_every_command_that_a_script_of_ours_runs() -> None:
