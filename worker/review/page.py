@@ -1,4 +1,4 @@
-"""Decides what the status page looks like: plain HTML, no script, every value escaped. Does no I/O."""
+"""Decides what the status page looks like: plain HTML, no script, every value escaped and printable. Does no I/O."""
 
 import base64
 import hashlib
@@ -40,8 +40,8 @@ def status_page(status: Mapping[str, Any], groups: Sequence[Group], letters: Seq
     parts = [
         f"<h1>Nightly</h1><p class=dim>{_when(now_ms)} UTC, by Redis' clock; renewed every {REFRESH_SECONDS} s</p>",
         *(
-            f"<div class=alarm role=alert><b>{escape(alarm.title)}</b><br>{escape(alarm.reason)}<br>"
-            f"{escape(alarm.advice)}</div>"
+            f"<div class=alarm role=alert><b>{_text(alarm.title)}</b><br>{_text(alarm.reason)}<br>"
+            f"{_text(alarm.advice)}</div>"
             for alarm in found
         ),
         _instances(status["instances"]),
@@ -54,12 +54,12 @@ def status_page(status: Mapping[str, Any], groups: Sequence[Group], letters: Seq
 
 def plain_page(title: str, text: str, *, refreshes: bool = False) -> str:
     """Return a page with one sentence."""
-    return _frame(title, f"<h1>{escape(title)}</h1><p>{escape(text)}</p>", refreshes=refreshes)
+    return _frame(title, f"<h1>{_text(title)}</h1><p>{_text(text)}</p>", refreshes=refreshes)
 
 
 def _frame(title: str, body: str, *, refreshes: bool) -> str:
     refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if refreshes else ""
-    return _FRAME.format(title=escape(title), refresh=refresh, style=STYLE, body=body)
+    return _FRAME.format(title=_text(title), refresh=refresh, style=STYLE, body=body)
 
 
 def _instances(instances: Mapping[str, Mapping[str, Any]]) -> str:
@@ -67,10 +67,10 @@ def _instances(instances: Mapping[str, Mapping[str, Any]]) -> str:
     for name, about in instances.items():
         state = about["gate"]["state"]
         rows.append([
-            f"<b>{escape(name)}</b>",
+            f"<b>{_text(name)}</b>",
             "<span class=open>open</span>"
             if state == "open"
-            else f"<span class=closed>{state.replace('_', ' ').upper()}</span>",
+            else f"<span class=closed>{_text(state.replace('_', ' ').upper())}</span>",
             f"{about['due_live']:,} live, {about['due_backfill']:,} backfill",
             f"{about['oldest_due_seconds']:,.0f} s",
             f"{about['waiting']:,}",
@@ -80,7 +80,7 @@ def _instances(instances: Mapping[str, Mapping[str, Any]]) -> str:
     heads = ("Instance", "Gate", "Due now", "Oldest due", "Waiting", "In flight", "Rate")
     counted = [
         [
-            f"<b>{escape(name)}</b>",
+            f"<b>{_text(name)}</b>",
             ", ".join(f"{about['tally'].get(key, 0):,} {key.replace('_', ' ')}" for key in _TALLY),
         ]
         for name, about in instances.items()
@@ -98,7 +98,7 @@ def _rate(about: Mapping[str, Any]) -> str:
 
 def _workers(status: Mapping[str, Any]) -> str:
     rows = [
-        [escape(str(about["name"])), escape(str(about.get("slots", ""))), f"{about['silent_seconds']:g} s ago"]
+        [_text(str(about["name"])), _text(str(about.get("slots", ""))), f"{about['silent_seconds']:g} s ago"]
         for about in status["workers"]
     ]
     below = f"{status['stream_length']:,} stream entries not taken in yet; {status['rejected']:,} messages rejected"
@@ -108,8 +108,8 @@ def _workers(status: Mapping[str, Any]) -> str:
 def _groups(groups: Sequence[Group]) -> str:
     rows = [
         [
-            f"{group.count:,}", f"<code>{escape(group.code)}</code>", escape(group.wish), escape(group.instance),
-            _when(group.oldest_at), _when(group.newest_at), escape(advice_for(group.code)),
+            f"{group.count:,}", f"<code>{_text(group.code)}</code>", _text(group.wish), _text(group.instance),
+            _when(group.oldest_at), _when(group.newest_at), _text(advice_for(group.code)),
         ]
         for group in groups
     ]  # fmt: skip
@@ -122,9 +122,9 @@ def _letters(letters: Sequence[Letter], open_in_all: int) -> str:
         return ""
     rows = [
         [
-            f"<code>{escape(letter.id)}</code>", _when(letter.created_at), f"<code>{escape(letter.code)}</code>",
-            escape(letter.wish), escape(letter.login or f"rejected {letter.source} message"),
-            escape(letter.account_id), escape(letter.message or letter.reason),
+            f"<code>{_text(letter.id)}</code>", _when(letter.created_at), f"<code>{_text(letter.code)}</code>",
+            _text(letter.wish), _text(letter.login or f"rejected {letter.source} message"),
+            _text(letter.account_id), _text(letter.message or letter.reason),
         ]
         for letter in letters
     ]  # fmt: skip
@@ -138,10 +138,15 @@ def _letters(letters: Sequence[Letter], open_in_all: int) -> str:
 def _table(heads: Iterable[str], rows: Sequence[Sequence[str]], empty: str) -> str:
     if not rows:
         return f"<p>{empty}</p>" if empty else ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    head = "".join(f"<th>{_text(name)}</th>" for name in heads)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<div class=wide><table><tr>{head}</tr>{body}</table></div>"
 
 
 def _when(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _text(value: str) -> str:
+    """Return the value without control, bidirectional or other unprintable characters, escaped."""
+    return escape("".join(char if char.isprintable() else "?" for char in value))

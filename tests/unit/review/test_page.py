@@ -3,7 +3,7 @@ from typing import Any
 from worker.ledger.letters import Group, Letter
 from worker.review.page import status_page
 
-NASTY = '<script>alert("x")</script>'
+NASTY = '<script>alert("x")</script>\x1b\u202e'
 GATE = {"state": "closed", "cause": "operator", "by": NASTY, "detail": NASTY, "changed_at": 0}
 STATUS: dict[str, Any] = {
     "instances": {
@@ -27,6 +27,13 @@ def test_every_value_is_escaped() -> None:
     page = status_page(STATUS, [Group(NASTY, NASTY, NASTY, 1, 0, 0)], letters, 0)
     assert "<script" not in page
     assert page.count("&lt;script&gt;") >= 10
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+
+
+def test_a_gate_whose_state_was_planted_puts_no_element_on_the_page() -> None:
+    planted = STATUS | {"instances": {"toolbox": STATUS["instances"][NASTY] | {"gate": GATE | {"state": NASTY}}}}
+    assert "<script" not in status_page(planted, [], [], 0).lower()
 
 
 def test_what_is_urgent_stands_first() -> None:
