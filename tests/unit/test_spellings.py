@@ -101,3 +101,8 @@ def test_a_short_login_leaves_other_short_ids_alone(login: str) -> None:
 
 def test_its_repr_shows_nothing() -> None:
     assert GUID[:8] not in repr(Spellings(GUID))
+
+
+def test_a_number_without_end_in_a_reference_of_html_raises_nothing() -> None:
+    assert not Spellings("maple-1").are_in("&#" + "9" * 5_000)
+    assert Spellings("maple-1").are_in(f"&#{'0' * 5_000}109;aple-1")

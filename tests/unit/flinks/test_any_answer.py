@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,3 +68,9 @@ def test_the_short_way_to_a_confirmation_says_what_the_long_one_says(
         for headers in ({}, {"retry-after": "1"})
     )
     assert short == long
+
+
+@pytest.mark.parametrize("value", ["[" * 60_000, '{"a":' * 10_000, "9" * 60_000, "9" * 4_000, "[" * 400 + "]" * 400])
+def test_numbers_and_brackets_without_end_are_an_answer_like_any_other(value: str) -> None:
+    for body in (value, f'{{"HttpStatusCode": {value}}}', f'{{"HttpStatusCode": "{value}", "Message": {value}}}'):
+        assert decipher(400, {}, body.encode(), login_id="acme-7", auth_key=KEY, wants_active=True, now=NOW).code

@@ -174,3 +174,8 @@ def test_a_hostile_object_becomes_its_types_name() -> None:
             raise RuntimeError(GUID)
 
     assert scrub_value({"x": Hostile()}) == {"x": "Hostile"}
+
+
+def test_a_quote_that_is_left_open_before_a_backslash_hides_no_secret() -> None:
+    assert "hunter" not in scrub_text("password: 'hunter\\")
+    assert "hunter" not in scrub_quotes("said 'hunter\\")
