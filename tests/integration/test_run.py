@@ -113,6 +113,18 @@ def run_that_is_refused(folder: Path, **settings: str) -> str:
     return line
 
 
+def test_nothing_is_started_where_every_user_can_put_settings_and_code(tmp_path: Path) -> None:
+    folder = tmp_path / "everybodys"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    (folder / "emulator.py").write_text("open('code of another user was run', 'w')")
+
+    line = run_that_is_refused(folder)
+
+    assert line.startswith("Every user of this machine can put settings and code into")
+    assert not (folder / "code of another user was run").exists()
+
+
 def test_flinks_is_not_emulated_on_a_redis_of_the_users(tmp_path: Path, redis_client: Redis, redis_url: str) -> None:
     line = run_that_is_refused(tmp_path, REDIS_URL=redis_url, LOGIN_KEYS=new_key())
 

@@ -24,6 +24,12 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def check_not_open_to_all(path: Path) -> None:
+    """Raise EmbeddedStackError for a folder like /tmp: what runs there takes `.env` and Python modules from it."""
+    if path.stat().st_mode & stat.S_IWOTH:
+        raise EmbeddedStackError(f"Every user of this machine can put settings and code into {path}. Start elsewhere.")
+
+
 def read_private(path: Path) -> str | None:
     """Return the text of a file, or None; raises EmbeddedStackError if others could write or read it."""
     with contextlib.suppress(FileNotFoundError):

@@ -16,7 +16,7 @@ from typing import Self
 import redis
 
 from worker.embedded.guard import OrphanGuard
-from worker.embedded.private_files import private_folder, read_private, write_private
+from worker.embedded.private_files import check_not_open_to_all, private_folder, read_private, write_private
 from worker.embedded.processes import ManagedProcess
 from worker.embedded.readiness import answers_ping, listening_url
 from worker.embedded.redis_server import EmbeddedRedis
@@ -162,6 +162,7 @@ class EmbeddedStack:
 
     def _start_parts(self) -> None:
         private_folder(self.folder)
+        check_not_open_to_all(self.working_folder)
         self.environment = _inherited(isolated=self._isolated) | self._overrides
         known = self.settings()
         emulates = self._wants_emulator and not known.instances()
