@@ -114,6 +114,30 @@ def test_a_hundred_scrapes_in_a_row_read_the_ledger_once_a_second(
     assert len(reads) <= 2  # prometheus_client also looks once when the collector is registered
 
 
+def test_clients_that_leave_while_a_silent_ledger_is_read_begin_no_further_read(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_server, "CLIENT_SECONDS", 0.1)
+    begun, answers = threading.Semaphore(0), threading.Event()
+
+    def read() -> Mapping[str, Any]:
+        begun.release()
+        answers.wait(30)
+        return {"workers": 1}
+
+    server = serve(read=read)
+    try:
+        for _ in range(5):
+            with closing(socket.create_connection((HOST, server.port), timeout=10)) as client:
+                client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+                with contextlib.suppress(ConnectionResetError):
+                    assert client.recv(1) == b"", "its time is over"
+        assert begun.acquire(timeout=10)
+        assert not begun.acquire(blocking=False)
+    finally:
+        answers.set()
+
+
 def test_each_worker_of_a_machine_gets_a_port_and_the_one_too_many_says_what_to_do(serve: Serve) -> None:
     first = free_port()
     with ExitStack() as taken:

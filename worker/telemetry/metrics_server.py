@@ -9,7 +9,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -68,7 +68,8 @@ class MetricsServer:
         self._listener = listener
         self._registry = CollectorRegistry()
         self._registry.register(LedgerCollector(read))
-        self._page, self._read_at = b"", float("-inf")
+        self._reading: asyncio.Task[bytes] | None = None
+        self._read_at = float("-inf")
         self._loop = asyncio.new_event_loop()
         self._is_closed = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
@@ -85,18 +86,24 @@ class MetricsServer:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        reading = asyncio.Lock()
         server = await self._loop.create_server(
-            lambda: _Scrape(self._listener.places, reading, self._numbers), sock=self._listener
+            lambda: _Scrape(self._listener.places, self._numbers), sock=self._listener
         )
         await self._is_closed.wait()
         server.close()
 
     async def _numbers(self) -> bytes:
-        if time.monotonic() - self._read_at >= FRESH_SECONDS:
-            self._page = await asyncio.to_thread(generate_latest, self._registry)
+        """Read the ledger, or wait for the read that is under way; it goes on where a client does not wait for it."""
+        is_old = time.monotonic() - self._read_at >= FRESH_SECONDS
+        if self._reading is None or (self._reading.done() and is_old):
+            self._reading = self._loop.create_task(self._read())
+        return await asyncio.shield(self._reading)
+
+    async def _read(self) -> bytes:
+        try:
+            return await asyncio.to_thread(generate_latest, self._registry)
+        finally:
             self._read_at = time.monotonic()
-        return self._page
 
 
 class _Scrape(asyncio.Protocol):
@@ -107,8 +114,8 @@ class _Scrape(asyncio.Protocol):
     _deadline: asyncio.TimerHandle
     _answering: asyncio.Task[None] | None = None
 
-    def __init__(self, places: Places, reading: asyncio.Lock, numbers: Callable[[], Any]) -> None:
-        self._places, self._reading, self._numbers = places, reading, numbers
+    def __init__(self, places: Places, numbers: Callable[[], Awaitable[bytes]]) -> None:
+        self._places, self._numbers = places, numbers
         self._head = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -136,8 +143,7 @@ class _Scrape(asyncio.Protocol):
         status, method = _status_of(bytes(self._head))
         body, content_type = f"{status.value} {status.phrase}\n".encode(), "text/plain; charset=utf-8"
         if status is HTTPStatus.OK:
-            async with self._reading:
-                body, content_type = await self._numbers(), CONTENT_TYPE_PLAIN_0_0_4
+            body, content_type = await self._numbers(), CONTENT_TYPE_PLAIN_0_0_4
         lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"Content-Type: {content_type}"]
         lines += [f"Content-Length: {len(body)}", "Connection: close"]
         lines += ["Allow: GET, HEAD"] if status is HTTPStatus.METHOD_NOT_ALLOWED else []
