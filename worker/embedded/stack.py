@@ -209,7 +209,7 @@ class EmbeddedStack:
             raise EmbeddedStackError("The emulator of Flinks is only in a checkout of Nightly: set FLINKS_AUTH_KEY.")
         argv = [sys.executable, "-m", "emulator", "--port", "0", "--customer-id", customer_id]
         argv += ["--auth-key", EMULATOR_KEY, "--api-secret", EMULATOR_KEY]
-        self._emulator = self.start_process("emulator", argv, ready=listening_url)
+        self._emulator = self.start_process("emulator", argv, ready=listening_url, without=("LOGIN_KEYS", "REDIS_URL"))
         self.emulator_url = listening_url(self._emulator)
         self.environment |= {
             "FLINKS_BASE_URL": self.emulator_url or "",
