@@ -91,7 +91,8 @@ class Doorkeeper:
         if admitted := self._admitted.get(digest):
             return admitted
         try:
-            # An unknown name costs as much as a known one, so that time tells nothing about names.
+            # An unknown name costs as much as a known one. Names are no secret all the same: during a flood, unknown
+            # ones are turned away where a known one has a line of its own.
             is_right = await self._check(known or self._nobody, password, digest, network_of(address))
         except TooManyChecks:
             self._not_checked.add(digest)
