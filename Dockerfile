@@ -31,7 +31,7 @@ ENTRYPOINT []
 CMD ["celery", "-A", "worker", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"]
 
 FROM runtime AS demo
-COPY emulator/ /opt/demo/emulator/
+COPY sandbox/ /opt/demo/sandbox/
 ENV PYTHONPATH=/opt/demo
 
 FROM runtime AS production

@@ -7,10 +7,10 @@ UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate
 	--no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet
 
 OLDEST_TESTS := tests/chaos/test_gate.py tests/integration/working/test_survival.py tests/integration/working/test_gate.py \
-	tests/integration/ledger tests/integration/test_stream.py tests/integration/test_deliveries.py \
-	tests/integration/take_over tests/integration/test_intake_replicas.py \
-	tests/integration/test_queue_reader.py tests/integration/test_queue_trouble.py tests/integration/test_redis_acl.py \
-	tests/integration/test_full_ledger.py tests/integration/test_sentinel.py
+	tests/integration/ledger tests/integration/intake/test_redis_stream.py tests/integration/intake/test_poison.py \
+	tests/integration/take_over tests/integration/intake/test_replicas.py \
+	tests/integration/intake/test_celery_queue.py tests/integration/intake/test_celery_queue_trouble.py tests/integration/redis_client/test_acl.py \
+	tests/integration/ledger/test_full.py tests/integration/redis_client/test_sentinel.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo schemas sbom test oldest unit run prove fuzz mutants bench check verify lock clean

@@ -16,10 +16,10 @@ from benchmarks.backfill_size import make_file, start_backfill
 from benchmarks.stub import Call, Stub
 from benchmarks.system import INSTANCE, System, open_system
 from benchmarks.tables import quantile, spread, table, verdict
+from sandbox.stack.waiting import wait_until
 from worker import publish
-from worker.backfill.model import RowOutcome
+from worker.backfill.models import RowOutcome
 from worker.backfill.store import Backfills
-from worker.embedded.waiting import wait_until
 
 IDLE_PAUSE_SECONDS = (0.05, 0.25)
 LIVE_PER_SECOND = 50

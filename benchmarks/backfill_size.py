@@ -16,8 +16,8 @@ from benchmarks.redis_cost import used_memory
 from benchmarks.stub import Stub
 from benchmarks.system import NO_CEILING, System, open_system
 from benchmarks.tables import table, verdict
-from worker.backfill.model import RowOutcome
-from worker.embedded.waiting import wait_until
+from sandbox.stack.waiting import wait_until
+from worker.backfill.models import RowOutcome
 
 WITHIN_SECONDS = 300.0
 LOOK_SECONDS, PEAK_LOOK_SECONDS = 0.1, 0.02

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from worker.seal import new_key
+from worker.vault.vault import new_key
 
 ROOT = Path(__file__).resolve().parents[1]
 RIVALS_PYTHON = ROOT / ".venv-rivals" / "rivals" / "bin" / "python"

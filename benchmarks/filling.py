@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from benchmarks.system import INSTANCE, System
+from worker.config.settings import Settings
+from worker.flinks.outcome import Outcome, Verdict
 from worker.ledger import Claim, Settlement
-from worker.retry import RetryLimits
+from worker.reconciler.retry_policy import RetryLimits
+from worker.reconciler.settlement import Call, settlement_of
 from worker.services import Services, build_services
-from worker.settings import Settings
-from worker.settling import Call, settlement_of
-from worker.verdicts import Outcome, Verdict
 
 PROCESSES = 2
 PORTION = 5_000

@@ -17,7 +17,7 @@ from benchmarks.figures import Tally, tally
 from benchmarks.lane import Lane, environment
 from benchmarks.meter import Meter, cpu_seconds, family
 from benchmarks.stub import Stub
-from worker.embedded import EmbeddedRedis, OrphanGuard
+from sandbox.stack import EmbeddedRedis, OrphanGuard
 from worker.errors import EmbeddedStackError
 
 START_LOOK_SECONDS = 0.3

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from benchmarks.system import System
-from worker.embedded.readiness import listening_url
-from worker.ingress.signature import new_secret
+from sandbox.stack.readiness import listening_url
+from worker.web.webhook.signature import new_secret
 
 
 def start(system: System) -> Callable[[str], None]:

@@ -17,14 +17,14 @@ from benchmarks.meter import cpu_seconds, family
 from benchmarks.publishing import Pace, events_of, publishing
 from benchmarks.system import INSTANCE, System, open_system
 from benchmarks.tables import spread, table, verdict
-from worker.deliveries import Deliveries
-from worker.embedded.waiting import wait_until
-from worker.executor.broker import default_concurrency
-from worker.producer import read_event, send
-from worker.sealed_box import SealingKey
+from sandbox.stack.waiting import wait_until
+from worker.broker.celery_config import default_concurrency
+from worker.config.settings import Settings
+from worker.events.publisher import read_event, send
+from worker.intake.poison import Deliveries
+from worker.intake.stream import StreamReader
 from worker.services import build_services
-from worker.settings import Settings
-from worker.stream import StreamReader
+from worker.vault.sealed_box import SealingKey
 
 EVENTS, MESSAGES, RUNS, TURNS = 50_000, 10_000, 5, 3
 WITHIN_SECONDS = 120.0

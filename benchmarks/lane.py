@@ -12,9 +12,9 @@ from benchmarks.backlog import Wish
 from benchmarks.entries import ROOT, Entry
 from benchmarks.figures import tally
 from benchmarks.stub import Stub
-from worker.embedded import EmbeddedRedis, ManagedProcess, OrphanGuard, wait_until
+from sandbox.stack import EmbeddedRedis, ManagedProcess, OrphanGuard, wait_until
+from worker.config.settings import OWN_PREFIXES, Settings
 from worker.errors import EmbeddedStackError
-from worker.settings import OWN_PREFIXES, Settings
 
 LOOK_SECONDS = 0.1
 AFTERMATH_SECONDS = 0.5

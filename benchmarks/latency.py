@@ -19,8 +19,8 @@ from benchmarks.stub import Stub
 from benchmarks.system import System, open_system
 from benchmarks.tables import quantile, table, verdict
 from benchmarks.trace import Trace, follow
+from sandbox.stack.waiting import wait_until
 from worker import publish
-from worker.embedded.waiting import wait_until
 
 EVENTS, BLOCKS, TRACED = 200, 4, 60
 PAUSE_SECONDS = (0.05, 0.25)

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from worker.embedded.redis_binary import find_redis_binary
+from sandbox.stack.redis_binary import find_redis_binary
 
 PACKAGES = (
     *("celery", "kombu", "redis", "hiredis", "httpx", "httpx-aiohttp", "aiohttp", "uvloop"),

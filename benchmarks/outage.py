@@ -14,9 +14,9 @@ from benchmarks.memory import MemoryWatch
 from benchmarks.redis_cost import used_memory
 from benchmarks.system import INSTANCE, NO_CEILING, System, open_system
 from benchmarks.tables import spread, table, verdict
-from worker.embedded.processes import ManagedProcess
-from worker.embedded.waiting import wait_until
-from worker.executor.broker import default_concurrency
+from sandbox.stack.processes import ManagedProcess
+from sandbox.stack.waiting import wait_until
+from worker.broker.celery_config import default_concurrency
 
 LOGINS, RESTARTS, WATCH_SECONDS = 1_000_000, 3, 60.0
 WITHIN_SECONDS = 90.0

@@ -11,7 +11,7 @@ from celery import Celery
 from benchmarks.meter import cpu_seconds
 from benchmarks.system import System
 from worker import publish
-from worker.producer import publish_many
+from worker.events.publisher import publish_many
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def publishing(system: System, events: int) -> dict[str, Pace]:
 
     ways: dict[str, tuple[Callable[[int], object], int]] = {
         "worker.publish, one by one": (one_by_one, events // 10),
-        "worker.producer.publish_many": (lambda count: publish_many(events_of(count), redis_url=url), events),
+        "worker.events.publisher.publish_many": (lambda count: publish_many(events_of(count), redis_url=url), events),
         "the same, sealed": (
             lambda count: publish_many(
                 events_of(count), redis_url=url, seal_to=str(system.services.vault.public_keys[0])

@@ -12,7 +12,7 @@ from benchmarks import goals, report
 from benchmarks.entries import ENTRIES, Entry
 from benchmarks.heat import Heat, Track
 from benchmarks.stub import Stub
-from worker.embedded import OrphanGuard
+from sandbox.stack import OrphanGuard
 
 
 def race(

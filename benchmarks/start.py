@@ -14,7 +14,7 @@ from benchmarks.stub import Stub
 from benchmarks.system import System, open_system
 from benchmarks.tables import spread, table, verdict
 from benchmarks.trace import Trace, follow
-from worker.embedded.waiting import wait_until
+from sandbox.stack.waiting import wait_until
 
 RUNS = 5
 WITHIN_SECONDS = 30.0
@@ -63,7 +63,8 @@ def _start(system: System, stub: Stub) -> Run:
 
 def _imports(system: System) -> list[tuple[str, float, float]]:
     """Return the costliest packages: name, milliseconds in its own modules, and with all that it needs."""
-    code = "import worker.app, tasks.account_linked, tasks.account_inactive, tasks.reconcile, celery.bin.celery"
+    tasks = "tasks.account_linked, tasks.account_inactive, tasks.reconcile"
+    code = f"import worker.celery_worker.app, {tasks}, celery.bin.celery"
     argv = [sys.executable, "-X", "importtime", "-c", code]
     environment = system.stack.environment
     output = subprocess.run(  # noqa: S603 - our own interpreter

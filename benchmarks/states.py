@@ -16,7 +16,7 @@ from benchmarks.filling import BUSY, CONFIRMED, at_leisure, bodies, work_off
 from benchmarks.redis_cost import used_memory
 from benchmarks.system import NO_CEILING, System, open_system
 from benchmarks.tables import table, verdict
-from worker.embedded.waiting import wait_until
+from sandbox.stack.waiting import wait_until
 
 LOGINS, BYTES_GOAL, AT_ONCE = 125_000, 450, 200
 FAILURES = (1, 2, 3, 5)

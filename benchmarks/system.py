@@ -12,11 +12,11 @@ from shutil import rmtree
 from typing import Any
 from uuid import uuid4
 
-from worker.embedded import EmbeddedStack
-from worker.embedded.processes import ManagedProcess
-from worker.embedded.readiness import answers_ping
-from worker.embedded.stack import Ready
-from worker.executor.broker import default_concurrency
+from sandbox.stack import EmbeddedStack
+from sandbox.stack.processes import ManagedProcess
+from sandbox.stack.readiness import answers_ping
+from sandbox.stack.stack import Ready
+from worker.broker.celery_config import default_concurrency
 from worker.services import Services, build_services
 
 NO_CEILING = {"FLINKS_CALLS_PER_SECOND": "100000"}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tasks.event_task import EventTask, take_in
-from worker.app import app
+from worker.celery_worker.app import app
 
 
 @app.task(name="account.inactive", base=EventTask, bind=True)

@@ -6,8 +6,8 @@ import redis
 
 from tasks.event_task import wake
 from tasks.passing import pass_on
-from worker.app import app
 from worker.backfill.feeder import Feeder
+from worker.celery_worker.app import app
 from worker.errors import LedgerMismatch
 from worker.telemetry.logs import get_logger
 

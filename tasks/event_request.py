@@ -10,8 +10,8 @@ from typing import Any
 from celery.exceptions import InvalidTaskError, WorkerLostError
 from kombu.utils.json import dumps
 
-from worker.executor.consumer import came_again, set_aside
-from worker.executor.quiet_request import QuietRequest
+from worker.celery_worker.consumer import came_again, set_aside
+from worker.celery_worker.redacted_request import QuietRequest
 
 IN_HAND = "in_hand"
 """Where the child finds the name under which its event is counted; empty for one that comes the first time."""

@@ -12,9 +12,9 @@ from celery import Task
 from celery.exceptions import Reject
 
 from tasks.event_request import IN_HAND
-from worker.app import app
+from worker.celery_worker.app import app
 from worker.errors import InvalidEvent
-from worker.intake import Rejection, readable
+from worker.intake.accept import Rejection, readable
 from worker.ledger import LEDGER_UNAVAILABLE
 from worker.services import Services
 from worker.telemetry.logs import get_logger

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from worker.app import HOPS
+from worker.celery_worker.app import HOPS
 from worker.telemetry.logs import get_logger
 
 log = get_logger(__name__)

@@ -8,12 +8,12 @@ from typing import Any
 
 from tasks.event_task import wake
 from tasks.passing import pass_on
-from worker.app import app
-from worker.drain import Bounds, Parts
-from worker.executor.garbage import spare_what_stays
+from worker.celery_worker.app import app
+from worker.celery_worker.gc_tuning import spare_what_stays
 from worker.flinks.client import FlinksClient
-from worker.reconcile import run_slice
-from worker.retry import RetryLimits
+from worker.reconciler.dispatcher import Bounds, Parts
+from worker.reconciler.reconciler import run_slice
+from worker.reconciler.retry_policy import RetryLimits
 from worker.services import Services
 
 REQUEST = "tasks.event_request:EventRequest"

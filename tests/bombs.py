@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from worker.embedded import ManagedProcess
+from sandbox.stack import ManagedProcess
 
 _PIECE = bytes(2**24)
 _PIECES = 16

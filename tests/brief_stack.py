@@ -3,7 +3,7 @@
 What a warm stop does is tried where a test asks for it (tests/integration/working/test_shutdown.py).
 """
 
-from worker.embedded import EmbeddedStack
+from sandbox.stack import EmbeddedStack
 
 
 class BriefStack(EmbeddedStack):

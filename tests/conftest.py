@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from sandbox.stack import EmbeddedRedis, ManagedProcess, OrphanGuard
+from sandbox.stack.readiness import listening_url
+from sandbox.stack.redis_binary import find_redis_binary
 from tests.places import ROOT
-from worker.embedded import EmbeddedRedis, ManagedProcess, OrphanGuard
-from worker.embedded.readiness import listening_url
-from worker.embedded.redis_binary import find_redis_binary
+from worker.config.settings import OWN_PREFIXES, Settings
 from worker.errors import EmbeddedStackError
-from worker.seal import Vault, decode_key, new_key
-from worker.settings import OWN_PREFIXES, Settings
+from worker.vault.vault import Vault, decode_key, new_key
 
 KNOWN_KEY = new_key()
 
@@ -89,7 +89,7 @@ def emulator_url(tmp_path_factory: pytest.TempPathFactory, orphan_guard: OrphanG
     """The base URL of a Flinks emulator that runs for the whole session; ask for `emulator` to have it reset."""
     process = ManagedProcess(
         "emulator",
-        [sys.executable, "-m", "emulator", "--port", "0"],
+        [sys.executable, "-m", "sandbox.emulator", "--port", "0"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         log_path=tmp_path_factory.mktemp("emulator") / "emulator.log",
         guard=orphan_guard,

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import missing_required_header, negative_
 
 from docs.generator.rendered import DOCS
 from tests.http_events import BATCH, BINARY, STRUCTURED, event, signed
-from worker.seal import Vault, decode_key, new_key
+from worker.vault.vault import Vault, decode_key, new_key
 
 load_all_checks()
 PATH = DOCS / "openapi.yaml"

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from packaging.requirements import Requirement
 
+from sandbox.stack.redis_binary import CHOICE, OLDEST, find_redis_binary, in_wheel
 from tests.places import ROOT
-from worker.embedded.redis_binary import CHOICE, OLDEST, find_redis_binary, in_wheel
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from worker.embedded import wait_until
+from sandbox.stack import wait_until
 
 T = TypeVar("T")
 

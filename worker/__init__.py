@@ -14,11 +14,11 @@ __all__ = ["celery", "publish"]  # noqa: F822 - loaded by __getattr__
 def __getattr__(name: str) -> Any:
     """Load `publish` or the Celery app at its first use."""
     if name == "publish":
-        from worker.producer import publish  # noqa: PLC0415 - see above
+        from worker.events.publisher import publish  # noqa: PLC0415 - see above
 
         return publish
     if name == "celery":
-        from worker.app import app  # noqa: PLC0415 - see above
+        from worker.celery_worker.app import app  # noqa: PLC0415 - see above
 
         return app
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,8 +1,24 @@
-"""`python -m worker` is the `nightly` command."""
+"""`nightly`, which is also `python -m worker`: the commands, and those of the sandbox where it is installed."""
 
+import importlib.util
 import sys
 
-from worker.cli import main
+from worker.cli import main as run_command
+from worker.cli.commands import TRY, Entry, add
+
+SANDBOX = {
+    "demo": Entry("sandbox.demo.command:demo", TRY, "Run the whole product here, with a Flinks full of faults."),
+    "run": Entry("sandbox.run:run", TRY, "Keep Redis, a worker and the status page up here."),
+}
+
+
+def main() -> int:
+    """Run the command line; returns the exit code, or raises SystemExit with it."""
+    if importlib.util.find_spec("sandbox"):  # the wheel and the production image leave it out
+        for name, entry in SANDBOX.items():
+            add(name, entry)
+    return run_command()
+
 
 if __name__ == "__main__":
     sys.exit(main())

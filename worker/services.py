@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from worker.backfill.store import Backfills
-from worker.intake import Intake, Rejected
+from worker.config.plain_text import ADVICE, plain_text_settings
+from worker.config.settings import Instance, Settings
+from worker.intake.accept import Intake, Rejected
 from worker.ledger import Ledger, Letters
-from worker.ledger.connection import BytesRedis, connect
-from worker.ledger.gate import GateKeeper
-from worker.ledger.views import Views
-from worker.plain_text import ADVICE, plain_text_settings
-from worker.seal import Vault
-from worker.settings import Instance, Settings
+from worker.ledger.gate_control import GateKeeper
+from worker.ledger.queries import Views
+from worker.redis_client.connect import BytesRedis, connect
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_new_group
+from worker.vault.vault import Vault
 
 WORKER_SETTINGS = ("REDIS_URL", "FLINKS_AUTH_KEY", "LOGIN_KEYS")
 

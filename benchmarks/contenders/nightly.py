@@ -7,9 +7,9 @@ import sys
 from itertools import islice
 
 from benchmarks.backlog import backlog, cloudevent
-from worker.producer import publish_many
+from worker.config.settings import Settings
+from worker.events.publisher import publish_many
 from worker.services import build_services
-from worker.settings import Settings
 
 BATCH = 500
 

@@ -7,11 +7,11 @@ from importlib.metadata import version
 from typing import Any
 
 from docs.generator.schemas import components
-from worker.events import EVENT_TYPES, MAX_BODY_BYTES
-from worker.executor.broker import EVENTS_QUEUE
-from worker.executor.rabbit import TOPIC
-from worker.ledger.views import STREAM
-from worker.producer import FIELD
+from worker.broker.celery_config import EVENTS_QUEUE
+from worker.broker.rabbitmq import TOPIC
+from worker.events.channels import STREAM
+from worker.events.contract import EVENT_TYPES, MAX_BODY_BYTES
+from worker.events.publisher import FIELD
 
 Part = dict[str, Any]
 _NAMES = {event_type: event_type.replace(".", " ").title().replace(" ", "") for event_type in EVENT_TYPES}

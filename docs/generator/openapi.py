@@ -5,12 +5,12 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
-from worker.event_models import CloudEvent
-from worker.events import MAX_BODY_BYTES
-from worker.ingress.modes import MAX_EVENTS, PREFIX, Mode
-from worker.ingress.refusals import PROBLEM
-from worker.ingress.signature import TOLERANCE_SECONDS
-from worker.wire_rules import SEALED
+from worker.events.contract import MAX_BODY_BYTES
+from worker.events.models import CloudEvent
+from worker.events.wire_rules import SEALED
+from worker.web.webhook.cloudevents import MAX_EVENTS, PREFIX, Mode
+from worker.web.webhook.problems import PROBLEM
+from worker.web.webhook.signature import TOLERANCE_SECONDS
 
 Schema = dict[str, Any]
 _REF = "#/components/schemas/"

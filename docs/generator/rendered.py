@@ -9,7 +9,7 @@ import yaml
 from docs.generator import asyncapi, licences, openapi, schemas
 
 DOCS = Path(__file__).resolve().parents[1]
-_HEAD = "# Made by `make schemas` from worker/events.py and docs/generator: change it there.\n"
+_HEAD = "# Made by `make schemas` from worker/events/contract.py and docs/generator: change it there.\n"
 
 
 def rendered() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Turns the models of `worker/events.py` into JSON Schemas (draft 7, which AsyncAPI reads too).
+"""Turns the models of `worker/events/contract.py` into JSON Schemas (draft 7, which AsyncAPI reads too).
 
 The rule for a text and the one for a time stand once each, and are referred to. Does no I/O.
 """
@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from worker.event_models import CeleryArguments, CloudEvent, LoginData
-from worker.events import MAX_BATCH_EVENTS, MAX_BODY_BYTES
-from worker.wire_rules import TEXT, TIME
+from worker.events.contract import MAX_BATCH_EVENTS, MAX_BODY_BYTES
+from worker.events.models import CeleryArguments, CloudEvent, LoginData
+from worker.events.wire_rules import TEXT, TIME
 
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"

@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sandbox.stack.redis_binary import CHOICE, find_redis_binary
 from tests.chaos.report import Report
 from tests.chaos.scenarios import SCENARIOS
 from worker.cli.shell import INTERRUPTED, told_to_stop
-from worker.embedded.redis_binary import CHOICE, find_redis_binary
 from worker.errors import EmbeddedStackError
 
 REPORT = Path(".nightly/prove-report.md")

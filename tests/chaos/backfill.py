@@ -17,6 +17,7 @@ from random import Random
 
 from redis.exceptions import RedisError
 
+from sandbox.stack import wait_until
 from tests.chaos.backfill_command import Commands, load_through_kills
 from tests.chaos.backfill_judgement import flags_of, judge_ledger, judge_rows, judge_second_start
 from tests.chaos.backfill_rows import Drawn, Kind, draw_rows, events_before, events_beside
@@ -25,8 +26,7 @@ from tests.chaos.scene import Scene
 from tests.chaos.steering import steer
 from tests.chaos.traffic import Event
 from tests.waiting import eventually
-from worker.backfill.model import Backfill, RowOutcome, Status
-from worker.embedded import wait_until
+from worker.backfill.models import Backfill, RowOutcome, Status
 
 SETTINGS = {"FLINKS_TIMEOUT_SECONDS": "1", "FLINKS_SETTLE_SECONDS": "1", "FLINKS_MAX_IN_FLIGHT": "40"}
 SLOTS = 2

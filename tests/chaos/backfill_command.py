@@ -11,13 +11,13 @@ from contextlib import suppress
 from random import Random
 from typing import IO, Any
 
+from sandbox.stack import wait_until
 from tests.chaos.backfill_rows import AS_OF, HEADER, Drawn
 from tests.chaos.report import Say
 from tests.chaos.scene import Scene
 from tests.waiting import eventually
 from worker.backfill.chunks import ROWS_IN_CHUNK
-from worker.backfill.model import Backfill, Status
-from worker.embedded import wait_until
+from worker.backfill.models import Backfill, Status
 
 COMMAND_SECONDS = 120.0
 PIECE = 200

@@ -8,7 +8,7 @@ from tests.chaos.backfill_command import Commands
 from tests.chaos.backfill_rows import Drawn, Kind, expected, flags_expected
 from tests.chaos.report import Report
 from tests.chaos.scene import Scene
-from worker.backfill.model import Backfill, RowOutcome
+from worker.backfill.models import Backfill, RowOutcome
 
 ENDS = ("applied_on", "applied_off", "superseded", "duplicate", "dead_lettered")
 

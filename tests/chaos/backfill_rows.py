@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 
-from emulator.calls import Call
+from sandbox.emulator.calls import Call
 from tests.chaos.traffic import Event
 
 AS_OF = "2026-01-01T02:00:00Z"

@@ -14,13 +14,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from emulator.calls import Call
-from emulator.remote import EmulatorControl
+from sandbox.emulator.calls import Call
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedStack, wait_until
+from sandbox.stack.processes import group_members
 from tests.brief_stack import BriefStack
 from tests.chaos.report import Say
-from worker.embedded import EmbeddedStack, wait_until
-from worker.embedded.processes import group_members
-from worker.ledger.views import STREAM
+from worker.events.channels import STREAM
 from worker.services import Services, build_services
 
 INSTANCE = "toolbox"

@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from random import Random
 
+from sandbox.stack import EmbeddedStack, ManagedProcess, wait_until
+from sandbox.stack.readiness import answers_ping
 from tests.chaos.schedule import Kind
-from worker.embedded import EmbeddedStack, ManagedProcess, wait_until
-from worker.embedded.readiness import answers_ping
 
 RESTART_AFTER_SECONDS = 0.5
 LOOK_SECONDS = 0.5

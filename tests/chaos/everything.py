@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from sandbox.stack import wait_until
 from tests.chaos.crew import Crew
 from tests.chaos.flinks_mix import troubles
 from tests.chaos.judgement import judge_calls, judge_claims, judge_events, judge_secrets, judge_wishes
@@ -21,7 +22,6 @@ from tests.chaos.schedule import Blow, Kind, draw_blows
 from tests.chaos.traffic import Traffic, draw
 from tests.chaos.trouble import Trouble
 from tests.waiting import eventually
-from worker.embedded import wait_until
 
 TIMEOUT_SECONDS = 1.0
 SETTINGS = {

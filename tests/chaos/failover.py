@@ -18,17 +18,17 @@ from pathlib import Path
 
 import redis
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedStack, OrphanGuard, wait_until
+from sandbox.stack.readiness import answers_ping
 from tests.brief_stack import BriefStack
 from tests.chaos.failover_load import WAYS_IN, Load, Sent
 from tests.chaos.minimal_acl import minimal_acl
 from tests.chaos.report import Report, Say
 from tests.chaos.sentinel_cluster import Node, SentinelCluster
-from worker.embedded import EmbeddedStack, OrphanGuard, wait_until
-from worker.embedded.readiness import answers_ping
-from worker.executor.queue_reader import waiting
-from worker.seal import new_key
+from worker.intake.celery_queue import waiting
 from worker.services import Services, build_services
+from worker.vault.vault import new_key
 
 WAYS = ("kill", "freeze", "partition")
 WITHIN_SECONDS, IMPATIENT_SECONDS, REST_SECONDS, CUT_SECONDS = 60.0, 10.0, 120.0, 8.0

@@ -17,10 +17,10 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from worker.broker.celery_config import kombu_address
 from worker.errors import NotReplicated
-from worker.executor.broker import kombu_address
-from worker.ledger.connection import connect
-from worker.producer import publish
+from worker.events.publisher import publish
+from worker.redis_client.connect import connect
 
 WAYS_IN = ("stream", "celery")
 BEGIN = datetime(2026, 11, 22, 10, tzinfo=UTC)

@@ -16,14 +16,14 @@ from pathlib import Path
 from celery import Celery
 from kombu import Producer
 
+from sandbox.stack import EmbeddedStack, ManagedProcess, wait_until
 from tests.brief_stack import BriefStack
 from tests.chaos.malformed import CANARY, TIME, Malformed, huge, malformed
 from tests.chaos.report import Report, Say
-from worker.embedded import EmbeddedStack, ManagedProcess, wait_until
-from worker.executor.broker import EVENTS_QUEUE, kombu_address
-from worker.executor.queue_reader import waiting
-from worker.ledger.views import STREAM
-from worker.producer import publish
+from worker.broker.celery_config import EVENTS_QUEUE, kombu_address
+from worker.events.channels import STREAM
+from worker.events.publisher import publish
+from worker.intake.celery_queue import waiting
 from worker.services import Services, build_services
 
 CHUNK = 200

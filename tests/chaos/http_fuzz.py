@@ -16,6 +16,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sandbox.stack import EmbeddedStack, ManagedProcess
+from sandbox.stack.readiness import listening_url
+from sandbox.stack.redis_server import free_port
 from tests.brief_stack import BriefStack
 from tests.chaos.flatness import Sample, growth, sample_at_rest
 from tests.chaos.http_clients import Address, Seen, attack
@@ -24,10 +27,7 @@ from tests.chaos.http_schema import FromSchema
 from tests.chaos.report import Report, Say
 from tests.http_contract import LOGIN_KEY, VAULT
 from tests.http_events import SECRET
-from worker.embedded import EmbeddedStack, ManagedProcess
-from worker.embedded.readiness import listening_url
-from worker.embedded.redis_server import free_port
-from worker.review.passwords import hash_password
+from worker.web.status.passwords import hash_password
 
 ROUND_SECONDS = 30.0
 ROUNDS_AT_LEAST = 5

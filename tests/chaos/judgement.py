@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from emulator.calls import Call
+from sandbox.emulator.calls import Call
 from tests.chaos.report import Report
 from tests.chaos.scene import AUTH_KEY, INSTANCE, Scene
 from tests.chaos.seen_by_flinks import fastest_second, most_at_once, overlaps_within_a_lease

@@ -6,12 +6,12 @@ write may land, a login that rests from its *claim* is asserted too early: the o
 
 from pathlib import Path
 
+from sandbox.stack import ManagedProcess, wait_until
 from tests.chaos.everything import SETTINGS, TIMEOUT_SECONDS
 from tests.chaos.report import Report, Say
 from tests.chaos.scene import Scene
 from tests.chaos.traffic import CANARIES, Event
 from tests.waiting import eventually
-from worker.embedded import ManagedProcess, wait_until
 
 REPLY_LATE_SECONDS = 4.85
 """Just before a worker would not begin the call any more."""

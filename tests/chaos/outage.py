@@ -111,7 +111,7 @@ def _charged(backlog: Backlog) -> int:
 
 
 def _streak(text: bytes | None, first_failure: bytes | None) -> tuple[int, int]:
-    """Return when a login's failures in a row began (ms), and how many they are, as prelude.lua writes them."""
+    """Return when a login's failures in a row began (ms), and how many they are, as common.lua writes them."""
     parts = [int(part) for part in (text or b"0:0:0").split(b":")]
     return (parts[0] if len(parts) == 3 else int(first_failure or 0)), parts[-1]
 

@@ -13,9 +13,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.chaos.traffic import Event, Parcel
-from worker.executor.broker import kombu_address
-from worker.ledger.views import STREAM
-from worker.sealed_box import SealingKey
+from worker.broker.celery_config import kombu_address
+from worker.events.channels import STREAM
+from worker.vault.sealed_box import SealingKey
 
 LOOK_SECONDS = 0.02
 MOST_AT_ONCE = 50

@@ -17,11 +17,11 @@ from statistics import quantiles
 
 from redis import Redis
 
-from emulator.calls import Call
-from emulator.remote import EmulatorControl
+from sandbox.emulator.calls import Call
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedStack, wait_until
 from tests.brief_stack import BriefStack
 from tests.chaos.report import Report, Say
-from worker.embedded import EmbeddedStack, wait_until
 
 EVERY_LOGIN_SECONDS = 10
 """A login has an event about this often, on and off in turn, so that a call tells whose wish it carries."""

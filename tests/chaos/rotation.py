@@ -16,15 +16,15 @@ from celery import Celery
 from redis import ConnectionError as RedisConnectionError
 from redis import Redis
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedStack, wait_until
 from tests.brief_stack import BriefStack
 from tests.chaos.report import Report, Say
 from tests.chaos.rolling_restart import Publisher, Sent, judge, restart_oldest, unapplied
-from worker.embedded import EmbeddedStack, wait_until
-from worker.executor.broker import REFRESH_QUEUE, kombu_address
-from worker.ledger.connection import BytesRedis
-from worker.seal import Vault, new_key
+from worker.broker.celery_config import REFRESH_QUEUE, kombu_address
+from worker.redis_client.connect import BytesRedis
 from worker.services import build_services
+from worker.vault.vault import Vault, new_key
 
 INSTANCE = "toolbox"
 WAKE_SECONDS = 0.1

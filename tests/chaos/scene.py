@@ -10,13 +10,13 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedRedis, OrphanGuard
 from tests.brief_stack import BriefStack
 from tests.chaos.middleman import Middleman
 from tests.chaos.witness import Witness
-from worker.embedded import EmbeddedRedis, OrphanGuard
-from worker.executor.queue_reader import waiting
-from worker.ledger.views import STREAM
+from worker.events.channels import STREAM
+from worker.intake.celery_queue import waiting
 from worker.services import build_services
 
 AUTH_KEY = "auth-key-canary-31415926"

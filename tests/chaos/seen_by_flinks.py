@@ -6,7 +6,7 @@ its connection open goes on for ever, as far as Flinks can see, while its login 
 
 from collections.abc import Sequence
 
-from emulator.calls import Call
+from sandbox.emulator.calls import Call
 
 JITTER_SECONDS = 0.25
 """A lease begins with the claim, the call a little later."""

@@ -17,11 +17,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from sandbox.stack import ManagedProcess, OrphanGuard, wait_until
+from sandbox.stack.redis_binary import find_redis_binary
+from sandbox.stack.redis_server import free_port
 from tests.chaos.links import Link, Links
 from tests.started import Started
-from worker.embedded import ManagedProcess, OrphanGuard, wait_until
-from worker.embedded.redis_binary import find_redis_binary
-from worker.embedded.redis_server import free_port
 from worker.errors import EmbeddedStackError
 
 SERVICE = "nightly"

@@ -7,14 +7,14 @@ import uuid
 from collections.abc import Callable
 from random import Random
 
+from sandbox.stack import wait_until
 from tests.chaos.backfill_command import Commands
 from tests.chaos.backfill_rows import Drawn, Kind
 from tests.chaos.report import Report, Say
 from tests.chaos.scene import Scene
 from tests.chaos.traffic import Event
 from tests.waiting import eventually
-from worker.backfill.model import Status
-from worker.embedded import wait_until
+from worker.backfill.models import Status
 
 WITHIN_SECONDS = 5.0
 LIVE_PER_SECOND = 50

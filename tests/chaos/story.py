@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from emulator.calls import Call
+from sandbox.emulator.calls import Call
 from tests.chaos.traffic import Event
 from tests.chaos.witness import Heard
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emulator.calls import Call
+from sandbox.emulator.calls import Call
 from tests.chaos.backfill import backfill
 from tests.chaos.backfill_rows import Drawn, Kind, expected
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from emulator.calls import Call
+from sandbox.emulator.calls import Call
+from sandbox.stack import EmbeddedRedis, OrphanGuard
+from sandbox.stack.redis_binary import CHOICE, find_redis_binary
 from tests.chaos import __main__ as runner
 from tests.chaos.middleman import Middleman
 from tests.chaos.report import Report
@@ -19,10 +21,8 @@ from tests.chaos.story import judge, stories
 from tests.chaos.traffic import Event, draw
 from tests.chaos.witness import Heard, Witness
 from tests.waiting import eventually
-from worker.embedded import EmbeddedRedis, OrphanGuard
-from worker.embedded.redis_binary import CHOICE, find_redis_binary
 from worker.ledger import Lane, Ledger, Wish
-from worker.ledger.connection import connect
+from worker.redis_client.connect import connect
 
 
 def call(seq: int, started: float, ended: float | None, overlapped: int | None = None) -> Call:

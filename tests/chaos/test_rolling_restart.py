@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emulator.calls import Call
+from sandbox.emulator.calls import Call
 from tests.chaos.rolling_restart import Sent, rolling_restart, waits
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from worker.sealed_box import SealingKey
+from worker.vault.sealed_box import SealingKey
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 TWICE, SAME_INSTANT, STRAYING = 0.1, 0.02, 0.4

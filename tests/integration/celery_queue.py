@@ -6,10 +6,10 @@ from typing import Any
 from celery import Celery
 from redis import Redis
 
-from worker.deliveries import Deliveries
-from worker.executor.queue_reader import QueueReader
-from worker.intake import CeleryMessage, Rejection
-from worker.seal import Vault
+from worker.intake.accept import CeleryMessage, Rejection
+from worker.intake.celery_queue import QueueReader
+from worker.intake.poison import Deliveries
+from worker.vault.vault import Vault
 
 TIME = "2026-11-22T10:00:00Z"
 

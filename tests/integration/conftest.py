@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedStack, ManagedProcess, OrphanGuard
+from sandbox.stack.readiness import listening_url
+from sandbox.stack.stack import EMULATOR_KEY
 from tests.brief_stack import BriefStack
 from tests.places import ROOT
-from worker.embedded import EmbeddedStack, ManagedProcess, OrphanGuard
-from worker.embedded.readiness import listening_url
-from worker.embedded.stack import EMULATOR_KEY
 
 Start = Callable[..., ManagedProcess]
 

@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from pydantic import SecretStr
 
+from worker.config.settings import Instance
 from worker.flinks.client import FlinksClient
-from worker.settings import Instance
-from worker.verdicts import Outcome, Verdict
+from worker.flinks.outcome import Outcome, Verdict
 
 LOGIN = "bb8b8569-3bfc-43c1-ae31-08d6decf1675"
 CONFIRMED = json.dumps(f"LoginId {LOGIN} has now been activated for automatic refresh").encode()

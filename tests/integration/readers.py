@@ -1,6 +1,6 @@
 """What tests of stream readers share."""
 
-from worker.entries import EntryReader
+from worker.intake.redis_stream import EntryReader
 
 
 def die(reader: EntryReader) -> None:

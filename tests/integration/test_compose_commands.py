@@ -12,15 +12,15 @@ import pytest
 import redis
 import yaml
 
+from sandbox.stack import ManagedProcess, OrphanGuard
+from sandbox.stack.readiness import listening_url
+from sandbox.stack.redis_binary import find_redis_binary
+from sandbox.stack.redis_server import free_port
 from tests.integration.conftest import Start
 from tests.places import ROOT
 from tests.waiting import eventually
-from worker.embedded import ManagedProcess, OrphanGuard
-from worker.embedded.readiness import listening_url
-from worker.embedded.redis_binary import find_redis_binary
-from worker.embedded.redis_server import free_port
-from worker.server_versions import FIRST_FIXED, has_lua_holes
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.operations.server_versions import FIRST_FIXED, has_lua_holes
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]

@@ -15,8 +15,8 @@ import yaml
 from packaging.requirements import Requirement
 
 from tests.places import ROOT
-from worker.seal import decode_key
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.vault.vault import decode_key
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -138,7 +138,7 @@ def test_neither_the_production_image_nor_the_wheel_holds_the_emulator() -> None
     stages = dict(re.findall(r"^FROM \S+ AS (\w+)\n((?:(?!FROM ).*\n?)*)", DOCKERFILE, re.MULTILINE))
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
 
-    assert [name for name, text in stages.items() if "emulator" in text] == ["demo"]
+    assert [name for name, text in stages.items() if "sandbox" in text] == ["demo"]
     assert list(stages)[-1] == "production"
     assert re.search(r"^FROM runtime AS production$", DOCKERFILE, re.MULTILINE)
     assert wheel["packages"] == ["worker", "tasks"]

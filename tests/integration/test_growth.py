@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.growth import families, growths
-from worker.backfill.columns import shown
 from worker.backfill.conditions import Condition
+from worker.backfill.file_columns import shown
 from worker.errors import BackfillError
-from worker.flinks.answer import claim_of, read
-from worker.flinks.mask import mask
 from worker.flinks.protocol import decipher
-from worker.ingress.modes import decode_value
-from worker.spellings import Spellings, holds_guid
+from worker.flinks.redaction import mask
+from worker.flinks.response_body import claim_of, read
 from worker.telemetry.foreign import describe_foreign
 from worker.telemetry.scrub import scrub_quotes, scrub_text, scrub_value
 from worker.telemetry.tracebacks import describe_exception
-from worker.tokens import looks_like_token
+from worker.vault.spellings import Spellings, holds_guid
+from worker.vault.tokens import looks_like_token
+from worker.web.webhook.cloudevents import decode_value
 
 LOGIN, KEY = "bb8b8569-3bfc-43c1-ae31-08d6decf1675", "a key of ours 123"
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)

@@ -9,14 +9,14 @@ from typing import Any
 from redis import Redis
 
 from tests.integration.misbehaving import Handler, instance_at, read_request, reply, serving
-from worker.drain import Bounds, Parts
+from worker.config.settings import Instance
 from worker.flinks.client import FlinksClient
 from worker.ledger import Ledger, Wish
-from worker.ledger.views import Views
-from worker.reconcile import run_slice
-from worker.retry import RetryLimits
-from worker.seal import Vault
-from worker.settings import Instance
+from worker.ledger.queries import Views
+from worker.reconciler.dispatcher import Bounds, Parts
+from worker.reconciler.reconciler import run_slice
+from worker.reconciler.retry_policy import RetryLimits
+from worker.vault.vault import Vault
 
 WINDOW = 4
 BOUNDS = Bounds(

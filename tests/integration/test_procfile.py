@@ -11,11 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sandbox.stack import EmbeddedStack, ManagedProcess, OrphanGuard
+from sandbox.stack.readiness import answers_ping
+from sandbox.stack.redis_server import free_port
 from tests.leftovers import at_work_in, kill_leftovers
 from tests.places import ROOT
-from worker.embedded import EmbeddedStack, ManagedProcess, OrphanGuard
-from worker.embedded.readiness import answers_ping
-from worker.embedded.redis_server import free_port
 
 PROCFILE = ROOT / "Procfile"
 

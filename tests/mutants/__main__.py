@@ -1,8 +1,8 @@
 """Makes mutants of the ledger's Lua and of the decision core, and names those that no test notices.
 
 python -m tests.mutants                                    all of them, in an hour or so
-python -m tests.mutants worker/ledger/lua/settle.lua       one file's
-python -m tests.mutants worker/retry.py:71                 one line's
+python -m tests.mutants worker/ledger/lua/commands/settle.lua       one file's
+python -m tests.mutants worker/reconciler/retry_policy.py:71                 one line's
 python -m tests.mutants --sample 200 --seed 3              some of them
 """
 
@@ -19,7 +19,7 @@ from tests.mutants import lua_mistakes, python_mistakes
 from tests.mutants.mutant import ROOT, Fate, Mutant
 from tests.mutants.python_run import CORE, judge_python
 
-LUA = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "worker/ledger/lua").glob("*.lua"))]
+LUA = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "worker/ledger/lua").rglob("*.lua"))]
 ENDS = ("killed", "timed out", "survived", "invalid", "lost")
 
 

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from redis import Redis, ResponseError
 
+from sandbox.stack import EmbeddedRedis, OrphanGuard
 from tests.mutants.lanes import Say, in_lanes
 from tests.mutants.mutant import ROOT, Fate, Mutant
-from worker.embedded import EmbeddedRedis, OrphanGuard
 from worker.ledger import scripts
 
 MODEL_PART = "test_every_promise_holds_in_random_schedules[0]"
@@ -126,7 +126,7 @@ class LuaMutants:
 
 def _scripts_with(mutant: Mutant) -> list[str]:
     name = Path(mutant.path).stem
-    shared_by = [script for script, parts in scripts.PARTS.items() if name in {"prelude", *parts}]
+    shared_by = [script for script, parts in scripts.PARTS.items() if name in {"common", *parts}]
     return shared_by or [name]
 
 

@@ -19,22 +19,22 @@ from tests.mutants.mutant import ROOT, Fate, Mutant
 
 FLINKS_TESTS = (
     "tests/unit/flinks/test_protocol.py",
-    "tests/unit/flinks/test_answer.py",
+    "tests/unit/flinks/test_response_body.py",
     "tests/unit/flinks/test_successes.py",
-    "tests/unit/flinks/test_mask.py",
-    "tests/unit/flinks/test_any_answer.py",
+    "tests/unit/flinks/test_redaction.py",
+    "tests/unit/flinks/test_any_response_body.py",
 )
 EVENTS_TESTS = tuple(f"tests/unit/events/test_{theme}.py" for theme in ("fields", "times", "bodies", "secrecy"))
 CORE = {
     "worker/flinks/protocol.py": FLINKS_TESTS,
-    "worker/flinks/answer.py": FLINKS_TESTS,
-    "worker/flinks/mask.py": ("tests/unit/flinks/test_mask.py", *FLINKS_TESTS),
-    "worker/retry.py": ("tests/unit/test_retry.py",),
-    "worker/settling.py": ("tests/unit/test_settling.py",),
-    "worker/events.py": EVENTS_TESTS,
-    "worker/seal.py": ("tests/unit/test_seal.py",),
-    "worker/spellings.py": ("tests/unit/test_spellings.py",),
-    "worker/tokens.py": ("tests/unit/test_tokens.py",),
+    "worker/flinks/response_body.py": FLINKS_TESTS,
+    "worker/flinks/redaction.py": ("tests/unit/flinks/test_redaction.py", *FLINKS_TESTS),
+    "worker/reconciler/retry_policy.py": ("tests/unit/reconciler/test_retry_policy.py",),
+    "worker/reconciler/settlement.py": ("tests/unit/reconciler/test_settlement.py",),
+    "worker/events/contract.py": EVENTS_TESTS,
+    "worker/vault/vault.py": ("tests/unit/vault/test_vault.py",),
+    "worker/vault/spellings.py": ("tests/unit/vault/test_spellings.py",),
+    "worker/vault/tokens.py": ("tests/unit/vault/test_tokens.py",),
 }
 LIBRARIES = (
     "redis",

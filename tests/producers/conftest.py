@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
 from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import Nightly
 from tests.producers.node_packages import MODULES, why_not_installed

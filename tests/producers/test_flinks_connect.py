@@ -10,11 +10,11 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 
+from sandbox.stack import ManagedProcess, OrphanGuard
 from tests.integration.working.conftest import Nightly, new_logins
 from tests.places import ROOT
 from tests.producers.conftest import expect_call
 from tests.producers.snippets import snippets
-from worker.embedded import ManagedProcess, OrphanGuard
 
 DOCUMENT = "docs/flinks-connect.md"
 NOWHERE = "redis://127.0.0.1:1/0"

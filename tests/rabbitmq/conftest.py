@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedStack, OrphanGuard
 from tests.integration.conftest import emulator, stack  # noqa: F401 - fixtures that this folder uses as well
 from tests.integration.working.conftest import Nightly
 from tests.rabbitmq.node import HOW, RabbitNode, server_script
 from tests.waiting import eventually
-from worker.embedded import EmbeddedStack, OrphanGuard
-from worker.executor.rabbit import EVENTS, QUEUES, TOPIC, look
+from worker.broker.rabbitmq import EVENTS, QUEUES, TOPIC, look
 from worker.services import build_services
 
 

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 from kombu import Connection
 
+from sandbox.stack import ManagedProcess, OrphanGuard
+from sandbox.stack.redis_server import free_port
 from tests.integration.certificates import write_certificate
 from tests.started import Started
-from worker.embedded import ManagedProcess, OrphanGuard
-from worker.embedded.redis_server import free_port
 
 HOW = "no rabbitmq-server on PATH: apt-get install --no-install-recommends rabbitmq-server (no service need run)"
 START_SECONDS = 60

@@ -7,12 +7,12 @@ import amqp
 import pytest
 from celery import Celery
 
+from sandbox.stack import ManagedProcess
 from tests.bombs import PEAK_MIB, bombs, peak_mib
 from tests.integration.working.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
-from worker.embedded import ManagedProcess
-from worker.executor.rabbit import QUEUES, look
+from worker.broker.rabbitmq import QUEUES, look
 
 HEADERS = {"task": "account.linked", "id": "id-1"}
 CONTROL = "celery.pidbox"

@@ -9,7 +9,9 @@ import amqp
 import pytest
 from celery import signature
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedRedis, OrphanGuard
+from sandbox.stack.stack import EMULATOR_KEY
 from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import cloud_event, new_logins
 from tests.integration.working.hooked import start_hooked
@@ -17,9 +19,7 @@ from tests.integration.working.test_poison import DEADLY, POISON
 from tests.rabbitmq.conftest import OnRabbit
 from tests.rabbitmq.node import RabbitNode
 from tests.waiting import eventually
-from worker.deliveries import DEATHS, Deliveries
-from worker.embedded import EmbeddedRedis, OrphanGuard
-from worker.embedded.stack import EMULATOR_KEY
+from worker.intake.poison import DEATHS, Deliveries
 from worker.services import build_services
 
 EVENT = {"login_id": "canary-login", "occurred_at": "2026-11-22T10:00:00Z"}

@@ -9,10 +9,10 @@ from tests.integration.working.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.rabbitmq.node import RabbitNode
 from tests.waiting import eventually
-from worker.executor import amqp_guard
-from worker.executor.amqp_guard import guard_amqp
-from worker.executor.broker_probe import RabbitProbe
-from worker.executor.rabbit import connect, declare
+from worker.broker.probe import RabbitProbe
+from worker.broker.rabbitmq import connect, declare
+from worker.celery_worker.patches import py_amqp as amqp_guard
+from worker.celery_worker.patches.py_amqp import guard_amqp
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from sandbox.stack import ManagedProcess
 from tests.integration.working.conftest import histories, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
-from worker.embedded import ManagedProcess
 
 
 @pytest.fixture

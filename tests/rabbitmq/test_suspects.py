@@ -8,11 +8,11 @@ import pytest
 from tests.integration.working.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
-from worker.deliveries import DEATHS, Deliveries
+from worker.broker.rabbitmq import TOPIC, connect, declare
 from worker.errors import NotReplicated
-from worker.executor.envelope import body_of
-from worker.executor.rabbit import TOPIC, connect, declare
-from worker.executor.rabbit_reader import RabbitReader
+from worker.intake.celery_envelope import body_of
+from worker.intake.poison import DEATHS, Deliveries
+from worker.intake.rabbitmq import RabbitReader
 
 
 @pytest.fixture

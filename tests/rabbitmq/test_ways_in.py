@@ -3,7 +3,7 @@
 from tests.integration.working.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
-from worker.executor.rabbit import EVENTS
+from worker.broker.rabbitmq import EVENTS
 
 
 def test_a_celery_client_and_a_plain_producer_both_reach_flinks(nightly: OnRabbit) -> None:

@@ -2,7 +2,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tests.places import ROOT
-from worker.settings import Settings
+from worker.config.settings import Settings
 
 EXAMPLE = ROOT / ".env.example"
 

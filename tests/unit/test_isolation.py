@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from worker.settings import OWN_PREFIXES, Settings
+from worker.config.settings import OWN_PREFIXES, Settings
 
 
 def test_a_unit_test_that_opens_a_connection_fails() -> None:

@@ -8,8 +8,8 @@ import pytest
 from tests.mutants import lua_mistakes, python_mistakes
 from tests.mutants.mutant import ROOT, Mutant
 
-ENLIST = ROOT / "worker/ledger/lua/enlist.lua"
-RETRY = ROOT / "worker/retry.py"
+JOIN = ROOT / "worker/ledger/lua/commands/join_reconcilers.lua"
+RETRY = ROOT / "worker/reconciler/retry_policy.py"
 
 
 @cache
@@ -31,21 +31,21 @@ def changes(path: Path) -> set[tuple[str, str]]:
     ],
 )
 def test_a_script_gets_each_kind_of_mistake(before: str, after: str) -> None:
-    assert (before, after) in changes(ENLIST)
+    assert (before, after) in changes(JOIN)
 
 
 @pytest.mark.parametrize("after", ["return nil", "return 0"])
 def test_what_a_function_of_a_script_returns_can_be_mistaken(after: str) -> None:
-    assert ("return 1", after) in changes(ENLIST.with_name("claiming.lua"))
+    assert ("return 1", after) in changes(JOIN.parents[1] / "lib/claim.lua")
 
 
 def test_a_statement_can_be_left_out() -> None:
-    (after,) = [after for before, after in changes(ENLIST) if before.startswith("forget_silent_reconcilers(now) ")]
+    (after,) = [after for before, after in changes(JOIN) if before.startswith("forget_silent_reconcilers(now) ")]
     assert after == "local about = redis.call('HGET', 'nightly:workers', worker)"
 
 
 def test_a_field_of_a_login_can_be_left_out() -> None:
-    found = changes(ENLIST.with_name("close.lua"))
+    found = changes(JOIN.with_name("close_dead_letter.lua"))
     line = "redis.call('HDEL', login_key(ref), 'n', 'f', 'd', 'j', 'u')"
     assert (line, line.replace("'n', ", "")) in found
     assert (line, line.replace(", 'u'", "")) in found
@@ -65,7 +65,7 @@ def test_a_module_gets_each_kind_of_mistake(before: str, after: str) -> None:
     assert (before, after) in changes(RETRY)
 
 
-@pytest.mark.parametrize("path", [ENLIST, RETRY])
+@pytest.mark.parametrize("path", [JOIN, RETRY])
 def test_no_mutant_is_made_twice_and_none_is_the_original(path: Path) -> None:
     texts = [mutant.text for mutant in mutants_of(path)]
     assert len(texts) == len(set(texts)) > 40

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.stack.redis_binary import CHOICE
 from tests import oldest_server
-from worker.embedded.redis_binary import CHOICE
 
 
 @pytest.fixture(autouse=True)

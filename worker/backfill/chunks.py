@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from worker.backfill.model import Row
+from worker.backfill.models import Row
 
 ROWS_IN_CHUNK = 500
 """Every chunk but the last has so many: a row's number says its chunk. Higher: more is opened to hand over a few."""

@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from worker.backfill.chunks import ROWS_IN_CHUNK
-from worker.backfill.model import Backfill, Row, Status
+from worker.backfill.models import Backfill, Row, Status
 from worker.backfill.quiet_hours import QuietHours
 from worker.backfill.store import Backfills
 from worker.errors import SealError, UnknownBackfill, UnknownKey
-from worker.seal import Vault
-from worker.spellings import Spellings
 from worker.telemetry.logs import get_logger
+from worker.vault.spellings import Spellings
+from worker.vault.vault import Vault
 
 FEED_AT_MOST = 100
 """Rows in one script: it keeps Redis busy for about a millisecond, and other clients waiting."""

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Mapping
 
-from worker.backfill.model import Asks, Backfill, RowOutcome, RowResult, Status
+from worker.backfill.models import Asks, Backfill, RowOutcome, RowResult, Status
 
 _LETTERS = {
     b"a": RowOutcome.APPLIED,
@@ -13,7 +13,7 @@ _LETTERS = {
     b"i": RowOutcome.INVALID,
     b"x": RowOutcome.DEAD,
 }
-"""As rows.lua writes them."""
+"""As backfill_rows.lua writes them."""
 _ROW = struct.Struct(">cBI")
 _CODE = "code:"
 

@@ -16,15 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from worker.backfill.cells import neutral_text, neutralised_line, restored
 from worker.backfill.chunks import ROWS_IN_CHUNK
-from worker.backfill.columns import ACCOUNT, LOGIN, REASON, roles_in
-from worker.backfill.files import Form
-from worker.backfill.loading import form_of, line_of
-from worker.backfill.model import Asks, Backfill, Row, RowOutcome, RowResult
+from worker.backfill.csv_cells import neutral_text, neutralised_line, restored
+from worker.backfill.file_columns import ACCOUNT, LOGIN, REASON, roles_in
+from worker.backfill.file_rows import Form
+from worker.backfill.loader import form_of, line_of
+from worker.backfill.models import Asks, Backfill, Row, RowOutcome, RowResult
 from worker.backfill.store import Backfills
 from worker.errors import UnreadableFile
-from worker.seal import Vault
+from worker.vault.vault import Vault
 
 COLUMNS = ("line", "reference", "account_id", "wish", "outcome", "code", "time")
 REVEALED = "login_id"

@@ -7,10 +7,10 @@ it was when it was looked at.
 from collections.abc import Iterator, Sequence
 
 from worker.backfill.conditions import Condition, Known
-from worker.backfill.model import Row
+from worker.backfill.models import Row
 from worker.errors import SealError
-from worker.ledger.connection import BytesRedis
-from worker.seal import Vault
+from worker.redis_client.connect import BytesRedis
+from worker.vault.vault import Vault
 
 SCAN_AT_ONCE = 500
 _PREFIX = "nightly:login:"

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from worker.backfill.chunks import ROWS_IN_CHUNK, pack, unpack
-from worker.backfill.model import Asks, Backfill, Row, RowResult, Status
+from worker.backfill.models import Asks, Backfill, Row, RowResult, Status
 from worker.backfill.reading import backfill_of, results_of
 from worker.errors import BackfillError, SameFile, UnknownBackfill
-from worker.ledger.connection import BytesRedis
 from worker.ledger.scripts import Scripts
-from worker.seal import Vault
+from worker.redis_client.connect import BytesRedis
+from worker.vault.vault import Vault
 
 ALL, RUNNING, DIGESTS = "nightly:backfills", "nightly:backfills:running", "nightly:backfill-digests"
 LOADING_LIFE_MS = 86_400_000
@@ -87,7 +87,9 @@ class Backfills:
         """
         sealed = self._vault.seal(_context(backfill_id, number), pack(rows))
         bounds = (ROWS_IN_CHUNK, LOADING_LIFE_MS)
-        result = self._run("add_chunk", backfill_id, number, len(rows), sealed, digest_so_far, *bounds, digest_before)
+        result = self._run(
+            "backfill_add_chunk", backfill_id, number, len(rows), sealed, digest_so_far, *bounds, digest_before
+        )
         if result == "gap":
             raise BackfillError(f"chunk {number} does not follow the last one of {backfill_id}")
         if result == "changed":
@@ -102,7 +104,7 @@ class Backfills:
         cancelled has the same digest, unless `again`; it is loading still then. `only_loaded`: raises BackfillError,
         too, where the rows that are loaded have another digest.
         """
-        result = self._run("commit", backfill_id, digest, int(again), int(only_loaded))
+        result = self._run("backfill_commit", backfill_id, digest, int(again), int(only_loaded))
         if result.startswith("same "):
             raise SameFile(result.removeprefix("same "))
         if result == "changed":
@@ -185,22 +187,22 @@ class Backfills:
     def feed(
         self, backfill_id: str, first: int, fields: Sequence[str | bytes], *, fingerprint: str
     ) -> tuple[str, int, int]:
-        """Hand rows over from row `first` on, three fields each as feed.lua takes them.
+        """Hand rows over from row `first` on, three fields each as backfill_feed.lua takes them.
 
         `fingerprint` is the caller's configuration for the backfill's instance: nothing is handed over while it may
         call nobody. Returns `fed` or why not, how many were handed over, and how much room is left for more of them.
         """
         now = self._now_ms() if self._now_ms else ""
-        state, handed_over, room = self._scripts.run("feed", now, backfill_id, fingerprint, first, *fields)
+        state, handed_over, room = self._scripts.run("backfill_feed", now, backfill_id, fingerprint, first, *fields)
         return state.decode(), int(handed_over), int(room)
 
     def is_key_held(self, key_id: str) -> bool:
         """Return whether a live worker holds a key that the caller lacks; that none does is noted for a person."""
-        return bool(self._scripts.run("lack", self._now_ms() if self._now_ms else "", key_id))
+        return bool(self._scripts.run("note_missing_key", self._now_ms() if self._now_ms else "", key_id))
 
     def lane_room(self, instance: str) -> int:
         """Return how many rows the lane of an instance takes now."""
-        return int(self._scripts.run("lane", self._now_ms() if self._now_ms else "", instance))
+        return int(self._scripts.run("backfill_room", self._now_ms() if self._now_ms else "", instance))
 
     def hold_hints(self, milliseconds: int) -> None:
         """Have no message sent for so long that asks for rows; a resumed or new backfill ends it."""
@@ -214,7 +216,7 @@ class Backfills:
         return int(seconds) * 1000 + int(micros) // 1000
 
     def _steer(self, backfill_id: str, action: str) -> None:
-        result = self._run("steer", backfill_id, action)
+        result = self._run("backfill_set_status", backfill_id, action)
         if result != "done":
             raise BackfillError(f"backfill {backfill_id} is {result}: it cannot {action}")
 

@@ -7,12 +7,12 @@ for a Redis that is away. Everything heavy is imported by the command that needs
 
 def main() -> int:
     """Run the command line; returns the exit code, or raises SystemExit with it."""
-    from worker.cli.app import app  # noqa: PLC0415 - `worker.cli` itself stays cheap to import
+    from worker.cli.commands import app  # noqa: PLC0415 - `worker.cli` itself stays cheap to import
 
     try:
         app(prog_name="nightly")
     except Exception as error:  # noqa: BLE001 - the last place that can say it well
-        from worker.cli.failures import tell  # noqa: PLC0415 - see above
+        from worker.cli.exit_codes import tell  # noqa: PLC0415 - see above
 
         return tell(error)
     return 0

@@ -9,13 +9,13 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from worker.cli import decisions
+from worker.cli import dead_letter_actions as decisions
+from worker.cli.context import open_ledger
 from worker.cli.explain import attempt_lines
-from worker.cli.opening import open_ledger
 from worker.cli.output import BAD, COMMAND, DIM, NAME, ago, console, listing, number, pairs, plain, print_json, when
-from worker.ledger.letters import Letter, Letters
-from worker.ledger.views import Views
-from worker.review.advice import advice_for
+from worker.ledger.dead_letters import Letter, Letters
+from worker.ledger.queries import Views
+from worker.operations.advice import advice_for
 
 SHOWN = 50
 """Letters in a table for a person, unless `--limit` says otherwise; `--json` holds them all."""

@@ -7,9 +7,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.examination import examine
 from worker.cli.output import BAD, DIM, GOOD, WARN, console, plain, print_json
-from worker.doctor import Check, Level
+from worker.operations.checks import Check, Level
+from worker.operations.diagnose import examine
 
 _MARKS = {
     Level.OK: ("ok", GOOD),

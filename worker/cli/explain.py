@@ -9,13 +9,13 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from worker.cli.opening import misuse, open_ledger, open_services
+from worker.cli.context import misuse, open_ledger, open_services
 from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, ago, console, pairs, plain, print_json, span, when
 from worker.errors import UnknownLetter
-from worker.ledger.connection import BytesRedis
-from worker.ledger.letters import Letter, Letters
-from worker.ledger.views import Views
-from worker.review.advice import advice_for, gate_advice, gate_reason
+from worker.ledger.dead_letters import Letter, Letters
+from worker.ledger.queries import Views
+from worker.operations.advice import advice_for, gate_advice, gate_reason
+from worker.redis_client.connect import BytesRedis
 
 _REFERENCE = re.compile(r"lgn_[a-z2-7]{26}")
 _STATE_STYLES = {"waiting": WARN, "in_flight": WARN, "applied": GOOD, "dead_lettered": BAD}

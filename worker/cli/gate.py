@@ -5,11 +5,11 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from worker.cli.opening import known_instances, misuse, open_ledger, operator
+from worker.cli.context import known_instances, misuse, open_ledger, operator
 from worker.cli.output import BAD, GOOD, console, listing, plain, print_json, when
-from worker.ledger.gate import GateKeeper
-from worker.ledger.views import Views
-from worker.review.advice import gate_advice, gate_reason
+from worker.ledger.gate_control import GateKeeper
+from worker.ledger.queries import Views
+from worker.operations.advice import gate_advice, gate_reason
 
 app = typer.Typer(
     help="Show, close and open the gate of an instance: whether Flinks may be called at all.",

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.opening import open_ledger
-from worker.ledger.views import Views
+from worker.cli.context import open_ledger
+from worker.ledger.queries import Views
 
 NEGLECTED_SECONDS = 60.0
 

@@ -4,10 +4,10 @@ import sys
 
 import typer
 
-from worker.ingress.signature import new_secret
-from worker.review.passwords import hash_password
-from worker.seal import new_key
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.vault.vault import new_key
+from worker.web.status.passwords import hash_password
+from worker.web.webhook.signature import new_secret
 
 keys = typer.Typer(
     help="Make keys for LOGIN_KEYS and HTTP_EVENTS_SECRETS.", no_args_is_help=True, rich_markup_mode="markdown"

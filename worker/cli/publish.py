@@ -9,12 +9,12 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from worker.cli.opening import misuse, open_ledger
+from worker.cli.context import misuse, open_ledger
 from worker.cli.output import console, number, plain
 from worker.errors import InvalidEvent
-from worker.events import MAX_BODY_BYTES
-from worker.producer import publish as send_one
-from worker.producer import publish_many
+from worker.events.contract import MAX_BODY_BYTES
+from worker.events.publisher import publish as send_one
+from worker.events.publisher import publish_many
 
 LINES_NAMED = 100
 """So many bad lines are named one by one; the rest are counted."""

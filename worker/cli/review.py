@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.opening import open_ledger
-from worker.ingress.opening import way_in
-from worker.review.app import create_app
-from worker.review.server import serve
-from worker.review.users import parse_users
+from worker.cli.context import open_ledger
+from worker.config.settings import LOOPBACK_HOSTS
 from worker.services import warn_of_plain_text
-from worker.settings import LOOPBACK_HOSTS
 from worker.telemetry.logs import configure_logging, get_logger
+from worker.web.server import serve
+from worker.web.status.app import create_app
+from worker.web.status.users import parse_users
+from worker.web.webhook.route import way_in
 
 
 def review(

@@ -12,13 +12,13 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from worker.cli.brokers import queues_of, reason_of
-from worker.cli.opening import address_of, open_ledger
+from worker.cli.context import open_ledger
 from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, console, number, pairs, plain, print_json, span, when
-from worker.ledger.views import Views
-from worker.redis_trouble import place_of
-from worker.review.advice import Alarm, alarms, missing_key_reason, vanished_reason
-from worker.settings import Settings
+from worker.config.settings import Settings
+from worker.ledger.queries import Views
+from worker.operations.advice import Alarm, alarms, missing_key_reason, vanished_reason
+from worker.operations.diagnose_broker import queues_of, reason_of
+from worker.redis_client.error_messages import place_of
 
 WATCH_SECONDS = 2.0
 CLOSED_GATE_OR_NO_WORKER = 1
@@ -39,7 +39,7 @@ def status(
     Open dead letters alone do not change it.
     """
     settings, client = open_ledger()
-    views, place = Views(client), place_of(address_of(settings))
+    views, place = Views(client), place_of(settings.redis_address())
     if watch:
         _watch(settings, views, place, as_json=as_json)
         return

@@ -23,9 +23,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from httpx_aiohttp import AiohttpTransport
 
 from worker.clock import elapsed_seconds
+from worker.config.settings import LOOPBACK_HOSTS, Instance
 from worker.errors import SettingsError
-from worker.flinks.answer import MAX_BODY_BYTES
 from worker.flinks.deadlines import Deadlines
+from worker.flinks.outcome import Verdict
 from worker.flinks.prepared import PreparedHeaders, PreparedRequest, PreparedUrl
 from worker.flinks.protocol import (
     READ_HEADERS,
@@ -35,8 +36,7 @@ from worker.flinks.protocol import (
     decipher,
     verdict_of_failure,
 )
-from worker.settings import LOOPBACK_HOSTS, Instance
-from worker.verdicts import Verdict
+from worker.flinks.response_body import MAX_BODY_BYTES
 
 KEEPALIVE_SECONDS = 15.0
 """Shorter than what servers and load balancers grant, or an idle connection is closed just as we write to it."""

@@ -15,10 +15,10 @@ from enum import Enum, auto
 from http import HTTPStatus
 from urllib.parse import quote
 
-from worker.flinks.answer import Answer, Claim, claim_of, read
-from worker.flinks.mask import mask
-from worker.settings import Instance
-from worker.verdicts import Outcome, Verdict
+from worker.config.settings import Instance
+from worker.flinks.outcome import Outcome, Verdict
+from worker.flinks.redaction import mask
+from worker.flinks.response_body import Answer, Claim, claim_of, read
 
 # The login or the request can never succeed. These stand even beside HTTP 429.
 REJECTED_CODES = frozenset({"INVALID_LOGIN", "INVALID_REQUEST"})

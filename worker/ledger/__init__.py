@@ -10,8 +10,9 @@ gate.py     what a person may do to the gate
 import redis
 
 from worker.errors import LedgerMismatch, NotReplicated
-from worker.ledger.letters import Letters, Message, Parked
-from worker.ledger.model import (
+from worker.ledger.dead_letters import Letters, Message, Parked
+from worker.ledger.ledger import Ledger
+from worker.ledger.models import (
     Claim,
     ClaimReply,
     Lane,
@@ -22,7 +23,6 @@ from worker.ledger.model import (
     Settlement,
     Wish,
 )
-from worker.ledger.store import Ledger
 
 LEDGER_UNAVAILABLE = (redis.RedisError, LedgerMismatch, NotReplicated)
 """What recording raises while the ledger cannot take an event: the event stays where it is, and is tried again."""

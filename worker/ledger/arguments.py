@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from worker.gate_rules import GateRules
+from worker.config.gate_thresholds import GateRules
 from worker.ledger.event_ids import pack_event_id
-from worker.ledger.model import Claim, ClaimReply, Settlement, Wish
+from worker.ledger.models import Claim, ClaimReply, Settlement, Wish
 
 
 def wish_arguments(wish: Wish) -> tuple[str | bytes | int, ...]:
@@ -25,18 +25,18 @@ def wish_arguments(wish: Wish) -> tuple[str | bytes | int, ...]:
 def bounds_arguments(
     at_most: int, lease_seconds: float, max_in_flight: int, settle_seconds: float, key_ids: Sequence[str]
 ) -> tuple[int | str, ...]:
-    """Return what bounds a claim, as claiming.lua takes it."""
+    """Return what bounds a claim, as claim.lua takes it."""
     return at_most, round(lease_seconds * 1000), max_in_flight, round(settle_seconds * 1000), ",".join(key_ids)
 
 
 def rules_arguments(rules: GateRules) -> tuple[float, ...]:
-    """Return what holds calls, as settling.lua takes it."""
+    """Return what holds calls, as settle.lua takes it."""
     window_ms = round(rules.outage_window_seconds * 1000)
     return rules.outage_ratio, rules.outage_min_calls, window_ms, rules.outage_in_a_row, rules.storm_logins
 
 
 def settlement_arguments(settlements: Sequence[Settlement]) -> Iterator[str | int]:
-    """Yield what became of calls, as settling.lua takes it."""
+    """Yield what became of calls, as settle.lua takes it."""
     for item in settlements:
         yield item.claim.reference
         yield item.claim.number
@@ -54,7 +54,7 @@ def _rest(item: Settlement) -> str:
 
 
 def read_claims(reply: Sequence[Any]) -> ClaimReply:
-    """Return the reply of claiming.lua."""
+    """Return the reply of claim.lua."""
     state, wait_ms, now_ms = reply[0].decode(), int(reply[1]), int(reply[2])
     return ClaimReply(state, None if wait_ms < 0 else wait_ms / 1000, now_ms, list(_claims(reply[3:])))
 

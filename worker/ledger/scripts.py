@@ -10,43 +10,55 @@ import redis
 from redis.commands.core import Script
 
 from worker.errors import LedgerMismatch, NotReplicated
-from worker.ledger.connection import BytesRedis
+from worker.redis_client.connect import BytesRedis
 
 NEWER = "the ledger was written by a newer Nightly; update this worker"
 REPLICAS_WITHIN_MS = 2000
 """How long replicas have to confirm what a script wrote; less than the connection's own timeout."""
 
-_CALLER = ("gather", "rate", "gate", "terms")
-_ROWS = ("backfills", "rows")
-_SETTLING = ("letters", *_ROWS, "history", "flight", "gate_turns", "health", "standing", "settling")
-_CLAIMING = ("keys", "candidates", "claiming")
+_CALLER = ("batch_writes", "rate_limit", "gate", "terms")
+_ROWS = ("backfill", "backfill_rows")
+_SETTLING = ("dead_letters", *_ROWS, "attempts", "in_flight", "gate_changes", "outage", "credentials", "settle")
+_CLAIMING = ("login_keys", "candidates", "claim")
 PARTS = {
-    "record": ("gather", "letters", *_ROWS, "recording", "seals"),
+    "record": ("batch_writes", "dead_letters", *_ROWS, "wishes", "seals"),
     "claim": (*_CALLER, *_CLAIMING),
     "settle": (*_CALLER, *_SETTLING),
     "settle_and_claim": (*_CALLER, *_SETTLING, *_CLAIMING),
-    "pulse": ("gather", "letters", *_ROWS, "history", "flight", "gate", "tidying", "places", "rate", "room", "keys"),
-    "turn": ("gate", "gate_turns"),
-    "park": ("letters", "seals"),
-    "close": ("gather", "letters", *_ROWS),
-    "enlist": ("places", "keys"),
-    "lack": ("keys",),
-    "begin": (),
-    "add_chunk": ("backfills", "seals"),
-    "commit": ("backfills",),
-    "steer": ("backfills",),
-    "lane": ("rate", "room"),
-    "feed": ("gather", "letters", *_ROWS, "recording", "gate", "rate", "room", "seals"),
+    "pulse": (
+        "batch_writes",
+        "dead_letters",
+        *_ROWS,
+        "attempts",
+        "in_flight",
+        "gate",
+        "tidying",
+        "places",
+        "rate_limit",
+        "backfill_lane",
+        "login_keys",
+    ),
+    "set_gate": ("gate", "gate_changes"),
+    "reject_event": ("dead_letters", "seals"),
+    "close_dead_letter": ("batch_writes", "dead_letters", *_ROWS),
+    "join_reconcilers": ("places", "login_keys"),
+    "note_missing_key": ("login_keys",),
+    "open_ledger": (),
+    "backfill_add_chunk": ("backfill", "seals"),
+    "backfill_commit": ("backfill",),
+    "backfill_set_status": ("backfill",),
+    "backfill_room": ("rate_limit", "backfill_lane"),
+    "backfill_feed": ("batch_writes", "dead_letters", *_ROWS, "wishes", "gate", "rate_limit", "backfill_lane", "seals"),
 }
-"""What each script needs beside the prelude, in order. Each run makes all these functions anew: none has idle ones."""
+"""What each command needs beside lib/common.lua, in order. Each run makes all these functions anew."""
 
 
 @cache
 def source(name: str) -> str:
     """Return the text of one script with the shared parts in front."""
     folder = files("worker.ledger").joinpath("lua")
-    parts = ("prelude", *PARTS[name], name)
-    return "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in parts)
+    paths = (*(f"lib/{part}.lua" for part in ("common", *PARTS[name])), f"commands/{name}.lua")
+    return "\n".join(folder.joinpath(path).read_text("utf-8") for path in paths)
 
 
 class Scripts:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.ledger.connection import BytesRedis
+from worker.redis_client.connect import BytesRedis
 
 AHEAD_MS = 60_000
 """Ids further ahead of Redis' clock are no work of that clock, and hide how long entries wait."""
@@ -22,7 +22,7 @@ return { last, counts }
 
 
 def account_key(stream: str) -> str:
-    """Return the key of a stream's account (`worker/stream_account.py`)."""
+    """Return the key of a stream's account (`worker/intake/stream_account.py`)."""
     return f"nightly:entries:{stream}"
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from tests.integration.command import Command, Done
 from worker.backfill.feeder import Feeder
-from worker.backfill.model import Backfill
+from worker.backfill.models import Backfill
+from worker.config.settings import Settings
 from worker.ledger import Settlement
 from worker.services import Services, build_services
-from worker.settings import Settings
 
 Nightly = Callable[..., Done]
 

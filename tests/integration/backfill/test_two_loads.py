@@ -7,9 +7,9 @@ from redis.client import Pipeline
 
 from tests.integration.backfill.conftest import only
 from worker.backfill.chunks import ROWS_IN_CHUNK
-from worker.backfill.files import Form
-from worker.backfill.loading import Loading, Terms
-from worker.backfill.model import Asks, Row
+from worker.backfill.file_rows import Form
+from worker.backfill.loader import Loading, Terms
+from worker.backfill.models import Asks, Row
 from worker.errors import BackfillError
 from worker.services import Services
 

@@ -7,12 +7,12 @@ import pytest
 from redis import Redis
 
 from worker.backfill.feeder import Feeder
-from worker.backfill.model import Row, RowOutcome
+from worker.backfill.models import Row, RowOutcome
 from worker.backfill.store import Backfills
-from worker.gate_rules import DEFAULT_RULES, GateRules
+from worker.config.gate_thresholds import DEFAULT_RULES, GateRules
 from worker.ledger import Claim, ClaimReply, Ledger, Pulse, Settled, Settlement, Wish
-from worker.ledger.views import Views
-from worker.seal import Vault
+from worker.ledger.queries import Views
+from worker.vault.vault import Vault
 
 INSTANCE = "toolbox"
 FINGERPRINTS = {INSTANCE: "proven-one", "acme": "untried"}

@@ -19,9 +19,9 @@ from tests.integration.ledger.world import (
     Worker,
     World,
 )
-from worker.backfill.model import RowOutcome
+from worker.backfill.models import RowOutcome
 from worker.ledger import Claim, Ledger, Letters, Settled, Settlement
-from worker.ledger.views import Views
+from worker.ledger.queries import Views
 
 DOWN = "d"
 

@@ -8,8 +8,8 @@ from tests.integration.ledger.storms import Storms
 from tests.integration.ledger.world import INSTANCES, World
 from worker.errors import LetterClosed
 from worker.ledger import Letters
-from worker.ledger.gate import GateKeeper
-from worker.ledger.views import Views
+from worker.ledger.gate_control import GateKeeper
+from worker.ledger.queries import Views
 
 MOODS = (
     "well",

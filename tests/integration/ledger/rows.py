@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from worker.backfill.model import Asks, Backfill, RowOutcome
+from worker.backfill.models import Asks, Backfill, RowOutcome
 
 Ending = tuple[RowOutcome, str]
 WAITS: Ending = (RowOutcome.WAITING, "")

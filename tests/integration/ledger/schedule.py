@@ -34,9 +34,9 @@ from tests.integration.ledger.world import (
 )
 from worker.backfill.store import Backfills
 from worker.ledger import Claim, Lane, Ledger, Letters, Recorded, Settled, Settlement, Wish
-from worker.ledger.gate import GateKeeper
-from worker.ledger.views import Views
-from worker.seal import Vault
+from worker.ledger.gate_control import GateKeeper
+from worker.ledger.queries import Views
+from worker.vault.vault import Vault
 
 VAULT = Vault([bytes(32)])
 

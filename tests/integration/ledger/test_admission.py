@@ -7,7 +7,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, claim_all, wishes
 from worker.ledger import Ledger, Settled
-from worker.ledger.gate import GateKeeper
+from worker.ledger.gate_control import GateKeeper
 
 FP = "proven-one"
 GATE, CONFIGS = f"nightly:gate:{INSTANCE}", f"nightly:configs:{INSTANCE}"

@@ -9,7 +9,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, MINUTE_MS, Clock, wishes
 from worker.ledger import Ledger
-from worker.ledger.gate import GateKeeper
+from worker.ledger.gate_control import GateKeeper
 
 HOUR_MS = 60 * MINUTE_MS
 Age = Callable[[], int]

@@ -7,7 +7,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
 from worker.ledger import Ledger, Letters
-from worker.ledger.gate import GateKeeper
+from worker.ledger.gate_control import GateKeeper
 
 LOGIN = "nightly:login:lgn_0"
 FLIGHT_FIELDS = ["c", "m", "b"]

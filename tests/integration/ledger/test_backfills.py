@@ -7,7 +7,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, Start, outcomes
 from worker.backfill.feeder import Feeder
-from worker.backfill.model import Row, RowOutcome, Status
+from worker.backfill.models import Row, RowOutcome, Status
 from worker.backfill.store import Backfills
 from worker.errors import BackfillError, SameFile, UnknownBackfill
 from worker.ledger import Ledger

@@ -11,9 +11,9 @@ from typing import Any
 from redis import Redis
 
 from tests.integration.ledger.conftest import Clock
-from worker.gate_rules import GateRules
+from worker.config.gate_thresholds import GateRules
 from worker.ledger import Claim, ClaimReply, Lane, Ledger, Letters, Settled, Settlement, Wish
-from worker.ledger.gate import GateKeeper
+from worker.ledger.gate_control import GateKeeper
 
 INSTANCE, FINGERPRINTS = "toolbox", ("old", "new", "newer")
 TERMS: dict[str, Any] = {"owner": "o", "worker": "w", "calls_per_second": 500}

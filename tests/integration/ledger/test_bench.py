@@ -14,9 +14,9 @@ from tests.integration.ledger.conftest import (
     settle_together,
     wishes,
 )
-from worker.gate_rules import GateRules
+from worker.config.gate_thresholds import GateRules
 from worker.ledger import Ledger
-from worker.ledger.views import Views
+from worker.ledger.queries import Views
 
 FP = "proven-one"
 BENCH = f"nightly:bench:{INSTANCE}:cut off"

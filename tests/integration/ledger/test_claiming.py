@@ -8,7 +8,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, take_back, wishes
 from worker.ledger import Lane, Ledger
-from worker.ledger.views import Views
+from worker.ledger.queries import Views
 
 LOGIN, RATE = "nightly:login:lgn_0", f"nightly:rate:{INSTANCE}"
 

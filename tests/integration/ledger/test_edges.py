@@ -8,8 +8,8 @@ from redis import Redis, ResponseError
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, gate, wishes
 from worker.ledger import Lane, Ledger, Settled
-from worker.ledger.gate import GateKeeper
-from worker.ledger.views import Views
+from worker.ledger.gate_control import GateKeeper
+from worker.ledger.queries import Views
 
 HOUR_MS = 3_600_000
 

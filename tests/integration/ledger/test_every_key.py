@@ -20,14 +20,14 @@ from tests.integration.ledger.conftest import (
     wishes,
 )
 from worker.backfill.feeder import Feeder
-from worker.backfill.model import Row
+from worker.backfill.models import Row
 from worker.backfill.store import Backfills
-from worker.entry_group import GROUP, EntryGroup
+from worker.events.channels import STREAM
+from worker.intake.stream_group import GROUP, EntryGroup
 from worker.ledger import Ledger, Letters, Message
-from worker.ledger import letters as letters_module
-from worker.ledger.gate import GateKeeper
-from worker.ledger.views import STREAM
-from worker.seal import Vault
+from worker.ledger import dead_letters as letters_module
+from worker.ledger.gate_control import GateKeeper
+from worker.vault.vault import Vault
 
 YEAR_MS = 366 * 86_400_000
 TODAY = {INSTANCE: "of today"}

@@ -13,12 +13,12 @@ from tests.integration.ledger.conftest import (
     tally,
 )
 from worker.backfill.feeder import Cursor, Feeder
-from worker.backfill.model import Row, RowOutcome
+from worker.backfill.models import Row, RowOutcome
 from worker.backfill.store import Backfills
 from worker.errors import LedgerMismatch
 from worker.ledger import Ledger
-from worker.ledger.gate import GateKeeper
-from worker.seal import Vault
+from worker.ledger.gate_control import GateKeeper
+from worker.vault.vault import Vault
 
 APPLIED, WAITING, DUPLICATE = RowOutcome.APPLIED, RowOutcome.WAITING, RowOutcome.DUPLICATE
 

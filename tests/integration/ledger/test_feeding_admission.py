@@ -14,7 +14,7 @@ from tests.integration.ledger.conftest import (
 from worker.backfill.feeder import Feeder
 from worker.backfill.store import Backfills
 from worker.ledger import Ledger
-from worker.seal import Vault
+from worker.vault.vault import Vault
 
 
 def test_a_backfill_goes_on_behind_a_gate_that_another_configuration_shut(

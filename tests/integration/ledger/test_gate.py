@@ -6,10 +6,10 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import DOWN, INSTANCE, Clock, causes, claim_all, gate, wishes
-from worker.gate_rules import GateRules
+from worker.config.gate_thresholds import GateRules
 from worker.ledger import Ledger
-from worker.ledger.gate import GateKeeper
-from worker.ledger.views import Views
+from worker.ledger.gate_control import GateKeeper
+from worker.ledger.queries import Views
 
 FP = "proven-one"
 GATE, CONFIGS, RATE = f"nightly:gate:{INSTANCE}", f"nightly:configs:{INSTANCE}", f"nightly:rate:{INSTANCE}"

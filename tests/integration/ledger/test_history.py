@@ -8,11 +8,11 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import Clock, wishes
+from worker.flinks.outcome import Outcome, Verdict
 from worker.ledger import Claim, Ledger, Letters, Recorded, Settled, Wish
-from worker.ledger.views import Views
-from worker.retry import RetryLimits
-from worker.settling import Call, settlement_of
-from worker.verdicts import Outcome, Verdict
+from worker.ledger.queries import Views
+from worker.reconciler.retry_policy import RetryLimits
+from worker.reconciler.settlement import Call, settlement_of
 
 LOGIN, LIST = "nightly:login:lgn_0", "nightly:attempts:lgn_0"
 LIMITS = RetryLimits(max_attempts=1000, max_age_seconds=10**9, settle_seconds=20)

@@ -9,8 +9,8 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, tally, wishes
 from worker.ledger import ClaimReply, Lane, Ledger, Wish
-from worker.ledger.views import Views
-from worker.seal import Vault
+from worker.ledger.queries import Views
+from worker.vault.vault import Vault
 
 OLD_KEY, NEW_KEY, OTHER_KEY = (bytes([number]) * 32 for number in range(3))
 OLD, NEW, OTHER = Vault([OLD_KEY]), Vault([NEW_KEY, OLD_KEY]), Vault([OTHER_KEY, OLD_KEY])

@@ -7,7 +7,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, claim_all, take_back, wishes
 from worker.ledger import Ledger, Letters, Settled
-from worker.ledger.views import Views
+from worker.ledger.queries import Views
 
 LOGIN = "nightly:login:lgn_0"
 MINE = {INSTANCE: "proven-one"}

@@ -10,8 +10,8 @@ from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
 from tests.integration.ledger.rejected import park
 from worker.errors import LetterClosed, UnknownLetter
 from worker.ledger import Ledger, Letters, Settled
-from worker.ledger.letters import Letter
-from worker.ledger.views import Views
+from worker.ledger.dead_letters import Letter
+from worker.ledger.queries import Views
 
 DAY_MS = 86_400_000
 LOGIN = "nightly:login:lgn_0"

@@ -14,8 +14,8 @@ from tests.integration.ledger.conftest import (
 )
 from worker.errors import LedgerMismatch
 from worker.ledger import Ledger, Letters, Settled
-from worker.ledger.gate import GateKeeper
-from worker.ledger.views import Views
+from worker.ledger.gate_control import GateKeeper
+from worker.ledger.queries import Views
 
 FP = "proven-one"
 

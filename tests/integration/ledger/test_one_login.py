@@ -17,7 +17,7 @@ from tests.integration.ledger.conftest import (
     wishes,
 )
 from worker.ledger import Ledger, Letters, Settled
-from worker.ledger.gate import GateKeeper
+from worker.ledger.gate_control import GateKeeper
 
 FP = "proven-one"
 

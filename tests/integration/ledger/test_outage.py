@@ -16,7 +16,7 @@ from tests.integration.ledger.conftest import (
     gate,
     wishes,
 )
-from worker.gate_rules import GateRules
+from worker.config.gate_thresholds import GateRules
 from worker.ledger import Ledger
 
 FP = "proven-one"

@@ -16,7 +16,7 @@ from tests.integration.ledger.conftest import (
     wishes,
 )
 from worker.ledger import Ledger, Settled
-from worker.ledger.gate import GateKeeper
+from worker.ledger.gate_control import GateKeeper
 
 FP = "proven-one"
 

@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import DOWN, INSTANCE, Clock, claim_all, gate, settle_together, wishes
-from worker.gate_rules import GateRules
+from worker.config.gate_thresholds import GateRules
 from worker.ledger import Ledger, Settled
 
 FP = "proven-one"

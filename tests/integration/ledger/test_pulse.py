@@ -8,8 +8,8 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
 from worker.ledger import Lane, Ledger, Pulse
-from worker.ledger.gate import GateKeeper
-from worker.ledger.views import Views
+from worker.ledger.gate_control import GateKeeper
+from worker.ledger.queries import Views
 
 MINE = {INSTANCE: "proven-one"}
 

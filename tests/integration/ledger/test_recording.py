@@ -8,7 +8,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock
 from worker.ledger import Lane, Ledger, Letters, Recorded, Wish
-from worker.ledger.views import Views
+from worker.ledger.queries import Views
 
 LOGIN = "nightly:login:lgn_0"
 FIRST = Wish("lgn_0", INSTANCE, b"sealed", 1_600_000_000_000_000, wants_active=True, event_id="m", account_id="cust-1")

@@ -6,7 +6,7 @@ from redis import Redis
 from tests.integration.ledger.conftest import Clock
 from tests.integration.ledger.rejected import message, park
 from worker.ledger import Ledger, Letters, Parked
-from worker.ledger import letters as letters_module
+from worker.ledger import dead_letters as letters_module
 
 MESSAGE_GROUP = "nightly:group:|invalid_event|"
 

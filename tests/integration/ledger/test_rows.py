@@ -7,12 +7,12 @@ import pytest
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, Start, live, outcomes, take_back, tally
 from worker.backfill.feeder import Feeder
-from worker.backfill.model import Row, RowOutcome, RowResult, Status
+from worker.backfill.models import Row, RowOutcome, RowResult, Status
 from worker.backfill.store import Backfills
 from worker.errors import UnknownBackfill
 from worker.ledger import Ledger, Letters, Wish
-from worker.ledger.views import Views
-from worker.seal import Vault
+from worker.ledger.queries import Views
+from worker.vault.vault import Vault
 
 DAY_MS = 86_400_000
 APPLIED, WAITING, DUPLICATE = RowOutcome.APPLIED, RowOutcome.WAITING, RowOutcome.DUPLICATE

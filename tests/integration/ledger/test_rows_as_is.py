@@ -6,10 +6,10 @@ import pytest
 
 from tests.integration.ledger.conftest import Clock, Start, live, outcomes, tally
 from worker.backfill.feeder import Feeder
-from worker.backfill.model import Asks, RowOutcome, Status
+from worker.backfill.models import Asks, RowOutcome, Status
 from worker.backfill.store import Backfills
 from worker.ledger import Ledger, Letters
-from worker.seal import Vault
+from worker.vault.vault import Vault
 
 APPLIED, WAITING, DUPLICATE = RowOutcome.APPLIED, RowOutcome.WAITING, RowOutcome.DUPLICATE
 SUPERSEDED, INVALID, DEAD = RowOutcome.SUPERSEDED, RowOutcome.INVALID, RowOutcome.DEAD

@@ -5,10 +5,10 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, Start
 from worker.backfill.feeder import Feeder
-from worker.intake import body_context
+from worker.intake.accept import body_context
 from worker.ledger import Ledger, Letters, Message, Wish
-from worker.ledger.views import Views
-from worker.seal import Vault
+from worker.ledger.queries import Views
+from worker.vault.vault import Vault
 
 KEYS = [bytes([1]) * 32, bytes([2]) * 32]
 SEALS = "nightly:seals"

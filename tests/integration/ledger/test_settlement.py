@@ -7,7 +7,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, take_back, wishes
 from worker.ledger import Ledger, Letters, Settled
-from worker.ledger.views import Views
+from worker.ledger.queries import Views
 
 LOGIN = "nightly:login:lgn_0"
 FLIGHT_FIELDS = ["c", "m", "b"]

@@ -17,9 +17,9 @@ from tests.integration.ledger.conftest import (
     tally,
     wishes,
 )
-from worker.gate_rules import GateRules
+from worker.config.gate_thresholds import GateRules
 from worker.ledger import Ledger, Letters, Settled
-from worker.ledger.gate import GateKeeper
+from worker.ledger.gate_control import GateKeeper
 
 FP = "proven-one"
 

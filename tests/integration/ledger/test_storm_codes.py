@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import Clock, claim_all, gate, wishes
-from worker.gate_rules import GateRules
+from worker.config.gate_thresholds import GateRules
 from worker.ledger import Ledger, Letters, Settled
 
 

@@ -11,8 +11,8 @@ from tests.integration.ledger.conftest import Clock, wishes
 from tests.integration.ledger.storms import Caller, Storms
 from tests.integration.ledger.world import INSTANCES, RULES
 from worker.ledger import Claim, Ledger, Letters, Settled, Settlement
-from worker.ledger.gate import GateKeeper
-from worker.ledger.views import Views
+from worker.ledger.gate_control import GateKeeper
+from worker.ledger.queries import Views
 
 INSTANCE = INSTANCES[0]
 TERMS = {"owner": "o", "worker": "w", "calls_per_second": 1000}

@@ -5,7 +5,7 @@ import threading
 from redis import Redis
 
 from worker.ledger import Ledger, Settlement, Wish
-from worker.ledger.views import Views
+from worker.ledger.queries import Views
 
 
 def test_a_login_that_moves_meanwhile_is_counted_exactly_once(redis_client: Redis) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from redis import Redis
 
-from worker.gate_rules import GateRules
+from worker.config.gate_thresholds import GateRules
 from worker.ledger import Claim, Wish
 from worker.ledger.event_ids import event_id_of
 

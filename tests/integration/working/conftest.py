@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedStack
 from tests.waiting import eventually
-from worker.embedded import EmbeddedStack
-from worker.executor.queue_reader import waiting
+from worker.intake.celery_queue import waiting
 from worker.services import Services, build_services
 
 BEGIN = datetime(2026, 11, 22, 10, tzinfo=UTC)

@@ -4,12 +4,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.embedded import EmbeddedStack, ManagedProcess
-from worker.embedded.readiness import answers_ping
+from sandbox.stack import EmbeddedStack, ManagedProcess
+from sandbox.stack.readiness import answers_ping
 
 LAUNCHER = """
 import sys
-from worker.executor import background, shutdown, watchdog
+from worker.celery_worker import bootsteps as background
+from worker.celery_worker import shutdown
+from worker.celery_worker import watchdog
 from celery.__main__ import main
 background.LOOK_SECONDS = watchdog.LOOK_SECONDS = {look_seconds}
 {patch}

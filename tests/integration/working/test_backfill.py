@@ -9,7 +9,7 @@ import pytest
 from tests.integration.working.conftest import BEGIN, Nightly, cloud_event, new_logins
 from tests.long import long_form
 from tests.waiting import eventually
-from worker.backfill.model import Row, RowOutcome, Status
+from worker.backfill.models import Row, RowOutcome, Status
 from worker.backfill.store import Backfills
 
 AS_OF_US = int(BEGIN.timestamp()) * 1_000_000

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
-from worker.intake import body_context
+from worker.intake.accept import body_context
 
 QUEUES = ("account-events", "refresh", "backfill")
 EVENT = {"login_id": "", "occurred_at": "2026-11-22T10:00:00Z"}

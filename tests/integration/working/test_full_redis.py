@@ -10,13 +10,13 @@ import pytest
 import redis
 from celery import Celery
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedRedis, OrphanGuard
+from sandbox.stack.stack import EMULATOR_KEY
 from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
-from worker.embedded import EmbeddedRedis, OrphanGuard
-from worker.embedded.stack import EMULATOR_KEY
-from worker.executor.broker import kombu_address
+from worker.broker.celery_config import kombu_address
 from worker.services import build_services
 
 

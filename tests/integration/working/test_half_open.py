@@ -4,11 +4,11 @@ import time
 
 import pytest
 
+from sandbox.stack import EmbeddedRedis
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.integration.working.stalling_proxy import StallingProxy
 from tests.long import long_form
 from tests.waiting import eventually
-from worker.embedded import EmbeddedRedis
 
 LIMIT_SECONDS = 25
 """A socket's timeout is 10 s at the ledger, and 5 s at the broker after that. The rest is for a busy machine."""

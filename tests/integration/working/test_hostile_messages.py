@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from celery import Celery
 
+from sandbox.stack import ManagedProcess
 from tests.bombs import PEAK_MIB, bombs, peak_mib
 from tests.integration.working.conftest import Nightly, new_logins
 from tests.integration.working.test_foreign_messages import EVENT, QUEUES, envelope
 from tests.integration.working.test_remote_control import ask
 from tests.waiting import eventually
-from worker.embedded import ManagedProcess
-from worker.executor.broker import kombu_address
+from worker.broker.celery_config import kombu_address
 
 THEIRS = {"task": "theirs.next", "args": [], "kwargs": {}, "options": {"queue": "theirs"}, "immutable": True}
 FOLLOWERS = {"callbacks": [THEIRS], "errbacks": [THEIRS], "chain": [THEIRS], "chord": THEIRS}

@@ -4,7 +4,7 @@ from celery import Celery
 
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
-from worker.executor.broker import kombu_address
+from worker.broker.celery_config import kombu_address
 
 
 def test_a_reconcile_message_that_is_delivered_twice_makes_two_reconcilers(nightly: Nightly) -> None:

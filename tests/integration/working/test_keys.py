@@ -7,9 +7,9 @@ from celery import Celery
 
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
-from worker.executor.broker import kombu_address
-from worker.seal import new_key
+from worker.broker.celery_config import kombu_address
 from worker.services import build_services
+from worker.vault.vault import new_key
 
 ROUNDS = 8
 

@@ -4,19 +4,19 @@ from pathlib import Path
 
 from celery import Celery
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedRedis, OrphanGuard
+from sandbox.stack.stack import EMULATOR_KEY
 from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import Nightly, new_logins
 from tests.integration.working.hooked import start_hooked
 from tests.waiting import eventually
-from worker.embedded import EmbeddedRedis, OrphanGuard
-from worker.embedded.stack import EMULATOR_KEY
-from worker.executor.broker import kombu_address
+from worker.broker.celery_config import kombu_address
 from worker.services import build_services
 
 SLOW_INTAKE = """
 import pathlib, time
-from worker.intake import Intake
+from worker.intake.accept import Intake
 original = Intake.accept_celery
 def accept_slowly(*args):
     pathlib.Path("in-hand").touch()

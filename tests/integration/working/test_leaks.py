@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from celery import Celery
 
+from sandbox.stack.readiness import answers_ping
+from sandbox.stack.redis_server import free_port
 from tests.integration.working.conftest import Nightly, cloud_event
 from tests.leaks import leaks, logs_in, output_of, redis_contents
 from tests.sentry_ingest import SentryIngest
 from tests.waiting import eventually
-from worker.embedded.readiness import answers_ping
-from worker.embedded.redis_server import free_port
-from worker.executor.broker import kombu_address
+from worker.broker.celery_config import kombu_address
 
 GUID = "5e1f0aaa-1111-4222-8333-c0ffee00c0de"
 WORDY = "L0gin-canary-abcdef-123456"

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedRedis, ManagedProcess, OrphanGuard
+from sandbox.stack.processes import group_members
+from sandbox.stack.stack import EMULATOR_KEY
 from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.integration.working.hooked import start_hooked
 from tests.long import long_form
 from tests.waiting import eventually
-from worker.embedded import EmbeddedRedis, ManagedProcess, OrphanGuard
-from worker.embedded.processes import group_members
-from worker.embedded.stack import EMULATOR_KEY
-from worker.executor.shutdown import EXIT_STUCK
+from worker.celery_worker.shutdown import EXIT_STUCK
 from worker.services import build_services
 
 HANGING_STREAM = """
 import time
-from worker.stream import StreamReader
+from worker.intake.stream import StreamReader
 StreamReader.step = lambda reader: time.sleep(3600)
 """
 DEAF_CONSUMER = """
@@ -29,7 +29,7 @@ MultiChannelPoller._register_BRPOP = lambda poller, channel: None
 """
 LEFT_FOR_GOOD = """
 from celery import signals
-from worker.executor.consumer import CarefulConsumer
+from worker.celery_worker.consumer import CarefulConsumer
 CarefulConsumer.add_task_queue = lambda *_: None
 signals.worker_ready.connect(lambda sender, **_: sender.call_soon(sender.cancel_task_queue, "refresh"), weak=False)
 """
@@ -53,7 +53,7 @@ def _ends(worker: ManagedProcess, part: str, *, seconds: float = 60) -> None:
     group = worker.pid
     eventually(lambda: worker.exit_code is not None, seconds=seconds, describe=f"the end of the worker: {part}")
     assert worker.exit_code == EXIT_STUCK, worker.tail()
-    assert f'"event": "worker_stuck", "logger": "worker.executor.watchdog", "part": "{part}"' in worker.output()
+    assert f'"event": "worker_stuck", "logger": "worker.celery_worker.watchdog", "part": "{part}"' in worker.output()
     eventually(lambda: not group_members(group), describe="the end of its children")
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.stack import ManagedProcess
+from sandbox.stack.redis_server import free_port
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
-from worker.embedded import ManagedProcess
-from worker.embedded.redis_server import free_port
 
 HALF_REQUESTS = 1500
 

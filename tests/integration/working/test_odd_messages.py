@@ -6,7 +6,7 @@ from celery import Celery
 
 from tests.integration.working.conftest import Nightly, new_logins
 from tests.waiting import eventually
-from worker.executor.broker import kombu_address
+from worker.broker.celery_config import kombu_address
 
 
 def test_an_expired_a_delayed_and_a_limited_message_are_recorded_at_once(nightly: Nightly) -> None:

@@ -8,15 +8,15 @@ from celery import Celery
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.integration.working.hooked import start_hooked
 from tests.waiting import eventually
-from worker.deliveries import DEATHS, Deliveries
-from worker.executor.broker import kombu_address
+from worker.broker.celery_config import kombu_address
+from worker.intake.poison import DEATHS, Deliveries
 
 POISON = "9d2b4a5e-0000-4000-8000-00000000dead"
 DEADLY = f"""
 import os, signal
 from celery.concurrency.asynpool import AsynPool
-from worker import entry_group
-from worker.events import LifecycleEvent
+from worker.intake import stream_group as entry_group
+from worker.events.contract import LifecycleEvent
 entry_group.TAKE_OVER_AFTER_MS = 200
 AsynPool.timers = property(lambda pool: {{pool.maintain_pool: 0.2}})  # it looks for dead children every 5 s
 def deadly(way):

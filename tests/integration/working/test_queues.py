@@ -5,8 +5,8 @@ from celery import Celery
 from tests.integration.working.conftest import Nightly, new_logins
 from tests.integration.working.hooked import start_hooked
 from tests.waiting import eventually
-from worker.executor.broker import kombu_address
-from worker.executor.queue_reader import waiting
+from worker.broker.celery_config import kombu_address
+from worker.intake.celery_queue import waiting
 
 
 def _send(nightly: Nightly, login: str, queue: str) -> None:

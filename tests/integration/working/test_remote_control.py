@@ -14,8 +14,8 @@ from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.integration.working.hooked import start_hooked
 from tests.integration.working.test_foreign_messages import DEEP, envelope
 from tests.waiting import eventually
-from worker.executor.broker import kombu_address
-from worker.executor.remote_control import PER_SECOND
+from worker.broker.celery_config import kombu_address
+from worker.celery_worker.remote_control import PER_SECOND
 
 CHANNEL = "/0.celery.pidbox"
 CHANGES: dict[str, dict[str, Any]] = {

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
+from sandbox.stack.readiness import listening_url
 from tests.http_events import SECRET, Producer
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.leaks import INBOUND, leaks, logs_in, redis_contents
 from tests.waiting import eventually
 from worker import publish
-from worker.embedded.readiness import listening_url
-from worker.executor.broker import kombu_address
-from worker.ingress.modes import headers_for
-from worker.seal import Vault, decode_key, new_key
+from worker.broker.celery_config import kombu_address
+from worker.vault.vault import Vault, decode_key, new_key
+from worker.web.webhook.cloudevents import headers_for
 
 OTHER = str(Vault([decode_key(new_key())]).public_keys[0])
 

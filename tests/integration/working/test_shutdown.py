@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedRedis, OrphanGuard
+from sandbox.stack.stack import EMULATOR_KEY
 from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.integration.working.hooked import start_hooked
 from tests.long import long_form
 from tests.waiting import eventually
-from worker.embedded import EmbeddedRedis, OrphanGuard
-from worker.embedded.stack import EMULATOR_KEY
 from worker.services import build_services
 
 TIMEOUT_SECONDS, MARGIN_SECONDS = 2, 4

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack import EmbeddedRedis, OrphanGuard
+from sandbox.stack.stack import EMULATOR_KEY
 from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import Nightly, histories, new_logins
 from tests.waiting import eventually
-from worker.embedded import EmbeddedRedis, OrphanGuard
-from worker.embedded.stack import EMULATOR_KEY
 from worker.services import build_services
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
+from worker.celery_worker.bootsteps import EXIT_REFUSED
 from worker.errors import EmbeddedStackError
-from worker.executor.background import EXIT_REFUSED
 
 
 def test_a_worker_that_is_older_than_the_ledger_ends_and_leaves_every_event_where_it_is(nightly: Nightly) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from emulator.remote import EmulatorControl
+from sandbox.emulator.remote import EmulatorControl
 from tests.brief_stack import BriefStack
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually

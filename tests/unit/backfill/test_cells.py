@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.backfill.cells import neutral_text, neutralised_line, restored_text
+from worker.backfill.csv_cells import neutral_text, neutralised_line, restored_text
 
 CELLS = st.text(st.sampled_from("=+-@\t\r\n'\",;|a1 \u00e9"), max_size=12)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.backfill.chunks import KEEP_RAW_BYTES, ROWS_IN_CHUNK, pack, unpack
-from worker.backfill.model import Row
+from worker.backfill.models import Row
 
 rows = st.builds(
     Row,

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worker.backfill import lines as lines_module
-from worker.backfill.files import Form, open_rows
-from worker.backfill.lines import MAX_LINE_BYTES
-from worker.backfill.model import Row
+from worker.backfill import file_lines as lines_module
+from worker.backfill.file_lines import MAX_LINE_BYTES
+from worker.backfill.file_rows import Form, open_rows
+from worker.backfill.models import Row
 from worker.errors import UnreadableFile
 
 Pair = tuple[str, str | None]

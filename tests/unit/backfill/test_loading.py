@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from worker.backfill.files import Form
-from worker.backfill.loading import END_OF_FORM, Digests, form_of, line_of
-from worker.backfill.model import Row
+from worker.backfill.file_rows import Form
+from worker.backfill.loader import END_OF_FORM, Digests, form_of, line_of
+from worker.backfill.models import Row
 from worker.errors import SameFile
-from worker.seal import Vault
+from worker.vault.vault import Vault
 
 ROW = Row(1, "a-login", "cust-1")
 FORM = Form("csv", "loginId;account", ";")

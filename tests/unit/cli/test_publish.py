@@ -3,7 +3,7 @@ import io
 import pytest
 
 from worker.cli.publish import LINES_NAMED, BadLines, read_lines
-from worker.events import MAX_BODY_BYTES
+from worker.events.contract import MAX_BODY_BYTES
 
 
 def read(content: bytes) -> tuple[list[object], BadLines]:

@@ -5,7 +5,7 @@ from openapi_spec_validator import validate
 
 from docs.generator.openapi import document
 from docs.generator.rendered import DOCS
-from worker.event_models import CloudEvent
+from worker.events.models import CloudEvent
 
 
 def test_the_document_is_valid_openapi() -> None:

@@ -10,10 +10,10 @@ from celery import Celery
 from jsonschema import Draft7Validator
 
 from docs.generator.rendered import DOCS, rendered
-from worker.events import EVENT_TYPES
-from worker.executor.broker import QUEUES
-from worker.executor.rabbit import TOPIC
-from worker.stream import StreamReader
+from worker.broker.celery_config import QUEUES
+from worker.broker.rabbitmq import TOPIC
+from worker.events.contract import EVENT_TYPES
+from worker.intake.stream import StreamReader
 
 SCHEMAS = sorted((DOCS / "schemas").glob("*.json"))
 ASYNCAPI: dict[str, Any] = yaml.safe_load((DOCS / "asyncapi.yaml").read_text())

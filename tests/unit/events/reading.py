@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from worker.errors import InvalidEvent
-from worker.events import LifecycleEvent
+from worker.events.contract import LifecycleEvent
 
 CANARY = "Zq7cAnArYzQ"
 TIME = "2026-11-22T10:00:00Z"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.events.reading import CANARY, cloudevent, refusal_of
 from worker.errors import InvalidEvent
-from worker.events import MAX_BODY_BYTES, LifecycleEvent, decode_documents, is_batch
+from worker.events.contract import MAX_BODY_BYTES, LifecycleEvent, decode_documents, is_batch
 
 
 def test_a_body_is_one_event_or_an_array_of_them() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.events.reading import ARGUMENTS, CANARY, SEALED, cloudevent, read, refusal, refusal_of
 from worker.errors import InvalidEvent
-from worker.events import LifecycleEvent
+from worker.events.contract import LifecycleEvent
 
 
 def test_celery_arguments_become_an_event() -> None:

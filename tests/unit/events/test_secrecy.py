@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from tests.unit.events.reading import ARGUMENTS, CANARY, TIME, cloudevent, read
 from worker.errors import InvalidEvent
-from worker.event_models import CeleryArguments, LoginData
-from worker.events import LifecycleEvent
+from worker.events.contract import LifecycleEvent
+from worker.events.models import CeleryArguments, LoginData
 
 
 def test_no_representation_shows_the_login() -> None:

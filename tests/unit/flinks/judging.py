@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from worker.flinks.outcome import Outcome, Verdict
 from worker.flinks.protocol import decipher
-from worker.verdicts import Outcome, Verdict
 
 KEY = "rabbit-key"
 LOGIN = "bb8b8569-3bfc-43c1-ae31-08d6decf1675"

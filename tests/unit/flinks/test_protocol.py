@@ -5,6 +5,8 @@ import pytest
 from pydantic import SecretStr
 
 from tests.unit.flinks.judging import APPLIED, DEAD, HALT, KEY, LOGIN, THROTTLED, TRANSIENT, error, judge
+from worker.config.settings import Instance
+from worker.flinks.outcome import Outcome, Verdict
 from worker.flinks.protocol import (
     END_USER_CODES,
     HALT_CODES,
@@ -16,8 +18,6 @@ from worker.flinks.protocol import (
     build_request,
     verdict_of_failure,
 )
-from worker.settings import Instance
-from worker.verdicts import Outcome, Verdict
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "flinks"
 INSTANCE = Instance(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.unit.flinks.judging import APPLIED, DEAD, HALT, LOGIN, THROTTLED, TRANSIENT, error, judge
-from worker.verdicts import Outcome, Verdict
+from worker.flinks.outcome import Outcome, Verdict
 
 
 @pytest.mark.parametrize("wants_active", [True, False])

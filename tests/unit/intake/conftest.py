@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.intake.desk import Desk
-from worker.seal import Vault
+from worker.vault.vault import Vault
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from worker.intake import Intake, Rejected, body_context
+from worker.intake.accept import Intake, Rejected, body_context
 from worker.ledger import Ledger, Letters, Message, Parked, Recorded, Wish
-from worker.seal import Vault
+from worker.vault.vault import Vault
 
 LOGIN = "5e115eab-0000-4000-8000-00000c0ffee1"
 TIME = "2026-11-22T10:00:00Z"

@@ -23,13 +23,13 @@ TASK_ID = "5e115eab-1111-4000-8000-00000c0ffee1"
 
 
 def test_a_line_of_ours_is_one_json_object_with_the_four_fields_and_its_data(lines: Lines) -> None:
-    get_logger("worker.intake").info("wish_recorded", login=REFERENCE, instance="toolbox", revision=3)
+    get_logger("worker.intake.accept").info("wish_recorded", login=REFERENCE, instance="toolbox", revision=3)
     assert lines.last.pop("timestamp").endswith("Z")
     assert lines.last | {"timestamp": ""} == {
         "timestamp": "",
         "level": "info",
         "event": "wish_recorded",
-        "logger": "worker.intake",
+        "logger": "worker.intake.accept",
         "login": REFERENCE,
         "instance": "toolbox",
         "revision": 3,

@@ -1,0 +1,132 @@
+"""Decides whether the demo ended right: every login as it was wished last, every event accounted for.
+
+Compares what the emulated Flinks has with what the mix says, and Nightly's own tally with what was published.
+Does no I/O. Only references leave here, never a loginId.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.demo.mix import Mix
+from sandbox.demo.screen import Look
+from worker.ledger.dead_letters import Letter
+
+NAMED = 20
+"""So many differing references are named on the screen; `--json` has them all."""
+_ON_THE_MERITS = frozenset({"latency", "invalid_login"})
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found when everything had come to rest, or when the time was up."""
+
+    look: Look
+    letters: Sequence[Letter]
+    flags: Mapping[str, bool]
+    """What the emulated Flinks has, by loginId."""
+    refusals: Mapping[str, int]
+    """How many calls of each loginId the emulator judged on their merits to name no login that it knows."""
+    calls: int
+    """Calls that the emulator counted."""
+    seconds: float
+    """From the first event to rest."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The demo's result."""
+
+    logins: int
+    published: int
+    tally: Mapping[str, int]
+    dead_lettered: Mapping[str, int]
+    rejected: Mapping[str, int]
+    calls: int
+    seconds: float
+    differing: Sequence[str]
+    is_accounted_for: bool
+    still_open: Mapping[str, int]
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing is left to be desired."""
+        return self.is_accounted_for and not self.differing and not self.still_open
+
+    @property
+    def ended(self) -> int:
+        """Events that reached an end, by Nightly's own count."""
+        return Look(rejected=sum(self.rejected.values()), tally=self.tally).ended
+
+    @property
+    def events_per_second(self) -> float:
+        """Events from the first one published to rest, a second."""
+        return self.ended / self.seconds if self.seconds else 0.0
+
+    def document(self) -> dict[str, Any]:
+        """Return it as one JSON object."""
+        names = ("applied_on", "applied_off", "superseded", "duplicate", "retried", "throttled", "ambiguous")
+        return {
+            "ok": self.is_right,
+            "events": {"published": self.published, "ended": self.ended, "all_accounted_for": self.is_accounted_for},
+            "logins": {
+                "compared": self.logins,
+                "equal": self.logins - len(self.differing),
+                "differing": self.differing,
+            },
+            **{name: self.tally.get(name, 0) for name in names},
+            "dead_lettered": self.dead_lettered,
+            "rejected": self.rejected,
+            "calls": self.calls,
+            "seconds": round(self.seconds, 1),
+            "events_per_second": round(self.events_per_second, 1),
+            "still_open": self.still_open,
+        }
+
+
+def judge(mix: Mix, found: Evidence, reference: Callable[[str], str]) -> Outcome:
+    """Return the result; `reference` names a loginId as the ledger does."""
+    tally = found.look.tally
+    rejected: Counter[str] = Counter()
+    for letter in found.letters:
+        if letter.kind == "message":
+            rejected[letter.code] += letter.seen
+    is_accounted_for = (
+        found.look.published == mix.events == found.look.ended
+        and tally.get("recorded", 0) == mix.good
+        and rejected == mix.rejected
+        and sum(rejected.values()) == found.look.rejected
+    )
+    return Outcome(
+        logins=mix.logins,
+        published=found.look.published,
+        tally=tally,
+        dead_lettered={name.removeprefix("dead:"): count for name, count in tally.items() if name.startswith("dead:")},
+        rejected=rejected,
+        calls=found.calls,
+        seconds=found.seconds,
+        differing=sorted(reference(login) for login in _differing(mix, found, reference)),
+        is_accounted_for=is_accounted_for,
+        still_open=found.look.still_open,
+    )
+
+
+def refusals_of(calls: Iterable[Any]) -> Counter[str]:
+    """Count, by loginId, the emulator's calls that no fault decided; those of a known login do not matter here."""
+    return Counter(call.login_id for call in calls if set(call.faults) <= _ON_THE_MERITS)
+
+
+def _differing(mix: Mix, found: Evidence, reference: Callable[[str], str]) -> Iterable[str]:
+    """Yield each login that is not as it should be: known ones, unknown ones, and any that nobody asked for."""
+    letters: dict[str, list[str]] = {}
+    for letter in found.letters:
+        letters.setdefault(letter.login, []).append(letter.code)
+    for login, wish in mix.newest.items():
+        if found.flags.get(login) is not wish or reference(login) in letters:
+            yield login
+    for login in mix.unknown:
+        is_refused_once = found.refusals.get(login, 0) == 1
+        if login in found.flags or letters.get(reference(login)) != ["INVALID_LOGIN"] or not is_refused_once:
+            yield login
+    yield from found.flags.keys() - mix.newest.keys() - mix.unknown

@@ -1,0 +1,55 @@
+"""What one call asked for and all that it will do: the values that faults work on. Does no I/O."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+from sandbox.emulator.replies import Reply
+
+
+class Ending(StrEnum):
+    """How the connection sees the end of a call."""
+
+    ANSWER = "answer"
+    DRIBBLE = "dribble"
+    """The answer comes a few bytes at a time."""
+    CUT = "cut"
+    """Half of the promised body, then the connection closes."""
+    SILENCE = "silence"
+    """No byte until the client gives up."""
+    RESET = "reset"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """All that one call will do. Seconds throughout."""
+
+    reply: Reply
+    commits: bool
+    """The write is made: before the ending, or `late_seconds` after the client gave up."""
+    ending: Ending = Ending.ANSWER
+    delay_seconds: float = 0
+    late_seconds: float | None = None
+    step_seconds: float = 0
+    bytes_per_step: int = 1
+    knobs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a call asked for; `login_id` and `wish` are None where the request was not readable."""
+
+    customer_id: str
+    login_id: str | None
+    wish: bool | None
+    wall_seconds: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a fault sees when it fires: the effect so far, the request, and the fault's own random numbers."""
+
+    effect: Effect
+    asked: Asked
+    rng: Random

@@ -1,0 +1,98 @@
+"""Runs the emulator under uvicorn: says where it listens, lets faults reach the transport, stops at once on a signal.
+
+It differs from a plain uvicorn server in three ways only: the connection's transport is in the scope's
+state, one JSON line on stdout tells the address once connections are accepted, and SIGTERM or SIGINT end
+it with exit code 0 without waiting for calls that are kept silent on purpose.
+"""
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sandbox.emulator.api import FlinksApi
+from sandbox.emulator.control import control_app
+from sandbox.emulator.state import Emulator
+
+CONTROL_PREFIX = "/_emulator"
+
+
+class TransportInScope(H11Protocol):
+    """uvicorn's own protocol; a request finds its transport in `scope["state"]["transport"]`."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
+        """Keep the transport where every scope of this connection copies its state from."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+class EmulatorServer(uvicorn.Server):
+    """Announces its address, and stops without waiting."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then print the address."""
+        await super().startup(sockets)
+        port = self.servers[0].sockets[0].getsockname()[1]
+        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+        print(json.dumps({"listening": f"http://{host}:{port}"}), flush=True)  # noqa: T201 - the promised line
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drop every connection; a call that is kept silent sees its client leave and ends."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        self.force_exit = True
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and SIGINT; uvicorn's own would raise them again and spoil the exit code."""
+
+        def stop(*_: object) -> None:
+            self.should_exit = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class EmulatorApp:
+    """Sends `/_emulator/` to the control API and everything else to the Flinks API."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._flinks = FlinksApi(emulator)
+        self._control = control_app(emulator, CONTROL_PREFIX)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Only the end of the process cancels one."""
+        with contextlib.suppress(asyncio.CancelledError):
+            is_control = scope["path"].startswith(f"{CONTROL_PREFIX}/")
+            await (self._control if is_control else self._flinks)(scope, receive, send)
+
+
+def serve(emulator: Emulator, *, host: str, port: int, log_level: str) -> None:
+    """Serve until SIGTERM or SIGINT; port 0 takes a free one. Exits with uvicorn's code where it cannot listen."""
+    config = uvicorn.Config(
+        EmulatorApp(emulator),
+        host=host,
+        port=port,
+        log_level=log_level,
+        access_log=False,
+        http=TransportInScope,
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        server_header=False,
+        timeout_keep_alive=75,
+        backlog=4096,
+    )
+    EmulatorServer(config).run()

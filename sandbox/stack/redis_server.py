@@ -1,0 +1,250 @@
+"""Runs a server of our own, Valkey or Redis, that no other user of this machine can reach, durable enough to be killed.
+
+It listens on a Unix socket in a folder that only we can enter, or, where TCP is asked for, on loopback with a random
+password. It never touches a Redis that it did not start: readiness is the answer of our own child process, and a lock
+on the data folder, which the server itself holds on to, keeps a second one away from the same files.
+"""
+
+import fcntl
+import os
+import random
+import secrets
+import socket
+from pathlib import Path
+from tempfile import gettempdir, mkdtemp
+from typing import Literal, Self
+from urllib.parse import quote, urlsplit
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from sandbox.stack.guard import OrphanGuard
+from sandbox.stack.private_files import private_folder, read_private, write_private
+from sandbox.stack.processes import ManagedProcess
+from sandbox.stack.redis_binary import find_redis_binary
+from worker.errors import EmbeddedStackError
+
+# Below the range for outgoing ports, from which a client that reconnects could be given its own target.
+PORTS, PORT_ATTEMPTS = range(20_000, 32_000), 10
+SOCKET_PATH_BYTES = 103  # the longest that macOS connects to; Linux takes 107
+TEMPORARY_BYTES = SOCKET_PATH_BYTES - len("/nightly-12345678/redis.sock")
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+DISABLED = ("CONFIG", "MODULE", "DEBUG")
+"""With these a client writes files, loads code, and so becomes the user that runs the server."""
+Fsync = Literal["always", "everysec", "no"]
+
+
+class EmbeddedRedis:
+    """A Valkey or Redis server with its data under `<folder>/redis-<name>/`: append-only file on, nothing evicted.
+
+    `tcp`: on loopback with a password, both kept in `url_path` for the next time. `takes_config`: clients may use the
+    commands in DISABLED, for a test that reconfigures its server.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        name: str = "ledger",
+        appendfsync: Fsync = "everysec",
+        guard: OrphanGuard | None = None,
+        tcp: bool = False,
+        takes_config: bool = False,
+    ) -> None:
+        self.data_folder = folder.absolute() / f"redis-{name}"
+        self.log_path = self.data_folder / "redis.log"
+        self.url_path = self.data_folder / "url"
+        self.url = ""
+        """Its address once it was started, the password included: the same after a restart."""
+        self.server = ""
+        """Its name and version once it was started, such as `Valkey 9.1.2`."""
+        self._name, self._appendfsync, self._guard = name, appendfsync, guard
+        self.is_tcp, self._takes_config = tcp, takes_config
+        self._socket_folder: Path | None = None
+        self._lock: int | None = None
+        self._process: ManagedProcess | None = None
+
+    @property
+    def socket_path(self) -> Path:
+        """Where it listens unless TCP was asked for; in the data folder, where that path is not too long."""
+        return (self._socket_folder or self.data_folder) / "redis.sock"
+
+    @property
+    def port(self) -> int:
+        """Its TCP port once it was started; raises EmbeddedStackError where it has none."""
+        port = urlsplit(self.url).port
+        if port is None:
+            raise EmbeddedStackError(f"Redis {self._name} listens on no port")
+        return port
+
+    @property
+    def password(self) -> str:
+        """The password of its TCP port; empty where it has none."""
+        return urlsplit(self.url).password or ""
+
+    @property
+    def pid(self) -> int:
+        """The server's process id; raises EmbeddedStackError while it does not run."""
+        if self._process is None:
+            raise EmbeddedStackError(f"Redis {self._name} is not started")
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server is alive."""
+        return self._process is not None and self._process.is_running
+
+    def url_at(self, port: int) -> str:
+        """Return its TCP address as it is behind a proxy on another loopback port."""
+        return self.url.replace(f":{self.port}/", f":{port}/")
+
+    def start(self) -> Self:
+        """Start it and wait until it answers, at its former address if it had one.
+
+        Raises EmbeddedStackError with the end of its log, with what to install, or with what is wrong with its folder.
+        """
+        binary = find_redis_binary()
+        self.server = str(binary)
+        private_folder(self.data_folder.parent)
+        private_folder(self.data_folder)
+        self._take_lock()
+        try:
+            if self.is_tcp:
+                self._start_on_some_port(binary.path)
+            else:
+                self._start_on_socket(binary.path)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def kill(self) -> None:
+        """`kill -9`: what was not yet handed to the operating system is lost, as in a crash."""
+        if self._process:
+            self._process.kill()
+            self._process.stop()
+            self._process = None
+
+    def restart(self) -> None:
+        """`kill -9`, then start again at the same address and on the same data."""
+        self.kill()
+        self.start()
+
+    def stop(self) -> None:
+        """SIGTERM, SIGKILL after 10 s, and let go of the data folder. Harmless when it does not run."""
+        try:
+            if self._process:
+                self._process.stop(STOP_SECONDS)
+        finally:
+            self._process = None
+            if self._socket_folder and self._socket_folder.exists():
+                self.socket_path.unlink(missing_ok=True)
+                self._socket_folder.rmdir()
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _take_lock(self) -> None:
+        if self._lock is not None:
+            return
+        lock = os.open(self.data_folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise EmbeddedStackError(
+                f"Another Nightly uses {self.data_folder.parent.name}/{self.data_folder.name} already; stop it first."
+            ) from None
+        self._lock = lock
+
+    def _start_on_socket(self, binary: str) -> None:
+        if self._socket_folder:
+            private_folder(self._socket_folder)
+        elif len(os.fsencode(self.socket_path)) > SOCKET_PATH_BYTES:
+            is_deep = len(os.fsencode(gettempdir())) > TEMPORARY_BYTES
+            self._socket_folder = Path(mkdtemp(prefix="nightly-", dir="/tmp" if is_deep else None))  # noqa: S108 - 0700
+        self.url = f"unix://{quote(str(self.socket_path))}"
+        self._run(binary, {"port": "0", "unixsocket": str(self.socket_path), "unixsocketperm": "700"})
+
+    def _start_on_some_port(self, binary: str) -> None:
+        is_fixed = bool(self.url)
+        kept = self.url or read_private(self.url_path) or ""
+        password = urlsplit(kept).password or secrets.token_urlsafe(32)
+        for _ in range(PORT_ATTEMPTS):
+            # With the user's name: redis-cli takes an empty one for a name.
+            self.url = kept or f"redis://default:{password}@127.0.0.1:{free_port()}/0"
+            try:
+                self._run(binary, {"port": str(self.port), "bind": "127.0.0.1", "requirepass": password})
+            except EmbeddedStackError:
+                if is_fixed or self._process is None or "Address already in use" not in self._process.output():
+                    raise
+                self.kill()
+                kept, password = "", secrets.token_urlsafe(32)  # clients may have sent the former one to that port
+            else:
+                write_private(self.url_path, self.url)
+                return
+        raise EmbeddedStackError(f"Redis {self._name}: {PORT_ATTEMPTS} ports in a row were taken while it started")
+
+    def _run(self, binary: str, address: dict[str, str]) -> None:
+        self._process = process = ManagedProcess(
+            f"Redis {self._name}",
+            [binary, "-"],
+            env=os.environ,
+            log_path=self.log_path,
+            guard=self._guard,
+            keep_open=[] if self._lock is None else [self._lock],
+            stdin=self._configuration(address),
+        )
+        process.start().wait_ready(self._is_ours, seconds=START_SECONDS)
+
+    def _configuration(self, address: dict[str, str]) -> str:
+        options = address | {
+            "dir": str(self.data_folder),
+            "appendonly": "yes",
+            "appendfsync": self._appendfsync,
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+        }
+        lines = [f"{name} {_quoted(value)}" for name, value in options.items()]
+        if not self._takes_config:
+            lines += [f'rename-command {command} ""' for command in DISABLED]
+        return "\n".join([*lines, ""])
+
+    def _is_ours(self) -> bool:
+        """Whether the server that answers there (and so has read its file) is our own child process."""
+        # Before it says so, another user may hold the port, and would be sent the password.
+        if self._process is None or "ready to accept" not in self._process.output().lower():
+            return False
+        client = Redis.from_url(self.url, socket_timeout=2, retry=Retry(NoBackoff(), 0))
+        try:
+            return bool(client.ping()) and client.info("server")["process_id"] == self.pid
+        except (RedisError, OSError):
+            return False
+        finally:
+            client.close()
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def free_port() -> int:
+    """Return a loopback port nobody listens on right now; raises EmbeddedStackError when a hundred tries find none."""
+    for port in random.sample(PORTS, 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise EmbeddedStackError(f"no free loopback port among a hundred tried between {PORTS.start} and {PORTS.stop}")

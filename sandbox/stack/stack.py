@@ -1,0 +1,250 @@
+"""Composes Redis, the Flinks emulator and Celery workers into one stack, for `nightly demo`, `nightly run` and tests.
+
+Whatever the settings name already (REDIS_URL, FLINKS_AUTH_KEY, LOGIN_KEYS) is used; the rest is started or made
+here, and everything started here is stopped here. Workers and the emulator are child processes: nothing of
+`tasks` or `emulator` is imported.
+"""
+
+import contextlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import redis
+
+from sandbox.stack.guard import OrphanGuard
+from sandbox.stack.private_files import check_not_open_to_all, private_folder, read_private, write_private
+from sandbox.stack.processes import ManagedProcess
+from sandbox.stack.readiness import answers_ping, listening_url
+from sandbox.stack.redis_server import EmbeddedRedis
+from worker.config.settings import OWN_PREFIXES, Settings
+from worker.errors import EmbeddedStackError, SettingsError
+from worker.ledger import Ledger
+from worker.redis_client.connect import connect
+from worker.redis_client.error_messages import place_of
+from worker.vault.vault import new_key
+
+READY_SECONDS = 40.0
+GRACE_SECONDS = 20.0
+EMULATOR_KEY = "emulator-key"
+NO_SANDBOX = (
+    "FLINKS_AUTH_KEY: is required where REDIS_URL is set, because an emulated Flinks would mark real logins as done; "
+    "set SANDBOX=1 if that ledger is for trials alone"
+)
+SOURCE_ROOT = Path(__file__).resolve().parents[2]
+Ready = Callable[[ManagedProcess], object]
+
+
+class EmbeddedStack:
+    """One running stack in `folder` (data, keys and logs); a context manager.
+
+    `isolated`: neither the caller's environment nor its `.env` decides anything, only `overrides` do.
+    `emulator=False`: none is started even where no Flinks key is set. `tcp`: the Redis listens on loopback with a
+    password, for clients that know no Unix socket. `on_step` is called with one line for each part.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        isolated: bool,
+        overrides: Mapping[str, str] | None = None,
+        workers: int = 1,
+        concurrency: int = 2,
+        emulator: bool = True,
+        tcp: bool = False,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder = folder.absolute()
+        self.environment: dict[str, str] = {}
+        self.redis: EmbeddedRedis | None = None
+        self.emulator_url: str | None = None
+        self._isolated, self._overrides, self._on_step = isolated, dict(overrides or {}), on_step
+        self._workers, self._concurrency, self._wants_emulator = workers, concurrency, emulator
+        self._tcp = tcp
+        self._guard = OrphanGuard()
+        self._started: list[ManagedProcess] = []
+        self._emulator: ManagedProcess | None = None
+        self._names_given = 0
+
+    def start(self) -> Self:
+        """Start every part, in order; raises EmbeddedStackError or SettingsError after stopping what had started."""
+        try:
+            self._start_parts()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    @property
+    def workers(self) -> list[ManagedProcess]:
+        """The workers that were started and not stopped, whether they are still alive or not."""
+        return [process for process in self._started if process.name.startswith("worker")]
+
+    @property
+    def processes(self) -> list[ManagedProcess]:
+        """Every child that was started and not stopped, but Redis: alive or not."""
+        return list(self._started)
+
+    @property
+    def working_folder(self) -> Path:
+        """Where the child processes run: the stack's own folder if isolated (no `.env` there), else ours."""
+        return self.folder if self._isolated else Path.cwd()
+
+    def start_worker(self, *, concurrency: int | None = None, ready: Ready | None = None) -> ManagedProcess:
+        """Start one Celery worker and wait until it answers a ping, or until `ready(process)` holds."""
+        self._names_given += 1
+        name = f"worker-{self._names_given}"
+        argv = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"{name}@%h"]
+        argv += ["--concurrency", str(concurrency or self._concurrency), "--loglevel", "INFO"]
+        argv += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        broker_url = self._broker_url()
+        return self.start_process(name, argv, ready=ready or (lambda _: answers_ping(broker_url, name)))
+
+    def start_process(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        ready: Ready,
+        ready_seconds: float = READY_SECONDS,
+        without: Collection[str] = (),
+    ) -> ManagedProcess:
+        """Start any further child with the workers' environment, but `without` some of it; wait until it is ready."""
+        process = ManagedProcess(
+            name,
+            argv,
+            env={variable: value for variable, value in self.environment.items() if variable not in without},
+            log_path=self.folder / "logs" / f"{name}.log",
+            cwd=self.working_folder,
+            guard=self._guard,
+        )
+        self._started.append(process.start())
+        process.wait_ready(lambda: ready(process), seconds=ready_seconds)
+        self._on_step(f"{name} ready (pid {process.pid})")
+        return process
+
+    def stop_process(self, process: ManagedProcess, grace_seconds: float = GRACE_SECONDS) -> int | None:
+        """Stop a worker or another child warmly, SIGKILL after the grace, its orphans with it; return its exit code."""
+        exit_code = process.stop(grace_seconds)
+        self._started.remove(process)
+        return exit_code
+
+    def settings(self) -> Settings:
+        """Return the settings exactly as the child processes see them; raises SettingsError."""
+        with _standing_in(self.environment, self.working_folder):
+            return Settings.load()
+
+    def stop(self) -> None:
+        """Stop workers first, then the emulator, then Redis; return only when every process has ended.
+
+        An interrupted stop kills the rest at once. Raises EmbeddedStackError if something cannot be ended.
+        """
+        try:
+            for process in self._started:
+                if process is not self._emulator:
+                    process.ask_to_stop()
+            while self._started:
+                self.stop_process(self._started[-1])
+            if self.redis:
+                self.redis.stop()
+        finally:
+            self._guard.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start_parts(self) -> None:
+        private_folder(self.folder)
+        check_not_open_to_all(self.working_folder)
+        self.environment = _inherited(isolated=self._isolated) | self._overrides
+        known = self.settings()
+        emulates = self._wants_emulator and not known.instances()
+        if emulates and known.redis_url and not known.sandbox:
+            raise SettingsError([NO_SANDBOX])
+        self._guard.start()
+        if known.redis_url is None:
+            self.redis = EmbeddedRedis(self.folder, guard=self._guard, tcp=self._tcp).start()
+            self.environment["REDIS_URL"] = self.redis.url
+            self._on_step(f"{self.redis.server} at {place_of(self.redis.url)}")
+        if known.login_keys is None:
+            self._make_login_keys()
+        if emulates:
+            self._start_emulator(known.flinks_customer_id)
+        if self._workers:
+            self._begin_ledger()
+        for _ in range(self._workers):
+            self.start_worker()
+
+    def _begin_ledger(self) -> None:
+        """Say here what each worker would only log; raises LedgerMismatch. A Redis that is away is waited for there."""
+        known = self.settings()
+        fingerprint = known.vault().fingerprint("reference")
+        client = connect(self._redis_url(), name="nightly-stack")
+        with client, contextlib.suppress(redis.RedisError):
+            Ledger(client).claim_ledger(fingerprint, is_sandbox=known.sandbox)
+
+    def _redis_url(self) -> str:
+        url = self.settings().redis_url
+        return url.get_secret_value() if url else ""
+
+    def _broker_url(self) -> str:
+        known = self.settings()
+        url = known.broker_url or known.redis_url
+        return url.get_secret_value() if url else ""
+
+    def _make_login_keys(self) -> None:
+        if self.redis is None and not self._isolated:
+            raise SettingsError(["LOGIN_KEYS: is required where REDIS_URL is set; `nightly keys new` prints one"])
+        self.environment["LOGIN_KEYS"] = keep_login_keys(self.folder / "login-keys")
+
+    def _start_emulator(self, customer_id: str) -> None:
+        if importlib.util.find_spec("sandbox.emulator") is None:
+            raise EmbeddedStackError("The emulator of Flinks is only in a checkout of Nightly: set FLINKS_AUTH_KEY.")
+        argv = [sys.executable, "-m", "sandbox.emulator", "--port", "0", "--customer-id", customer_id]
+        argv += ["--auth-key", EMULATOR_KEY, "--api-secret", EMULATOR_KEY]
+        self._emulator = self.start_process("emulator", argv, ready=listening_url, without=("LOGIN_KEYS", "REDIS_URL"))
+        self.emulator_url = listening_url(self._emulator)
+        self.environment |= {
+            "FLINKS_BASE_URL": self.emulator_url or "",
+            "FLINKS_AUTH_KEY": EMULATOR_KEY,
+            "SANDBOX": "1",
+            "FLINKS_API_SECRET": EMULATOR_KEY,  # even where one is set: a real secret has no business at the emulator
+        }
+
+
+def keep_login_keys(path: Path) -> str:
+    """Return the keys kept in a file that only its owner can read; make the file at the first call."""
+    return read_private(path) or write_private(path, new_key())
+
+
+def _inherited(*, isolated: bool) -> dict[str, str]:
+    environment = dict(os.environ)
+    if isolated:
+        ours = {name.upper() for name in Settings.model_fields}
+        for name in os.environ:
+            if name in ours or name.startswith((*OWN_PREFIXES, "CELERY_")):
+                environment.pop(name)
+    if (SOURCE_ROOT / "pyproject.toml").is_file():  # a checkout: children run this very code, installed or not
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE_ROOT), environment.get("PYTHONPATH")]))
+    return environment
+
+
+@contextlib.contextmanager
+def _standing_in(environment: Mapping[str, str], folder: Path) -> Iterator[None]:
+    """Look at the world as a child process would: settings are read from the process' environment and folder."""
+    before = dict(os.environ)
+    with contextlib.chdir(folder):
+        try:
+            os.environ.clear()
+            os.environ.update(environment)
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)

@@ -1,0 +1,111 @@
+"""Only a death counts as a death: a reader at work keeps what it holds, and one that left in good order is not dead."""
+
+import threading
+
+import pytest
+from redis import Redis
+
+from tests.integration.intake.conftest import Reader, add, die_with_all_in_hand, empty, event, recorded
+from tests.waiting import eventually
+from worker.errors import NotReplicated
+from worker.events.channels import STREAM
+from worker.intake import stream_group as entry_group
+from worker.intake.accept import Intake
+from worker.intake.poison import DEATHS, Deliveries
+from worker.ledger import Letters
+
+
+def test_a_reader_at_work_keeps_what_it_holds_however_long_it_takes(
+    redis_client: Redis, reader: Reader, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 200)
+    slow, others = reader("slow"), [reader(f"other-{number}") for number in range(3)]
+    may_end = threading.Event()
+    take_in = intake.accept_bodies
+    monkeypatch.setattr(intake, "accept_bodies", lambda bodies: may_end.wait(20) and take_in(bodies))
+    add(redis_client, [event(1), event(2)])
+    working = threading.Thread(target=slow.step)
+    working.start()
+    eventually(lambda: redis_client.xinfo_groups(STREAM)[0]["pending"], describe="the entry to be in hand")
+    rounds = 0
+    while redis_client.xpending_range(STREAM, "nightly", "-", "+", 1)[0]["time_since_delivered"] < 1000:
+        slow.beat()
+        assert [other._group.claim_next() for other in others] == [None] * 3
+        rounds += 1
+    may_end.set()
+    working.join(20)
+    assert rounds > 3
+    assert recorded(redis_client) == 2
+    assert redis_client.keys("nightly:in-hand:*") == []
+
+
+def test_two_readers_that_see_the_same_dead_one_share_its_entries(
+    redis_client: Redis, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        add(redis_client, event(number))
+    die_with_all_in_hand(reader("dead"))
+    one, two = reader("one"), reader("two")
+    eventually(
+        lambda: redis_client.xpending_range(STREAM, "nightly", "-", "+", 1)[0]["time_since_delivered"] > 20,
+        describe="entries that rest",
+    )
+    monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 10)
+    while redis_client.xlen(STREAM):
+        one.step()
+        two.step()
+    assert recorded(redis_client) == 40
+    assert redis_client.hget("nightly:tally:toolbox", "duplicate") is None
+
+
+def test_what_another_reader_claimed_since_the_look_is_left_to_it(
+    redis_client: Redis, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        add(redis_client, event(number))
+    die_with_all_in_hand(reader("dead"))
+    one, two = reader("one"), reader("two")
+    monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 200)
+    eventually(one._group.claim_next, describe="the first entry")
+    assert two._group.claim_next()
+    redis_client.xack(STREAM, "nightly", redis_client.xpending_range(STREAM, "nightly", "-", "+", 1)[0]["message_id"])
+    while redis_client.xpending_range(STREAM, "nightly", "-", "+", 1)[0]["time_since_delivered"] < 300:
+        two.beat()
+    assert one._group.claim_next() is None
+
+
+def test_a_reader_that_ends_in_good_order_with_a_suspect_in_hand_did_not_die_of_it(
+    redis_client: Redis, reader: Reader, intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(redis_client, event(1))
+    die_with_all_in_hand(reader("dead"))
+
+    def refuse(_: object) -> bool:
+        raise NotReplicated
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "accept_bodies", refuse)
+        for number in range(2 * DEATHS):
+            restarted = reader(f"restarted-{number}")
+            with pytest.raises(NotReplicated):
+                empty(restarted)
+            restarted.leave()
+    empty(reader("alive"))
+    assert recorded(redis_client) == 1
+    assert not list(Letters(redis_client).list())
+
+
+def test_what_a_reader_held_when_it_ended_in_good_order_is_taken_over_and_no_death_is_counted(
+    redis_client: Redis, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+    take_in_hand = Deliveries.take_in_hand
+    monkeypatch.setattr(Deliveries, "take_in_hand", lambda *args: counted.append(args[1]) or take_in_hand(*args))
+    add(redis_client, [event(1), event(2)])
+    for name in ("stopped", "stopped too"):
+        stopped = reader(name)
+        assert stopped._fresh() or stopped._group.claim_next()
+        stopped.leave()
+    empty(reader("next"))
+    assert recorded(redis_client) == 2
+    assert counted == []

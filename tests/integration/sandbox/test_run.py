@@ -1,0 +1,167 @@
+"""`nightly run` as a person uses it: what it prints can be pasted, and it ends when it should."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from redis import Redis
+
+from sandbox.stack import EmbeddedRedis, ManagedProcess, OrphanGuard
+from tests.leftovers import kill_leftovers
+from tests.places import ROOT
+from tests.waiting import eventually
+from worker.ledger import Ledger
+from worker.vault.vault import Vault, decode_key, new_key
+
+
+@pytest.fixture
+def run(tmp_path: Path, orphan_guard: OrphanGuard, request: pytest.FixtureRequest) -> Iterator[ManagedProcess]:
+    """`nightly run` in an empty folder, up."""
+    process = ManagedProcess(
+        "run",
+        [sys.executable, "-m", "worker", "run", "--port", "0", *getattr(request, "param", [])],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        log_path=tmp_path / "run.log",
+        cwd=tmp_path,
+        guard=orphan_guard,
+    )
+    process.start().wait_ready(lambda: "Every part of it is watched" in process.output(), seconds=60)
+    yield process
+    process.stop(grace_seconds=30)
+    assert kill_leftovers(tmp_path) == []
+
+
+def printed_commands(run: ManagedProcess) -> list[str]:
+    text = run.output().partition("In another shell")[2]
+    return [line.strip() for line in text.splitlines() if line.startswith("  ")]
+
+
+def environment_of(part: str, run: ManagedProcess) -> dict[str, str]:
+    """Return the environment with which a part of the run was started (Linux)."""
+    found = re.search(rf"{part} ready \(pid (\d+)\)", run.output())
+    assert found
+    return dict(line.split("=", 1) for line in Path(f"/proc/{found[1]}/environ").read_text().split("\0") if line)
+
+
+@pytest.mark.parametrize("run", [[], ["--tcp"]], indirect=True)
+def test_what_it_prints_can_be_pasted_and_it_stops_when_told(run: ManagedProcess, tmp_path: Path) -> None:
+    page = re.search(r"review page +(http://127\.0\.0\.1:\d+)", run.output())
+    assert page
+    assert httpx.get(page[1] + "/health", trust_env=False).text == "ok\n"
+    assert httpx.get(page[1], trust_env=False).status_code == 401
+    assert "closed until REVIEW_USERS" in run.output()
+    assert (tmp_path / ".nightly" / "login-keys").read_text().strip() not in run.output()
+    if (kept := tmp_path / ".nightly" / "redis-ledger" / "url").exists():
+        address = urlsplit(kept.read_text().strip())
+        assert f"at {address.hostname}:{address.port}" in run.output()
+        assert str(address.password) not in run.output()
+    review = environment_of("review", run)
+    assert review.keys() >= {"REDIS_URL", "SEAL_TO"}, "which seals what is sent over HTTP"
+    assert not review.keys() & {"LOGIN_KEYS", "FLINKS_AUTH_KEY", "FLINKS_API_SECRET"}
+    assert not environment_of("emulator", run).keys() & {"LOGIN_KEYS", "REDIS_URL"}
+
+    def shell(*lines: str) -> str:
+        script = ["bash", "-euc", "\n".join(lines)]
+        done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    *exports, publish, xadd, status, explain = printed_commands(run)
+    shell(*exports, publish, xadd)
+    eventually(lambda: "1 applied on, 1 applied off" in shell(*exports, status), seconds=30, describe="both calls")
+    assert "Flinks has  on" in shell(*exports, explain)
+    assert "ledger    sandbox" in shell(*exports, status)
+
+    run.signal(signal.SIGTERM)
+    eventually(lambda: not run.is_running, seconds=30, describe="the end of the run")
+    assert run.exit_code == 0
+    assert "Traceback" not in run.output()
+
+
+@pytest.mark.parametrize("part", ["emulator", "Redis"])
+def test_a_part_that_dies_ends_the_run_and_is_named(run: ManagedProcess, part: str) -> None:
+    if part == "Redis":
+        found = re.search(r"^ +\w+ [\d.]+ at (/.+)$", run.output(), re.MULTILINE)
+        assert found
+        with Redis.from_url(f"unix://{found[1].strip()}") as client:
+            pid = client.info("server")["process_id"]
+    else:
+        found = re.search(rf"{part} ready \(pid (\d+)\)", run.output())
+        assert found
+        pid = int(found[1])
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not run.is_running, seconds=30, describe="the end of the run")
+    assert run.exit_code == 1
+    assert f"{part} ended" in run.output()
+    assert "Traceback" not in run.output()
+
+
+def run_that_is_refused(folder: Path, **settings: str) -> str:
+    """Start `nightly run`, which must end by itself with one line of reasons; return it."""
+    env = os.environ | {"PYTHONPATH": str(ROOT)} | settings
+    command = [sys.executable, "-m", "worker", "run", "--port", "0"]
+    done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert kill_leftovers(folder) == []
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_nothing_is_started_where_every_user_can_put_settings_and_code(tmp_path: Path) -> None:
+    folder = tmp_path / "everybodys"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    (folder / "emulator.py").write_text("open('code of another user was run', 'w')")
+
+    line = run_that_is_refused(folder)
+
+    assert line.startswith("Every user of this machine can put settings and code into")
+    assert not (folder / "code of another user was run").exists()
+
+
+def test_flinks_is_not_emulated_on_a_redis_of_the_users(tmp_path: Path, redis_client: Redis, redis_url: str) -> None:
+    line = run_that_is_refused(tmp_path, REDIS_URL=redis_url, LOGIN_KEYS=new_key())
+
+    assert line.startswith("FLINKS_AUTH_KEY: is required where REDIS_URL is set")
+    assert "SANDBOX=1" in line
+    assert redis_client.dbsize() == 0
+
+
+def test_a_production_ledger_is_never_taken_by_a_sandbox(tmp_path: Path, redis_client: Redis, redis_url: str) -> None:
+    keys = new_key()
+    Ledger(redis_client).claim_ledger(Vault([decode_key(keys)]).fingerprint("reference"))
+
+    line = run_that_is_refused(tmp_path, REDIS_URL=redis_url, LOGIN_KEYS=keys, SANDBOX="1")
+
+    assert line.startswith("This ledger was begun in production")
+    assert redis_client.keys() == [b"nightly:meta"]
+
+
+@pytest.mark.parametrize(
+    ("was_sandbox", "settings", "words"),
+    [
+        (True, {"FLINKS_AUTH_KEY": "a-key", "FLINKS_BASE_URL": "http://127.0.0.1:1"}, "as a sandbox"),
+        (False, {}, "in production"),
+    ],
+)
+def test_a_folder_that_was_begun_with_one_flinks_is_never_taken_by_the_other(
+    tmp_path: Path,
+    orphan_guard: OrphanGuard,
+    was_sandbox: bool,  # noqa: FBT001 - a parameter of the test
+    settings: dict[str, str],
+    words: str,
+) -> None:
+    with EmbeddedRedis(tmp_path / ".nightly", guard=orphan_guard) as server, Redis.from_url(server.url) as client:
+        Ledger(client).claim_ledger("as an earlier run began it", is_sandbox=was_sandbox)
+
+    line = run_that_is_refused(tmp_path, **settings)
+
+    assert line.startswith(f"This ledger was begun {words}")
+    assert "another folder, or remove .nightly/" in line

@@ -1,0 +1,114 @@
+"""An attacker floods the page with wrong passwords: the users get in, the log stays short, and the process small."""
+
+import contextlib
+import json
+import re
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from sandbox.stack import ManagedProcess
+from sandbox.stack.readiness import listening_url
+from tests.integration.conftest import Start
+from tests.waiting import eventually
+from worker.web.status.passwords import hash_password
+
+PASSWORDS = {"ann": "correct horse", "bob": "battery staple"}
+FLOODERS = 40
+FLOOD_SECONDS = 10.0
+HOME, ELSEWHERE, PROXY = "127.0.0.2", "127.0.0.3", "127.0.0.1"
+GUESS = "canary-guess"
+
+
+def users() -> str:
+    return ",".join(f"{name}:viewer:{hash_password(password)}" for name, password in PASSWORDS.items())
+
+
+def log_in(page: ManagedProcess, name: str, password: str, *, address: str) -> tuple[int, bytes]:
+    """Return the status and the body for one log-in from an address of this machine."""
+    host, _, port = str(listening_url(page)).removeprefix("http://").partition(":")
+    basic = b64encode(f"{name}:{password}".encode()).decode()
+    with closing(HTTPConnection(host, int(port), timeout=30, source_address=(address, 0))) as client:
+        client.request("GET", "/status.json", headers={"authorization": f"Basic {basic}"})
+        answer = client.getresponse()
+        return answer.status, answer.read()
+
+
+@contextmanager
+def flood(page: ManagedProcess, name: str, *, address: str) -> Iterator[None]:
+    """Guess as fast as it goes, another password each time, for FLOOD_SECONDS at least."""
+    is_over, until = threading.Event(), time.monotonic() + FLOOD_SECONDS
+
+    def guess(flooder: int) -> None:
+        number = 0
+        while not is_over.is_set():
+            number += 1
+            with contextlib.suppress(OSError, HTTPException):
+                log_in(page, name, f"{GUESS}-{flooder}-{number}", address=address)
+
+    threads = [threading.Thread(target=guess, args=(number,)) for number in range(FLOODERS)]
+    for thread in threads:
+        thread.start()
+    try:
+        eventually(lambda: "logins_turned_away" in page.output(), describe="a full line")
+        yield
+        eventually(lambda: time.monotonic() > until, seconds=FLOOD_SECONDS, describe="the end of the flood")
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+
+
+def memory_megabytes(page: ManagedProcess) -> int:
+    found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{page.pid}/status").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1]) // 1024
+
+
+def tries_until_in(page: ManagedProcess, name: str, *, address: str) -> int:
+    """Return how often a user has to try; each try ends within half a minute."""
+    for tries in range(1, 6):
+        if log_in(page, name, PASSWORDS[name], address=address)[0] == 200:
+            return tries
+    return 99
+
+
+def test_a_flood_of_guesses_keeps_out_neither_its_victim_nor_others(start: Start) -> None:
+    page = start(users=users())
+    before = memory_megabytes(page)
+    with flood(page, "ann", address=ELSEWHERE):
+        begun = time.monotonic()
+        assert tries_until_in(page, "ann", address=HOME) == 1
+        assert tries_until_in(page, "bob", address=ELSEWHERE) == 1
+        assert time.monotonic() - begun < 15
+    assert memory_megabytes(page) < before + 100  # two checks take 32 MiB each
+    status, body = log_in(page, "ann", PASSWORDS["ann"], address=HOME)
+    assert status == 200
+    assert json.loads(body)["logins"]["failed"] >= 1
+    assert json.loads(body)["logins"]["turned_away"] >= 1
+    lines = [line for line in page.log_path.read_text().splitlines() if '"login' in line]
+    assert 2 <= len(lines) <= 15
+    assert any('"login_failed"' in line and '"user": "ann"' in line and ELSEWHERE in line for line in lines)
+    assert GUESS not in page.log_path.read_text()
+
+
+def test_a_flood_through_the_same_proxy_delays_a_right_password_but_does_not_shut_it_out(start: Start) -> None:
+    page = start(users=users())
+    with flood(page, "ann", address=PROXY):
+        begun = time.monotonic()
+        assert tries_until_in(page, "bob", address=PROXY) == 1
+        assert tries_until_in(page, "ann", address=PROXY) <= 2
+        assert tries_until_in(page, "ann", address=PROXY) == 1  # remembered
+        assert time.monotonic() - begun < 30
+
+
+def test_an_unknown_name_is_not_written_down(start: Start) -> None:
+    page = start(users=users())
+    assert log_in(page, "typed-p4ssword-here", "x", address=HOME)[0] == 401
+    eventually(lambda: '"login_failed"' in page.output(), describe="the line")
+    assert '"user": "(unknown)"' in page.output()
+    assert "p4ssword" not in page.log_path.read_text()

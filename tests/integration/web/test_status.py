@@ -1,0 +1,108 @@
+"""The status page over real HTTP: closed by default, read-only, and never a loginId."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from contextlib import closing
+
+import httpx
+from redis import Redis
+
+from sandbox.stack import ManagedProcess
+from sandbox.stack.readiness import listening_url
+from tests.integration.conftest import Start
+from tests.places import ROOT
+from worker.intake.accept import Intake
+from worker.ledger import Ledger, Letters
+from worker.ledger.gate_control import GateKeeper
+from worker.listening import Places, listen
+from worker.vault.vault import Vault
+from worker.web.status.passwords import hash_password
+
+CANARY = "canary-login"
+PASSWORD = "correct horse"
+
+
+def users() -> str:
+    return f"ann:viewer:{hash_password(PASSWORD, log2_n=10)}"
+
+
+def get(page: ManagedProcess, path: str, *, login: tuple[str, str] | None = ("ann", PASSWORD)) -> httpx.Response:
+    return httpx.get(f"{listening_url(page)}{path}", auth=login, timeout=20, trust_env=False)
+
+
+def test_without_users_everything_but_health_is_closed(start: Start) -> None:
+    page = start()
+    assert get(page, "/health", login=None).text == "ok\n"
+    for path in ("/", "/status.json", "/no-such-page"):
+        assert get(page, path).status_code == 401
+    assert "review_page_closed" in page.output()
+    assert page.stop() == 0
+
+
+def test_the_page_shows_state_and_letters_and_forbids_scripts(start: Start, redis_client: Redis, vault: Vault) -> None:
+    intake = Intake(
+        Ledger(redis_client), Letters(redis_client), vault,
+        instances=frozenset({"toolbox"}), default_instance="toolbox", max_ahead_seconds=60,
+    )  # fmt: skip
+    intake.accept_bodies([json.dumps({"loginId": CANARY}).encode()])
+    GateKeeper(redis_client).close("toolbox", by="<b>ann</b>", reason="maintenance")
+    page = start(users=users())
+    shown = get(page, "/")
+    assert shown.status_code == 200
+    for words in ("GATE CLOSED: toolbox", "invalid_event", "&lt;b&gt;ann&lt;/b&gt;", 'http-equiv="refresh"'):
+        assert words in shown.text
+    assert CANARY not in shown.text
+    assert "<script" not in shown.text
+    policy = shown.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert shown.headers["cache-control"] == "no-store"
+    assert shown.headers["x-frame-options"] == "DENY"
+    assert get(page, "/status.json").json()["instances"]["toolbox"]["gate"]["state"] == "closed"
+
+
+def test_a_wrong_password_or_method_opens_nothing(start: Start) -> None:
+    page = start(users=users())
+    for login in (None, ("ann", "wrong"), ("bob", PASSWORD)):
+        refused = get(page, "/", login=login)
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"].startswith("Basic ")
+        assert refused.headers["cache-control"] == "no-store"
+    posted = httpx.post(f"{listening_url(page)}/", auth=("ann", PASSWORD), timeout=20, trust_env=False)
+    assert posted.status_code == 405
+
+
+def test_listening_beyond_this_machine_warns_that_passwords_cross_the_network(start: Start) -> None:
+    assert "review_page_without_tls" in start(host="0.0.0.0").output()
+    assert "review_page_without_tls" not in start(users=users()).output()
+
+
+def test_redis_away_is_said_by_page_and_health(start: Start) -> None:
+    page = start(users=users(), url="redis://127.0.0.1:1/0")
+    assert get(page, "/health", login=None).status_code == 503
+    for path in ("/", "/status.json"):
+        away = get(page, path)
+        assert away.status_code == 503
+        assert "Redis does not answer" in away.text
+
+
+def test_a_port_that_is_taken_is_one_line(redis_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = str(other.getsockname()[1])
+        command = [sys.executable, "-m", "worker", "review", "--port", taken]
+        env = os.environ | {"REDIS_URL": redis_url, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"The page cannot listen on 127.0.0.1 port {taken}: Address already in use."
+
+
+def test_an_answer_does_not_wait_for_the_client_s_acknowledgement() -> None:
+    with (
+        closing(listen("127.0.0.1", 0, Places(1))) as listener,
+        closing(socket.create_connection(listener.getsockname())),
+    ):
+        connection, _ = listener.accept()
+        with closing(connection):
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -1,0 +1,22 @@
+"""Under what name a worker leases, pulses and reads."""
+
+import re
+from types import SimpleNamespace
+from typing import Any
+
+from worker.celery_worker.bootsteps import LedgerCheck
+
+
+def worker_on(hostname: str) -> Any:
+    parent: Any = SimpleNamespace(hostname=hostname, app=SimpleNamespace())
+    LedgerCheck(parent)
+    return parent.app
+
+
+def test_two_workers_with_one_host_name_and_process_id_are_two_and_read_alike() -> None:
+    one, other = worker_on("celery@app"), worker_on("celery@app")
+    assert one.identity != other.identity
+    assert one.worker_name == other.worker_name
+    for app in (one, other):
+        assert re.fullmatch(r"celery@app#\d+", app.worker_name)
+        assert app.identity.startswith(app.worker_name + "-")

@@ -1,0 +1,29 @@
+"""How a worker begins to end."""
+
+import threading
+
+from worker.celery_worker.shutdown import Shutdown, Stage
+
+
+def test_beginning_wakes_the_main_loop_from_another_thread() -> None:
+    """In the signal's handler the loop's own lock may be held by the thread that the signal interrupted."""
+    shutdown = Shutdown(within_seconds=3600)
+    is_awake, woken_by = threading.Event(), []
+
+    def wake() -> None:
+        woken_by.append(threading.current_thread())
+        is_awake.set()
+
+    shutdown.wake_main = wake
+    shutdown.begin()
+
+    assert is_awake.wait(10)
+    assert woken_by != [threading.main_thread()]
+    assert shutdown.stage is Stage.WARM
+
+
+def test_beginning_again_never_goes_back() -> None:
+    shutdown = Shutdown(within_seconds=3600)
+    shutdown.begin(Stage.COLD)
+    shutdown.begin(Stage.WARM)
+    assert shutdown.stage is Stage.COLD

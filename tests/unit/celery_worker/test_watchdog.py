@@ -1,0 +1,145 @@
+"""The watchdog ends a worker for what stands still though it should move, and for nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery.worker import state
+
+from worker.celery_worker import watchdog
+from worker.celery_worker.progress import Progress
+from worker.celery_worker.shutdown import EXIT_STUCK
+from worker.celery_worker.watchdog import LOOK_SECONDS, STUCK_LOOKS, Part, Watchdog
+
+
+class FakeRequest:
+    """A task in the pool's hands."""
+
+    name = "refresh.reconcile"
+    worker_pid = 4711
+
+
+class FakeShutdown:
+    """Remembers how it was begun."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+
+    @property
+    def is_stopping(self) -> bool:
+        return bool(self.begun)
+
+    def begin(self, *, exit_code: int) -> None:
+        self.begun.append(exit_code)
+
+
+@pytest.fixture
+def shutdown(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeShutdown]:
+    monkeypatch.setattr(watchdog, "report_stuck", lambda **_: None)
+    monkeypatch.setattr(state, "should_stop", None)
+    for name in ("reserved_requests", "active_requests"):
+        monkeypatch.setattr(state, name, [])
+    return FakeShutdown()
+
+
+def dog(shutdown: FakeShutdown, *parts: Part, progress: Progress | None = None, **options: Any) -> Watchdog:
+    options = {"task_seconds": 10 * LOOK_SECONDS, "health_file": None} | options
+    return Watchdog(parts, progress or Progress(), shutdown, **options)  # type: ignore[arg-type]
+
+
+def looks(found: Watchdog, times: int) -> None:
+    for _ in range(times):
+        found.step()
+
+
+def test_a_part_that_stands_still_ends_the_worker_once(shutdown: FakeShutdown) -> None:
+    found = dog(shutdown, Part("stream", lambda: 1))
+    looks(found, STUCK_LOOKS)
+    assert shutdown.begun == []
+    looks(found, 5)
+    assert shutdown.begun == [EXIT_STUCK]
+    assert state.should_stop == EXIT_STUCK
+
+
+def test_a_part_that_moves_or_has_no_reason_to_does_not(shutdown: FakeShutdown) -> None:
+    moving = iter(range(1000))
+    found = dog(shutdown, Part("stream", lambda: next(moving)), Part("celery", lambda: 1, lambda: False))
+    looks(found, 3 * STUCK_LOOKS)
+    assert shutdown.begun == []
+
+
+def test_what_was_excused_once_is_given_its_full_time_again(shutdown: FakeShutdown) -> None:
+    excuses = iter([True] * (STUCK_LOOKS - 1) + [False] + [True] * (STUCK_LOOKS - 1))
+    found = dog(shutdown, Part("celery", lambda: 1, lambda: next(excuses)))
+    looks(found, 2 * STUCK_LOOKS)
+    assert shutdown.begun == []
+
+
+def test_the_file_is_touched_until_something_is_stuck(shutdown: FakeShutdown, tmp_path: Path) -> None:
+    file = tmp_path / "alive"
+    found = dog(shutdown, Part("stream", lambda: 1), health_file=file)
+    looks(found, 1)
+    assert file.exists()
+    looks(found, STUCK_LOOKS)
+    file.unlink()
+    looks(found, 3)
+    assert not file.exists()
+
+
+def test_a_file_that_cannot_be_written_ends_nothing(shutdown: FakeShutdown, tmp_path: Path) -> None:
+    looks(dog(shutdown, health_file=tmp_path / "no folder" / "alive"), 3)
+    assert shutdown.begun == []
+
+
+def test_a_task_that_takes_for_ever_costs_its_child(shutdown: FakeShutdown, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(watchdog.os, "kill", lambda pid, number: killed.append((pid, number)))
+    request = FakeRequest()
+    monkeypatch.setattr(state, "reserved_requests", [request])
+    monkeypatch.setattr(state, "active_requests", [request])
+    progress = Progress()
+    found = dog(shutdown, progress=progress)
+    looks(found, 30)
+    assert killed == [], "Redis did not answer, so the task may wait for it"
+    for _ in range(12):
+        progress.made("ledger")
+        found.step()
+    assert killed == [(4711, 9)]
+    assert shutdown.begun == []
+
+
+def test_short_tasks_one_after_the_other_are_not_one_long_task(
+    shutdown: FakeShutdown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[int] = []
+    monkeypatch.setattr(watchdog.os, "kill", lambda pid, _: killed.append(pid))
+    requests: list[FakeRequest] = []
+    for name in ("reserved_requests", "active_requests"):
+        monkeypatch.setattr(state, name, requests)
+    progress, addresses = Progress(), set()
+    found = dog(shutdown, progress=progress)
+    for _ in range(100):
+        requests.clear()  # the one before is gone, and Python gives its place in memory to the next
+        requests.append(FakeRequest())
+        addresses.add(id(requests[0]))
+        progress.made("ledger")
+        found.step()
+    assert len(addresses) < 50, "else this test shows nothing"
+    assert killed == []
+    assert shutdown.begun == []
+
+
+def test_a_task_that_is_never_begun_ends_the_worker_after_three_times_as_long(
+    shutdown: FakeShutdown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "reserved_requests", [FakeRequest()])
+    progress = Progress()
+    found = dog(shutdown, progress=progress)
+    for _ in range(30):
+        progress.made("ledger")
+        found.step()
+    assert shutdown.begun == []
+    progress.made("ledger")
+    found.step()
+    assert shutdown.begun == [EXIT_STUCK]

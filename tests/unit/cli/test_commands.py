@@ -1,0 +1,22 @@
+import pytest
+from typer.testing import CliRunner
+
+from worker.cli.commands import ENTRIES, app
+
+
+def test_help_lists_every_command_in_groups_with_its_exit_codes() -> None:
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "100"}).output
+    assert all(f" {name} " in shown for name in ENTRIES)
+    assert "When something is wrong" in shown
+    assert "2 wrong usage" in shown
+
+
+@pytest.mark.parametrize("name", sorted(ENTRIES))
+def test_every_listed_command_exists_and_explains_itself(name: str) -> None:
+    result = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "100"})
+    assert result.exit_code == 0
+    assert f"Usage: nightly {name}" in result.output or f"Usage: root {name}" in result.output
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    assert CliRunner().invoke(app, ["backfil"]).exit_code == 2

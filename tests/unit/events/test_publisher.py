@@ -1,0 +1,184 @@
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from worker.errors import InvalidEvent, SettingsError
+from worker.events.contract import LifecycleEvent
+from worker.events.publisher import BATCH, publish, publish_many, read_event
+from worker.vault.vault import Vault
+
+
+class FakeRedis:
+    """Keeps what was added; a pipeline is a list that is handed over at `execute`."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[dict[str, Any]]] = []
+
+    def pipeline(self, **_: object) -> "FakePipeline":
+        return FakePipeline(self)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [event for batch in self.batches for event in batch]
+
+
+class FakePipeline:
+    def __init__(self, target: FakeRedis) -> None:
+        self._target, self._waiting = target, []
+
+    def xadd(self, stream: str, fields: dict[str, bytes]) -> None:
+        assert stream == "account-events:stream"
+        self._waiting.append(json.loads(fields["event"]))
+
+    def execute(self) -> None:
+        self._target.batches.append(self._waiting)
+
+
+FLAT = {"type": "account.linked", "login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}
+
+
+def test_a_published_event_is_one_that_the_intake_reads_back() -> None:
+    client = FakeRedis()
+    at = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=timezone(timedelta(hours=2)))
+    sent_id = publish(
+        "inactive", login_id="Zoë-1", occurred_at=at, account_id="cust-42", instance="acme", client=client
+    )
+    event = LifecycleEvent.from_cloudevent(client.events[0], "default")
+    assert (event.login_id, event.instance, event.account_id, event.event_id) == ("Zoë-1", "acme", "cust-42", sent_id)
+    assert not event.wants_active
+    assert event.occurred_at == at
+
+
+def test_without_an_instance_the_workers_default_decides() -> None:
+    client = FakeRedis()
+    publish("linked", login_id="login-1", client=client)
+    assert LifecycleEvent.from_cloudevent(client.events[0], "their-default").instance == "their-default"
+
+
+def test_without_a_time_it_happened_now_and_each_event_has_its_own_id() -> None:
+    client = FakeRedis()
+    ids = {publish("linked", login_id="login-1", client=client) for _ in range(2)}
+    assert len(ids) == 2
+    age = datetime.now(UTC) - datetime.fromisoformat(client.events[0]["time"])
+    assert timedelta(0) <= age < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"login_id": "  canary "}, "login_id"),
+        ({"login_id": "canary\n"}, "login_id"),
+        ({"occurred_at": datetime(2026, 1, 1)}, "time zone"),  # noqa: DTZ001 - naive is the mistake under test
+        ({"occurred_at": "canary"}, "RFC 3339"),
+        ({"account_id": ""}, "account_id"),
+    ],
+)
+def test_what_no_worker_would_accept_is_not_sent_and_not_repeated(change: dict[str, Any], reason: str) -> None:
+    client = FakeRedis()
+    with pytest.raises(InvalidEvent, match=reason) as caught:
+        publish("linked", **({"login_id": "login-1"} | change), client=client)
+    assert "canary" not in str(caught.value)
+    assert client.batches == []
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(InvalidEvent, match=r"account\.linked or account\.inactive"):
+        publish("deleted", login_id="login-1", client=FakeRedis())  # type: ignore[arg-type] # the mistake under test
+
+
+def test_a_cloudevent_passes_as_it_came_with_its_extensions() -> None:
+    document = {
+        "specversion": "1.0", "id": "e1", "source": "crm", "type": "account.linked", "time": "2026-11-22T10:00:00Z",
+        "data": {"loginId": "login-1"}, "traceparent": "00-abc",
+    }  # fmt: skip
+    event_id, body = read_event(document)
+    assert event_id == "e1"
+    assert json.loads(body) == document
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        [],
+        "text",
+        FLAT | {"type": "account.deleted"},
+        FLAT | {"type": ["account.linked"]},
+        FLAT | {"loginId": "misspelt"},
+        FLAT | {"event_id": 7},
+        {"specversion": "1.0", "data": {}},
+    ],
+)
+def test_an_event_of_another_shape_is_invalid(event: object) -> None:
+    with pytest.raises(InvalidEvent):
+        read_event(event)
+
+
+def test_where_the_workers_key_is_set_the_login_leaves_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, vault = FakeRedis(), Vault([bytes(range(32))])
+    monkeypatch.setenv("SEAL_TO", str(vault.public_keys[0]))
+    publish("linked", login_id="login-1", instance="acme", client=client)
+    publish_many([FLAT, json.loads(read_event(FLAT)[1])], client=client)
+
+    assert len(client.events) == 3
+    for event in client.events:
+        assert "loginId" not in event["data"]
+        parsed = LifecycleEvent.from_cloudevent(event, "toolbox")
+        assert vault.open_sealed_login(parsed.sealed_login_id) == "login-1"
+    assert client.events[0]["data"]["instance"] == "acme"
+
+
+def test_what_is_sealed_already_passes_as_it_is() -> None:
+    client, vault = FakeRedis(), Vault([bytes(range(32))])
+    box = vault.public_keys[0].seal("login-1")
+    flat = {"type": "account.linked", "sealed_login_id": box, "occurred_at": "2026-11-22T10:00:00Z"}
+    publish_many([flat], client=client, seal_to=str(vault.public_keys[0]))
+    assert client.events[0]["data"] == {"sealedLoginId": box}
+
+
+def test_with_a_wrong_key_to_seal_to_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, key = FakeRedis(), str(Vault([bytes(range(32))]).public_keys[0])
+    with pytest.raises(SettingsError, match="SEAL_TO: is mistyped"):
+        publish("linked", login_id="login-1", client=client, seal_to=f"00000000{key[8:]}")
+    monkeypatch.setenv("SEAL_TO", "canary")
+    with pytest.raises(SettingsError, match="SEAL_TO: is no public key") as caught:
+        publish("linked", login_id="login-1", client=client)
+    assert "canary" not in str(caught.value)
+    assert client.batches == []
+
+
+def test_an_extension_that_json_cannot_hold_is_invalid() -> None:
+    _, body = read_event(FLAT)
+    with pytest.raises(InvalidEvent, match="cannot be written as JSON"):
+        read_event(json.loads(body) | {"extension": float("nan")})
+
+
+def test_many_events_go_in_batches_and_the_count_is_told() -> None:
+    client, told = FakeRedis(), []
+    sent = publish_many((FLAT for _ in range(BATCH + 1)), client=client, on_sent=told.append)
+    assert sent == BATCH + 1
+    assert [len(batch) for batch in client.batches] == [BATCH, 1]
+    assert told == [BATCH, BATCH + 1]
+
+
+def test_invalid_ones_among_many_are_named_by_position_and_the_others_are_sent() -> None:
+    client, wrong = FakeRedis(), []
+    sent = publish_many([FLAT, {}, FLAT], client=client, on_invalid=lambda at, error: wrong.append((at, error.reason)))
+    assert sent == 2
+    assert [at for at, _ in wrong] == [2]
+
+
+def test_invalid_ones_among_many_raise_where_nobody_listens() -> None:
+    with pytest.raises(InvalidEvent, match="event 2: type"):
+        publish_many([FLAT, {}], client=FakeRedis())
+
+
+def test_a_producer_needs_redis_url_and_none_of_the_workers_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "not one of ours")
+    monkeypatch.setenv("LOGIN_REDIRECT_URL", "/somebody/elses/setting")
+    with pytest.raises(SettingsError, match="REDIS_URL: must be set"):
+        publish("linked", login_id="login-1")
+    with pytest.raises(SettingsError, match="percent-encode"):
+        publish("linked", login_id="login-1", redis_url="redis://:se/cret@host:6379/0")

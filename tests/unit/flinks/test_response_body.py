@@ -1,0 +1,58 @@
+import pytest
+
+from worker.flinks.response_body import Claim, claim_of, read
+
+LOGIN = "bb8b8569-3bfc-43c1-ae31-08d6decf1675"
+OTHER = "0d5e2a51-7a10-4d8e-9a61-5f0c3b1f7e22"
+
+
+@pytest.mark.parametrize(
+    ("text", "claim"),
+    [
+        (f"LoginId {LOGIN} has now been activated for automatic refresh", Claim.CONFIRMED),
+        (f"loginid '{LOGIN.upper()}' is activated.", Claim.CONFIRMED),
+        (f"Activated: {LOGIN}", Claim.CONFIRMED),
+        (f"Activated: {LOGIN} (request {OTHER})", Claim.CONFIRMED),
+        (f"LoginId {LOGIN} has now been deactivated for automatic refresh", Claim.CONTRADICTED),
+        (f"LoginId {OTHER} has now been activated for automatic refresh", Claim.CONTRADICTED),
+        (f"LoginId {LOGIN}0 has now been activated for automatic refresh", Claim.CONTRADICTED),
+        ("LoginId acme-7 has now been activated for automatic refresh", Claim.CONTRADICTED),
+        (f"Refresh of {OTHER} was activated", Claim.CONTRADICTED),
+        (f"LoginId {LOGIN} has not been activated", Claim.CONTRADICTED),
+        (f"LoginId {LOGIN} couldn't be activated", Claim.CONTRADICTED),
+        (f"LoginId {LOGIN} was deactivated and has now been activated", Claim.CONTRADICTED),
+        ("The automatic refresh has been activated", Claim.SILENT),
+        (f"LoginId {LOGIN} was saved", Claim.SILENT),
+        (f"LoginId {LOGIN} is reactivatedly", Claim.SILENT),
+        (f"LoginId {LOGIN} has no limit; request {OTHER}", Claim.SILENT),
+        ("\0 activated", Claim.SILENT),
+        ("", Claim.SILENT),
+    ],
+)
+def test_a_text_confirms_contradicts_or_says_neither(text: str, claim: Claim) -> None:
+    assert claim_of(text, LOGIN, wants_active=True) is claim
+
+
+def test_deactivated_is_not_read_as_activated() -> None:
+    text = f"{LOGIN} deactivated"
+    assert claim_of(text, LOGIN, wants_active=False) is Claim.CONFIRMED
+    assert claim_of(text, LOGIN, wants_active=True) is Claim.CONTRADICTED
+
+
+@pytest.mark.parametrize("login", ["a.b*c(", "two words", "ends-with-=", "deactivated-1", "é日本"])
+def test_any_login_is_found_as_a_whole_word(login: str) -> None:
+    assert claim_of(f"LoginId {login} was activated, at last", login, wants_active=True) is Claim.CONFIRMED
+    assert claim_of(f"LoginId x{login} was activated, at last", login, wants_active=True) is not Claim.CONFIRMED
+
+
+def test_only_the_first_64_kib_are_read() -> None:
+    assert len(read(b"x" * 100_000).text) == 65_536
+
+
+def test_an_object_keeps_its_prose_its_code_and_its_status() -> None:
+    answer = read(b'{"HttpStatusCode": "400", "Message": " Invalid ", "FlinksCode": " INVALID_LOGIN "}')
+    assert (answer.text, answer.code, answer.status, answer.is_readable) == ("Invalid", "INVALID_LOGIN", 400, True)
+
+
+def test_an_answer_is_read_whatever_the_case_of_its_fields() -> None:
+    assert read(b'{"flinksCode": "INVALID_LOGIN"}').code == "INVALID_LOGIN"

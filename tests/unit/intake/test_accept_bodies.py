@@ -1,0 +1,106 @@
+"""A body of the stream, one event or many, is taken apart and recorded together."""
+
+import json
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.chaos.malformed import CANARY, malformed
+from tests.unit.intake.desk import FAR, LOGIN, Desk, body_of, cloudevent
+from worker.vault.vault import Vault
+
+
+def test_bodies_of_the_stream_are_recorded_together(desk: Desk) -> None:
+    two = [cloudevent(), cloudevent(id="evt-2", type="account.inactive")]
+    assert desk.intake.accept_bodies([body_of(cloudevent(id="evt-0")), body_of(two)])
+    assert [(wish.event_id, wish.wants_active) for wish in desk.ledger.wishes] == [
+        ("evt-0", True),
+        ("evt-1", True),
+        ("evt-2", False),
+    ]
+
+
+def test_no_body_is_no_work(desk: Desk) -> None:
+    assert desk.intake.accept_bodies([])
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"\xff" + LOGIN.encode(), "body: is not JSON"),
+        (b"[]", "body: is an empty array"),
+        (body_of(LOGIN), "event: must be an object"),
+        (body_of([[cloudevent()]]), "event: must be an object"),
+        (body_of(cloudevent(time=FAR)), "time: lies more than 3600 s in the future"),
+        (
+            body_of(cloudevent(data={LOGIN: 1})),
+            "data.(another field): is not a field of this event",
+        ),
+    ],
+)
+def test_a_body_that_cannot_be_accepted_is_kept_for_a_person(desk: Desk, body: bytes, reason: str) -> None:
+    assert not desk.intake.accept_bodies([body])
+    assert desk.reasons == [("invalid_event", reason)]
+    assert not desk.ledger.wishes
+    assert LOGIN not in desk.readable()
+
+
+def test_of_a_batch_only_the_bad_events_are_refused_each_with_its_own_part(desk: Desk) -> None:
+    bad, late = cloudevent(id="bad", data={"instance": "nowhere", "loginId": "é"}), cloudevent(id="late", time=FAR)
+    assert not desk.intake.accept_bodies([b"{", body_of([cloudevent(), bad, late])])
+
+    assert [wish.event_id for wish in desk.ledger.wishes] == ["evt-1"]
+    assert [code for code, _ in desk.reasons] == ["invalid_event", "unknown_instance", "invalid_event"]
+    assert desk.bodies()[0] == b"{"
+    assert [json.loads(body) for body in desk.bodies()[1:]] == [bad, late]
+
+
+def test_one_event_of_many_that_is_ahead_is_told_by_the_answer(desk: Desk) -> None:
+    assert not desk.intake.accept_bodies([body_of([cloudevent(), cloudevent(time=FAR)])])
+    assert len(desk.ledger.wishes) == 1
+
+
+def test_a_rejected_part_of_a_batch_is_taken_in_again_alone(desk: Desk) -> None:
+    bad = cloudevent(id="evt-7", data={"loginId": "é\u2028", "instance": "toolbox"})
+    assert not desk.intake.accept_bodies([body_of([cloudevent(), bad])])
+    assert not desk.intake.accept_again("stream", desk.bodies()[0])
+    assert len({message.id for message in desk.letters.parked}) == 1
+    assert len(desk.ledger.wishes) == 1
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(LOGIN),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from([*cloudevent(), "x"]), inner, max_size=6)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.one_of(st.binary(max_size=30), _JSON.map(body_of)))
+def test_nothing_that_comes_stops_the_intake(body: bytes) -> None:
+    desk = Desk(Vault([bytes(32)]))
+    is_whole = desk.intake.accept_bodies([body, body_of(cloudevent(id="good"))])
+
+    assert [wish.event_id for wish in desk.ledger.wishes][-1:] == ["good"]
+    assert is_whole is not bool(desk.letters.parked)
+    assert LOGIN not in desk.readable()
+
+
+def test_every_kind_of_malformed_input_ends_as_wishes_and_letters_and_no_reason_quotes_it(vault: Vault) -> None:
+    kinds = set()
+    for item in malformed(random.Random(7), 400):
+        desk = Desk(vault)
+        if item.body is not None:
+            desk.intake.accept_bodies([item.body])
+        elif item.text is not None:
+            args, kwargs, _ = json.loads(item.text)
+            desk.celery(*args, **kwargs)
+        else:
+            continue
+        kinds.add(item.kind)
+        assert len(desk.ledger.wishes) + len(desk.letters.parked) == item.units, item.kind
+        assert CANARY not in repr((desk.reasons, desk.told)), item.kind
+    assert len(kinds) == 17

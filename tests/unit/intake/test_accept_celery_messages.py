@@ -1,0 +1,96 @@
+"""A Celery message becomes a wish, or is kept for a person."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.unit.intake.desk import FAR, KWARGS, LOGIN, TIME, Desk
+from worker.ledger import Lane
+from worker.vault.vault import Vault
+
+
+def test_an_event_becomes_a_wish_under_its_login_s_reference(desk: Desk) -> None:
+    assert desk.celery(**KWARGS, account_id="cust-42", instance="acme-us")
+
+    wish = desk.wish
+    assert wish.reference == desk.vault.reference("acme-us", LOGIN)
+    assert desk.vault.open_login(wish.reference, wish.sealed) == LOGIN
+    assert (wish.instance, wish.wants_active, wish.lane) == ("acme-us", True, Lane.LIVE)
+    assert (wish.event_id, wish.account_id) == ("evt-1", "cust-42")
+    assert wish.occurred_us == 1_795_341_600_000_000
+    assert not desk.letters.parked
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"event_id": None}])
+def test_the_event_id_defaults_to_the_task_s(desk: Desk, kwargs: dict[str, Any]) -> None:
+    assert desk.celery(login_id=LOGIN, occurred_at=TIME, **kwargs)
+    assert (desk.wish.event_id, desk.wish.account_id) == ("task-1", None)
+
+
+@pytest.mark.parametrize("event_id", ["", 0, False])
+def test_a_wrong_event_id_is_refused_rather_than_replaced(desk: Desk, event_id: object) -> None:
+    assert not desk.celery(**(KWARGS | {"event_id": event_id}))
+    assert desk.reasons[0][1].startswith("event_id: ")
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "code", "reason"),
+    [
+        ((), {"occurred_at": TIME}, "invalid_event", "event: needs login_id or sealed_login_id, one of the two"),
+        ((LOGIN,), KWARGS, "invalid_event", "args: must be empty; send keyword arguments"),
+        ((), KWARGS | {LOGIN: LOGIN}, "invalid_event", "(another field): is not a field of this event"),
+        ((), KWARGS | {"instance": LOGIN}, "unknown_instance", "instance: is not one of the configured instances"),
+        ((), KWARGS | {"login_id": UUID(LOGIN)}, "invalid_event", "login_id: must be a text"),
+        (
+            (),
+            KWARGS | {"login_id": f"{LOGIN}\ud800"},
+            "invalid_event",
+            "login_id: holds a character that is not printable",
+        ),
+        ((), KWARGS | {"occurred_at": FAR}, "invalid_event", "occurred_at: lies more than 3600 s in the future"),
+    ],
+)
+def test_a_celery_message_that_cannot_be_accepted_is_kept_for_a_person(
+    desk: Desk, args: tuple[object, ...], kwargs: Mapping[str, object], code: str, reason: str
+) -> None:
+    assert not desk.celery(*args, **kwargs)
+
+    assert desk.reasons == [(code, reason)]
+    assert not desk.ledger.wishes
+    kept = json.loads(desk.bodies()[0])
+    assert (kept["type"], kept["args"]) == ("account.linked", list(args))
+    assert LOGIN not in desk.readable()
+
+
+def test_a_datetime_from_kombu_is_accepted_and_kept_readable_when_refused(desk: Desk) -> None:
+    moment = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    assert desk.celery(**(KWARGS | {"occurred_at": moment}))
+    assert not desk.celery(**(KWARGS | {"occurred_at": moment}), colour="red")
+    assert json.loads(desk.bodies()[0])["kwargs"]["occurred_at"] == "2026-11-22 10:00:00+00:00"
+
+
+def test_a_message_nested_too_deeply_to_be_written_is_still_kept(desk: Desk) -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert not desk.celery(**(KWARGS | {"account_id": deep}))
+    assert not desk.intake.accept_again("celery", desk.bodies()[0])
+    assert desk.reasons == [
+        ("invalid_event", "account_id: must be a text"),
+        ("invalid_event", "args: must be empty; send keyword arguments"),
+    ]
+
+
+@pytest.mark.parametrize("instances", [frozenset({"toolbox"}), frozenset({"toolbox", "eu"})])
+def test_a_rejected_celery_message_is_taken_in_again_as_it_came(vault: Vault, instances: frozenset[str]) -> None:
+    desk = Desk(vault)
+    assert not desk.celery(login_id=LOGIN, occurred_at=TIME, instance="eu", task_id="task-9")
+    desk.intake._instances = instances
+
+    assert desk.intake.accept_again("celery", desk.bodies()[0]) is ("eu" in instances)
+    assert [wish.event_id for wish in desk.ledger.wishes] == ["task-9"] * ("eu" in instances)
+    assert len({message.id for message in desk.letters.parked}) == 1, "what is still invalid keeps its letter"

@@ -1,0 +1,96 @@
+"""What a message of RabbitMQ's is taken for, and how many are recorded together."""
+
+import json
+from struct import pack
+from typing import Any
+
+import amqp
+import pytest
+from kombu.transport.pyamqp import Message
+
+from worker.celery_worker.patches.py_amqp import guard_amqp
+from worker.intake.accept import CeleryMessage
+from worker.intake.celery_envelope import UNREADABLE
+from worker.intake.celery_message import Foreign
+from worker.intake.rabbitmq import _portion
+from worker.intake.rabbitmq_message import PlainEvents, read_delivery
+from worker.intake.redis_stream import TAKE_IN_BYTES
+
+EVENT = {"login_id": "l", "occurred_at": "2026-11-22T10:00:00Z"}
+TASK = [[], EVENT, {}]
+CLOUD_EVENT = {"specversion": "1.0", "type": "account.linked", "task": "an extension"}
+OF_CELERY = {"task": "account.linked", "id": "id-1"}
+
+
+def message(body: object, content_type: str | None = "application/json", *, again: bool = False, **headers: Any) -> Any:
+    raw = amqp.Message(body if isinstance(body, str) else json.dumps(body), application_headers=headers)
+    if content_type is not None:
+        raw.properties |= {"content_type": content_type, "content_encoding": "utf-8"}
+    raw.delivery_info = {"delivery_tag": 1, "redelivered": again}
+    return Message(raw)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        None,
+        "application/json",
+        "application/cloudevents+json",
+        "application/cloudevents+json; charset=utf-8",
+        "Application/CloudEvents-Batch+JSON",
+    ],
+)
+@pytest.mark.parametrize("body", [CLOUD_EVENT, [CLOUD_EVENT], {}, 17, "no JSON"])
+def test_what_names_no_task_is_read_as_cloud_events(content_type: str | None, body: object) -> None:
+    assert isinstance(read_delivery(message(body, content_type)), PlainEvents)
+
+
+def test_what_names_a_task_is_celerys_of_either_protocol() -> None:
+    second = read_delivery(message(TASK, **OF_CELERY))
+    first = read_delivery(message({"task": "account.linked", "id": "id-1", "args": [], "kwargs": EVENT}))
+    assert first == second == CeleryMessage("account.linked", [], EVENT, "id-1")
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (message(CLOUD_EVENT, "text/xml"), "cannot be decoded (ContentDisallowed)"),
+        (message(TASK, task="canary", id="1"), "names a task that is no event"),
+        (message(TASK, "application/x-python-serialize", **OF_CELERY), "is not a valid task (ContentDisallowed)"),
+        (message(TASK, compression="canary", **OF_CELERY), "is compressed, and not with gzip or bzip2"),
+        (message("[1]", **OF_CELERY), "could not be handled (ValueError)"),
+    ],
+)
+def test_what_nobody_can_work_has_a_reason_that_names_no_content(given: Any, reason: str) -> None:
+    found = read_delivery(given)
+    assert isinstance(found, Foreign)
+    assert found.reason == f"message: {reason}"
+
+
+def test_an_event_is_one_whatever_tasks_are_to_follow_it() -> None:
+    found = read_delivery(message([[], EVENT, {"callbacks": [{}], "chain": [{}]}], **OF_CELERY))
+    assert found == CeleryMessage("account.linked", [], EVENT, "id-1")
+
+
+def test_properties_that_no_value_can_hold_mark_their_message_and_raise_nothing() -> None:
+    guard_amqp()
+    in_milliseconds = b"\x01aT" + pack(">Q", 1_790_000_000_000)
+    raw: Any = amqp.Message()
+    raw.delivery_info = {"delivery_tag": 1}
+    raw._load_properties(60, pack(">HI", 0x2000, len(in_milliseconds)) + in_milliseconds, 0)
+    assert raw.properties["content_type"] == UNREADABLE
+    found = read_delivery(Message(raw))
+    assert isinstance(found, Foreign)
+    assert found.reason == "message: its properties cannot be read"
+
+
+def test_what_came_again_is_taken_in_alone_and_in_its_order() -> None:
+    first, again, last = message(TASK), message(TASK, again=True), message(TASK)
+    assert _portion([first, first, again, last]) == [first, first]
+    assert _portion([again, again, last]) == [again]
+    assert _portion([last]) == [last]
+
+
+def test_a_portion_is_no_larger_than_can_be_recorded_in_a_moment() -> None:
+    large = message("x" * TAKE_IN_BYTES)
+    assert _portion([large, large]) == [large]

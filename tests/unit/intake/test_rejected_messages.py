@@ -1,0 +1,157 @@
+"""What is kept of an event that cannot be accepted: sealed, told once, and with no loginId in its id."""
+
+from typing import cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.spellings import ENCODINGS
+from tests.unit.intake.desk import KWARGS, LOGIN, TIME, Desk, FakeLedger, FakeLetters, body_of, cloudevent
+from worker import services
+from worker.config.settings import Settings
+from worker.errors import InvalidEvent
+from worker.events.contract import MAX_BODY_BYTES
+from worker.intake.accept import REJECT_BYTES, Intake, Rejection
+from worker.ledger import Ledger, Letters
+from worker.services import build_intake
+from worker.vault.vault import Vault
+
+
+@pytest.mark.parametrize(
+    "text", [LOGIN, LOGIN.upper(), f"linked:{LOGIN}:1", LOGIN.replace("-", ""), f"x{LOGIN.replace('-', '_').upper()}x"]
+)
+def test_an_id_that_holds_the_login_is_masked_however_it_is_spelt(desk: Desk, text: str) -> None:
+    assert desk.celery(**(KWARGS | {"event_id": text, "account_id": text}))
+    assert desk.wish.event_id.startswith("masked-")
+    assert desk.wish.account_id == desk.wish.event_id
+    assert LOGIN[:8] not in desk.readable().lower()
+
+
+@pytest.mark.parametrize("login", [LOGIN, "jo+anne@bank:42"])
+@pytest.mark.parametrize("encoding", sorted(ENCODINGS))
+def test_an_id_that_holds_the_login_in_another_encoding_is_masked(desk: Desk, login: str, encoding: str) -> None:
+    """Percent-encoded, and in base64, it was stored and shown."""
+    spelt = ENCODINGS[encoding](login)
+    assert desk.celery(login_id=login, occurred_at=TIME, event_id=f"link-{spelt}", account_id=f"acct/{spelt}")
+    assert desk.wish.event_id.startswith("masked-")
+    assert desk.wish.account_id is not None
+    assert desk.wish.account_id.startswith("masked-")
+
+
+def test_an_id_that_looks_like_a_token_is_masked_and_ordinary_ones_are_not(desk: Desk) -> None:
+    token = "kQ3vZ8sXb1TnR5yWm2LhC7dJf0GpUaEe"
+    assert desk.celery(login_id=LOGIN, occurred_at=TIME, event_id=f"link-{token}", account_id="cust-42")
+    assert desk.wish.event_id.startswith("masked-")
+    assert desk.wish.account_id == "cust-42"
+
+
+def test_a_masked_id_stays_the_same_so_that_a_duplicate_is_one(desk: Desk) -> None:
+    for event_id in (f"a-{LOGIN}", f"a-{LOGIN}", f"b-{LOGIN}"):
+        desk.celery(**(KWARGS | {"event_id": event_id}))
+    one, again, other = (wish.event_id for wish in desk.ledger.wishes)
+    assert one == again != other
+
+
+def test_an_opaque_login_in_another_case_is_masked_as_well(desk: Desk) -> None:
+    assert desk.celery(login_id="StraßenToken", occurred_at=TIME, event_id="id-STRASSENTOKEN")
+    assert desk.wish.event_id.startswith("masked-")
+
+
+def test_a_letter_s_id_comes_from_the_bytes_alone(desk: Desk) -> None:
+    for body in (b"{", b"{", b"}"):
+        desk.intake.accept_bodies([body])
+    one, again, other = (message.id for message in desk.letters.parked)
+    assert one == again != other
+    assert one.startswith("iv-")
+
+
+def test_a_message_that_is_delivered_again_has_the_same_letter(desk: Desk) -> None:
+    for task_id in ("task-1", "task-1", "task-2"):
+        desk.celery(login_id=LOGIN, task_id=task_id)
+    one, again, other = (message.id for message in desk.letters.parked)
+    assert one == again != other
+
+
+def test_a_long_body_is_kept_whole(desk: Desk) -> None:
+    body = b"{" + LOGIN.encode() + b" " * MAX_BODY_BYTES
+    assert not desk.intake.accept_bodies([body])
+    (message,), (kept,) = desk.letters.parked, desk.bodies()
+    assert kept == body
+    assert message.size == len(body)
+    assert LOGIN.encode() not in message.sealed_body
+
+
+def test_rejected_events_are_kept_in_groups_and_not_one_by_one(desk: Desk) -> None:
+    batch = [cloudevent(id=f"evt-{number}", type="other") for number in range(450)]
+    assert not desk.intake.accept_bodies([body_of(batch)])
+    assert desk.letters.calls == [200, 200, 50]
+
+
+def test_large_rejected_bodies_are_kept_few_at_a_time(desk: Desk) -> None:
+    assert not desk.intake.accept_bodies([b"{" + b" " * (REJECT_BYTES // 2)] * 5)
+    assert desk.letters.calls == [2, 2, 1]
+
+
+def test_where_the_review_list_is_full_a_message_is_only_counted_and_the_log_says_so(desk: Desk) -> None:
+    desk.letters.at_most = 1
+    desk.intake.accept_bodies([b"{", b"["])
+    assert [message.is_kept for message in desk.told] == [True, False]
+
+
+def test_what_may_hold_a_valid_event_is_kept_although_the_review_list_is_full(desk: Desk) -> None:
+    desk.letters.at_most = 0
+    desk.intake.reject([Rejection(InvalidEvent("event: it killed its reader"), "stream", b"{}", must_keep=True)])
+    assert desk.bodies() == [b"{}"]
+
+
+def test_an_entry_too_large_to_be_loaded_is_a_letter_that_names_its_key(desk: Desk) -> None:
+    assert desk.intake.reject_oversize(source="stream", size=2**28, key="account-events:stream:oversize:1-0")
+    (message,) = desk.letters.parked
+    assert (message.size, message.sealed_body) == (2**28, b"")
+    assert message.reason.endswith("under account-events:stream:oversize:1-0")
+    desk.letters.at_most = 0
+    assert not desk.intake.reject_oversize(source="stream", size=2**28, key="account-events:stream:oversize:2-0")
+
+
+def test_a_rejection_is_told_once_each_without_its_body(desk: Desk) -> None:
+    desk.intake.accept_bodies([b"{" + LOGIN.encode(), b"["])
+    assert [(item.source, item.code, item.is_new_group) for item in desk.told] == [
+        ("stream", "invalid_event", True),
+        ("stream", "invalid_event", False),
+    ]
+    assert [item.letter_id for item in desk.told] == [message.id for message in desk.letters.parked]
+    assert LOGIN not in repr(desk.told)
+
+
+def test_a_process_logs_each_rejection_and_reports_the_first_of_its_kind(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported: list[dict[str, str]] = []
+    monkeypatch.setattr(services, "report_new_group", lambda **tags: reported.append(tags))
+    parts = (cast("Ledger", FakeLedger()), cast("Letters", FakeLetters()))
+    intake = build_intake(Settings.load(), *parts, vault)
+    with capture_logs() as lines:
+        intake.accept_bodies([b"{" + LOGIN.encode(), body_of(cloudevent(data={"loginId": LOGIN, "instance": "eu"}))])
+
+    assert [(line["event"], line["log_level"], line["code"], line["source"]) for line in lines] == [
+        ("event_rejected", "warning", "invalid_event", "stream"),
+        ("event_rejected", "warning", "unknown_instance", "stream"),
+    ]
+    assert lines[0]["reason"] == "body: is not JSON"
+    assert all(line["letter"].startswith("iv-") for line in lines)
+    assert reported == [{"instance": "", "code": "invalid_event", "wish": ""}]
+    assert LOGIN not in repr(lines)
+
+
+def test_without_anyone_to_tell_a_rejection_is_kept_all_the_same(vault: Vault) -> None:
+    ledger, letters = FakeLedger(), FakeLetters()
+    parts = (cast("Ledger", ledger), cast("Letters", letters), vault)
+    intake = Intake(*parts, instances=frozenset(), default_instance="toolbox", max_ahead_seconds=3600)
+    assert not intake.accept_bodies([body_of(cloudevent())])
+    assert [message.code for message in letters.parked] == ["unknown_instance"]
+
+
+def test_lone_surrogates_survive_being_kept(desk: Desk) -> None:
+    assert not desk.celery(login_id="\ud800", occurred_at=TIME)
+    assert not desk.intake.accept_again("celery", desk.bodies()[0])
+    assert len({message.id for message in desk.letters.parked}) == 1

@@ -1,0 +1,76 @@
+"""What is told of a notice, and that it is forgotten only afterwards."""
+
+from typing import Any, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from worker.ledger import Ledger, Notice
+from worker.operations import alerts as notices
+
+CLOSED = Notice(
+    'gate|toolbox|{"at":5,"state":"closed","cause":"halt","code":"http_401","http_status":"401","detail":"a|b"}'
+)
+OPENED = Notice('gate|toolbox|{"at":6,"state":"open","cause":"operator","by":"ann","detail":"","held_ms":1}')
+GROUP = Notice("group|toolbox|INVALID_LOGIN|off")
+UNKEPT = Notice("unkept|7")
+BENCH = Notice("bench|toolbox|celery@host#7|10 calls in a row failed")
+
+
+KEY = Notice("key|0badcafe|1700000000000")
+
+
+class Forgetful:
+    def __init__(self) -> None:
+        self.forgotten: list[Notice] = []
+
+    def forget_notice(self, notice: Notice) -> None:
+        self.forgotten.append(notice)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    found: list[tuple[str, dict[str, Any]]] = []
+    for name in ("report_gate", "report_new_group", "report_bench", "report_unkept", "report_missing_key"):
+        monkeypatch.setattr(notices, name, lambda _name=name, **fields: found.append((_name, fields)))
+    return found
+
+
+def test_each_notice_is_logged_told_and_forgotten(told: list[tuple[str, dict[str, Any]]]) -> None:
+    ledger = Forgetful()
+    with capture_logs() as lines:
+        notices.pass_on(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, BENCH, UNKEPT, KEY])
+    assert ledger.forgotten == [CLOSED, OPENED, GROUP, BENCH, UNKEPT, KEY]
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("gate_closed", "error"),
+        ("gate_opened", "warning"),
+        ("letters_of_new_kind", "warning"),
+        ("worker_cannot_reach_flinks", "error"),
+        ("rejected_messages_not_kept", "error"),
+        ("login_key_missing", "critical"),
+    ]
+    assert (lines[0]["detail"], lines[1]["by"]) == ("a|b", "ann")
+    shut, opened, group, bench, unkept, key = told
+    assert shut[1] == {
+        "instance": "toolbox",
+        "is_closed": True,
+        "cause": "halt",
+        "code": "http_401",
+        "http_status": "401",
+        "detail": "a|b",
+    }
+    assert (opened[1]["is_closed"], opened[1]["cause"]) == (False, "operator")
+    assert (bench[0], bench[1]["worker"]) == ("report_bench", "celery@host#7")
+    assert unkept == ("report_unkept", {"count": 7})
+    assert key == ("report_missing_key", {"key_id": "0badcafe", "since": "2023-11-14T22:13:20+00:00"})
+    assert group == ("report_new_group", {"instance": "toolbox", "code": "INVALID_LOGIN", "wish": "off"})
+
+
+def test_a_notice_that_cannot_be_told_is_kept_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(notices, "report_gate", fail)
+    ledger = Forgetful()
+    notices.pass_on(cast("Ledger", ledger), [CLOSED, GROUP])
+    assert ledger.forgotten == [GROUP]

@@ -1,0 +1,52 @@
+"""What the doctor says about SEAL_TO, keys that sealed much, and plain text."""
+
+import os
+
+from worker.operations.checks import Level
+from worker.operations.secrecy_checks import SEALS_FAIL, SEALS_WARN, check_plain_text, check_sealing, check_seals
+from worker.vault.vault import Vault
+
+OLD, NEW = os.urandom(32), os.urandom(32)
+KEYS = Vault([NEW, OLD]).public_keys
+
+
+def test_the_key_of_the_newest_of_login_keys_is_right() -> None:
+    assert check_sealing(KEYS[0], KEYS, is_required=False).level is Level.OK
+
+
+def test_a_key_that_no_worker_has_fails_and_the_right_one_is_named() -> None:
+    check = check_sealing(Vault([os.urandom(32)]).public_keys[0], KEYS, is_required=False)
+    assert check.level is Level.FAIL
+    assert f"SEAL_TO={KEYS[0]}" in check.advice
+
+
+def test_the_key_of_an_older_one_is_warned_of_before_it_leaves_login_keys() -> None:
+    check = check_sealing(KEYS[1], KEYS, is_required=True)
+    assert check.level is Level.WARN
+    assert f"SEAL_TO={KEYS[0]}" in check.advice
+
+
+def test_a_machine_without_login_keys_cannot_tell() -> None:
+    check = check_sealing(KEYS[0], (), is_required=False)
+    assert check.level is Level.UNKNOWN
+    assert KEYS[0].id in check.what
+
+
+def test_without_a_key_the_doctor_says_what_becomes_of_clear_login_ids() -> None:
+    assert "in clear" in check_sealing(None, KEYS, is_required=False).what
+    assert "set aside" in check_sealing(None, KEYS, is_required=True).what
+
+
+def test_the_doctor_warns_and_says_where() -> None:
+    check = check_plain_text({"REDIS_URL": ("a.internal",), "BROKER_URL": ("b.internal", "c.internal")})
+    assert check.level is Level.WARN
+    assert "REDIS_URL (a.internal), BROKER_URL (b.internal, c.internal)" in check.what
+    assert check_plain_text({}).level is Level.OK
+
+
+def test_a_key_that_sealed_much_is_replaced_long_before_its_nonces_may_repeat() -> None:
+    counts = (SEALS_WARN - 1, SEALS_WARN, SEALS_FAIL)
+    levels = [check_seals("ab12", {"ab12": count, "old1": 2**33}).level for count in counts]
+    assert levels == [Level.OK, Level.WARN, Level.FAIL]
+    assert "new key in front" in check_seals("ab12", {"ab12": SEALS_WARN}).advice
+    assert check_seals("ab12", {}).level is Level.OK

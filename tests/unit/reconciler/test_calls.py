@@ -1,0 +1,154 @@
+"""Every login that is due is called within its limits, and settled whatever the call does."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.unit.reconciler.slices import APPLIED, Slice, later, when
+from worker.clock import elapsed_seconds
+from worker.ledger import Claim, Settled
+from worker.reconciler import dispatcher as drain
+from worker.reconciler import reconciler as reconcile
+from worker.vault.vault import Vault
+
+
+def test_everything_that_is_due_is_called_and_settled_once(piece: Slice) -> None:
+    logins = [f"login-{number}" for number in range(100)]
+    piece.due(*logins)
+
+    assert piece.run() is False, "work ended before the time did"
+    assert sorted(piece.caller.called) == sorted(logins)
+    assert piece.outcomes() == dict.fromkeys(logins, "applied")
+
+
+def test_calls_in_flight_stay_within_the_limit_and_use_it(piece: Slice) -> None:
+    piece.due(*map(str, range(40)))
+    piece.caller.answer = lambda _: later(0.005)
+    piece.run()
+    assert piece.caller.most_in_flight == 8
+    assert len(piece.outcomes()) == 40
+
+
+def test_a_reconciler_leaves_the_others_their_share_of_the_limit(piece: Slice) -> None:
+    piece.due(*map(str, range(40)))
+    piece.caller.answer = lambda _: later(0.005)
+    piece.run(reconcilers=3)
+    assert piece.caller.most_in_flight == 3
+    assert len(piece.outcomes()) == 40
+
+
+def test_the_share_is_one_call_at_least_and_follows_how_many_reconcilers_there_are(
+    piece: Slice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "KEEP_PLACE_SECONDS", 0.01)
+    piece.ledger.reconcilers = 100
+    piece.due(*map(str, range(20)))
+    piece.caller.answer = lambda _: later(0.02)
+    piece.run()
+    assert piece.caller.most_in_flight == 8
+    assert piece.caller.in_flight_at_start[-8:] == [1] * 8
+
+
+def test_a_slow_call_holds_up_nobody(piece: Slice) -> None:
+    others = [str(number) for number in range(30)]
+    piece.due("slow", *others)
+    piece.caller.answer = lambda login: when(lambda: len(piece.ledger.settled) == 30) if login == "slow" else APPLIED
+
+    assert piece.run() is False
+    assert piece.outcomes()["slow"] == "applied"
+    assert list(piece.outcomes())[-1] == "slow"
+
+
+def test_a_call_has_its_timeout_and_may_not_begin_when_the_lease_would_end_before_it(piece: Slice) -> None:
+    piece.due("a")
+    piece.run()
+    ((timeout_seconds, begins_within),) = piece.caller.limits
+    assert timeout_seconds == 1
+    assert 0.8 < begins_within <= 1
+
+
+def test_a_call_that_was_not_made_in_time_is_settled_as_unsent(piece: Slice) -> None:
+    piece.due("late", "b")
+    piece.caller.answer = lambda login: None if login == "late" else APPLIED
+    piece.run()
+    assert piece.outcomes() == {"late": "unsent", "b": "applied"}
+
+
+def test_a_login_that_cannot_be_opened_halts_and_is_not_called(piece: Slice) -> None:
+    piece.due("a", "b")
+    piece.ledger.due["toolbox"][0] = replace(piece.ledger.due["toolbox"][0], sealed=b"foreign")
+    piece.run()
+    assert piece.caller.called == ["b"]
+    assert (piece.ledger.settled["lgn_a"].outcome, piece.ledger.settled["lgn_a"].code) == ("halt", "unsealable")
+    assert piece.outcomes()["b"] == "applied"
+
+
+def test_a_login_that_another_worker_s_key_sealed_is_handed_back_untouched(piece: Slice) -> None:
+    piece.due("a", "b")
+    theirs = Vault([bytes(32)]).seal_login("lgn_a", "a")
+    piece.ledger.due["toolbox"][0] = replace(piece.ledger.due["toolbox"][0], sealed=theirs)
+    piece.run()
+    assert piece.caller.called == ["b"]
+    assert piece.outcomes() == {"a": "unsent", "b": "applied"}
+
+
+def test_a_slice_claims_what_its_keys_open(piece: Slice) -> None:
+    piece.due("a")
+    piece.run()
+    assert piece.ledger.key_ids == piece.vault.key_ids
+
+
+def test_a_bug_in_one_call_is_ambiguous_and_the_others_go_on(
+    piece: Slice, reports: list[tuple[str, dict[str, Any]]]
+) -> None:
+    piece.due(*map(str, range(20)), "canary-login")
+    piece.caller.answer = lambda login: KeyError(login) if login == "canary-login" else APPLIED
+    with capture_logs() as lines:
+        piece.run()
+
+    item = piece.ledger.settled["lgn_canary-login"]
+    assert (item.outcome, item.code, item.flags, item.rest_seconds) == ("transient", "internal_error", "a", 20)
+    assert len(piece.outcomes()) == 21
+    assert reports == [("report_unexpected", {"where": "call", "instance": "toolbox"})]
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["call_failed_unexpectedly"]
+
+
+def test_a_log_line_names_a_login_by_its_reference_alone(piece: Slice) -> None:
+    piece.due("canary-login")
+    piece.ledger.due["toolbox"][0] = replace(_renamed(piece, "canary-login"), wants_active=False)
+    piece.ledger.failures["claim"] = piece.ledger.failures["settle"] = 1
+    piece.ledger.result = Settled.WAITING
+    with capture_logs() as lines:
+        piece.run()
+    (settled,) = [line for line in lines if line["event"] == "call_settled"]
+    assert (settled["login"], settled["wish"], settled["log_level"]) == ("lgn_x", "off", "info")
+    away = [line["unsettled"] for line in lines if line["event"] == "ledger_unreachable"]
+    assert away == [0, 1]
+    assert "canary-login" not in repr(lines)
+
+
+def _renamed(piece: Slice, login: str) -> Claim:
+    claim = piece.ledger.due["toolbox"][0]
+    return replace(claim, reference="lgn_x", sealed=piece.vault.seal_login("lgn_x", login))
+
+
+def test_a_call_may_begin_no_later_than_its_lease_allows_by_a_clock_that_counts_suspended_time(
+    piece: Slice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offset = 0.0
+    monkeypatch.setattr(drain, "elapsed_seconds", lambda: elapsed_seconds() + offset)
+    hand_out = piece.ledger.settle_and_claim
+
+    def suspended_after_the_claim(*args: Any, **fields: Any) -> Any:
+        nonlocal offset
+        result = hand_out(*args, **fields)
+        offset = 3600
+        return result
+
+    monkeypatch.setattr(piece.ledger, "settle_and_claim", suspended_after_the_claim)
+    piece.due("a")
+    piece.run()
+    ((_, left_seconds),) = piece.caller.limits
+    assert 0 < left_seconds <= piece.bounds.lease_seconds - piece.bounds.call_seconds, "counted from before the claim"

@@ -1,0 +1,32 @@
+"""How many logins one script settles and claims: many where the processor is the limit, fewer where the window is."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.reconciler.slices import APPLIED, BOUNDS, Slice, opened
+from worker.reconciler import dispatcher as drain
+
+
+def test_a_script_settles_and_claims_no_more_than_a_few_dozen(piece: Slice) -> None:
+    piece.bounds = replace(BOUNDS, max_in_flight=1000, slice_seconds=20, lease_seconds=30, call_seconds=20)
+    piece.due(*map(str, range(300)))
+    gate = asyncio.Event()
+    piece.caller.answer = lambda _: opened(gate) if len(piece.caller.called) < 300 else gate.set() or APPLIED
+    piece.run()
+    assert len(piece.outcomes()) == 300
+    assert max(map(len, piece.ledger.batches)) == drain.SETTLE_AT_MOST
+    assert piece.ledger.asked["toolbox"] >= 300 / drain.CLAIM_AT_MOST
+
+
+@pytest.mark.parametrize(
+    ("window", "claimed"), [(2 * drain.CLAIM_AT_MOST, drain.CLAIM_AT_MOST), (100, drain.CLAIM_AT_MOST // 2), (8, 8)]
+)
+def test_half_as_many_are_claimed_at_once_where_the_window_is_nearly_full(
+    piece: Slice, window: int, claimed: int
+) -> None:
+    piece.bounds = replace(BOUNDS, max_in_flight=window)
+    piece.due(*map(str, range(window)))
+    piece.run()
+    assert piece.ledger.wanted[0] == claimed

@@ -1,0 +1,123 @@
+import asyncio
+import base64
+
+import pytest
+
+from worker.errors import SettingsError
+from worker.telemetry import rare_line
+from worker.web.status.password_checks import CHECKS_AT_ONCE, LINE_AT_MOST, TooManyChecks
+from worker.web.status.passwords import hash_password
+from worker.web.status.users import FAILED_LINES_A_MINUTE, Doorkeeper, credentials, parse_users
+
+ADDRESS = "192.0.2.1"
+HASH = hash_password("right", log2_n=10)
+
+
+def basic(name: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+def test_users_are_read_with_their_roles() -> None:
+    users = parse_users(f"ann:admin:{HASH}, bob:viewer:{HASH},")
+    assert {name: user.role for name, user in users.items()} == {"ann": "admin", "bob": "viewer"}
+    assert parse_users("") == {}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["canary", "ann:canary", f"ann:boss:{HASH}", f"a b:viewer:{HASH}", "ann:viewer:canary", f"ann:viewer:{HASH}:x"],
+    ids=["a word", "no hash", "no role", "no name", "a bad hash", "too many parts"],
+)  # fmt: skip
+def test_a_wrong_entry_is_named_by_its_position_never_by_its_content(entry: str) -> None:
+    with pytest.raises(SettingsError, match=r"^REVIEW_USERS \(entry 2\): ") as caught:
+        parse_users(f"bob:viewer:{HASH},{entry}")
+    assert "canary" not in str(caught.value)
+
+
+def test_a_name_stands_there_once() -> None:
+    with pytest.raises(SettingsError, match="twice"):
+        parse_users(f"ann:viewer:{HASH},ann:admin:{HASH}")
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Basic", "Basic !!!", "Bearer abc", "Basic " + base64.b64encode(b"\xff").decode()]
+)
+def test_another_header_holds_no_credentials(header: str) -> None:
+    assert credentials(header) == ("", "")
+
+
+async def admitted(doorkeeper: Doorkeeper, header: str) -> str | None:
+    user = await doorkeeper.admit(header, ADDRESS)
+    return user.name if user else None
+
+
+def test_the_right_password_opens_and_nothing_else() -> None:
+    doorkeeper = Doorkeeper(parse_users(f"ann:viewer:{HASH}"))
+    assert asyncio.run(admitted(doorkeeper, basic("ann", "right"))) == "ann"
+    for header in (basic("ann", "wrong"), basic("bob", "right"), basic("", "right"), ""):
+        assert asyncio.run(admitted(doorkeeper, header)) is None
+
+
+def test_without_users_nobody_is_let_in() -> None:
+    assert asyncio.run(admitted(Doorkeeper({}), basic("ann", "right"))) is None
+
+
+def test_a_password_is_checked_once_whether_it_was_right_or_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[str] = []
+
+    def check(password: str, _: str) -> bool:
+        checked.append(password)
+        return password == "right"
+
+    monkeypatch.setattr("worker.web.status.users.matches", check)
+    doorkeeper = Doorkeeper(parse_users(f"ann:viewer:{HASH}"))
+
+    async def log_in_often() -> list[str | None]:
+        return [await admitted(doorkeeper, basic("ann", password)) for password in ("right", "right", "wrong", "wrong")]
+
+    assert asyncio.run(log_in_often()) == ["ann", "ann", None, None]
+    assert checked == ["right", "wrong"]
+    assert doorkeeper.failed == 2
+
+
+def test_a_flood_of_guesses_is_refused_and_keeps_out_nobody_that_comes_back() -> None:
+    async def flood(doorkeeper: Doorkeeper) -> list[object]:
+        guesses = [asyncio.ensure_future(doorkeeper.admit(basic("ann", f"{n}"), ADDRESS)) for n in range(100)]
+        await asyncio.sleep(0)
+        ann = [await asyncio.gather(admitted(doorkeeper, basic("ann", "right")), return_exceptions=True)]
+        ann.append(await asyncio.gather(admitted(doorkeeper, basic("ann", "right")), return_exceptions=True))
+        await asyncio.gather(*guesses, return_exceptions=True)
+        return [answer for [answer] in ann]
+
+    doorkeeper = Doorkeeper(parse_users(f"ann:viewer:{HASH}"))
+    first, second = asyncio.run(flood(doorkeeper))
+    assert isinstance(first, TooManyChecks)
+    assert second == "ann"
+    assert doorkeeper.failed <= LINE_AT_MOST + CHECKS_AT_ONCE
+    assert doorkeeper.failed + doorkeeper.turned_away == 101
+
+
+class Log:
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, object]] = []
+
+    def warning(self, event: str, **fields: object) -> None:
+        self.lines.append({"event": event, **fields})
+
+
+def test_failed_log_ins_are_logged_at_a_bounded_rate_and_never_with_what_was_typed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def guess() -> None:
+        doorkeeper = Doorkeeper(parse_users(f"ann:viewer:{HASH}"))
+        for number in range(FAILED_LINES_A_MINUTE + 5):
+            assert await admitted(doorkeeper, basic("ann" if number else "p4ssw0rd", f"canary-{number}")) is None
+
+    log = Log()
+    monkeypatch.setattr(rare_line, "_log", log)
+    asyncio.run(guess())
+    unknown, *known = log.lines
+    assert unknown == {"event": "login_failed", "user": "(unknown)", "address": ADDRESS}
+    assert known == [{"event": "login_failed", "user": "ann", "address": ADDRESS}] * (FAILED_LINES_A_MINUTE - 1)

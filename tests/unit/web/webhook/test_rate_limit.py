@@ -1,0 +1,48 @@
+"""The brake: any batch passes once, and over time no more than the rate."""
+
+import pytest
+
+from worker.web.webhook.rate_limit import Allowance
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_second_s_worth_may_come_at_once(clock: Clock) -> None:
+    allowance = Allowance(10, clock=clock)
+    assert [allowance.take(1) for _ in range(10)] == [0] * 10
+    assert allowance.take(1) == pytest.approx(0.1)
+    clock.now += 0.1001
+    assert allowance.take(1) == 0
+
+
+def test_a_batch_may_overdraw_and_whoever_comes_next_waits_until_that_is_paid_off(clock: Clock) -> None:
+    allowance = Allowance(10, clock=clock)
+    assert allowance.take(500) == 0
+    wait = allowance.take(1)
+    assert wait == pytest.approx(49.1)
+    clock.now += wait + 1e-6
+    assert allowance.take(1) == 0
+
+
+def test_a_refusal_costs_nothing(clock: Clock) -> None:
+    allowance = Allowance(1, clock=clock)
+    allowance.take(1)
+    assert allowance.take(1) == allowance.take(500) == pytest.approx(1)
+
+
+def test_no_more_than_a_second_s_worth_is_saved_up_and_less_than_one_a_second_works(clock: Clock) -> None:
+    allowance = Allowance(0.5, clock=clock)
+    clock.now += 1000
+    assert allowance.take(1) == 0
+    assert allowance.take(1) == pytest.approx(2)

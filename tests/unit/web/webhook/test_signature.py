@@ -1,0 +1,95 @@
+"""Who holds a secret may send; nobody else, nothing altered, nothing old."""
+
+import base64
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.http_events import OTHER_SECRET, SECRET, signed
+from worker.config.validators import split_webhook_secrets
+from worker.web.webhook.signature import TOLERANCE_SECONDS, BadSignature, Headers, new_secret, verify
+
+NOW = 1_795_000_000.0
+BODY = b'{"test": 2432232314}'
+KEYS = split_webhook_secrets(f"new={SECRET},old={OTHER_SECRET}")
+
+
+def headers(**signing: Any) -> list[tuple[str, str]]:
+    return list(signed(BODY, **({"at": NOW} | signing)).items())
+
+
+def replaced(name: str, value: str) -> Headers:
+    return [(given, value if given == name else old) for given, old in headers()]
+
+
+def refusal(given: Headers, *, content: bytes = BODY, now: float = NOW) -> str:
+    with pytest.raises(BadSignature) as caught:
+        verify(KEYS, given, content, now=now)
+    return str(caught.value)
+
+
+def test_what_the_specification_s_reference_library_signs_is_accepted() -> None:
+    keys = split_webhook_secrets("spec=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    by_library = [  # PyPI's standardwebhooks 1.1.0
+        ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+        ("webhook-timestamp", "1614265330"),
+        ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+    ]
+    assert verify(keys, by_library, BODY, now=1_614_265_330).sender == "spec"
+
+
+@pytest.mark.parametrize(("secret", "name"), [(SECRET, "new"), (OTHER_SECRET, "old")])
+def test_either_of_two_secrets_will_do_while_one_follows_the_other(secret: str, name: str) -> None:
+    assert verify(KEYS, headers(secret=secret), BODY, now=NOW).sender == name
+
+
+def test_one_good_signature_among_others_will_do() -> None:
+    assert verify(KEYS, headers(more="v1a,Zm9v v1,Zm9v v1,%%% v2 v1 "), BODY, now=NOW).sender == "new"
+
+
+@pytest.mark.parametrize("off", [-TOLERANCE_SECONDS, 0, TOLERANCE_SECONDS])
+def test_a_request_may_be_five_minutes_off_either_way(off: int) -> None:
+    assert verify(KEYS, headers(at=NOW + off), BODY, now=NOW)
+
+
+@pytest.mark.parametrize("off", [-TOLERANCE_SECONDS - 1, TOLERANCE_SECONDS + 1])
+def test_and_no_more(off: int) -> None:
+    assert refusal(headers(at=NOW + off)) == "webhook-timestamp: lies more than 300 s from the clock here"
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_each_header_is_needed_once(name: str) -> None:
+    without = [pair for pair in headers() if pair[0] != name]
+    assert refusal(without) == refusal([*headers(), (name, "x")]) == f"{name}: is required, once"
+
+
+@pytest.mark.parametrize("value", ["", "a.b", "a b", "é", "x" * 257])
+def test_an_id_is_such_that_what_is_signed_can_be_read_in_one_way_only(value: str) -> None:
+    assert refusal(replaced("webhook-id", value)).startswith("webhook-id: must be")
+
+
+@pytest.mark.parametrize("value", ["", "nan", "-5", "1e9", "1795000000.5", "٣", "9" * 400])
+def test_a_timestamp_is_whole_seconds(value: str) -> None:
+    assert refusal(replaced("webhook-timestamp", value)) == "webhook-timestamp: must be whole seconds since 1970"
+
+
+def test_what_was_altered_is_refused() -> None:
+    assert refusal(headers(), content=BODY + b" ").startswith("webhook-signature: ")
+    assert refusal(replaced("webhook-id", "msg-2")).startswith("webhook-signature: ")
+    assert refusal(replaced("webhook-timestamp", str(int(NOW) + 1))).startswith("webhook-signature: ")
+    assert refusal(headers(secret=new_secret())).startswith("webhook-signature: ")
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
+def test_no_garbage_is_accepted_or_breaks_anything_or_is_repeated(one: str, two: str, three: str) -> None:
+    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    reason = refusal([*zip(names, (f"canary{one}", two, three), strict=True)])
+    assert "canary" not in reason
+
+
+def test_a_new_secret_is_one_that_the_setting_takes_and_differs_each_time() -> None:
+    one, other = new_secret(), new_secret()
+    assert one != other
+    assert len(split_webhook_secrets(f"a={one}")["a"]) == len(base64.b64decode(one[6:])) == 32

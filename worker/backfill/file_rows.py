@@ -1,0 +1,245 @@
+"""Streams rows out of a file: CSV with a header, one JSON object a line, or one loginId a line.
+
+The form is told by the first line that is not blank or a comment. A row that cannot be used keeps its line and a
+reason, which names the field and the rule, never a value. What is valid is what an event may carry.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
+
+from worker.backfill.csv_cells import restored_text
+from worker.backfill.file_columns import ACCOUNT, INSTANCE, LOGIN, REASON, role_of, roles_in, shown
+from worker.backfill.file_lines import MAX_LINE_BYTES, STANDARD_INPUT, Line, Lines, opened
+from worker.backfill.models import Row
+from worker.errors import UnreadableFile
+from worker.events.contract import reason_of
+from worker.events.models import Opaque
+
+DELIMITERS = (",", ";", "\t")
+KEEP_BYTES = 4096
+"""So much of a line that is no row is kept, for the rejects file."""
+MAX_RECORD_LINES = 20
+"""A quoted field may hold line ends, but a quote that is still open after so many lines is a stray one."""
+_UNNAMED = 1000
+_PLAIN = re.compile(r"[!-~](?:[ -~]{0,254}[!-~])?")
+_TOO_LONG = f"line: longer than {MAX_LINE_BYTES} bytes"
+_NOT_UTF8 = "line: is not UTF-8"
+
+
+class _Contract(BaseModel):
+    """What an event says of a login, and a row too."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+    login_id: Opaque
+    account_id: Opaque | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a file is written; `header` is its first line as it stands there (CSV only)."""
+
+    kind: Literal["csv", "ndjson", "plain"]
+    header: str = ""
+    delimiter: str = ""
+
+    @property
+    def has_reasons(self) -> bool:
+        """Whether this is a CSV of rejected rows that we wrote."""
+        return self.kind == "csv" and next(csv.reader([self.header], delimiter=self.delimiter))[0] == REASON
+
+    def to_text(self) -> str:
+        """Return it as one line, for the ledger."""
+        return json.dumps([self.kind, self.header, self.delimiter])
+
+    @classmethod
+    def from_text(cls, text: str) -> "Form":
+        """Read what `to_text` wrote; plain where nothing is known."""
+        return cls(*json.loads(text)) if text else cls("plain")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that is open: its base name, its form, and its rows, to be read once."""
+
+    name: str
+    form: Form
+    rows: Iterator[Row]
+
+
+@contextmanager
+def open_rows(path: str, *, instance: str) -> Iterator[Source]:
+    """Open a file, or `-`; a row that names another instance is invalid. Raises UnreadableFile, also for its rows."""
+    with opened(path) as lines:
+        form = _form(lines)
+        rows = {"csv": _csv_rows, "ndjson": _json_rows, "plain": _plain_rows}[form.kind](lines, form, instance)
+        yield Source("standard input" if path == STANDARD_INPUT else PurePath(path).name, form, rows)
+
+
+def _form(lines: Lines) -> Form:
+    first = next((line for line in lines if not _is_idle(line[1])), None)
+    if first is None:
+        return Form("plain")
+    text = first[1].decode("utf-8", "replace").strip()
+    if text.startswith("["):
+        raise UnreadableFile("the file is a JSON array: write one object a line")
+    if "\r" in text:
+        raise UnreadableFile("the file's lines end in a carriage return alone: save it with other line ends")
+    if not text.startswith("{"):
+        for delimiter in DELIMITERS:
+            names = next(csv.reader([text], delimiter=delimiter))
+            if LOGIN in roles_in(names):
+                return Form("csv", text, delimiter)
+        _refuse_nameless(text)
+    lines.give_back([first])
+    return Form("ndjson" if text.startswith("{") else "plain")
+
+
+def _is_idle(content: bytes) -> bool:
+    return not content.strip() or content.lstrip().startswith(b"#")
+
+
+def _refuse_nameless(text: str) -> None:
+    delimiter = max(DELIMITERS, key=text.count)
+    if delimiter in text:
+        found = shown(next(csv.reader([text], delimiter=delimiter)))
+        raise UnreadableFile(
+            f"the file has columns, but its first line names none of them loginId (or login_id, login). Found: {found}"
+        )
+
+
+def _plain_rows(lines: Lines, _: Form, __: str) -> Iterator[Row]:
+    for line in lines:
+        text = _text(line)
+        if isinstance(text, Row):
+            yield text
+        elif not (value := text.strip(" ")) or value.startswith("#"):
+            continue
+        elif any(delimiter in value for delimiter in DELIMITERS):
+            yield _invalid(line, "line: holds columns, but the file's first line is no header")
+        else:
+            yield _row(line, value, None)
+
+
+def _json_rows(lines: Lines, _: Form, instance: str) -> Iterator[Row]:
+    for line in lines:
+        text = _text(line)
+        if isinstance(text, Row):
+            yield text
+        elif text and not text.isspace() and not text.startswith("#"):
+            try:
+                document = from_json(line[1], allow_inf_nan=False)
+            except ValueError:
+                yield _invalid(line, "line: is not JSON")
+            else:
+                yield _from_document(line, document, instance)
+
+
+def _from_document(line: Line, document: object, instance: str) -> Row:
+    if not isinstance(document, dict):
+        return _invalid(line, "line: is not an object")
+    fields: dict[str, Any] = {}
+    ranks: dict[str, int] = {}
+    inner = document.get("data")
+    for part in (document, inner if isinstance(inner, dict) else {}):
+        _gather(part, fields, ranks)
+    if LOGIN not in fields:
+        return _invalid(line, "login_id: is required")
+    return _checked(line, fields[LOGIN], fields.get(ACCOUNT), fields.get(INSTANCE), instance)
+
+
+def _gather(part: Mapping[str, Any], fields: dict[str, Any], ranks: dict[str, int]) -> None:
+    for name, value in part.items():
+        known = role_of(name)
+        if known and value is not None and known[1] < ranks.get(known[0], _UNNAMED):
+            fields[known[0]], ranks[known[0]] = value, known[1]
+
+
+def _csv_rows(lines: Lines, form: Form, instance: str) -> Iterator[Row]:
+    header = next(csv.reader([form.header], delimiter=form.delimiter))
+    places, width, delimiter, is_ours = roles_in(header), len(header), form.delimiter, form.has_reasons
+    login_at, account_at, instance_at = places[LOGIN], places.get(ACCOUNT), places.get(INSTANCE)
+    for line in lines:
+        text = _text(line)
+        if isinstance(text, Row):
+            yield text
+            continue
+        if not text or text.isspace():
+            continue
+        if '"' in text:
+            line, fields = _quoted(lines, line, text, form, width)  # noqa: PLW2901 - a record of several lines
+        else:
+            fields = text.split(delimiter)
+        if fields is None:
+            yield _invalid(line, "line: a quote is not closed, or something stands behind it")
+        elif len(fields) != width:
+            yield _invalid(line, f"line: has {len(fields)} fields, the header {width}")
+        else:
+            fields = [restored_text(field) for field in fields] if is_ours else fields
+            account = None if account_at is None else fields[account_at].strip(" ")
+            its_instance = None if instance_at is None else fields[instance_at].strip(" ")
+            yield _checked(line, fields[login_at].strip(" "), account, its_instance, instance)
+
+
+def _quoted(lines: Lines, first: Line, text: str, form: Form, width: int) -> tuple[Line, list[str] | None]:
+    """Return a record with quotes; where further lines do not make it one of the right width, those are rows again."""
+    further: list[Line] = []
+
+    def parts() -> Iterator[str]:
+        yield text + "\n"
+        while len(further) < MAX_RECORD_LINES and (line := next(lines, None)) is not None:
+            further.append(line)
+            yield line[1].decode("utf-8", "replace") + "\n"
+
+    try:
+        fields = next(csv.reader(parts(), delimiter=form.delimiter, strict=True))
+    except csv.Error:
+        fields = None
+    if further and (fields is None or len(fields) != width):
+        lines.give_back(further)
+        return first, None
+    return (first[0], b"\n".join([first[1], *(content for _, content in further)])), fields
+
+
+def _checked(line: Line, login: object, account: object, its_instance: object, instance: str) -> Row:
+    if its_instance and its_instance != instance:
+        return _invalid(line, "instance: is another one than the backfill's")
+    return _row(line, login, account)
+
+
+def _row(line: Line, login: Any, account: Any) -> Row:
+    """Return a valid row, or an invalid one with the reason that an event would get."""
+    try:
+        if _PLAIN.fullmatch(login) and (not account or _PLAIN.fullmatch(account)):
+            return Row(line[0], login, account or None)
+    except TypeError:
+        pass  # a JSON value that is no text
+    if login == "":
+        return _invalid(line, "login_id: is empty")
+    try:
+        _Contract(login_id=login, account_id=account or None)
+    except ValidationError as error:
+        return _invalid(line, reason_of(error))
+    return Row(line[0], login, account or None)
+
+
+def _text(line: Line) -> str | Row:
+    if len(line[1]) > MAX_LINE_BYTES:
+        return _invalid(line, _TOO_LONG)
+    try:
+        return line[1].decode()
+    except UnicodeDecodeError:
+        return _invalid(line, _NOT_UTF8)
+
+
+def _invalid(line: Line, problem: str) -> Row:
+    return Row(line[0], "", None, problem=problem, raw=line[1][:KEEP_BYTES])

@@ -1,0 +1,150 @@
+"""Says what a backfill would do, row by row as the ledger's script would decide, without writing anything to Redis.
+
+Which logins came before is remembered in a file on disk that is gone afterwards, so memory stays bounded. On a system
+where nothing else happens meanwhile, the counts are what then comes out; Flinks' own refusals nobody can foresee.
+"""
+
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+from worker.backfill.models import Asks, Row, RowOutcome
+from worker.ledger.event_ids import event_id_of
+from worker.redis_client.connect import BytesRedis
+from worker.vault.vault import Vault
+
+BATCH = 500
+CALL = "call"
+"""The row needs a call: it will be applied, or a dead letter."""
+_FIELDS = ("t", "w", "e", "s")
+_OF_A_BACKFILL = b"bf-"
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Counts of rows, by what would become of each."""
+
+    rows: int
+    calls: int
+    already: int
+    superseded: int
+    duplicates: int
+    invalid: int
+    dead: int
+    """Dead letters, which stay so: only where each login's own wish is asserted."""
+    first_problem: str = ""
+    """Of the first invalid row: its line and why."""
+
+    def hours(self, calls_per_second: float) -> float:
+        """Return how long the calls take at this rate."""
+        return self.calls / calls_per_second / 3600
+
+
+class DryRun:
+    """Foresees one backfill."""
+
+    def __init__(
+        self, client: BytesRedis, vault: Vault, *, instance: str, wish: Asks, as_of_us: int, reassert: bool
+    ) -> None:
+        self._redis = client
+        self._vault = vault
+        self._instance = instance
+        self._wish = wish
+        self._as_of_us = as_of_us
+        self._reassert = reassert
+
+    def foresee(self, rows: Iterable[Row], *, on_rows: Callable[[int], None] = lambda _: None) -> Forecast:
+        """Count; `on_rows` hears how many so far. Raises redis.RedisError, and what reading the rows raises."""
+        counts: Counter[str] = Counter()
+        first_problem = ""
+        with _seen_before() as seen:
+            for row, outcome in self._outcomes(rows, seen):
+                counts[outcome] += 1
+                if row.line % BATCH == 0:
+                    on_rows(counts.total())
+                if row.problem and not first_problem:
+                    first_problem = f"line {row.line}: {row.problem}"
+        return Forecast(
+            rows=counts.total(),
+            calls=counts[CALL],
+            already=counts[RowOutcome.ALREADY],
+            superseded=counts[RowOutcome.SUPERSEDED],
+            duplicates=counts[RowOutcome.DUPLICATE],
+            invalid=counts[RowOutcome.INVALID],
+            dead=counts[RowOutcome.DEAD],
+            first_problem=first_problem,
+        )
+
+    def _outcomes(self, rows: Iterable[Row], seen: sqlite3.Connection) -> Iterator[tuple[Row, str]]:
+        left = iter(rows)
+        while batch := list(islice(left, BATCH)):
+            valid = {row.line: self._vault.reference(self._instance, row.login_id) for row in batch if not row.problem}
+            known = self._look_up(list(valid.values()))
+            for row in batch:
+                if row.problem:
+                    yield row, RowOutcome.INVALID
+                    continue
+                reference = valid[row.line]
+                yield row, self._outcome(reference, known[reference], seen)
+
+    def _outcome(self, reference: str, fields: Sequence[bytes | None], seen: sqlite3.Connection) -> str:
+        if self._wish is Asks.AS_IS:
+            return self._as_is(reference, fields, seen)
+        if fields[0] is not None and not self._is_newer(fields):
+            return RowOutcome.SUPERSEDED  # its login's event stays another's: a second row meets the same
+        if not _is_first(reference, seen):
+            return RowOutcome.DUPLICATE
+        is_as_wished = fields[3] == b"done" and fields[1] == self._flag
+        return RowOutcome.ALREADY if is_as_wished and not self._reassert else CALL
+
+    @staticmethod
+    def _as_is(reference: str, fields: Sequence[bytes | None], seen: sqlite3.Connection) -> str:
+        if fields[0] is None:
+            return RowOutcome.INVALID
+        if not _is_first(reference, seen):
+            return RowOutcome.DUPLICATE
+        return RowOutcome.DEAD if fields[3] == b"dead" else CALL
+
+    @property
+    def _flag(self) -> bytes:
+        return b"1" if self._wish is Asks.ON else b"0"
+
+    def _is_newer(self, fields: Sequence[bytes | None]) -> bool:
+        """Whether our wish is greater than the ledger's, as wishes.lua compares."""
+        their_us, their_wish, their_event, _ = fields
+        if self._as_of_us != int(their_us or 0):
+            return self._as_of_us > int(their_us or 0)
+        if their_wish != self._flag:
+            return self._wish is Asks.OFF
+        # Event ids decide, and ours begins with bf-. Against another backfill's they are random: taken as newer.
+        return event_id_of(their_event or b"").encode()[: len(_OF_A_BACKFILL)] <= _OF_A_BACKFILL
+
+    def _look_up(self, references: Sequence[str]) -> dict[str, Sequence[bytes | None]]:
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for reference in references:
+                pipeline.hmget(f"nightly:login:{reference}", *_FIELDS)
+            return dict(zip(references, pipeline.execute(), strict=True))
+
+
+@contextmanager
+def _seen_before() -> Iterator[sqlite3.Connection]:
+    """Open a set of references on disk, removed when this is left; after a SIGKILL it stays, and holds no loginId."""
+    with tempfile.NamedTemporaryFile(prefix="nightly-dry-run-") as file:
+        connection = sqlite3.connect(file.name, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("PRAGMA cache_size = -32768")
+            connection.execute("CREATE TABLE seen (reference TEXT PRIMARY KEY) WITHOUT ROWID")
+            connection.execute("BEGIN")
+            yield connection
+        finally:
+            connection.close()
+
+
+def _is_first(reference: str, seen: sqlite3.Connection) -> bool:
+    return seen.execute("INSERT OR IGNORE INTO seen VALUES (?)", (reference,)).rowcount == 1

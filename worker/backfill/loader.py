@@ -1,0 +1,166 @@
+"""Loads rows into a backfill, chunk by chunk; only a whole one is committed, and only a committed one is handed over.
+
+A load that was killed goes on where it was when the same command is given again. That needs the same rows in front:
+each chunk carries a keyed hash of all rows up to its end.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from worker.backfill.chunks import ROWS_IN_CHUNK
+from worker.backfill.file_rows import Form
+from worker.backfill.models import Asks, Backfill, Row
+from worker.backfill.store import Backfills
+from worker.errors import BackfillError, SameFile, UnreadableFile
+from worker.vault.spellings import Spellings
+from worker.vault.vault import Vault
+
+END_OF_FORM = b"\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is asked for. `as_of_us` None: now, and a load that goes on keeps the time it began with."""
+
+    instance: str
+    wish: Asks
+    reassert: bool = False
+    as_of_us: int | None = None
+    name: str = "-"
+    by: str = ""
+    rate: float | None = None
+    quiet: str = ""
+    timezone: str = ""
+    again: bool = False
+    resumable: bool = True
+    """Whether the same command brings the same rows in the same order: a file does, the ledger's logins do not."""
+
+
+class Digests:
+    """A keyed hash of rows, as far as they came: equal for the same rows under the same terms, and says nothing."""
+
+    def __init__(self, vault: Vault, *terms: object) -> None:
+        self._vault = vault
+        self._terms = [str(term) for term in terms]
+        self._hash = hashlib.sha256()
+
+    def add(self, rows: Iterable[Row]) -> str:
+        """Return the hash of everything up to these rows."""
+        for row in rows:
+            text = f"{row.line}\0{row.login_id}\0{row.account_id}\0{row.wants_active}\0{row.problem}\n"
+            self._hash.update(text.encode("utf-8", "surrogatepass"))
+            if row.raw:
+                self._hash.update(row.raw)
+        return self.so_far()
+
+    def so_far(self) -> str:
+        """Return the hash of all rows until now."""
+        return self._vault.fingerprint("backfill", *self._terms, self._hash.hexdigest())
+
+
+class Loading:
+    """Loads one backfill."""
+
+    def __init__(self, backfills: Backfills, vault: Vault, *, on_rows: Callable[[int], None] = lambda _: None) -> None:
+        self._backfills = backfills
+        self._vault = vault
+        self._on_rows = on_rows
+        self.went_on_at = 0
+        """So many rows were there already when a load went on."""
+
+    def load(self, rows: Iterable[Row], form: Form, terms: Terms, *, now_us: int) -> Backfill:
+        """Load all rows and commit; returns the backfill.
+
+        Raises UnreadableFile and BackfillError where nothing can be handed over, and SameFile: nothing is left then.
+        """
+        chunks = self._chunks(rows, form)
+        digests = Digests(self._vault, terms.instance, terms.wish, terms.reassert)
+        first = next(chunks, None)
+        if first is None:
+            raise BackfillError("there is no row to load")
+        begun = self._begin(first, terms, now_us)
+        try:
+            self._put_all(begun, [first], chunks, digests)
+            return self._backfills.commit(begun.id, digests.so_far(), again=terms.again, only_loaded=True)
+        except (UnreadableFile, SameFile):
+            self._backfills.forget(begun.id)
+            raise
+
+    def _begin(self, first: list[Row], terms: Terms, now_us: int) -> Backfill:
+        options = (terms.as_of_us, terms.rate, terms.quiet, terms.timezone, terms.name)
+        first_digest = Digests(self._vault, terms.instance, terms.wish, terms.reassert, *options).add(first)
+        begun = self._backfills.find_loading(first_digest) if terms.resumable else None
+        if begun is not None:
+            self.went_on_at = begun.rows
+            return begun
+        return self._backfills.create(
+            instance=terms.instance,
+            wish=terms.wish,
+            reassert=terms.reassert,
+            as_of_us=now_us if terms.as_of_us is None else terms.as_of_us,
+            name=terms.name,
+            by=terms.by,
+            rate=terms.rate,
+            quiet=terms.quiet,
+            timezone=terms.timezone,
+            first_digest=first_digest if terms.resumable else "",
+        )
+
+    def _put_all(self, begun: Backfill, first: list[list[Row]], chunks: Iterator[list[Row]], digests: Digests) -> None:
+        count, valid, number, digest = 0, 0, -1, ""
+        for number, chunk in enumerate(_chain(first, chunks)):
+            before, digest = digest, digests.add(chunk)
+            if number == begun.chunks - 1 and digest != begun.digest_so_far:
+                raise _changed(begun)
+            if number >= begun.chunks:
+                self._backfills.put_chunk(begun.id, number, chunk, digest, digest_before=before)
+            count += len(chunk)
+            valid += sum(not row.problem for row in chunk)
+            self._on_rows(count)
+        if number + 1 < begun.chunks:
+            raise _changed(begun)
+        if not valid:
+            self._backfills.forget(begun.id)
+            raise BackfillError(
+                f"none of the {count:,} rows can be read; line {first[0][0].line}: {first[0][0].problem}"
+            )
+
+    def _chunks(self, rows: Iterable[Row], form: Form | None) -> Iterator[list[Row]]:
+        masked = (_without_login(row, self._vault) for row in rows)
+        while chunk := list(islice(masked, ROWS_IN_CHUNK)):
+            if form is not None:
+                chunk[0] = replace(chunk[0], raw=form.to_text().encode() + END_OF_FORM + chunk[0].raw)
+                form = None
+            yield chunk
+
+
+def form_of(first: Row) -> Form:
+    """Return the form of the file that a backfill's first row came from: it stands before the row's own line."""
+    return Form.from_text(first.raw.partition(END_OF_FORM)[0].decode())
+
+
+def line_of(row: Row) -> bytes:
+    """Return an invalid row's own line, as far as it was kept."""
+    head, mark, tail = row.raw.partition(END_OF_FORM)
+    return tail if mark and head.startswith(b"[") else row.raw
+
+
+def _without_login(row: Row, vault: Vault) -> Row:
+    if row.account_id is None:
+        return row
+    account = vault.without_login(row.account_id, Spellings(row.login_id))
+    return row if account is row.account_id else replace(row, account_id=account)
+
+
+def _chain(first: list[list[Row]], rest: Iterator[list[Row]]) -> Iterator[list[Row]]:
+    yield from first
+    yield from rest
+
+
+def _changed(begun: Backfill) -> BackfillError:
+    return BackfillError(
+        f"backfill {begun.id} began to load from the same rows, but the file has changed since. "
+        f"Give it up with: nightly backfill cancel {begun.id}"
+    )

@@ -1,0 +1,1 @@
+"""The broker's queues, names and probes."""

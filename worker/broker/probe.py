@@ -1,0 +1,74 @@
+"""Asks Celery's broker what the watchdog wants to know: whether it takes writes, and what waits in its queues."""
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+import redis
+from amqp.exceptions import AMQPError
+from kombu.exceptions import OperationalError
+
+from worker.broker import rabbitmq as rabbit
+from worker.broker.celery_config import REFRESH_QUEUE, redis_broker
+from worker.config.settings import Settings
+from worker.redis_client.connect import BytesRedis, connect
+
+PROBE_SECONDS = 60
+
+
+class BrokerProbe:
+    """Celery's broker as the watchdog asks it: does it answer and take writes, and what waits in its queues."""
+
+    def __init__(self, client: BytesRedis) -> None:
+        self._redis = client
+
+    def queued(self, queues: Iterable[str]) -> int | None:
+        """Return how many messages wait in these queues; None: it is away, full, or a replica."""
+        try:
+            with self._redis.pipeline(transaction=False) as pipeline:
+                pipeline.set("nightly:probe", "1", ex=PROBE_SECONDS)
+                for name in queues:
+                    pipeline.llen(name)
+                return int(sum(pipeline.execute()[1:]))
+        except redis.RedisError:
+            return None
+
+    def answers(self) -> bool:
+        """Whether it answers and takes writes."""
+        return self.queued(()) is not None
+
+
+class RabbitProbe:
+    """The same of RabbitMQ, which knows no way to ask whether it would take a message: an answer must do."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Any = None
+
+    def queued(self, queues: Iterable[str]) -> int | None:
+        """Return how many messages wait in these queues; None: it is away."""
+        try:
+            self._connection = self._connection or rabbit.connect(self._url)
+            states = [rabbit.state_of(self._connection, name) for name in queues]
+            return sum(state.waiting for state in states if state)
+        except (AMQPError, OSError, OperationalError, AttributeError):  # the last one of a closed connection
+            self.close()
+            return None
+
+    def close(self) -> None:
+        """Leave it, until it is asked again."""
+        connection, self._connection = self._connection, None
+        with contextlib.suppress(Exception):  # there is none, or what is broken breaks once more
+            connection.collect()
+
+    def answers(self) -> bool:
+        """Whether it answers."""
+        return self.queued((REFRESH_QUEUE,)) is not None
+
+
+def probe_of(settings: Settings) -> BrokerProbe | RabbitProbe | None:
+    """Return the probe of the broker."""
+    if url := rabbit.rabbit_of(settings):
+        return RabbitProbe(url)
+    url = redis_broker(settings)
+    return BrokerProbe(connect(url, name="nightly-watchdog")) if url else None

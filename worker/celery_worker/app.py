@@ -1,0 +1,134 @@
+"""The Celery app: settings, tasks by name, bootsteps and signals come together here and nowhere else."""
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Any
+
+from celery import Celery, signals
+
+from worker.broker.celery_config import BACKFILL_QUEUE, REFRESH_QUEUE, celery_settings
+from worker.broker.rabbitmq import ANSWER_SECONDS
+from worker.celery_worker.bootsteps import Background, LedgerCheck
+from worker.celery_worker.hints import WakeUp
+from worker.celery_worker.patches.kombu_redis import guard_kombu
+from worker.celery_worker.patches.kombu_sentinel import follow_primary
+from worker.celery_worker.patches.py_amqp import guard_amqp
+from worker.celery_worker.progress import Progress
+from worker.celery_worker.shutdown import MARGIN_SECONDS, Shutdown, Stage
+from worker.config.settings import Settings
+from worker.errors import SettingsError
+from worker.intake.poison import Deliveries
+from worker.services import WORKER_SETTINGS, Services, build_services
+from worker.telemetry.logs import configure_logging
+from worker.telemetry.sentry import configure_sentry
+
+HOPS = 20
+"""How often a message that needs a key is passed on by workers that lack it, before the next pulse sends another."""
+TASK_MODULES = ("tasks.account_linked", "tasks.account_inactive", "tasks.reconcile", "tasks.backfill")
+
+
+class NightlyApp(Celery):
+    """A Celery app that knows its settings and builds its services once a process."""
+
+    control_cls = "worker.celery_worker.remote_control:QuietControl"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("worker", set_as_current=True)
+        self.settings = settings
+        self.version = version("nightly-refresh-worker")
+        self.identity = self.worker_name = ""
+        """Which worker this process belongs to: unique for each start, and as people read it (`celery@host#pid`).
+
+        Set when a worker starts, inherited by its children.
+        """
+        self.conf.update(celery_settings(settings))
+        self.conf.imports = TASK_MODULES
+        self.on_after_finalize.connect(_leave_out_celerys_tasks, weak=False)
+        self.steps["worker"].update({LedgerCheck, Background})
+        self.progress = Progress()
+        self.shutdown = Shutdown(within_seconds=settings.flinks_timeout_seconds + MARGIN_SECONDS)
+        self.wake_up = WakeUp(self._send_reconcile)
+        """Its steps run in a worker's parent; a child sends its own."""
+        self.feed_hint = WakeUp(self.send_feed)
+        self._services: dict[int, Services] = {}
+
+    def services(self) -> Services:
+        """Return this process' services; a forked child builds its own."""
+        pid = os.getpid()
+        if pid not in self._services:
+            self._services[pid] = build_services(self.settings)
+        return self._services[pid]
+
+    def deliveries(self) -> Deliveries:
+        """Return the counter of events that came more than once."""
+        services = self.services()
+        return Deliveries(services.redis, services.vault)
+
+    def wake(self, services: Services) -> None:
+        """Send a reconcile message if there is work that nobody works on."""
+        if services.ledger.pulse(services.fingerprints, worker=self.identity).should_wake:
+            self.send_wake_up()
+
+    def send_wake_up(self) -> None:
+        """Have a reconcile message sent. Losing it costs a second: the next pulse asks for another."""
+        if self.wake_up.is_mine:
+            self.wake_up.ask()
+        else:
+            self._send_reconcile()
+
+    def begin_shutdown(self, stage: Stage = Stage.WARM) -> None:
+        """Claim no more; what is in flight ends within its deadline."""
+        self.shutdown.begin(stage)
+
+    def send_reconcile(self, key_id: str, hops: int = HOPS) -> None:
+        """Send a reconcile message to a worker that holds a key; others pass it on, a bounded number of times."""
+        arguments = {"key": key_id, "hops": hops}
+        self.send_task("refresh.reconcile", kwargs=arguments, queue=REFRESH_QUEUE, confirm_timeout=ANSWER_SECONDS)
+
+    def send_feed(self, hops: int = HOPS) -> None:
+        """Send a message that has rows of backfills handed over; who lacks their key passes it on."""
+        self.send_task("backfill.feed", kwargs={"hops": hops}, queue=BACKFILL_QUEUE)
+
+    def _send_reconcile(self) -> None:
+        self.send_reconcile(self.services().vault.key_ids[0])
+
+
+def _leave_out_celerys_tasks(sender: Celery, **_: Any) -> None:
+    """Unregister Celery's own tasks (`celery.map`, `celery.chain` ...): they would run what a message names."""
+    for name in [name for name in sender.tasks if name.startswith("celery.")]:
+        sender.tasks.unregister(name)
+
+
+def _load_settings() -> Settings:
+    try:
+        return Settings.load(require=WORKER_SETTINGS)
+    except SettingsError as error:
+        for line in error.lines:
+            print(line, file=sys.stderr)  # noqa: T201 - nothing is configured yet, and a person is waiting
+        raise SystemExit(2) from None
+
+
+@signals.setup_logging.connect(weak=False)
+def _set_up_logging(**_: Any) -> None:
+    configure_logging(log_format=app.settings.log_format, log_level=app.settings.log_level)
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def _begin_shutdown(how: str = "Warm", **_: Any) -> None:
+    app.begin_shutdown(Stage.COLD if how == "Cold" else Stage.WARM)
+
+
+@signals.task_prerun.connect(weak=False)
+def _guard_task(**_: Any) -> None:
+    app.shutdown.obey_in_child()  # here, because the pool sets the signals of a child after all else
+
+
+for _name in ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"):
+    os.environ.pop(_name, None)  # Celery would obey these before our settings, and work on somebody else's Redis
+guard_kombu()
+guard_amqp()
+follow_primary()
+app = NightlyApp(_load_settings())
+_dsn = app.settings.sentry_dsn
+configure_sentry(dsn=_dsn.get_secret_value() if _dsn else None, environment=app.settings.sentry_environment)

@@ -1,0 +1,219 @@
+"""The threads in every worker: pacemaker, readers, wake-ups and watchdog, as Celery bootsteps.
+
+They start after the pool (so that no child is forked from a process with threads at start) and live as
+long as the worker; a lost broker connection does not touch them.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import redis
+from celery import bootsteps
+from celery.worker import state
+from celery.worker.state import maybe_shutdown
+
+from worker.broker.celery_config import EVENTS_QUEUE, redis_broker
+from worker.broker.probe import probe_of
+from worker.broker.rabbitmq import rabbit_of
+from worker.celery_worker.celery_parts import celery_parts
+from worker.celery_worker.gc_tuning import spare_what_stays
+from worker.celery_worker.mailboxes import Mailbox
+from worker.celery_worker.repeating_thread import RETRY_SECONDS, STOP_SECONDS, Loop
+from worker.celery_worker.watchdog import LOOK_SECONDS, Part, Watchdog
+from worker.errors import LedgerMismatch
+from worker.intake.celery_queue import QueueReader
+from worker.intake.rabbitmq import RabbitReader
+from worker.intake.redis_stream import EntryReader
+from worker.intake.stream import StreamReader
+from worker.operations.alerts import pass_on
+from worker.reconciler.dispatcher import SLICE_SECONDS
+from worker.redis_client.connect import connect
+from worker.services import Services, warn_of_plain_text
+from worker.telemetry.logs import get_logger
+from worker.telemetry.metrics_server import MetricsServer, serve_metrics
+
+PULSE_SECONDS = 1.0
+TASK_MARGIN_SECONDS = 15.0
+EXIT_REFUSED = 2
+"""Another version, other LOGIN_KEYS, or a sandbox's ledger in production: starting again does not help."""
+
+log = get_logger(__name__)
+
+
+class LedgerCheck(bootsteps.StartStopStep):
+    """Refuses to start on a ledger that is not ours; waits as long as Redis does not answer."""
+
+    requires = ("celery.worker.components:Timer",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        # Its children inherit both with the app. In containers two workers may share a node name and a process id.
+        parent.app.worker_name = f"{parent.hostname}#{os.getpid()}"
+        parent.app.identity = f"{parent.app.worker_name}-{secrets.token_hex(4)}"
+
+    def start(self, worker: Any) -> None:
+        """Check, before the pool and the consumer start; raises WorkerShutdown when told to stop meanwhile."""
+        services: Services = worker.app.services()
+        warn_of_plain_text(services.settings)
+        try:
+            until_redis_answers(services.begin_ledger)
+        except LedgerMismatch as error:
+            log.critical("ledger_refused", reason=str(error))
+            raise SystemExit(EXIT_REFUSED) from None
+
+
+def until_redis_answers(step: Callable[[], object]) -> None:
+    """Take a step of the start, again every second while Redis is away; raises WorkerShutdown when told to stop."""
+    is_told = False
+    while True:
+        try:
+            step()
+        except redis.RedisError as error:
+            if not is_told:
+                log.warning("ledger_unreachable", doing="start", error=type(error).__name__)
+            is_told = True
+            time.sleep(RETRY_SECONDS)
+            maybe_shutdown()
+        else:
+            return
+
+
+class Background(bootsteps.StartStopStep):
+    """Starts and stops the threads."""
+
+    requires = ("celery.worker.components:Pool", LedgerCheck)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._loops: list[Loop] = []
+        self._readers: list[EntryReader | RabbitReader] = []
+        self._metrics: MetricsServer | None = None
+        self._mailbox: Mailbox | None = None
+
+    def start(self, worker: Any) -> None:
+        """Start the threads, and the metrics endpoint if one is asked for.
+
+        The first pulse comes before any reader: what those take in is sealed under our newest key, and from then on the
+        ledger knows of a live worker that holds it. Raises WorkerShutdown when told to stop while Redis is away.
+        """
+        app, services = worker.app, worker.app.services()
+        until_redis_answers(lambda: pulse(worker, services))
+        self._readers = readers = readers_of(app)
+        self._loops = [
+            Loop("pacemaker", lambda: pulse(worker, services), pause_seconds=PULSE_SECONDS),
+            *(Loop(reader.source, reader.step, pause_seconds=0, unreachable=reader.unreachable) for reader in readers),
+            Loop("heartbeat", self._beat, pause_seconds=PULSE_SECONDS),
+            Loop("wake-up", app.wake_up.step),
+            Loop("feed-hint", app.feed_hint.step),
+        ]
+        if url := redis_broker(services.settings):
+            self._mailbox = Mailbox(connect(url, name="nightly-mailbox"), app, worker.hostname)
+            step = self._mailbox.step
+            self._loops.append(Loop("mailbox", step, pause_seconds=PULSE_SECONDS, unreachable="redis_unreachable"))
+        self._loops.append(Loop("watchdog", watchdog_of(worker, self._loops).step, pause_seconds=LOOK_SECONDS))
+        spare_what_stays()
+        for loop in self._loops:
+            loop.start()
+        settings = services.settings
+        if settings.metrics_port is not None:
+            self._metrics = serve_metrics(settings.metrics_host, settings.metrics_port, services.views.status)
+
+    def close(self, worker: Any) -> None:
+        """Begin to end: a signal said so before, a `WorkerShutdown` raised in the worker did not."""
+        worker.app.begin_shutdown()
+
+    def stop(self, worker: Any) -> None:
+        """Stop the threads; entries that were read are recorded or stay pending."""
+        stops_by = time.monotonic() + STOP_SECONDS
+        for loop in self._loops:
+            loop.ask_to_stop()
+        for hints in (worker.app.wake_up, worker.app.feed_hint):
+            hints.close()  # or its thread would wait out a second for a wish
+        for loop in self._loops:
+            loop.stop(by=stops_by)
+        if self._metrics is not None:
+            self._metrics.close()
+        try:
+            for reader in self._readers:
+                reader.leave()
+            worker.app.services().ledger.sign_off(worker.app.identity)
+            if self._mailbox is not None:
+                self._mailbox.forget()
+        except redis.RedisError:
+            log.warning("ledger_unreachable", doing="stop")
+
+    def _beat(self) -> None:
+        """Say that the readers are alive, whatever step each of them is busy with."""
+        for reader in self._readers:
+            if isinstance(reader, EntryReader):
+                reader.beat()
+
+
+def readers_of(app: Any) -> list[EntryReader | RabbitReader]:
+    """Build a worker's readers: one takes Celery's place at the queue of events, if this worker is to read that."""
+    services: Services = app.services()
+
+    def wake() -> None:
+        app.wake(services)
+
+    parts, options = (services.intake, app.deliveries()), {"name": app.identity, "on_recorded": wake}
+    readers: list[EntryReader | RabbitReader] = [StreamReader(services.redis, *parts, **options)]
+    broker, queues = redis_broker(services.settings), app.amqp.queues
+    if EVENTS_QUEUE not in queues.consume_from:
+        return readers
+    queues.deselect([EVENTS_QUEUE])
+    if rabbit := rabbit_of(services.settings):
+        readers.append(RabbitReader(rabbit, *parts, on_recorded=wake))
+    else:
+        readers.append(QueueReader(connect(broker, name="nightly-queue"), *parts, **options))
+    return readers
+
+
+def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
+    """Build the watchdog of a worker: over its loops, and over Celery's own."""
+    app, settings = worker.app, worker.app.settings
+    parts = [Part(loop.name, lambda loop=loop: loop.steps) for loop in loops]  # type: ignore[misc] # bound at once
+    if worker.hub is not None and (broker := probe_of(settings)) is not None:
+        worker.hub.call_repeatedly(PULSE_SECONDS, app.progress.made, "celery")
+        parts += celery_parts(worker, broker)
+    if worker.hub is not None:  # or its loop would see the signal only when something else happens, in a second
+        app.shutdown.wake_main = lambda: worker.hub.call_soon(app.progress.made, "celery")
+    app.shutdown.pids_of_children = lambda: [process.pid for process in worker.pool._pool._pool]  # noqa: SLF001 - Celery shows them nowhere
+    return Watchdog(
+        parts,
+        app.progress,
+        app.shutdown,
+        task_seconds=SLICE_SECONDS + 2 * settings.lease_seconds + TASK_MARGIN_SECONDS,
+        health_file=settings.health_file,
+    )
+
+
+def pulse(worker: Any, services: Services) -> None:
+    """Give a sign of life, take back what dead workers held, and wake somebody if work is waiting.
+
+    The ledger is begun again before: an emptied Redis has lost the marks that keep workers of another kind away.
+    """
+    try:
+        services.begin_ledger()
+        found = services.ledger.pulse(
+            services.fingerprints,
+            worker=worker.app.identity,
+            slots=worker.concurrency,
+            about={"version": worker.app.version, "keys": services.vault.key_ids},
+        )
+    except LedgerMismatch as error:
+        log.critical("ledger_refused", reason=str(error))
+        state.should_stop = EXIT_REFUSED  # type: ignore[assignment] # Celery takes an exit code, too
+        worker.app.begin_shutdown()
+        return
+    worker.app.progress.made("ledger")
+    if found.leases_lost:
+        log.warning("leases_lost", count=found.leases_lost)
+    if found.should_wake:
+        worker.app.send_wake_up()
+    if found.should_feed:
+        worker.app.feed_hint.ask()
+    pass_on(services.ledger, found.notices)

@@ -1,0 +1,54 @@
+"""Removes dead workers from kombu's list of mailboxes for remote control, which grows with every host that dies.
+
+A worker that ends warmly removes its own entry, by kombu. Entries that no worker of ours reported are left alone.
+"""
+
+from typing import Any
+
+from worker.clock import elapsed_seconds
+from worker.redis_client.connect import BytesRedis
+
+REPORTED = "nightly:mailboxes"
+"""Sorted set on the broker: each entry of kombu's list that a worker of ours made, by when it was last reported, ms."""
+REPORT_SECONDS = 15.0
+SILENT_MS = 3_600_000
+"""A worker silent for longer is dead. Remote control still reaches one that was only suspended."""
+KEPT_MS = 30 * 86_400_000
+_SEPARATOR = "\x06\x16"  # kombu's, between routing key, pattern and queue
+
+_REPORT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+local dead = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[2], 'LIMIT', 0, 100)
+if #dead > 0 then
+  redis.call('SREM', KEYS[1], unpack(dead))
+  redis.call('ZREM', KEYS[2], unpack(dead))
+end
+"""
+
+
+class Mailbox:
+    """The mailbox of one worker: `app` is its Celery app, `hostname` its node name (`celery@host`)."""
+
+    def __init__(self, client: BytesRedis, app: Any, hostname: str) -> None:
+        queue = app.control.mailbox.get_queue(hostname)
+        self._redis = client
+        self._list = f"_kombu.binding.{queue.exchange.name}"
+        self._entry = _SEPARATOR.join(("", "", queue.name))
+        self._next_report_at = 0.0
+
+    def step(self) -> None:
+        """Every REPORT_SECONDS, report the worker alive and remove up to 100 entries of dead ones.
+
+        Raises redis.RedisError; then the next step tries again.
+        """
+        if elapsed_seconds() < self._next_report_at:
+            return
+        self._redis.eval(_REPORT, 2, self._list, REPORTED, self._entry, SILENT_MS, KEPT_MS)
+        self._next_report_at = elapsed_seconds() + REPORT_SECONDS
+
+    def forget(self) -> None:
+        """Report no more: its worker ends, and kombu removes the entry. Raises redis.RedisError."""
+        self._redis.zrem(REPORTED, self._entry)

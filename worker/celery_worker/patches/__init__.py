@@ -1,0 +1,1 @@
+"""Corrections of kombu and py-amqp, each with the fault it corrects."""

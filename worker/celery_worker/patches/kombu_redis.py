@@ -1,0 +1,142 @@
+"""Keeps a worker alive on kombu's Redis transport: guards for what kombu 5.7.0 takes for unrecoverable.
+
+1. A connection that goes away with a message in flight: kombu closes a channel whose transport has no client
+   any more and dies of an AttributeError. Raised as the connection error it is, Celery reconnects as ever.
+2. A foreign item in a queue: kombu has popped it when it finds that it cannot open it. Each item is looked at
+   before kombu does, and wrapped where kombu would choke (`worker/envelope.py`).
+3. A full Redis: it refuses every MULTI, and so kombu's acknowledgement and the securing of what was just popped.
+   The first is asked for without MULTI; the second puts the message back where it came from.
+4. A foreign message on the channel of remote control: what kombu cannot open there ends every worker at once. It is
+   dropped: it holds no event.
+
+Remove each when kombu has fixed it.
+"""
+
+import json
+import time
+from queue import Empty
+from typing import Any
+
+import redis
+from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
+
+from worker.intake.bounded_decoding import guard_decoding
+from worker.intake.celery_envelope import opened, readable
+from worker.telemetry.logs import get_logger
+
+FULL_PAUSE_SECONDS = 1.0
+
+MAX_CONTROL_BYTES = 65_536
+"""Of a message of remote control; a question takes less than a thousand."""
+
+_SEPARATOR = "\x06\x16"
+"""kombu's, between a queue's name and a priority."""
+
+
+log = get_logger(__name__)
+
+
+def guard_kombu() -> None:
+    """Patch kombu's Redis channel and its message bookkeeping, once."""
+    channel_class: Any = kombu_redis.Channel
+    if getattr(channel_class, "is_guarded", False):
+        return
+    channel_class.is_guarded = True
+    guard_decoding()
+    _guard_parameters(channel_class)
+    _guard_items(channel_class)
+    _guard_control(channel_class)
+    _guard_full_redis(kombu_redis.QoS)
+
+
+def _guard_parameters(channel_class: Any) -> None:
+    original = channel_class._connparams  # noqa: SLF001 - the faulty function has no public face
+
+    def guarded(channel: Any, *args: Any, **options: Any) -> Any:
+        if channel.connection is None or channel.connection.client is None:
+            raise redis.ConnectionError("the transport was closed")
+        return original(channel, *args, **options)
+
+    channel_class._connparams = guarded  # noqa: SLF001
+
+
+def _guard_items(channel_class: Any) -> None:
+    original = channel_class._create_client  # noqa: SLF001 - where kombu makes the client that pops
+
+    def guarded(channel: Any, **options: Any) -> Any:
+        client = original(channel, **options)
+        client.set_response_callback("BRPOP", _careful)
+        return client
+
+    channel_class._create_client = guarded  # noqa: SLF001
+
+
+def _careful(reply: Any, **_: Any) -> tuple[bytes, bytes] | None:
+    if not reply:
+        return None
+    key, item = reply
+    return key, readable(item, key.decode().rsplit(_SEPARATOR, 1)[0])
+
+
+def _guard_control(channel_class: Any) -> None:
+    original = channel_class._handle_message  # noqa: SLF001 - what a subscription received, before it is decoded
+
+    def guarded(channel: Any, client: Any, reply: Any) -> Any:
+        found = original(channel, client, reply)
+        data = found["data"]
+        if isinstance(data, bytes) and (len(data) > MAX_CONTROL_BYTES or opened(data)[1]):
+            found["data"] = None  # kombu goes on to the next
+        return found
+
+    channel_class._handle_message = guarded  # noqa: SLF001
+
+
+def _guard_full_redis(qos_class: Any) -> None:
+    append, reject, can_consume = qos_class.append, qos_class.reject, qos_class.can_consume
+
+    def secured(qos: Any, message: Any, delivery_tag: str) -> None:
+        try:
+            append(qos, message, delivery_tag)
+        except redis.exceptions.OutOfMemoryError:
+            _put_back(qos.channel, message)
+            if not getattr(qos, "resumes_at", 0):
+                log.warning("broker_full", doing="intake waits, and nothing is dropped")
+            qos.resumes_at = time.monotonic() + FULL_PAUSE_SECONDS
+            raise Empty from None  # as after a BRPOP that found nothing
+        if getattr(qos, "resumes_at", 0):
+            log.info("broker_has_room")
+            qos.resumes_at = 0
+
+    def acknowledged(qos: Any, delivery_tag: str, pipe: Any = None) -> Any:
+        with qos.channel.conn_or_acquire() as client:
+            plain = client.pipeline(transaction=False) if pipe is None else pipe
+            # The index last: an entry without its message is harmless, and swept away.
+            return plain.hdel(qos.unacked_key, delivery_tag).zrem(qos.unacked_index_key, delivery_tag)
+
+    def rejected(qos: Any, delivery_tag: str, **options: Any) -> None:
+        try:
+            reject(qos, delivery_tag, **options)
+        except redis.exceptions.OutOfMemoryError:
+            # It stays secured, and comes back after the visibility timeout; its place in the window is free again.
+            virtual.QoS.ack(qos, delivery_tag)
+
+    def may_consume(qos: Any) -> bool:
+        return bool(time.monotonic() >= getattr(qos, "resumes_at", 0) and can_consume(qos))
+
+    qos_class.append, qos_class.reject, qos_class.can_consume = secured, rejected, may_consume
+    qos_class._remove_from_indices = acknowledged  # noqa: SLF001 - what ack and reject call
+
+
+def _put_back(channel: Any, message: Any) -> None:
+    """Put a popped message where it was. A script that has written something is let finish by a full Redis too."""
+    priority = channel._get_message_priority(message._raw, reverse=False)  # noqa: SLF001 - as kombu restores
+    key = channel._q_for_pri(message.delivery_info["routing_key"], priority)  # noqa: SLF001 - the same
+    with channel.conn_or_acquire() as client:
+        client.eval(
+            "redis.call('DEL', KEYS[2]) redis.call('RPUSH', KEYS[1], ARGV[1])",
+            2,
+            key,
+            "nightly:put-back",
+            json.dumps(message._raw, default=str),  # noqa: SLF001 - the envelope as it came
+        )

@@ -1,0 +1,114 @@
+"""Decides when a worker that looks alive is not, and ends it so that a supervisor starts another.
+
+Alive is what goes on: each part has a counter, and one that stands still through a minute of looks, although
+there is reason to move, ends the worker. Redis away, a closed gate or nothing to do are no such reason. Looks
+are counted, not seconds, so a machine that slept is not taken for a worker that hangs.
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from celery.worker import state
+
+from worker.celery_worker.progress import Progress
+from worker.celery_worker.shutdown import EXIT_STUCK, Shutdown
+from worker.telemetry.logs import get_logger
+from worker.telemetry.sentry import report_stuck
+
+LOOK_SECONDS = 5.0
+STUCK_LOOKS = 12
+
+log = get_logger(__name__)
+
+
+@dataclass
+class Part:
+    """Something that should go on: `count` changes while it does, `is_expected` says whether it should."""
+
+    name: str
+    count: Callable[[], object]
+    is_expected: Callable[[], bool] = lambda: True
+    last: object = None
+    looks: int = 0
+
+    def look(self) -> bool:
+        """Look once; True when it stood still for too many looks."""
+        now = self.count()
+        self.looks = self.looks + 1 if now == self.last and self.is_expected() else 0
+        self.last = now
+        return self.looks >= STUCK_LOOKS
+
+
+class Watchdog:
+    """Looks at a worker's parts every LOOK_SECONDS, and at the tasks in its pool."""
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        progress: Progress,
+        shutdown: Shutdown,
+        *,
+        task_seconds: float,
+        health_file: Path | None,
+    ) -> None:
+        self._parts = parts
+        self._progress = progress
+        self._shutdown = shutdown
+        self._task_looks = task_seconds / LOOK_SECONDS
+        self._health_file = health_file
+        self._pulses = -1
+        self._requests: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # not by id: the next one may have it too
+
+    def step(self) -> None:
+        """Look once: touch the health file, or begin to end the worker."""
+        if self._shutdown.is_stopping:
+            return
+        stuck = next((part.name for part in list(self._parts) if part.look()), None) or self._stuck_pool()
+        if stuck:
+            self._give_up(stuck)
+        elif self._health_file:
+            with contextlib.suppress(OSError):  # a full disk is no reason to end
+                self._health_file.touch()
+
+    def _stuck_pool(self) -> str | None:
+        """Kill a child whose task takes for ever; name the pool if a task never starts."""
+        pulses, self._pulses = self._pulses, self._progress.of("ledger")
+        if pulses == self._pulses:
+            return None  # Redis is away, and tasks wait for it
+        present = {request: self._requests.get(request, 0) + 1 for request in _snapshot(state.reserved_requests)}
+        self._requests = WeakKeyDictionary(present)
+        active = set(_snapshot(state.active_requests))
+        for request, looks in present.items():
+            if request in active and looks > self._task_looks:
+                self._kill_child(request)
+                self._requests[request] = 0
+                break
+            if looks > 3 * self._task_looks:  # behind others, but no longer than they may take
+                return "pool"
+        return None
+
+    @staticmethod
+    def _kill_child(request: Any) -> None:
+        log.critical("child_stuck", task=request.name, child=request.worker_pid)
+        report_stuck(part="child")
+        with contextlib.suppress(ProcessLookupError, TypeError):
+            os.kill(request.worker_pid, signal.SIGKILL)
+
+    def _give_up(self, part: str) -> None:
+        log.critical("worker_stuck", part=part, looks=STUCK_LOOKS, seconds_between_looks=LOOK_SECONDS)
+        report_stuck(part=part)
+        state.should_stop = EXIT_STUCK  # type: ignore[assignment] # the warm way, if Celery's loop still turns
+        self._shutdown.begin(exit_code=EXIT_STUCK)
+
+
+def _snapshot(requests: Any) -> list[Any]:
+    """Copy a set that another thread changes."""
+    while True:
+        with contextlib.suppress(RuntimeError):
+            return list(requests)

@@ -1,0 +1,141 @@
+"""`nightly backfill`: look at backfills, steer them, and write what became of each row. `start` is in its own file."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.backfill.models import Backfill, RowOutcome
+from worker.backfill.report import documents, ended_rows, write_rejects, write_report, written_whole
+from worker.cli.backfill.follow import follow, reason_of
+from worker.cli.backfill.screen import document, needs_a_person, outcomes, picture, table
+from worker.cli.backfill.start import start
+from worker.cli.context import open_services
+from worker.cli.output import console, number, plain, print_json
+from worker.services import Services
+
+PRIVATE = 0o600
+
+app = typer.Typer(
+    help="Switch many logins on or off: from a file, or as the ledger knows them.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+Id = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it: bf-...")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+app.command(
+    epilog="Examples: `nightly backfill start logins.csv --off --dry-run`, "
+    "`zcat big.gz | nightly backfill start - --on --rate 20 --quiet-hours 09:00-17:00 --timezone America/Toronto`, "
+    '`nightly backfill start --from-ledger --where "applied<2026-11-01" --where wish=on`'
+)(start)
+
+
+@app.command("list", epilog="Example: `nightly backfill list --json`")
+def list_(*, as_json: AsJson = False) -> None:
+    """List backfills, oldest first; they are kept for 30 days after their end."""
+    services = open_services()
+    found = services.backfills.all()
+    if as_json:
+        print_json(document(each) for each in found)
+        return
+    console().print(table(found) if found else "There is no backfill; `nightly backfill start --help`.")
+
+
+@app.command(epilog="Example: `nightly backfill show bf-k5mxq2abcd --follow`")
+def show(
+    backfill_id: Id,
+    *,
+    follows: Annotated[bool, typer.Option("--follow", help="Look on until it ends; Ctrl-C leaves it running.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show one backfill: its terms, how far it is, and why it stands still.
+
+    Exit code 1 when it waits for a person (a shut gate, no worker); with --follow, when rows were rejected.
+    """
+    services = open_services()
+    if follows:
+        follow(services, backfill_id, as_json=as_json)
+        return
+    backfill = services.backfills.get(backfill_id)
+    reason = reason_of(services, backfill)
+    if as_json:
+        print_json([document(backfill) | {"standstill": reason}])
+    else:
+        console().print(picture(backfill, reason, services.views.now_ms()))
+    if needs_a_person(backfill, services.views.status(), services.views.gate(backfill.instance)):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: `nightly backfill pause bf-k5mxq2abcd`")
+def pause(backfill_id: Id) -> None:
+    """Hand over no more rows for now. Those in the lane, two seconds of work, are still called."""
+    _steer(backfill_id, lambda services: services.backfills.pause, "is paused. Go on with: nightly backfill resume")
+
+
+@app.command(epilog="Example: `nightly backfill resume bf-k5mxq2abcd`")
+def resume(backfill_id: Id) -> None:
+    """Go on with a paused backfill."""
+    _steer(backfill_id, lambda services: services.backfills.resume, "goes on. Look with: nightly backfill show")
+
+
+@app.command(epilog="Example: `nightly backfill cancel bf-k5mxq2abcd`")
+def cancel(backfill_id: Id) -> None:
+    """Hand over no more rows, for good. What was applied stays so; the report says which rows were not."""
+    _steer(backfill_id, lambda services: services.backfills.cancel, "is cancelled. See: nightly backfill report")
+
+
+@app.command(epilog="Example: `nightly backfill report bf-k5mxq2abcd --output report.csv --rejects rejects.csv`")
+def report(
+    backfill_id: Id,
+    *,
+    output: Annotated[Path | None, typer.Option(help="Write it here, whole or not at all. [standard output]")] = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(help="Write invalid and dead rows here, as the file had them: with loginIds, for you alone."),
+    ] = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Add each row's loginId: a secret.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a line for each row: line, reference, account_id, wish, outcome, code, time; then a summary.
+
+    It can be written at any time. With --rejects alone, only those are written.
+    """
+    services = open_services()
+    backfill = services.backfills.get(backfill_id)
+    lines = documents(ended_rows(services.backfills, backfill), backfill, services.vault, reveal=reveal)
+    if output is not None:
+        with written_whole(output, mode=PRIVATE if reveal else 0o644) as out:
+            write_report(lines, out, as_json=as_json, reveal=reveal)
+    elif rejects is None or as_json or reveal:
+        write_report(lines, sys.stdout.buffer, as_json=as_json, reveal=reveal)
+        sys.stdout.flush()
+    if rejects is not None:
+        _write_rejects(services, backfill, rejects)
+    if reveal:
+        typer.echo("It holds loginIds: keep it as you keep a password, and delete it soon.", err=True)
+    _summary(services.backfills.get(backfill_id))
+
+
+def _write_rejects(services: Services, backfill: Backfill, path: Path) -> None:
+    with written_whole(path, mode=PRIVATE) as out:
+        count = write_rejects(ended_rows(services.backfills, backfill), out)
+    typer.echo(
+        f"{number(count)} rejected rows are in {plain(path.name)}. It holds loginIds and only you can read it: correct "
+        f"it, feed it back, and delete it.",
+        err=True,
+    )
+
+
+def _summary(backfill: Backfill) -> None:
+    typer.echo(f"{backfill.id} {backfill.status.value}, {number(backfill.rows)} rows: {outcomes(backfill)}.", err=True)
+    if waiting := backfill.counts[RowOutcome.WAITING]:
+        typer.echo(f"{number(waiting)} rows have not ended yet: write the report again when they have.", err=True)
+
+
+def _steer(backfill_id: str, action: Callable[[Services], Callable[[str], None]], words: str) -> None:
+    services = open_services(to_change=True)
+    action(services)(backfill_id)
+    console().print(f"Backfill {plain(backfill_id)} {words} {plain(backfill_id)}", soft_wrap=True)

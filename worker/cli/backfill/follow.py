@@ -1,0 +1,122 @@
+"""Follows a backfill until it ends: a bar on a terminal, plain lines elsewhere, JSON for machines."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import typer
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from worker.backfill.models import Backfill, RowOutcome, Status
+from worker.cli.backfill.screen import document, ended, outcomes, rejected, standstill
+from worker.cli.output import WARN, console, number, plain, print_json, span
+from worker.services import Services
+
+LOOK_SECONDS = 1.0
+LINE_SECONDS = 10.0
+"""Elsewhere than on a terminal a line is written so often."""
+WINDOW_SECONDS = 30.0
+"""The rate is that of so long."""
+FOUND_WRONG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a backfill: rows ended a second (None: not known yet), and why it stands still."""
+
+    backfill: Backfill
+    rate: float | None
+    reason: str
+
+    @property
+    def left_seconds(self) -> float | None:
+        """How long the rows that wait will take at this rate."""
+        return self.backfill.counts[RowOutcome.WAITING] / self.rate if self.rate else None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.backfill.ended_at is not None or self.backfill.status is Status.FINISHED
+
+
+def follow(services: Services, backfill_id: str, *, as_json: bool) -> None:
+    """Look until every row has ended; exit code 1 when some became dead letters or were invalid.
+
+    Ctrl-C ends the looking alone.
+    """
+    screen = console()
+    is_live = screen.is_terminal and not as_json
+    told_at = -LINE_SECONDS
+    try:
+        with Live(console=screen, auto_refresh=False) if is_live else nullcontext() as live:
+            for look in looks(services, backfill_id):
+                if live:
+                    live.update(bar(look), refresh=True)
+                elif as_json:
+                    print_json([document(look.backfill) | {"rate": look.rate, "standstill": look.reason}])
+                elif look.has_ended or time.monotonic() - told_at >= LINE_SECONDS:
+                    told_at = time.monotonic()
+                    screen.print(line(look), soft_wrap=True)
+    except KeyboardInterrupt:
+        if not as_json:
+            screen.print(f"\nIt goes on. Come back with: nightly backfill show {backfill_id} --follow", soft_wrap=True)
+        return
+    if rejected(look.backfill):
+        raise typer.Exit(FOUND_WRONG)
+
+
+def looks(services: Services, backfill_id: str) -> Iterator[Look]:
+    """Yield looks, a second apart, the last one when it has ended."""
+    seen: deque[tuple[float, int]] = deque()
+    while True:
+        backfill = services.backfills.get(backfill_id)
+        now = time.monotonic()
+        seen.append((now, ended(backfill)))
+        while now - seen[0][0] > WINDOW_SECONDS:
+            seen.popleft()
+        seconds, rows = now - seen[0][0], seen[-1][1] - seen[0][1]
+        look = Look(backfill, rows / seconds if seconds else None, reason_of(services, backfill))
+        yield look
+        if look.has_ended:
+            return
+        time.sleep(LOOK_SECONDS)
+
+
+def reason_of(services: Services, backfill: Backfill) -> str:
+    """Return why a backfill stands still; empty where it moves."""
+    status, gate = services.views.status(), services.views.gate(backfill.instance)
+    return standstill(backfill, status, gate, services.views.now_ms())
+
+
+def bar(look: Look) -> Table:
+    """Return one look as a bar with its figures below."""
+    backfill, grid = look.backfill, Table.grid(padding=(0, 1))
+    share = ended(backfill) / backfill.rows if backfill.rows else 1.0
+    head = Table.grid(padding=(0, 1))
+    head.add_row(backfill.id, ProgressBar(total=1.0, completed=share, width=40), f"{share:.0%}", _pace(look))
+    grid.add_row(head)
+    grid.add_row(outcomes(backfill))
+    if look.reason:
+        grid.add_row(Text(plain(look.reason), WARN))
+    return grid
+
+
+def line(look: Look) -> str:
+    """Return one look as a line."""
+    backfill = look.backfill
+    text = f"{backfill.id} {backfill.status.value}: {number(ended(backfill))} of {number(backfill.rows)} rows ended"
+    text += f" ({outcomes(backfill)})" if backfill.rows else ""
+    pace = _pace(look)
+    return text + (f", {pace}" if pace else "") + (f". {plain(look.reason)}" if look.reason else "")
+
+
+def _pace(look: Look) -> str:
+    if look.has_ended or look.rate is None:
+        return ""
+    left = f", {span(look.left_seconds)} left" if look.left_seconds is not None else ""
+    return f"{look.rate:,.1f} rows/s{left}"

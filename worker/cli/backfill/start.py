@@ -1,0 +1,180 @@
+"""`nightly backfill start`: reads the file, or asks the ledger, and loads it whole or says what it would do."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from worker.backfill.conditions import Condition, microseconds
+from worker.backfill.file_rows import Form, Source, open_rows
+from worker.backfill.loader import Loading, Terms
+from worker.backfill.models import Asks, Backfill
+from worker.backfill.quiet_hours import QuietHours
+from worker.backfill.selection import selected
+from worker.cli.backfill.follow import follow, reason_of
+from worker.cli.backfill.forecast import foresee, tell
+from worker.cli.backfill.screen import document, wish_words
+from worker.cli.context import known_instances, misuse, open_services, operator
+from worker.cli.output import console, number, plain, print_json, when
+from worker.cli.shell import INTERRUPTED
+from worker.errors import BackfillError, SameFile
+from worker.services import Services
+
+AHEAD_US = 60_000_000
+LEDGER_NAME = "the ledger"
+LEDGER_FORM = Form("csv", "loginId,account_id", ",")
+
+
+def start(
+    file: Annotated[
+        str | None, typer.Argument(help="CSV, NDJSON or one loginId a line, also .gz; - reads input.")
+    ] = None,
+    *,
+    on: Annotated[bool, typer.Option("--on", help="Switch nightly refresh on.")] = False,
+    off: Annotated[bool, typer.Option("--off", help="Switch it off.")] = False,
+    instance: Annotated[str | None, typer.Option(help="Flinks instance. [FLINKS_INSTANCE]")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="When this was so: newer events win. A day or RFC 3339. [now]")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do; write nothing.")] = False,
+    follows: Annotated[bool, typer.Option("--follow", help="Look on until it ends.")] = False,
+    rate: Annotated[float | None, typer.Option(help="Rows a second, at most.", min=0.001, max=100_000)] = None,
+    quiet_hours: Annotated[str | None, typer.Option(help="Rest in these hours: HH:MM-HH:MM.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Of the quiet hours, such as America/Toronto. [UTC]")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also when the same file was loaded before.")] = False,
+    reassert: Annotated[
+        bool, typer.Option("--reassert", help="Call also for logins that are as wished already.")
+    ] = False,
+    from_ledger: Annotated[
+        bool, typer.Option("--from-ledger", help="Take logins of the ledger, not of a file.")
+    ] = False,
+    where: Annotated[
+        list[str] | None, typer.Option(help='With --from-ledger, such as "applied<2026-11-01"; all must hold.')
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Load a file whole and hand its rows over, no faster than calls are made; live events always go first.
+
+    A wish of a backfill has a time like any other, so it never overrides a newer event. --from-ledger with neither
+    --on nor --off asserts each login's own wish once more. A start that was killed goes on when it is given again.
+    Exit code 1 when nothing was loaded; with --follow, also when rows were rejected.
+    """
+    _check(file, on=on, off=off, from_ledger=from_ledger, where=where, as_of=as_of)
+    try:
+        conditions = [Condition.read(text) for text in where or []]
+        as_of_us = None if as_of is None else microseconds(as_of)
+        QuietHours.read(quiet_hours or "", timezone or "")
+    except BackfillError as error:
+        misuse(str(error))
+    services = open_services(to_change=not dry_run)
+    terms = Terms(
+        instance=_known(services, instance or services.settings.flinks_instance),
+        wish=Asks.ON if on else Asks.OFF if off else Asks.AS_IS,
+        reassert=reassert,
+        as_of_us=as_of_us,
+        by=operator(),
+        rate=rate,
+        quiet=quiet_hours or "",
+        timezone=timezone or "",
+        again=again,
+        resumable=not from_ledger,
+    )
+    _carry_out(services, file, terms, conditions, dry_run=dry_run, follows=follows, as_json=as_json)
+
+
+def _carry_out(
+    services: Services,
+    file: str | None,
+    terms: Terms,
+    where: list[Condition],
+    *,
+    dry_run: bool,
+    follows: bool,
+    as_json: bool,
+) -> None:
+    now_us = services.backfills.now_ms() * 1000
+    if (terms.as_of_us or 0) > now_us + AHEAD_US:
+        misuse("--as-of lies in the future: it would override the events until then")
+    with _source(services, file, terms.instance, where) as source:
+        if dry_run:
+            with counted("rows read") as count:
+                found = foresee(services, source.rows, terms, now_us=now_us, on_rows=count)
+            tell(found, as_json=as_json)
+            return
+        backfill = _load(services, source, terms, now_us)
+    _tell(services, backfill, as_json=as_json)
+    if follows:
+        follow(services, backfill.id, as_json=as_json)
+
+
+def _known(services: Services, name: str) -> str:
+    known = known_instances(services.settings, services.redis)
+    if name not in known:
+        misuse(f"no such instance; known here are: {', '.join(known)}")
+    return name
+
+
+def _check(
+    file: str | None, *, on: bool, off: bool, from_ledger: bool, where: list[str] | None, as_of: str | None
+) -> None:
+    if from_ledger == (file is not None):
+        misuse("name a FILE (- is standard input), or say --from-ledger")
+    if where and not from_ledger:
+        misuse("--where goes with --from-ledger")
+    if (on and off) or not (on or off or from_ledger):
+        misuse("say --on or --off, one of them")
+    if as_of is not None and not (on or off):
+        misuse("--as-of goes with --on or --off: without them each login keeps its own time")
+
+
+@contextmanager
+def _source(services: Services, file: str | None, instance: str, where: list[Condition]) -> Iterator[Source]:
+    if file is None:
+        rows = selected(services.redis, services.vault, instance=instance, where=where)
+        yield Source(LEDGER_NAME, LEDGER_FORM, rows)
+    else:
+        with open_rows(file, instance=instance) as source:
+            yield source
+
+
+def _load(services: Services, source: Source, terms: Terms, now_us: int) -> Backfill:
+    with counted("rows loaded") as count:
+        loading = Loading(services.backfills, services.vault, on_rows=count)
+        try:
+            return loading.load(source.rows, source.form, replace(terms, name=source.name), now_us=now_us)
+        except SameFile as error:
+            same = services.backfills.get(error.backfill_id)
+            raise BackfillError(
+                f"the same rows with the same wish are backfill {same.id} ({same.status.value}, begun "
+                f"{when(same.created_at)} UTC). Nothing was loaded; --again loads them once more"
+            ) from None
+        except KeyboardInterrupt:
+            typer.echo("Stopped while loading: nothing is handed over. The same command goes on from here.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _tell(services: Services, backfill: Backfill, *, as_json: bool) -> None:
+    reason = reason_of(services, backfill)
+    if as_json:
+        print_json([document(backfill) | {"standstill": reason}])
+        return
+    screen = console()
+    screen.print(f"Backfill {backfill.id}: {number(backfill.rows)} rows of {plain(backfill.name)} are loaded.")
+    screen.print(f"They wish {plain(wish_words(backfill))}, on {plain(backfill.instance)}.", soft_wrap=True)
+    if reason:
+        screen.print(plain(reason), soft_wrap=True)
+    screen.print(f"Look with: nightly backfill show {backfill.id} --follow", soft_wrap=True)
+
+
+@contextmanager
+def counted(words: str) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how many rows there were so far; elsewhere nothing."""
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} " + words), TimeElapsedColumn())
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task("")
+        yield lambda count: progress.update(task, completed=count)

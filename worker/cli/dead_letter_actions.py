@@ -1,0 +1,125 @@
+"""`nightly dead-letters replay | resolve`: decide about letters, one or many, and say what became of each."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.context import misuse, open_services, operator
+from worker.cli.output import console, number, plain, print_json
+from worker.ledger import Letters
+from worker.operations.replay import Closed, DeadLetters
+
+if TYPE_CHECKING:
+    from worker.services import Services
+
+WRONG_OUTCOMES = frozenset({"failed", "still_invalid", "already_closed"})
+NAMED = 20
+"""So many results are named one by one; the rest are counted."""
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Letters by their id.")]
+Code = Annotated[str | None, typer.Option(help="Every open letter with this code.")]
+Instance = Annotated[str | None, typer.Option(help="Every open letter of this instance.")]
+Suspects = Annotated[
+    bool, typer.Option("--suspects", help="Those of a storm: the run of refused logins that closed the gate.")
+]
+All = Annotated[bool, typer.Option("--all", help="Every open letter.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which letters these are.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, however many they are.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a letter.")]
+
+
+def replay(
+    ids: Ids = None,
+    *,
+    code: Code = None,
+    instance: Instance = None,
+    suspects: Suspects = False,
+    everything: All = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try again: the login's newest wish is due again, and a rejected message is taken in once more.
+
+    Nothing old is sent: a login whose wish changed meanwhile is left alone (superseded). Exit code 1 when one
+    could not be replayed. More than one letter asks first on a terminal.
+    """
+    services = open_services(to_change=True)
+    chosen = _choose(
+        services.letters, ids or [], code=code, instance=instance, suspects=suspects, everything=everything
+    )
+    if _may_go_on(chosen, "Replay", dry_run=dry_run, yes=yes, as_json=as_json):
+        letters = _review_list(services)
+        _tell(letters.replay(chosen, by=operator()), as_json=as_json)
+
+
+def resolve(
+    ids: Ids = None,
+    *,
+    note: Annotated[str, typer.Option(help="Why, for whoever reads it later. No loginId, please.")],
+    code: Code = None,
+    instance: Instance = None,
+    suspects: Suspects = False,
+    everything: All = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Close letters without another call; the note says why. More than one letter asks first on a terminal."""
+    services = open_services(to_change=True)
+    chosen = _choose(
+        services.letters, ids or [], code=code, instance=instance, suspects=suspects, everything=everything
+    )
+    if _may_go_on(chosen, "Resolve", dry_run=dry_run, yes=yes, as_json=as_json):
+        letters = _review_list(services)
+        _tell(letters.resolve(chosen, by=operator(), note=note), as_json=as_json)
+
+
+def _review_list(services: "Services") -> DeadLetters:
+    from worker.intake.celery_message import kept_message  # noqa: PLC0415 - Celery is heavy, and other commands need none
+
+    return DeadLetters(services.letters, services.vault, services.intake, read_message=kept_message)
+
+
+def _choose(
+    letters: Letters, ids: list[str], *, code: str | None, instance: str | None, suspects: bool, everything: bool
+) -> list[str]:
+    is_filtered = everything or suspects or code is not None or instance is not None
+    if bool(ids) == is_filtered:
+        misuse("name letters by ID, or choose them by --code, --instance, --suspects or --all")
+    if ids:
+        return list(dict.fromkeys(ids))
+    return [letter.id for letter in letters.list(code=code, instance=instance, only_suspects=suspects)]
+
+
+def _may_go_on(chosen: list[str], verb: str, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
+    if dry_run and as_json:
+        print_json({"letter_id": letter_id, "outcome": "chosen", "detail": ""} for letter_id in chosen)
+        return False
+    if dry_run or not chosen:
+        named = ", ".join(plain(letter_id) for letter_id in chosen[:NAMED]) + (", ..." if chosen[NAMED:] else "")
+        console().print(f"{number(len(chosen))} letters: {named or 'none is open'}")
+        return False
+    if len(chosen) > 1 and not yes and sys.stdin.isatty():
+        typer.confirm(f"{verb} {number(len(chosen))} letters?", abort=True, err=True)
+    return True
+
+
+def _tell(results: Iterable[Closed], *, as_json: bool) -> None:
+    counts: Counter[str] = Counter()
+    for result in results:
+        counts[result.outcome] += 1
+        if as_json:
+            print_json([asdict(result)])
+        elif result.outcome in WRONG_OUTCOMES or counts.total() <= NAMED:
+            detail = f" ({plain(result.detail)})" if result.detail else ""
+            console().print(f"{plain(result.letter_id)}: {result.outcome.replace('_', ' ')}{detail}")
+    if not as_json and counts.total() > 1:
+        summary = ", ".join(f"{number(count)} {outcome.replace('_', ' ')}" for outcome, count in counts.items())
+        console().print(f"Together: {summary}")
+    if WRONG_OUTCOMES & counts.keys():
+        raise typer.Exit(1)

@@ -1,0 +1,170 @@
+"""What the value of a setting must look like. No rule's text repeats the value. Does no I/O."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterable
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, SecretStr
+
+from worker.vault.sealed_box import SealingKey
+from worker.vault.vault import decode_key
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+REDIS_SCHEMES = ("redis", "rediss", "unix", "sentinel")
+BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps")
+DISTINCT_BYTES = 16
+"""Of a key's 32 at least: 32 random bytes have about 30, and fewer than 20 less than once in a billion keys."""
+WEBHOOK_PREFIX = "whsec_"
+WEBHOOK_KEY_BYTES = range(24, 65)
+_SECRET_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_INSTANCE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+def _guid(value: str) -> str:
+    if not _GUID.fullmatch(value):
+        raise ValueError("must be a GUID such as 43387ca6-0391-4c82-857d-70d95f087ecb")
+    return value.lower()
+
+
+def _instance_name(value: str) -> str:
+    if not _INSTANCE.fullmatch(value):
+        raise ValueError("must be a host name label: lower-case letters, digits and hyphens")
+    return value
+
+
+def _header_name(value: str) -> str:
+    if not _HEADER.fullmatch(value):
+        raise ValueError("must be an HTTP header name")
+    return value
+
+
+def _header_value(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text or not text.isascii() or not text.isprintable() or text != text.strip():
+        raise ValueError("must be printable ASCII with no line break and no space at either end")
+    return value
+
+
+def _base_url(value: str) -> str:
+    parts = _split(value.replace("{instance}", "instance"))
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be a URL such as https://{instance}-api.private.fin.ag")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+        raise ValueError("must be https, because the loginId is a secret; plain http is for loopback only")
+    if "@" in parts.netloc or "?" in value or "#" in value:
+        raise ValueError("must hold no user, password, query or fragment")
+    return value.rstrip("/")
+
+
+def _url_of(schemes: Iterable[str], value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        raise ValueError(f"must begin with one of {', '.join(f'{scheme}://' for scheme in schemes)}")
+    _split(text, has_one_host=text.startswith(("redis://", "rediss://")))
+    return value
+
+
+def _split(url: str, *, has_one_host: bool = True) -> SplitResult:
+    """Split a URL; what urllib would say of a bad one repeats parts of it, so it is said here."""
+    try:
+        parts = urlsplit(url)
+        if has_one_host:
+            _ = parts.port
+    except ValueError:
+        parts = None
+    if parts is None or not url.isprintable() or " " in url:
+        raise ValueError("is no URL; percent-encode special characters in a user or password")
+    return parts
+
+
+def split_login_keys(text: str) -> list[bytes]:
+    """Return the keys of LOGIN_KEYS, newest first; raises ValueError for anything else."""
+    try:
+        keys = [decode_key(part.strip()) for part in text.split(",")]
+    except ValueError:
+        raise ValueError("must be comma-separated keys; `nightly keys new` prints one") from None
+    if len(set(keys)) != len(keys):
+        raise ValueError("holds the same key twice")
+    return keys
+
+
+def check_strength(login_keys: str) -> None:
+    """Raise ValueError where LOGIN_KEYS (well-formed) hold a key that others can guess, or read in our repository.
+
+    Of 32 random bytes one is above 127, but for one in four billion keys: bytes that are all below are a passphrase,
+    hex digits, an example such as 0 to 31, or the key in docker-compose.yml, which is text.
+    """
+    for key in split_login_keys(login_keys):
+        if len(set(key)) < DISTINCT_BYTES or key.isascii():
+            raise ValueError(
+                "holds a weak or public key; `nightly keys new` prints a random one (SANDBOX=1 accepts it, for trials)"
+            )
+
+
+def _login_keys(value: SecretStr) -> SecretStr:
+    split_login_keys(value.get_secret_value())
+    return value
+
+
+def _public_key(value: str) -> str:
+    SealingKey.parse(value)
+    return value
+
+
+def split_webhook_secrets(text: str) -> dict[str, bytes]:
+    """Return the keys of HTTP_EVENTS_SECRETS by name, newest first; raises ValueError for anything else."""
+    keys: dict[str, bytes] = {}
+    for position, entry in enumerate(text.split(","), 1):
+        name, _, secret = entry.strip().partition("=")
+        key = _webhook_key(secret)
+        if not _SECRET_NAME.fullmatch(name) or key is None:
+            raise ValueError(f"entry {position} must be name=whsec_...; `nightly keys webhook` prints the part after =")
+        if name in keys or key in keys.values():
+            raise ValueError(f"entry {position} repeats the name or the secret of another")
+        keys[name] = key
+    return keys
+
+
+def _webhook_key(secret: str) -> bytes | None:
+    """Return the bytes of `whsec_<base64>`, of the length that the Standard Webhooks specification asks for."""
+    encoded = secret.removeprefix(WEBHOOK_PREFIX)
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if secret.startswith(WEBHOOK_PREFIX) and len(key) in WEBHOOK_KEY_BYTES else None
+
+
+def _webhook_secrets(value: SecretStr) -> SecretStr:
+    split_webhook_secrets(value.get_secret_value())
+    return value
+
+
+def read_json_object(value: object) -> object:
+    """Return the object that a variable's text holds as JSON; raises ValueError for anything else."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            value = None
+    if not isinstance(value, dict):
+        raise ValueError("must be a JSON object, one entry an instance")  # noqa: TRY004 - pydantic reports ValueError
+    return value
+
+
+Guid = Annotated[str, AfterValidator(_guid)]
+InstanceName = Annotated[str, AfterValidator(_instance_name)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_header_value)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(lambda value: _url_of(REDIS_SCHEMES, value))]
+BrokerUrl = Annotated[SecretStr, AfterValidator(lambda value: _url_of(BROKER_SCHEMES, value))]
+LoginKeys = Annotated[SecretStr, AfterValidator(_login_keys)]
+PublicKeyText = Annotated[str, AfterValidator(_public_key)]
+WebhookSecrets = Annotated[SecretStr, AfterValidator(_webhook_secrets)]

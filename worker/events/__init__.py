@@ -1,0 +1,1 @@
+"""The message contract, and the publisher that producers call."""

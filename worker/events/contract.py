@@ -1,0 +1,175 @@
+"""The message contract: what a producer may send, and the one form in which we work with it.
+
+Three shapes come in (a Celery message's arguments, a CloudEvent, an array of CloudEvents) and one goes
+out, `LifecycleEvent`. Parsing is strict: a misspelt field is an error, not a default. A reason names the
+field and the rule, never the value, because any value may be a loginId. Does no I/O.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NoReturn, Self, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from worker.errors import InvalidEvent
+from worker.events.models import MALFORMED_TIME, CeleryArguments, CloudEvent, LoginData, Opaque
+from worker.events.plain_events import EPOCH, plain_arguments, plain_cloudevent
+
+EVENT_TYPES: Mapping[str, bool] = {"account.linked": True, "account.inactive": False}
+MAX_BODY_BYTES = 1_048_576
+MAX_BATCH_EVENTS = 10_000
+MAX_REASONS = 5
+_MICROSECOND = datetime.resolution
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleEvent:
+    """One accepted event: at `occurred_at` this login was linked, or went inactive.
+
+    The login stands in one of two fields, and the other is empty: `login_id`, or `sealed_login_id`, which the workers'
+    private key opens.
+    """
+
+    login_id: str = field(repr=False)
+    instance: str
+    wants_active: bool
+    occurred_at: datetime
+    event_id: str
+    account_id: str | None = None
+    sealed_login_id: str = field(default="", repr=False)
+
+    @property
+    def occurred_us(self) -> int:
+        """Microseconds since 1970: exact as a Lua number until the year 2255."""
+        return (self.occurred_at - EPOCH) // _MICROSECOND
+
+    @classmethod
+    def from_celery(
+        cls, event_type: str, kwargs: Mapping[str, Any], default_instance: str, *, args: Sequence[Any] = ()
+    ) -> Self:
+        """Read a Celery message's arguments, which must be keyword arguments; raises InvalidEvent."""
+        if args:
+            raise InvalidEvent("args: must be empty; send keyword arguments")
+        parsed = plain_arguments(kwargs) or _exactly(CeleryArguments, dict(kwargs)).model_dump()
+        return cls(
+            login_id=parsed.get("login_id", ""),
+            sealed_login_id=parsed.get("sealed_login_id", ""),
+            instance=parsed.get("instance") or default_instance,
+            wants_active=EVENT_TYPES[event_type],
+            occurred_at=parsed["occurred_at"],
+            event_id=parsed["event_id"],
+            account_id=parsed.get("account_id"),
+        )
+
+    @classmethod
+    def from_cloudevent(cls, document: object, default_instance: str) -> Self:
+        """Read one decoded CloudEvent; raises InvalidEvent."""
+        parsed = plain_cloudevent(document) or _exactly(CloudEvent, document).model_dump(by_alias=True)
+        data = parsed["data"]
+        return cls(
+            login_id=data.get("loginId", ""),
+            sealed_login_id=data.get("sealedLoginId", ""),
+            instance=data.get("instance") or default_instance,
+            wants_active=EVENT_TYPES[parsed["type"]],
+            occurred_at=parsed["time"],
+            event_id=parsed["id"],
+            account_id=parsed.get("subject"),
+        )
+
+
+def check_login_id(login_id: str) -> None:
+    """Judge a loginId that came sealed by the rule for one that came in clear; raises InvalidEvent."""
+    try:
+        _LOGIN_ID.validate_python(login_id, strict=True)
+    except ValidationError as error:
+        kind, message = error.errors()[0]["type"], error.errors()[0]["msg"]
+        raise InvalidEvent(f"sealedLoginId, opened: {_rule(kind, message)}") from None
+
+
+def _exactly(model: type[_Model], document: object) -> _Model:
+    """Judge a document by the contract itself; raises InvalidEvent."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise InvalidEvent(reason_of(error)) from None
+
+
+def decode_documents(body: bytes) -> list[object]:
+    """Split a stream entry's body into CloudEvents, one or an array; raises InvalidEvent."""
+    document = decode_json(body)
+    if not isinstance(document, list):
+        return [document]
+    if not document:
+        raise InvalidEvent("body: is an empty array")
+    if len(document) > MAX_BATCH_EVENTS:
+        raise InvalidEvent(f"body: holds more than {MAX_BATCH_EVENTS} events")
+    return document
+
+
+def is_batch(body: bytes) -> bool:
+    """Say whether a body is an array, by its first character alone."""
+    return body.lstrip()[:1] == b"["
+
+
+def decode_json(body: bytes) -> object:
+    """Return what a body of at most MAX_BODY_BYTES says; raises InvalidEvent."""
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidEvent(f"body: larger than {MAX_BODY_BYTES} bytes")
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError:
+        return _with_lone_surrogates(body)
+
+
+def _with_lone_surrogates(body: bytes) -> object:
+    """Decode what pydantic takes for no JSON because of half a character: that may spoil its event, not its batch."""
+    try:
+        return json.loads(body.decode("utf-8", "surrogatepass"), parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise InvalidEvent("body: is not JSON") from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def reason_of(error: ValidationError) -> str:
+    """Say which fields are wrong and why, without repeating anything that was sent."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    lines = [f"{_path(item['loc'])}: {_rule(item['type'], item['msg'])}" for item in found[:MAX_REASONS]]
+    if len(found) > MAX_REASONS:
+        lines.append(f"and {len(found) - MAX_REASONS} more")
+    return "; ".join(lines)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """Name the field in our own words: the name of a field that is not ours may be a loginId as well."""
+    return ".".join(str(part) if part in _FIELDS else "(another field)" for part in location) or "event"
+
+
+def _rule(kind: str, message: str) -> str:
+    return _RULES.get(kind, message[:1].lower() + message[1:])
+
+
+_LOGIN_ID = TypeAdapter(Opaque)
+_FIELDS = frozenset(
+    field.alias or name
+    for model in (CeleryArguments, CloudEvent, LoginData)
+    for name, field in model.model_fields.items()
+)
+_RULES = {
+    "missing": "is required",
+    "string_pattern_mismatch": "must be <key id>.<base64url>: a sealed box to the key of `nightly keys public`",
+    "extra_forbidden": "is not a field of this event",
+    "timezone_aware": "needs a time zone, for example a final Z",
+    "model_type": "must be an object",
+    "string_type": "must be a text",
+    "string_unicode": "holds a character that is not printable",
+    "datetime_parsing": MALFORMED_TIME,
+    "datetime_from_date_parsing": MALFORMED_TIME,
+    "datetime_object_invalid": MALFORMED_TIME,
+}

@@ -1,0 +1,213 @@
+"""Publishes events: checks each one, seals its loginId where SEAL_TO is set, then adds it to the workers' stream.
+
+What has been returned from here is in Redis. Needs REDIS_URL, and SEAL_TO where loginIds are to be sealed; neither
+the workers' keys nor Flinks'. An event that cannot be accepted raises InvalidEvent before anything of it is sent.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
+from typing import Any, Literal
+from uuid import uuid4
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.config.settings import PublicKeyText, RedisUrl
+from worker.errors import InvalidEvent, NotReplicated, SettingsError
+from worker.events.channels import STREAM
+from worker.events.contract import EVENT_TYPES, MAX_BODY_BYTES, LifecycleEvent
+from worker.redis_client.connect import BytesRedis
+from worker.redis_client.error_messages import open_redis
+from worker.vault.sealed_box import SealingKey
+
+Kind = Literal["linked", "inactive"]
+FIELD = "event"
+SOURCE = "nightly"
+BATCH = 500
+"""Events in one round trip."""
+REPLICAS_WITHIN_MS = 2000
+"""How long replicas have to confirm what was published; less than the ledger's socket timeout."""
+
+
+class _ProducerSettings(BaseSettings):
+    """The settings of a producer: the rest of its environment belongs to another application."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+    redis_url: RedisUrl | None = None
+    seal_to: PublicKeyText | None = None
+
+
+def publish(
+    kind: Kind,
+    *,
+    login_id: str,
+    occurred_at: datetime | str | None = None,
+    account_id: str | None = None,
+    instance: str | None = None,
+    event_id: str | None = None,
+    redis_url: str | None = None,
+    seal_to: str | None = None,
+    client: BytesRedis | None = None,
+    replicas: int = 0,
+) -> str:
+    """Tell Nightly that an account was linked or went inactive; returns the event's id.
+
+    `occurred_at` (RFC 3339, or an aware datetime; default: now) decides the order of events, not the moment of
+    publishing. Publishing the same `event_id` again is harmless. Blocking; the connection is kept for the next
+    call. With `seal_to` (default: SEAL_TO), what `nightly keys public` prints, the loginId leaves this process sealed.
+    With `replicas`, returns only when so many replicas have the event too, so that a failover keeps it.
+    Raises InvalidEvent, SettingsError where REDIS_URL or SEAL_TO is wrong, redis.RedisError, and NotReplicated:
+    the last two mean "publish the same event_id again".
+    """
+    arguments = {
+        "type": f"account.{kind}",
+        "login_id": login_id,
+        "occurred_at": datetime.now(UTC) if occurred_at is None else occurred_at,
+        "account_id": account_id,
+        "instance": instance,
+        "event_id": event_id,
+    }
+    given = {name: value for name, value in arguments.items() if value is not None}
+    event_id, body = read_event(given, _sealing_key(seal_to))
+    send(client or _client(redis_url), [body], replicas=replicas)
+    return event_id
+
+
+def publish_many(
+    events: Iterable[object],
+    *,
+    redis_url: str | None = None,
+    seal_to: str | None = None,
+    client: BytesRedis | None = None,
+    on_invalid: Callable[[int, InvalidEvent], None] | None = None,
+    on_sent: Callable[[int], None] = lambda _: None,
+    replicas: int = 0,
+) -> int:
+    """Publish any number of events in bounded memory; returns how many were sent.
+
+    An event is what `read_event` takes. One that is invalid goes to `on_invalid` with its position (from 1) and
+    the rest is sent; without `on_invalid` it raises InvalidEvent, and whole batches before it have been sent.
+    `on_sent` hears the count after each batch. Raises otherwise what `publish` raises.
+    """
+    connection = client or _client(redis_url)
+    bodies = _readable(events, _sealing_key(seal_to), on_invalid)
+    sent = 0
+    while batch := list(islice(bodies, BATCH)):
+        send(connection, batch, replicas=replicas)
+        sent += len(batch)
+        on_sent(sent)
+    return sent
+
+
+def read_event(event: object, key: SealingKey | None = None) -> tuple[str, bytes]:
+    """Return the id and the checked CloudEvent's bytes for a CloudEvent or a flat object; raises InvalidEvent.
+
+    A flat object has `type`, `login_id` or `sealed_login_id`, `occurred_at` and, if wanted, `event_id`, `account_id`,
+    `instance`. With `key`, a loginId in clear is sealed.
+    """
+    if not isinstance(event, Mapping):
+        raise InvalidEvent("event: must be an object")
+    if "specversion" in event or "data" in event:
+        return LifecycleEvent.from_cloudevent(event, "").event_id, _encode(sealed(event, key))
+    arguments = {"event_id": str(uuid4()), **event}
+    event_type = arguments.pop("type", None)
+    if not isinstance(event_type, str) or event_type not in EVENT_TYPES:
+        raise InvalidEvent("type: must be account.linked or account.inactive")
+    parsed = LifecycleEvent.from_celery(event_type, arguments, "")
+    return parsed.event_id, _encode(sealed(_cloudevent(event_type, parsed), key))
+
+
+def sealed(document: Mapping[str, Any], key: SealingKey | None) -> Mapping[str, Any]:
+    """Return a valid CloudEvent whose loginId is sealed to `key`; unchanged without a key, or where it is sealed."""
+    login_id = document["data"].get("loginId")
+    if key is None or login_id is None:
+        return document
+    others = {name: value for name, value in document["data"].items() if name != "loginId"}
+    return {**document, "data": {"sealedLoginId": key.seal(login_id), **others}}
+
+
+def send(client: BytesRedis, bodies: Sequence[bytes], *, replicas: int = 0) -> None:
+    """Add checked events to the stream, in one round trip; raises redis.RedisError, and NotReplicated."""
+    pipeline = client.pipeline(transaction=False)
+    for body in bodies:
+        pipeline.xadd(STREAM, {FIELD: body})
+    if replicas:
+        pipeline.wait(replicas, REPLICAS_WITHIN_MS)
+    replies = pipeline.execute()
+    if replicas and replies[-1] < replicas:
+        raise NotReplicated(f"{replies[-1]} of {replicas} replicas have confirmed it; publish it again")
+
+
+def _readable(
+    events: Iterable[object], key: SealingKey | None, on_invalid: Callable[[int, InvalidEvent], None] | None
+) -> Iterator[bytes]:
+    for position, event in enumerate(events, 1):
+        try:
+            _, body = read_event(event, key)
+        except InvalidEvent as error:
+            if on_invalid is None:
+                raise InvalidEvent(f"event {position}: {error.reason}", code=error.code) from None
+            on_invalid(position, error)
+        else:
+            yield body
+
+
+def _encode(document: Mapping[str, Any]) -> bytes:
+    try:
+        body = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidEvent("event: holds what cannot be written as JSON") from None
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidEvent(f"event: larger than {MAX_BODY_BYTES} bytes")
+    return body
+
+
+def _cloudevent(event_type: str, event: LifecycleEvent) -> Mapping[str, Any]:
+    login = {"sealedLoginId": event.sealed_login_id} if event.sealed_login_id else {"loginId": event.login_id}
+    data = login | ({"instance": event.instance} if event.instance else {})
+    document = {
+        "specversion": "1.0",
+        "id": event.event_id,
+        "source": SOURCE,
+        "type": event_type,
+        "time": event.occurred_at.isoformat().replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+    return document | ({"subject": event.account_id} if event.account_id else {})
+
+
+def _client(redis_url: str | None) -> BytesRedis:
+    if redis_url is not None:
+        return _connected(redis_url)
+    address = _settings().redis_url
+    if address is None:
+        raise SettingsError(["REDIS_URL: must be set here, for example redis://localhost:6379/0"])
+    return _connected(address.get_secret_value())
+
+
+def _sealing_key(seal_to: str | None) -> SealingKey | None:
+    text = seal_to or _settings().seal_to
+    try:
+        return SealingKey.parse(text) if text else None
+    except ValueError as error:
+        raise SettingsError([f"SEAL_TO: {error}"]) from None
+
+
+def _settings() -> _ProducerSettings:
+    try:
+        return _ProducerSettings()
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        lines = [f"{str(item['loc'][0]).upper()}: {item['msg'].removeprefix('Value error, ')}" for item in found]
+        raise SettingsError(lines) from None
+
+
+@lru_cache(maxsize=4)
+def _connected(url: str) -> BytesRedis:
+    return open_redis(url, name="nightly-publish")

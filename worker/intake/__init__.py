@@ -1,0 +1,1 @@
+"""Takes events in: from the stream, from Celery's queues, from RabbitMQ."""

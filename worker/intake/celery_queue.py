@@ -1,0 +1,124 @@
+"""Reads Celery's queue `account-events` where the broker is a Redis, in Celery's place (docs/adr/0009).
+
+kombu takes a message out of its list before it secures it, and hands over one at a time. Here one script moves many
+into a stream; from there on they are entries like any other: recorded together, then acknowledged, and taken over from
+a reader that died.
+"""
+
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+
+import redis
+
+from worker.broker.celery_config import EVENTS_QUEUE
+from worker.errors import InvalidEvent
+from worker.intake.accept import CeleryMessage, Intake, Rejection
+from worker.intake.celery_message import Foreign, read
+from worker.intake.poison import Deliveries
+from worker.intake.redis_stream import BLOCK_MS, READ_BYTES, EntryReader
+from worker.intake.stream_group import GROUP, Entry, entries_of
+from worker.redis_client.connect import BytesRedis
+from worker.telemetry.logs import get_logger
+
+TAKEN = "account-events:taken"
+"""The stream. Like the queue, it holds loginIds in clear."""
+NEXT = "account-events:next"
+"""A list of at most one item for each worker that waited: one that came while all waited."""
+SEPARATOR = "\x06\x16"
+QUEUE_LISTS = (EVENTS_QUEUE, *(f"{EVENTS_QUEUE}{SEPARATOR}{priority}" for priority in (3, 6, 9)))
+"""kombu's lists for one queue, most urgent first."""
+_BINDING = f"_kombu.binding.{EVENTS_QUEUE}", SEPARATOR.join((EVENTS_QUEUE, "", EVENTS_QUEUE))
+"""How kombu writes down that what is sent to this exchange belongs into this queue."""
+
+_NOTHING = "account-events:nothing"
+"""A key that nobody uses: to delete it needs no room, and a full Redis lets a script finish that has begun to write."""
+
+_MOVE = files("worker.intake").joinpath("move_to_stream.lua").read_text("utf-8")
+
+_WAITING = """
+local count = redis.call('XLEN', KEYS[1])
+for i = 2, #KEYS do count = count + redis.call('LLEN', KEYS[i]) end
+return count
+"""
+"""At one instant, so that what is moved meanwhile is counted once."""
+
+log = get_logger(__name__)
+
+
+class QueueReader(EntryReader):
+    """One worker's reader of Celery's queue."""
+
+    stream = TAKEN
+    field = b"message"
+    source = "queue"
+    unreachable = "redis_unreachable"  # the broker or the ledger
+
+    def __init__(
+        self,
+        client: BytesRedis,
+        intake: Intake,
+        deliveries: Deliveries,
+        *,
+        name: str,
+        on_recorded: Callable[[], None],
+    ) -> None:
+        super().__init__(client, intake, deliveries, name=name, on_recorded=on_recorded)
+        self._is_idle = False
+        self._is_full = False
+
+    def join(self) -> None:
+        """Make the group, and bind the queue as kombu would: a producer that declares nothing relies on it."""
+        super().join()
+        self._redis.sadd(*_BINDING)
+
+    def step(self) -> int:
+        """As every reader's; a full Redis is told once, and so is that it has room again."""
+        try:
+            count = super().step()
+        except redis.ResponseError as error:
+            self._refused(error)
+            raise
+        if count and self._is_full:
+            log.info("broker_has_room")
+            self._is_full = False
+        return count
+
+    def _refused(self, error: redis.ResponseError) -> None:
+        if _is(error, redis.exceptions.ReadOnlyError, "READONLY"):  # the next call finds the new primary
+            self._redis.connection_pool.disconnect()
+        if _is(error, redis.exceptions.OutOfMemoryError, "OOM"):
+            if not self._is_full:
+                log.warning("broker_full", doing="intake waits, and nothing is dropped")
+            self._is_full = True
+
+    def _fresh(self) -> list[Entry]:
+        """Wait if nothing was there a moment ago, move what there is, and read it: all in one round trip."""
+        with self._redis.pipeline(transaction=False) as pipeline:
+            if self._is_idle:
+                pipeline.blmove(EVENTS_QUEUE, NEXT, BLOCK_MS / 1000, "RIGHT", "LEFT")
+            keys = (TAKEN, _NOTHING, NEXT, *QUEUE_LISTS)
+            pipeline.eval(_MOVE, len(keys), *keys, self._at_most, READ_BYTES)
+            pipeline.xreadgroup(GROUP, self._name, {TAKEN: ">"}, count=self._at_most)
+            replies = pipeline.execute(raise_on_error=False)
+        found = entries_of(replies[-1])
+        refused = [reply for reply in reversed(replies) if isinstance(reply, Exception)]
+        if refused and not found:  # what was read is taken in, whatever became of the rest
+            raise refused[0]
+        self._is_idle = not found
+        return found
+
+    def _record(self, bodies: Sequence[bytes]) -> None:
+        found = [read(body, EVENTS_QUEUE) for body in bodies]
+        self._intake.accept_messages([each for each in found if isinstance(each, CeleryMessage)])
+        foreign = [each for each in found if isinstance(each, Foreign)]
+        self._intake.reject(Rejection(InvalidEvent(each.reason), self.source, each.body) for each in foreign)
+
+
+def waiting(client: BytesRedis) -> int:
+    """Return how many Celery messages are in the queue, or taken out of it and not recorded yet."""
+    return int(client.eval(_WAITING, 2 + len(QUEUE_LISTS), TAKEN, NEXT, *QUEUE_LISTS))
+
+
+def _is(error: redis.ResponseError, kind: type[redis.ResponseError], code: str) -> bool:
+    """Say whether Redis refused a command for this; of a command in a script, Redis 6.2 tells it in the text alone."""
+    return isinstance(error, kind) or code in str(error)

@@ -1,0 +1,246 @@
+"""Reads a Redis stream with a consumer group: record first, acknowledge after, delete with that.
+
+Unlike a Redis list, a stream keeps an entry pending until it is acknowledged, so a reader that is killed anywhere
+loses nothing: another reader takes its entries over within seconds, one at a time, because one of them may have killed
+it.
+
+what is in hand                                     what becomes of it
+--------------------------------------------------  ------------------------------------------------------------
+new entries                                         recorded together, in portions; then acknowledged
+an entry larger than LARGEST_ENTRY_BYTES            kept in Redis under a key of its own, with a letter; never loaded
+an entry whose reader died: one event               counted, then recorded alone; after DEATHS set aside with a letter
+an entry whose reader died: a batch                 counted, then split into entries of one event each; if splitting it
+                                                    kills DEATHS readers more, set aside with a letter
+an entry that was deleted or trimmed meanwhile      acknowledged, and counted as vanished
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import redis
+
+from worker.errors import InvalidEvent
+from worker.events.contract import MAX_BODY_BYTES
+from worker.intake.accept import Intake, Rejection
+from worker.intake.poison import DEATHS, Deliveries
+from worker.intake.stream_account import StreamAccount
+from worker.intake.stream_group import GROUP, Entry, EntryGroup, Suspect
+from worker.ledger import LEDGER_UNAVAILABLE
+from worker.redis_client.connect import BytesRedis
+from worker.telemetry.logs import get_logger
+from worker.telemetry.sentry import report_unexpected
+
+READ_AT_MOST = 200
+READ_AT_FIRST = 10
+READ_BYTES = 8_388_608
+"""Entries are read so few at a time that this is not passed if all are as large as the largest of the last ones."""
+TAKE_IN_BYTES = 262_144
+"""Bodies are recorded and acknowledged in portions of about this size."""
+LARGEST_ENTRY_BYTES = 2 * MAX_BODY_BYTES
+"""More than any event: a Celery message holds its body in base64, which adds a third."""
+BLOCK_MS = 300
+"""A worker that stops waits for this at most; reading costs an idle Redis three commands a second."""
+
+log = get_logger(__name__)
+
+
+class EntryReader(ABC):
+    """One reader of the group of `stream`; `name` must be unique among live readers."""
+
+    stream: str
+    field: bytes
+    """The field of an entry that holds the body."""
+    source: str
+    """What a letter names as the way in, where nothing else is known."""
+    unreachable = "ledger_unreachable"
+    """What the log says when Redis is away."""
+
+    def __init__(
+        self,
+        client: BytesRedis,
+        intake: Intake,
+        deliveries: Deliveries,
+        *,
+        name: str,
+        on_recorded: Callable[[], None],
+    ) -> None:
+        self._redis = client
+        self._intake = intake
+        self._deliveries = deliveries
+        self._on_recorded = on_recorded
+        self._name = name
+        self._group = EntryGroup(client, self.stream, name)
+        self._account = StreamAccount(client, self.stream, GROUP)
+        self._has_tidied_up = False
+        self._held: list[Entry] = []
+        self._suspect: Suspect | None = None
+        self._at_most = READ_AT_FIRST
+
+    @abstractmethod
+    def _fresh(self) -> list[Entry]:
+        """Return entries that no reader had yet, waiting a moment for them."""
+
+    @abstractmethod
+    def _record(self, bodies: Sequence[bytes]) -> None:
+        """Take bodies in together: when it returns, whatever was in them is recorded, or kept for review."""
+
+    def _is_batch(self, body: bytes) -> bool:
+        """Say whether a body may hold several events, without decoding it."""
+        del body
+        return False
+
+    def _events_of(self, body: bytes) -> Sequence[bytes]:
+        """Return the events of a batch, each as a body of its own; raises InvalidEvent if it cannot be decoded."""
+        return [body]
+
+    def join(self) -> None:
+        """Make the group if it is not there, from entry 0: what came before the first worker counts too."""
+        self._group.join()
+
+    def beat(self) -> None:
+        """Renew the heartbeat; a thread beside `step` calls this, so that a long step does not look like a death."""
+        self._group.beat()
+
+    def leave(self) -> None:
+        """Say that this reader ends, which is no death; what it still holds may be taken over at once."""
+        if self._suspect is not None and self._suspect.deaths:
+            self._deliveries.put_down(self._name_of(self._suspect))
+        self._group.leave()
+
+    def step(self) -> int:
+        """Take in a portion of what there is, waiting a moment for it; returns how many entries. Raises RedisError.
+
+        What Redis would not take is held, and tried again before anything else.
+        """
+        self._group.beat()
+        self._account.step()
+        try:
+            if not self._held:
+                self._suspect = self._suspect or self._claim_suspect()
+                self._held = [] if self._suspect else self._measured(self._fresh())
+        except redis.ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            self.join()  # somebody deleted the stream, or Redis came back empty
+            return 0
+        if self._suspect is None:
+            return self._take_portion()
+        self._judge(self._suspect)
+        self._suspect = None
+        self._on_recorded()
+        return 1
+
+    def _claim_suspect(self) -> Suspect | None:
+        suspect = self._group.claim_next()
+        if not self._has_tidied_up:
+            self._group.forget_the_gone()
+            self._has_tidied_up = True
+        return suspect
+
+    def _take_portion(self) -> int:
+        portion = _portion(self._held)
+        count = len(portion)
+        if count:
+            self._take_in(portion)
+            del self._held[:count]
+            self._on_recorded()
+        return count
+
+    def _judge(self, suspect: Suspect) -> None:
+        """Decide about an entry that may have ended its reader; counted before its body is fetched."""
+        name = self._name_of(suspect)
+        if suspect.deaths is None:  # else Redis would not take it a moment ago, which is no death
+            suspect.deaths = self._deliveries.take_in_hand(name) if suspect.is_orphan else 0
+        found = self._group.fetch(suspect.id, at_most_bytes=LARGEST_ENTRY_BYTES)
+        if found is None:
+            self._group.give_up(suspect.id)
+        elif isinstance(found, int):
+            self._move_aside(suspect.id, found)
+        else:
+            self._take_alone((suspect.id, found), suspect.deaths)
+        self._deliveries.let_go(name)
+
+    def _name_of(self, suspect: Suspect) -> str:
+        return f"{self.source}:{suspect.id.decode()}"
+
+    def _take_alone(self, entry: Entry, deaths: int) -> None:
+        entry_id, fields = entry
+        body = fields.get(self.field)
+        is_batch = body is not None and self._is_batch(body)
+        if body is not None and deaths >= (2 * DEATHS if is_batch else DEATHS):
+            self._set_aside(Deliveries.REASON, body)
+            self._group.acknowledge([entry_id])
+        elif body is None or not (deaths and is_batch and self._split(entry_id, body)):
+            self._take_in([entry])
+
+    def _split(self, entry_id: bytes, body: bytes) -> bool:
+        """Replace a batch by an entry for each of its events; False: it cannot be decoded, or there is no room."""
+        try:
+            events = self._events_of(body)
+        except InvalidEvent:
+            return False
+        return self._group.replace(entry_id, self.field, events)
+
+    def _move_aside(self, entry_id: bytes, size: int) -> None:
+        """Keep an entry that is too large for a worker: Redis moves it to a key of its own, and a letter names that."""
+        if self._intake.reject_oversize(source=self.source, size=size, key=self._group.oversize_key(entry_id)):
+            self._group.move_aside(entry_id)
+        else:
+            self._group.acknowledge([entry_id])
+
+    def _measured(self, entries: list[Entry]) -> list[Entry]:
+        """Choose how many to read next: large entries must not make the worker large, and end it again and again."""
+        if entries:
+            largest = max(_size(entry) for entry in entries)
+            self._at_most = max(1, min(READ_AT_MOST, 2 * self._at_most, READ_BYTES // max(1, largest)))
+        return entries
+
+    def _take_in(self, entries: Sequence[Entry]) -> None:
+        done, bodies, rejections = [], [], []
+        for entry in entries:
+            entry_id, fields = entry
+            if (size := _size(entry)) > LARGEST_ENTRY_BYTES:
+                self._move_aside(entry_id, size)
+                continue
+            done.append(entry_id)
+            if (body := fields.get(self.field)) is None:
+                error = InvalidEvent(f"{self.field.decode()}: the stream entry has no such field")
+                rejections.append(Rejection(error, self.source, repr(dict(fields)).encode()))
+            else:
+                bodies.append(body)
+        self._intake.reject(rejections)
+        self._accept(bodies)
+        self._group.acknowledge(done)
+
+    def _accept(self, bodies: Sequence[bytes]) -> None:
+        """Record bodies together. One that breaks us (a fault of ours) is set aside, so that it stops no other."""
+        try:
+            self._record(bodies)
+        except LEDGER_UNAVAILABLE:
+            raise  # the entries stay pending, and this is tried again
+        except Exception as error:
+            if len(bodies) > 1:
+                for body in bodies:
+                    self._accept([body])
+                return
+            log.exception("event_broke_intake")
+            report_unexpected(error, where=self.source)
+            reason = f"event: could not be taken in ({type(error).__name__})"
+            self._set_aside(reason, bodies[0])
+
+    def _set_aside(self, reason: str, body: bytes) -> None:
+        """Keep a body for review although it may hold events that are valid: it is kept whatever the limits say."""
+        self._intake.reject([Rejection(InvalidEvent(reason), self.source, body, must_keep=True)])
+
+
+def _portion(entries: Sequence[Entry]) -> Sequence[Entry]:
+    size = 0
+    for count, entry in enumerate(entries, start=1):
+        size += _size(entry)
+        if size >= TAKE_IN_BYTES:
+            return entries[:count]
+    return entries
+
+
+def _size(entry: Entry) -> int:
+    return sum(map(len, entry[1].keys())) + sum(map(len, entry[1].values()))

@@ -1,0 +1,224 @@
+"""Dead letters as the ledger keeps them: park, find, read, replay, resolve.
+
+A letter stands for one login whose newest wish cannot be carried out, or for one message that could not
+be accepted. Letters are filed in groups (instance, code, wish), because reviewers decide by group. The sealed body of a
+message is kept beside its letter until that is closed, so that no list of letters loads it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+from worker.errors import LetterClosed, UnknownLetter
+from worker.ledger.attempts import read_attempts
+from worker.ledger.scripts import Scripts
+from worker.redis_client.connect import BytesRedis
+
+PAGE = 500
+MESSAGES_AT_MOST = 100_000
+MESSAGE_BYTES_AT_MOST = 268_435_456
+"""Of the messages in open letters. What is rejected beyond is only counted: there must be room for events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter. Times are milliseconds since 1970, by Redis' clock."""
+
+    id: str
+    kind: str
+    """`login`, or `message` for one that was not accepted."""
+    status: str
+    """open | replayed | resolved | superseded"""
+    code: str
+    created_at: int
+    last_at: int
+    login: str = ""
+    instance: str = ""
+    wish: str = ""
+    """on | off | empty where no wish could be read"""
+    lane: str = ""
+    revision: int = 0
+    event_id: str = ""
+    account_id: str = ""
+    occurred_us: int = 0
+    http_status: int | None = None
+    message: str = ""
+    reason: str = ""
+    source: str = ""
+    failures: int = 0
+    first_at: int = 0
+    seen: int = 1
+    body_bytes: int = 0
+    closed_at: int | None = None
+    closed_by: str = ""
+    note: str = ""
+    suspect: str = ""
+    """The storm of refused logins that it belongs to, or empty. In a storm the mistake is probably ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that was not accepted, as it is parked: nothing in it is a secret but the sealed body."""
+
+    id: str
+    code: str
+    reason: str
+    source: str
+    size: int
+    """Of the body, in bytes."""
+    sealed_body: bytes = field(default=b"", repr=False)
+    """Empty where the body stays elsewhere."""
+    event_id: str = ""
+    """The producer's, where it may be shown."""
+    must_keep: bool = False
+    """It counts, but the limits do not hold for it."""
+
+
+class Parked(StrEnum):
+    """What parking one message did."""
+
+    FIRST = "first"
+    """Kept, and the first open letter of its group."""
+    KEPT = "kept"
+    UNKEPT = "unkept"
+    """Only counted: the limits were reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Open letters that share instance, code and wish."""
+
+    instance: str
+    code: str
+    wish: str
+    count: int
+    oldest_at: int
+    newest_at: int
+
+
+class Letters:
+    """The dead letters behind one Redis client."""
+
+    def __init__(self, client: BytesRedis, *, now_ms: Callable[[], int] | None = None) -> None:
+        self.redis = client
+        self._scripts = Scripts(client)
+        self._now_ms = now_ms
+
+    def park(self, messages: Sequence[Message], *, replicas: int = 0) -> list[Parked]:
+        """Keep messages that were not accepted, in one script; returns what became of each.
+
+        Raises NotReplicated where fewer than `replicas` confirmed; parking them again is harmless.
+        """
+        args = [part for message in messages for part in _fields(message)]
+        limits = MESSAGES_AT_MOST, MESSAGE_BYTES_AT_MOST
+        reply = self._scripts.run_replicated("reject_event", self._now(), *limits, *args, replicas=replicas)
+        return [Parked(item.decode()) for item in reply]
+
+    def body(self, letter_id: str) -> bytes:
+        """Return the sealed body of an open letter of a message; empty where there is none."""
+        return self.redis.get(f"nightly:letter-body:{letter_id}") or b""
+
+    def get(self, letter_id: str) -> Letter:
+        """Return one letter; raises UnknownLetter."""
+        raw = self.redis.hgetall(f"nightly:letter:{letter_id}")
+        if not raw or b"status" not in raw:
+            raise UnknownLetter(f"there is no dead letter {letter_id!r}")
+        return _letter(raw)
+
+    def list(
+        self,
+        *,
+        is_open: bool = True,
+        code: str | None = None,
+        instance: str | None = None,
+        only_suspects: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Letter]:
+        """Yield letters, oldest first, all of them unless `limit`.
+
+        The ids are gathered first (ZSCAN misses none that stays), so letters that are closed or added
+        while the caller works through them neither hide others nor come twice.
+        """
+        key = "nightly:letters:open" if is_open else "nightly:letters:closed"
+        scores = dict(self.redis.zscan_iter(key, count=PAGE))
+        ids = sorted(scores, key=lambda letter_id: (scores[letter_id], letter_id))
+        found = (letter for page in _pages(ids) for letter in self._read(page))
+        wanted = (
+            letter
+            for letter in found
+            if code in {None, letter.code} and instance in {None, letter.instance}
+            if letter.suspect or not only_suspects
+        )
+        return islice(wanted, limit)
+
+    def groups(self) -> Sequence[Group]:
+        """Return every group that has open letters, largest first."""
+        found = []
+        for raw in self.redis.smembers("nightly:groups"):
+            key = f"nightly:group:{raw.decode()}"
+            count = self.redis.zcard(key)
+            if not count:
+                continue
+            oldest = self.redis.zrange(key, 0, 0, withscores=True)
+            newest = self.redis.zrange(key, -1, -1, withscores=True)
+            instance, code, wish = raw.decode().split("|")
+            found.append(Group(instance, code, wish, count, _score(oldest), _score(newest)))
+        return sorted(found, key=lambda group: -group.count)
+
+    def attempts(self, reference: str) -> Sequence[dict[str, Any]]:
+        """Return every remembered attempt for one login, oldest first."""
+        return read_attempts(self.redis, reference)
+
+    def close(self, letter_id: str, action: str, *, by: str, note: str = "") -> str:
+        """Replay or resolve one letter; returns `replayed`, `resolved` or `superseded`.
+
+        Raises UnknownLetter, and LetterClosed when somebody was faster.
+        """
+        status = self._scripts.run("close_dead_letter", self._now(), letter_id, action, by, note).decode()
+        if status == "missing":
+            raise UnknownLetter(f"there is no dead letter {letter_id!r}")
+        if status == "closed":
+            raise LetterClosed(f"dead letter {letter_id} is closed already")
+        return str(status)
+
+    def _read(self, ids: Sequence[bytes]) -> Iterator[Letter]:
+        pipeline = self.redis.pipeline(transaction=False)
+        for letter_id in ids:
+            pipeline.hgetall(f"nightly:letter:{letter_id.decode()}")
+        return (_letter(raw) for raw in pipeline.execute() if b"status" in raw)
+
+    def _now(self) -> str | int:
+        return self._now_ms() if self._now_ms else ""
+
+
+def _fields(message: Message) -> tuple[str | bytes | int, ...]:
+    keep = int(message.must_keep)
+    about = message.id, message.code, message.reason, message.source, message.size
+    return *about, message.sealed_body, message.event_id, keep
+
+
+def _pages(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    return (ids[at : at + PAGE] for at in range(0, len(ids), PAGE))
+
+
+def _score(pairs: Sequence[tuple[bytes, float]]) -> int:
+    return int(pairs[0][1]) if pairs else 0
+
+
+_KINDS = {item.name: item.type for item in fields(Letter)}
+
+
+def _letter(raw: dict[bytes, bytes]) -> Letter:
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        name = key.decode()
+        kind = _KINDS.get(name)
+        if kind is int or kind == int | None:
+            values[name] = int(value) if value else None
+        elif kind is str:
+            values[name] = value.decode("utf-8", "replace")
+    values["wish"] = {"1": "on", "0": "off"}.get(values.get("wish", ""), "")
+    values.setdefault("last_at", values["created_at"])
+    return Letter(**values)

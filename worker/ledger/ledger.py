@@ -1,0 +1,209 @@
+"""What workers do with the ledger: record, claim, settle, pulse. Each is one Lua script, so each is atomic.
+
+Blocking; every method raises redis.RedisError when Redis does not answer. `now_ms` is for tests alone:
+without it Redis' own clock rules, so that no worker's clock can reorder anything.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from worker.config.gate_thresholds import DEFAULT_RULES, GateRules
+from worker.errors import LedgerMismatch
+from worker.ledger.arguments import (
+    bounds_arguments,
+    read_claims,
+    rules_arguments,
+    settlement_arguments,
+    wish_arguments,
+)
+from worker.ledger.models import ClaimReply, Notice, Pulse, Recorded, Settled, Settlement, Wish
+from worker.ledger.scripts import NEWER, Scripts
+from worker.redis_client.connect import BytesRedis
+
+RECORD_BATCH = 200
+"""Events in one script call: it keeps Redis busy for about a millisecond, and other clients waiting."""
+HEARTBEAT_SECONDS = 3.0
+"""How long a reconciler that fell silent still counts as working."""
+MISMATCHES = {
+    "newer": NEWER,
+    "mismatch": (
+        "LOGIN_KEYS does not hold the key that this ledger was begun with as its last one; "
+        "with another key every login would get a second entry. Put the old key last."
+    ),
+    "sandbox": (
+        "This ledger was begun as a sandbox, and production must not go on with what an emulated Flinks confirmed: "
+        "name another Redis in REDIS_URL (for `nightly run`: another folder, or remove .nightly/), "
+        "or set SANDBOX=1 for trials."
+    ),
+    "production": (
+        "This ledger was begun in production, and a sandbox would mark its logins as done: "
+        "name another Redis in REDIS_URL (for `nightly run`: another folder, or remove .nightly/), "
+        "or set FLINKS_AUTH_KEY and unset SANDBOX."
+    ),
+}
+"""Why a ledger is not ours, by what open_ledger.lua replies."""
+_RECORDED = {result.encode(): result for result in Recorded}
+_SETTLED = {result.encode(): result for result in Settled}
+
+
+class Ledger:
+    """The ledger behind one Redis client (which must return bytes)."""
+
+    def __init__(self, client: BytesRedis, *, now_ms: Callable[[], int] | None = None) -> None:
+        self.redis = client
+        self._scripts = Scripts(client)
+        self._now_ms = now_ms
+
+    def claim_ledger(self, reference_key: str, *, is_sandbox: bool = False, only_look: bool = False) -> None:
+        """Check that this ledger is ours, and make it so unless `only_look`: workers begin, commands look.
+
+        `reference_key` is a fingerprint of the key behind all references. Raises LedgerMismatch when the
+        ledger was written under another one, or by code of a newer schema; and, unless `only_look`, where
+        it was begun as a sandbox and we are none, or the other way round.
+        """
+        purpose, kind = "look" if only_look else "begin", "sandbox" if is_sandbox else "production"
+        standing = self._scripts.run("open_ledger", self._now(), reference_key, purpose, kind).decode()
+        if standing in MISMATCHES:
+            raise LedgerMismatch(MISMATCHES[standing])
+
+    def record(
+        self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float = 3600, replicas: int = 0
+    ) -> list[Recorded]:
+        """Take events in, any order, any number of times; returns one result for each.
+
+        With `replicas`, returns only when that many have them too; raises NotReplicated where they do not say so in
+        time: then the events are in the ledger, and a failover may lose them.
+        """
+        ahead_ms = round(furthest_ahead_seconds * 1000)
+        results: list[Recorded] = []
+        for start in range(0, len(wishes), RECORD_BATCH):
+            batch = wishes[start : start + RECORD_BATCH]
+            args = [field for wish in batch for field in wish_arguments(wish)]
+            reply = self._scripts.run_replicated("record", self._now(), ahead_ms, *args, replicas=replicas)
+            results += [_RECORDED[item] for item in reply]
+        return results
+
+    def now_ms(self) -> int:
+        """Return the time by which events are judged, in milliseconds since 1970."""
+        if self._now_ms:
+            return self._now_ms()
+        seconds, microseconds = self.redis.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+    def claim(
+        self,
+        instance: str,
+        *,
+        at_most: int,
+        owner: str,
+        worker: str,
+        lease_seconds: float,
+        settle_seconds: float,
+        calls_per_second: float,
+        max_in_flight: int,
+        fingerprint: str,
+        key_ids: Sequence[str] = (),
+    ) -> ClaimReply:
+        """Take due logins for calling, as many as gate, rate and in-flight limit allow.
+
+        A login whose lease is lost rests for `settle_seconds` from when that is noticed: its call may still land.
+        `key_ids` are the caller's, newest first (`Vault.key_ids`): a login that none of them opens is not handed out.
+        Without any, whatever is due is.
+        """
+        caller = (instance, fingerprint, calls_per_second, owner, worker)
+        bounds = bounds_arguments(at_most, lease_seconds, max_in_flight, settle_seconds, key_ids)
+        return read_claims(self._scripts.run("claim", self._now(), *caller, *bounds))
+
+    def settle(
+        self,
+        instance: str,
+        settlements: Sequence[Settlement],
+        *,
+        owner: str,
+        fingerprint: str,
+        worker: str = "",
+        calls_per_second: float,
+        rules: GateRules = DEFAULT_RULES,
+    ) -> list[Settled]:
+        """Write down what became of calls; returns one result for each. What they tell of Flinks may shut the gate."""
+        if not settlements:
+            return []
+        caller = (instance, fingerprint, calls_per_second, owner, worker)
+        reply = self._scripts.run(
+            "settle", self._now(), *caller, *rules_arguments(rules), *settlement_arguments(settlements)
+        )
+        return [_SETTLED[item] for item in reply]
+
+    def settle_and_claim(
+        self,
+        instance: str,
+        settlements: Sequence[Settlement],
+        *,
+        at_most: int,
+        owner: str,
+        worker: str,
+        lease_seconds: float,
+        settle_seconds: float,
+        calls_per_second: float,
+        max_in_flight: int,
+        fingerprint: str,
+        key_ids: Sequence[str] = (),
+        rules: GateRules = DEFAULT_RULES,
+    ) -> tuple[list[Settled], ClaimReply]:
+        """Settle, then claim, in one script and one round trip; `key_ids` as for `claim`.
+
+        Where newer code has changed the ledger, what was in flight is settled still, and the claim's state is `newer`.
+        """
+        caller = (instance, fingerprint, calls_per_second, owner, worker)
+        bounds = bounds_arguments(at_most, lease_seconds, max_in_flight, settle_seconds, key_ids)
+        settled, claimed = self._scripts.run(
+            "settle_and_claim",
+            self._now(),
+            *caller,
+            *rules_arguments(rules),
+            *bounds,
+            *settlement_arguments(settlements),
+        )
+        return [_SETTLED[item] for item in settled], read_claims(claimed)
+
+    def pulse(
+        self,
+        fingerprints: Mapping[str, str],
+        *,
+        worker: str = "",
+        slots: int = 0,
+        about: Mapping[str, object] | None = None,
+    ) -> Pulse:
+        """Count what is due on `fingerprints`' instances, and decide on a wake-up.
+
+        With `slots`, also a sign of life (`about` holds the worker's `keys`, as in `Vault.key_ids`): it takes back lost
+        leases, and the reply may hold notices. Pass them on, then `forget_notice`; what is not forgotten is handed out
+        once more after a while.
+        """
+        pairs = [text for pair in fingerprints.items() for text in pair]
+        reply = self._scripts.run("pulse", self._now(), worker, slots, json.dumps(about or {}), *pairs)
+        due, lost, should_wake, texts, should_feed = reply
+        notices = tuple(Notice(text.decode()) for text in texts)
+        return Pulse(int(due), int(lost), bool(should_wake), notices, bool(should_feed))
+
+    def forget_notice(self, notice: Notice) -> None:
+        """Take a notice that was passed on off the list."""
+        self.redis.zrem("nightly:notices", notice.text)
+
+    def enlist(self, worker: str, owner: str) -> int:
+        """Ask for a reconciler's place, or keep it (at least every HEARTBEAT_SECONDS).
+
+        Returns how many reconcilers there are, this one included; 0 when this worker has no place left.
+        """
+        return int(self._scripts.run("join_reconcilers", self._now(), worker, owner, round(HEARTBEAT_SECONDS * 1000)))
+
+    def leave(self, worker: str, owner: str) -> None:
+        """Give the reconciler's place back."""
+        self.redis.zrem("nightly:reconcilers", f"{worker}|{owner}")
+
+    def sign_off(self, worker: str) -> None:
+        """Take a worker that ends off the list of live ones."""
+        self.redis.hdel("nightly:workers", worker)
+
+    def _now(self) -> str | int:
+        return self._now_ms() if self._now_ms else ""

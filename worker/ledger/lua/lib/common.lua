@@ -1,0 +1,122 @@
+-- What every script shares: the clock, the names of keys, the fields of a login, the ways back to "due".
+-- It is put in front of each script when it is loaded; what only some of them need stands in files of its own, because
+-- each run of a script makes all its functions anew.
+--
+-- A login is one hash, nightly:login:<reference>, with short field names because there are millions of them:
+--   i instance            t occurred_at, us       s state: due | flight | done | dead
+--   v sealed loginId      w wish: 1 on, 0 off     l lane: backfill | live, or no such field
+--   a account id          e event id (event_text) r revision of the wish
+--   n failed attempts     f first failure, ms     h rests until, ms (a call may still land)
+--   d charged failures in a row that said Flinks is down (streak)
+--   j how long calls had been held by f (held_ms in gate.lua), less what Flinks asked this login to wait since, ms
+--   b leases lost in a row, no call ended between them
+--   p the row of a backfill that waits for revision r, or is dead: "<id>:<row>" (backfill_rows.lua)
+--   u configuration whose call Flinks refused for this login, while it took others
+--   q 1: the event of revision r is in the tally already; 0, or no such field: it is not
+-- while in flight:
+--   k claim number: grows, and is no smaller than the time, so that a claim which a failover undid is never repeated;
+--     afterwards no such field where A has it (last_number)
+--   c the claim, "<revision>:<wish>:<q of that revision>:<rest, ms>:<owner>"; rest: how long a call of that worker may
+--     still land after its lease was lost
+--   m assert again after this call, and not before this time, ms: another worker's late call may land until then
+--   g 1: the last claim was lost, so whoever held it is too late
+-- afterwards:
+--   C the last confirmed call, "<revision>:<wish>:<time, ms>"              x open letter
+--   z last code; no such field where A has it, or after a confirmed call whose code was `applied`
+--   A, A0 .. A29  attempts, from the first that failed on (attempts.lua)
+--
+-- Every event ends in the tally once: recorded + replayed =
+--   applied_on + applied_off + superseded + duplicate + dead_lettered + (still waiting, or in flight).
+
+-- The shape of what is stored. Raise it when code of today could misread what tomorrow's writes: workers of
+-- both may run at once, and the older ones then stop at their next pulse and say so.
+local SCHEMA = 5
+local DAY = 86400000
+local SILENT = 10000 -- a worker without a sign of life for longer than this, ms, is not counted on
+
+local function clock(given)
+  if given ~= '' then return tonumber(given) end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function is_newer() return (tonumber(redis.call('HGET', 'nightly:meta', 'schema') or '0') or 0) > SCHEMA end
+local function refuse_newer() return redis.error_reply('NEWERLEDGER it was written by a newer Nightly') end
+
+local function whole(number) return string.format('%.0f', number) end
+
+local function login_key(ref) return 'nightly:login:' .. ref end
+local function attempts_key(ref) return 'nightly:attempts:' .. ref end
+local function letter_key(id) return 'nightly:letter:' .. id end
+local function due_key(instance, lane) return 'nightly:due:' .. instance .. ':' .. lane end
+local function leases_key(instance) return 'nightly:leases:' .. instance end
+local function rate_key(instance) return 'nightly:rate:' .. instance end
+local function gate_key(instance) return 'nightly:gate:' .. instance end
+local function configs_key(instance) return 'nightly:configs:' .. instance end
+local function tally_key(instance) return 'nightly:tally:' .. instance end
+
+local function later(a, b) if a > b then return a end return b end
+
+-- All fields of a login: one pass over its hash. To ask for them by name takes a scan for each, and to the end of the
+-- hash for those that lack, as most do.
+local function read_login(ref)
+  local flat, login = redis.call('HGETALL', login_key(ref)), {}
+  for at = 1, #flat, 2 do login[flat[at]] = flat[at + 1] end
+  return login
+end
+
+-- The failures in a row of `d`: when the first and the last were, and how many. It is "first:last:how many"; where the
+-- first is the login's first failure, f, "last - f:how many", and "1" for that one alone.
+local function streak(text, f)
+  if not text then return nil, nil, 0 end
+  f = tonumber(f)
+  if text == '1' and f then return f, f, 1 end
+  local after, count = text:match('^(%d+):(%d+)$')
+  if after and f then return f, f + after, tonumber(count) end
+  local first, last, how_many = text:match('^(%d+):(%d+):(%d+)$')
+  return tonumber(first), tonumber(last), tonumber(how_many or '0')
+end
+
+local function streak_text(first, last, count, f)
+  if first ~= tonumber(f) then return string.format('%.0f:%.0f:%d', first, last, count) end
+  return count == 1 and '1' or string.format('%.0f:%d', last - first, count)
+end
+
+-- An event id as it came: one that is a GUID is stored as a zero byte and its 16 bytes.
+local function event_text(stored)
+  if #stored ~= 17 or string.byte(stored) ~= 0 then return stored end
+  local digits = stored:sub(2):gsub('.', function(byte) return string.format('%02x', string.byte(byte)) end)
+  return digits:gsub('^(' .. ('.'):rep(8) .. ')(....)(....)(....)', '%1-%2-%3-%4-')
+end
+
+-- Read the number that starts at a byte of a piece (attempts.lua); returns it, and where the next one starts.
+local function read_number(piece, at)
+  local number, factor = 0, 1
+  while true do
+    local byte = string.byte(piece, at)
+    at = at + 1
+    if byte < 128 then return number + byte * factor, at end
+    number, factor = number + (byte - 128) * factor, factor * 128
+  end
+end
+
+-- The last claim's number; it is not stored twice where the newest attempt was claimed at that very time.
+local function last_number(k, history) return k or (history and whole(read_number(history, 2))) end
+
+-- The fields that hold a login's attempts.
+local PIECES = 30
+local function attempt_fields()
+  local fields = { 'A' }
+  for at = 0, PIECES - 1 do fields[at + 2] = 'A' .. at end
+  return fields
+end
+
+-- The id of the key that sealed a value, in hex; nil where the value does not begin like one: with the byte
+-- 1 and the four bytes of that id (worker/vault/vault.py).
+local function key_id_of(sealed)
+  if #sealed < 5 or string.byte(sealed) ~= 1 then return nil end
+  return string.format('%02x%02x%02x%02x', string.byte(sealed, 2, 5))
+end
+
+-- Something that a person should hear of, once: the next pulse after `from` hands it to a worker.
+local function give_notice(text, from) redis.call('ZADD', 'nightly:notices', 'NX', from, text) end

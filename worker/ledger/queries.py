@@ -1,0 +1,204 @@
+"""Read-only: the ledger's state per instance, and everything it knows of one login."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from worker.events.channels import STREAM
+from worker.ledger.attempts import read_attempts
+from worker.ledger.event_ids import event_id_of
+from worker.ledger.models import Lane
+from worker.ledger.stream_state import stream_state
+from worker.redis_client.connect import BytesRedis
+
+CLIMB = 0.05
+"""Share of the ceiling by which a cut rate climbs back each second (current_speed in rate_limit.lua)."""
+
+
+class Views:
+    """What `status`, `explain`, the review page and the metrics show."""
+
+    def __init__(self, client: BytesRedis, *, now_ms: Callable[[], int] | None = None) -> None:
+        self.redis = client
+        self._now_ms = now_ms
+
+    def now_ms(self) -> int:
+        """Return Redis' clock."""
+        if self._now_ms:
+            return self._now_ms()
+        seconds, micros = self.redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def status(self) -> dict[str, Any]:
+        """Return the whole state: instances, workers, rejected messages, the stream."""
+        stream_length = self._stream_length()  # first: what has left it by now is in the ledger by now
+        now = self.now_ms()
+        names = sorted(raw.decode() for raw in self.redis.smembers("nightly:instances"))
+        return {
+            "ledger": self.kind(),
+            "instances": {name: self._instance(name, now) for name in names},
+            "rejected": int(self.redis.hget("nightly:tally", "rejected") or 0),
+            "rejected_unkept": int(self.redis.hget("nightly:tally", "rejected_unkept") or 0),
+            "dead_letters_open": self.redis.zcard("nightly:letters:open"),
+            "workers": self.workers(now),
+            "missing_keys": self.missing_keys(now),
+            "reconcilers": self.redis.zcount("nightly:reconcilers", now, "+inf"),
+            "stream_length": stream_length,
+            **stream_state(self.redis, STREAM, now),
+        }
+
+    def seals(self) -> dict[str, int]:
+        """Return how often something was sealed under each key of LOGIN_KEYS, by the key's id."""
+        return {key_id.decode(): int(count) for key_id, count in self.redis.hgetall("nightly:seals").items()}
+
+    def kind(self) -> str | None:
+        """Return `sandbox` or `production`, as the ledger was begun; None before."""
+        raw = self.redis.hget("nightly:meta", "kind")
+        return raw.decode() if raw else None
+
+    def workers(self, now_ms: int) -> list[dict[str, Any]]:
+        """Return the workers heard of within ten seconds: their last pulse's age, and where they are benched."""
+        found = []
+        for name, raw in self.redis.hgetall("nightly:workers").items():
+            about = json.loads(raw)
+            age = (now_ms - about.pop("at")) / 1000
+            if age <= 10:  # noqa: PLR2004 - SILENT in gate.lua
+                found.append({"name": name.decode(), "silent_seconds": round(max(age, 0), 1), **about})
+        instances = [raw.decode() for raw in self.redis.smembers("nightly:instances")]
+        for about in found:
+            keys = {instance: f"nightly:bench:{instance}:{about['name']}" for instance in instances}
+            about["benched"] = sorted(instance for instance, key in keys.items() if self.redis.exists(key))
+        return sorted(found, key=lambda about: str(about["name"]))
+
+    def missing_keys(self, now_ms: int) -> list[dict[str, Any]]:
+        """Return each key that logins or rows wait for and no live worker holds: `key_id`, `since` (ms), `seconds`."""
+        since = {
+            key.decode(): int(raw.partition(b":")[0]) for key, raw in self.redis.hgetall("nightly:missing-keys").items()
+        }
+        keys = [{"key_id": key, "since": at, "seconds": max(0, now_ms - at) / 1000} for key, at in since.items()]
+        return sorted(keys, key=lambda key: key["since"])
+
+    def login(self, reference: str) -> dict[str, Any] | None:
+        """Return what the ledger knows of one login (None: nothing), never its sealed value."""
+        raw = self.redis.hgetall(f"nightly:login:{reference}")
+        if not raw.keys() >= _OF_EVERY_LOGIN:
+            return None
+        field = {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items() if key != b"v"}
+        instance, lane = field["i"], field.get("l", "live")
+        due_at = self.redis.zscore(f"nightly:due:{instance}:{lane}", reference)
+        lease = self.redis.zscore(f"nightly:leases:{instance}", reference)
+        attempts = read_attempts(self.redis, reference, self.now_ms())
+        revision, wish, confirmed_at = field["C"].split(":") if "C" in field else (None, None, None)
+        return {
+            "login": reference,
+            "instance": instance,
+            "account_id": field.get("a"),
+            "wish": _on_off(field["w"]),
+            "occurred_us": int(field["t"]),
+            "event_id": event_id_of(raw[b"e"]),
+            "revision": int(field["r"]),
+            "state": {"due": "waiting", "flight": "in_flight", "done": "applied", "dead": "dead_lettered"}[field["s"]],
+            "lane": lane,
+            "failures": int(field.get("n", 0)),
+            "due_at": None if due_at is None else int(due_at),
+            "lease_until": None if lease is None else int(lease),
+            "rests_until": int(field["h"]) if "h" in field else None,
+            "last_code": field.get("z") or _last_code(field, attempts),
+            "confirmed_wish": _on_off(wish),
+            "confirmed_revision": revision and int(revision),
+            "confirmed_at": confirmed_at and int(confirmed_at),
+            "dead_letter": field.get("x"),
+            "attempts": attempts,
+        }
+
+    def gate(self, instance: str) -> dict[str, Any]:
+        """Return the gate of one instance: state (open, closed, half_open), and why and since when if it ever moved.
+
+        Half open is a closed one while the single call is out that tries whether the outage is over.
+        """
+        return _gate(self.redis.hgetall(f"nightly:gate:{instance}"), self.now_ms())
+
+    def gate_changes(self, instance: str, *, at_most: int = 200) -> list[dict[str, Any]]:
+        """Return the last changes of a gate, oldest first: `at` (ms), `state`, `cause`, and what was said of it."""
+        raw = self.redis.lrange(f"nightly:gate-changes:{instance}", -at_most, -1)
+        return [{name: value for name, value in json.loads(item).items() if value != ""} for item in raw]
+
+    def _instance(self, name: str, now: int) -> dict[str, Any]:
+        """Read one instance in one transaction: a login that moves meanwhile is counted exactly once."""
+        lanes = [f"nightly:due:{name}:{lane}" for lane in Lane]
+        with self.redis.pipeline(transaction=True) as pipeline:
+            for key in lanes:
+                pipeline.zcount(key, "-inf", now)
+                pipeline.zcard(key)
+                pipeline.zrange(key, 0, 0, withscores=True)
+            pipeline.zcard(f"nightly:leases:{name}")
+            pipeline.hgetall(f"nightly:tally:{name}")
+            pipeline.hgetall(f"nightly:rate:{name}")
+            pipeline.hgetall(f"nightly:gate:{name}")
+            live, all_live, first_live, backfill, all_backfill, first_backfill, in_flight, tally, rate, gate = (
+                pipeline.execute()
+            )
+        first = [pairs[0][1] for pairs in (first_live, first_backfill) if pairs]
+        return {
+            "gate": _gate(gate, now),
+            "due_live": live,
+            "due_backfill": backfill,
+            "waiting": all_live - live + all_backfill - backfill,
+            "in_flight": in_flight,
+            "oldest_due_seconds": round(max(0.0, (now - min(first)) / 1000), 1) if first else 0.0,
+            "paused_seconds": max(0, int(rate.get(b"paused_until", 0)) - now) / 1000,
+            **_rate(rate, now),
+            "tally": {key.decode(): int(value) for key, value in tally.items()},
+            "dead_letters_open": self._open_letters(name),
+        }
+
+    def _open_letters(self, instance: str) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for raw in self.redis.smembers("nightly:groups"):
+            owner, code, _ = raw.decode().split("|")
+            count = self.redis.zcard(b"nightly:group:" + raw) if owner == instance else 0
+            if count:
+                counts[code] = counts.get(code, 0) + count
+        return counts
+
+    def _stream_length(self) -> int:
+        return int(self.redis.xlen(STREAM))
+
+
+_OF_EVERY_LOGIN = {b"i", b"w", b"t", b"e", b"r", b"s"}
+"""A hash that lacks one of these is what is left of a login that somebody deleted, or wrote, by hand."""
+_GATE_NUMBERS = ("changed_at", "held_since", "held_ms", "probe_at", "probes")
+_GATE_TEXTS = ("state", "cause", "code", "http_status", "detail", "by")
+
+
+def _gate(raw: dict[bytes, bytes], now: int) -> dict[str, Any]:
+    field = {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items()}
+    gate: dict[str, Any] = {"state": "open", "changed_at": None}
+    gate |= {name: field[name] for name in _GATE_TEXTS if field.get(name)}
+    gate |= {name: int(field[name]) for name in _GATE_NUMBERS if name in field}
+    if gate["state"] != "closed" and "outage" in field:  # shut for another reason, that one needs a person first
+        state = "half_open" if int(field.get("canary_until", 0)) > now else "closed"
+        gate |= {"state": state, "cause": "outage", "detail": field["outage_detail"]}
+        gate["changed_at"] = int(field["outage_at"])
+    return gate
+
+
+def _rate(raw: dict[bytes, bytes], now: int) -> dict[str, float | None]:
+    """Return the present rate, calls/s; the same where it is cut, else None; and its ceiling. None: no call yet."""
+    ceiling = float(raw[b"ceiling"]) if b"ceiling" in raw else None
+    if ceiling is None or b"rate" not in raw:
+        return {"rate_per_second": ceiling, "rate_cut_to": None, "ceiling": ceiling}
+    climbed = max(0, now - int(raw[b"changed_at"])) / 1000 * CLIMB * ceiling
+    rate = round(min(ceiling, float(raw[b"rate"]) + climbed), 2)
+    return {"rate_per_second": rate, "rate_cut_to": rate if rate < ceiling else None, "ceiling": ceiling}
+
+
+def _last_code(field: dict[str, str], attempts: Sequence[dict[str, Any]]) -> str | None:
+    """Return what the field z leaves out, as the last attempt has it."""
+    if "A" in field and field["s"] != "done" and attempts:
+        return str(attempts[-1].get("code"))
+    return "applied" if "C" in field else None
+
+
+def _on_off(flag: str | None) -> str | None:
+    return None if flag is None else "on" if flag == "1" else "off"

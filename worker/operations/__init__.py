@@ -1,0 +1,1 @@
+"""What operators do, whether the command line or the page asks: replay, advice, checks."""

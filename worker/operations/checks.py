@@ -1,0 +1,248 @@
+"""Decides what is well and what is not: one check a line, each with what to do. Does no I/O.
+
+`worker/operations/diagnose.py` collects the values. What a managed Redis does not tell is `unknown`, not a failure.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from worker.operations.advice import (
+    MISSING_KEY_ADVICE,
+    MISSING_KEY_SECONDS,
+    gate_advice,
+    gate_reason,
+    missing_key_reason,
+)
+from worker.operations.server_versions import HOLES, has_lua_holes, repaired
+
+
+class Level(StrEnum):
+    """How a check ended; `fail` alone makes the command exit with 1."""
+
+    OK = "ok"
+    UNKNOWN = "unknown"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line: what was looked at, how it is, what to do."""
+
+    name: str
+    level: Level
+    what: str
+    advice: str = ""
+
+
+OLDEST_VERSION = (6, 2)
+SKEW_WARN_SECONDS, SKEW_FAIL_SECONDS = 2.0, 30.0
+MEMORY_WARN, MEMORY_FAIL = 0.75, 0.9
+REVIEW_WARN = 0.9
+"""Share of the review list that is in use."""
+BACKLOG_WARN_SECONDS, BACKLOG_FAIL_SECONDS = 60.0, 600.0
+HEARD_OF_SECONDS = 10.0
+"""As in pulse.lua: a worker silent for longer is not counted on."""
+
+
+def check_version(info: Mapping[str, Any]) -> Check:
+    """Redis must know our commands and have no known hole. Valkey reports a Redis version too: the one it replaces."""
+    name, server = "Redis version", "Valkey" if "valkey_version" in info else "Redis"
+    version = str(info.get(f"{server.lower()}_version", ""))
+    try:
+        release = tuple(int(part) for part in version.split("."))
+    except ValueError:
+        return Check(name, Level.UNKNOWN, "Redis does not tell its version")
+    if release[:2] < OLDEST_VERSION:
+        return Check(name, Level.FAIL, f"{server} {version}", "Nightly needs Valkey, or Redis 6.2 or newer.")
+    if has_lua_holes(server, release):
+        advice = (
+            f"Install {repaired(server)}, unless your distributor has repaired this one: see its notes on the CVEs."
+        )
+        return Check(name, Level.WARN, f"{server} {version} lets scripts break out: {HOLES}", advice)
+    return Check(name, Level.OK, f"{server} {version}")
+
+
+def check_role(role: str) -> Check:
+    """A replica takes no writes."""
+    if role in {"slave", "replica"}:
+        return Check(
+            "Redis role", Level.FAIL, "a replica", "Point REDIS_URL at the primary; a replica takes no writes."
+        )
+    return Check("Redis role", Level.OK if role else Level.UNKNOWN, "primary" if role else "not told")
+
+
+def check_eviction(policy: str | None) -> Check:
+    """An evicted key is a lost event."""
+    name = "eviction"
+    if not policy:
+        return Check(name, Level.UNKNOWN, "Redis does not tell maxmemory-policy", "Make sure that it is noeviction.")
+    if policy != "noeviction":
+        advice = "Redis would throw events away when it is full. CONFIG SET maxmemory-policy noeviction"
+        return Check(name, Level.FAIL, f"maxmemory-policy is {policy}", advice)
+    return Check(name, Level.OK, "noeviction")
+
+
+def check_persistence(info: Mapping[str, Any], appendfsync: str | None) -> Check:
+    """What Redis has not written is gone when its machine is."""
+    name = "persistence"
+    if "aof_enabled" not in info:
+        return Check(name, Level.UNKNOWN, "Redis does not tell", "Make sure that the append-only file is on.")
+    if not int(info["aof_enabled"]):
+        replicas = int(info.get("connected_slaves", 0))
+        what = f"the append-only file is off, with {replicas} replicas"
+        return Check(name, Level.WARN if replicas else Level.FAIL, what, "CONFIG SET appendonly yes, and in its file.")
+    if str(info.get("aof_last_write_status", "ok")) != "ok":
+        return Check(name, Level.FAIL, "the last write to the append-only file failed", "Look at Redis' disk and log.")
+    if appendfsync == "no":
+        advice = "CONFIG SET appendfsync everysec: half a minute of events can be lost otherwise."
+        return Check(name, Level.WARN, "append-only file, but fsync is left to the system", advice)
+    if not appendfsync:
+        advice = "Make sure that appendfsync is everysec or always: an administrator's CONFIG GET appendfsync shows it."
+        return Check(name, Level.UNKNOWN, "append-only file; this user may not see how it is synced to disk", advice)
+    return Check(name, Level.OK, f"append-only file, fsync {appendfsync}")
+
+
+def check_memory(used_bytes: int, limit_bytes: int) -> Check:
+    """A full Redis takes no more events. No bytes used at all means that Redis does not tell."""
+    name, used = "memory", f"{used_bytes / 1_048_576:,.0f} MiB used"
+    if not used_bytes:
+        return Check(name, Level.UNKNOWN, "Redis does not tell")
+    if not limit_bytes:
+        return Check(name, Level.OK, f"{used}, no maxmemory set")
+    share = used_bytes / limit_bytes
+    level = Level.FAIL if share > MEMORY_FAIL else Level.WARN if share > MEMORY_WARN else Level.OK
+    advice = "" if level is Level.OK else "Raise maxmemory: when it is full, events are refused."
+    return Check(name, level, f"{used}, {share:.0%} of maxmemory", advice)
+
+
+def check_clock(skew_seconds: float) -> Check:
+    """The order of events rests on clocks; an event dated too far ahead is rejected."""
+    size = abs(skew_seconds)
+    level = Level.FAIL if size > SKEW_FAIL_SECONDS else Level.WARN if size > SKEW_WARN_SECONDS else Level.OK
+    side = "ahead of" if skew_seconds > 0 else "behind"
+    advice = "" if level is Level.OK else "Set both clocks by NTP: occurred_at decides which event is the newest."
+    return Check("clock", level, f"this machine is {size:.1f} s {side} Redis", advice)
+
+
+def check_ledger(*, is_begun: bool, mismatch: str, key_ids: Sequence[str] = ()) -> Check:
+    """The ledger must have been begun with our LOGIN_KEYS. `key_ids` are their public names, newest first."""
+    if mismatch:
+        return Check("LOGIN_KEYS", Level.FAIL, mismatch)
+    names = f"; ids, newest first: {', '.join(key_ids)}" if key_ids else ""
+    return Check("LOGIN_KEYS", Level.OK, ("fit the ledger" if is_begun else "set; the ledger is new") + names)
+
+
+def check_kind(kind: str | None, *, is_sandbox: bool) -> Check:
+    """A ledger stays what it was begun as: `sandbox` or `production`; None before."""
+    ours = "sandbox" if is_sandbox else "production"
+    if kind in {None, ours}:
+        return Check("ledger", Level.OK, kind or f"not begun; these settings make it one for {ours}")
+    advice = "Workers refuse it: name another Redis in REDIS_URL, or correct SANDBOX."
+    return Check("ledger", Level.FAIL, f"begun as {kind}, and these settings are for {ours}", advice)
+
+
+def check_keys(missing: Sequence[Mapping[str, Any]]) -> Check:
+    """`missing` are the keys that logins wait for and no live worker holds, as in `Views.missing_keys`."""
+    if not missing:
+        return Check("keys", Level.OK, "a live worker holds each key that logins wait for")
+    level = Level.FAIL if any(key["seconds"] >= MISSING_KEY_SECONDS for key in missing) else Level.WARN
+    return Check("keys", level, "; ".join(map(missing_key_reason, missing)), MISSING_KEY_ADVICE)
+
+
+def check_configuration(instance: str, standing: str) -> Check:
+    """What Flinks said about exactly this key, customer and address the last time."""
+    name = f"{instance}: Flinks key"
+    if standing == "refused":
+        advice = f"Correct it and restart the workers. If Flinks was wrong: nightly gate open {instance}"
+        return Check(name, Level.FAIL, "Flinks refused this very configuration", advice)
+    if standing == "suspect":
+        advice = f"Correct FLINKS_CUSTOMER_ID or FLINKS_INSTANCE. If Flinks is right: nightly gate open {instance}"
+        return Check(name, Level.FAIL, "under this very configuration Flinks refused one login after the other", advice)
+    if standing == "doubted":
+        return Check(name, Level.WARN, "Flinks refused one login under it; other calls try it one by one")
+    if standing == "unreachable":
+        return Check(name, Level.FAIL, "workers could not reach Flinks at this address", "Check FLINKS_BASE_URL, DNS.")
+    return Check(name, Level.OK, "accepted by Flinks" if standing == "proven" else "set, not tried yet")
+
+
+def check_gate(instance: str, gate: Mapping[str, Any]) -> Check:
+    """A closed gate holds every call back."""
+    name = f"{instance}: gate"
+    if gate["state"] != "open":
+        state = gate["state"].replace("_", " ").upper()
+        return Check(name, Level.FAIL, f"{state}. {gate_reason(gate)}", gate_advice(instance, gate))
+    return Check(name, Level.OK, "open")
+
+
+def check_backlog(instance: str, about: Mapping[str, Any], *, workers_alive: int) -> Check:
+    """What is due should be called soon, unless there is a known reason."""
+    name = f"{instance}: backlog"
+    due, oldest = about["due_live"] + about["due_backfill"], about["oldest_due_seconds"]
+    what = f"{due:,} due, {about['in_flight']:,} in flight, {about['waiting']:,} waiting for their next attempt"
+    if not due or oldest <= BACKLOG_WARN_SECONDS:
+        return Check(name, Level.OK, what)
+    what += f"; the oldest is due for {oldest:,.0f} s"
+    if about["gate"]["state"] != "open" or not workers_alive:
+        return Check(name, Level.WARN, what, "See the gate and the workers: nothing is called meanwhile.")
+    if about["paused_seconds"]:
+        return Check(name, Level.WARN, what, f"Flinks asked us to wait; it goes on in {about['paused_seconds']:.0f} s.")
+    level = Level.FAIL if oldest > BACKLOG_FAIL_SECONDS else Level.WARN
+    return Check(name, level, what, "More comes in than goes out: see FLINKS_CALLS_PER_SECOND and the workers' logs.")
+
+
+def check_workers(silences: Mapping[str, float], *, has_work: bool) -> Check:
+    """`silences` maps each worker to the seconds since its last pulse."""
+    alive = {name: seconds for name, seconds in silences.items() if seconds <= HEARD_OF_SECONDS}
+    silent = [f"{name} for {seconds:.0f} s" for name, seconds in silences.items() if name not in alive]
+    if not alive:
+        gone = f"; silent: {', '.join(silent)}" if silent else ""
+        level = Level.FAIL if has_work else Level.WARN
+        return Check("workers", level, f"none alive{gone}", "Start one: celery -A worker worker")
+    what = ", ".join(f"{name} pulsed {max(seconds, 0):.1f} s ago" for name, seconds in sorted(alive.items()))
+    if silent:
+        return Check("workers", Level.WARN, f"{what}; silent: {', '.join(silent)}", "Look at the silent one's log.")
+    return Check("workers", Level.OK, what)
+
+
+def check_bench(benched: Mapping[str, Sequence[str]]) -> Check:
+    """`benched` maps each worker to the instances that it alone cannot reach."""
+    names = [f"{name} ({', '.join(instances)})" for name, instances in sorted(benched.items()) if instances]
+    if names:
+        what = f"cannot reach Flinks while others can: {'; '.join(names)}"
+        return Check("reach", Level.FAIL, what, "Look at that machine's network, DNS and proxy settings.")
+    return Check("reach", Level.OK, "no worker is cut off from Flinks alone")
+
+
+def check_slots(slots: Mapping[str, int]) -> Check:
+    """A worker takes events in beside its pool; all else that Celery runs shares the pool's slots."""
+    single = sorted(name for name, count in slots.items() if count < 2)  # noqa: PLR2004 - one of them reconciles
+    if single and len(single) == len(slots):
+        what = f"one slot alone: {', '.join(single)}"
+        return Check("slots", Level.WARN, what, "Reconciling and backfills take turns: use --concurrency 2 or more.")
+    return Check("slots", Level.OK, "enough for reconciling and backfills")
+
+
+def check_queue(name: str, *, waiting: int | None, consumers: int) -> Check:
+    """Somebody should read each queue at RabbitMQ. None: there is no such queue."""
+    title = f"queue {name}"
+    if waiting is None:
+        advice = "A worker makes it when it starts; what is sent there before is lost, if the sender does not make it."
+        return Check(title, Level.WARN, "is not there yet", advice)
+    what = f"{waiting:,} messages wait, {consumers} workers read it"
+    if consumers:
+        return Check(title, Level.OK, what)
+    return Check(title, Level.FAIL if waiting else Level.WARN, what, "Start one: celery -A worker worker")
+
+
+def check_review_list(kept: int, *, share: float, unkept: int) -> Check:
+    """`kept` messages take `share` of the room for open letters; `unkept` ones were only counted, for want of room."""
+    name, what = "review list", f"{kept:,} rejected messages wait for a person"
+    advice = "A producer sends what is no event: nightly dead-letters groups. Resolve them to make room."
+    if share >= REVIEW_WARN:
+        return Check(name, Level.FAIL, f"{what}, {unkept:,} more were only counted", advice)
+    if unkept:
+        return Check(name, Level.WARN, f"{what}; {unkept:,} were only counted while it was full", advice)
+    return Check(name, Level.OK, what)

@@ -1,0 +1,183 @@
+"""Collects what the doctor's checks look at: Redis, broker, Flinks' address, workers. Writes nothing anywhere."""
+
+import contextlib
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+
+from worker.config.plain_text import plain_text_settings
+from worker.config.settings import Settings
+from worker.errors import LedgerMismatch, SettingsError
+from worker.events.channels import STREAM
+from worker.intake.stream_group import GROUP
+from worker.ledger import Ledger
+from worker.ledger.dead_letters import MESSAGE_BYTES_AT_MOST, MESSAGES_AT_MOST
+from worker.ledger.queries import Views
+from worker.operations import checks as doctor
+from worker.operations import secrecy_checks, stream_checks
+from worker.operations.checks import Check, Level
+from worker.operations.diagnose_broker import examine_broker
+from worker.redis_client.connect import BytesRedis
+from worker.redis_client.error_messages import open_redis, place_of, trouble_of
+from worker.vault.sealed_box import SealingKey
+
+CONNECT_SECONDS = 5
+
+
+def examine() -> Iterator[Check]:
+    """Yield every check as it ends; one that cannot be made says so and does not stop the others."""
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        yield from (Check("settings", Level.FAIL, line) for line in error.lines)
+        return
+    yield Check("settings", Level.OK, "every value is valid")
+    yield from _missing(settings)
+    yield _sealing(settings)
+    yield secrecy_checks.check_plain_text(plain_text_settings(settings))
+    if settings.redis_url is not None:
+        yield from _redis(settings)
+    yield from examine_broker(settings)
+    for instance in settings.instances().values():
+        yield reach(instance.name, instance.base_url)
+
+
+def _missing(settings: Settings) -> Iterator[Check]:
+    for name in ("REDIS_URL", "LOGIN_KEYS"):
+        if getattr(settings, name.lower()) is None:
+            try:
+                Settings.load(require=(name,))
+            except SettingsError as error:
+                yield Check(name, Level.FAIL, *error.lines[0].removeprefix(f"{name}: ").split("; ", 1))
+    if not settings.instances():
+        advice = "Put the key that Flinks gave you there; without one no call can be made."
+        yield Check("FLINKS_AUTH_KEY", Level.FAIL, "is missing", advice)
+
+
+def _sealing(settings: Settings) -> Check:
+    public_keys = settings.vault().public_keys if settings.login_keys is not None else ()
+    seal_to = SealingKey.parse(settings.seal_to) if settings.seal_to else None
+    return secrecy_checks.check_sealing(seal_to, public_keys, is_required=settings.require_sealed)
+
+
+def _redis(settings: Settings) -> Iterator[Check]:
+    url = settings.redis_address()
+    try:
+        client = open_redis(url, name="nightly-doctor")
+        client.ping()
+        yield Check("Redis", Level.OK, f"answers at {place_of(url)}")
+        yield from _server(client)
+        yield from _state(settings, client)
+    except SettingsError as error:
+        yield from (Check("Redis", Level.FAIL, line) for line in error.lines)
+    except redis.RedisError as error:
+        trouble = trouble_of(error, url)
+        yield Check("Redis", Level.FAIL, trouble.what, trouble.advice)
+
+
+def _server(client: BytesRedis) -> Iterator[Check]:
+    info: dict[str, Any] = {}
+    appendfsync = None
+    with contextlib.suppress(redis.ResponseError):  # a managed Redis may forbid either
+        info = client.info("all")
+    with contextlib.suppress(redis.ResponseError):
+        appendfsync = _text(client.config_get("appendfsync"), "appendfsync")
+    yield doctor.check_version(info)
+    yield doctor.check_role(str(info.get("role", "")))
+    yield doctor.check_eviction(info.get("maxmemory_policy"))
+    yield doctor.check_persistence(info, appendfsync)
+    yield doctor.check_memory(int(info.get("used_memory", 0)), int(info.get("maxmemory", 0)))
+    yield doctor.check_clock(_skew_seconds(client))
+
+
+def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
+    views = Views(client)
+    found, now_ms = views.status(), views.now_ms()
+    yield doctor.check_kind(found["ledger"], is_sandbox=settings.sandbox)
+    if settings.login_keys is not None:
+        yield _ledger(settings, client)
+        yield secrecy_checks.check_seals(settings.vault().key_ids[0], views.seals())
+        yield from _configurations(settings, client)
+    silences = {
+        name.decode(): (now_ms - json.loads(raw)["at"]) / 1000
+        for name, raw in client.hgetall("nightly:workers").items()
+    }
+    instances = found["instances"]
+    has_work = found["stream_length"] or any(about["due_live"] + about["due_backfill"] for about in instances.values())
+    yield doctor.check_workers(silences, has_work=bool(has_work))
+    yield doctor.check_slots({about["name"]: int(about.get("slots", 2)) for about in found["workers"]})
+    yield doctor.check_keys(found["missing_keys"])
+    yield doctor.check_bench({about["name"]: about["benched"] for about in found["workers"]})
+    for name, about in instances.items():
+        yield doctor.check_gate(name, about["gate"])
+        yield doctor.check_backlog(name, about, workers_alive=len(found["workers"]))
+    yield _review_list(client, found)
+    yield _stream(client, now_ms)
+    yield stream_checks.check_ids(found)
+    yield stream_checks.check_vanished(found)
+
+
+def _ledger(settings: Settings, client: BytesRedis) -> Check:
+    is_begun = bool(client.exists("nightly:meta"))
+    try:
+        Ledger(client).claim_ledger(settings.vault().fingerprint("reference"), only_look=True)
+    except LedgerMismatch as error:
+        return doctor.check_ledger(is_begun=True, mismatch=str(error))
+    return doctor.check_ledger(is_begun=is_begun, mismatch="", key_ids=settings.vault().key_ids)
+
+
+def _configurations(settings: Settings, client: BytesRedis) -> Iterator[Check]:
+    vault = settings.vault()
+    for name, instance in settings.instances().items():
+        standing = client.hget(f"nightly:configs:{name}", instance.fingerprint(vault))
+        yield doctor.check_configuration(name, (standing or b"").decode())
+
+
+def _review_list(client: BytesRedis, found: Mapping[str, Any]) -> Check:
+    messages, size = (int(value or 0) for value in client.hmget("nightly:kept", "messages", "bytes"))
+    share = max(messages / MESSAGES_AT_MOST, size / MESSAGE_BYTES_AT_MOST)
+    return doctor.check_review_list(messages, share=share, unkept=found["rejected_unkept"])
+
+
+def _stream(client: BytesRedis, now_ms: int) -> Check:
+    oldest = client.xrange(STREAM, count=1)
+    age = (now_ms - int(oldest[0][0].split(b"-")[0])) / 1000 if oldest else 0.0
+    groups = [_text(group, "name") or "" for group in client.xinfo_groups(STREAM)] if oldest else []
+    return stream_checks.check_stream(client.xlen(STREAM), age, groups, GROUP)
+
+
+def _skew_seconds(client: BytesRedis) -> float:
+    before = time.time()
+    redis_seconds = Views(client).now_ms() / 1000
+    return (before + time.time()) / 2 - redis_seconds
+
+
+def reach(name: str, base_url: str) -> Check:
+    """Connect to Flinks' address and hang up: no call is made, because the endpoint writes."""
+    parts = urlsplit(base_url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    title, place = f"{name}: address", f"{host}:{port}"
+    try:
+        with socket.create_connection((host, port), timeout=CONNECT_SECONDS) as plain_socket:
+            if parts.scheme == "https":
+                with ssl.create_default_context().wrap_socket(plain_socket, server_hostname=host) as secure:
+                    secure.getpeercert()
+    except (socket.gaierror, UnicodeError):
+        return Check(title, Level.FAIL, f"nobody knows the host {host}", "Check FLINKS_INSTANCE, FLINKS_BASE_URL, DNS.")
+    except ssl.SSLError as error:
+        return Check(title, Level.FAIL, f"TLS with {place} fails ({error.reason})", "Check the address and our CAs.")
+    except OSError as error:
+        advice = "Check FLINKS_BASE_URL, and whether a firewall or proxy is in the way."
+        return Check(title, Level.FAIL, f"no connection to {place} ({type(error).__name__})", advice)
+    return Check(title, Level.OK, f"{place} accepts connections (no call was made: the endpoint writes)")
+
+
+def _text(reply: dict[Any, Any], field: str) -> str | None:
+    value = reply.get(field, reply.get(field.encode()))
+    return value.decode() if isinstance(value, bytes) else value

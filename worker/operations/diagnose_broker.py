@@ -1,0 +1,84 @@
+"""Looks at Celery's broker where it is another one than the ledger's Redis: is it there, what waits, who reads?"""
+
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from worker.config.settings import Settings
+from worker.operations import checks as doctor
+from worker.operations.checks import Check, Level
+from worker.redis_client.error_messages import place_of
+
+if TYPE_CHECKING:
+    from worker.broker.rabbitmq import QueueState
+
+CONNECT_SECONDS = 5
+Queues = Mapping[str, "QueueState | None"]
+
+
+def examine_broker(settings: Settings) -> Iterator[Check]:
+    """Yield the checks of BROKER_URL, none where it is not set, or names the ledger's Redis."""
+    if settings.broker_url is None or settings.broker_url == settings.redis_url:
+        return
+    url = settings.broker_url.get_secret_value()
+    if urlsplit(url).scheme.startswith("amqp"):
+        yield from _rabbit(url)
+    else:
+        yield _another_redis(url)
+
+
+def queues_of(settings: Settings) -> Queues | None:
+    """Return how the queues at RabbitMQ are; None: RabbitMQ is not the broker. Raises what connecting raises."""
+    from worker.broker import rabbitmq  # noqa: PLC0415 - heavy, and rarely needed
+
+    url = rabbitmq.rabbit_of(settings)
+    return rabbitmq.look(url) if url else None
+
+
+def _rabbit(url: str) -> Iterator[Check]:
+    from worker.broker.rabbitmq import look  # noqa: PLC0415 - heavy, and rarely needed
+
+    try:
+        queues = look(url)
+    except Exception as error:  # noqa: BLE001 - the text may hold the address
+        yield Check("RabbitMQ", Level.FAIL, f"no connection ({reason_of(error)})", "Check BROKER_URL and RabbitMQ.")
+    else:
+        yield Check("RabbitMQ", Level.OK, f"answers at {urlsplit(url).hostname or 'localhost'}")
+        for name, state in queues.items():
+            waiting, consumers = (state.waiting, state.consumers) if state else (None, 0)
+            yield doctor.check_queue(name, waiting=waiting, consumers=consumers)
+
+
+def _another_redis(url: str) -> Check:
+    from kombu import Connection  # noqa: PLC0415 - heavy, and rarely needed
+
+    from worker.broker.celery_config import kombu_address  # noqa: PLC0415 - the same
+
+    try:
+        place = place_of(url)
+        address, options = kombu_address(url)
+        with Connection(address, connect_timeout=CONNECT_SECONDS, transport_options=options) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
+    except Exception as error:  # noqa: BLE001 - each transport raises its own; the text may hold the address
+        return Check(
+            "broker", Level.FAIL, f"no connection ({type(error).__name__})", "Check BROKER_URL and the broker."
+        )
+    return Check("broker", Level.OK, f"answers at {place}")
+
+
+def reason_of(error: BaseException) -> str:
+    """Say why RabbitMQ cannot be reached, in words that repeat nothing of its address."""
+    cause = error.__cause__ or error
+    words = {
+        "AccessRefused": "it refuses our user or password",
+        "NotAllowed": "it does not have that virtual host, or does not permit it to our user",
+    }
+    if type(cause).__name__ in words:
+        return words[type(cause).__name__]
+    if isinstance(cause, ssl.SSLError):
+        return f"TLS fails, {cause.reason or 'no reason given'}"
+    if isinstance(cause, socket.gaierror):
+        return "nobody knows its host"
+    return type(cause).__name__

@@ -1,0 +1,88 @@
+"""What a reviewer may do with dead letters: read one whole, replay it, resolve it, one or many at a time.
+
+A replay never sends an old payload. For a login it makes the wish of *now* due again; for a message that
+was not accepted it takes the message in once more, where its own time decides its place.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from worker.errors import LetterClosed, NightlyError
+from worker.intake.accept import CeleryMessage, Intake, body_context
+from worker.ledger import Letters
+from worker.ledger.dead_letters import Letter
+from worker.vault.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What became of one letter: replayed, resolved, superseded, already_closed, still_invalid, or failed."""
+
+    letter_id: str
+    outcome: str
+    detail: str = ""
+
+
+class DeadLetters:
+    """The review list. `read_message` returns what a message of a queue holds: a Celery message, or CloudEvents."""
+
+    def __init__(
+        self,
+        letters: Letters,
+        vault: Vault,
+        intake: Intake,
+        *,
+        read_message: Callable[[bytes], CeleryMessage | bytes] = lambda body: body,
+    ) -> None:
+        self._letters = letters
+        self._vault = vault
+        self._intake = intake
+        self._read_message = read_message
+
+    def show(self, letter_id: str) -> tuple[Letter, list[dict[str, Any]]]:
+        """Return one letter and every remembered attempt for its login; raises UnknownLetter."""
+        letter = self._letters.get(letter_id)
+        attempts = self._letters.attempts(letter.login) if letter.login else []
+        return letter, list(attempts)
+
+    def replay(self, letter_ids: Iterable[str], *, by: str) -> Iterator[Closed]:
+        """Replay letters one by one; one that fails does not stop the others."""
+        for letter_id in letter_ids:
+            yield self._guarded(self._replay, letter_id, by)
+
+    def resolve(self, letter_ids: Iterable[str], *, by: str, note: str) -> Iterator[Closed]:
+        """Close letters without a call; the note says why."""
+        for letter_id in letter_ids:
+            yield self._guarded(self._resolve, letter_id, by, note)
+
+    def _replay(self, letter_id: str, by: str) -> Closed:
+        letter = self._letters.get(letter_id)
+        if letter.status != "open":
+            raise LetterClosed(f"dead letter {letter_id} is closed already")
+        if letter.kind == "message":
+            # Accepted first, closed second: a crash between the two leaves a letter too many, not one too few.
+            sealed = self._letters.body(letter_id)
+            if not sealed:
+                return Closed(letter_id, "failed", letter.reason)
+            if not self._accept(letter.source, self._vault.open(body_context(letter_id), sealed)):
+                return Closed(letter_id, "still_invalid", self._letters.get(letter_id).reason)
+        return Closed(letter_id, self._letters.close(letter_id, "replayed", by=by))
+
+    def _accept(self, source: str, body: bytes) -> bool:
+        found = self._read_message(body) if source == "queue" else body
+        if isinstance(found, CeleryMessage):
+            return self._intake.accept_messages([found])
+        return self._intake.accept_again(source, found)
+
+    def _resolve(self, letter_id: str, by: str, note: str) -> Closed:
+        return Closed(letter_id, self._letters.close(letter_id, "resolved", by=by, note=note))
+
+    @staticmethod
+    def _guarded(act: Callable[..., Closed], letter_id: str, *args: str) -> Closed:
+        try:
+            return act(letter_id, *args)
+        except LetterClosed as error:
+            return Closed(letter_id, "already_closed", str(error))
+        except NightlyError as error:
+            return Closed(letter_id, "failed", str(error))

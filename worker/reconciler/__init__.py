@@ -1,0 +1,1 @@
+"""Claims logins that are due, calls Flinks, and settles what it answered."""

@@ -1,0 +1,250 @@
+"""One instance's claim -> call -> settle for one slice, as a sliding window.
+
+Each turn is one script: it settles answers and claims as many logins as there is room for, while calls are in flight.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import redis
+
+from worker.clock import elapsed_seconds
+from worker.config.gate_thresholds import DEFAULT_RULES, GateRules
+from worker.config.settings import Instance
+from worker.errors import SealError, UnknownKey
+from worker.flinks.outcome import Outcome, Verdict
+from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement
+from worker.reconciler.retry_policy import RetryLimits
+from worker.reconciler.settlement import Call, settlement_of, unsent
+from worker.telemetry.logs import get_logger
+from worker.telemetry.sentry import report_unexpected
+from worker.vault.vault import Vault
+
+CLAIM_AT_MOST = 64
+SETTLE_AT_MOST = 64
+"""In one script. Higher: Redis, which two full ones keep busy for about two milliseconds, lets others wait longer."""
+LINGER_SECONDS = 1.0
+"""Work that falls due this soon is waited for: the pacemaker would not be faster."""
+LOOK_SECONDS = 0.02  # so often a waiting drain looks for new work
+REDIS_PAUSE_SECONDS = 0.5
+SLICE_SECONDS = 30.0
+_QUIET = frozenset({Settled.APPLIED, Settled.OVERTAKEN, Settled.UNSENT})
+
+log = get_logger(__name__)
+_CHANCE = random.SystemRandom()  # children are forked: a seeded generator would draw the same waits in each
+
+
+class Caller(Protocol):
+    """What a drain needs of the Flinks client."""
+
+    async def set_scheduled_refresh(
+        self,
+        instance: Instance,
+        login_id: str,
+        wants_active: bool,  # noqa: FBT001 - the wish
+        *,
+        timeout_seconds: float,
+        not_after: float,
+    ) -> Verdict | None:
+        """Make one call; None: `not_after` (of `elapsed_seconds`) had passed, and nothing was sent."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How far a drain may go: lease and deadline in seconds, the cluster-wide limits, retries, the gate's rules."""
+
+    lease_seconds: float
+    call_seconds: float
+    calls_per_second: float
+    max_in_flight: int
+    retry: RetryLimits
+    gate: GateRules = DEFAULT_RULES
+    slice_seconds: float = SLICE_SECONDS
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What every drain of a slice shares. `worker` and `owner` name whose it is; one that stops claims no more.
+
+    `worker_name` is what attempts call the worker, without what changes at each start; empty: `worker`.
+    `hand_over` is called once, in a thread, when the time is up before the last call has ended: others may go on.
+    """
+
+    ledger: Ledger
+    vault: Vault
+    caller: Caller
+    bounds: Bounds
+    worker: str
+    owner: str
+    is_stopping: Callable[[], bool] = lambda: False
+    hand_over: Callable[[], None] = lambda: None
+    worker_name: str = ""
+
+
+class Drain:
+    """Claims and calls until nothing is due, or time is up; then it waits for what is in flight, and settles it.
+
+    `share` returns how many calls this drain may have in flight; `threads` run its scripts, one at a time. While Redis
+    is away answers are kept, until the leases of their claims have run out.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        instance: Instance,
+        fingerprint: str,
+        *,
+        ends_at: float,
+        share: Callable[[], int],
+        threads: Executor,
+    ) -> None:
+        self._parts, self._instance, self._fingerprint = parts, instance, fingerprint
+        self._ends_at, self._share, self._threads = ends_at, share, threads
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._answers: list[Settlement] = []
+        self._answered = asyncio.Event()
+        self._tells_all = logging.getLogger(__name__).isEnabledFor(logging.DEBUG)
+        self.others: list[Drain] = []
+        self.is_idle = self._is_newer = False
+
+    async def run(self) -> None:
+        """Work until this drain and all others are idle, or the time is up and nothing is in flight."""
+        try:
+            await self._run()
+        finally:
+            for task in self._in_flight:  # where something unforeseen ends the slice: the leases will tell
+                task.cancel()
+
+    async def _run(self) -> None:
+        gives_up_at = self._ends_at + self._parts.bounds.lease_seconds
+        while True:
+            now = elapsed_seconds()
+            wait = await self._turn(self._room() if now < self._ends_at else 0)
+            has_nothing = not self._in_flight and not self._answers
+            self.is_idle = wait is None and has_nothing
+            if now >= self._ends_at and has_nothing:
+                return
+            if self.is_idle and all(other.is_idle for other in self.others):
+                return
+            if now >= gives_up_at:  # Redis is away; the leases of what is unsettled run out about now
+                return
+            await self._pause(LOOK_SECONDS if wait is None else min(wait, LOOK_SECONDS))
+
+    def _room(self) -> int:
+        """Return how many logins to claim now."""
+        if self._parts.is_stopping() or self._is_newer:
+            return 0
+        left = self._share() - len(self._in_flight) - max(len(self._answers) - SETTLE_AT_MOST, 0)
+        # Where the window is what limits the calls, what is claimed together comes back together, and waits for itself.
+        return max(0, min(left, CLAIM_AT_MOST // 2 if left < 2 * CLAIM_AT_MOST else CLAIM_AT_MOST))
+
+    async def _turn(self, at_most: int) -> float | None:
+        """Settle and claim; returns seconds until asking again makes sense, None: not in this slice."""
+        group, self._answers = self._answers[:SETTLE_AT_MOST], self._answers[SETTLE_AT_MOST:]
+        self._answered.clear()
+        if not group and not at_most:
+            return None if self._parts.is_stopping() or self._is_newer else LOOK_SECONDS
+        asked_at = elapsed_seconds()
+        try:
+            loop = asyncio.get_running_loop()
+            results, reply = await loop.run_in_executor(self._threads, self._settle_and_claim, group, at_most)
+        except redis.RedisError as error:
+            log.warning("ledger_unreachable", error=type(error).__name__, unsettled=len(group) + len(self._answers))
+            self._answers = group + self._answers
+            await asyncio.sleep(REDIS_PAUSE_SECONDS)
+            return 0
+        self._start(reply, asked_at)
+        for settlement, result in zip(group, results, strict=True):
+            self._tell(settlement, result)
+        self._is_newer = reply.state == "newer"  # the pacemaker ends this worker
+        if self._answers:
+            return 0
+        if not at_most:
+            return LOOK_SECONDS
+        return reply.wait_seconds if (reply.wait_seconds or 0) <= LINGER_SECONDS else None
+
+    def _settle_and_claim(self, group: Sequence[Settlement], at_most: int) -> tuple[list[Settled], ClaimReply]:
+        parts, bounds = self._parts, self._parts.bounds
+        return parts.ledger.settle_and_claim(
+            self._instance.name,
+            group,
+            at_most=at_most,
+            owner=parts.owner,
+            worker=parts.worker,
+            lease_seconds=bounds.lease_seconds,
+            settle_seconds=bounds.retry.settle_seconds,
+            calls_per_second=bounds.calls_per_second,
+            max_in_flight=bounds.max_in_flight,
+            fingerprint=self._fingerprint,
+            key_ids=parts.vault.key_ids,
+            rules=bounds.gate,
+        )
+
+    def _start(self, reply: ClaimReply, asked_at: float) -> None:
+        not_after = asked_at + self._parts.bounds.lease_seconds - self._parts.bounds.call_seconds
+        for claim in reply.claims:
+            self._in_flight.add(asyncio.create_task(self._work(claim, reply.now_ms, not_after)))
+
+    async def _work(self, claim: Claim, claimed_at_ms: int, not_after: float) -> None:
+        started_at = elapsed_seconds()
+        try:
+            verdict = await self._call(claim, not_after)
+            if verdict is None:
+                self._answers.append(unsent(claim))
+            else:
+                name = self._parts.worker_name or self._parts.worker
+                call = Call(claim, claimed_at_ms, elapsed_seconds() - started_at, name)
+                self._answers.append(settlement_of(call, verdict, self._parts.bounds.retry, _CHANCE.random))
+        finally:  # here, as a callback would be one more turn of the loop for each call
+            self._in_flight.discard(asyncio.current_task())
+            self._answered.set()
+
+    async def _call(self, claim: Claim, not_after: float) -> Verdict | None:
+        try:
+            login_id = self._parts.vault.open_login(claim.reference, claim.sealed)
+            limits = {"timeout_seconds": self._parts.bounds.call_seconds, "not_after": not_after}
+            return await self._parts.caller.set_scheduled_refresh(
+                self._instance, login_id, claim.wants_active, **limits
+            )
+        except UnknownKey:  # no claim hands such a login out; a worker that holds the key calls for it
+            return None
+        except SealError as error:  # altered bytes
+            return Verdict(Outcome.HALT, "unsealable", message=str(error))
+        except Exception as error:
+            log.exception("call_failed_unexpectedly", login=claim.reference, instance=self._instance.name)
+            report_unexpected(error, where="call", instance=self._instance.name)
+            return Verdict(Outcome.TRANSIENT, "internal_error", is_ambiguous=True)
+
+    def _tell(self, item: Settlement, result: Settled) -> None:
+        is_quiet = result in _QUIET
+        if is_quiet and not self._tells_all:
+            return
+        (log.debug if is_quiet else log.info)(
+            "call_settled",
+            login=item.claim.reference,
+            instance=self._instance.name,
+            account_id=item.claim.account_id,
+            wish="on" if item.claim.wants_active else "off",
+            outcome=item.outcome,
+            result=str(result),
+            code=item.code,
+            http_status=item.http_status,
+            delay_seconds=round(item.delay_seconds, 1),
+        )
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait for an answer, at most so long, and for those right behind it: groups are as large as the load."""
+        if not self._answered.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._answered.wait()
+        seen = 0
+        while seen < len(self._answers) < SETTLE_AT_MOST:
+            seen = len(self._answers)
+            await asyncio.sleep(0)  # one turn of the loop: whatever has arrived by now is read in it

@@ -1,0 +1,1 @@
+"""Connections to Redis, with or without Sentinel, and what their errors mean."""

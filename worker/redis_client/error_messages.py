@@ -1,0 +1,164 @@
+"""Decides how trouble with Redis is told: where it is, what is wrong, what to do; never a password, never data.
+
+The text of a redis exception is not repeated, because a server (and redis-py, for a pipeline) may quote the
+command it refused, and a command may hold a loginId.
+"""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+import redis
+from redis.sentinel import MasterNotFoundError
+
+from worker.errors import SettingsError
+from worker.redis_client.connect import BytesRedis, connect
+
+UNREADABLE = "an address that cannot be read (percent-encode special characters in the password)"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One sentence on what is wrong and one on what to do."""
+
+    what: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.advice}"
+
+
+def open_redis(url: str, *, name: str, variable: str = "REDIS_URL") -> BytesRedis:
+    """Return a client for `url`, which connects at first use; raises SettingsError for what is no address."""
+    try:
+        client = connect(url, name=name)
+    except (ValueError, TypeError, redis.RedisError):
+        client = None
+    if client is None or place_of(url) == UNREADABLE:
+        raise SettingsError([f"{variable}: names {UNREADABLE}"])
+    return client
+
+
+def place_of(url: str) -> str:
+    """Return `host:port` (or the socket, or the sentinels) of a Redis URL: what may be shown of it."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "localhost", "" if parts.scheme in {"unix", "sentinel"} else parts.port or 6379
+    except ValueError:
+        return UNREADABLE
+    if "@" in parts.path + parts.query + parts.fragment:
+        return UNREADABLE
+    if parts.scheme == "unix":
+        return unquote(parts.path)
+    return f"sentinels {parts.netloc.rpartition('@')[2]}" if parts.scheme == "sentinel" else f"{host}:{port}"
+
+
+def trouble_of(error: BaseException, url: str) -> Trouble:
+    """Return what a failed call to the Redis at `url` means."""
+    place = place_of(url)
+    if isinstance(error, redis.AuthenticationError | redis.exceptions.AuthenticationWrongNumberOfArgsError):
+        return Trouble(f"Redis at {place} refuses our login.", "Check user and password in REDIS_URL.")
+    if isinstance(error, redis.ResponseError):
+        return _refused_command(error, place)
+    return next(trouble for holds, trouble in _broken_connections(error, place) if holds)
+
+
+def _broken_connections(error: BaseException, place: str) -> Iterator[tuple[bool, Trouble]]:
+    """Yield what it may be, and whether it is, the last one always."""
+    chain = list(_chain(error))
+    texts = " ".join(str(each) for each in chain).lower()
+
+    def holds(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(each, kinds) for each in chain)
+
+    yield (
+        holds(ssl.SSLError) or "ssl" in texts,
+        Trouble(
+            f"No secure connection to Redis at {place}: the TLS handshake failed.",
+            "Use rediss:// only where the server speaks TLS, and check its certificate.",
+        ),
+    )
+    yield (
+        holds(socket.gaierror, UnicodeError),
+        Trouble(f"Nobody knows the host of Redis at {place}.", "Check the host in REDIS_URL, and the DNS here."),
+    )
+    yield (
+        holds(MasterNotFoundError) and ("authentication" in texts or "password" in texts),
+        Trouble(f"Redis' {place} refuse our login.", "Check sentinel_username and sentinel_password in REDIS_URL."),
+    )
+    yield (
+        holds(MasterNotFoundError),
+        Trouble(f"No primary is known to {place}.", "Check the service name in REDIS_URL, and the sentinels."),
+    )
+    yield (
+        holds(redis.BusyLoadingError),
+        Trouble(f"Redis at {place} is still loading its data.", "Wait, and try again."),
+    )
+    yield (
+        holds(ConnectionRefusedError, FileNotFoundError),
+        Trouble(f"Nothing listens at {place}.", "Start Redis there, or correct REDIS_URL."),
+    )
+    yield (
+        holds(PermissionError),
+        Trouble(f"The socket of Redis at {place} is closed to this user.", "Run this as the user that runs Redis."),
+    )
+    yield (
+        "path too long" in texts,
+        Trouble(f"The path {place} is too long for a socket.", "Let Redis listen at a shorter path (103 bytes)."),
+    )
+    yield (
+        holds(redis.TimeoutError, TimeoutError),
+        Trouble(f"Redis at {place} does not answer in time.", "Check that it runs, and the network to it."),
+    )
+    yield True, Trouble(f"The connection to Redis at {place} broke.", "Check that it runs, and try again.")
+
+
+_REFUSALS = {
+    "NOAUTH": ("asks for a password.", "Put it into REDIS_URL: redis://:password@host:6379/0"),
+    "WRONGPASS": ("refuses our login.", "Check user and password in REDIS_URL."),
+    "NOPERM": (
+        "does not permit this user what Nightly needs.",
+        "Grant it what docs/operating.md lists; ACL LOG, which an administrator may ask, says what was refused.",
+    ),
+    "OOM": ("is full: it takes no more writes.", "Raise maxmemory, or find what fills it."),
+    "NOREPLICAS": (
+        "takes no writes while it has too few replicas (min-replicas-to-write).",
+        "Bring its replicas back.",
+    ),
+    "READONLY": ("is a replica, which takes no writes.", "Point REDIS_URL at the primary."),
+    "MISCONF": ("cannot write to its disk, so it takes no writes.", "Free its disk; its log says more."),
+    "LOADING": ("is still loading its data.", "Wait, and try again."),
+    "BUSY": ("is busy with somebody's script.", "Wait, and try again."),
+    "MOVED": ("is a cluster, which Nightly does not work on.", "Point REDIS_URL at a single primary."),
+    "CROSSSLOT": ("is a cluster, which Nightly does not work on.", "Point REDIS_URL at a single primary."),
+    "WRONGTYPE": ("holds something else under one of our keys.", "Use a database of its own for Nightly."),
+}
+_REFUSED_BY_CLASS = {
+    redis.exceptions.NoPermissionError: "NOPERM",
+    redis.exceptions.OutOfMemoryError: "OOM",
+    redis.exceptions.ReadOnlyError: "READONLY",
+    redis.exceptions.MovedError: "MOVED",
+}
+_REFUSED_TO_SCRIPT = ("ACL failure in script", "The user executing the script can't")
+"""How Valkey, and Redis 6.2 and 7, begin where a script may not do something: without the code NOPERM."""
+
+
+def _refused_command(error: redis.ResponseError, place: str) -> Trouble:
+    """redis-py strips the code from some replies and keeps it in others, so both are looked at."""
+    code = next((code for kind, code in _REFUSED_BY_CLASS.items() if isinstance(error, kind)), None)
+    words = {word.lstrip("-") for word in str(error).rpartition("caused error: ")[2].split()}
+    code = code or next((code for code in _REFUSALS if code in words), None)
+    if any(beginning in str(error) for beginning in _REFUSED_TO_SCRIPT):
+        code = "NOPERM"
+    if code is None:
+        return Trouble(f"Redis at {place} refused a command.", "`nightly doctor` checks what Nightly needs of it.")
+    what, advice = _REFUSALS[code]
+    return Trouble(f"Redis at {place} {what}", advice)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,1 @@
+"""Names, seals and opens loginIds."""

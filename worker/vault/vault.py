@@ -1,0 +1,142 @@
+"""Turns a loginId into a reference that may be shown and a sealed value that may be stored.
+
+The reference is a keyed hash, so it tells nothing without LOGIN_KEYS; the sealed value is AES-256-GCM
+bound to its reference, so it cannot be moved to another login. References come from the *oldest* key:
+a login keeps its place in the ledger when a new key is put in front (docs/adr/0003). The keys that open
+what a producer sealed follow from LOGIN_KEYS too. Does no I/O.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from worker.errors import SealError, UnknownKey
+from worker.vault.sealed_box import OpeningKeys, SealingKey
+from worker.vault.spellings import Spellings, holds_guid
+from worker.vault.tokens import looks_like_token
+
+KEY_BYTES = 32
+REFERENCE_PREFIX = "lgn_"
+REFERENCE_LENGTH = 26
+_REFERENCE_BYTES = 20  # the fewest that base32 writes without padding, and that make 26 characters
+_CANONICAL_GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
+_GUID = re.compile(_CANONICAL_GUID.pattern, re.IGNORECASE | re.ASCII)
+_VERSION = b"\x01"
+_KEY_ID_BYTES = 4
+_NONCE_BYTES = 12
+_HEADER_BYTES = len(_VERSION) + _KEY_ID_BYTES + _NONCE_BYTES
+
+
+def new_key() -> str:
+    """Return a fresh key for LOGIN_KEYS: 32 random bytes, base64url without padding."""
+    return base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).rstrip(b"=").decode()
+
+
+def decode_key(text: str) -> bytes:
+    """Return the 32 bytes of one key; raises ValueError for anything else."""
+    raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if len(raw) != KEY_BYTES:
+        raise ValueError(f"a key has {KEY_BYTES} bytes")
+    return raw
+
+
+def _derive(key: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"nightly/" + purpose).derive(key)
+
+
+def _pack(login_id: str) -> bytes:
+    if _CANONICAL_GUID.fullmatch(login_id):
+        return b"g" + bytes.fromhex(login_id.replace("-", ""))
+    return b"t" + login_id.encode()
+
+
+def _unpack(packed: bytes) -> str:
+    if packed[:1] != b"g":
+        return packed[1:].decode()
+    digits = packed[1:].hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+class Vault:
+    """Names, seals and opens loginIds under LOGIN_KEYS, newest key first."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._hash_key = _derive(keys[-1], b"reference")
+        sealing_keys = [_derive(key, b"seal") for key in keys]
+        self._ciphers = {hashlib.sha256(key).digest()[:_KEY_ID_BYTES]: AESGCM(key) for key in sealing_keys}
+        self._newest_id, self._newest = next(iter(self._ciphers.items()))
+        self._opening_keys = OpeningKeys([_derive(key, b"box") for key in keys])
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The sealing keys' public names, newest first."""
+        return tuple(key_id.hex() for key_id in self._ciphers)
+
+    @property
+    def public_keys(self) -> tuple[SealingKey, ...]:
+        """The keys to which producers may seal loginIds, newest first."""
+        return self._opening_keys.public
+
+    def open_sealed_login(self, text: str) -> str:
+        """Return the loginId that a producer sealed to one of `public_keys`; raises SealError, and UnknownKey."""
+        return self._opening_keys.open(text)
+
+    def reference(self, instance: str, login_id: str) -> str:
+        """Return `lgn_` and 26 base32 characters: the same for the same login, on every machine.
+
+        A GUID in capitals is the same GUID: two systems that spell it differently must meet in one ledger entry.
+        """
+        login_id = login_id.lower() if _GUID.fullmatch(login_id) else login_id
+        return REFERENCE_PREFIX + self._digest(f"login\0{instance}\0{login_id}")
+
+    def fingerprint(self, *parts: str) -> str:
+        """Return 12 characters that change when any part changes and reveal none of them."""
+        return self._digest("\0".join(("fingerprint", *parts)))[:12]
+
+    def without_login(self, text: str, login: Spellings | None) -> str:
+        """Return a producer's id, or its keyed hash where it holds this loginId or looks like a token: it is shown.
+
+        Producers do build ids from the loginId. None: the loginId is not known, so any GUID may be it.
+        """
+        if looks_like_token(text) or (holds_guid(text) if login is None else login.are_in(text)):
+            return "masked-" + self.fingerprint(text)
+        return text
+
+    def seal_login(self, reference: str, login_id: str) -> bytes:
+        """Encrypt a loginId, bound to its reference: 50 bytes for a GUID, so Redis keeps the login compact."""
+        return self.seal(reference, _pack(login_id))
+
+    def open_login(self, reference: str, sealed: bytes) -> str:
+        """Decrypt what `seal_login` returned; raises SealError."""
+        return _unpack(self.open(reference, sealed))
+
+    def seal(self, context: str, secret: bytes) -> bytes:
+        """Encrypt `secret` under the newest key, bound to `context` (a reference, or a letter's kind)."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return _VERSION + self._newest_id + nonce + self._newest.encrypt(nonce, secret, context.encode())
+
+    def open(self, context: str, sealed: bytes) -> bytes:
+        """Decrypt what `seal` returned for the same context; raises SealError, UnknownKey where its key is not ours."""
+        key_id = sealed[len(_VERSION) : len(_VERSION) + _KEY_ID_BYTES]
+        cipher = self._ciphers.get(key_id)
+        if sealed[: len(_VERSION)] != _VERSION or len(key_id) < _KEY_ID_BYTES:
+            raise SealError("these bytes were not sealed by this version of Nightly")
+        if cipher is None:
+            raise UnknownKey(key_id.hex())
+        nonce, ciphertext = sealed[_HEADER_BYTES - _NONCE_BYTES : _HEADER_BYTES], sealed[_HEADER_BYTES:]
+        try:
+            return cipher.decrypt(nonce, ciphertext, context.encode())
+        except (InvalidTag, ValueError):  # ValueError: cut so short that the nonce is not whole
+            raise SealError("the sealed bytes were altered, or belong to another login or letter") from None
+
+    def _digest(self, text: str) -> str:
+        mac = hmac.digest(self._hash_key, text.encode("utf-8", "surrogatepass"), "sha256")
+        return base64.b32encode(mac[:_REFERENCE_BYTES]).decode().lower()[:REFERENCE_LENGTH]

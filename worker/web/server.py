@@ -1,0 +1,92 @@
+"""Serves the status page with uvicorn until SIGTERM or Ctrl-C, and says on stdout where it listens."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from worker.errors import NightlyError
+from worker.listening import RESERVED_DESCRIPTORS, BoundedListener, Places, listen, places_that_fit
+from worker.telemetry.logs import get_logger
+from worker.telemetry.rare_line import RareLine
+from worker.web.connection_limits import PatientProtocol
+
+CONNECTIONS = 300
+"""At once. More take the places of those that have been idle longest; listening.py says how."""
+CONNECTIONS_AT_LEAST = 16
+
+log = get_logger(__name__)
+
+
+class ReviewServer(uvicorn.Server):
+    """Prints `{"listening": "http://HOST:PORT"}` once it accepts connections; exits 0 when it is told to stop."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening, then say so."""
+        await super().startup(sockets)
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        host = f"[{host}]" if ":" in host else host
+        print(json.dumps({"listening": f"http://{host}:{port}"}), flush=True)  # noqa: T201 - the promised line
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and SIGINT; uvicorn's own raises them again, which spoils the exit code."""
+
+        def stop(*_: object) -> None:
+            self.should_exit = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def serve(app: ASGIApp, *, host: str, port: int) -> None:
+    """Serve; port 0 takes a free one. Raises NightlyError where it cannot listen, or may open too few files."""
+    try:
+        listener = listen(host, port, _places())
+    except OSError as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise NightlyError(f"The page cannot listen on {host} port {port}: {reason}.") from None
+    ReviewServer(config_for(app, listener)).run([listener])
+
+
+def _places() -> Places:
+    places = places_that_fit(CONNECTIONS)
+    if places < CONNECTIONS_AT_LEAST:
+        needed = CONNECTIONS + RESERVED_DESCRIPTORS
+        raise NightlyError(f"The page may open too few files at once: allow {needed} (ulimit -n {needed}).")
+    if places < CONNECTIONS:
+        log.warning("connections_limited", places=places, reason="the limit of open files (ulimit -n) is low")
+    closed, refused = RareLine("idle_connections_closed"), RareLine("connections_refused")
+    return Places(places, on_closed=closed.say, on_refused=refused.say)
+
+
+def config_for(app: ASGIApp, listener: BoundedListener) -> uvicorn.Config:
+    """Return how uvicorn is to serve: no line for a request, and every wait and number bounded (patience.py)."""
+
+    class Protocol(PatientProtocol):
+        places = listener.places
+        invalid = RareLine("invalid_requests_refused")
+
+    return uvicorn.Config(
+        app,
+        host=listener.getsockname()[0],
+        loop="asyncio",  # which calls BoundedListener.accept; others take the descriptor alone
+        http=Protocol,
+        access_log=False,
+        log_config=None,
+        log_level="error",  # its warnings are lines that any client can cause, without a bound
+        lifespan="off",
+        ws="none",
+        proxy_headers=False,  # X-Forwarded-For may be any client's text, and log-ins are counted by address
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )

@@ -1,0 +1,54 @@
+"""Appends events to the stream that every worker reads, and says what the sender should do where that fails.
+
+Whatever is refused here may be sent again as it is: workers record an event once, however often it comes.
+"""
+
+import time
+from http import HTTPStatus
+
+import redis
+
+from worker.errors import NotReplicated
+from worker.events.publisher import send
+from worker.redis_client.connect import BytesRedis
+from worker.redis_client.error_messages import trouble_of
+from worker.web.webhook.problems import Refused
+
+AWAY_SECONDS = 5
+FULL_SECONDS = 30
+REST_SECONDS = 1.0
+"""After Redis was not reached, it is not asked again for this long: a silent one holds a thread for ten seconds."""
+_AWAY = "no event can be stored at the moment; send the request again"
+
+
+class Appender:
+    """Appends for one process; with `replicas`, returns only when that many have the events too."""
+
+    def __init__(self, client: BytesRedis, *, url: str, replicas: int) -> None:
+        self._redis = client
+        self._url = url
+        self._replicas = replicas
+        self._rests_until = 0.0
+
+    def append(self, body: bytes) -> None:
+        """Append one entry, an event or an array of them; raises Refused."""
+        if time.monotonic() < self._rests_until:
+            raise _unavailable("unavailable", _AWAY, AWAY_SECONDS, reason="Redis was not reached a moment ago")
+        try:
+            send(self._redis, [body], replicas=self._replicas)
+        except NotReplicated as error:
+            detail = "too few replicas have the events yet; send the request again"
+            raise _unavailable("not_replicated", detail, AWAY_SECONDS, reason=str(error)) from None
+        except redis.RedisError as error:
+            if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+                self._rests_until = time.monotonic() + REST_SECONDS
+            if isinstance(error, redis.exceptions.ReadOnlyError):  # the next request finds the new primary
+                self._redis.connection_pool.disconnect()
+            is_full = isinstance(error, redis.exceptions.OutOfMemoryError)
+            reason = str(trouble_of(error, self._url))
+            raise _unavailable("unavailable", _AWAY, FULL_SECONDS if is_full else AWAY_SECONDS, reason=reason) from None
+
+
+def _unavailable(code: str, detail: str, retry_after_seconds: int, *, reason: str) -> Refused:
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    return Refused(status, code, detail, retry_after_seconds=retry_after_seconds, reason=reason)

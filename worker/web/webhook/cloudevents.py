@@ -1,0 +1,113 @@
+"""Decides which CloudEvents a request holds: structured and batch mode in its body, binary mode in `ce-*` headers.
+
+What comes out is a document as the stream's entries hold it, so an event means the same whichever way it came
+(CloudEvents 1.0, HTTP protocol binding). Does no I/O.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from worker.errors import InvalidEvent
+from worker.events.contract import decode_json
+from worker.events.models import CloudEvent
+
+MAX_EVENTS = 500
+PREFIX = "ce-"
+_UTF8 = re.compile(r"utf-?8", re.IGNORECASE)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})|(.)", re.DOTALL)
+_NOT_ATTRIBUTES = frozenset({"data", "datacontenttype"})
+"""In binary mode the body is the data, and Content-Type says what it is."""
+
+Attributes = Sequence[tuple[str, str]]
+"""The `ce-*` headers as they came: names in small letters, values as they were written, sorted by name."""
+
+
+class Mode(StrEnum):
+    """How a request holds events, by its media type."""
+
+    STRUCTURED = "application/cloudevents+json"
+    BATCH = "application/cloudevents-batch+json"
+    BINARY = "application/json"
+
+
+class TooManyEvents(Exception):
+    """A batch holds more than MAX_EVENTS."""
+
+
+def mode_of(content_type: str, content_encoding: str) -> Mode | None:
+    """Return the mode that a request's headers name; None where we cannot read such a body."""
+    media_type, *parameters = (part.strip() for part in content_type.split(";"))
+    named = [parameter.partition("=") for parameter in parameters]
+    charsets = [value.strip('" ') for name, _, value in named if name.strip().lower() == "charset"]
+    if content_encoding.strip().lower() not in {"", "identity"} or not all(map(_UTF8.fullmatch, charsets)):
+        return None
+    return next((mode for mode in Mode if mode == media_type.lower()), None)
+
+
+def attributes_of(headers: Sequence[tuple[str, str]]) -> Attributes:
+    """Return the `ce-*` headers of a request, sorted."""
+    return sorted((name, value) for name, value in headers if name.startswith(PREFIX))
+
+
+def signed_content(mode: Mode, attributes: Attributes, body: bytes) -> bytes:
+    r"""Return what the signature covers: the body; in binary mode `name:value\n` for each attribute, `\n`, the body.
+
+    A header holds no line break, so no two requests share this text; and no JSON begins with "ce-".
+    """
+    if mode is not Mode.BINARY:
+        return body
+    return "".join(f"{name}:{value}\n" for name, value in attributes).encode("latin-1") + b"\n" + body
+
+
+def documents_in(mode: Mode, attributes: Attributes, body: bytes) -> list[object]:
+    """Return the documents, not judged yet; raises InvalidEvent where they cannot be told apart, and TooManyEvents."""
+    if mode is Mode.BINARY:
+        return [_from_headers(attributes) | {"datacontenttype": mode.value, "data": decode_json(body)}]
+    document = decode_json(body)
+    if mode is Mode.STRUCTURED:
+        return [document]
+    if not isinstance(document, list):
+        raise InvalidEvent("body: must be an array of events")
+    if not document:
+        raise InvalidEvent("body: is an empty array")
+    if len(document) > MAX_EVENTS:
+        raise TooManyEvents
+    return document
+
+
+def _from_headers(attributes: Attributes) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for header, value in attributes:
+        name = header.removeprefix(PREFIX)
+        shown = header if name in CloudEvent.model_fields else "ce-(another attribute)"
+        if name in _NOT_ATTRIBUTES:
+            raise InvalidEvent(f"{shown}: is not a header; the body is the data")
+        if name in found:
+            raise InvalidEvent(f"{shown}: stands there twice")
+        try:
+            found[name] = decode_value(value)
+        except ValueError:
+            raise InvalidEvent(f"{shown}: must be printable ASCII, the rest of it percent-encoded UTF-8") from None
+    return found
+
+
+def decode_value(value: str) -> str:
+    """Return what a header's value says: unquoted where it is quoted, then percent-decoded once; raises ValueError."""
+    quoted = _QUOTED.fullmatch(value)
+    text = re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL) if quoted else value
+    if not text.isascii():
+        raise ValueError("not ASCII")
+    raw = _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)
+    return raw.encode("latin-1").decode()
+
+
+def headers_for(document: Mapping[str, object]) -> dict[str, str]:
+    """Return the headers of binary mode for a CloudEvent's attributes: what a sender writes, and this module reads."""
+    return {PREFIX + name: _encode(str(value)) for name, value in document.items() if name not in _NOT_ATTRIBUTES}
+
+
+def _encode(text: str) -> str:
+    plain = {*range(0x21, 0x7F)} - set(b'"%')
+    return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in text.encode())
