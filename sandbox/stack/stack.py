@@ -208,14 +208,13 @@ class EmbeddedStack:
         if importlib.util.find_spec("sandbox.emulator") is None:
             raise EmbeddedStackError("The emulator of Flinks is only in a checkout of Nightly: set FLINKS_AUTH_KEY.")
         argv = [sys.executable, "-m", "sandbox.emulator", "--port", "0", "--customer-id", customer_id]
-        argv += ["--auth-key", EMULATOR_KEY, "--api-secret", EMULATOR_KEY]
+        argv += ["--auth-key", EMULATOR_KEY]
         self._emulator = self.start_process("emulator", argv, ready=listening_url, without=("LOGIN_KEYS", "REDIS_URL"))
         self.emulator_url = listening_url(self._emulator)
         self.environment |= {
             "FLINKS_BASE_URL": self.emulator_url or "",
             "FLINKS_AUTH_KEY": EMULATOR_KEY,
             "SANDBOX": "1",
-            "FLINKS_API_SECRET": EMULATOR_KEY,  # even where one is set: a real secret has no business at the emulator
         }
 
 

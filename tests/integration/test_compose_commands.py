@@ -26,7 +26,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, Any] = COMPOSE["services"]
 PASSWORD = "letters-0and-9digits_"
 URL = f"redis://:{PASSWORD}@redis:6379/0"
-SECRETS_OF_WORKERS = {"LOGIN_KEYS", "FLINKS_AUTH_KEY", "FLINKS_API_SECRET", "FLINKS_INSTANCES", "BROKER_URL"}
+SECRETS_OF_WORKERS = {"LOGIN_KEYS", "FLINKS_AUTH_KEY", "FLINKS_INSTANCES", "BROKER_URL"}
 
 
 def as_the_shell_sees_it(text: str) -> str:

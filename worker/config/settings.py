@@ -68,7 +68,6 @@ class Settings(BaseSettings):
     flinks_instances: Annotated[dict[InstanceName, FurtherInstance], NoDecode, BeforeValidator(read_json_object)] = (
         Field(default_factory=dict)
     )
-    flinks_api_secret: HeaderSecret | None = None
 
     flinks_timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10
     """Whole-call deadline. Too low: answers are thrown away, logins rest. Too high: dead workers are noticed late."""

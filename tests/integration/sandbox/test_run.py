@@ -64,7 +64,7 @@ def test_what_it_prints_can_be_pasted_and_it_stops_when_told(run: ManagedProcess
         assert str(address.password) not in run.output()
     review = environment_of("review", run)
     assert review.keys() >= {"REDIS_URL", "SEAL_TO"}, "which seals what is sent over HTTP"
-    assert not review.keys() & {"LOGIN_KEYS", "FLINKS_AUTH_KEY", "FLINKS_API_SECRET"}
+    assert not review.keys() & {"LOGIN_KEYS", "FLINKS_AUTH_KEY"}
     assert not environment_of("emulator", run).keys() & {"LOGIN_KEYS", "REDIS_URL"}
 
     def shell(*lines: str) -> str:

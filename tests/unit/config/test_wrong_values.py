@@ -47,7 +47,7 @@ WEBHOOK_SECRET = "crm=whsec_" + "A" * 40
         ("FLINKS_AUTH_KEY", CANARY + "\n", NO_HEADER_VALUE),
         ("FLINKS_AUTH_KEY", " " + CANARY, NO_HEADER_VALUE),
         ("FLINKS_AUTH_KEY", CANARY + "é", NO_HEADER_VALUE),
-        ("FLINKS_API_SECRET", CANARY + "\r\nx: y", NO_HEADER_VALUE),
+        ("FLINKS_AUTH_KEY", CANARY + "\r\nx: y", NO_HEADER_VALUE),
         ("FLINKS_AUTH_HEADER", CANARY + ":", "must be an HTTP header name"),
         ("FLINKS_AUTH_SCHEME", CANARY + " x", "string should match pattern '^[A-Za-z0-9_-]*$'"),
         ("FLINKS_BASE_URL", CANARY, NO_BASE_URL),

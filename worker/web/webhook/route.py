@@ -21,7 +21,7 @@ from worker.web.webhook.problems import Refused
 from worker.web.webhook.rate_limit import Allowance
 
 PATH = "/events"
-UNNEEDED = ("LOGIN_KEYS", "FLINKS_AUTH_KEY", "FLINKS_API_SECRET", "FLINKS_INSTANCES", "BROKER_URL")
+UNNEEDED = ("LOGIN_KEYS", "FLINKS_AUTH_KEY", "FLINKS_INSTANCES", "BROKER_URL")
 """Secrets of the workers: a process that faces the internet needs none of them, and should not have them."""
 
 log = get_logger(__name__)
