@@ -6,8 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from worker.events.contract import MAX_BODY_BYTES
-from worker.events.models import CloudEvent
-from worker.events.wire_rules import SEALED
+from worker.events.models import SEALED, CloudEvent
 from worker.web.webhook.cloudevents import MAX_EVENTS, PREFIX, Mode
 from worker.web.webhook.problems import PROBLEM
 from worker.web.webhook.signature import TOLERANCE_SECONDS

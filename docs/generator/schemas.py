@@ -9,8 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from worker.events.contract import MAX_BATCH_EVENTS, MAX_BODY_BYTES
-from worker.events.models import CeleryArguments, CloudEvent, LoginData
-from worker.events.wire_rules import TEXT, TIME
+from worker.events.models import TEXT, TIME, CeleryArguments, CloudEvent, LoginData
 
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"

@@ -2,7 +2,7 @@
 
 Three shapes come in (a Celery message's arguments, a CloudEvent, an array of CloudEvents) and one goes
 out, `LifecycleEvent`. Parsing is strict: a misspelt field is an error, not a default. A reason names the
-field and the rule, never the value, because any value may be a loginId. Does no I/O.
+field and the rule, never the value, because any value may be a loginId.
 """
 
 import json
@@ -15,8 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from worker.errors import InvalidEvent
-from worker.events.models import MALFORMED_TIME, CeleryArguments, CloudEvent, LoginData, Opaque
-from worker.events.plain_events import EPOCH, plain_arguments, plain_cloudevent
+from worker.events.models import EPOCH, MALFORMED_TIME, CeleryArguments, CloudEvent, LoginData, Opaque
 
 EVENT_TYPES: Mapping[str, bool] = {"account.linked": True, "account.inactive": False}
 MAX_BODY_BYTES = 1_048_576
@@ -30,8 +29,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 class LifecycleEvent:
     """One accepted event: at `occurred_at` this login was linked, or went inactive.
 
-    The login stands in one of two fields, and the other is empty: `login_id`, or `sealed_login_id`, which the workers'
-    private key opens.
+    Either `login_id` or `sealed_login_id`, which the workers' private key opens, is set; the other is empty.
     """
 
     login_id: str = field(repr=False)
@@ -54,30 +52,29 @@ class LifecycleEvent:
         """Read a Celery message's arguments, which must be keyword arguments; raises InvalidEvent."""
         if args:
             raise InvalidEvent("args: must be empty; send keyword arguments")
-        parsed = plain_arguments(kwargs) or _exactly(CeleryArguments, dict(kwargs)).model_dump()
+        given = _exactly(CeleryArguments, dict(kwargs))
         return cls(
-            login_id=parsed.get("login_id", ""),
-            sealed_login_id=parsed.get("sealed_login_id", ""),
-            instance=parsed.get("instance") or default_instance,
+            login_id=given.login_id,
+            sealed_login_id=given.sealed_login_id,
+            instance=given.instance or default_instance,
             wants_active=EVENT_TYPES[event_type],
-            occurred_at=parsed["occurred_at"],
-            event_id=parsed["event_id"],
-            account_id=parsed.get("account_id"),
+            occurred_at=given.occurred_at,
+            event_id=given.event_id,
+            account_id=given.account_id,
         )
 
     @classmethod
     def from_cloudevent(cls, document: object, default_instance: str) -> Self:
         """Read one decoded CloudEvent; raises InvalidEvent."""
-        parsed = plain_cloudevent(document) or _exactly(CloudEvent, document).model_dump(by_alias=True)
-        data = parsed["data"]
+        given = _exactly(CloudEvent, document)
         return cls(
-            login_id=data.get("loginId", ""),
-            sealed_login_id=data.get("sealedLoginId", ""),
-            instance=data.get("instance") or default_instance,
-            wants_active=EVENT_TYPES[parsed["type"]],
-            occurred_at=parsed["time"],
-            event_id=parsed["id"],
-            account_id=parsed.get("subject"),
+            login_id=given.data.login_id,
+            sealed_login_id=given.data.sealed_login_id,
+            instance=given.data.instance or default_instance,
+            wants_active=EVENT_TYPES[given.type],
+            occurred_at=given.time,
+            event_id=given.id,
+            account_id=given.subject,
         )
 
 

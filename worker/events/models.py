@@ -1,17 +1,40 @@
-"""The fields of an event, in the two forms in which producers send them, and the rule for each. Does no I/O."""
+"""The fields of an event, in the two forms in which producers send them, and the rule for each.
+
+The patterns are for JSON Schema and mean the same to ECMA 262 and to Python. A rule that a schema cannot express is in
+the descriptions, and tests/unit/docs names each such case.
+"""
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from worker.events.plain_events import EPOCH, LATEST
-from worker.events.wire_rules import SEALED, TEXT, TIME
-
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2254, 12, 31, tzinfo=UTC)
+"""The last day whose microseconds since 1970 are exact as a Lua number."""
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 MALFORMED_TIME = "must be an RFC 3339 time such as 2026-11-22T10:00:00Z"
+
+_NOT_PRINTABLE = (
+    r"\u0000-\u001f\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680\u180e"
+    r"\u2000-\u200f\u2028-\u202f\u205f-\u2064\u2066-\u206f\u3000\ud800-\uf8ff\ufeff\ufff9-\ufffb"
+)
+"""Controls, separators, format characters, surrogates and private use, below U+10000."""
+
+TEXT: dict[str, Any] = {"pattern": "^[^ ](.*[^ ])?$", "not": {"pattern": f"[{_NOT_PRINTABLE}]"}}
+"""In addition to the length: printable characters only, and no space at either end."""
+
+_DATE = r"(19(69|[7-9][0-9])|2([01][0-9]{2}|2([0-4][0-9]|5[0-4])))-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
+_ZONE = r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+
+TIME: dict[str, Any] = {"pattern": rf"^{_DATE}[Tt ]{_CLOCK}{_ZONE}$", "not": {"pattern": r"[\r\n]"}}
+"""In addition to `format: date-time`: with a zone, and within the years that the ledger can order."""
+
+SEALED = r"^[0-9a-f]{8}\.[A-Za-z0-9_-]{66,1430}={0,2}$"
+"""A loginId sealed to the workers' public key: the key's id, a full stop, and the box in base64url."""
 
 
 def _opaque(value: str) -> str:

@@ -25,7 +25,6 @@ from httpx_aiohttp import AiohttpTransport
 from worker.clock import elapsed_seconds
 from worker.config.settings import LOOPBACK_HOSTS, Instance
 from worker.errors import SettingsError
-from worker.flinks.deadlines import Deadlines
 from worker.flinks.outcome import Verdict
 from worker.flinks.prepared import PreparedHeaders, PreparedRequest, PreparedUrl
 from worker.flinks.protocol import (
@@ -41,7 +40,6 @@ from worker.flinks.response_body import MAX_BODY_BYTES
 KEEPALIVE_SECONDS = 15.0
 """Shorter than what servers and load balancers grant, or an idle connection is closed just as we write to it."""
 MAX_CONNECT_SECONDS = 5.0
-_READ_HEADERS = tuple((name, name.encode()) for name in READ_HEADERS)
 # HttpProcessingError: aiohttp's parser without its C extension lets it through from a broken body.
 _FAILURES = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, HttpProcessingError, OSError)
 # Judged on aiohttp's own exceptions, the most telling first: httpx-aiohttp calls a reset a ConnectTimeout.
@@ -115,7 +113,6 @@ class FlinksClient:
         self._now = now
         self._exits = AsyncExitStack()
         self._ways: dict[int, _Way] = {}
-        self._deadlines = Deadlines()
 
     async def __aenter__(self) -> Self:
         self._tls = httpx.create_ssl_context()
@@ -152,7 +149,7 @@ class FlinksClient:
                 return None
             _NOT_AFTER.set(not_after)
             try:
-                with self._deadlines.within(timeout_seconds):
+                async with asyncio.timeout(timeout_seconds):
                     response, body = await _exchange(way, content, min(MAX_CONNECT_SECONDS, timeout_seconds / 2))
             except _TooLateError:
                 return None
@@ -202,9 +199,7 @@ async def _exchange(way: _Way, content: bytes, connect_seconds: float) -> tuple[
 
 
 def _read_headers(response: httpx.Response) -> dict[str, str]:
-    """Return the headers that mean something; looked for as bytes, since httpx first guesses all headers' encoding."""
-    present = {name.lower() for name, _ in response.headers.raw}
-    return {name: response.headers[name] for name, raw in _READ_HEADERS if raw in present}
+    return {name: response.headers[name] for name in READ_HEADERS if name in response.headers}
 
 
 async def _first_bytes(response: httpx.Response) -> tuple[bytes, bool]:

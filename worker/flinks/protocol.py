@@ -74,8 +74,6 @@ _KNOWN_CODES: Mapping[str, Outcome] = {
 _AMBIGUOUS_SLUGS = frozenset({"protocol_error", *(f"http_{status}" for status in GATEWAY_STATUSES)})
 READ_HEADERS = ("content-encoding", "retry-after")
 """The only headers of an answer that mean something here."""
-_APPLIED = Verdict(Outcome.APPLIED, "applied", http_status=HTTPStatus.OK.value)
-_PLAIN = re.compile(r"[0-9A-Za-z_.-]+")
 _SHOWABLE_CODE = re.compile(r"[A-Z][A-Z0-9_ ]{0,63}")
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
@@ -134,8 +132,6 @@ def build_request(instance: Instance, login_id: str, wants_active: bool) -> Flin
 
 def content_of(login_id: str, wants_active: bool) -> bytes:  # noqa: FBT001 - the wish
     """Return the body of the PATCH, which alone differs from call to call."""
-    if _PLAIN.fullmatch(login_id):  # nearly every one: what follows would write the same
-        return f'{{"loginId": "{login_id}", "isActivated": {"true" if wants_active else "false"}}}'.encode()
     return json.dumps({"loginId": login_id, "isActivated": wants_active}).encode()
 
 
@@ -161,8 +157,6 @@ def decipher(
     `auth_key` is ours: a refusal may repeat it, and it is masked as the login is.
     A 2xx that carries an error, in FlinksCode or HttpStatusCode, is judged as that error.
     """
-    if status == HTTPStatus.OK and not headers and body == _confirmation(login_id, wants_active=wants_active):
-        return _APPLIED  # nearly every answer: what follows would say the same of it
     lowered = {name.lower(): value for name, value in headers.items()}
     answer = read(body, lowered.get("content-encoding", ""))
     is_success = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
@@ -184,20 +178,13 @@ def decipher(
     )
 
 
-def _confirmation(login_id: str, *, wants_active: bool) -> bytes | None:
-    """Return Flinks' confirmation to the letter, None where the login is not written in JSON as it is."""
-    if not _PLAIN.fullmatch(login_id):
-        return None
-    return f'"LoginId {login_id} has now been {"" if wants_active else "de"}activated for automatic refresh"'.encode()
-
-
 def _judge_success(status: int, answer: Answer, login_id: str, auth_key: str, *, wants_active: bool) -> Verdict:
     if not answer.is_readable:
         # A page of some proxy, or a confirmation cut short: neither success nor error. Asserting again is harmless.
         return replace(verdict_of_failure(FailureKind.PROTOCOL), http_status=status)
     claim = claim_of(answer.text, login_id, wants_active=wants_active)
     if claim is Claim.CONFIRMED:
-        return replace(_APPLIED, http_status=status)
+        return Verdict(Outcome.APPLIED, "applied", http_status=status)
     message = mask(answer.text, login_id, auth_key)
     if claim is Claim.CONTRADICTED:
         return Verdict(Outcome.DEAD, "unexpected_response", http_status=status, message=message)

@@ -58,7 +58,7 @@ def read(body: bytes, content_encoding: str = "") -> Answer:
     """Return what the first 64 KiB of `body` say."""
     if content_encoding.strip().lower() not in {"", "identity"}:
         return Answer(is_readable=False)
-    text = body[:MAX_BODY_BYTES].decode("utf-8-sig", errors="replace").strip()
+    text = body[:MAX_BODY_BYTES].decode(errors="replace").removeprefix("\ufeff").strip()
     document = _parse(text)
     if isinstance(document, str) and document.lstrip().startswith("{"):
         document = _parse(document)  # an object encoded twice is still an error object

@@ -19,9 +19,7 @@ from jsonschema import Draft7Validator
 from docs.generator.schemas import documents
 from worker.errors import InvalidEvent
 from worker.events.contract import MAX_BATCH_EVENTS, LifecycleEvent, decode_documents
-from worker.events.models import RFC3339
-from worker.events.plain_events import EPOCH, LATEST
-from worker.events.wire_rules import SEALED, TEXT, TIME
+from worker.events.models import EPOCH, LATEST, RFC3339, SEALED, TEXT, TIME
 
 NOON = "2026-11-22T12:00:00Z"
 ARGUMENTS = {"login_id": "login-1", "occurred_at": NOON}

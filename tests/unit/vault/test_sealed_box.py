@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nacl.public import PublicKey, SealedBox
 
 from worker.errors import SealError, UnknownKey
-from worker.events.wire_rules import SEALED
+from worker.events.models import SEALED
 from worker.vault.sealed_box import OpeningKeys, SealingKey
 
 GUID = "5e115eab-0000-4000-8000-00000c0ffee1"
