@@ -46,7 +46,10 @@ def read(item: bytes, queue: str) -> CeleryMessage | Foreign:
 
 
 def _plain(item: bytes) -> CeleryMessage | None:
-    """Read an event of protocol 2 whose decoding holds no surprise; None: it has to be looked at more closely."""
+    """Read an event of protocol 2 that needs none of kombu's decoders; None: `_as_celery_would` has to read it.
+
+    It takes 6 us where kombu takes 29, of 40 us for a message in all (docs/performance.md, What was tried).
+    """
     try:
         envelope = from_json(item)
         headers, properties = envelope["headers"], envelope["properties"]
