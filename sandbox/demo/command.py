@@ -81,7 +81,7 @@ def _run(mix: Mix, seed: int, screen: Console, *, keep: bool) -> Outcome:
             settings = stack.settings()
             vault, instance = settings.vault(), settings.flinks_instance
             outcome = judge(mix, found, lambda login: vault.reference(instance, login))
-            screen.print("Everything ended; stopping the parts." if not outcome.still_open else "Time is up; stopping.")
+            screen.print("Every event has ended; stopping." if not outcome.still_open else "Time is up; stopping.")
         if outcome.is_right and not keep:
             shutil.rmtree(folder)
     return outcome

@@ -1,4 +1,4 @@
-"""Decides how the demo's result looks to a person: the table, what was proved, and where to go from here."""
+"""Renders the result of the demo: the outcome table, the two checks, and the next commands to try."""
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -11,11 +11,11 @@ _TALLIED = ("applied_on", "applied_off", "superseded", "duplicate", "retried", "
 _MEANING = {
     "applied_on": "nightly refresh switched on",
     "applied_off": "nightly refresh switched off",
-    "superseded": "a newer event of the same login decided",
-    "duplicate": "the newest event, delivered again",
-    "retried": "calls that Flinks failed, made again after a wait",
-    "throttled": "calls refused for coming too fast; the rate came down",
-    "ambiguous": "calls without an answer; the login rested, then was asserted again",
+    "superseded": "replaced by a newer event of the same login",
+    "duplicate": "the same event, delivered again",
+    "retried": "failed calls, made again after a backoff",
+    "throttled": "calls refused as too many; the rate was lowered",
+    "ambiguous": "calls without an answer, made again after a pause",
 }
 
 
@@ -37,8 +37,8 @@ def _rows(outcome: Outcome) -> list[tuple[str, object]]:
     for name, by_code in groups.items():
         codes = ", ".join(f"{plain(code)} {number(count)}" for code, count in sorted(by_code.items()))
         rows.append((name, _counted(sum(by_code.values()), codes)))
-    rows.append(("calls made", _counted(outcome.calls, "as the emulated Flinks counted them")))
-    speed = f"in {outcome.seconds:.1f} s, at the demo's own pace and through all its faults"
+    rows.append(("calls made", _counted(outcome.calls, "counted by the emulated Flinks")))
+    speed = f"in {outcome.seconds:.1f} s, at the pace of the demo, faults included"
     return [*rows, ("events/s", _counted(round(outcome.events_per_second), speed))]
 
 
@@ -55,9 +55,9 @@ def _conservation(outcome: Outcome) -> Text:
 
 def _comparison(outcome: Outcome) -> list[Text]:
     equal = outcome.logins - len(outcome.differing)
-    sums = f"{number(equal)} of {number(outcome.logins)} logins at Flinks are as their newest event wishes"
+    sums = f"{number(equal)} of {number(outcome.logins)} logins at Flinks match their newest event"
     if not outcome.differing:
-        return [Text(f"{sums}: all equal", GOOD)]
+        return [Text(f"{sums}", GOOD)]
     more = len(outcome.differing) - NAMED
     lines = [Text(f"{sums}; these are not:", BAD)]
     lines += [Text(f"  {reference}") for reference in outcome.differing[:NAMED]]
