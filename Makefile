@@ -1,4 +1,4 @@
-# The commands of the project. `make` lists them; each builds .venv from the hashed lock first.
+# The commands of the project. `make` lists them. Each first builds .venv from the hashed lock file.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -28,42 +28,42 @@ help: ## List the commands.
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: .venv/installed ## Run the whole product on this machine for a minute, and check the result.
+demo: .venv/installed ## Run the whole product on this machine for half a minute, and check the result.
 	@$(BIN)/nightly demo
 
-run: .venv/installed ## Keep the embedded stack up until Ctrl-C.
+run: .venv/installed ## Run the same parts for your own events, until Ctrl-C.
 	@$(BIN)/nightly run
 
-test: .venv/installed ## Run every test, three at a time: most of them wait. The long ones come first.
+test: .venv/installed ## Run every test, in three processes; the long tests start first.
 	$(BIN)/pytest -n 3 --dist worksteal tests/chaos tests/rabbitmq tests/integration tests/producers tests/unit
 
-oldest: .venv/installed ## Run the tests that depend most on the server once more, on the oldest one that is supported: Redis 6.2.
+oldest: .venv/installed ## Run the tests that depend most on the server, on the oldest supported one: Redis 6.2.
 	@$(BIN)/python -m tests.oldest_server -n 3 --dist worksteal $(OLDEST_TESTS)
 
-unit: .venv/installed ## Run the unit tests alone: seconds.
+unit: .venv/installed ## Run only the unit tests (seconds).
 	$(BIN)/pytest tests/unit
 
-prove: .venv/installed ## Prove the promises at full size, up to an hour; ARGS="everything --events 10000 --server PATH" for less.
+prove: .venv/installed ## Test the promises at full size, for up to an hour. Less: ARGS="everything --events 10000 --server PATH".
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-fuzz: .venv/installed ## Attack HTTP (the page, POST /events, the metrics) with hostile requests for ten minutes; ARGS="--seconds 60" for less.
+fuzz: .venv/installed ## Attack HTTP (page, POST /events, metrics) with hostile requests for ten minutes. Less: ARGS="--seconds 60".
 	$(BIN)/python -m tests.chaos http --report .nightly/fuzz-report.md $(ARGS)
 
-mutants: .venv/installed ## Put mistakes into the Lua and the decision core, and name those that no test notices; ARGS="--quick FILE".
+mutants: .venv/installed ## Put mistakes into the Lua and the decision core, and list those that no test finds. ARGS="--quick FILE".
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 .venv-rivals/%/installed: requirements/%.txt
-	@echo "Building $(@D), which the benchmark alone needs (once)"
+	@echo "Building $(@D), for the benchmark only (once)"
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes --requirement $<
 	@touch $@
 
-bench: .venv/installed .venv-rivals/rivals/installed .venv-rivals/arq/installed ## Measure; a quick look: ARGS="race --only nightly,bare --delays 0 --rounds 1".
+bench: .venv/installed .venv-rivals/rivals/installed .venv-rivals/arq/installed ## Measure performance. Quick: ARGS="race --only nightly,bare --delays 0 --rounds 1".
 	@$(BIN)/python -m benchmarks $(or $(ARGS),--help)
 
-check: test oldest verify ## Exactly what CI runs.
+check: test oldest verify ## Run exactly what CI runs.
 
-verify: .venv/installed ## Everything CI runs beside the tests: format, lint, types, imports, coverage, compose file.
+verify: .venv/installed ## Run what CI runs besides the tests: format, lint, types, imports, coverage, compose file.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -72,13 +72,13 @@ verify: .venv/installed ## Everything CI runs beside the tests: format, lint, ty
 	$(BIN)/coverage report
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
-schemas: .venv/installed ## Write docs/asyncapi.yaml, docs/openapi.yaml, docs/schemas and docs/licences.md anew.
+schemas: .venv/installed ## Generate docs/asyncapi.yaml, docs/openapi.yaml, docs/schemas and docs/licences.md.
 	@$(BIN)/python -m docs.generator
 
-sbom: .venv/installed ## Write what production installs to dist/sbom.cdx.json (CycloneDX): versions, hashes, licences.
+sbom: .venv/installed ## Write dist/sbom.cdx.json (CycloneDX): versions, hashes and licences of what production installs.
 	@$(BIN)/python -m docs.generator.sbom dist/sbom.cdx.json
 
-lock: .venv/installed ## Renew the lock files from pyproject.toml.
+lock: .venv/installed ## Update the lock files from pyproject.toml.
 	$(UV_COMPILE) pyproject.toml --output-file requirements/runtime.txt
 	$(UV_COMPILE) pyproject.toml --extra embedded --group dev --output-file requirements/dev.txt
 	$(UV_COMPILE) benchmarks/rivals.in --no-annotate --output-file requirements/rivals.txt \
@@ -86,5 +86,5 @@ lock: .venv/installed ## Renew the lock files from pyproject.toml.
 	$(UV_COMPILE) benchmarks/arq.in --no-annotate --output-file requirements/arq.txt \
 		--constraint <(sed -n '/^redis==/d; s/^\([a-z0-9-]*==[^ ;]*\).*/\1/p' requirements/runtime.txt)
 
-clean: ## Remove what the other commands made.
+clean: ## Remove everything that the other commands created.
 	rm -rf tests/producers/node/node_modules .venv .venv-rivals .nightly .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
