@@ -10,7 +10,7 @@ from celery import Celery, signals
 from worker.broker.celery_config import BACKFILL_QUEUE, REFRESH_QUEUE, celery_settings
 from worker.broker.rabbitmq import ANSWER_SECONDS
 from worker.celery_worker.bootsteps import Background, LedgerCheck
-from worker.celery_worker.hints import WakeUp
+from worker.celery_worker.hints import Hints
 from worker.celery_worker.patches.kombu_redis import guard_kombu
 from worker.celery_worker.patches.kombu_sentinel import follow_primary
 from worker.celery_worker.patches.py_amqp import guard_amqp
@@ -48,9 +48,8 @@ class NightlyApp(Celery):
         self.steps["worker"].update({LedgerCheck, Background})
         self.progress = Progress()
         self.shutdown = Shutdown(within_seconds=settings.flinks_timeout_seconds + MARGIN_SECONDS)
-        self.wake_up = WakeUp(self._send_reconcile)
-        """Its steps run in a worker's parent; a child sends its own."""
-        self.feed_hint = WakeUp(self.send_feed)
+        self.hints = Hints()
+        """Used by the parent's threads; a task sends its own messages."""
         self._services: dict[int, Services] = {}
 
     def services(self) -> Services:
@@ -66,32 +65,26 @@ class NightlyApp(Celery):
         return Deliveries(services.redis, services.vault)
 
     def wake(self, services: Services) -> None:
-        """Send a reconcile message if there is work that nobody works on."""
-        if services.ledger.pulse(services.fingerprints, worker=self.identity).should_wake:
-            self.send_wake_up()
+        """Send a reconcile message if due work has too few reconcilers."""
+        if self.needs_reconcilers(services):
+            self.send_reconcile()
 
-    def send_wake_up(self) -> None:
-        """Have a reconcile message sent. Losing it costs a second: the next pulse asks for another."""
-        if self.wake_up.is_mine:
-            self.wake_up.ask()
-        else:
-            self._send_reconcile()
+    def needs_reconcilers(self, services: Services) -> bool:
+        """Ask the ledger whether due work has too few reconcilers, and no message for them is on its way."""
+        return services.ledger.pulse(services.fingerprints, worker=self.identity).should_wake
 
     def begin_shutdown(self, stage: Stage = Stage.WARM) -> None:
         """Claim no more; what is in flight ends within its deadline."""
         self.shutdown.begin(stage)
 
-    def send_reconcile(self, key_id: str, hops: int = HOPS) -> None:
-        """Send a reconcile message to a worker that holds a key; others pass it on, a bounded number of times."""
-        arguments = {"key": key_id, "hops": hops}
+    def send_reconcile(self, key_id: str = "", hops: int = HOPS) -> None:
+        """Send a reconcile message to a worker that holds a key (default: our newest); others pass it on."""
+        arguments = {"key": key_id or self.services().vault.key_ids[0], "hops": hops}
         self.send_task("refresh.reconcile", kwargs=arguments, queue=REFRESH_QUEUE, confirm_timeout=ANSWER_SECONDS)
 
     def send_feed(self, hops: int = HOPS) -> None:
-        """Send a message that has rows of backfills handed over; who lacks their key passes it on."""
+        """Send a message that has rows of backfills handed over; a worker that lacks their key passes it on."""
         self.send_task("backfill.feed", kwargs={"hops": hops}, queue=BACKFILL_QUEUE)
-
-    def _send_reconcile(self) -> None:
-        self.send_reconcile(self.services().vault.key_ids[0])
 
 
 def _leave_out_celerys_tasks(sender: Celery, **_: Any) -> None:

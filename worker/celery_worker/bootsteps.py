@@ -1,4 +1,4 @@
-"""The threads in every worker: pacemaker, readers, wake-ups and watchdog, as Celery bootsteps.
+"""The threads in every worker: pacemaker, readers, hints and watchdog, as Celery bootsteps.
 
 They start after the pool (so that no child is forked from a process with threads at start) and live as
 long as the worker; a lost broker connection does not touch them.
@@ -106,8 +106,7 @@ class Background(bootsteps.StartStopStep):
             Loop("pacemaker", lambda: pulse(worker, services), pause_seconds=PULSE_SECONDS),
             *(Loop(reader.source, reader.step, pause_seconds=0, unreachable=reader.unreachable) for reader in readers),
             Loop("heartbeat", self._beat, pause_seconds=PULSE_SECONDS),
-            Loop("wake-up", app.wake_up.step),
-            Loop("feed-hint", app.feed_hint.step),
+            Loop("hints", app.hints.step),
         ]
         if url := redis_broker(services.settings):
             self._mailbox = Mailbox(connect(url, name="nightly-mailbox"), app, worker.hostname)
@@ -130,8 +129,7 @@ class Background(bootsteps.StartStopStep):
         stops_by = time.monotonic() + STOP_SECONDS
         for loop in self._loops:
             loop.ask_to_stop()
-        for hints in (worker.app.wake_up, worker.app.feed_hint):
-            hints.close()  # or its thread would wait out a second for a wish
+        worker.app.hints.close()
         for loop in self._loops:
             loop.stop(by=stops_by)
         if self._metrics is not None:
@@ -157,7 +155,8 @@ def readers_of(app: Any) -> list[EntryReader | RabbitReader]:
     services: Services = app.services()
 
     def wake() -> None:
-        app.wake(services)
+        if app.needs_reconcilers(services):
+            app.hints.ask(app.send_reconcile)
 
     parts, options = (services.intake, app.deliveries()), {"name": app.identity, "on_recorded": wake}
     readers: list[EntryReader | RabbitReader] = [StreamReader(services.redis, *parts, **options)]
@@ -213,7 +212,7 @@ def pulse(worker: Any, services: Services) -> None:
     if found.leases_lost:
         log.warning("leases_lost", count=found.leases_lost)
     if found.should_wake:
-        worker.app.send_wake_up()
+        worker.app.hints.ask(worker.app.send_reconcile)
     if found.should_feed:
-        worker.app.feed_hint.ask()
+        worker.app.hints.ask(worker.app.send_feed)
     pass_on(services.ledger, found.notices)

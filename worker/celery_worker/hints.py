@@ -1,41 +1,36 @@
-"""Sends wake-ups from a thread of its own, any number of wishes as one, so that a broker that is away holds up nobody.
+"""Sends `refresh.reconcile` and `backfill.feed` messages from a thread of its own.
 
-The ledger may answer while the broker does not; a message to it takes seconds to fail then.
+Sending fails only after seconds while the broker is away; that must delay neither pulses nor intake. A lost message
+costs a second, because the next pulse asks again.
 """
 
-import os
 import threading
 from collections.abc import Callable
 
 WAIT_SECONDS = 1.0
 
 
-class WakeUp:
-    """A wish for a wake-up, carried out by `step` in the process that made this."""
+class Hints:
+    """Messages to send, each at most once however often it is asked for before `step` sends it."""
 
-    def __init__(self, send: Callable[[], None]) -> None:
-        self._send = send
-        self._wanted = threading.Event()
+    def __init__(self) -> None:
+        self._asked: set[Callable[[], None]] = set()
+        self._has_asked = threading.Event()
         self._is_closed = False
-        self._pid = os.getpid()
 
-    @property
-    def is_mine(self) -> bool:
-        """Whether this process runs the steps: a child that was forked later does not."""
-        return self._pid == os.getpid()
-
-    def ask(self) -> None:
-        """Wish for one; returns at once."""
-        self._wanted.set()
+    def ask(self, send: Callable[[], None]) -> None:
+        """Have `step` call `send`; returns at once."""
+        self._asked.add(send)
+        self._has_asked.set()
 
     def step(self) -> None:
-        """Wait a moment for a wish, and send one message for all there are. Raises what sending raises."""
-        if self._wanted.wait(WAIT_SECONDS):
-            self._wanted.clear()
-            if not self._is_closed:
-                self._send()
+        """Wait up to WAIT_SECONDS, then send everything that was asked for. Raises what sending raises."""
+        if self._has_asked.wait(WAIT_SECONDS):
+            self._has_asked.clear()
+            while self._asked and not self._is_closed:
+                self._asked.pop()()
 
     def close(self) -> None:
-        """Send no more, and end a step that waits: whoever is left is woken by another worker's pulse."""
+        """Send no more, and end a step that waits."""
         self._is_closed = True
-        self._wanted.set()
+        self._has_asked.set()

@@ -2,51 +2,73 @@ import threading
 
 import pytest
 
-from worker.celery_worker import hints as wake_up
-from worker.celery_worker.hints import WakeUp
+from worker.celery_worker import hints as hints_module
+from worker.celery_worker.hints import Hints
 
 
-def test_many_wishes_are_one_message_and_none_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wake_up, "WAIT_SECONDS", 0.001)
-    sent: list[str] = []
-    found = WakeUp(lambda: sent.append("hint"))
-    for _ in range(5):
-        found.ask()
-    found.step()
-    found.step()
-    assert sent == ["hint"]
+@pytest.fixture
+def hints(monkeypatch: pytest.MonkeyPatch) -> Hints:
+    monkeypatch.setattr(hints_module, "WAIT_SECONDS", 0.001)
+    return Hints()
 
 
-def test_a_wish_that_comes_while_one_is_sent_is_sent_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wake_up, "WAIT_SECONDS", 0.001)
+def test_a_message_asked_for_five_times_is_sent_once_and_then_no_more(hints: Hints) -> None:
     sent: list[str] = []
 
     def send() -> None:
-        sent.append("hint")
-        if len(sent) == 1:
-            found.ask()
+        sent.append("reconcile")
 
-    found = WakeUp(send)
-    found.ask()
-    found.step()
-    found.step()
+    for _ in range(5):
+        hints.ask(send)
+    hints.step()
+    hints.step()
+    assert sent == ["reconcile"]
+
+
+def test_two_kinds_of_messages_are_both_sent(hints: Hints) -> None:
+    sent: list[str] = []
+    hints.ask(lambda: sent.append("reconcile"))
+    hints.ask(lambda: sent.append("feed"))
+    hints.step()
+    assert sorted(sent) == ["feed", "reconcile"]
+
+
+def test_a_message_asked_for_while_it_is_being_sent_is_sent_again(hints: Hints) -> None:
+    sent: list[str] = []
+
+    def send() -> None:
+        sent.append("reconcile")
+        if len(sent) == 1:
+            hints.ask(send)
+
+    hints.ask(send)
+    hints.step()
+    hints.step()
     assert len(sent) == 2
 
 
-def test_a_child_sends_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = WakeUp(lambda: None)
-    assert found.is_mine
-    monkeypatch.setattr(wake_up.os, "getpid", lambda: 1)
-    assert not found.is_mine
+def test_a_broker_that_refuses_one_message_does_not_keep_the_next_request_from_being_sent(hints: Hints) -> None:
+    sent: list[str] = []
+
+    def refuse() -> None:
+        raise ConnectionError
+
+    hints.ask(refuse)
+    with pytest.raises(ConnectionError):
+        hints.step()
+    hints.ask(lambda: sent.append("reconcile"))
+    hints.step()
+    assert sent == ["reconcile"]
 
 
 def test_a_step_that_waits_ends_at_once_and_sends_nothing_when_the_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wake_up, "WAIT_SECONDS", 60)
+    monkeypatch.setattr(hints_module, "WAIT_SECONDS", 60)
     sent: list[str] = []
-    found = WakeUp(lambda: sent.append("hint"))
-    waiting = threading.Thread(target=found.step, daemon=True)
+    hints = Hints()
+    waiting = threading.Thread(target=hints.step, daemon=True)
     waiting.start()
-    found.close()
+    hints.close()
+    hints.ask(lambda: sent.append("reconcile"))
     waiting.join(timeout=5)
     assert not waiting.is_alive()
     assert sent == []
