@@ -75,9 +75,6 @@ def claim_of(text: str, login_id: str, *, wants_active: bool) -> Claim:
     Words are matched whole, because "deactivated" holds "activated". Another login, the opposite state or
     a negation beside a state is a contradiction.
     """
-    state = "activated" if wants_active else "deactivated"
-    if text.casefold() == f"LoginId {login_id} has now been {state} for automatic refresh".casefold():
-        return Claim.CONFIRMED  # spares the patterns below, which are made anew for each login
     ours = re.compile(
         rf"(?<![^\s'\"(\[<{{:=]){re.escape(login_id)}(?=['\")\]>}}.,;:!?]{{0,8}}+(?:\s|$))", re.IGNORECASE
     )
