@@ -168,7 +168,7 @@ class Letters:
         return sorted(found, key=lambda group: -group.count)
 
     def attempts(self, reference: str) -> Sequence[dict[str, Any]]:
-        """Return every remembered attempt for one login, oldest first."""
+        """Return the remembered attempts of one login, oldest first."""
         return read_attempts(self.redis, reference)
 
     def close(self, letter_id: str, action: str, *, by: str, note: str = "") -> str:

@@ -66,7 +66,7 @@ class Claim:
     first_failure_ms: int | None
     account_id: str | None
     has_history: bool = True
-    """Whether attempts for it are remembered: only then is a success worth remembering, too."""
+    """Whether attempts of it are remembered: only then is a success remembered too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Settlement:
     http_status: int | None = None
     message: str = ""
     attempt: str = ""
-    """For the login's history: "<claimed at, ms> <revision> <wish> <ms it took + 1> <the rest as JSON>", or JSON."""
+    """For the login's history (`attempts.attempt_text`), or empty."""
     retry_after_seconds: float = 0
     flags: str = ""
     """`u` unconfirmed, `h` host or TLS unreachable, `d` Flinks is down, `a` ambiguous."""

@@ -1,7 +1,7 @@
 """Read-only: the ledger's state per instance, and everything it knows of one login."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from worker.events.channels import STREAM
@@ -87,7 +87,6 @@ class Views:
         instance, lane = field["i"], field.get("l", "live")
         due_at = self.redis.zscore(f"nightly:due:{instance}:{lane}", reference)
         lease = self.redis.zscore(f"nightly:leases:{instance}", reference)
-        attempts = read_attempts(self.redis, reference, self.now_ms())
         revision, wish, confirmed_at = field["C"].split(":") if "C" in field else (None, None, None)
         return {
             "login": reference,
@@ -103,12 +102,12 @@ class Views:
             "due_at": None if due_at is None else int(due_at),
             "lease_until": None if lease is None else int(lease),
             "rests_until": int(field["h"]) if "h" in field else None,
-            "last_code": field.get("z") or _last_code(field, attempts),
+            "last_code": field.get("z", "applied" if "C" in field else None),
             "confirmed_wish": _on_off(wish),
             "confirmed_revision": revision and int(revision),
             "confirmed_at": confirmed_at and int(confirmed_at),
             "dead_letter": field.get("x"),
-            "attempts": attempts,
+            "attempts": read_attempts(self.redis, reference),
         }
 
     def gate(self, instance: str) -> dict[str, Any]:
@@ -191,13 +190,6 @@ def _rate(raw: dict[bytes, bytes], now: int) -> dict[str, float | None]:
     climbed = max(0, now - int(raw[b"changed_at"])) / 1000 * CLIMB * ceiling
     rate = round(min(ceiling, float(raw[b"rate"]) + climbed), 2)
     return {"rate_per_second": rate, "rate_cut_to": rate if rate < ceiling else None, "ceiling": ceiling}
-
-
-def _last_code(field: dict[str, str], attempts: Sequence[dict[str, Any]]) -> str | None:
-    """Return what the field z leaves out, as the last attempt has it."""
-    if "A" in field and field["s"] != "done" and attempts:
-        return str(attempts[-1].get("code"))
-    return "applied" if "C" in field else None
 
 
 def _on_off(flag: str | None) -> str | None:

@@ -4,17 +4,16 @@ Here a failure becomes a waiting time, or a dead letter when patience ends. Does
 are arguments.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.flinks.outcome import Outcome, Verdict
+from worker.ledger.attempts import attempt_text
 from worker.ledger.models import Claim, Settlement
 from worker.reconciler.retry_policy import Exhausted, RetryLimits, decide
 
 DISTRUST_SECONDS = 1.0
 """A halted login comes back this much later: its gate is shut by then, and opens when it may be called."""
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +79,15 @@ def _waiting_seconds(call: Call) -> float:
 
 
 def _attempt(call: Call, verdict: Verdict) -> str:
-    """Return the attempt as the ledger takes it: its numbers, then as JSON what many attempts have in common."""
-    words = {
-        "outcome": str(verdict.outcome),
-        "code": verdict.code,
-        "http_status": verdict.http_status,
-        "flinks_code": verdict.flinks_code,
-        "message": verdict.message,
-        "worker": call.worker,
-    }
-    text = _to_json({key: value for key, value in words.items() if value is not None and value != ""})
-    claim, took_ms = call.claim, round(call.seconds * 1000)
-    return f"{call.claimed_at_ms} {claim.revision} {claim.wants_active:d} {took_ms + 1} {text}"
+    return attempt_text(
+        at=call.claimed_at_ms,
+        revision=call.claim.revision,
+        wish=call.claim.wants_active,
+        seconds=round(call.seconds, 3),
+        outcome=str(verdict.outcome),
+        code=verdict.code,
+        worker=call.worker,
+        http_status=verdict.http_status,
+        flinks_code=verdict.flinks_code,
+        message=verdict.message,
+    )

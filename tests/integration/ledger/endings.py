@@ -163,8 +163,7 @@ class Endings:
 
     def _settle(self, flight: Flight, chance: Random | None, outcome: str, **fields: object) -> Settled:
         claim = flight.claim
-        attempt = f'{claim.number} {claim.revision} {claim.wants_active:d} 1 {{"outcome":"{outcome}"}}'
-        settlement = Settlement(claim, outcome, attempt=attempt, **fields)  # type: ignore[arg-type]
+        settlement = Settlement(claim, outcome, attempt=f'[{claim.number},"{outcome}"]', **fields)  # type: ignore[arg-type]
         result = self._send(flight, settlement)
         self.seen[f"{outcome} -> {result}"] += 1
         if flight.caller in self.storms.suspects:

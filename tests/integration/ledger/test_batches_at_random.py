@@ -122,8 +122,7 @@ class Twins:
         self.seen.update(settled)
 
     def _settlement(self, call: Claim, outcome: str, fields: dict[str, Any]) -> Settlement:
-        about = f'{call.number} {call.revision} {call.wants_active:d} 1 {{"outcome":"{outcome}"}}'
-        return Settlement(call, outcome, attempt=about, **fields)
+        return Settlement(call, outcome, attempt=f'[{call.number},"{outcome}"]', **fields)
 
     def a_person_opens(self) -> None:
         for side in self.sides:

@@ -8,6 +8,7 @@ import pytest
 
 from worker.flinks.outcome import Outcome, Verdict
 from worker.ledger import Claim, Settlement
+from worker.ledger.attempts import FIELDS
 from worker.reconciler.retry_policy import RetryLimits
 from worker.reconciler.settlement import DISTRUST_SECONDS, Call, settlement_of, unsent
 
@@ -30,10 +31,8 @@ def settled(verdict: Verdict, *, drawn: float = 0.5, seconds: float = 0.12345, *
     return settlement_of(call, verdict, LIMITS, lambda: drawn)
 
 
-def words_of(item: Settlement) -> dict[str, Any]:
-    """The part of an attempt that many have in common, behind its four numbers."""
-    words: dict[str, Any] = json.loads(item.attempt.split(" ", 4)[4])
-    return words
+def attempt_of(item: Settlement) -> dict[str, Any]:
+    return dict(zip(FIELDS, json.loads(item.attempt), strict=False))
 
 
 def test_a_success_needs_no_wait_and_no_flag_and_no_history() -> None:
@@ -44,7 +43,7 @@ def test_a_success_needs_no_wait_and_no_flag_and_no_history() -> None:
 
 def test_a_success_ends_a_history() -> None:
     item = settled(Verdict(Outcome.APPLIED, "applied", http_status=200), has_history=True)
-    assert words_of(item)["outcome"] == "applied"
+    assert attempt_of(item)["outcome"] == "applied"
 
 
 def test_an_unconfirmed_success_is_flagged() -> None:
@@ -85,7 +84,7 @@ def test_patience_ends_by_attempts_or_by_age(claim: dict[str, Any]) -> None:
     item = settled(Verdict(Outcome.TRANSIENT, "http_503", http_status=503, message="busy"), **claim)
     assert (item.outcome, item.code, item.message) == ("dead", "retries_exhausted", "last answer http_503: busy")
     assert (item.http_status, item.delay_seconds) == (503, 0)
-    assert words_of(item)["outcome"] == "transient", "the history says what the answer was"
+    assert attempt_of(item)["outcome"] == "transient", "the history says what the answer was"
 
 
 def test_patience_lasts_until_just_before() -> None:
@@ -127,8 +126,11 @@ def test_a_halt_keeps_the_login_out_of_reach_until_the_gate_is_shut() -> None:
 def test_an_attempt_remembers_all_that_is_known_of_it() -> None:
     verdict = Verdict(Outcome.DEAD, "INVALID_LOGIN", http_status=400, flinks_code="INVALID_LOGIN", message="no such")
     item = settled(verdict)
-    assert item.attempt.startswith("1000000 3 1 124 {")
-    assert words_of(item) == {
+    assert attempt_of(item) == {
+        "at": 1_000_000,
+        "revision": 3,
+        "wish": True,
+        "seconds": 0.123,
         "outcome": "dead",
         "code": "INVALID_LOGIN",
         "http_status": 400,
@@ -140,8 +142,7 @@ def test_an_attempt_remembers_all_that_is_known_of_it() -> None:
 
 def test_an_attempt_leaves_out_what_is_not_known_but_keeps_false_and_zero() -> None:
     item = settled(Verdict(Outcome.TRANSIENT, "timeout"), wants_active=False, seconds=0)
-    assert item.attempt.startswith("1000000 3 0 1 {"), "no wish to switch on, and no time at all"
-    assert words_of(item).keys() == {"outcome", "code", "worker"}
+    assert json.loads(item.attempt) == [1_000_000, 3, False, 0, "transient", "timeout", "w1"]
 
 
 def test_a_call_that_was_never_made_costs_nothing() -> None:

@@ -14,7 +14,6 @@ local REAP_AT_MOST = 500
 local LOGINS_A_RECONCILER = 100
 local HINT_LIFE = 1000
 local LOST_IN_A_ROW, LONGEST_WAIT = 10, 3600000
-local LEASE_LOST = '{"outcome":"lease_lost","code":"lease_lost"}'
 local NOTICES, NOTICE_AGAIN = 10, 15000
 local LINGER = 1000 -- a slice waits so long for its next call; before that it is not worth beginning
 
@@ -31,7 +30,8 @@ end
 
 -- The login rests from now on, not from the end of its lease: where Redis' clock was set forward, its call is still out.
 local function take_back(ref, instance, login, rest)
-  remember(ref, login, table.concat({ whole(now), login.c, login.cw, 0, LEASE_LOST }, ' '))
+  remember_attempt(ref, string.format('[%.0f,%s,%s,null,"lease_lost","lease_lost"]', now, login.c,
+    tostring(login.cw == '1')))
   count(instance, 'ambiguous')
   count(instance, 'leases_lost')
   redis.call('HSET', login_key(ref), 'z', 'lease_lost', 'g', '1')

@@ -66,22 +66,17 @@ end
 -- Put a login in flight, and into the reply; returns how many that were.
 local function lift_off(ref, login, leases, lease, rest, held, reply)
   local key = login_key(ref)
-  local history = login.A
   -- Somebody deleted the login. If an event brought it back in the other lane, it is still in this one, too.
   if login.s ~= 'due' then return 0 end
-  local last = tonumber(last_number(login.k, history) or '0') or 0
+  local last = tonumber(login.k or '0') or 0
   local number = last < now and now_text or whole(last + 1)
   local claim = login.r .. ':' .. login.w .. ':' .. (login.q or '0') .. ':' .. rest .. ':' .. owner
   redis.call('HSET', key, 's', 'flight', 'c', claim, 'q', '1', 'k', number)
   if login.h or login.g then redis.call('HDEL', key, 'h', 'g') end
   put(leases, now + lease, ref)
   local failures, first_failure = patience(key, held, login)
-  if history and last < now - 30 * DAY then
-    redis.call('HDEL', key, unpack(attempt_fields()))
-    history = false
-  end
   -- Where no call has ended, none has failed.
-  local has_history = history and 1 or (login.z or login.C) and redis.call('EXISTS', attempts_key(ref)) or 0
+  local has_history = (login.z or login.C) and redis.call('EXISTS', attempts_key(ref)) or 0
   local at = #reply
   reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = ref, number, login.r, login.w
   reply[at + 5], reply[at + 6], reply[at + 7], reply[at + 8] = login.v, failures, first_failure, login.a or ''

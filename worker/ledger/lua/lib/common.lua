@@ -15,15 +15,13 @@
 --   q 1: the event of revision r is in the tally already; 0, or no such field: it is not
 -- while in flight:
 --   k claim number: grows, and is no smaller than the time, so that a claim which a failover undid is never repeated;
---     afterwards no such field where A has it (last_number)
 --   c the claim, "<revision>:<wish>:<q of that revision>:<rest, ms>:<owner>"; rest: how long a call of that worker may
 --     still land after its lease was lost
 --   m assert again after this call, and not before this time, ms: another worker's late call may land until then
 --   g 1: the last claim was lost, so whoever held it is too late
 -- afterwards:
 --   C the last confirmed call, "<revision>:<wish>:<time, ms>"              x open letter
---   z last code; no such field where A has it, or after a confirmed call whose code was `applied`
---   A, A0 .. A29  attempts, from the first that failed on (attempts.lua)
+--   z last code; no such field after a confirmed call whose code was `applied`
 --
 -- Every event ends in the tally once: recorded + replayed =
 --   applied_on + applied_off + superseded + duplicate + dead_lettered + (still waiting, or in flight).
@@ -87,28 +85,6 @@ local function event_text(stored)
   if #stored ~= 17 or string.byte(stored) ~= 0 then return stored end
   local digits = stored:sub(2):gsub('.', function(byte) return string.format('%02x', string.byte(byte)) end)
   return digits:gsub('^(' .. ('.'):rep(8) .. ')(....)(....)(....)', '%1-%2-%3-%4-')
-end
-
--- Read the number that starts at a byte of a piece (attempts.lua); returns it, and where the next one starts.
-local function read_number(piece, at)
-  local number, factor = 0, 1
-  while true do
-    local byte = string.byte(piece, at)
-    at = at + 1
-    if byte < 128 then return number + byte * factor, at end
-    number, factor = number + (byte - 128) * factor, factor * 128
-  end
-end
-
--- The last claim's number; it is not stored twice where the newest attempt was claimed at that very time.
-local function last_number(k, history) return k or (history and whole(read_number(history, 2))) end
-
--- The fields that hold a login's attempts.
-local PIECES = 30
-local function attempt_fields()
-  local fields = { 'A' }
-  for at = 0, PIECES - 1 do fields[at + 2] = 'A' .. at end
-  return fields
 end
 
 -- The id of the key that sealed a value, in hex; nil where the value does not begin like one: with the byte

@@ -3,7 +3,7 @@
 -- Forget a flight, and what else says nothing from here on. The longest field goes last: an allocator that gives back
 -- no less than some tens of bytes then gives all of them back.
 local function forget_flight(key, login, owes)
-  if not (owes or login.m or login.b or login.is_numbered_by_history) then
+  if not (owes or login.m or login.b) then
     redis.call('HDEL', key, 'c')
     return
   end
@@ -11,7 +11,6 @@ local function forget_flight(key, login, owes)
   if owes then gone[#gone + 1] = 'q' end
   if login.m then gone[#gone + 1] = 'm' end
   if login.b then gone[#gone + 1] = 'b' end
-  if login.is_numbered_by_history then gone[#gone + 1] = 'k' end
   gone[#gone + 1] = 'c'
   redis.call('HDEL', key, unpack(gone))
 end
@@ -41,7 +40,7 @@ local function read_flight(ref)
   local login = read_login(ref)
   local revision, wish, is_ended, rest, whose = (login.c or ''):match('^(%d+):(%d):(%d):(%d+):(.*)$')
   if revision then login.c, login.cw, login.y, login.o = revision, wish, is_ended, whose end
-  login.l, login.k = login.l or 'live', last_number(login.k, login.A)
+  login.l = login.l or 'live'
   return login, tonumber(rest)
 end
 
@@ -62,11 +61,10 @@ local function give_up(ref, instance, login, item, now, rests_until)
   end
   local id = 'dl-' .. whole(redis.call('INCR', 'nightly:letters:seq'))
   redis.call('HSET', key, 's', 'dead', 'x', id, 'z', item.code)
-  login.is_numbered_by_history = false
   forget_flight(key, login)
   if login.p then end_row_of(login.p, 'dead', item.code, now) end
   take(leases_key(instance), ref)
-  file_history(ref, login)
+  keep_attempts_of_dead_letter(ref)
   local wish, event_id, account, occurred_us = unpack(redis.call('HMGET', key, 'w', 'e', 'a', 't'))
   local group = instance .. '|' .. item.code .. '|' .. (wish == '1' and 'on' or 'off')
   local is_new = open_letter(id, group, now, {

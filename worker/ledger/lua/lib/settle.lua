@@ -1,7 +1,7 @@
 -- How what became of calls is written down, each only by the holder of its claim (the fence of P4).
 -- ARGV  from 7 on what holds calls: share of failing ones, of how many at least, within (ms), how many in a row;
 --       logins in a row that are a storm; then from `first` on for each call: reference, claim number, outcome, and unless that
---       is '': code, flags, attempt (as attempts.lua takes it, or ''), the rest
+--       is '': code, flags, attempt (JSON, or ''), the rest
 --       outcome: applied | transient | throttled | dead | halt | unsent | '' (applied, and nothing more to say)
 --       flags: any of u (unconfirmed), h (host or TLS unreachable), d (Flinks is down), a (ambiguous)
 --       the rest: '', or "<delay, ms> <rest, ms> <Retry-After, ms> <http status, or nothing> <message>"
@@ -62,11 +62,7 @@ local function rest_of(item) return item.rest > 0 and now + item.rest or 0 end
 
 local function settle_waiting(ref, login, item)
   local due_at = now + item.delay
-  if not item.is_remembered then
-    redis.call('HSET', login_key(ref), 'z', item.code)
-  elseif login.z then
-    redis.call('HDEL', login_key(ref), 'z')
-  end
+  redis.call('HSET', login_key(ref), 'z', item.code)
   if item.outcome == 'throttled' then
     count(instance, 'throttled')
     slow_down(instance, ceiling, now, item.retry_after)
@@ -128,9 +124,9 @@ end
 local function is_held_by_us(login, number) return login.s == 'flight' and login.k == number and login.o == owner end
 
 -- A success is, only where failures went before.
-local function is_worth_remembering(ref, login, item)
+local function is_worth_remembering(ref, item)
   if item.attempt == '' then return false end
-  return item.outcome ~= 'applied' or login.A or redis.call('EXISTS', attempts_key(ref)) == 1
+  return item.outcome ~= 'applied' or redis.call('EXISTS', attempts_key(ref)) == 1
 end
 
 local function settle(ref, number, item)
@@ -138,7 +134,7 @@ local function settle(ref, number, item)
   if is_held_by_us(login, number) then end_canaries(ref, item)
   elseif login.s ~= 'flight' and login.k == number and login.g ~= '1' then return 'repeated'
   else return fence(ref, login, item) end
-  if is_worth_remembering(ref, login, item) then item.is_remembered = remember(ref, login, item.attempt) end
+  if is_worth_remembering(ref, item) then remember_attempt(ref, item.attempt) end
   if item.outcome == 'unsent' then return settle_waiting(ref, login, item) end
   count(instance, 'calls')
   watch_address(item)
