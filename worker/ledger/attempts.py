@@ -1,4 +1,4 @@
-"""The last attempts of a login: a list of JSON arrays in Redis, each of which names its values by position, as here."""
+"""The last attempts of a login, as Redis keeps them: one JSON array a line, its values in the order of `FIELDS`."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from worker.redis_client.connect import BytesRedis
 
 FIELDS = ("at", "revision", "wish", "seconds", "outcome", "code", "worker", "http_status", "flinks_code", "message")
 """`at`: claimed at, ms. `seconds`: how long the call took. What an attempt lacks is null, or left out at the end."""
-_to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def attempt_text(**about: object) -> str:
@@ -20,8 +20,6 @@ def attempt_text(**about: object) -> str:
 
 def read_attempts(client: BytesRedis, reference: str) -> list[dict[str, Any]]:
     """Return the remembered attempts of a login, oldest first, each without what it lacks."""
-    found = [json.loads(item) for item in client.lrange(f"nightly:attempts:{reference}", 0, -1)]
-    return [
-        {name: value for name, value in zip(FIELDS, values, strict=False) if value not in {None, ""}}
-        for values in found
-    ]
+    lines = (client.get(f"nightly:attempts:{reference}") or b"").splitlines()
+    found = [zip(FIELDS, json.loads(line), strict=False) for line in lines]
+    return [{name: value for name, value in attempt if value not in {None, ""}} for attempt in found]

@@ -34,7 +34,7 @@ def test_attempts_are_kept_from_the_first_failure_on_twenty_of_them_for_30_days(
     ledger.record(wishes(1))
     settle(claim().claims[0], "applied", attempt="[0]")
     assert Letters(redis_client).attempts("lgn_0") == [], "a success alone is nothing to remember"
-    redis_client.rpush("nightly:attempts:lgn_0", *["[1]"] * 20)
+    redis_client.set("nightly:attempts:lgn_0", "\n".join(["[1]"] * 20))
     ledger.record(wishes(1, minute=1))
     clock.ms += 1000
     settle(claim().claims[0], "applied", attempt="[2]")

@@ -13,7 +13,7 @@ from worker.ledger.queries import Views
 from worker.reconciler.retry_policy import RetryLimits
 from worker.reconciler.settlement import Call, settlement_of
 
-LOGIN, LIST = "nightly:login:lgn_0", "nightly:attempts:lgn_0"
+LOGIN, ATTEMPTS = "nightly:login:lgn_0", "nightly:attempts:lgn_0"
 LIMITS = RetryLimits(max_attempts=1000, max_age_seconds=10**9, settle_seconds=20)
 BUSY = Verdict(Outcome.TRANSIENT, "RETRY_LATER", 401, "RETRY_LATER", "Please try again é")
 TIMEOUT = Verdict(Outcome.TRANSIENT, "timeout")
@@ -91,7 +91,7 @@ def test_a_dead_letter_keeps_its_attempts_for_as_long_as_it_is_open(
     sent = {"code": "DISABLED_LOGIN", "attempt": attempt_of(call, dead, seconds=1.5)}
     assert settle(call, "dead", **sent) is Settled.PARKED
     assert settle(call, "dead", **sent) is Settled.REPEATED
-    assert redis_client.pttl(LIST) == -1
+    assert redis_client.pttl(ATTEMPTS) == -1
     attempts = Letters(redis_client).attempts("lgn_0")
     assert [attempt["code"] for attempt in attempts] == ["RETRY_LATER"] * failed_before + ["DISABLED_LOGIN"]
     assert attempts[-1] == {
@@ -106,8 +106,8 @@ def test_attempts_expire_thirty_days_after_the_last(
     ledger.record(wishes(1))
     (call,) = claim().claims
     settle(call, "transient", code="RETRY_LATER", attempt=attempt_of(call, BUSY))
-    assert redis_client.ttl(LIST) in range(30 * 86_400 - 60, 30 * 86_400 + 1)
-    redis_client.delete(LIST)
+    assert redis_client.ttl(ATTEMPTS) in range(30 * 86_400 - 60, 30 * 86_400 + 1)
+    redis_client.delete(ATTEMPTS)
     clock.ms += 1000
     assert Views(redis_client).login("lgn_0")["attempts"] == []  # type: ignore[index]
     (call,) = claim().claims
