@@ -7,9 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from docs.generator.schemas import components
-from worker.broker.celery_config import EVENTS_QUEUE
-from worker.broker.rabbitmq import TOPIC
-from worker.events.channels import STREAM
+from worker.events.channels import EVENTS_QUEUE, STREAM, TOPIC
 from worker.events.contract import EVENT_TYPES, MAX_BODY_BYTES
 from worker.events.publisher import FIELD
 

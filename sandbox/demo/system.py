@@ -16,9 +16,9 @@ from sandbox.demo.outcome import Evidence, refusals_of
 from sandbox.demo.screen import Look
 from sandbox.emulator.remote import EmulatorControl
 from sandbox.stack import EmbeddedStack
-from worker.broker.celery_config import EVENTS_QUEUE, kombu_address
+from worker.broker.celery_config import kombu_address
 from worker.errors import EmbeddedStackError
-from worker.events.channels import STREAM
+from worker.events.channels import EVENTS_QUEUE, STREAM
 from worker.intake.celery_queue import waiting
 from worker.ledger import Letters
 from worker.ledger.queries import Views

@@ -20,8 +20,8 @@ from sandbox.stack import EmbeddedStack, ManagedProcess, wait_until
 from tests.brief_stack import BriefStack
 from tests.chaos.malformed import CANARY, TIME, Malformed, huge, malformed
 from tests.chaos.report import Report, Say
-from worker.broker.celery_config import EVENTS_QUEUE, kombu_address
-from worker.events.channels import STREAM
+from worker.broker.celery_config import kombu_address
+from worker.events.channels import EVENTS_QUEUE, STREAM
 from worker.events.publisher import publish
 from worker.intake.celery_queue import waiting
 from worker.services import Services, build_services

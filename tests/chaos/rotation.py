@@ -21,7 +21,8 @@ from sandbox.stack import EmbeddedStack, wait_until
 from tests.brief_stack import BriefStack
 from tests.chaos.report import Report, Say
 from tests.chaos.rolling_restart import Publisher, Sent, judge, restart_oldest, unapplied
-from worker.broker.celery_config import REFRESH_QUEUE, kombu_address
+from worker.broker.celery_config import kombu_address
+from worker.events.channels import REFRESH_QUEUE
 from worker.redis_client.connect import BytesRedis
 from worker.services import build_services
 from worker.vault.vault import Vault, new_key

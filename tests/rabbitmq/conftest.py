@@ -14,7 +14,8 @@ from tests.integration.conftest import emulator, stack  # noqa: F401 - fixtures 
 from tests.integration.working.conftest import Nightly
 from tests.rabbitmq.node import HOW, RabbitNode, server_script
 from tests.waiting import eventually
-from worker.broker.rabbitmq import EVENTS, QUEUES, TOPIC, look
+from worker.broker.rabbitmq import look
+from worker.events.channels import EVENTS_QUEUE, QUEUES, TOPIC
 from worker.services import build_services
 
 
@@ -55,7 +56,7 @@ class OnRabbit(Nightly):
                     "occurred_at": event["time"],
                     "event_id": event["id"],
                 }
-                app.send_task(event["type"], kwargs=arguments, queue=EVENTS, link=link)
+                app.send_task(event["type"], kwargs=arguments, queue=EVENTS_QUEUE, link=link)
 
     def send_plain(self, events: Iterable[Any], *, content_type: str = "application/cloudevents+json") -> None:
         """Publish CloudEvents on the topic exchange, by their type; each one is confirmed."""
@@ -69,7 +70,7 @@ class OnRabbit(Nightly):
 
     def waiting(self) -> int:
         """How many messages wait in the queue of events."""
-        state = look(self.node.url)[EVENTS]
+        state = look(self.node.url)[EVENTS_QUEUE]
         return state.waiting if state else 0
 
     def is_at_rest(self) -> bool:
@@ -80,7 +81,7 @@ class OnRabbit(Nightly):
         """Wait until a worker reads the queue."""
 
         def reads() -> bool:
-            state = look(self.node.url)[EVENTS]
+            state = look(self.node.url)[EVENTS_QUEUE]
             return bool(state and state.consumers)
 
         eventually(reads, seconds=30, describe="a reader of the queue")

@@ -12,7 +12,8 @@ from tests.bombs import PEAK_MIB, bombs, peak_mib
 from tests.integration.working.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
-from worker.broker.rabbitmq import QUEUES, look
+from worker.broker.rabbitmq import look
+from worker.events.channels import QUEUES
 
 HEADERS = {"task": "account.linked", "id": "id-1"}
 CONTROL = "celery.pidbox"

@@ -8,8 +8,9 @@ import pytest
 from tests.integration.working.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
-from worker.broker.rabbitmq import TOPIC, connect, declare
+from worker.broker.rabbitmq import connect, declare
 from worker.errors import NotReplicated
+from worker.events.channels import TOPIC
 from worker.intake.celery_envelope import body_of
 from worker.intake.poison import DEATHS, Deliveries
 from worker.intake.rabbitmq import RabbitReader

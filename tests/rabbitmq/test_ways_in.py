@@ -3,7 +3,7 @@
 from tests.integration.working.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
-from worker.broker.rabbitmq import EVENTS
+from worker.events.channels import EVENTS_QUEUE
 
 
 def test_a_celery_client_and_a_plain_producer_both_reach_flinks(nightly: OnRabbit) -> None:
@@ -24,7 +24,7 @@ def test_a_queue_that_an_operator_made_a_quorum_queue_is_read_as_it_is_over_tls(
     by_celery, by_topic = new_logins(2)
     with nightly.node.connection() as connection:
         connection.default_channel.queue_declare(
-            EVENTS, durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"}
+            EVENTS_QUEUE, durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"}
         )
     nightly.stack.environment["BROKER_URL"] = nightly.node.tls_url
     worker = nightly.stack.start_worker(ready=lambda worker: " ready." in worker.output())

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from worker.errors import BackfillError
+from worker.events.models import microseconds_since_1970
 
 FIELDS: Mapping[str, str] = {
     "applied": "when the last call was confirmed",
@@ -29,7 +30,6 @@ _CONDITION = re.compile(r"([A-Za-z_]+)\s*+((?><=|>=|!=|<|>|=))\s*+(.+)", re.DOTA
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne,
 }  # fmt: skip
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def microseconds(text: str) -> int:
         moment = datetime.fromisoformat(text)
         if _DAY.fullmatch(text):
             moment = moment.replace(tzinfo=UTC)
-        return (moment - _EPOCH) // datetime.resolution
+        return microseconds_since_1970(moment)
     except (ValueError, TypeError, OverflowError):  # TypeError: a time without its zone
         raise BackfillError("a time is a day such as 2026-11-01, or 2026-11-01T08:00:00Z with its zone") from None
 

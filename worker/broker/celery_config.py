@@ -12,11 +12,12 @@ from kombu import Exchange, Queue
 
 from worker.broker.rabbitmq import HEARTBEAT_SECONDS, OPTIONS, address, is_rabbit
 from worker.config.settings import Settings
+from worker.events.channels import BACKFILL_QUEUE, EVENTS_QUEUE, QUEUES, REFRESH_QUEUE
 from worker.redis_client.connect import SENTINEL_OPTIONS
 from worker.redis_client.sentinel_url import SentinelAddress
 
-EVENTS_QUEUE, REFRESH_QUEUE, BACKFILL_QUEUE = "account-events", "refresh", "backfill"
-QUEUES = (EVENTS_QUEUE, REFRESH_QUEUE, BACKFILL_QUEUE)
+KOMBU_SEPARATOR = "\x06\x16"
+"""Between the parts of the names of kombu's keys in Redis, such as a queue and a priority."""
 _REDIS = ("redis://", "rediss://", "unix://", "sentinel://")
 
 

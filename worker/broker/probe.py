@@ -9,8 +9,9 @@ from amqp.exceptions import AMQPError
 from kombu.exceptions import OperationalError
 
 from worker.broker import rabbitmq as rabbit
-from worker.broker.celery_config import REFRESH_QUEUE, redis_broker
+from worker.broker.celery_config import redis_broker
 from worker.config.settings import Settings
+from worker.events.channels import REFRESH_QUEUE
 from worker.redis_client.connect import BytesRedis, connect
 
 PROBE_SECONDS = 60

@@ -14,12 +14,9 @@ from amqp.exceptions import NotFound
 from kombu import Connection
 
 from worker.config.settings import Settings
+from worker.events.channels import EVENTS_QUEUE, QUEUES, TOPIC
 from worker.events.contract import EVENT_TYPES
 
-EVENTS, REFRESH, BACKFILL = "account-events", "refresh", "backfill"
-QUEUES = (EVENTS, REFRESH, BACKFILL)
-TOPIC = "account-events.topic"
-"""The topic exchange for producers that are no Celery client; the type is the routing key."""
 HEARTBEAT_SECONDS = 20
 """A connection that says nothing for two of these is left, on either side."""
 CONNECT_SECONDS = 4
@@ -90,7 +87,7 @@ def declare(connection: Any) -> None:
     for name in QUEUES:
         if state_of(connection, name) is None:
             _on_own_channel(connection, _make_queue, name)
-    _on_own_channel(connection, _bind_events, EVENTS)
+    _on_own_channel(connection, _bind_events, EVENTS_QUEUE)
 
 
 def state_of(connection: Any, name: str) -> QueueState | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from worker.broker.celery_config import BACKFILL_QUEUE, REFRESH_QUEUE, celery_settings
+from worker.broker.celery_config import celery_settings
 from worker.broker.rabbitmq import ANSWER_SECONDS
 from worker.celery_worker.bootsteps import Background, LedgerCheck
 from worker.celery_worker.hints import Hints
@@ -18,6 +18,7 @@ from worker.celery_worker.progress import Progress
 from worker.celery_worker.shutdown import MARGIN_SECONDS, Shutdown, Stage
 from worker.config.settings import Settings
 from worker.errors import SettingsError
+from worker.events.channels import BACKFILL_QUEUE, REFRESH_QUEUE
 from worker.intake.poison import Deliveries
 from worker.services import WORKER_SETTINGS, Services, build_services
 from worker.telemetry.logs import configure_logging

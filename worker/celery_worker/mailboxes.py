@@ -5,6 +5,7 @@ A worker that ends warmly removes its own entry, by kombu. Entries that no worke
 
 from typing import Any
 
+from worker.broker.celery_config import KOMBU_SEPARATOR
 from worker.clock import elapsed_seconds
 from worker.redis_client.connect import BytesRedis
 
@@ -14,7 +15,6 @@ REPORT_SECONDS = 15.0
 SILENT_MS = 3_600_000
 """A worker silent for longer is dead. Remote control still reaches one that was only suspended."""
 KEPT_MS = 30 * 86_400_000
-_SEPARATOR = "\x06\x16"  # kombu's, between routing key, pattern and queue
 
 _REPORT = """
 local time = redis.call('TIME')
@@ -36,7 +36,7 @@ class Mailbox:
         queue = app.control.mailbox.get_queue(hostname)
         self._redis = client
         self._list = f"_kombu.binding.{queue.exchange.name}"
-        self._entry = _SEPARATOR.join(("", "", queue.name))
+        self._entry = KOMBU_SEPARATOR.join(("", "", queue.name))
         self._next_report_at = 0.0
 
     def step(self) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
+from worker.guid import GUID
 from worker.vault.sealed_box import SealingKey
 from worker.vault.vault import decode_key
 
@@ -21,7 +22,7 @@ DISTINCT_BYTES = 16
 WEBHOOK_PREFIX = "whsec_"
 WEBHOOK_KEY_BYTES = range(24, 65)
 _SECRET_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_GUID = re.compile(GUID, re.IGNORECASE)
 _INSTANCE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 

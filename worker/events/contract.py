@@ -15,13 +15,19 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from worker.errors import InvalidEvent
-from worker.events.models import EPOCH, MALFORMED_TIME, CeleryArguments, CloudEvent, LoginData, Opaque
+from worker.events.models import (
+    MALFORMED_TIME,
+    CeleryArguments,
+    CloudEvent,
+    LoginData,
+    Opaque,
+    microseconds_since_1970,
+)
 
 EVENT_TYPES: Mapping[str, bool] = {"account.linked": True, "account.inactive": False}
 MAX_BODY_BYTES = 1_048_576
 MAX_BATCH_EVENTS = 10_000
 MAX_REASONS = 5
-_MICROSECOND = datetime.resolution
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -43,7 +49,7 @@ class LifecycleEvent:
     @property
     def occurred_us(self) -> int:
         """Microseconds since 1970: exact as a Lua number until the year 2255."""
-        return (self.occurred_at - EPOCH) // _MICROSECOND
+        return microseconds_since_1970(self.occurred_at)
 
     @classmethod
     def from_celery(

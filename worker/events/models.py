@@ -57,6 +57,11 @@ def _in_range(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+def microseconds_since_1970(moment: datetime) -> int:
+    """Return the form in which the ledger orders times; raises TypeError for a time without a zone."""
+    return (moment - EPOCH) // datetime.resolution
+
+
 Opaque = Annotated[str, Field(min_length=1, max_length=256, json_schema_extra=TEXT), AfterValidator(_opaque)]
 Instant = Annotated[
     AwareDatetime,

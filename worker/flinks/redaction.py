@@ -5,13 +5,14 @@ import re
 from urllib.parse import quote
 
 from worker.flinks.response_body import NAMED_LOGIN
+from worker.guid import GUID
 from worker.vault.spellings import Spellings
 
 MASK = "***"
 MAX_MESSAGE_CHARACTERS = 200
 MAX_LINE_CHARACTERS = 2000
 """Of a longer text only the beginning is looked at. A loginId takes about 1,500 characters in its longest spelling."""
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_GUID = re.compile(GUID, re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}")
 _DIGIT = re.compile(r"[0-9]")
 

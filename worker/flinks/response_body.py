@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from worker.guid import GUID
+
 MAX_BODY_BYTES = 65_536
 _STATUS = re.compile(r"[0-9]{3}")
 _STATE = re.compile(r"\b(de)?activated\b", re.IGNORECASE)
@@ -24,7 +26,7 @@ NAMED_LOGIN = re.compile(
 The first alternative is for a login in the same word as "LoginId", the second for one in the next word. Each word is
 thereby tried once: one pattern for both would try all words again for each "LoginId" before them.
 """
-_GUID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+_GUID = re.compile(rf"\b{GUID}\b", re.IGNORECASE)
 _OURS = "\0"
 """Stands for our own login in a text under test, so that the login's characters are not read as Flinks' words."""
 

@@ -15,7 +15,7 @@ from kombu.transport.virtual import Base64, Message
 from kombu.utils.json import loads
 from pydantic_core import from_json
 
-from worker.broker.rabbitmq import EVENTS as EVENTS_QUEUE
+from worker.events.channels import EVENTS_QUEUE
 from worker.events.contract import EVENT_TYPES
 from worker.intake.accept import CeleryMessage
 from worker.intake.bounded_decoding import guard_decoding, why_not_decoded

@@ -10,8 +10,9 @@ from importlib.resources import files
 
 import redis
 
-from worker.broker.celery_config import EVENTS_QUEUE
+from worker.broker.celery_config import KOMBU_SEPARATOR
 from worker.errors import InvalidEvent
+from worker.events.channels import EVENTS_QUEUE
 from worker.intake.accept import CeleryMessage, Intake, Rejection
 from worker.intake.celery_message import Foreign, read
 from worker.intake.poison import Deliveries
@@ -24,10 +25,9 @@ TAKEN = "account-events:taken"
 """The stream. Like the queue, it holds loginIds in clear."""
 NEXT = "account-events:next"
 """A list of at most one item for each worker that waited: one that came while all waited."""
-SEPARATOR = "\x06\x16"
-QUEUE_LISTS = (EVENTS_QUEUE, *(f"{EVENTS_QUEUE}{SEPARATOR}{priority}" for priority in (3, 6, 9)))
+QUEUE_LISTS = (EVENTS_QUEUE, *(f"{EVENTS_QUEUE}{KOMBU_SEPARATOR}{priority}" for priority in (3, 6, 9)))
 """kombu's lists for one queue, most urgent first."""
-_BINDING = f"_kombu.binding.{EVENTS_QUEUE}", SEPARATOR.join((EVENTS_QUEUE, "", EVENTS_QUEUE))
+_BINDING = f"_kombu.binding.{EVENTS_QUEUE}", KOMBU_SEPARATOR.join((EVENTS_QUEUE, "", EVENTS_QUEUE))
 """How kombu writes down that what is sent to this exchange belongs into this queue."""
 
 _NOTHING = "account-events:nothing"

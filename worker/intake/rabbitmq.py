@@ -15,8 +15,9 @@ import amqp
 from amqp.exceptions import AMQPError
 from kombu.exceptions import OperationalError
 
-from worker.broker.rabbitmq import ANSWER_SECONDS, EVENTS, HEARTBEAT_SECONDS, connect, declare
+from worker.broker.rabbitmq import ANSWER_SECONDS, HEARTBEAT_SECONDS, connect, declare
 from worker.errors import InvalidEvent
+from worker.events.channels import EVENTS_QUEUE
 from worker.events.contract import decode_documents, is_batch
 from worker.intake.accept import CeleryMessage, Intake, Rejection, readable
 from worker.intake.celery_envelope import body_of, original
@@ -91,7 +92,7 @@ class RabbitReader:
         declare(self._connection)
         self._channel = self._connection.channel()
         self._channel.basic_qos(0, READ_AT_MOST, False)  # noqa: FBT003 - a quorum queue knows no other kind
-        self._channel.basic_consume(EVENTS, callback=self._arrived)
+        self._channel.basic_consume(EVENTS_QUEUE, callback=self._arrived)
         self._outgoing = self._connection.channel()  # of its own: to wait for a confirmation means to receive, too
 
     def _arrived(self, raw: Any) -> None:
@@ -196,7 +197,7 @@ class RabbitReader:
         (`CC`, `BCC`), refuses others (`user_id`), and some would lose it (`expiration`).
         """
         message = amqp.Message(event, content_type=JSON, content_encoding="utf-8", delivery_mode=2)
-        self._outgoing.basic_publish_confirm(message, routing_key=EVENTS, confirm_timeout=ANSWER_SECONDS)
+        self._outgoing.basic_publish_confirm(message, routing_key=EVENTS_QUEUE, confirm_timeout=ANSWER_SECONDS)
 
 
 def _came_again(message: Any) -> bool:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from worker.guid import GUID
 from worker.telemetry.scrub import MASK, scrub_exception_text, scrub_quotes, scrub_text
 
 _TASK_LINE = "Task %(name)s[%(id)s]"
@@ -34,7 +35,7 @@ _WHOLE_MESSAGE_EVENTS = {
 """The beginnings of the lines of Celery and kombu that hold a message's body, headers or arguments."""
 _UNREGISTERED = "Received unregistered task of type"
 
-_GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_GUID = re.compile(GUID, re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_][\w.-]{0,79}", re.ASCII)
 _PLAIN = re.compile(r"[^'\"`{}\[\]\n\r]{0,200}")
 

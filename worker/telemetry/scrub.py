@@ -14,6 +14,8 @@ from collections.abc import Set as AbstractSet
 from datetime import date, timedelta
 from functools import singledispatch
 
+from worker.guid import GUID
+
 MASK = "[masked]"
 MAX_TEXT_CHARACTERS = 2000
 MAX_ITEMS = 50
@@ -52,7 +54,7 @@ _NAMED_QUOTED = re.compile(
 _NAMED_PLAIN = re.compile(rf"({_NAMED}=)(?!\[masked\])[^\s'\"&,;)}}\]]+", re.IGNORECASE)
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 _CONFIRMATION = re.compile(r"(login_?id\s++)\S.*?((?<!\s)\s++has\s++now\s++been|\Z)", re.IGNORECASE | re.DOTALL)
-_GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_GUID = re.compile(GUID, re.IGNORECASE)
 _TOKEN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{16,}")
 _QUOTED = re.compile(
     r"(?<!\w)(?:[bru]{1,2})?(?:'(?:[^'\\]|\\.)*+(?:'|\\?\Z)|\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|`[^`]*+(?:`|\Z))",

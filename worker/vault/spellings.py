@@ -13,6 +13,8 @@ from itertools import product
 from math import ceil
 from urllib.parse import unquote_to_bytes
 
+from worker.guid import GUID
+
 MOST_LAYERS = 4
 """Encodings within one another that are taken off; `%25252D` for a hyphen has three."""
 CASELESS_CHARACTERS = 8
@@ -21,7 +23,7 @@ CASELESS_CHARACTERS = 8
 _LOWER = bytes(range(256)).lower()
 _NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 _NO_ASCII_LETTERS = _NO_LETTERS + bytes(range(128, 256))
-_GUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
+_GUID = re.compile(GUID, re.IGNORECASE)
 _GUID_LETTERS = re.compile(r"[0-9a-f]{32}")
 _GUID_BASE64, _GUID_BYTES = 22, 16
 _UNICODE_ESCAPE = re.compile(

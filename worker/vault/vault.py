@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from worker.errors import SealError, UnknownKey
+from worker.guid import GUID
 from worker.vault.sealed_box import OpeningKeys, SealingKey
 from worker.vault.spellings import Spellings, holds_guid
 from worker.vault.tokens import looks_like_token
@@ -27,8 +28,8 @@ KEY_BYTES = 32
 REFERENCE_PREFIX = "lgn_"
 REFERENCE_LENGTH = 26
 _REFERENCE_BYTES = 20  # the fewest that base32 writes without padding, and that make 26 characters
-_CANONICAL_GUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
-_GUID = re.compile(_CANONICAL_GUID.pattern, re.IGNORECASE | re.ASCII)
+_CANONICAL_GUID = re.compile(GUID)
+_GUID = re.compile(GUID, re.IGNORECASE)
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12

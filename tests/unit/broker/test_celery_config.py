@@ -7,8 +7,9 @@ import pytest
 from celery import Celery
 from kombu import Connection
 
-from worker.broker.celery_config import QUEUES, celery_settings, default_concurrency, redis_broker
+from worker.broker.celery_config import celery_settings, default_concurrency, redis_broker
 from worker.config.settings import Settings
+from worker.events.channels import QUEUES
 
 
 @pytest.fixture

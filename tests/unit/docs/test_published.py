@@ -10,8 +10,7 @@ from celery import Celery
 from jsonschema import Draft7Validator
 
 from docs.generator.rendered import DOCS, rendered
-from worker.broker.celery_config import QUEUES
-from worker.broker.rabbitmq import TOPIC
+from worker.events.channels import QUEUES, TOPIC
 from worker.events.contract import EVENT_TYPES
 from worker.intake.stream import StreamReader
 

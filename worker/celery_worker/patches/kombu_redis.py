@@ -21,6 +21,7 @@ import redis
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 
+from worker.broker.celery_config import KOMBU_SEPARATOR
 from worker.intake.bounded_decoding import guard_decoding
 from worker.intake.celery_envelope import opened, readable
 from worker.telemetry.logs import get_logger
@@ -29,9 +30,6 @@ FULL_PAUSE_SECONDS = 1.0
 
 MAX_CONTROL_BYTES = 65_536
 """Of a message of remote control; a question takes less than a thousand."""
-
-_SEPARATOR = "\x06\x16"
-"""kombu's, between a queue's name and a priority."""
 
 
 log = get_logger(__name__)
@@ -76,7 +74,7 @@ def _careful(reply: Any, **_: Any) -> tuple[bytes, bytes] | None:
     if not reply:
         return None
     key, item = reply
-    return key, readable(item, key.decode().rsplit(_SEPARATOR, 1)[0])
+    return key, readable(item, key.decode().rsplit(KOMBU_SEPARATOR, 1)[0])
 
 
 def _guard_control(channel_class: Any) -> None:
