@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 from worker.backfill.models import Asks, Row, RowOutcome
-from worker.ledger.event_ids import event_id_of
 from worker.redis_client.connect import BytesRedis
 from worker.vault.vault import Vault
 
@@ -121,7 +120,7 @@ class DryRun:
         if their_wish != self._flag:
             return self._wish is Asks.OFF
         # Event ids decide, and ours begins with bf-. Against another backfill's they are random: taken as newer.
-        return event_id_of(their_event or b"").encode()[: len(_OF_A_BACKFILL)] <= _OF_A_BACKFILL
+        return (their_event or b"")[: len(_OF_A_BACKFILL)] <= _OF_A_BACKFILL
 
     def _look_up(self, references: Sequence[str]) -> dict[str, Sequence[bytes | None]]:
         with self._redis.pipeline(transaction=False) as pipeline:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from worker.config.gate_thresholds import GateRules
-from worker.ledger.event_ids import pack_event_id
 from worker.ledger.models import Claim, ClaimReply, Settlement, Wish
 
 
@@ -16,7 +15,7 @@ def wish_arguments(wish: Wish) -> tuple[str | bytes | int, ...]:
         wish.sealed,
         wish.occurred_us,
         int(wish.wants_active),
-        pack_event_id(wish.event_id),
+        wish.event_id,
         wish.account_id or "",
         wish.lane,
     )
@@ -25,18 +24,18 @@ def wish_arguments(wish: Wish) -> tuple[str | bytes | int, ...]:
 def bounds_arguments(
     at_most: int, lease_seconds: float, max_in_flight: int, settle_seconds: float, key_ids: Sequence[str]
 ) -> tuple[int | str, ...]:
-    """Return what bounds a claim, as claim.lua takes it."""
+    """Return the limits of a claim, as settle_and_claim.lua takes them."""
     return at_most, round(lease_seconds * 1000), max_in_flight, round(settle_seconds * 1000), ",".join(key_ids)
 
 
 def rules_arguments(rules: GateRules) -> tuple[float, ...]:
-    """Return what holds calls, as settle.lua takes it."""
+    """Return the thresholds of the gate, as settle_and_claim.lua takes them."""
     window_ms = round(rules.outage_window_seconds * 1000)
     return rules.outage_ratio, rules.outage_min_calls, window_ms, rules.outage_in_a_row, rules.storm_logins
 
 
 def settlement_arguments(settlements: Sequence[Settlement]) -> Iterator[str | int]:
-    """Yield what became of calls, as settle.lua takes it."""
+    """Yield how calls ended, as settle_and_claim.lua takes it."""
     for item in settlements:
         yield item.claim.reference
         yield item.claim.number
@@ -54,7 +53,7 @@ def _rest(item: Settlement) -> str:
 
 
 def read_claims(reply: Sequence[Any]) -> ClaimReply:
-    """Return the reply of claim.lua."""
+    """Return the claims in the reply of settle_and_claim.lua."""
     state, wait_ms, now_ms = reply[0].decode(), int(reply[1]), int(reply[2])
     return ClaimReply(state, None if wait_ms < 0 else wait_ms / 1000, now_ms, list(_claims(reply[3:])))
 

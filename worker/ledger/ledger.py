@@ -1,4 +1,4 @@
-"""What workers do with the ledger: record, claim, settle, pulse. Each is one Lua script, so each is atomic.
+"""What workers do with the ledger: record, settle and claim, pulse. Each is one Lua script, so each is atomic.
 
 Blocking; every method raises redis.RedisError when Redis does not answer. `now_ms` is for tests alone:
 without it Redis' own clock rules, so that no worker's clock can reorder anything.
@@ -90,50 +90,6 @@ class Ledger:
         seconds, microseconds = self.redis.time()
         return int(seconds) * 1000 + int(microseconds) // 1000
 
-    def claim(
-        self,
-        instance: str,
-        *,
-        at_most: int,
-        owner: str,
-        worker: str,
-        lease_seconds: float,
-        settle_seconds: float,
-        calls_per_second: float,
-        max_in_flight: int,
-        fingerprint: str,
-        key_ids: Sequence[str] = (),
-    ) -> ClaimReply:
-        """Take due logins for calling, as many as gate, rate and in-flight limit allow.
-
-        A login whose lease is lost rests for `settle_seconds` from when that is noticed: its call may still land.
-        `key_ids` are the caller's, newest first (`Vault.key_ids`): a login that none of them opens is not handed out.
-        Without any, whatever is due is.
-        """
-        caller = (instance, fingerprint, calls_per_second, owner, worker)
-        bounds = bounds_arguments(at_most, lease_seconds, max_in_flight, settle_seconds, key_ids)
-        return read_claims(self._scripts.run("claim", self._now(), *caller, *bounds))
-
-    def settle(
-        self,
-        instance: str,
-        settlements: Sequence[Settlement],
-        *,
-        owner: str,
-        fingerprint: str,
-        worker: str = "",
-        calls_per_second: float,
-        rules: GateRules = DEFAULT_RULES,
-    ) -> list[Settled]:
-        """Write down what became of calls; returns one result for each. What they tell of Flinks may shut the gate."""
-        if not settlements:
-            return []
-        caller = (instance, fingerprint, calls_per_second, owner, worker)
-        reply = self._scripts.run(
-            "settle", self._now(), *caller, *rules_arguments(rules), *settlement_arguments(settlements)
-        )
-        return [_SETTLED[item] for item in reply]
-
     def settle_and_claim(
         self,
         instance: str,
@@ -150,9 +106,12 @@ class Ledger:
         key_ids: Sequence[str] = (),
         rules: GateRules = DEFAULT_RULES,
     ) -> tuple[list[Settled], ClaimReply]:
-        """Settle, then claim, in one script and one round trip; `key_ids` as for `claim`.
+        """Write down how calls ended, then claim due logins, as many as gate, rate and in-flight limit allow.
 
-        Where newer code has changed the ledger, what was in flight is settled still, and the claim's state is `newer`.
+        What the calls say of Flinks may close the gate. A login whose lease is lost rests for `settle_seconds` from
+        when that is noticed: its call may still land. `key_ids` are the caller's, newest first (`Vault.key_ids`): a
+        login that none of them opens is not claimed; without any, every due login may be. Where newer code has changed
+        the ledger, calls are still settled, nothing is claimed, and the claim's state is `newer`.
         """
         caller = (instance, fingerprint, calls_per_second, owner, worker)
         bounds = bounds_arguments(at_most, lease_seconds, max_in_flight, settle_seconds, key_ids)

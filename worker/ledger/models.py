@@ -81,7 +81,7 @@ class ClaimReply:
 
 @dataclass(slots=True)
 class Settlement:
-    """What became of one claim, as settle.lua takes it."""
+    """How the call of one claim ended."""
 
     claim: Claim
     outcome: str

@@ -6,7 +6,6 @@ from typing import Any
 
 from worker.events.channels import STREAM
 from worker.ledger.attempts import read_attempts
-from worker.ledger.event_ids import event_id_of
 from worker.ledger.models import Lane
 from worker.ledger.stream_state import stream_state
 from worker.redis_client.connect import BytesRedis
@@ -94,7 +93,7 @@ class Views:
             "account_id": field.get("a"),
             "wish": _on_off(field["w"]),
             "occurred_us": int(field["t"]),
-            "event_id": event_id_of(raw[b"e"]),
+            "event_id": field["e"],
             "revision": int(field["r"]),
             "state": {"due": "waiting", "flight": "in_flight", "done": "applied", "dead": "dead_lettered"}[field["s"]],
             "lane": lane,

@@ -22,8 +22,6 @@ _SETTLING = ("dead_letters", *_ROWS, "attempts", "in_flight", "gate_changes", "o
 _CLAIMING = ("login_keys", "candidates", "claim")
 PARTS = {
     "record": ("batch_writes", "dead_letters", *_ROWS, "wishes", "seals"),
-    "claim": (*_CALLER, *_CLAIMING),
-    "settle": (*_CALLER, *_SETTLING),
     "settle_and_claim": (*_CALLER, *_SETTLING, *_CLAIMING),
     "pulse": (
         "batch_writes",

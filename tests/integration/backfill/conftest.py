@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests import ledger_calls
 from tests.integration.command import Command, Done
 from worker.backfill.feeder import Feeder
 from worker.backfill.models import Backfill
@@ -42,9 +43,9 @@ def work_off(services: Services, *, outcome: str = "applied", code: str = "", in
     feeder = Feeder(services.backfills, services.vault, {instance: "tests"})
     for _ in range(1000):
         fed = feeder.feed()
-        claims = services.ledger.claim(instance, **bounds, **terms).claims
+        claims = ledger_calls.claim(services.ledger, instance, **bounds, **terms).claims
         settlements = [Settlement(claim, outcome, code=code) for claim in claims]
-        services.ledger.settle(instance, settlements, **terms)
+        ledger_calls.settle(services.ledger, instance, settlements, **terms)
         if not fed and not claims and not services.backfills.running():
             return
     pytest.fail("the backfill did not end")

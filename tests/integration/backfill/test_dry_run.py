@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests import ledger_calls
 from tests.integration.backfill.conftest import Nightly, only, work_off
 from worker.ledger import Claim, Settlement
 from worker.services import Services
@@ -39,7 +40,7 @@ def prepare(services: Services, logins: list[str], chance: random.Random) -> Non
             Settlement(claim, "dead", code="NEW_ACCOUNT") if number % 5 == 4 else Settlement(claim, "applied")
             for number, claim in enumerate(claims)
         ]
-        services.ledger.settle("toolbox", settlements, **terms)
+        ledger_calls.settle(services.ledger, "toolbox", settlements, **terms)
 
 
 def claim(services: Services, count: int, terms: dict[str, Any]) -> list[Claim]:
@@ -47,7 +48,7 @@ def claim(services: Services, count: int, terms: dict[str, Any]) -> list[Claim]:
     taken: list[Claim] = []
     for _ in range(100):
         bounds = {"at_most": count - len(taken), "lease_seconds": 15, "settle_seconds": 20, "max_in_flight": 1000}
-        taken += services.ledger.claim("toolbox", **bounds, **terms).claims
+        taken += ledger_calls.claim(services.ledger, "toolbox", **bounds, **terms).claims
         if len(taken) == count:
             break
     return taken

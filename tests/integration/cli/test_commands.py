@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import pytest
 from redis import Redis
 
+from tests import ledger_calls
 from tests.integration.command import Command
 from tests.waiting import eventually
 from worker.config.settings import Settings
 from worker.ledger import Ledger, Settlement
+from worker.ledger.attempts import attempt_text
 from worker.services import build_services
 
 CANARY = "canary-7f3d-login"
@@ -45,12 +47,10 @@ def park(redis_client: Redis, code: str = "INVALID_LOGIN") -> None:
     """Settle one due login as dead, as a worker would."""
     ledger, shared = Ledger(redis_client), {"calls_per_second": 1000, "fingerprint": "test", "owner": "o"}
     bounds = {"at_most": 1, "worker": "w", "lease_seconds": 9, "settle_seconds": 9, "max_in_flight": 9}
-    reply = eventually(lambda: ledger.claim("toolbox", **bounds, **shared).claims)
-    attempt = json.dumps(
-        {"at": 1, "wish": True, "outcome": "dead", "code": code, "http_status": 400, "message": "no such"}
-    )
+    reply = eventually(lambda: ledger_calls.claim(ledger, "toolbox", **bounds, **shared).claims)
+    attempt = attempt_text(at=1, wish=True, outcome="dead", code=code, http_status=400, message="no such")
     dead = Settlement(reply[0], "dead", code=code, http_status=400, message="no such login", attempt=attempt)
-    ledger.settle("toolbox", [dead], **shared)
+    ledger_calls.settle(ledger, "toolbox", [dead], **shared)
 
 
 def test_one_event_is_published_with_its_login_from_standard_input(nightly: Command, redis_client: Redis) -> None:

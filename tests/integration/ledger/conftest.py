@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests import ledger_calls
 from worker.backfill.feeder import Feeder
 from worker.backfill.models import Row, RowOutcome
 from worker.backfill.store import Backfills
@@ -56,7 +57,7 @@ def claim(ledger: Ledger) -> Callable[..., ClaimReply]:
             "max_in_flight": 64,
             "fingerprint": "proven-one",
         }
-        return ledger.claim(INSTANCE, **terms | changes)
+        return ledger_calls.claim(ledger, INSTANCE, **terms | changes)
 
     return claim
 
@@ -76,7 +77,7 @@ def settle(ledger: Ledger) -> Callable[..., Settled]:
     ) -> Settled:
         terms: dict[str, Any] = {"owner": owner, "fingerprint": fingerprint, "worker": worker, "rules": rules}
         settlement = Settlement(claim, outcome, **fields)
-        (result,) = ledger.settle(INSTANCE, [settlement], calls_per_second=calls_per_second, **terms)
+        (result,) = ledger_calls.settle(ledger, INSTANCE, [settlement], calls_per_second=calls_per_second, **terms)
         return result
 
     return settle
@@ -111,7 +112,7 @@ def settle_together(
     """Settle several calls in one batch, as a busy reconciler does."""
     settlements = [Settlement(claim, outcome, **fields) for claim, outcome, fields in items]
     terms: dict[str, Any] = {"owner": "owner", "fingerprint": "proven-one", "worker": "worker", "rules": rules}
-    return ledger.settle(INSTANCE, settlements, calls_per_second=50, **terms)
+    return ledger_calls.settle(ledger, INSTANCE, settlements, calls_per_second=50, **terms)
 
 
 def claim_all(clock: Clock, claim: Any, count: int, **terms: Any) -> list[Claim]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from redis import Redis
 
+from tests import ledger_calls
 from tests.integration.ledger.rows import Rows
 from tests.integration.ledger.storms import Storms
 from tests.integration.ledger.world import (
@@ -191,7 +192,8 @@ class Endings:
         self.sent += 1
         if self.claims_too and self.sent % 2:
             return self._send_and_claim(flight, settlement)
-        (result,) = self.ledger.settle(
+        (result,) = ledger_calls.settle(
+            self.ledger,
             flight.instance,
             [settlement],
             owner=flight.worker.owner,

@@ -12,6 +12,7 @@ from typing import Any
 
 from redis import Redis
 
+from tests import ledger_calls
 from tests.integration.ledger.backfilling import Backfilling
 from tests.integration.ledger.endings import Endings
 from tests.integration.ledger.people import People
@@ -149,7 +150,8 @@ class Schedule(Backfilling, Endings, People):
 
     def _claim(self, instance: str, worker: Worker, at_most: int, land_now: bool) -> None:  # noqa: FBT001 - as it falls
         gate = self._gate_for(instance, worker)
-        reply = self.ledger.claim(
+        reply = ledger_calls.claim(
+            self.ledger,
             instance,
             at_most=at_most,
             owner=worker.owner,

@@ -10,6 +10,7 @@ from typing import Any
 
 from redis import Redis
 
+from tests import ledger_calls
 from tests.integration.ledger.conftest import Clock
 from worker.config.gate_thresholds import GateRules
 from worker.ledger import Claim, ClaimReply, Lane, Ledger, Letters, Settled, Settlement, Wish
@@ -49,8 +50,10 @@ class Side:
         return self.ledger.settle_and_claim(INSTANCE, calls, rules=RULES, at_most=5, **TERMS, **MORE, **terms)
 
     def settle_one_by_one(self, calls: list[Settlement], **terms: Any) -> tuple[list[Settled], ClaimReply]:
-        settled = [self.ledger.settle(INSTANCE, [call], rules=RULES, **TERMS, **terms)[0] for call in calls]
-        return settled, self.ledger.claim(INSTANCE, at_most=5, **TERMS, **MORE, **terms)
+        settled = [
+            ledger_calls.settle(self.ledger, INSTANCE, [call], rules=RULES, **TERMS, **terms)[0] for call in calls
+        ]
+        return settled, ledger_calls.claim(self.ledger, INSTANCE, at_most=5, **TERMS, **MORE, **terms)
 
     def holds(self) -> dict[str, Any]:
         """Return the whole ledger, but for what lives by the real time, and the buckets of health."""

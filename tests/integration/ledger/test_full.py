@@ -8,6 +8,7 @@ import pytest
 from redis import Redis, ResponseError
 
 from sandbox.stack import EmbeddedRedis, OrphanGuard
+from tests import ledger_calls
 from tests.integration.ledger.conftest import INSTANCE, wishes
 from worker.ledger import Ledger, Settled, Settlement
 
@@ -30,13 +31,13 @@ def test_a_full_redis_hands_out_what_is_due_loses_no_login_and_settles_once_it_h
     ledger.record(wishes(3))
     own_redis.config_set("maxmemory", 1)
     terms: dict[str, Any] = {"owner": "owner", "worker": "worker", "fingerprint": "proven-one"}
-    calls = ledger.claim(INSTANCE, lease_seconds=15, settle_seconds=20, **terms, **FAST).claims
+    calls = ledger_calls.claim(ledger, INSTANCE, lease_seconds=15, settle_seconds=20, **terms, **FAST).claims
     settlements = [Settlement(call, "applied", code="applied") for call in calls]
     with pytest.raises(ResponseError, match="used memory > 'maxmemory'"):
         ledger.record(wishes(3, minute=1))
     with pytest.raises(ResponseError, match="used memory > 'maxmemory'"):
-        ledger.settle(INSTANCE, settlements, calls_per_second=50, **terms)
+        ledger_calls.settle(ledger, INSTANCE, settlements, calls_per_second=50, **terms)
     assert (len(calls), own_redis.zcard(DUE), own_redis.zcard(LEASES)) == (2, 1, 2)
     assert own_redis.hgetall(f"nightly:tally:{INSTANCE}") == {b"recorded": b"3"}
     own_redis.config_set("maxmemory", 0)
-    assert ledger.settle(INSTANCE, settlements, calls_per_second=50, **terms) == [Settled.APPLIED] * 2
+    assert ledger_calls.settle(ledger, INSTANCE, settlements, calls_per_second=50, **terms) == [Settled.APPLIED] * 2

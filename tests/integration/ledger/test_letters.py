@@ -10,6 +10,7 @@ from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
 from tests.integration.ledger.rejected import park
 from worker.errors import LetterClosed, UnknownLetter
 from worker.ledger import Ledger, Letters, Settled
+from worker.ledger.attempts import attempt_text
 from worker.ledger.dead_letters import Letter
 from worker.ledger.queries import Views
 
@@ -28,11 +29,11 @@ def letter(ledger: Ledger, letters: Letters, clock: Clock, claim: Any, settle: A
     """Of a login that failed for now, and 2 s later for good; its account is known."""
     ledger.record([replace(wish, account_id="cust-42") for wish in wishes(1)])
     (tried,) = claim().claims
-    settle(tried, "transient", code="http_503", flags="d", attempt='{"code": "http_503"}')
+    settle(tried, "transient", code="http_503", flags="d", attempt=attempt_text(code="http_503"))
     clock.ms += 2000
     (tried,) = claim().claims
     fields = {"code": "DISABLED_LOGIN", "http_status": 401, "message": "it is disabled"}
-    assert settle(tried, "dead", attempt='{"code": "DISABLED_LOGIN"}', **fields) is Settled.PARKED
+    assert settle(tried, "dead", attempt=attempt_text(code="DISABLED_LOGIN"), **fields) is Settled.PARKED
     (letter,) = letters.list()
     return letter
 

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 from redis import Redis
 
+from tests import ledger_calls
 from tests.integration.ledger.conftest import Clock, wishes
 from tests.integration.ledger.storms import Caller, Storms
 from tests.integration.ledger.world import INSTANCES, RULES
@@ -62,7 +63,7 @@ class StormSchedule:
         for _ in range(8):
             self.clock.ms += 5
             terms = {"lease_seconds": 86_400, "settle_seconds": 3, "max_in_flight": 100, "fingerprint": caller[1]}
-            claims = self.ledger.claim(INSTANCE, at_most=4, **TERMS, **terms).claims
+            claims = ledger_calls.claim(self.ledger, INSTANCE, at_most=4, **TERMS, **terms).claims
             assert not claims or caller not in self.storms.suspects, "it calls again after a storm"
             self.out[caller] += claims
 
@@ -72,7 +73,7 @@ class StormSchedule:
         calls = [self.out[caller].pop(0) for _ in range(min(self.chance.randint(1, 6), len(self.out[caller])))]
         endings = self.chance.choices(list(ENDINGS), self.weather, k=len(calls))
         settlements = [self._settlement(call, ending) for call, ending in zip(calls, endings, strict=True)]
-        results = self.ledger.settle(INSTANCE, settlements, **TERMS, fingerprint=caller[1], rules=RULES)
+        results = ledger_calls.settle(self.ledger, INSTANCE, settlements, **TERMS, fingerprint=caller[1], rules=RULES)
         for settlement, result in zip(settlements, results, strict=True):
             self._judge(caller, settlement, result)
         standing = self.client.hget(f"nightly:configs:{INSTANCE}", caller[1])

@@ -4,6 +4,7 @@ import threading
 
 from redis import Redis
 
+from tests import ledger_calls
 from worker.ledger import Ledger, Settlement, Wish
 from worker.ledger.queries import Views
 
@@ -18,7 +19,8 @@ def test_a_login_that_moves_meanwhile_is_counted_exactly_once(redis_client: Redi
     def move_about() -> None:
         nonlocal moves
         while not is_over.is_set():
-            reply = ledger.claim(
+            reply = ledger_calls.claim(
+                ledger,
                 "toolbox",
                 at_most=1,
                 owner="o",
@@ -30,7 +32,7 @@ def test_a_login_that_moves_meanwhile_is_counted_exactly_once(redis_client: Redi
                 fingerprint="fp",
             )
             given_back = [Settlement(claim, "unsent") for claim in reply.claims]
-            ledger.settle("toolbox", given_back, owner="o", fingerprint="fp", calls_per_second=100_000)
+            ledger_calls.settle(ledger, "toolbox", given_back, owner="o", fingerprint="fp", calls_per_second=100_000)
             moves += len(given_back)
 
     mover = threading.Thread(target=move_about)

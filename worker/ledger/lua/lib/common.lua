@@ -5,7 +5,7 @@
 -- A login is one hash, nightly:login:<reference>, with short field names because there are millions of them:
 --   i instance            t occurred_at, us       s state: due | flight | done | dead
 --   v sealed loginId      w wish: 1 on, 0 off     l lane: backfill | live, or no such field
---   a account id          e event id (event_text) r revision of the wish
+--   a account id          e event id              r revision of the wish
 --   n failed attempts     f first failure, ms     h rests until, ms (a call may still land)
 --   d charged failures in a row that said Flinks is down (streak)
 --   j how long calls had been held by f (held_ms in gate.lua), less what Flinks asked this login to wait since, ms
@@ -28,7 +28,7 @@
 
 -- The shape of what is stored. Raise it when code of today could misread what tomorrow's writes: workers of
 -- both may run at once, and the older ones then stop at their next pulse and say so.
-local SCHEMA = 5
+local SCHEMA = 6
 local DAY = 86400000
 local SILENT = 10000 -- a worker without a sign of life for longer than this, ms, is not counted on
 
@@ -78,13 +78,6 @@ end
 local function streak_text(first, last, count, f)
   if first ~= tonumber(f) then return string.format('%.0f:%.0f:%d', first, last, count) end
   return count == 1 and '1' or string.format('%.0f:%d', last - first, count)
-end
-
--- An event id as it came: one that is a GUID is stored as a zero byte and its 16 bytes.
-local function event_text(stored)
-  if #stored ~= 17 or string.byte(stored) ~= 0 then return stored end
-  local digits = stored:sub(2):gsub('.', function(byte) return string.format('%02x', string.byte(byte)) end)
-  return digits:gsub('^(' .. ('.'):rep(8) .. ')(....)(....)(....)', '%1-%2-%3-%4-')
 end
 
 -- The id of the key that sealed a value, in hex; nil where the value does not begin like one: with the byte

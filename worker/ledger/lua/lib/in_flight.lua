@@ -69,7 +69,7 @@ local function give_up(ref, instance, login, item, now, rests_until)
   local group = instance .. '|' .. item.code .. '|' .. (wish == '1' and 'on' or 'off')
   local is_new = open_letter(id, group, now, {
     'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.r, 'wish', wish, 'lane', login.l,
-    'event_id', event_text(event_id), 'account_id', account or '', 'occurred_us', occurred_us, 'code', item.code,
+    'event_id', event_id, 'account_id', account or '', 'occurred_us', occurred_us, 'code', item.code,
     'http_status', item.status, 'message', item.message, 'failures', (login.n or 0) + 1,
     'first_at', login.f or whole(now), 'last_at', whole(now),
   })

@@ -14,7 +14,7 @@ local function compare(occurred_us, wish, event_id, old)
   local difference = tonumber(occurred_us) - tonumber(old.t)
   if difference ~= 0 then return difference end
   if wish ~= old.w then return wish == '0' and 1 or -1 end
-  return event_id == old.e and 0 or compare_bytes(event_text(event_id), event_text(old.e))
+  return event_id == old.e and 0 or compare_bytes(event_id, old.e)
 end
 
 local UNKNOWN = { r = 0, h = 0, l = 'live' }
