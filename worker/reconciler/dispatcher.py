@@ -28,10 +28,10 @@ from worker.vault.vault import Vault
 
 CLAIM_AT_MOST = 64
 SETTLE_AT_MOST = 64
-"""In one script. Higher: Redis, which two full ones keep busy for about two milliseconds, lets others wait longer."""
+"""In one script. Higher: other clients of Redis wait longer, two milliseconds behind two full scripts."""
 LINGER_SECONDS = 1.0
-"""Work that falls due this soon is waited for: the pacemaker would not be faster."""
-LOOK_SECONDS = 0.02  # so often a waiting drain looks for new work
+"""Wait for logins that fall due this soon instead of ending the slice: the pacemaker would not be faster."""
+LOOK_SECONDS = 0.02  # how often an idle dispatcher looks for new work
 REDIS_PAUSE_SECONDS = 0.5
 SLICE_SECONDS = 30.0
 _QUIET = frozenset({Settled.APPLIED, Settled.OVERTAKEN, Settled.UNSENT})
@@ -41,7 +41,7 @@ _CHANCE = random.SystemRandom()  # children are forked: a seeded generator would
 
 
 class Caller(Protocol):
-    """What a drain needs of the Flinks client."""
+    """The part of the Flinks client that a dispatcher uses."""
 
     async def set_scheduled_refresh(
         self,
@@ -57,7 +57,7 @@ class Caller(Protocol):
 
 @dataclass(frozen=True)
 class Bounds:
-    """How far a drain may go: lease and deadline in seconds, the cluster-wide limits, retries, the gate's rules."""
+    """Limits for one dispatcher: lease and deadline in seconds, the cluster-wide limits, retries, the gate's rules."""
 
     lease_seconds: float
     call_seconds: float
@@ -70,10 +70,10 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Parts:
-    """What every drain of a slice shares. `worker` and `owner` name whose it is; one that stops claims no more.
+    """What all dispatchers of a slice share. `owner` identifies the slice, and its worker's leases.
 
-    `worker_name` is what attempts call the worker, without what changes at each start; empty: `worker`.
-    `hand_over` is called once, in a thread, when the time is up before the last call has ended: others may go on.
+    `worker_name` identifies the worker in attempts and is the same after a restart; empty: `worker`. `hand_over` is
+    called in a thread when the slice ends: another reconciler may start while the last calls are still in flight.
     """
 
     ledger: Ledger
@@ -87,11 +87,11 @@ class Parts:
     worker_name: str = ""
 
 
-class Drain:
-    """Claims and calls until nothing is due, or time is up; then it waits for what is in flight, and settles it.
+class Dispatcher:
+    """Claims and calls until nothing is due or the slice ends, then waits for the calls in flight and settles them.
 
-    `share` returns how many calls this drain may have in flight; `threads` run its scripts, one at a time. While Redis
-    is away answers are kept, until the leases of their claims have run out.
+    `share` returns how many calls this dispatcher may have in flight; `threads` run its scripts, one at a time. While
+    Redis is unreachable, settlements are kept until the leases of their claims expire.
     """
 
     def __init__(
@@ -109,16 +109,16 @@ class Drain:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._answers: list[Settlement] = []
         self._answered = asyncio.Event()
-        self._tells_all = logging.getLogger(__name__).isEnabledFor(logging.DEBUG)
-        self.others: list[Drain] = []
+        self._logs_all = logging.getLogger(__name__).isEnabledFor(logging.DEBUG)
+        self.others: list[Dispatcher] = []
         self.is_idle = self._is_newer = False
 
     async def run(self) -> None:
-        """Work until this drain and all others are idle, or the time is up and nothing is in flight."""
+        """Work until this dispatcher and all others are idle, or the slice has ended and nothing is in flight."""
         try:
             await self._run()
         finally:
-            for task in self._in_flight:  # where something unforeseen ends the slice: the leases will tell
+            for task in self._in_flight:  # an unexpected error ended the slice: the leases return these logins
                 task.cancel()
 
     async def _run(self) -> None:
@@ -132,7 +132,7 @@ class Drain:
                 return
             if self.is_idle and all(other.is_idle for other in self.others):
                 return
-            if now >= gives_up_at:  # Redis is away; the leases of what is unsettled run out about now
+            if now >= gives_up_at:  # Redis is unreachable, and the leases of unsettled calls have expired
                 return
             await self._pause(LOOK_SECONDS if wait is None else min(wait, LOOK_SECONDS))
 
@@ -141,11 +141,11 @@ class Drain:
         if self._parts.is_stopping() or self._is_newer:
             return 0
         left = self._share() - len(self._in_flight) - max(len(self._answers) - SETTLE_AT_MOST, 0)
-        # Where the window is what limits the calls, what is claimed together comes back together, and waits for itself.
+        # Small claims: calls that start together end together, and would leave the window empty between two claims.
         return max(0, min(left, CLAIM_AT_MOST // 2 if left < 2 * CLAIM_AT_MOST else CLAIM_AT_MOST))
 
     async def _turn(self, at_most: int) -> float | None:
-        """Settle and claim; returns seconds until asking again makes sense, None: not in this slice."""
+        """Settle and claim; returns the seconds to wait before the next turn; None: nothing is due in this slice."""
         group, self._answers = self._answers[:SETTLE_AT_MOST], self._answers[SETTLE_AT_MOST:]
         self._answered.clear()
         if not group and not at_most:
@@ -161,8 +161,8 @@ class Drain:
             return 0
         self._start(reply, asked_at)
         for settlement, result in zip(group, results, strict=True):
-            self._tell(settlement, result)
-        self._is_newer = reply.state == "newer"  # the pacemaker ends this worker
+            self._log_settled(settlement, result)
+        self._is_newer = reply.state == "newer"  # the pacemaker stops this worker
         if self._answers:
             return 0
         if not at_most:
@@ -201,7 +201,7 @@ class Drain:
                 name = self._parts.worker_name or self._parts.worker
                 call = Call(claim, claimed_at_ms, elapsed_seconds() - started_at, name)
                 self._answers.append(settlement_of(call, verdict, self._parts.bounds.retry, _CHANCE.random))
-        finally:  # here, as a callback would be one more turn of the loop for each call
+        finally:  # a done callback would cost one more turn of the event loop for each call
             self._in_flight.discard(asyncio.current_task())
             self._answered.set()
 
@@ -212,7 +212,7 @@ class Drain:
             return await self._parts.caller.set_scheduled_refresh(
                 self._instance, login_id, claim.wants_active, **limits
             )
-        except UnknownKey:  # no claim hands such a login out; a worker that holds the key calls for it
+        except UnknownKey:  # a worker that holds the key will call for this login
             return None
         except SealError as error:  # altered bytes
             return Verdict(Outcome.HALT, "unsealable", message=str(error))
@@ -221,9 +221,9 @@ class Drain:
             report_unexpected(error, where="call", instance=self._instance.name)
             return Verdict(Outcome.TRANSIENT, "internal_error", is_ambiguous=True)
 
-    def _tell(self, item: Settlement, result: Settled) -> None:
+    def _log_settled(self, item: Settlement, result: Settled) -> None:
         is_quiet = result in _QUIET
-        if is_quiet and not self._tells_all:
+        if is_quiet and not self._logs_all:
             return
         (log.debug if is_quiet else log.info)(
             "call_settled",
@@ -239,7 +239,7 @@ class Drain:
         )
 
     async def _pause(self, seconds: float) -> None:
-        """Wait for an answer, at most so long, and for those right behind it: groups are as large as the load."""
+        """Wait up to `seconds` for an answer, then collect all that have arrived: groups grow with the load."""
         if not self._answered.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -247,4 +247,4 @@ class Drain:
         seen = 0
         while seen < len(self._answers) < SETTLE_AT_MOST:
             seen = len(self._answers)
-            await asyncio.sleep(0)  # one turn of the loop: whatever has arrived by now is read in it
+            await asyncio.sleep(0)  # one turn of the event loop reads the responses that have arrived

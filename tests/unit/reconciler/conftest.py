@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from tests.unit.reconciler.slices import LOOK_SECONDS, Slice
-from worker.reconciler import dispatcher as drain
+from worker.reconciler import dispatcher
 from worker.vault.vault import Vault
 
 
 @pytest.fixture
 def piece(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Slice:
-    monkeypatch.setattr(drain, "REDIS_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(drain, "LOOK_SECONDS", LOOK_SECONDS)
+    monkeypatch.setattr(dispatcher, "REDIS_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(dispatcher, "LOOK_SECONDS", LOOK_SECONDS)
     return Slice(vault)
 
 
@@ -21,5 +21,5 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]
     """What was told to Sentry."""
     told: list[tuple[str, dict[str, Any]]] = []
     for name in ("report_unexpected",):
-        monkeypatch.setattr(drain, name, lambda *_, _name=name, **fields: told.append((_name, fields)))
+        monkeypatch.setattr(dispatcher, name, lambda *_, _name=name, **fields: told.append((_name, fields)))
     return told

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from tests.unit.reconciler.slices import APPLIED, Slice, later, when
 from worker.clock import elapsed_seconds
 from worker.ledger import Claim, Settled
-from worker.reconciler import dispatcher as drain
+from worker.reconciler import dispatcher
 from worker.reconciler import reconciler as reconcile
 from worker.vault.vault import Vault
 
@@ -42,7 +42,7 @@ def test_a_reconciler_leaves_the_others_their_share_of_the_limit(piece: Slice) -
 def test_the_share_is_one_call_at_least_and_follows_how_many_reconcilers_there_are(
     piece: Slice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconcile, "KEEP_PLACE_SECONDS", 0.01)
+    monkeypatch.setattr(reconcile, "HEARTBEAT_SECONDS", 0.01)
     piece.ledger.reconcilers = 100
     piece.due(*map(str, range(20)))
     piece.caller.answer = lambda _: later(0.02)
@@ -138,7 +138,7 @@ def test_a_call_may_begin_no_later_than_its_lease_allows_by_a_clock_that_counts_
     piece: Slice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offset = 0.0
-    monkeypatch.setattr(drain, "elapsed_seconds", lambda: elapsed_seconds() + offset)
+    monkeypatch.setattr(dispatcher, "elapsed_seconds", lambda: elapsed_seconds() + offset)
     hand_out = piece.ledger.settle_and_claim
 
     def suspended_after_the_claim(*args: Any, **fields: Any) -> Any:

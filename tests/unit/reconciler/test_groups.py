@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.reconciler.slices import APPLIED, BOUNDS, Slice, opened
-from worker.reconciler import dispatcher as drain
+from worker.reconciler import dispatcher
 
 
 def test_a_script_settles_and_claims_no_more_than_a_few_dozen(piece: Slice) -> None:
@@ -16,12 +16,13 @@ def test_a_script_settles_and_claims_no_more_than_a_few_dozen(piece: Slice) -> N
     piece.caller.answer = lambda _: opened(gate) if len(piece.caller.called) < 300 else gate.set() or APPLIED
     piece.run()
     assert len(piece.outcomes()) == 300
-    assert max(map(len, piece.ledger.batches)) == drain.SETTLE_AT_MOST
-    assert piece.ledger.asked["toolbox"] >= 300 / drain.CLAIM_AT_MOST
+    assert max(map(len, piece.ledger.batches)) == dispatcher.SETTLE_AT_MOST
+    assert piece.ledger.asked["toolbox"] >= 300 / dispatcher.CLAIM_AT_MOST
 
 
 @pytest.mark.parametrize(
-    ("window", "claimed"), [(2 * drain.CLAIM_AT_MOST, drain.CLAIM_AT_MOST), (100, drain.CLAIM_AT_MOST // 2), (8, 8)]
+    ("window", "claimed"),
+    [(2 * dispatcher.CLAIM_AT_MOST, dispatcher.CLAIM_AT_MOST), (100, dispatcher.CLAIM_AT_MOST // 2), (8, 8)],
 )
 def test_half_as_many_are_claimed_at_once_where_the_window_is_nearly_full(
     piece: Slice, window: int, claimed: int
