@@ -28,7 +28,7 @@ STOPSIGNAL SIGTERM
 # What healthy means differs by process: docker-compose.yml says it for each.
 HEALTHCHECK NONE
 ENTRYPOINT []
-CMD ["celery", "-A", "worker", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+CMD ["celery", "-A", "worker", "worker", "--without-gossip", "--without-mingle"]
 
 FROM runtime AS demo
 COPY sandbox/ /opt/demo/sandbox/

@@ -53,7 +53,7 @@ _NIGHTLY = {
     "FLINKS_BASE_URL": "{stub}",
     "FLINKS_MAX_IN_FLIGHT": "{limit}",
 }
-_NIGHTLY_WORKER = ((*CELERY, "-A", "worker", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat"),)
+_NIGHTLY_WORKER = ((*CELERY, "-A", "worker", "worker", "--without-gossip", "--without-mingle"),)
 # Twice as long at 200 ms: the very first call goes alone, to try the configuration, and shall weigh little.
 _NIGHTLY_PACE = {0: 7000, 50: 5000, 200: 2500}
 

@@ -47,7 +47,7 @@ def _start(system: System, stub: Stub) -> Run:
     stub.reset()
     system.services.intake.accept_bodies(list(bodies(1)))
     argv = [sys.executable, "-m", "celery", "-A", "worker", "worker"]
-    argv += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    argv += ["--without-gossip", "--without-mingle"]
     with Trace(system.redis) as trace:
         began_us = time.monotonic_ns() // 1000
         process = system.stack.start_process("worker-start", argv, ready=lambda _: stub.count())

@@ -1,11 +1,11 @@
-"""What both event tasks share: strictness is the intake's, patience with Redis is here.
+"""What both event tasks share. `accept` records a batch, whether a reader or Celery delivered its messages.
 
-An event is acknowledged only after it was recorded. While Redis is away or full the task waits, and then
-gives the message back to the queue, so a worker that stops does not wait for Redis.
+A reader holds its messages while Redis is away. A message that Celery delivered waits in its task, which gives it back
+to the queue after PATIENCE_SECONDS, so that a worker that stops does not wait for Redis.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from celery import Task
@@ -14,7 +14,8 @@ from celery.exceptions import Reject
 from tasks.event_request import IN_HAND
 from worker.celery_worker.app import app
 from worker.errors import InvalidEvent
-from worker.intake.accept import Rejection, readable
+from worker.intake.accept import Outcome, Rejection
+from worker.intake.messages import CeleryMessage, EventMessage
 from worker.ledger import LEDGER_UNAVAILABLE
 from worker.services import Services
 from worker.telemetry.logs import get_logger
@@ -27,9 +28,10 @@ log = get_logger(__name__)
 
 
 class EventTask(Task):  # type: ignore[type-arg] # generic in the stubs alone
-    """An event's message: kept until it is recorded, shown nowhere."""
+    """The task of one type of event: `name` is the type, `wants_active` what its events wish (isActivated)."""
 
     abstract = True
+    wants_active: bool
     Request = "tasks.event_request:EventRequest"
     typing = False  # wrong arguments are for the review list, not for a TypeError
     acks_late = True
@@ -37,40 +39,41 @@ class EventTask(Task):  # type: ignore[type-arg] # generic in the stubs alone
     acks_on_failure_or_timeout = False
     ignore_result = True
 
+    def accept(self, batch: Sequence[EventMessage]) -> Sequence[Outcome]:
+        """Record a batch of this type's events and reject the invalid ones; raises LEDGER_UNAVAILABLE."""
+        return app.services().intake.accept_batch(batch, wants_active=self.wants_active)
 
-def take_in(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Record one message, then wake a reconciler; raises Reject when Redis stays away."""
-    with app.deliveries().in_hand(getattr(task.request, IN_HAND, None) or ""):
-        _record(task, args, kwargs)
+    def run(self, *args: Any, **kwargs: Any) -> None:
+        """Accept one message that Celery delivered; raises Reject when Redis stays away."""
+        message = CeleryMessage(str(self.name), args, kwargs, str(self.request.id))
+        with app.deliveries().in_hand(getattr(self.request, IN_HAND, None) or ""):
+            self._accept_patiently(message)
+        wake(app.services())
+
+    def _accept_patiently(self, message: CeleryMessage) -> None:
+        gives_up_at = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                self.accept([message])
+            except LEDGER_UNAVAILABLE as error:
+                if app.shutdown.is_stopping or time.monotonic() >= gives_up_at:
+                    raise Reject(type(error).__name__, requeue=True) from None
+                log.warning("intake_waited", error=type(error).__name__)
+                time.sleep(PAUSE_SECONDS)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the event is kept
+                _set_aside(message, error)
+                return
+            else:
+                return
 
 
-def _record(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    services = app.services()
-    gives_up_at = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            services.intake.accept_celery(str(task.name), args, kwargs, str(task.request.id))
-        except LEDGER_UNAVAILABLE as error:
-            if app.shutdown.is_stopping or time.monotonic() >= gives_up_at:
-                raise Reject(type(error).__name__, requeue=True) from None
-            log.warning("intake_waited", error=type(error).__name__)
-            time.sleep(PAUSE_SECONDS)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the event is kept
-            _set_aside(task, args, kwargs, error)
-            return
-        else:
-            break
-    wake(services)
-
-
-def _set_aside(task: EventTask, args: Sequence[Any], kwargs: Mapping[str, Any], error: Exception) -> None:
+def _set_aside(message: CeleryMessage, error: Exception) -> None:
     """Keep a message that breaks us, a fault of ours, for review: Celery would drop it."""
     log.error("event_broke_intake", exc_info=error)
-    report_unexpected(error, where=str(task.name))
+    report_unexpected(error, where=message.type)
     reason = f"event: could not be taken in ({type(error).__name__})"
-    body = readable({"type": task.name, "args": list(args), "kwargs": kwargs})
     try:
-        app.services().intake.reject([Rejection(InvalidEvent(reason), "celery", body, must_keep=True)])
+        app.services().intake.reject([Rejection(InvalidEvent(reason), "celery", message.body(), must_keep=True)])
     except Exception as failure:  # noqa: BLE001 - back to the queue, then
         raise Reject(type(failure).__name__, requeue=True) from None
 

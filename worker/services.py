@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from worker.backfill.store import Backfills
 from worker.config.plain_text import ADVICE, plain_text_settings
 from worker.config.settings import Instance, Settings
-from worker.intake.accept import Intake, Rejected
+from worker.intake.accept import Dispatch, Intake, Rejected
 from worker.ledger import Ledger, Letters
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.queries import Views
@@ -40,8 +40,8 @@ class Services:
         self.ledger.claim_ledger(self.vault.fingerprint("reference"), is_sandbox=self.settings.sandbox)
 
 
-def build_services(settings: Settings, *, name: str = "nightly") -> Services:
-    """Build the parts; needs REDIS_URL and LOGIN_KEYS."""
+def build_services(settings: Settings, *, name: str = "nightly", dispatch: Dispatch | None = None) -> Services:
+    """Build the parts; needs REDIS_URL and LOGIN_KEYS. `dispatch`: see Intake."""
     if settings.redis_url is None:
         raise AssertionError("REDIS_URL is required before")
     vault = settings.vault()
@@ -58,12 +58,14 @@ def build_services(settings: Settings, *, name: str = "nightly") -> Services:
         gate=GateKeeper(client, settings.gate_rules),
         instances=instances,
         fingerprints={name: instance.fingerprint(vault) for name, instance in instances.items()},
-        intake=build_intake(settings, ledger, letters, vault),
+        intake=build_intake(settings, ledger, letters, vault, dispatch),
         backfills=Backfills(client, vault),
     )
 
 
-def build_intake(settings: Settings, ledger: Ledger, letters: Letters, vault: Vault) -> Intake:
+def build_intake(
+    settings: Settings, ledger: Ledger, letters: Letters, vault: Vault, dispatch: Dispatch | None = None
+) -> Intake:
     """Build the intake, which reports what it rejects."""
     return Intake(
         ledger,
@@ -75,6 +77,7 @@ def build_intake(settings: Settings, ledger: Ledger, letters: Letters, vault: Va
         replicas=settings.intake_replicas,
         require_sealed=settings.require_sealed,
         on_rejected=_tell_rejected,
+        dispatch=dispatch,
     )
 
 

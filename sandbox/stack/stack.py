@@ -100,7 +100,7 @@ class EmbeddedStack:
         name = f"worker-{self._names_given}"
         argv = [sys.executable, "-m", "celery", "-A", "worker", "worker", "-n", f"{name}@%h"]
         argv += ["--concurrency", str(concurrency or self._concurrency), "--loglevel", "INFO"]
-        argv += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        argv += ["--without-gossip", "--without-mingle"]
         broker_url = self._broker_url()
         return self.start_process(name, argv, ready=ready or (lambda _: answers_ping(broker_url, name)))
 

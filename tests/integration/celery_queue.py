@@ -6,8 +6,9 @@ from typing import Any
 from celery import Celery
 from redis import Redis
 
-from worker.intake.accept import CeleryMessage, Rejection
+from worker.intake.accept import Rejection
 from worker.intake.celery_queue import QueueReader
+from worker.intake.messages import CeleryMessage
 from worker.intake.poison import Deliveries
 from worker.vault.vault import Vault
 

@@ -33,7 +33,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "broker_url": url,
         "broker_transport_options": transport_options,
         "broker_use_ssl": address(_broker_url(settings))[1],
-        "broker_heartbeat": HEARTBEAT_SECONDS,  # of AMQP alone; `--without-heartbeat` is about Celery's events
+        "broker_heartbeat": HEARTBEAT_SECONDS,  # of AMQP connections alone
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # Redis may be away for hours
         "broker_channel_error_retry": True,  # a full Redis must not end the workers that would empty it

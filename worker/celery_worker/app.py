@@ -16,6 +16,8 @@ from worker.celery_worker.patches.kombu_sentinel import follow_primary
 from worker.celery_worker.patches.py_amqp import guard_amqp
 from worker.celery_worker.progress import Progress
 from worker.celery_worker.shutdown import MARGIN_SECONDS, Shutdown, Stage
+from worker.celery_worker.task_dispatch import TaskDispatch
+from worker.celery_worker.task_events import TaskEvents
 from worker.config.settings import Settings
 from worker.errors import SettingsError
 from worker.events.channels import BACKFILL_QUEUE, REFRESH_QUEUE
@@ -33,6 +35,7 @@ class NightlyApp(Celery):
     """A Celery app that knows its settings and builds its services once a process."""
 
     control_cls = "worker.celery_worker.remote_control:QuietControl"
+    events_cls = "worker.celery_worker.task_events:DroppingEvents"
 
     def __init__(self, settings: Settings) -> None:
         super().__init__("worker", set_as_current=True)
@@ -51,13 +54,16 @@ class NightlyApp(Celery):
         self.shutdown = Shutdown(within_seconds=settings.flinks_timeout_seconds + MARGIN_SECONDS)
         self.hints = Hints()
         """Used by the parent's threads; a task sends its own messages."""
+        self.task_dispatch, self.task_events = TaskDispatch(self), TaskEvents(self)
+        self.reads: tuple[str, ...] = ()
+        """What this worker's own readers read, in Celery's place: a stream, and a queue if this worker consumes it."""
         self._services: dict[int, Services] = {}
 
     def services(self) -> Services:
         """Return this process' services; a forked child builds its own."""
         pid = os.getpid()
         if pid not in self._services:
-            self._services[pid] = build_services(self.settings)
+            self._services[pid] = build_services(self.settings, dispatch=self.task_dispatch)
         return self._services[pid]
 
     def deliveries(self) -> Deliveries:

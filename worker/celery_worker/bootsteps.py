@@ -103,11 +103,14 @@ class Background(bootsteps.StartStopStep):
         app, services = worker.app, worker.app.services()
         until_redis_answers(lambda: pulse(worker, services))
         self._readers = readers = readers_of(app)
+        app.reads = tuple(reader.reads for reader in readers)
+        app.task_events.start(worker)
         self._loops = [
             Loop("pacemaker", lambda: pulse(worker, services), pause_seconds=PULSE_SECONDS),
             *(Loop(reader.source, reader.step, pause_seconds=0, unreachable=reader.unreachable) for reader in readers),
             Loop("heartbeat", self._beat, pause_seconds=PULSE_SECONDS),
             Loop("hints", app.hints.step),
+            Loop("task-events", app.task_events.step, pause_seconds=PULSE_SECONDS, unreachable="redis_unreachable"),
         ]
         if url := redis_broker(services.settings):
             self._mailbox = Mailbox(connect(url, name="nightly-mailbox"), app, worker.hostname)

@@ -4,6 +4,7 @@ A question is answered on the exchange for answers alone, PER_SECOND of them at 
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from celery.app.control import Control
 from kombu import pidbox
 from pydantic import BaseModel, Field, ValidationError
 
+from worker.broker.celery_config import EVENTS_QUEUE
 from worker.telemetry.logs import get_logger
 
 QUESTIONS = frozenset({
@@ -18,7 +20,8 @@ QUESTIONS = frozenset({
     "dump_active", "dump_reserved", "dump_schedule", "dump_revoked", "dump_tasks",
     "enable_events", "disable_events",
 })  # fmt: skip
-"""What is answered. The last two change only what monitors see.
+"""What is answered. The last two switch task events on and off, as Flower does: they change only what monitors see,
+no event holds an argument, and what a monitor cannot take is dropped.
 
 Not among them, though Celery calls them questions: `conf` and `report` (settings), `hello` (revokes tasks), and
 `memsample`, `memdump`, `objgraph` (memory and files).
@@ -87,8 +90,18 @@ class QuietNode(pidbox.Node):
             found = self.handlers[method](self.state, **arguments)
         except Exception as error:  # noqa: BLE001 - the arguments are anybody's
             return {"error": type(error).__name__}
+        return self._with_readers(method, found)
+
+    def _with_readers(self, method: str, found: Any) -> Any:
+        """Add what this worker's readers read in Celery's place, and how many messages of each type they took in."""
+        app: Any = getattr(self.state, "app", None)
+        reads = getattr(app, "reads", ())
         if method == "stats":
             found.pop("broker", None)  # its options and alternatives hold passwords
+            if reads:
+                found |= {"readers": list(reads), "total": dict(app.task_dispatch.accepted + Counter(found["total"]))}
+        elif method == "active_queues" and EVENTS_QUEUE in reads:
+            found = [*found, dict(app.amqp.queues[EVENTS_QUEUE].as_dict(recurse=True))]
         return found
 
     def _has_time(self) -> bool:

@@ -7,10 +7,11 @@ acknowledge it. Every way in and every replay of a rejected message comes here.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from worker.errors import InvalidEvent, SealError, UnknownKey
-from worker.events.contract import MAX_BODY_BYTES, LifecycleEvent, check_login_id, decode_documents
+from worker.events.contract import MAX_BODY_BYTES, LifecycleEvent, check_login_id
+from worker.intake.messages import CeleryMessage, EventMessage, read_body
 from worker.ledger import Lane, Ledger, Letters, Message, Parked, Recorded, Wish
 from worker.vault.spellings import Spellings
 from worker.vault.vault import Vault
@@ -46,17 +47,15 @@ class Rejected:
     """False: the review list is full, and this message was only counted."""
 
 
-class CeleryMessage(NamedTuple):
-    """What a Celery message says, not judged yet: its task's name, arguments and id."""
-
-    type: str
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    task_id: str
+Outcome = Wish | InvalidEvent
+"""What became of one message: recorded, or rejected."""
+Dispatch = Callable[[Sequence[EventMessage]], Sequence[Outcome]]
 
 
 class Intake:
     """The only writer of events into the ledger.
+
+    `dispatch` carries out what was read: a worker hands it to the task of its type, which calls `accept_batch`.
 
     With `replicas`, every method that writes returns only when that many replicas have what it wrote, and raises
     NotReplicated where they do not say so in time: the caller keeps its message, and tries again.
@@ -74,6 +73,7 @@ class Intake:
         replicas: int = 0,
         require_sealed: bool = False,
         on_rejected: Callable[[Rejected], None] = lambda _: None,
+        dispatch: Dispatch | None = None,
     ) -> None:
         self._ledger = ledger
         self._letters = letters
@@ -84,34 +84,50 @@ class Intake:
         self._replicas = replicas
         self._require_sealed = require_sealed
         self._on_rejected = on_rejected
+        self._dispatch = dispatch
 
     def accept_celery(self, event_type: str, args: Sequence[Any], kwargs: Mapping[str, Any], task_id: str) -> bool:
         """Take one Celery message in. False: it went to the review list."""
         return self.accept_messages([CeleryMessage(event_type, args, kwargs, task_id)])
 
-    def accept_messages(self, messages: Sequence[CeleryMessage]) -> bool:
-        """Take Celery messages in; `event_id` defaults to the task id. False: some went to the review list."""
-        pairs: list[tuple[Wish, object]] = []
-        rejections = []
-        for message in messages:
-            arguments = {**message.kwargs}
-            if arguments.get("event_id") is None:
-                arguments["event_id"] = message.task_id
-            document = {"type": message.type, "args": list(message.args), "kwargs": arguments}
-            try:
-                event = LifecycleEvent.from_celery(message.type, arguments, self._default_instance, args=message.args)
-                pairs.append((self._wish(event), document))
-            except InvalidEvent as error:
-                rejections.append(Rejection(error, "celery", readable(document)))
-        return self._take_in(pairs, rejections, source="celery")
-
     def accept_bodies(self, bodies: Sequence[bytes]) -> bool:
         """Take bodies of stream entries in, each one CloudEvent or an array of them. False: some went to review."""
-        pairs: list[tuple[Wish, object]] = []
-        rejections: list[Rejection] = []
+        messages: list[EventMessage] = []
+        unreadable: list[Rejection] = []
         for body in bodies:
-            self._read_body(body, pairs, rejections)
-        return self._take_in(pairs, rejections, source="stream")
+            try:
+                messages += read_body(body)
+            except InvalidEvent as error:
+                unreadable.append(Rejection(error, "stream", body))
+        is_whole = self.accept_messages(messages)
+        self.reject(unreadable)
+        return is_whole and not unreadable
+
+    def accept_messages(self, messages: Sequence[EventMessage]) -> bool:
+        """Take events of any type in. False: some went to the review list."""
+        outcomes = (self._dispatch or self.accept_batch)(messages)
+        return not any(isinstance(outcome, InvalidEvent) for outcome in outcomes)
+
+    def accept_batch(self, batch: Sequence[EventMessage], *, wants_active: bool | None = None) -> list[Outcome]:
+        """Record events together and reject what is invalid; returns what became of each message.
+
+        `wants_active` is the wish of the batch; None: of each event, by the contract.
+        """
+        outcomes = [self._judged(message, wants_active=wants_active) for message in batch]
+        wishes = [outcome for outcome in outcomes if isinstance(outcome, Wish)]
+        results = iter(
+            self._ledger.record(wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=self._replicas)
+        )
+        for at, outcome in enumerate(outcomes):
+            if isinstance(outcome, Wish) and next(results) is Recorded.AHEAD:
+                reason = f"{batch[at].time_field}: lies more than {self._max_ahead_seconds:g} s in the future"
+                outcomes[at] = InvalidEvent(reason, event_id=outcome.event_id)
+        self.reject(
+            Rejection(outcome, message.source, message.body())
+            for message, outcome in zip(batch, outcomes, strict=True)
+            if isinstance(outcome, InvalidEvent)
+        )
+        return outcomes
 
     def reject(self, rejections: Iterable[Rejection]) -> None:
         """Keep messages that were not accepted, sealed, for a person; in groups, not one round trip each."""
@@ -153,35 +169,14 @@ class Intake:
             return self.accept_celery(message["type"], message["args"], message["kwargs"], "")
         return self.accept_bodies([body])  # of the stream, or a foreign message of a queue: it may be a CloudEvent
 
-    def _read_body(self, body: bytes, pairs: list[tuple[Wish, object]], rejections: list[Rejection]) -> None:
-        """Add what is in a body to what is accepted, or rejected."""
+    def _judged(self, message: EventMessage, *, wants_active: bool | None) -> Outcome:
         try:
-            documents = decode_documents(body)
+            event = message.event(self._default_instance)
+            return self._wish(event, wants_active=event.wants_active if wants_active is None else wants_active)
         except InvalidEvent as error:
-            rejections.append(Rejection(error, "stream", body))
-            return
-        for document in documents:
-            part = body if len(documents) == 1 else document
-            try:
-                pairs.append((self._wish(LifecycleEvent.from_cloudevent(document, self._default_instance)), part))
-            except InvalidEvent as error:
-                rejections.append(Rejection(error, "stream", readable(part)))
+            return error
 
-    def _take_in(self, pairs: Sequence[tuple[Wish, object]], rejections: Sequence[Rejection], *, source: str) -> bool:
-        """Record wishes, each with what to keep if it is dated too far ahead; reject the rest. False: some were."""
-        wishes = [wish for wish, _ in pairs]
-        results = self._ledger.record(wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=self._replicas)
-        field = "occurred_at" if source == "celery" else "time"
-        reason = f"{field}: lies more than {self._max_ahead_seconds:g} s in the future"
-        ahead = [
-            Rejection(InvalidEvent(reason, event_id=wish.event_id), source, readable(part))
-            for result, (wish, part) in zip(results, pairs, strict=True)
-            if result is Recorded.AHEAD
-        ]
-        self.reject([*rejections, *ahead])
-        return not (rejections or ahead)
-
-    def _wish(self, event: LifecycleEvent) -> Wish:
+    def _wish(self, event: LifecycleEvent, *, wants_active: bool) -> Wish:
         """Name and seal the login of an event; raises InvalidEvent."""
         login_id = event.login_id or self._opened(event)
         login = Spellings(login_id)
@@ -197,7 +192,7 @@ class Intake:
             instance=event.instance,
             sealed=self._vault.seal_login(reference, login_id),
             occurred_us=event.occurred_us,
-            wants_active=event.wants_active,
+            wants_active=wants_active,
             event_id=event_id,
             account_id=event.account_id and self._vault.without_login(event.account_id, login),
             lane=Lane.LIVE,
@@ -236,14 +231,3 @@ def _groups(rejections: Iterable[Rejection]) -> Iterator[Sequence[Rejection]]:
             group, size = [], 0
     if group:
         yield group
-
-
-def readable(document: object) -> bytes:
-    """Return a message as JSON, as `accept_again` reads it, and bytes as they are; never raises."""
-    if isinstance(document, bytes):
-        return document
-    try:
-        text = json.dumps(document, ensure_ascii=False, default=str)
-    except RecursionError:  # only a Celery message can be nested like that
-        text = '{"type": "", "args": ["nested too deeply to be kept"], "kwargs": {}}'
-    return text.encode("utf-8", "surrogatepass")

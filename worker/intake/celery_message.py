@@ -17,9 +17,9 @@ from pydantic_core import from_json
 
 from worker.events.channels import EVENTS_QUEUE
 from worker.events.contract import EVENT_TYPES
-from worker.intake.accept import CeleryMessage
 from worker.intake.bounded_decoding import guard_decoding, why_not_decoded
 from worker.intake.celery_envelope import original, readable
+from worker.intake.messages import CeleryMessage
 
 JSON = "application/json"
 _KOMBUS_TYPES = b"__type__"

@@ -13,8 +13,9 @@ import redis
 from worker.broker.celery_config import KOMBU_SEPARATOR
 from worker.errors import InvalidEvent
 from worker.events.channels import EVENTS_QUEUE
-from worker.intake.accept import CeleryMessage, Intake, Rejection
+from worker.intake.accept import Intake, Rejection
 from worker.intake.celery_message import Foreign, read
+from worker.intake.messages import CeleryMessage
 from worker.intake.poison import Deliveries
 from worker.intake.redis_stream import BLOCK_MS, READ_BYTES, EntryReader
 from worker.intake.stream_group import GROUP, Entry, entries_of
@@ -51,6 +52,7 @@ class QueueReader(EntryReader):
     stream = TAKEN
     field = b"message"
     source = "queue"
+    reads = EVENTS_QUEUE
     unreachable = "redis_unreachable"  # the broker or the ledger
 
     def __init__(

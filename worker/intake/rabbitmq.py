@@ -19,9 +19,10 @@ from worker.broker.rabbitmq import ANSWER_SECONDS, HEARTBEAT_SECONDS, connect, d
 from worker.errors import InvalidEvent
 from worker.events.channels import EVENTS_QUEUE
 from worker.events.contract import decode_documents, is_batch
-from worker.intake.accept import CeleryMessage, Intake, Rejection, readable
+from worker.intake.accept import Intake, Rejection
 from worker.intake.celery_envelope import body_of, original
 from worker.intake.celery_message import JSON, Foreign
+from worker.intake.messages import CeleryMessage, readable
 from worker.intake.poison import DEATHS, Deliveries
 from worker.intake.rabbitmq_message import PlainEvents, is_plain_type, read_delivery
 from worker.intake.redis_stream import BLOCK_MS, READ_AT_MOST, READ_BYTES, TAKE_IN_BYTES
@@ -39,6 +40,7 @@ class RabbitReader:
     """One worker's reader of the queue of events; `step` is repeated by one thread."""
 
     source = "queue"
+    reads = EVENTS
     unreachable = "ledger_unreachable"
     """What the log says when Redis is away; of RabbitMQ it says `broker_unreachable`."""
 

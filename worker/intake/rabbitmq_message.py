@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from worker.intake.accept import CeleryMessage
 from worker.intake.celery_envelope import body_of
 from worker.intake.celery_message import JSON, Foreign, read_received
+from worker.intake.messages import CeleryMessage
 
 _PLAIN = {JSON, "application/cloudevents+json", "application/cloudevents-batch+json", ""}
 

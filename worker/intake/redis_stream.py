@@ -52,6 +52,8 @@ class EntryReader(ABC):
     """The field of an entry that holds the body."""
     source: str
     """What a letter names as the way in, where nothing else is known."""
+    reads: str
+    """The stream or queue that `celery inspect` shows."""
     unreachable = "ledger_unreachable"
     """What the log says when Redis is away."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from worker.events.channels import STREAM
 from worker.events.contract import decode_documents, is_batch
-from worker.intake.accept import readable
+from worker.intake.messages import readable
 from worker.intake.redis_stream import BLOCK_MS, EntryReader
 from worker.intake.stream_group import GROUP, Entry, entries_of
 
@@ -15,6 +15,7 @@ class StreamReader(EntryReader):
     stream = STREAM
     field = b"event"
     source = "stream"
+    reads = STREAM
 
     def _fresh(self) -> list[Entry]:
         return entries_of(self._redis.xreadgroup(GROUP, self._name, {STREAM: ">"}, count=self._at_most, block=BLOCK_MS))

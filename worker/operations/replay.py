@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.errors import LetterClosed, NightlyError
-from worker.intake.accept import CeleryMessage, Intake, body_context
+from worker.intake.accept import Intake, body_context
+from worker.intake.messages import CeleryMessage
 from worker.ledger import Letters
 from worker.ledger.dead_letters import Letter
 from worker.vault.vault import Vault

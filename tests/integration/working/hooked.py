@@ -18,7 +18,7 @@ background.LOOK_SECONDS = watchdog.LOOK_SECONDS = {look_seconds}
 sys.argv[0] = "celery"
 main()
 """
-ARGV = ["-A", "worker", "worker", "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"]
+ARGV = ["-A", "worker", "worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
 
 
 def start_hooked(

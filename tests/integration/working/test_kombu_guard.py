@@ -17,12 +17,12 @@ from worker.services import build_services
 SLOW_INTAKE = """
 import pathlib, time
 from worker.intake.accept import Intake
-original = Intake.accept_celery
-def accept_slowly(*args):
+original = Intake.accept_batch
+def accept_slowly(*args, **options):
     pathlib.Path("in-hand").touch()
     time.sleep(4)
-    return original(*args)
-Intake.accept_celery = accept_slowly
+    return original(*args, **options)
+Intake.accept_batch = accept_slowly
 """
 
 

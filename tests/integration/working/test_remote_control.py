@@ -88,7 +88,11 @@ def still_works(nightly: Nightly, producer: Celery) -> None:
     login = new_logins(1)[0]
     nightly.send([cloud_event(login, on=True, minute=0)])
     eventually(lambda: nightly.flags().get(login), seconds=20, describe="the call after all that")
-    assert {queue["name"] for queue in ask(producer, "active_queues")} == {"refresh", "backfill"}
+    assert {queue["name"] for queue in ask(producer, "active_queues")} == {
+        "account-events",
+        "refresh",
+        "backfill",
+    }
     assert nightly.letters() == []
 
 
@@ -101,7 +105,10 @@ def test_no_command_changes_a_worker_and_questions_are_answered(nightly: Nightly
     assert worker.children() == children
     for name in ("ping", "active", "reserved", "scheduled", "revoked", "registered", "stats", "clock"):
         assert "error" not in ask(producer, name), name
-    assert "broker" not in ask(producer, "stats")
+    stats = ask(producer, "stats")
+    assert "broker" not in stats
+    assert stats["readers"] == ["account-events:stream", "account-events"]
+    assert stats["total"]["account.linked"] == 1
     for name in ("enable_events", "disable_events"):
         assert "remote control is off" not in repr(ask(producer, name))
 

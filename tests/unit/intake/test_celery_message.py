@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu.transport.virtual import Message
 
-from worker.intake.accept import CeleryMessage
 from worker.intake.celery_envelope import original
 from worker.intake.celery_message import Foreign, _as_celery_would, _Channel, _plain, kept_message, read
+from worker.intake.messages import CeleryMessage
 
 QUEUE = "account-events"
 KWARGS = {"login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}

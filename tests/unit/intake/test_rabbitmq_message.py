@@ -9,9 +9,9 @@ import pytest
 from kombu.transport.pyamqp import Message
 
 from worker.celery_worker.patches.py_amqp import guard_amqp
-from worker.intake.accept import CeleryMessage
 from worker.intake.celery_envelope import UNREADABLE
 from worker.intake.celery_message import Foreign
+from worker.intake.messages import CeleryMessage
 from worker.intake.rabbitmq import _portion
 from worker.intake.rabbitmq_message import PlainEvents, read_delivery
 from worker.intake.redis_stream import TAKE_IN_BYTES

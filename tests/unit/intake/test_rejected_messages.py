@@ -134,12 +134,12 @@ def test_a_process_logs_each_rejection_and_reports_the_first_of_its_kind(
         intake.accept_bodies([b"{" + LOGIN.encode(), body_of(cloudevent(data={"loginId": LOGIN, "instance": "eu"}))])
 
     assert [(line["event"], line["log_level"], line["code"], line["source"]) for line in lines] == [
-        ("event_rejected", "warning", "invalid_event", "stream"),
         ("event_rejected", "warning", "unknown_instance", "stream"),
+        ("event_rejected", "warning", "invalid_event", "stream"),
     ]
-    assert lines[0]["reason"] == "body: is not JSON"
+    assert lines[1]["reason"] == "body: is not JSON"
     assert all(line["letter"].startswith("iv-") for line in lines)
-    assert reported == [{"instance": "", "code": "invalid_event", "wish": ""}]
+    assert reported == [{"instance": "", "code": "unknown_instance", "wish": ""}]
     assert LOGIN not in repr(lines)
 
 

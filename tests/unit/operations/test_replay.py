@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from worker.errors import LetterClosed, UnknownLetter
-from worker.intake.accept import CeleryMessage, body_context
+from worker.intake.accept import body_context
+from worker.intake.messages import CeleryMessage
 from worker.ledger.dead_letters import Letter
 from worker.operations.replay import Closed, DeadLetters
 from worker.vault.vault import Vault

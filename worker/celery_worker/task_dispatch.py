@@ -1,0 +1,40 @@
+"""Hands what a worker's readers read to the Celery task of its type, in batches, and counts it by type."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from worker.intake.accept import Outcome
+from worker.intake.messages import EventMessage
+
+
+class TaskDispatch:
+    """The `dispatch` of a worker's intake; `app` is its Celery app, whose tasks are the registry of types."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.accepted: Counter[str] = Counter()
+        """Messages that were recorded or rejected, by type."""
+
+    def __call__(self, messages: Sequence[EventMessage]) -> list[Outcome]:
+        """Have each type's task accept its messages; what no task is for, the contract rejects. Raises what they do."""
+        batches: dict[str, list[EventMessage]] = {}
+        for message in messages:
+            batches.setdefault(message.type, []).append(message)
+        outcomes: list[Outcome] = []
+        for event_type, batch in batches.items():
+            task = self._app.tasks.get(event_type)
+            if hasattr(task, "accept"):
+                outcomes += self._accept(task, batch)
+            else:
+                outcomes += self._app.services().intake.accept_batch(batch)
+        return outcomes
+
+    def _accept(self, task: Any, batch: Sequence[EventMessage]) -> Sequence[Outcome]:
+        began = time.time()
+        outcomes: Sequence[Outcome] = task.accept(batch)
+        self.accepted[task.name] += len(batch)
+        if self._app.task_events.is_on:
+            self._app.task_events.add(task.name, outcomes, began=began, ended=time.time())
+        return outcomes

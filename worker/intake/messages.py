@@ -1,0 +1,92 @@
+"""The messages that intake accepts, before their contents are judged: a Celery message, or one CloudEvent."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from worker.events.contract import LifecycleEvent, decode_documents
+
+
+class CeleryMessage(NamedTuple):
+    """A Celery message: its task's name, arguments and id."""
+
+    type: str
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    task_id: str
+
+    @property
+    def source(self) -> str:
+        """The way in, as a dead letter names it."""
+        return "celery"
+
+    @property
+    def time_field(self) -> str:
+        """The field that holds the event's time."""
+        return "occurred_at"
+
+    def event(self, default_instance: str) -> LifecycleEvent:
+        """Return the event; its id defaults to the task's. Raises InvalidEvent."""
+        return LifecycleEvent.from_celery(self.type, self._arguments(), default_instance, args=self.args)
+
+    def body(self) -> bytes:
+        """Return what the review list keeps of the message if it is rejected."""
+        return readable({"type": self.type, "args": list(self.args), "kwargs": self._arguments()})
+
+    def _arguments(self) -> Mapping[str, Any]:
+        if self.kwargs.get("event_id") is not None:
+            return self.kwargs
+        return {**self.kwargs, "event_id": self.task_id}
+
+
+class CloudEventMessage(NamedTuple):
+    """A decoded CloudEvent, and what to keep of it: itself, or the body in which it came alone."""
+
+    document: object
+    kept: object
+
+    @property
+    def source(self) -> str:
+        """The way in, as a dead letter names it."""
+        return "stream"
+
+    @property
+    def time_field(self) -> str:
+        """The field that holds the event's time."""
+        return "time"
+
+    @property
+    def type(self) -> str:
+        """The event's type as it says itself; empty where that is no text."""
+        found = self.document.get("type") if isinstance(self.document, dict) else None
+        return found if isinstance(found, str) else ""
+
+    def event(self, default_instance: str) -> LifecycleEvent:
+        """Return the event; raises InvalidEvent."""
+        return LifecycleEvent.from_cloudevent(self.document, default_instance)
+
+    def body(self) -> bytes:
+        """Return what the review list keeps of the event if it is rejected."""
+        return readable(self.kept)
+
+
+EventMessage = CeleryMessage | CloudEventMessage
+
+
+def read_body(body: bytes) -> list[CloudEventMessage]:
+    """Return the events of a body, one CloudEvent or an array; raises InvalidEvent."""
+    documents = decode_documents(body)
+    if len(documents) == 1:
+        return [CloudEventMessage(documents[0], body)]
+    return [CloudEventMessage(document, document) for document in documents]
+
+
+def readable(document: object) -> bytes:
+    """Return a message as JSON, as `Intake.accept_again` reads it, and bytes as they are; never raises."""
+    if isinstance(document, bytes):
+        return document
+    try:
+        text = json.dumps(document, ensure_ascii=False, default=str)
+    except RecursionError:  # only a Celery message can be nested like that
+        text = '{"type": "", "args": ["nested too deeply to be kept"], "kwargs": {}}'
+    return text.encode("utf-8", "surrogatepass")
