@@ -19,6 +19,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from worker.telemetry.foreign import describe_foreign
 from worker.telemetry.scrub import scrub_value
+from worker.telemetry.sentry import report_unexpected
 from worker.telemetry.tracebacks import describe_exception
 
 TALKATIVE_LOGGERS = ("aiohttp", "asyncio", "httpcore", "httpx", "uvicorn.access")
@@ -152,7 +153,7 @@ def _tell_crashes() -> None:
 def _on_crash(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if not issubclass(kind, KeyboardInterrupt):
         get_logger(__name__).critical("process_crashed", exc_info=(kind, error, traceback))
-        _report(error, where="process")
+        report_unexpected(error, where="process")
 
 
 def _on_thread_crash(crash: threading.ExceptHookArgs) -> None:
@@ -161,10 +162,4 @@ def _on_thread_crash(crash: threading.ExceptHookArgs) -> None:
         name = crash.thread.name if crash.thread else None
         exc_info = (crash.exc_type, error, crash.exc_traceback)
         get_logger(__name__).critical("thread_crashed", thread=name, exc_info=exc_info)
-        _report(error, where="thread")
-
-
-def _report(error: BaseException, *, where: str) -> None:
-    from worker.telemetry.sentry import report_unexpected  # noqa: PLC0415 - commands without Sentry start faster
-
-    report_unexpected(error, where=where)
+        report_unexpected(error, where="thread")

@@ -1,6 +1,9 @@
 """Every byte that would go to Sentry is searched for canaries; a Transport of ours catches them all."""
 
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +14,7 @@ from celery.app import trace
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
+from tests.places import ROOT
 from worker.errors import SettingsError
 from worker.telemetry.sentry import configure_sentry, report_gate, report_new_group, report_unexpected
 
@@ -61,6 +65,12 @@ def test_without_a_dsn_sentry_is_off_and_reports_do_nothing() -> None:
     assert not configure_sentry(dsn=None, environment=None)
     assert not configure_sentry(dsn="", environment=None)
     report_gate(instance="toolbox", is_closed=True, cause="halt", code="", http_status="", detail="")
+
+
+def test_a_process_without_a_dsn_does_not_import_the_sdk() -> None:
+    """It takes a sixth of a worker's start."""
+    code = "import sys, worker.services, worker.celery_worker.bootsteps; sys.exit('sentry_sdk' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
 
 
 def test_a_wrong_dsn_is_named_not_shown() -> None:
