@@ -50,7 +50,7 @@ class System:
     def start_plain_worker(self, *, concurrency: int = 2, ready: Ready | None = None) -> ManagedProcess:
         """Start the worker of benchmarks/plain_celery.py on this Redis' database 1; ready when it answers a ping."""
         argv = ["-m", "celery", "-A", "benchmarks.plain_celery", "worker", "-n", "plain@%h", "--loglevel", "WARNING"]
-        argv += ["--without-gossip", "--without-mingle", "--concurrency", str(concurrency)]
+        argv += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--concurrency", str(concurrency)]
         url = self.plain_url
         self.stack.environment["BENCHMARK_BROKER"] = url
         self.stack.environment["BENCHMARK_TARGET"] = self.stack.environment["FLINKS_BASE_URL"]

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 
-SIZES = (1_000, 16_000)
+SIZES = (1_000, 8_000)
 """Each is compared with its double: some readers cut a text at 2,000 characters, others read all of it."""
 MOST_GROWTH = 3
 """Twice the text may take this many times as long: 2 if it is linear, 4 if it is quadratic."""

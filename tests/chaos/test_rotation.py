@@ -6,5 +6,5 @@ from tests.chaos.rotation import rotation
 
 
 def test_no_event_waits_long_while_login_keys_are_rotated(tmp_path: Path) -> None:
-    report = rotation(tmp_path, events_per_second=200, seconds_between=3, seed=1, say=print)
+    report = rotation(tmp_path, events_per_second=80, seconds_between=2, seed=1, say=print)
     assert not report.broken, report.text()

@@ -12,7 +12,7 @@ from celery.app.control import Control
 from kombu import pidbox
 from pydantic import BaseModel, Field, ValidationError
 
-from worker.broker.celery_config import EVENTS_QUEUE
+from worker.events.channels import EVENTS_QUEUE
 from worker.telemetry.logs import get_logger
 
 QUESTIONS = frozenset({

@@ -40,7 +40,7 @@ class RabbitReader:
     """One worker's reader of the queue of events; `step` is repeated by one thread."""
 
     source = "queue"
-    reads = EVENTS
+    reads = EVENTS_QUEUE
     unreachable = "ledger_unreachable"
     """What the log says when Redis is away; of RabbitMQ it says `broker_unreachable`."""
 

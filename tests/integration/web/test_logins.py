@@ -19,7 +19,7 @@ from worker.web.status.passwords import hash_password
 
 PASSWORDS = {"ann": "correct horse", "bob": "battery staple"}
 FLOODERS = 40
-FLOOD_SECONDS = 10.0
+FLOOD_SECONDS = 3.0
 HOME, ELSEWHERE, PROXY = "127.0.0.2", "127.0.0.3", "127.0.0.1"
 GUESS = "canary-guess"
 
