@@ -1,1 +1,1 @@
-"""What is not production: the emulator of Flinks, an embedded stack, the demo, `nightly run`."""
+"""Everything that production never imports: the Flinks emulator, the embedded stack, `nightly demo`, `nightly run`."""

@@ -1,8 +1,8 @@
-"""`nightly run`: keeps the embedded stack up until Ctrl-C, says where everything is, and watches it.
+"""`nightly run`: starts the embedded stack, prints its addresses, and watches it until Ctrl-C.
 
-Your settings and `.env` count: Redis is embedded only where REDIS_URL names none, and Flinks is emulated only where
-no key is set, on a ledger for trials: one of its own, or yours with SANDBOX=1. A part that dies ends the run, with the
-end of its log. No secret is shown, and none is made here but those of an embedded Redis, in `.nightly/`.
+The caller's settings and `.env` apply. Redis is embedded only if REDIS_URL is not set. Flinks is emulated only if no
+key is set, and only on a sandbox ledger: the embedded one, or yours with SANDBOX=1. If a part dies, the run ends and prints
+the end of its log. No secret is printed, and only an embedded Redis gets new secrets, in `.nightly/`.
 """
 
 import json
@@ -39,10 +39,10 @@ LOGIN, OTHER_LOGIN = "0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de
 def run(
     *,
     port: Annotated[
-        int | None, typer.Option(help="Of the review page. [8080, or a free one]", min=0, max=65_535)
+        int | None, typer.Option(help="Port of the review page. [8080, or a free one]", min=0, max=65_535)
     ] = None,
     tcp: Annotated[
-        bool, typer.Option("--tcp", help="Redis also for clients without Unix sockets: loopback, with a password.")
+        bool, typer.Option("--tcp", help="Redis on loopback with a password, for clients without Unix sockets.")
     ] = False,
 ) -> None:
     """Keep Redis, a worker and the review page up until Ctrl-C, and an emulated Flinks where no key is set."""
@@ -108,7 +108,7 @@ def _places(stack: EmbeddedStack, settings: Settings, page_url: str) -> Iterator
     yield "ledger", "a sandbox: production never takes it" if settings.sandbox else "production"
     yield "review page", page_url
     if settings.review_users is None:
-        yield "", "closed until REVIEW_USERS names who may look. To open it:"
+        yield "", "closed until REVIEW_USERS names a user. To open it:"
         yield "", f"run {typed('nightly')} users hash, put REVIEW_USERS=you:viewer:HASH into .env, start again"
     is_open = settings.http_events_secrets is not None
     yield "events by HTTP", f"POST {page_url}/events" if is_open else "closed until HTTP_EVENTS_SECRETS is set"

@@ -7,7 +7,7 @@ from worker.cli import main as run_command
 from worker.cli.commands import TRY, Entry, add
 
 SANDBOX = {
-    "demo": Entry("sandbox.demo.command:demo", TRY, "Run the whole product here, with a Flinks full of faults."),
+    "demo": Entry("sandbox.demo.command:demo", TRY, "Run the whole product here, with a faulty Flinks."),
     "run": Entry("sandbox.run:run", TRY, "Keep Redis, a worker and the status page up here."),
 }
 

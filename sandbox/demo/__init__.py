@@ -1,1 +1,1 @@
-"""`nightly demo`: the whole product on one machine for a minute, with a Flinks full of faults, and checked."""
+"""`nightly demo`: runs the whole product against a faulty Flinks for half a minute, and checks the result."""

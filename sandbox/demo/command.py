@@ -1,7 +1,7 @@
-"""`nightly demo`: runs the whole product on this machine, and checks the result against what was published.
+"""The `nightly demo` command: runs the whole product here, and compares the result with the published events.
 
-Real parts only: Redis, a Celery worker with its children, and an emulated Flinks that fails in every way it knows.
-Everything is started in a temporary folder, and nothing of it is left, however the demo ends.
+All parts are real: Redis, a Celery worker with its children, and an emulated Flinks that fails in every way it knows.
+They run in a temporary folder, which is removed however the demo ends.
 """
 
 import contextlib
@@ -35,21 +35,21 @@ SETTINGS = {
     "FLINKS_SETTLE_SECONDS": "2",
     "FLINKS_CALLS_PER_SECOND": "600",
     "LOG_FORMAT": "json",
-    # Celery prefers these to any broker that it is told: the demo must not reach one of yours.
+    # Celery prefers these to the configured broker: the demo must not reach one of yours.
     **dict.fromkeys(("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"), ""),
 }
 
 
 def demo(
     *,
-    events: Annotated[int, typer.Option(help="At least so many events.", min=200, max=10_000)] = 2000,
-    seed: Annotated[int | None, typer.Option(help="Of the mix of events and faults. [a new one]")] = None,
+    events: Annotated[int, typer.Option(help="Minimum number of events.", min=200, max=10_000)] = 2000,
+    seed: Annotated[int | None, typer.Option(help="Seed of the events and faults. [a new one]")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder with logs and data.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as one JSON object; progress on stderr.")] = False,
 ) -> None:
-    """Run everything here for half a minute: 2,000 events, 1,000 logins, and a Flinks full of faults.
+    """Run the whole product here for half a minute: 2,000 events, 1,000 logins, and a faulty Flinks.
 
-    Exit code 0 only if every login ends as its newest event wishes and every event is accounted for.
+    Exit code 0 only if every login matches its newest event and every event is accounted for.
     """
     seed = random.SystemRandom().randrange(1_000_000) if seed is None else seed
     screen = Console(stderr=True, markup=False, highlight=False, emoji=False) if as_json else console()
@@ -89,7 +89,7 @@ def _run(mix: Mix, seed: int, screen: Console, *, keep: bool) -> Outcome:
 
 @contextlib.contextmanager
 def _folder(screen: Console) -> Iterator[Path]:
-    """Give a folder that goes away when the demo is interrupted; what still stands at the end is told of."""
+    """Yield a folder that is removed when the demo is interrupted; if it is kept, print its path."""
     folder = Path(tempfile.mkdtemp(prefix="nightly-demo-"))
     try:
         yield folder
@@ -98,13 +98,13 @@ def _folder(screen: Console) -> Iterator[Path]:
         raise
     finally:
         with contextlib.suppress(OSError):
-            folder.rmdir()  # an empty one tells nothing
+            folder.rmdir()  # an empty one is of no use
         if folder.exists():
             screen.print(f"Logs and data are kept in {folder}", soft_wrap=True)
 
 
 def _watched(mix: Mix, system: System, screen: Console, deadline: float) -> Evidence:
-    """Publish everything and wait for rest, showing both; return what is found at the end, or when time is up."""
+    """Publish everything and wait until all work is done, showing progress; return the result, also when time is up."""
     system.emulator.unknown_logins(*mix.unknown)
     system.emulator.faults(*mix.faults)
     parts, volleys = _parts(mix.parcels), list(mix.volleys)

@@ -1,6 +1,6 @@
-"""Decides which faults the emulated Flinks has during the demo: for which logins, how often, and when.
+"""Chooses the faults of the emulated Flinks during the demo: for which logins, how often, and when.
 
-Every fault strikes a login once or twice, or fires a few times in all, so the demo ends. Does no I/O.
+Every fault affects a login once or twice, or fires a few times in all, so the demo ends.
 """
 
 import math
@@ -12,11 +12,11 @@ Fault = dict[str, Any]
 
 LATENCY: Fault = {"knob": "latency", "milliseconds": 15, "jitter_ms": 10}
 LATE_MS = 500
-"""How long after the caller gave up a late write lands: well within FLINKS_SETTLE_SECONDS of the demo."""
+"""Delay of a late write after the caller gave up: well within FLINKS_SETTLE_SECONDS of the demo."""
 UNKNOWN_STRUCK = 0.1
-"""So many of the logins that Flinks does not know meet a busy Flinks before they are told so."""
+"""Share of the unknown logins that get a busy answer before INVALID_LOGIN."""
 
-# Share of the known logins that a fault strikes, and the fault.
+# Share of the known logins that a fault affects, and the fault.
 _SHARES: Sequence[tuple[float, Fault]] = (
     (0.08, {"knob": "retry_later", "once_per_login": 2}),
     (0.05, {"knob": "server_error", "once_per_login": 1}),
@@ -27,7 +27,7 @@ _SHARES: Sequence[tuple[float, Fault]] = (
     (0.02, {"knob": "reset", "once_per_login": 1}),
     (0.01, {"knob": "reset", "once_per_login": 1, "commits": True}),
 )
-# Each volley slows everybody down, so they come one at a time: the first so many calls once it is set.
+# Each volley slows all calls down, so they come one at a time, and affect the first `times` calls after they are set.
 _VOLLEYS: Sequence[Fault] = (
     {"knob": "too_many_requests", "times": 8, "probability": 0.8},
     {"knob": "rate_limited", "retry_after": "seconds", "seconds": 1, "times": 3, "probability": 0.8},
@@ -50,5 +50,5 @@ def always(known: Sequence[str], unknown: Sequence[str], chance: Random) -> list
 
 
 def volleys(chance: Random) -> list[Fault]:
-    """Return the throttling faults, each to be set at a moment of its own."""
+    """Return the throttling faults, which are set one after another."""
     return [fault | {"seed": chance.getrandbits(31)} for fault in _VOLLEYS]

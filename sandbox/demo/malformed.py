@@ -1,6 +1,6 @@
-"""Decides which malformed events the demo publishes, and the dead-letter code that each must get.
+"""Generates the malformed events of the demo, and the dead-letter code that each must get.
 
-Every one carries a login of its own that no good event names: a call for it would be a mistake. Does no I/O.
+Each one has its own login, which no valid event uses: a call for it would be a mistake.
 """
 
 import json

@@ -1,8 +1,7 @@
-"""Decides what the demo publishes, and which wish each login must end with.
+"""Generates the events of the demo, and the wish that each login must end with.
 
-The newest wish is worked out here from what is published, by the contract alone (`occurred_at` decides; at the same
-instant inactive wins), so that Nightly is not asked whether Nightly is right. Does no I/O; the same seed and the
-same moment give the same mix.
+The newest wish is computed here from the published events, by the contract alone (`occurred_at` decides; at the same
+instant inactive wins), so the check does not depend on Nightly. The same seed and time give the same mix.
 """
 
 import json
@@ -33,7 +32,7 @@ STORIES: Mapping[tuple[bool, ...], float] = {
     (True, False, True): 0.34,
 }
 SAME_INSTANT_SHARE = 0.02
-"""So many logins are linked and go inactive at the very same instant."""
+"""Share of logins that are linked and go inactive at the same instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ class Mix:
 
 
 def mix_of(events: int, chance: Random, now: datetime) -> Mix:
-    """Return a mix of at least so many events, for half as many logins; all of it happened before `now`."""
+    """Return at least this many events, for half as many logins; all of them happened before `now`."""
     logins = [str(UUID(int=chance.getrandbits(128), version=4)) for _ in range(events // EVENTS_A_LOGIN)]
     unknown = logins[: math.ceil(UNKNOWN_SHARE * len(logins))]
     known = logins[len(unknown) :]

@@ -1,7 +1,7 @@
-"""Decides whether the demo ended right: every login as it was wished last, every event accounted for.
+"""Checks the result of the demo: each login has its newest wish, and every event is accounted for.
 
-Compares what the emulated Flinks has with what the mix says, and Nightly's own tally with what was published.
-Does no I/O. Only references leave here, never a loginId.
+Compares the flags of the emulated Flinks with the mix, and Nightly's counters with the published events. The result has
+login references, never a loginId.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from sandbox.demo.screen import Look
 from worker.ledger.dead_letters import Letter
 
 NAMED = 20
-"""So many differing references are named on the screen; `--json` has them all."""
+"""Number of differing references on the screen; `--json` has them all."""
 _ON_THE_MERITS = frozenset({"latency", "invalid_login"})
 
 
@@ -51,7 +51,7 @@ class Outcome:
 
     @property
     def is_right(self) -> bool:
-        """Whether nothing is left to be desired."""
+        """Whether every check passed."""
         return self.is_accounted_for and not self.differing and not self.still_open
 
     @property
@@ -118,7 +118,7 @@ def refusals_of(calls: Iterable[Any]) -> Counter[str]:
 
 
 def _differing(mix: Mix, found: Evidence, reference: Callable[[str], str]) -> Iterable[str]:
-    """Yield each login that is not as it should be: known ones, unknown ones, and any that nobody asked for."""
+    """Yield each login with a wrong result: known ones, unknown ones, and any without an event."""
     letters: dict[str, list[str]] = {}
     for letter in found.letters:
         letters.setdefault(letter.login, []).append(letter.code)

@@ -1,4 +1,4 @@
-"""Shows the demo while it runs: bars and counts on a terminal, a plain line every two seconds anywhere else."""
+"""Shows the progress of the demo: bars and counts on a terminal, otherwise a plain line every two seconds."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Holds the running system for the demo: sends to it as a stranger would, looks at it, and gathers what came of it."""
+"""The running system of the demo: publishes as an external producer would, and reads the state and the result."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -1,1 +1,1 @@
-"""A stand-in for the Flinks API with fault knobs, for tests and the demo. Production never imports it."""
+"""An emulator of the Flinks API with configurable faults, for tests and the demo. Production never imports it."""

@@ -1,8 +1,8 @@
 """Starts the Flinks emulator: `python -m sandbox.emulator --port 0`.
 
-Prints `{"listening": "http://127.0.0.1:PORT"}` on stdout once it accepts connections; exits 0 on SIGTERM or
-SIGINT. Where an option is not given, the environment variable in its help stands in for it, so that a
-compose file needs no command line. This is a test double: it is not for the open network.
+Prints `{"listening": "http://127.0.0.1:PORT"}` on stdout once it accepts connections; exits 0 on SIGTERM or SIGINT.
+An option that is missing is read from the environment variable in its help, so a compose file needs no command line.
+This is a test double: do not expose it to a network.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def _words(environ: Mapping[str, str], name: str) -> list[str]:
 def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     """Build the command line's parser, with its defaults taken from the environment."""
     options = argparse.ArgumentParser(
-        "python -m sandbox.emulator", description="A stand-in for the Flinks API with fault knobs."
+        "python -m sandbox.emulator", description="An emulator of the Flinks API with configurable faults."
     )
     add = options.add_argument
     add("--host", default=environ.get("EMULATOR_HOST", "127.0.0.1"), help="address to listen on (EMULATOR_HOST)")
@@ -61,7 +61,7 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> None:
-    """Serve until told to stop."""
+    """Serve until SIGTERM or SIGINT."""
     options = parser(environ)
     given = options.parse_args(arguments)
     try:

@@ -1,8 +1,7 @@
-"""The Flinks-facing side: SetScheduledRefresh and GetNightlyRefreshStatus, as their contract says.
+"""The emulated Flinks endpoints: SetScheduledRefresh and GetNightlyRefreshStatus, as Flinks documents them.
 
-A call is judged on its merits first (key, request, login); then the faults that are set may change what
-happens. The write is made before the answer starts, never after, unless a fault or a client that left
-makes it late. Never answers 500 of its own.
+A call is first checked (key, request, login); then the configured faults may change the result. The flag is written
+before the answer starts, unless a fault or a disconnected client delays it. The emulator never answers 500 by itself.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
-"""Keeps the record of every call: when, for which login, how it ended, whether two overlapped.
+"""The log of all calls: time, login, result, and whether two calls of a login overlapped.
 
-Counters are exact and cover everything since the last reset; the calls themselves are kept up to
-`KEPT_CALLS`, the oldest go first. `*_at` are seconds since 1970, `*_monotonic` are of the machine's one
-monotonic clock, comparable between processes. Does no I/O.
+Counters are exact since the last reset; the calls themselves are kept up to `KEPT_CALLS`, and the oldest are dropped
+first. `*_at` are seconds since 1970; `*_monotonic` use the machine's monotonic clock, comparable between processes.
 """
 
 import time

@@ -1,7 +1,7 @@
-"""The control API under `/_emulator/`: set faults, logins and keys at run time, read what happened.
+"""The control API under `/_emulator/`: sets faults, logins and keys at run time, and reads the calls.
 
-Requests and answers carry loginIds: they are test data. A wrong request is answered 422 with one sentence
-for each mistake, and changes nothing; one that may come from a web page is answered 403.
+Requests and answers contain loginIds, which are test data. An invalid request gets 422 with one sentence for each
+mistake, and changes nothing. A request that may come from a web page gets 403.
 """
 
 import re
@@ -93,12 +93,12 @@ def _json(value: object, status: int = 200) -> Response:
 
 
 def _refusal(request: Request) -> str | None:
-    """Say why a request may come from a web page in somebody's browser, which reaches loopback too; else None.
+    """Return why a request may come from a web page in a local browser, which can reach loopback too; else None.
 
     A page's requests carry Origin or Sec-Fetch-Site; a page whose name was rebound to loopback shows that name in Host.
     """
     if not _LOOPBACK_HOST.fullmatch(request.headers.get("host", "")):
-        return "Host: the control API answers to 127.0.0.1, localhost and [::1] alone"
+        return "Host: the control API answers only to 127.0.0.1, localhost and [::1]"
     if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":
         return "Origin: the control API answers no web page"
     return None

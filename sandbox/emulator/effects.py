@@ -1,4 +1,4 @@
-"""What one call asked for and all that it will do: the values that faults work on. Does no I/O."""
+"""The request of one call and its effect (answer, write, delay, ending): the values that faults change."""
 
 from dataclasses import dataclass
 from enum import StrEnum

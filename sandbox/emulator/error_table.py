@@ -1,6 +1,6 @@
-"""The error objects that a knob can answer with: HTTP status, FlinksCode and Message, by the knob's name.
+"""The error answers that a fault can give: HTTP status, FlinksCode and Message, by the fault's name.
 
-Statuses follow Flinks' pages where they give one; a fault may name another. Does no I/O.
+Statuses follow Flinks' documentation where it gives one; a fault may set another.
 """
 
 from typing import Literal

@@ -1,7 +1,7 @@
-"""Decides which of the faults that are set strikes a given call, and what the call does then.
+"""Decides which of the configured faults applies to a call, and its effect.
 
-Delays add up; of the other faults the first one set that fires wins. A request that is refused on its own
-merits writes nothing under any fault. Does no I/O; the time comes as an argument.
+Delays add up; of the other faults, the first in order that fires wins. A request that is invalid by itself writes
+nothing under any fault.
 """
 
 from collections import Counter
@@ -74,7 +74,7 @@ class FaultBoard:
             self._active.append(ActiveFault(self._last_number, fault, monotonic))
 
     def clear(self, number: int | None = None) -> bool:
-        """Lift one fault, or all; return whether there was one to lift."""
+        """Remove one fault, or all; return whether there was one to remove."""
         kept = [] if number is None else [item for item in self._active if item.number != number]
         lifted = len(kept) < len(self._active)
         self._active = kept

@@ -1,7 +1,7 @@
-"""The table of fault knobs: what may go wrong with a call, and with which parameters.
+"""The table of faults ("knobs") that a test can set: what fails in a call, and with which parameters.
 
-Each knob turns the `Effect` a call would have into the one it gets. Knobs that share a behaviour share a
-model; `KNOBS` lists them all by name. Does no I/O; randomness and the time come with the `Situation`.
+Each knob turns the normal `Effect` of a call into a faulty one. Knobs with the same behaviour share a model; `KNOBS`
+lists them all by name. Randomness and time come with the `Situation`.
 """
 
 from dataclasses import replace
@@ -173,7 +173,7 @@ class Silence(Knob):
     knob: Literal["commit_then_timeout", "timeout_then_commit_late"]
     commits: bool = True
     late_ms: Milliseconds | None = None
-    """How long after the client gave up; 500 unless told. Not for commit_then_timeout."""
+    """Delay after the client gave up; 500 by default. Not for commit_then_timeout."""
 
     @model_validator(mode="after")
     def _only_one_is_late(self) -> Self:

@@ -1,6 +1,6 @@
-"""Speaks to a running emulator's control API: what tests and the demo hold in their hands.
+"""The client of the control API, for tests and the demo.
 
-Everything it returns is typed; a request that the emulator refuses raises `EmulatorRefused` with its words.
+Results are typed. If the emulator refuses a request, `EmulatorRefused` has its message.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,14 +37,14 @@ class EmulatorControl:
         self._timeout_seconds = timeout_seconds
 
     def __enter__(self) -> Self:
-        """Let it stand in a `with`, like any client; there is nothing to close."""
+        """Allow `with`, like any client; there is nothing to close."""
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
 
     def faults(self, *faults: Knob | Mapping[str, Any]) -> list[FaultReport]:
-        """Set exactly these faults (none: lift all) and return them with their numbers."""
+        """Set exactly these faults (none: remove all) and return them with their numbers."""
         return _FAULTS.validate_json(self._ask("PUT", "/faults", [_plain(fault) for fault in faults]))
 
     def add_faults(self, *faults: Knob | Mapping[str, Any]) -> list[FaultReport]:

@@ -1,6 +1,6 @@
-"""Decides the wording of every answer, in the shapes that Flinks' contract documents.
+"""The body of every answer, in the shapes that Flinks documents.
 
-A success is a JSON *string*, a failure an object with HttpStatusCode, Message and FlinksCode. Does no I/O.
+A success is a JSON *string*, a failure an object with HttpStatusCode, Message and FlinksCode.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Reply:
 
 
 def confirmation(login_id: str, *, is_activated: bool) -> Reply:
-    """Return Flinks' 200: the flag of `login_id` now stands as asked."""
+    """Return Flinks' 200: the flag of `login_id` now has the requested state."""
     state = "activated" if is_activated else "deactivated"
     return Reply(200, to_json(f"LoginId {login_id} has now been {state} for automatic refresh"))
 
@@ -47,7 +47,7 @@ def failure(status: int, code: str, message: str, *, stated_status: int | None =
 
 
 def html(status: int, title: str) -> Reply:
-    """Return the page of a proxy that stands in front of Flinks."""
+    """Return the error page of a proxy in front of Flinks."""
     page = f"<html><head><title>{status} {title}</title></head><body><h1>{status} {title}</h1></body></html>"
     return Reply(status, page.encode(), content_type=HTML_TYPE)
 

@@ -1,8 +1,8 @@
-"""Runs the emulator under uvicorn: says where it listens, lets faults reach the transport, stops at once on a signal.
+"""Runs the emulator under uvicorn, with three differences to a plain uvicorn server.
 
-It differs from a plain uvicorn server in three ways only: the connection's transport is in the scope's
-state, one JSON line on stdout tells the address once connections are accepted, and SIGTERM or SIGINT end
-it with exit code 0 without waiting for calls that are kept silent on purpose.
+The connection's transport is in the scope's state, so that faults can reset it. One JSON line on stdout has the address
+once connections are accepted. SIGTERM or SIGINT end it with exit code 0, without waiting for calls that a fault keeps
+silent.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Holds what the emulated Flinks knows: customers, their logins and flags, accepted keys, faults, calls.
+"""The state of the emulated Flinks: customers, their logins and flags, accepted keys, faults, calls.
 
-A loginId is valid only at the customer (that is, the instance) that issued it. By default every loginId is
-known. A reset replaces the whole `World`, so a write that was still to come lands in the old one. Does no I/O.
+A loginId is valid only at the customer (that is, the instance) that issued it. By default every loginId is valid. A
+reset replaces the whole `World`, so a delayed write goes to the old one.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
-"""Plays the end of a call on its connection: an answer, half of one, silence, a reset.
+"""Ends a call on its connection: with an answer, half an answer, silence or a reset.
 
-The only module that touches the transport, which `emulator.server` puts into the scope's state.
+The only module that uses the transport, which `emulator.server` puts into the scope's state.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class Exchange:
         return b"".join(parts) if size <= MAX_BODY_BYTES else b""
 
     async def client_left_within(self, seconds: float | None) -> bool:
-        """Wait so long (None: as long as it takes) and say whether the client closed the connection meanwhile."""
+        """Wait this long (None: without limit) and return whether the client closed the connection."""
         try:
             async with asyncio.timeout(seconds):
                 while (await self._receive())["type"] != "http.disconnect":
@@ -90,7 +90,7 @@ class Exchange:
                 return await self._closed("closed", None)
 
     async def _closed(self, seen: str, status: int | None) -> Seen:
-        # The server takes an unanswered call for a bug of ours unless it has seen the connection go.
+        # uvicorn reports an unanswered call as a bug of the application, unless it has seen the connection close.
         self._transport.close()
         await self.client_left_within(None)
         return seen, status

@@ -1,6 +1,6 @@
-"""Starts the real parts that `nightly demo`, `nightly run` and the tests need on one machine, and leaves none running.
+"""Starts Redis, the emulator and workers for `nightly demo`, `nightly run` and the tests, and stops all of them.
 
-Production never imports this package: there, Redis and the workers are somebody else's to start.
+Production never imports this package: there, a supervisor starts Redis and the workers.
 """
 
 from sandbox.stack.guard import OrphanGuard

@@ -1,8 +1,8 @@
-"""Kills the process groups of a parent that died without stopping them (SIGKILL, a crash, the OOM killer).
+"""Kills the child processes of a stack whose parent died without stopping them (SIGKILL, a crash, the OOM killer).
 
-One small child per stack. It learns each group's id through a pipe; when the pipe closes, for whatever reason,
-the parent is gone and the guard kills every group that was not taken off its list. A pipe is used because the
-kernel's own "signal me when my parent dies" follows the *thread* that started the child, and knows no groups.
+One small process per stack gets the id of each process group through a pipe. When the pipe closes, the parent is dead,
+and the guard kills every group that is still on its list. The kernel's own "signal me when my parent dies" is not
+enough: it follows the *thread* that started the child, and does not signal groups.
 """
 
 import contextlib
@@ -15,13 +15,13 @@ from typing import Self
 
 
 class OrphanGuard:
-    """The parent's end. Use it as a context manager around everything it shall watch."""
+    """The parent's end of the pipe; a context manager around everything that it watches."""
 
     def __init__(self) -> None:
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        """Start the guard in a session of its own, so that Ctrl-C does not reach it."""
+        """Start the guard in its own session, so that Ctrl-C does not reach it."""
         argv = [sys.executable, "-I", "-S", __file__]
         self._popen = subprocess.Popen(argv, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603 - our own file
         return self
@@ -36,7 +36,7 @@ class OrphanGuard:
         self._tell(f"+{group_id}\n")
 
     def forget(self, group_id: int) -> None:
-        """Take a group off the list: it is empty, and its id may soon belong to somebody else."""
+        """Remove a group from the list: it is empty, and its id may soon be reused."""
         self._tell(f"-{group_id}\n")
 
     def stop(self) -> None:

@@ -1,6 +1,6 @@
-"""Keeps what other users of this machine must not read or change: folders 0700, files 0600.
+"""Creates folders (0700) and files (0600) that other users of this machine can neither read nor change.
 
-What exists already is checked before it is used, because another user may have prepared it.
+Existing ones are checked before they are used, because another user may have created them.
 """
 
 import contextlib

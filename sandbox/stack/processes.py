@@ -1,7 +1,7 @@
-"""Runs one child process with its whole process group, and proves that nothing of it is left after `stop`.
+"""Runs one child process in its own process group, and makes sure that `stop` leaves nothing of the group.
 
-Each child leads a session of its own, so Ctrl-C reaches only the parent, which then stops its children in
-order; and whatever the child forked can be found and killed by group, even after a `kill -9` of the child.
+Each child leads its own session, so Ctrl-C reaches only the parent, which then stops its children in order. Everything
+that the child forked can be found and killed by group, even after a `kill -9` of the child.
 """
 
 import contextlib
@@ -71,7 +71,7 @@ class ManagedProcess:
         if self._guard:
             self._guard.watch(self._popen.pid)
         if self._popen.stdin:
-            with contextlib.suppress(BrokenPipeError), self._popen.stdin:  # whoever waits for it sees that it ended
+            with contextlib.suppress(BrokenPipeError), self._popen.stdin:  # `wait_ready` reports that it ended
                 self._popen.stdin.write(self._stdin)
         return self
 

@@ -1,4 +1,4 @@
-"""Decides when a child process may be used: an emulator that says where it listens, a worker that answers a ping."""
+"""Checks whether a child process is ready: the emulator has printed its address, a worker answers a ping."""
 
 import json
 

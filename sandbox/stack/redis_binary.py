@@ -1,4 +1,4 @@
-"""Decides which server runs here: the one named in NIGHTLY_SERVER, else the wheel's Valkey, else one on PATH."""
+"""Finds the Redis server to run: the one named in NIGHTLY_SERVER, else the wheel's Valkey, else one on PATH."""
 
 import importlib.util
 import os

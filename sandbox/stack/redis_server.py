@@ -1,8 +1,8 @@
-"""Runs a server of our own, Valkey or Redis, that no other user of this machine can reach, durable enough to be killed.
+"""Runs a Valkey or Redis server that other users of this machine cannot reach, and that survives being killed.
 
-It listens on a Unix socket in a folder that only we can enter, or, where TCP is asked for, on loopback with a random
-password. It never touches a Redis that it did not start: readiness is the answer of our own child process, and a lock
-on the data folder, which the server itself holds on to, keeps a second one away from the same files.
+It listens on a Unix socket in a private folder, or, with TCP, on loopback with a random password. It never uses a Redis
+that it did not start: it is ready when its own child process answers, and the server holds a lock on the data folder,
+so that a second one cannot use the same files.
 """
 
 import fcntl
@@ -239,7 +239,7 @@ def _quoted(value: str) -> str:
 
 
 def free_port() -> int:
-    """Return a loopback port nobody listens on right now; raises EmbeddedStackError when a hundred tries find none."""
+    """Return a loopback port that is free now; raises EmbeddedStackError after a hundred tries."""
     for port in random.sample(PORTS, 100):
         with socket.socket() as probe:
             try:

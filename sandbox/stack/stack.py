@@ -1,8 +1,7 @@
-"""Composes Redis, the Flinks emulator and Celery workers into one stack, for `nightly demo`, `nightly run` and tests.
+"""Runs Redis, the Flinks emulator and Celery workers as one stack, for `nightly demo`, `nightly run` and tests.
 
-Whatever the settings name already (REDIS_URL, FLINKS_AUTH_KEY, LOGIN_KEYS) is used; the rest is started or made
-here, and everything started here is stopped here. Workers and the emulator are child processes: nothing of
-`tasks` or `emulator` is imported.
+Values that are set already (REDIS_URL, FLINKS_AUTH_KEY, LOGIN_KEYS) are used; the rest is started or created here, and
+stopped here. Workers and the emulator are child processes: this module imports neither `tasks` nor the emulator.
 """
 
 import contextlib
@@ -183,7 +182,7 @@ class EmbeddedStack:
             self.start_worker()
 
     def _begin_ledger(self) -> None:
-        """Say here what each worker would only log; raises LedgerMismatch. A Redis that is away is waited for there."""
+        """Raise LedgerMismatch here, because a worker would only log it. Workers wait for an unreachable Redis."""
         known = self.settings()
         fingerprint = known.vault().fingerprint("reference")
         client = connect(self._redis_url(), name="nightly-stack")
@@ -237,7 +236,7 @@ def _inherited(*, isolated: bool) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _standing_in(environment: Mapping[str, str], folder: Path) -> Iterator[None]:
-    """Look at the world as a child process would: settings are read from the process' environment and folder."""
+    """Read settings as a child process would: from this environment and folder."""
     before = dict(os.environ)
     with contextlib.chdir(folder):
         try:

@@ -1,6 +1,6 @@
-"""Waits until a condition holds, by polling it against a deadline.
+"""Polls a condition until it holds or a deadline passes.
 
-Nothing in the embedded stack or in its tests sleeps for a guessed time.
+The embedded stack and its tests use this instead of sleeping for a fixed time.
 """
 
 import time
