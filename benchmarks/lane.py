@@ -13,7 +13,8 @@ from benchmarks.entries import ROOT, Entry
 from benchmarks.figures import tally
 from benchmarks.stub import Stub
 from sandbox.stack import EmbeddedRedis, ManagedProcess, OrphanGuard, wait_until
-from worker.config.settings import OWN_PREFIXES, Settings
+from worker.config.settings import Settings
+from worker.config.unknown_names import OWN_PREFIXES
 from worker.errors import EmbeddedStackError
 
 LOOK_SECONDS = 0.1

@@ -12,7 +12,8 @@ from sandbox.stack import EmbeddedRedis, ManagedProcess, OrphanGuard
 from sandbox.stack.readiness import listening_url
 from sandbox.stack.redis_binary import find_redis_binary
 from tests.places import ROOT
-from worker.config.settings import OWN_PREFIXES, Settings
+from worker.config.settings import Settings
+from worker.config.unknown_names import OWN_PREFIXES
 from worker.errors import EmbeddedStackError
 from worker.vault.vault import Vault, decode_key, new_key
 

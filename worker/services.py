@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from worker.backfill.store import Backfills
+from worker.config.instances import Instance
 from worker.config.plain_text import ADVICE, plain_text_settings
-from worker.config.settings import Instance, Settings
+from worker.config.settings import Settings
 from worker.intake.accept import Dispatch, Intake, Rejected
 from worker.ledger import Ledger, Letters
 from worker.ledger.gate_control import GateKeeper

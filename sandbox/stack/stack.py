@@ -19,7 +19,8 @@ from sandbox.stack.private_files import check_not_open_to_all, private_folder, r
 from sandbox.stack.processes import ManagedProcess
 from sandbox.stack.readiness import answers_ping, listening_url
 from sandbox.stack.redis_server import EmbeddedRedis
-from worker.config.settings import OWN_PREFIXES, Settings
+from worker.config.settings import Settings
+from worker.config.unknown_names import OWN_PREFIXES
 from worker.errors import EmbeddedStackError, SettingsError
 from worker.ledger import Ledger
 from worker.redis_client.connect import connect

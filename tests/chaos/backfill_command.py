@@ -16,7 +16,7 @@ from tests.chaos.backfill_rows import AS_OF, HEADER, Drawn
 from tests.chaos.report import Say
 from tests.chaos.scene import Scene
 from tests.waiting import eventually
-from worker.backfill.chunks import ROWS_IN_CHUNK
+from worker.backfill.codec import ROWS_IN_CHUNK
 from worker.backfill.models import Backfill, Status
 
 COMMAND_SECONDS = 120.0

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from pydantic import SecretStr
 
-from worker.config.settings import Instance
+from worker.config.instances import Instance
 from worker.flinks.client import FlinksClient
 from worker.flinks.outcome import Outcome, Verdict
 

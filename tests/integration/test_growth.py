@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.growth import families, growths
-from worker.backfill.conditions import Condition
 from worker.backfill.file_columns import shown
+from worker.backfill.from_ledger import Condition
 from worker.errors import BackfillError
 from worker.flinks.protocol import decipher
 from worker.flinks.redaction import mask

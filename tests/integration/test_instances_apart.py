@@ -9,7 +9,7 @@ from typing import Any
 from redis import Redis
 
 from tests.integration.misbehaving import Handler, instance_at, read_request, reply, serving
-from worker.config.settings import Instance
+from worker.config.instances import Instance
 from worker.flinks.client import FlinksClient
 from worker.ledger import Ledger, Wish
 from worker.ledger.queries import Views

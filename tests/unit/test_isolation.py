@@ -4,7 +4,8 @@ import socket
 
 import pytest
 
-from worker.config.settings import OWN_PREFIXES, Settings
+from worker.config.settings import Settings
+from worker.config.unknown_names import OWN_PREFIXES
 
 
 def test_a_unit_test_that_opens_a_connection_fails() -> None:

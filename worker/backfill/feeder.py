@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from worker.backfill.chunks import ROWS_IN_CHUNK
+from worker.backfill.codec import ROWS_IN_CHUNK
 from worker.backfill.models import Backfill, Row, Status
 from worker.backfill.quiet_hours import QuietHours
 from worker.backfill.store import Backfills

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from worker.backfill.chunks import ROWS_IN_CHUNK
+from worker.backfill.codec import ROWS_IN_CHUNK
 from worker.backfill.file_rows import Form
 from worker.backfill.models import Asks, Backfill, Row
 from worker.backfill.store import Backfills

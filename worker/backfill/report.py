@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from worker.backfill.chunks import ROWS_IN_CHUNK
+from worker.backfill.codec import ROWS_IN_CHUNK
 from worker.backfill.csv_cells import neutral_text, neutralised_line, restored
 from worker.backfill.file_columns import ACCOUNT, LOGIN, REASON, roles_in
 from worker.backfill.file_rows import Form

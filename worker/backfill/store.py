@@ -9,9 +9,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from worker.backfill.chunks import ROWS_IN_CHUNK, pack, unpack
+from worker.backfill.codec import ROWS_IN_CHUNK, backfill_of, pack, results_of, unpack
 from worker.backfill.models import Asks, Backfill, Row, RowResult, Status
-from worker.backfill.reading import backfill_of, results_of
 from worker.errors import BackfillError, SameFile, UnknownBackfill
 from worker.ledger.scripts import Scripts
 from worker.redis_client.connect import BytesRedis
@@ -192,20 +191,20 @@ class Backfills:
         `fingerprint` is the caller's configuration for the backfill's instance: nothing is handed over while it may
         call nobody. Returns `fed` or why not, how many were handed over, and how much room is left for more of them.
         """
-        now = self._now_ms() if self._now_ms else ""
+        now = self._now()
         state, handed_over, room = self._scripts.run("backfill_feed", now, backfill_id, fingerprint, first, *fields)
         return state.decode(), int(handed_over), int(room)
 
     def is_key_held(self, key_id: str) -> bool:
         """Return whether a live worker holds a key that the caller lacks; that none does is noted for a person."""
-        return bool(self._scripts.run("note_missing_key", self._now_ms() if self._now_ms else "", key_id))
+        return bool(self._scripts.run("note_missing_key", self._now(), key_id))
 
     def lane_room(self, instance: str) -> int:
         """Return how many rows the lane of an instance takes now."""
-        return int(self._scripts.run("backfill_room", self._now_ms() if self._now_ms else "", instance))
+        return int(self._scripts.run("backfill_room", self._now(), instance))
 
     def hold_hints(self, milliseconds: int) -> None:
-        """Have no message sent for so long that asks for rows; a resumed or new backfill ends it."""
+        """Keep pulses from asking for `backfill.feed` messages for a while; a resumed or new backfill ends that."""
         self.redis.set(FEED_HINT, 1, px=milliseconds)
 
     def now_ms(self) -> int:
@@ -215,13 +214,16 @@ class Backfills:
         seconds, micros = self.redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
+    def _now(self) -> str | int:
+        return self._now_ms() if self._now_ms else ""
+
     def _steer(self, backfill_id: str, action: str) -> None:
         result = self._run("backfill_set_status", backfill_id, action)
         if result != "done":
             raise BackfillError(f"backfill {backfill_id} is {result}: it cannot {action}")
 
     def _run(self, script: str, backfill_id: str, *args: str | bytes | int) -> str:
-        reply = self._scripts.run(script, self._now_ms() if self._now_ms else "", backfill_id, *args)
+        reply = self._scripts.run(script, self._now(), backfill_id, *args)
         result: str = reply.decode()
         if result == "unknown":
             raise UnknownBackfill(f"there is no backfill {backfill_id!r}")
@@ -242,8 +244,7 @@ def _key(backfill_id: str) -> str:
 
 def _other_rows(backfill_id: str) -> BackfillError:
     return BackfillError(
-        f"another start, of a file that begins with the same rows, loads into {backfill_id} as well. "
-        f"When it has ended, give this one again"
+        f"another start loads the same first rows into {backfill_id}; repeat this one when that has ended"
     )
 
 

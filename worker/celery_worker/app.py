@@ -14,10 +14,10 @@ from worker.celery_worker.hints import Hints
 from worker.celery_worker.patches.kombu_redis import guard_kombu
 from worker.celery_worker.patches.kombu_sentinel import follow_primary
 from worker.celery_worker.patches.py_amqp import guard_amqp
-from worker.celery_worker.progress import Progress
 from worker.celery_worker.shutdown import MARGIN_SECONDS, Shutdown, Stage
 from worker.celery_worker.task_dispatch import TaskDispatch
 from worker.celery_worker.task_events import TaskEvents
+from worker.celery_worker.watchdog import Progress
 from worker.config.settings import Settings
 from worker.errors import SettingsError
 from worker.events.channels import BACKFILL_QUEUE, REFRESH_QUEUE

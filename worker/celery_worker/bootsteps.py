@@ -18,11 +18,10 @@ from celery.worker.state import maybe_shutdown
 from worker.broker.celery_config import redis_broker
 from worker.broker.probe import probe_of
 from worker.broker.rabbitmq import rabbit_of
-from worker.celery_worker.celery_parts import celery_parts
 from worker.celery_worker.gc_tuning import spare_what_stays
 from worker.celery_worker.mailboxes import Mailbox
 from worker.celery_worker.repeating_thread import RETRY_SECONDS, STOP_SECONDS, Loop
-from worker.celery_worker.watchdog import LOOK_SECONDS, Part, Watchdog
+from worker.celery_worker.watchdog import LOOK_SECONDS, Part, Watchdog, celery_parts
 from worker.errors import LedgerMismatch
 from worker.events.channels import EVENTS_QUEUE
 from worker.intake.celery_queue import QueueReader

@@ -8,6 +8,7 @@ are counted, not seconds, so a machine that slept is not taken for a worker that
 import contextlib
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from celery.worker import state
 
-from worker.celery_worker.progress import Progress
+from worker.broker.probe import BrokerProbe, RabbitProbe
 from worker.celery_worker.shutdown import EXIT_STUCK, Shutdown
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_stuck
@@ -25,6 +26,21 @@ LOOK_SECONDS = 5.0
 STUCK_LOOKS = 12
 
 log = get_logger(__name__)
+
+
+class Progress:
+    """The counters of one worker's parent process. Each part writes its own, the watchdog reads them all."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def made(self, part: str) -> None:
+        """Count one more step of a part."""
+        self._counts[part] += 1
+
+    def of(self, part: str) -> int:
+        """Return how many steps a part has made."""
+        return self._counts[part]
 
 
 @dataclass
@@ -112,3 +128,36 @@ def _snapshot(requests: Any) -> list[Any]:
     while True:
         with contextlib.suppress(RuntimeError):
             return list(requests)
+
+
+def celery_parts(worker: Any, broker: BrokerProbe | RabbitProbe) -> list[Part]:
+    """Return the event loop, which should turn, the consumer, which should take what waits, and its queues.
+
+    Call it when the worker starts: what it is to consume then is what it should consume for as long as it lives.
+    """
+    progress = worker.app.progress
+    expected = tuple(worker.app.amqp.queues.consume_from)
+
+    def has_room() -> bool:
+        return len(state.reserved_requests) < int(worker.concurrency)
+
+    def has_messages() -> bool:
+        return bool(broker.queued(expected))
+
+    return [
+        Part("celery", lambda: progress.of("celery"), broker.answers),
+        Part("consumer", lambda: progress.of("consumer"), lambda: has_room() and has_messages()),
+        Part("queues", lambda: None, lambda: _asks_for_missing(worker.consumer, expected)),
+    ]
+
+
+def _asks_for_missing(consumer: Any, expected: Sequence[str]) -> bool:
+    """Have Celery consume again what it left; return whether there was any. Without a connection nothing is missing."""
+    tasks = consumer.task_consumer
+    if consumer.connection is None or tasks is None:
+        return False
+    missing = [name for name in expected if not tasks.consuming_from(name)]
+    for name in missing:
+        log.error("queue_not_consumed", queue=name)
+        consumer.call_soon(consumer.add_task_queue, name)
+    return bool(missing)

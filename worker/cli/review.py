@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.context import open_ledger
-from worker.config.settings import LOOPBACK_HOSTS
+from worker.config.validators import LOOPBACK_HOSTS
 from worker.services import warn_of_plain_text
 from worker.telemetry.logs import configure_logging, get_logger
 from worker.web.server import serve

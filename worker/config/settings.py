@@ -23,9 +23,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.config.gate_thresholds import DEFAULT_RULES, GateRules
 from worker.config.instances import FurtherInstance, Instance
-from worker.config.unknown_names import OWN_PREFIXES, unknown_names
+from worker.config.unknown_names import unknown_names
 from worker.config.validators import (
-    LOOPBACK_HOSTS,
     BaseUrl,
     BrokerUrl,
     Guid,
@@ -43,8 +42,6 @@ from worker.config.validators import (
 )
 from worker.errors import SettingsError
 from worker.vault.vault import Vault
-
-__all__ = ["LOOPBACK_HOSTS", "OWN_PREFIXES", "FurtherInstance", "Instance", "PublicKeyText", "RedisUrl", "Settings"]
 
 
 class Settings(BaseSettings):

@@ -15,7 +15,7 @@ from uuid import uuid4
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker.config.settings import PublicKeyText, RedisUrl
+from worker.config.validators import PublicKeyText, RedisUrl
 from worker.errors import InvalidEvent, NotReplicated, SettingsError
 from worker.events.channels import STREAM
 from worker.events.contract import EVENT_TYPES, MAX_BODY_BYTES, LifecycleEvent

@@ -23,7 +23,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from httpx_aiohttp import AiohttpTransport
 
 from worker.clock import elapsed_seconds
-from worker.config.settings import LOOPBACK_HOSTS, Instance
+from worker.config.instances import Instance
+from worker.config.validators import LOOPBACK_HOSTS
 from worker.errors import SettingsError
 from worker.flinks.outcome import Verdict
 from worker.flinks.prepared import PreparedHeaders, PreparedRequest, PreparedUrl

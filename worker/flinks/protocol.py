@@ -15,7 +15,7 @@ from enum import Enum, auto
 from http import HTTPStatus
 from urllib.parse import quote
 
-from worker.config.settings import Instance
+from worker.config.instances import Instance
 from worker.flinks.outcome import Outcome, Verdict
 from worker.flinks.redaction import mask
 from worker.flinks.response_body import Answer, Claim, claim_of, read

@@ -16,7 +16,7 @@ import redis
 
 from worker.clock import elapsed_seconds
 from worker.config.gate_thresholds import DEFAULT_RULES, GateRules
-from worker.config.settings import Instance
+from worker.config.instances import Instance
 from worker.errors import SealError, UnknownKey
 from worker.flinks.outcome import Outcome, Verdict
 from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement

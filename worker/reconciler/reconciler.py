@@ -17,7 +17,7 @@ from contextlib import suppress
 import redis
 
 from worker.clock import elapsed_seconds
-from worker.config.settings import Instance
+from worker.config.instances import Instance
 from worker.reconciler.dispatcher import Dispatcher, Parts
 
 HEARTBEAT_SECONDS = 1.0

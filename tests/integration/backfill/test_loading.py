@@ -13,7 +13,7 @@ import pytest
 from tests.integration.backfill.conftest import Nightly, only, work_off
 from tests.places import ROOT
 from tests.waiting import eventually
-from worker.backfill.chunks import ROWS_IN_CHUNK
+from worker.backfill.codec import ROWS_IN_CHUNK
 from worker.services import Services
 
 ROWS = 40_000

@@ -6,7 +6,7 @@ import pytest
 from redis.client import Pipeline
 
 from tests.integration.backfill.conftest import only
-from worker.backfill.chunks import ROWS_IN_CHUNK
+from worker.backfill.codec import ROWS_IN_CHUNK
 from worker.backfill.file_rows import Form
 from worker.backfill.loader import Loading, Terms
 from worker.backfill.models import Asks, Row

@@ -11,7 +11,7 @@ from openapi_core.testing import MockRequest
 from pydantic import SecretStr
 
 from tests.places import ROOT
-from worker.config.settings import Instance
+from worker.config.instances import Instance
 from worker.flinks.protocol import FlinksRequest, build_request
 
 CONTRACT = ROOT / "tests/samples/set-scheduled-refresh.openapi.yaml"

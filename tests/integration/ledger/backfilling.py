@@ -8,8 +8,8 @@ from redis import Redis
 
 from tests.integration.ledger.rows import WAITS, Filled, Rows
 from tests.integration.ledger.world import INSTANCES, LOGINS, START_MS, WORKERS, World, order_of
+from worker.backfill.codec import backfill_of, results_of
 from worker.backfill.models import Asks, Row, RowOutcome, Status
-from worker.backfill.reading import backfill_of, results_of
 from worker.backfill.store import Backfills
 from worker.errors import BackfillError
 from worker.ledger import Lane, Wish

@@ -8,9 +8,8 @@ import pytest
 from celery.worker import state
 
 from worker.celery_worker import watchdog
-from worker.celery_worker.progress import Progress
 from worker.celery_worker.shutdown import EXIT_STUCK
-from worker.celery_worker.watchdog import LOOK_SECONDS, STUCK_LOOKS, Part, Watchdog
+from worker.celery_worker.watchdog import LOOK_SECONDS, STUCK_LOOKS, Part, Progress, Watchdog
 
 
 class FakeRequest:

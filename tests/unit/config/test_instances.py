@@ -15,7 +15,8 @@ from tests.unit.config.loading import (
     Set,
     refused,
 )
-from worker.config.settings import Instance, Settings
+from worker.config.instances import Instance
+from worker.config.settings import Settings
 from worker.vault.vault import Vault, decode_key
 
 

@@ -5,7 +5,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.unit.flinks.judging import APPLIED, DEAD, HALT, KEY, LOGIN, THROTTLED, TRANSIENT, error, judge
-from worker.config.settings import Instance
+from worker.config.instances import Instance
 from worker.flinks.outcome import Outcome, Verdict
 from worker.flinks.protocol import (
     END_USER_CODES,

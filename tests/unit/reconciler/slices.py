@@ -8,7 +8,7 @@ from typing import Any, cast
 import redis
 
 from worker.clock import elapsed_seconds
-from worker.config.settings import Instance
+from worker.config.instances import Instance
 from worker.flinks.outcome import Outcome, Verdict
 from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement
 from worker.reconciler.dispatcher import Bounds, Parts

@@ -9,12 +9,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from worker.backfill.conditions import Condition, microseconds
 from worker.backfill.file_rows import Form, Source, open_rows
+from worker.backfill.from_ledger import Condition, microseconds, selected
 from worker.backfill.loader import Loading, Terms
 from worker.backfill.models import Asks, Backfill
 from worker.backfill.quiet_hours import QuietHours
-from worker.backfill.selection import selected
 from worker.cli.backfill.follow import follow, reason_of
 from worker.cli.backfill.forecast import foresee, tell
 from worker.cli.backfill.screen import document, wish_words

@@ -1,10 +1,22 @@
-"""Reads a backfill as Redis holds it: its hash, and the six bytes of each row. Does no I/O."""
+"""Turns what Redis stores of a backfill into values and back: its hash, its chunks of rows, and six bytes a row.
 
+A chunk holds loginIds in clear, so it is sealed before it is stored.
+"""
+
+import json
 import struct
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from worker.backfill.models import Asks, Backfill, RowOutcome, RowResult, Status
+from worker.backfill.models import Asks, Backfill, Row, RowOutcome, RowResult, Status
 
+ROWS_IN_CHUNK = 500
+"""In every chunk but the last: a row's number gives its chunk. Higher: more is opened to hand over a few rows."""
+KEEP_RAW_BYTES = 4096
+"""Kept of the line of an invalid row: nobody corrects a longer one."""
+_LEFT_OUT: list[Any] = ["", None, None, "", ""]
+_LEVEL = 3  # of zlib: loginIds are random, and hardly get smaller for more effort
 _LETTERS = {
     b"a": RowOutcome.APPLIED,
     b"y": RowOutcome.ALREADY,
@@ -16,6 +28,38 @@ _LETTERS = {
 """As backfill_rows.lua writes them."""
 _ROW = struct.Struct(">cBI")
 _CODE = "code:"
+
+
+def pack(rows: Sequence[Row]) -> bytes:
+    """Return the rows as bytes, about twenty for each loginId."""
+    text = json.dumps(list(_records(rows)), separators=(",", ":"), ensure_ascii=False)
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), _LEVEL)
+
+
+def unpack(packed: bytes) -> list[Row]:
+    """Return the rows that `pack` was given."""
+    line, rows = 0, []
+    for record in json.loads(zlib.decompress(packed).decode("utf-8", "surrogatepass")):
+        line += record[0]
+        rows.append(_row(line, record))
+    return rows
+
+
+def _records(rows: Sequence[Row]) -> Iterator[list[Any]]:
+    """Yield lists without what their row leaves out at the end, each line counted from the one before."""
+    line = 0
+    for row in rows:
+        raw = row.raw[:KEEP_RAW_BYTES].decode("latin-1")
+        record: list[Any] = [row.line - line, row.login_id, row.account_id, row.wants_active, row.problem, raw]
+        while len(record) > 1 and not record[-1] and record[-1] is not False:
+            record.pop()
+        line = row.line
+        yield record
+
+
+def _row(line: int, record: list[Any]) -> Row:
+    login_id, account_id, wants_active, problem, raw = record[1:] + _LEFT_OUT[len(record) - 1 :]
+    return Row(line, login_id, account_id, wants_active, problem, raw.encode("latin-1"))
 
 
 def backfill_of(backfill_id: str, raw: Mapping[bytes, bytes]) -> Backfill:

@@ -1,6 +1,6 @@
 import pytest
 
-from worker.backfill.conditions import FIELDS, Condition, Known
+from worker.backfill.from_ledger import FIELDS, Condition, Known
 from worker.errors import BackfillError
 
 DAY_US = 86_400_000_000

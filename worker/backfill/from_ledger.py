@@ -1,18 +1,22 @@
-"""Reads `--where` and judges a login's fields by it: `applied<2026-11-01`, `wish=on`, `code!=INVALID_LOGIN`.
+"""Chooses logins by what the ledger knows of them: `--from-ledger --where applied<2026-11-01 --where wish=on`.
 
-A condition on a field that a login does not have holds for `!=` alone. Does no I/O.
+The ledger is read by SCAN while it goes on working; a login that changes meanwhile is judged as it was when read.
 """
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.errors import BackfillError
+from worker.backfill.models import Row
+from worker.errors import BackfillError, SealError
 from worker.events.models import microseconds_since_1970
+from worker.redis_client.connect import BytesRedis
+from worker.vault.vault import Vault
 
+SCAN_AT_ONCE = 500
 FIELDS: Mapping[str, str] = {
     "applied": "when the last call was confirmed",
     "wished": "the time of the newest event",
@@ -30,6 +34,8 @@ _CONDITION = re.compile(r"([A-Za-z_]+)\s*+((?><=|>=|!=|<|>|=))\s*+(.+)", re.DOTA
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne,
 }  # fmt: skip
+_PREFIX = "nightly:login:"
+_STORED = ("i", "w", "s", "z", "a", "C", "t", "v")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition."""
+    """One condition. For a field that a login does not have, only `!=` holds."""
 
     field: str
     operator: str
@@ -91,3 +97,52 @@ def _word(name: str, value: str) -> str:
     if name == "state" and value not in _STATES:
         raise BackfillError(f"state is one of: {', '.join(_STATES)}")
     return _STATES[value] if name == "state" else value
+
+
+def selected(client: BytesRedis, vault: Vault, *, instance: str, where: Sequence[Condition]) -> Iterator[Row]:
+    """Yield the logins of an instance for which every condition holds, each once more if SCAN meets it again.
+
+    The lines count from 1, and each row carries its login's own wish. Raises redis.RedisError.
+    """
+    number = 0
+    for keys in _pages(client):
+        with client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.hmget(key, *_STORED)
+            found = pipeline.execute()
+        for key, fields in zip(keys, found, strict=True):
+            if fields[0] == instance.encode() and all(condition.holds(_known(fields)) for condition in where):
+                number += 1
+                yield _row(number, key.decode().removeprefix(_PREFIX), fields, vault)
+
+
+def _pages(client: BytesRedis) -> Iterator[Sequence[bytes]]:
+    cursor = 0
+    while True:
+        cursor, keys = client.scan(cursor, match=f"{_PREFIX}*", count=SCAN_AT_ONCE)
+        unique = list(dict.fromkeys(keys))
+        if unique:
+            yield unique
+        if not cursor:
+            return
+
+
+def _known(fields: Sequence[bytes | None]) -> Known:
+    _, wish, state, code, account, confirmed, wished = (field and field.decode() for field in fields[:-1])
+    return Known(
+        applied=int(confirmed.rpartition(":")[2]) * 1000 if confirmed else None,
+        wished=int(wished or 0),
+        wish="on" if wish == "1" else "off",
+        state=state or "",
+        code=code or ("applied" if confirmed else None),
+        account=account or None,
+    )
+
+
+def _row(number: int, reference: str, fields: Sequence[bytes | None], vault: Vault) -> Row:
+    account = fields[4].decode() if fields[4] else None
+    try:
+        login_id = vault.open_login(reference, fields[7] or b"")
+    except SealError:
+        return Row(number, "", account, problem=f"login_id: {reference} is sealed under a key that LOGIN_KEYS lacks")
+    return Row(number, login_id, account, fields[1] == b"1")

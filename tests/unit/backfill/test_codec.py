@@ -5,7 +5,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.backfill.chunks import KEEP_RAW_BYTES, ROWS_IN_CHUNK, pack, unpack
+from worker.backfill.codec import KEEP_RAW_BYTES, ROWS_IN_CHUNK, pack, unpack
 from worker.backfill.models import Row
 
 rows = st.builds(
