@@ -16,7 +16,7 @@ NEWER = "the ledger was written by a newer Nightly; update this worker"
 REPLICAS_WITHIN_MS = 2000
 """How long replicas have to confirm what a script wrote; less than the connection's own timeout."""
 
-_CALLER = ("batch_writes", "rate_limit", "gate", "terms")
+_CALLER = ("batch_writes", "rate_limit", "gate")
 _ROWS = ("backfill", "backfill_rows")
 _SETTLING = ("dead_letters", *_ROWS, "attempts", "in_flight", "gate_changes", "outage", "credentials", "settle")
 _CLAIMING = ("login_keys", "candidates", "claim")

@@ -1,10 +1,9 @@
 -- Which due logins a claim may hand out: those that the caller's keys open.
 --
 -- A login that was sealed under a key which the caller lacks is passed over. It stays as it is while a live worker
--- holds the key. Where none does, it is due again later, up to a minute, so that the logins behind it are reached.
+-- holds the key (context.is_foreign). Where none does, it is due again later, up to a minute, so that the logins behind
+-- it are reached.
 
-local key_ids = ''
-local is_foreign = false -- a live worker holds the key of a login that was passed over
 local read_lane, next_of, unspotted, put_off_unopened
 
 do -- What follows is private to this file: one chunk of Lua holds no more than 200 local variables.
@@ -18,42 +17,42 @@ local workers = nil
 local held = {} -- id of a key -> whether a live worker holds it
 
 -- The due logins of a lane, as one claim goes through them in their order; `rank` is that of the next page.
-function read_lane(name, n)
-  local key = due_key(instance, name)
-  local refs = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, n)
+function read_lane(context, name, n)
+  local key = due_key(context.instance, name)
+  local refs = redis.call('ZRANGEBYSCORE', key, '-inf', context.now, 'LIMIT', 0, n)
   return { key = key, refs = refs, at = 0, rank = #refs, passed_over = 0 }
 end
 
 -- Half of the looks go to the next logins, the other half to some further down: the worker that holds the key of
 -- thousands in front may not be able to call. Returns whether there is anything more.
-local function turn_page(lane)
-  local due = redis.call('ZCOUNT', lane.key, '-inf', now)
+local function turn_page(context, lane)
+  local due = redis.call('ZCOUNT', lane.key, '-inf', context.now)
   if lane.rank >= due then return false end
   if lane.passed_over >= LOOK_AT_MOST / 2 and not lane.has_jumped then
-    lane.rank, lane.has_jumped = lane.rank + now % (due - lane.rank), true
+    lane.rank, lane.has_jumped = lane.rank + context.now % (due - lane.rank), true
   end
   lane.refs = redis.call('ZRANGE', lane.key, lane.rank, math.min(lane.rank + PAGE, due) - 1)
   lane.at, lane.rank = 0, lane.rank + #lane.refs
   return true
 end
 
-local function can_open(sealed)
+local function can_open(context, sealed)
   local beginning = sealed:sub(1, 5)
   if opens[beginning] == nil then
     local key_id = key_id_of(sealed)
-    opens[beginning] = not key_id or key_ids == '' or key_ids:find(key_id, 1, true) ~= nil
+    opens[beginning] = not key_id or context.key_ids == '' or context.key_ids:find(key_id, 1, true) ~= nil
   end
   return opens[beginning]
 end
 
-local function pass_over(lane, ref, key_id)
+local function pass_over(context, lane, ref, key_id)
   lane.passed_over = lane.passed_over + 1
   if held[key_id] == nil then
-    workers = workers or live_workers(now)
+    workers = workers or live_workers(context.now)
     held[key_id] = is_held_by_any(workers, key_id)
   end
   if held[key_id] then
-    is_foreign = true
+    context.is_foreign = true
     return
   end
   local refs = unopened[key_id] or {}
@@ -72,9 +71,9 @@ end
 local function read_sealed(ref) return redis.call('HGET', login_key(ref), 'v') end
 
 -- The next login that the caller can open, and its fields; nil where there is none.
-function next_of(lane)
+function next_of(context, lane)
   while true do
-    if lane.at == #lane.refs and not (lane.passed_over > 0 and turn_page(lane)) then return nil end
+    if lane.at == #lane.refs and not (lane.passed_over > 0 and turn_page(context, lane)) then return nil end
     if lane.passed_over >= LOOK_AT_MOST then return nil end
     lane.at = lane.at + 1
     local ref, login, sealed = lane.refs[lane.at], nil, nil
@@ -84,16 +83,16 @@ function next_of(lane)
       login = reading(lane, ref, read_login)
       sealed = login.v
     end
-    if not sealed or can_open(sealed) then return ref, login or read_login(ref) end
-    pass_over(lane, ref, key_id_of(sealed))
+    if not sealed or can_open(context, sealed) then return ref, login or read_login(ref) end
+    pass_over(context, lane, ref, key_id_of(sealed))
   end
 end
 
 -- The one call that tries goes for a login of which no call failed, if there is one near: it may have been the login.
-function unspotted(lane)
+function unspotted(context, lane)
   local first_ref, first = nil, nil
   for _ = 1, 20 do
-    local ref, login = next_of(lane)
+    local ref, login = next_of(context, lane)
     if not ref then break end
     if not login.d and not login.u then return ref, login end
     if not first_ref then first_ref, first = ref, login end
@@ -101,10 +100,10 @@ function unspotted(lane)
   return first_ref, first
 end
 
-function put_off_unopened()
+function put_off_unopened(context)
   for key_id, refs in pairs(unopened) do
-    local wait = math.min(later(note_missing(key_id, now), MISSING_WAIT_LEAST), MISSING_WAIT_MOST)
-    for at = 1, #refs, 2 do put(refs[at], now + wait, refs[at + 1]) end
+    local wait = math.min(later(note_missing(key_id, context.now), MISSING_WAIT_LEAST), MISSING_WAIT_MOST)
+    for at = 1, #refs, 2 do put(refs[at], context.now + wait, refs[at + 1]) end
   end
 end
 

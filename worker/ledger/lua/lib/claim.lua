@@ -1,5 +1,5 @@
--- How due logins of one instance are handed out: the only scheduler. One script decides the gate, the rate, the
--- in-flight limit and the lanes, so nothing is over-claimed between two of them (P3, P4, P6).
+-- Claims due logins of one instance: the only scheduler. One script decides the gate, the rate, the in-flight limit and
+-- the lanes, so that two claims never exceed a limit between them (P3, P4, P6).
 -- Reply {state, wait (ms; -1: nothing is due), now (ms), then for each login:
 --       reference, claim number, revision, wish, sealed loginId, failed attempts, first failure (ms or ''), account,
 --       1 if its history holds attempts}
@@ -11,48 +11,50 @@ local EARLY_MS = 20
 local MARGIN = 1.03
 local HELD_BACK = 1000 -- ms without wake-ups for logins that the caller's keys do not open
 
-local function next_due()
+local function next_due(context)
   local first = nil
   for _, lane in ipairs({ 'live', 'backfill' }) do
-    local top = redis.call('ZRANGE', due_key(instance, lane), 0, 0, 'WITHSCORES')
+    local top = redis.call('ZRANGE', due_key(context.instance, lane), 0, 0, 'WITHSCORES')
     if top[2] and (not first or tonumber(top[2]) < first) then first = tonumber(top[2]) end
   end
   return first
 end
 
 -- How many calls the rate allows now: a bucket (GCRA), kept as the moment `tat` at which it is full again.
-local function read_bucket()
-  local paused_until, tat, turn, rate, changed_at, lane_calls = unpack(redis.call('HMGET', rate_key(instance),
+local function read_bucket(context)
+  local paused_until, tat, turn, rate, changed_at, lane_calls = unpack(redis.call('HMGET', rate_key(context.instance),
     'paused_until', 'tat', 'turn', 'rate', 'changed_at', 'lane_calls'))
   local bucket = { turn = tonumber(turn or '0') or 0, lane_calls = tonumber(lane_calls or '0') or 0 }
-  bucket.paused = math.min(tonumber(paused_until or '0') or 0, now + LONGEST_PAUSE) - now
+  bucket.paused = math.min(tonumber(paused_until or '0') or 0, context.now + LONGEST_PAUSE) - context.now
   -- ms a call: three parts in a hundred more than the ceiling asks, so that an early call and a network that
   -- bunches two of them still leave every second, as Flinks counts it, within the ceiling (P6).
-  bucket.interval = 1000 / climbed(rate, changed_at, ceiling, now) * MARGIN
+  bucket.interval = 1000 / climbed(rate, changed_at, context.ceiling, context.now) * MARGIN
   -- How early a call may be, so that a claim that came late loses no time: up to 20 ms, less than an interval unless
   -- intervals are shorter than a claim takes. Measured by the ceiling, so that a cut rate grants no new burst.
-  bucket.burst = bucket.interval + math.max(math.min(EARLY_MS, 900 / ceiling), EARLY_MS - 1000 / ceiling)
-  bucket.tat = later(tonumber(tat or '0') or 0, now)
+  local early = math.max(math.min(EARLY_MS, 900 / context.ceiling), EARLY_MS - 1000 / context.ceiling)
+  bucket.burst = bucket.interval + early
+  bucket.tat = later(tonumber(tat or '0') or 0, context.now)
   -- Never that far ahead, unless the clock was set back.
-  if bucket.tat > now + bucket.burst + 5000 then bucket.tat = now end
-  bucket.tokens = math.floor((now + bucket.burst - bucket.tat) / bucket.interval + 0.000001)
+  if bucket.tat > context.now + bucket.burst + 5000 then bucket.tat = context.now end
+  bucket.tokens = math.floor((context.now + bucket.burst - bucket.tat) / bucket.interval + 0.000001)
   return bucket
 end
 
-local function busy(bucket)
-  local first = next_due()
-  if not first then return { 'idle', -1, now } end
-  local wait = bucket.tokens < 1 and math.ceil(bucket.tat + bucket.interval - bucket.burst - now) or 25
-  return { 'busy', later(later(wait, 1), first - now), now }
+local function busy(context, bucket)
+  local first = next_due(context)
+  if not first then return { 'idle', -1, context.now } end
+  local wait = bucket.tokens < 1 and math.ceil(bucket.tat + bucket.interval - bucket.burst - context.now) or 25
+  return { 'busy', later(later(wait, 1), first - context.now), context.now }
 end
 
 -- Failed attempts, and since when: neither an outage nor time in which calls were held is the login's fault.
-local function patience(key, held, login)
+local function patience(context, key, held, login)
   local n, f, j = login.n, login.f, login.j
   if not (n or f or login.d or j) then return 0, '' end
+  local outage_from, outage_to = context.gate.outage_from, context.gate.outage_to or context.now
   local failures, first, last, in_a_row = tonumber(n or '0') or 0, streak(login.d, f)
-  if first and gate.outage_from and last >= gate.outage_from and last <= (gate.outage_to or now) then
-    failures = later(failures - (first >= gate.outage_from and in_a_row or 1), 0)
+  if first and outage_from and last >= outage_from and last <= outage_to then
+    failures = later(failures - (first >= outage_from and in_a_row or 1), 0)
     redis.call('HSET', key, 'n', failures)
     redis.call('HDEL', key, 'd')
   end
@@ -60,21 +62,21 @@ local function patience(key, held, login)
     redis.call('HDEL', key, 'n', 'f', 'j')
     return 0, ''
   end
-  return failures, whole(math.min(now, tonumber(f) + later(held - (tonumber(j or '0') or 0), 0)))
+  return failures, whole(math.min(context.now, tonumber(f) + later(held - (tonumber(j or '0') or 0), 0)))
 end
 
--- Put a login in flight, and into the reply; returns how many that were.
-local function lift_off(ref, login, leases, lease, rest, held, reply)
+-- Put a login in flight and into the reply; returns 1, or 0 where it was deleted.
+local function put_in_flight(context, ref, login, leases, lease, rest, held, reply)
   local key = login_key(ref)
   -- Somebody deleted the login. If an event brought it back in the other lane, it is still in this one, too.
   if login.s ~= 'due' then return 0 end
   local last = tonumber(login.k or '0') or 0
-  local number = last < now and now_text or whole(last + 1)
-  local claim = login.r .. ':' .. login.w .. ':' .. (login.q or '0') .. ':' .. rest .. ':' .. owner
+  local number = last < context.now and context.now_text or whole(last + 1)
+  local claim = login.r .. ':' .. login.w .. ':' .. (login.q or '0') .. ':' .. rest .. ':' .. context.owner
   redis.call('HSET', key, 's', 'flight', 'c', claim, 'q', '1', 'k', number)
   if login.h or login.g then redis.call('HDEL', key, 'h', 'g') end
-  put(leases, now + lease, ref)
-  local failures, first_failure = patience(key, held, login)
+  put(leases, context.now + lease, ref)
+  local failures, first_failure = patience(context, key, held, login)
   -- Where no call has ended, none has failed.
   local has_history = (login.z or login.C) and redis.call('EXISTS', attempts_key(ref)) or 0
   local at = #reply
@@ -84,19 +86,21 @@ local function lift_off(ref, login, leases, lease, rest, held, reply)
   return 1
 end
 
--- Hand out up to `n`, from both lanes in turn. Returns how many it were, and how many of backfills. The first leaves its
--- lane at once: a full Redis refuses a script's first write, unless it only frees memory; then it refuses none behind it.
-local function hand_out(n, lease, rest, is_canary, turn, reply)
-  local live, backfill = read_lane('live', is_canary and 20 or n), read_lane('backfill', is_canary and 20 or n)
+-- Claim up to `n` logins, from both lanes in turn. Returns their number, and the number from the backfill lane. The
+-- first leaves its lane at once: a full Redis refuses a script's first write unless it only frees memory, and then
+-- accepts all that follow.
+local function claim_logins(context, n, lease, rest, is_canary, turn, reply)
+  local first_page = is_canary and 20 or n
+  local live, backfill = read_lane(context, 'live', first_page), read_lane(context, 'backfill', first_page)
   local choose = is_canary and unspotted or next_of
   local used, of_backfills, is_first = 0, 0, true
-  local leases, held = leases_key(instance), held_ms(gate, now)
+  local leases, held = leases_key(context.instance), held_ms(context.gate, context.now)
   while used < n do
     local lane = (turn + used + 1) % BACKFILL_TURN == 0 and backfill or live
-    local ref, login = choose(lane)
+    local ref, login = choose(context, lane)
     if not ref then
       lane = lane == live and backfill or live
-      ref, login = choose(lane)
+      ref, login = choose(context, lane)
     end
     if not ref then break end
     if is_first then
@@ -106,44 +110,48 @@ local function hand_out(n, lease, rest, is_canary, turn, reply)
       take(lane.key, ref)
     end
     if lane == backfill then of_backfills = of_backfills + 1 end
-    used = used + lift_off(ref, login, leases, lease, rest, held, reply)
+    used = used + put_in_flight(context, ref, login, leases, lease, rest, held, reply)
   end
-  put_off_unopened()
+  put_off_unopened(context)
   return used, of_backfills
 end
 
 -- Nothing could be handed out. Where only others can open what is due, no pulse wakes a worker with the caller's keys
 -- again at once.
-local function idle()
-  if is_foreign then
-    redis.call('SET', hint_key(key_ids:match('^%x+')), '1', 'PX', HELD_BACK)
-    return { 'idle', -1, now }
+local function idle(context)
+  if context.is_foreign then
+    redis.call('SET', hint_key(context.key_ids:match('^%x+')), '1', 'PX', HELD_BACK)
+    return { 'idle', -1, context.now }
   end
-  local first = next_due()
-  return { 'idle', first and later(first - now, 1) or -1, now }
+  local first = next_due(context)
+  return { 'idle', first and later(first - context.now, 1) or -1, context.now }
 end
 
--- `rest` (ms, as text): how long each login rests if its lease is lost. `ids` are those of the caller's keys, in hex,
--- parted by commas, newest first; none: whatever is due is handed out.
-local function claim_due(wanted, lease, limit, rest, ids)
-  key_ids = ids
-  local benched = redis.call('PTTL', bench_key(instance, worker))
-  if benched > 0 then return { 'closed', benched, now } end
-  local admitted, ask_again = admission(gate, config, now)
-  if admitted == 'closed' then return { 'closed', ask_again, now } end
-  if admitted == 'waiting' then return { 'canary', math.min(ask_again, 50), now } end
+-- `limits` as in settle_and_claim.lua.
+local function claim_due(context, limits)
+  local wanted, lease = limits.at_most, limits.lease
+  local benched = redis.call('PTTL', bench_key(context.instance, context.worker))
+  if benched > 0 then return { 'closed', benched, context.now } end
+  local admitted, ask_again = admission(context.gate, context.config, context.now)
+  if admitted == 'closed' then return { 'closed', ask_again, context.now } end
+  if admitted == 'waiting' then return { 'canary', math.min(ask_again, 50), context.now } end
   if admitted == 'canary' then wanted = math.min(wanted, 1) end
-  local bucket = read_bucket()
-  if bucket.paused > 0 then return { 'paused', bucket.paused, now } end
-  local n = math.min(wanted, bucket.tokens, limit - redis.call('ZCARD', leases_key(instance)))
-  if n < 1 then return busy(bucket) end
-  local reply = { 'claimed', 0, now }
+  local bucket = read_bucket(context)
+  if bucket.paused > 0 then return { 'paused', bucket.paused, context.now } end
+  local n = math.min(wanted, bucket.tokens, limits.in_flight - redis.call('ZCARD', leases_key(context.instance)))
+  if n < 1 then return busy(context, bucket) end
+  local reply = { 'claimed', 0, context.now }
   local used, of_backfills
-  gathering(function() used, of_backfills = hand_out(n, lease, rest, admitted == 'canary', bucket.turn, reply) end)
-  if used == 0 then return idle() end
-  redis.call('HSET', rate_key(instance), 'tat', string.format('%.6f', bucket.tat + used * bucket.interval),
-    'turn', (bucket.turn + used) % BACKFILL_TURN, 'ceiling', ARGV[4],
+  local is_canary = admitted == 'canary'
+  gathering(function()
+    used, of_backfills = claim_logins(context, n, lease, limits.rest, is_canary, bucket.turn, reply)
+  end)
+  if used == 0 then return idle(context) end
+  redis.call('HSET', rate_key(context.instance), 'tat', string.format('%.6f', bucket.tat + used * bucket.interval),
+    'turn', (bucket.turn + used) % BACKFILL_TURN, 'ceiling', context.ceiling_text,
     'lane_calls', whole(bucket.lane_calls + of_backfills)) -- backfill_lane.lua measures by it
-  if admitted == 'canary' then send_canary(instance, gate, config, fingerprint, reply[4], now + lease) end
+  if is_canary then
+    send_canary(context.instance, context.gate, context.config, context.fingerprint, reply[4], context.now + lease)
+  end
   return reply
 end
