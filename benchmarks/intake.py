@@ -22,7 +22,7 @@ from worker.broker.celery_config import default_concurrency
 from worker.config.settings import Settings
 from worker.events.publisher import read_event, send
 from worker.intake.poison import Deliveries
-from worker.intake.stream import StreamReader
+from worker.intake.redis_stream import StreamReader
 from worker.services import build_services
 from worker.vault.sealed_box import SealingKey
 

@@ -16,10 +16,10 @@ from worker.celery_worker.app import app
 from worker.errors import InvalidEvent
 from worker.intake.accept import Outcome, Rejection
 from worker.intake.messages import CeleryMessage, EventMessage
+from worker.intake.poison import handle_or_set_aside
 from worker.ledger import LEDGER_UNAVAILABLE
 from worker.services import Services
 from worker.telemetry.logs import get_logger
-from worker.telemetry.sentry import report_unexpected
 
 PATIENCE_SECONDS = 20.0
 PAUSE_SECONDS = 0.5
@@ -45,37 +45,27 @@ class EventTask(Task):  # type: ignore[type-arg] # generic in the stubs alone
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Accept one message that Celery delivered; raises Reject when Redis stays away."""
-        message = CeleryMessage(str(self.name), args, kwargs, str(self.request.id))
+        message: EventMessage = CeleryMessage(str(self.name), args, kwargs, str(self.request.id))
         with app.deliveries().in_hand(getattr(self.request, IN_HAND, None) or ""):
             self._accept_patiently(message)
         wake(app.services())
 
-    def _accept_patiently(self, message: CeleryMessage) -> None:
+    def _accept_patiently(self, message: EventMessage) -> None:
         gives_up_at = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                self.accept([message])
+                handle_or_set_aside([message], self.accept, _set_aside, where=message.type)
             except LEDGER_UNAVAILABLE as error:
                 if app.shutdown.is_stopping or time.monotonic() >= gives_up_at:
                     raise Reject(type(error).__name__, requeue=True) from None
                 log.warning("intake_waited", error=type(error).__name__)
                 time.sleep(PAUSE_SECONDS)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the event is kept
-                _set_aside(message, error)
-                return
             else:
                 return
 
 
-def _set_aside(message: CeleryMessage, error: Exception) -> None:
-    """Keep a message that breaks us, a fault of ours, for review: Celery would drop it."""
-    log.error("event_broke_intake", exc_info=error)
-    report_unexpected(error, where=message.type)
-    reason = f"event: could not be taken in ({type(error).__name__})"
-    try:
-        app.services().intake.reject([Rejection(InvalidEvent(reason), "celery", message.body(), must_keep=True)])
-    except Exception as failure:  # noqa: BLE001 - back to the queue, then
-        raise Reject(type(failure).__name__, requeue=True) from None
+def _set_aside(message: EventMessage, reason: str) -> None:
+    app.services().intake.reject([Rejection(InvalidEvent(reason), "celery", message.body(), must_keep=True)])
 
 
 def wake(services: Services) -> None:

@@ -26,8 +26,7 @@ from worker.errors import LedgerMismatch
 from worker.events.channels import EVENTS_QUEUE
 from worker.intake.celery_queue import QueueReader
 from worker.intake.rabbitmq import RabbitReader
-from worker.intake.redis_stream import EntryReader
-from worker.intake.stream import StreamReader
+from worker.intake.redis_stream import EntryReader, StreamReader
 from worker.operations.alerts import pass_on
 from worker.reconciler.dispatcher import SLICE_SECONDS
 from worker.redis_client.connect import connect

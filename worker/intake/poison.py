@@ -1,24 +1,84 @@
-"""Counts the workers that died with one event in hand, and decides when the event is deadly.
+"""The one policy for messages that are delivered again, or that break us: stream, RabbitMQ, tasks and consumer ask it.
 
-Only what comes a second time is counted, before it is touched, and the count is deleted once the event was handled, so
-in quiet times nothing is counted. An event is counted while it is in hand *alone*: one that was merely near when a
-worker died, or comes again because a connection was lost, is not set aside with it.
+A redelivered message may have killed the worker that had it, so it is handled alone, and counted before it is touched.
+
+the message                                         what is done with it
+--------------------------------------------------  --------------------------------------------------------------
+delivered the first time                            handled with its neighbours, not counted
+delivered again, one event                          counted, handled alone; set aside after DEATHS deaths
+delivered again, a batch                            counted, split into its events; set aside after 2 * DEATHS deaths
+delivered again, a batch that cannot be split       counted, handled alone
+a redelivered message was handled                   its count is deleted
+its worker stops, or loses its connection           its count is taken back: that is no death
+the ledger is away, full, or lacks replicas         the message is held, or given back to its queue; never set aside
+several messages raise anything else together       each is handled again alone
+one message raises anything else                    reported as a fault of ours, and set aside
+Celery cannot read it, or has no such task          set aside as foreign, within the limits of the review list
+
+To set aside is to keep sealed on the review list, and then to acknowledge. A death is a worker that ended with the
+message in hand.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum, auto
+from typing import TypeVar
 
 import redis
 
+from worker.ledger import LEDGER_UNAVAILABLE
 from worker.redis_client.connect import BytesRedis
 from worker.telemetry.logs import get_logger
+from worker.telemetry.sentry import report_unexpected
 from worker.vault.vault import Vault
 
 DEATHS = 3
 REMEMBERED_SECONDS = 86_400
+_Item = TypeVar("_Item")
 
 log = get_logger(__name__)
+
+
+class Treatment(Enum):
+    """What is done with a message that was delivered again."""
+
+    ALONE = auto()
+    SPLIT = auto()
+    SET_ASIDE = auto()
+
+
+def treatment(deaths: int, *, is_batch: bool = False) -> Treatment:
+    """Return what is done with a message that `deaths` workers died with."""
+    if deaths >= (2 * DEATHS if is_batch else DEATHS):
+        return Treatment.SET_ASIDE
+    return Treatment.SPLIT if deaths and is_batch else Treatment.ALONE
+
+
+def handle_or_set_aside(
+    items: Sequence[_Item],
+    handle: Callable[[Sequence[_Item]], object],
+    set_aside: Callable[[_Item, str], object],
+    *,
+    where: str,
+    passes: tuple[type[BaseException], ...] = LEDGER_UNAVAILABLE,
+) -> None:
+    """Handle items together; after a fault of ours each alone, and set aside the one that breaks us, with a reason.
+
+    Raises what is in `passes` (no fault: the caller keeps its messages), and what `set_aside` raises.
+    """
+    try:
+        handle(items)
+    except passes:
+        raise
+    except Exception as error:
+        if len(items) > 1:
+            for item in items:
+                handle_or_set_aside([item], handle, set_aside, where=where, passes=passes)
+            return
+        log.exception("event_broke_intake")
+        report_unexpected(error, where=where)
+        set_aside(items[0], f"event: could not be taken in ({type(error).__name__})")
 
 
 class Deliveries:
@@ -50,7 +110,7 @@ class Deliveries:
         """
         is_deadly = False
         try:
-            is_deadly = bool(name) and self.take_in_hand(name) >= DEATHS
+            is_deadly = bool(name) and treatment(self.take_in_hand(name)) is Treatment.SET_ASIDE
         except redis.RedisError:
             name = ""
         try:

@@ -23,12 +23,11 @@ from worker.intake.accept import Intake, Rejection
 from worker.intake.celery_envelope import body_of, original
 from worker.intake.celery_message import JSON, Foreign
 from worker.intake.messages import CeleryMessage, readable
-from worker.intake.poison import DEATHS, Deliveries
+from worker.intake.poison import Deliveries, Treatment, handle_or_set_aside, treatment
 from worker.intake.rabbitmq_message import PlainEvents, is_plain_type, read_delivery
 from worker.intake.redis_stream import BLOCK_MS, READ_AT_MOST, READ_BYTES, TAKE_IN_BYTES
 from worker.ledger import LEDGER_UNAVAILABLE
 from worker.telemetry.logs import get_logger
-from worker.telemetry.sentry import report_unexpected
 
 LOST = (AMQPError, OSError)
 """What a broken connection raises; where it was closed already, py-amqp raises an AttributeError."""
@@ -134,19 +133,17 @@ class RabbitReader:
         return count
 
     def _take_in_alone(self, message: Any) -> None:
-        """Take in what came again, counted before it is touched: if it ended its reader, its neighbours go free.
-
-        As on a stream, a batch is split, and what outlived too many readers is set aside.
-        """
+        """Take in a redelivered message as `poison.py` decides; it is counted before it is touched."""
         body = body_of(message)
         name = self._deliveries.name_of(str(message.headers.get("id", "")), body)
         if name != self._in_hand:  # else the ledger would not take it a moment ago, which is no death
             self._deaths = self._deliveries.take_in_hand(name)
             self._in_hand = name
-        may_split = is_batch(body) and is_plain_type(message)
-        if self._deaths >= (2 * DEATHS if may_split else DEATHS):
+        is_batch_of_events = is_batch(body) and is_plain_type(message)
+        decided = treatment(self._deaths, is_batch=is_batch_of_events)
+        if decided is Treatment.SET_ASIDE:
             self._set_aside(message, Deliveries.REASON)
-        elif not (may_split and self._split(body)):
+        elif not (decided is Treatment.SPLIT and self._split(body)):
             self._take_in([message])
         self._deliveries.let_go(name)
         self._in_hand = ""
@@ -165,19 +162,9 @@ class RabbitReader:
         return True
 
     def _take_in(self, messages: Sequence[Any]) -> None:
-        """Record messages together. One that breaks us (a fault of ours) is set aside, so that it stops no other."""
-        try:
-            self._record(messages)
-        except (*LEDGER_UNAVAILABLE, *LOST):
-            raise
-        except Exception as error:
-            if len(messages) > 1:
-                for message in messages:
-                    self._take_in([message])
-                return
-            log.exception("event_broke_intake")
-            report_unexpected(error, where=self.source)
-            self._set_aside(messages[0], f"event: could not be taken in ({type(error).__name__})")
+        """Record messages together; one that breaks us is set aside, so that it stops no other."""
+        passes = (*LEDGER_UNAVAILABLE, *LOST)
+        handle_or_set_aside(messages, self._record, self._set_aside, where=self.source, passes=passes)
 
     def _set_aside(self, message: Any, reason: str) -> None:
         """Keep a message for review although it may hold events that are valid, whatever the limits say."""

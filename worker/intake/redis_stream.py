@@ -4,14 +4,9 @@ Unlike a Redis list, a stream keeps an entry pending until it is acknowledged, s
 loses nothing: another reader takes its entries over within seconds, one at a time, because one of them may have killed
 it.
 
-what is in hand                                     what becomes of it
---------------------------------------------------  ------------------------------------------------------------
-new entries                                         recorded together, in portions; then acknowledged
-an entry larger than LARGEST_ENTRY_BYTES            kept in Redis under a key of its own, with a letter; never loaded
-an entry whose reader died: one event               counted, then recorded alone; after DEATHS set aside with a letter
-an entry whose reader died: a batch                 counted, then split into entries of one event each; if splitting it
-                                                    kills DEATHS readers more, set aside with a letter
-an entry that was deleted or trimmed meanwhile      acknowledged, and counted as vanished
+An entry larger than LARGEST_ENTRY_BYTES is kept in Redis under a key of its own, with a dead letter, and never loaded.
+One that was deleted or trimmed while its reader had it is acknowledged, and counted as vanished. `poison.py` decides
+about an entry of a dead reader, and about one that breaks us.
 """
 
 from abc import ABC, abstractmethod
@@ -20,15 +15,14 @@ from collections.abc import Callable, Sequence
 import redis
 
 from worker.errors import InvalidEvent
-from worker.events.contract import MAX_BODY_BYTES
+from worker.events.channels import STREAM
+from worker.events.contract import MAX_BODY_BYTES, decode_documents, is_batch
 from worker.intake.accept import Intake, Rejection
-from worker.intake.poison import DEATHS, Deliveries
+from worker.intake.messages import readable
+from worker.intake.poison import Deliveries, Treatment, handle_or_set_aside, treatment
 from worker.intake.stream_account import StreamAccount
-from worker.intake.stream_group import GROUP, Entry, EntryGroup, Suspect
-from worker.ledger import LEDGER_UNAVAILABLE
+from worker.intake.stream_group import GROUP, Entry, EntryGroup, Suspect, entries_of
 from worker.redis_client.connect import BytesRedis
-from worker.telemetry.logs import get_logger
-from worker.telemetry.sentry import report_unexpected
 
 READ_AT_MOST = 200
 READ_AT_FIRST = 10
@@ -40,8 +34,6 @@ LARGEST_ENTRY_BYTES = 2 * MAX_BODY_BYTES
 """More than any event: a Celery message holds its body in base64, which adds a third."""
 BLOCK_MS = 300
 """A worker that stops waits for this at most; reading costs an idle Redis three commands a second."""
-
-log = get_logger(__name__)
 
 
 class EntryReader(ABC):
@@ -168,11 +160,14 @@ class EntryReader(ABC):
     def _take_alone(self, entry: Entry, deaths: int) -> None:
         entry_id, fields = entry
         body = fields.get(self.field)
-        is_batch = body is not None and self._is_batch(body)
-        if body is not None and deaths >= (2 * DEATHS if is_batch else DEATHS):
-            self._set_aside(Deliveries.REASON, body)
+        if body is None:
+            self._take_in([entry])
+            return
+        decided = treatment(deaths, is_batch=self._is_batch(body))
+        if decided is Treatment.SET_ASIDE:
+            self._set_aside(body, Deliveries.REASON)
             self._group.acknowledge([entry_id])
-        elif body is None or not (deaths and is_batch and self._split(entry_id, body)):
+        elif not (decided is Treatment.SPLIT and self._split(entry_id, body)):
             self._take_in([entry])
 
     def _split(self, entry_id: bytes, body: bytes) -> bool:
@@ -211,28 +206,34 @@ class EntryReader(ABC):
             else:
                 bodies.append(body)
         self._intake.reject(rejections)
-        self._accept(bodies)
+        if bodies:
+            handle_or_set_aside(bodies, self._record, self._set_aside, where=self.source)
         self._group.acknowledge(done)
 
-    def _accept(self, bodies: Sequence[bytes]) -> None:
-        """Record bodies together. One that breaks us (a fault of ours) is set aside, so that it stops no other."""
-        try:
-            self._record(bodies)
-        except LEDGER_UNAVAILABLE:
-            raise  # the entries stay pending, and this is tried again
-        except Exception as error:
-            if len(bodies) > 1:
-                for body in bodies:
-                    self._accept([body])
-                return
-            log.exception("event_broke_intake")
-            report_unexpected(error, where=self.source)
-            reason = f"event: could not be taken in ({type(error).__name__})"
-            self._set_aside(reason, bodies[0])
-
-    def _set_aside(self, reason: str, body: bytes) -> None:
+    def _set_aside(self, body: bytes, reason: str) -> None:
         """Keep a body for review although it may hold events that are valid: it is kept whatever the limits say."""
         self._intake.reject([Rejection(InvalidEvent(reason), self.source, body, must_keep=True)])
+
+
+class StreamReader(EntryReader):
+    """One worker's reader of `account-events:stream`: CloudEvents, one or an array in the field `event`."""
+
+    stream = STREAM
+    field = b"event"
+    source = "stream"
+    reads = STREAM
+
+    def _fresh(self) -> list[Entry]:
+        return entries_of(self._redis.xreadgroup(GROUP, self._name, {STREAM: ">"}, count=self._at_most, block=BLOCK_MS))
+
+    def _record(self, bodies: Sequence[bytes]) -> None:
+        self._intake.accept_bodies(bodies)
+
+    def _is_batch(self, body: bytes) -> bool:
+        return is_batch(body)
+
+    def _events_of(self, body: bytes) -> Sequence[bytes]:
+        return [readable(document) for document in decode_documents(body)]
 
 
 def _portion(entries: Sequence[Entry]) -> Sequence[Entry]:

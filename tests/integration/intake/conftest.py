@@ -12,11 +12,11 @@ from tests.chaos.minimal_acl import minimal_acl_parts
 from tests.integration.readers import die
 from tests.waiting import eventually
 from worker.events.channels import STREAM
-from worker.intake import stream, stream_account
+from worker.intake import redis_stream, stream_account
 from worker.intake import stream_group as entry_group
 from worker.intake.accept import Intake
 from worker.intake.poison import Deliveries
-from worker.intake.stream import StreamReader
+from worker.intake.redis_stream import StreamReader
 from worker.ledger import Ledger, Letters
 from worker.ledger.stream_state import LARGEST_MS, stream_state
 from worker.vault.vault import Vault
@@ -41,7 +41,7 @@ def _take_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 0)
     monkeypatch.setattr(entry_group, "LOOK_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(stream_account, "LOOK_EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(stream, "BLOCK_MS", 10)
+    monkeypatch.setattr(redis_stream, "BLOCK_MS", 10)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from worker.intake import redis_stream as entries
 from worker.intake import stream_group as entry_group
 from worker.intake.accept import Rejection
 from worker.intake.poison import DEATHS, Deliveries
-from worker.intake.stream import StreamReader
+from worker.intake.redis_stream import StreamReader
 from worker.vault.vault import Vault
 
 

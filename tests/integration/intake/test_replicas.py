@@ -19,8 +19,7 @@ from worker.events.channels import STREAM
 from worker.intake.accept import Intake
 from worker.intake.celery_queue import QueueReader, waiting
 from worker.intake.poison import Deliveries
-from worker.intake.redis_stream import EntryReader
-from worker.intake.stream import StreamReader
+from worker.intake.redis_stream import EntryReader, StreamReader
 from worker.ledger import Ledger, Letters, scripts
 from worker.redis_client.connect import connect
 from worker.vault.vault import Vault

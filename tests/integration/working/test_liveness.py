@@ -20,7 +20,7 @@ from worker.services import build_services
 
 HANGING_STREAM = """
 import time
-from worker.intake.stream import StreamReader
+from worker.intake.redis_stream import StreamReader
 StreamReader.step = lambda reader: time.sleep(3600)
 """
 DEAF_CONSUMER = """

@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator
 from docs.generator.rendered import DOCS, rendered
 from worker.events.channels import QUEUES, TOPIC
 from worker.events.contract import EVENT_TYPES
-from worker.intake.stream import StreamReader
+from worker.intake.redis_stream import StreamReader
 
 SCHEMAS = sorted((DOCS / "schemas").glob("*.json"))
 ASYNCAPI: dict[str, Any] = yaml.safe_load((DOCS / "asyncapi.yaml").read_text())
