@@ -1,4 +1,4 @@
-"""Decides which goals of the race are met. Does no I/O.
+"""Decides which goals of the race are met.
 
 A ratio is taken within each round, because the rounds of a busy machine differ more than its contenders do; the median
 of the rounds is what is judged.

@@ -1,7 +1,4 @@
-"""Describes the ways in through Redis and RabbitMQ as an AsyncAPI 3.0 document: which address, which message.
-
-Does no I/O.
-"""
+"""Describes the ways in through Redis and RabbitMQ as an AsyncAPI 3.0 document: which address, which message."""
 
 from importlib.metadata import version
 from typing import Any

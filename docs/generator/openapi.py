@@ -1,4 +1,4 @@
-"""Describes the way in over HTTP as an OpenAPI 3.1 document, made of the event's own model. Does no I/O."""
+"""Describes the way in over HTTP as an OpenAPI 3.1 document, made of the event's own model."""
 
 from collections.abc import Mapping
 from http import HTTPStatus

@@ -1,6 +1,6 @@
 """Turns the models of `worker/events/contract.py` into JSON Schemas (draft 7, which AsyncAPI reads too).
 
-The rule for a text and the one for a time stand once each, and are referred to. Does no I/O.
+The rule for a text and the one for a time stand once each, and are referred to.
 """
 
 from collections.abc import Mapping

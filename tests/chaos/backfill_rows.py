@@ -1,4 +1,4 @@
-"""Draws the file of a backfill and the events around it, and works out what must become of each row. Does no I/O.
+"""Draws the file of a backfill and the events around it, and works out what must become of each row.
 
 What is expected follows from the file, the events and the calls that Flinks saw, by the contract alone: nothing of the
 product's own code is asked.

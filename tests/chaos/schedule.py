@@ -1,4 +1,4 @@
-"""Draws when what is struck in a chaos run. Does no I/O; the same seed draws the same schedule."""
+"""Draws when what is struck in a chaos run. The same seed draws the same schedule."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Judges the calls as Flinks saw them: overlaps, how many at once, how many in a second. Does no I/O.
+"""Judges the calls as Flinks saw them: overlaps, how many at once, how many in a second.
 
 Promise 4 holds a call to its lease, so a call counts as in flight for its lease at most: that of a worker stopped with
 its connection open goes on for ever, as far as Flinks can see, while its login has long been handed to another.

@@ -1,6 +1,6 @@
 """Sets the calls that Flinks saw against what the witness heard: was each claimed in time, and with the newest wish?
 
-Promise 3 in one sentence: at the moment of the claim nothing newer was recorded. Does no I/O.
+Promise 3 in one sentence: at the moment of the claim nothing newer was recorded.
 """
 
 from bisect import bisect_right

@@ -1,4 +1,4 @@
-"""Draws what is published in a chaos run, and what must come of it. Does no I/O; the same seed draws the same.
+"""Draws what is published in a chaos run, and what must come of it. The same seed draws the same.
 
 The newest wish of a login is worked out here by the contract alone: the greatest `occurred_at`, at the same instant
 inactive before linked, then the greater id.

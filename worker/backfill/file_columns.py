@@ -1,6 +1,6 @@
 """Decides which column or field holds the loginId, the account id and the instance, however they are spelt.
 
-Case and punctuation do not matter. Does no I/O.
+Case and punctuation do not matter.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The values of a backfill: its rows, its state, and what became of each row. Does no I/O."""
+"""The values of a backfill: its rows, its state, and what became of each row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

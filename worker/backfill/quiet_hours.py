@@ -1,4 +1,4 @@
-"""Says whether a backfill rests at this hour, in the time zone of those it rests for. Does no I/O of its own."""
+"""Says whether a backfill rests at this hour, in the time zone of those it rests for."""
 
 import re
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ from worker.ledger.scripts import Scripts
 from worker.redis_client.connect import BytesRedis
 from worker.vault.vault import Vault
 
-ALL, RUNNING, DIGESTS = "nightly:backfills", "nightly:backfills:running", "nightly:backfill-digests"
+ALL, RUNNING = "nightly:backfills", "nightly:backfills:running"
 LOADING_LIFE_MS = 86_400_000
 """A load that makes no progress for so long is forgotten."""
 FUTURE_US = 60_000_000
@@ -118,13 +118,6 @@ class Backfills:
             if backfill.status is Status.LOADING and backfill.first_digest == first_digest:
                 return backfill
         return None
-
-    def find_same(self, digest: str) -> Backfill | None:
-        """Return the backfill whose whole content has this digest, unless it was cancelled."""
-        other = self.redis.hget(DIGESTS, digest)
-        raw = self.redis.hgetall(_key(other.decode())) if other else {}
-        found = backfill_of(other.decode(), raw) if raw else None
-        return None if found is None or found.status in {Status.CANCELLED, Status.LOADING} else found
 
     def get(self, backfill_id: str) -> Backfill:
         """Return one backfill; raises UnknownBackfill."""

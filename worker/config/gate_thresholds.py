@@ -1,4 +1,4 @@
-"""The thresholds that shut the gate of an instance by itself. Does no I/O.
+"""The thresholds that shut the gate of an instance by itself.
 
 The defaults are those of the settings GATE_*, where each has its reason; outage.lua and credentials.lua act on them.
 """

@@ -1,4 +1,4 @@
-"""A Flinks instance: what a setting says of one, and the whole of what a call to it needs. Does no I/O."""
+"""A Flinks instance: what a setting says of one, and the whole of what a call to it needs."""
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 

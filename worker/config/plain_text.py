@@ -1,4 +1,4 @@
-"""Finds addresses to which passwords and events go unencrypted: to another machine, and without TLS. Does no I/O."""
+"""Finds addresses to which passwords and events go unencrypted: to another machine, and without TLS."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit

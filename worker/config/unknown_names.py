@@ -2,7 +2,7 @@
 
 Everything in `.env` is meant for us. In the environment, a name that begins as ours do, or that is one slip
 of the keyboard away from a setting; REDIS_URI or SENTRY_RELEASE, which other tools read, are neither. What
-Kubernetes adds for its services is nobody's slip. Does no I/O.
+Kubernetes adds for its services is nobody's slip.
 """
 
 import difflib

@@ -1,4 +1,4 @@
-"""What the value of a setting must look like. No rule's text repeats the value. Does no I/O."""
+"""What the value of a setting must look like. No rule's text repeats the value."""
 
 import base64
 import binascii

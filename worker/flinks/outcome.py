@@ -8,7 +8,7 @@ THROTTLED   we call too fast                               waits, no attempt cha
 DEAD        this login or this request can never succeed   a dead letter, for a person
 HALT        our own configuration is wrong                 stays due, no attempt charged, the gate closes
 
-An answer that nobody foresaw is never APPLIED. Does no I/O.
+An answer that nobody foresaw is never APPLIED.
 """
 
 from dataclasses import dataclass

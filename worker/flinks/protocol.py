@@ -1,4 +1,4 @@
-"""Decides what to ask of Flinks and what its answer means. Does no I/O.
+"""Decides what to ask of Flinks and what its answer means.
 
 The tables below are the documentation: a FlinksCode is looked up first and the HTTP status only where no
 known code was given, because one 401 may stand for a bad key, a bad login, too many calls or a bank that

@@ -1,4 +1,4 @@
-"""Decides what of a third party's text may be kept: words stay, whatever may identify a login goes. Does no I/O."""
+"""Decides what of a third party's text may be kept: words stay, whatever may identify a login goes."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""Decides what the body of an answer says, before anyone asks what it means. Does no I/O and never raises.
+"""Decides what the body of an answer says, before anyone asks what it means. Never raises.
 
 Flinks confirms in prose ("LoginId ... has now been activated ..."), sent as a JSON string, and reports errors
 as a JSON object. Bodies of proxies, cut bodies and bodies of the wrong shape come by the same way. The time that

@@ -2,7 +2,7 @@
 
 kombu decompresses a message as soon as it has received it, however large the result, and of two content types it takes
 `content_encoding` for any of Python's codecs, which include compressions. Here gzip and bzip2, the two that Celery
-documents, give at most MAX_BODY_BYTES; every other method, and both content types, are refused. Does no I/O.
+documents, give at most MAX_BODY_BYTES; every other method, and both content types, are refused.
 """
 
 import bz2

@@ -2,7 +2,6 @@
 
 kombu takes an item from a Redis list before it looks at it, and one that it cannot open ends the worker or is
 lost. Wrapped, the same bytes travel as any message does: secured, delivered, and set aside by `worker/consumer.py`.
-Does no I/O.
 """
 
 import base64

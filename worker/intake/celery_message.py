@@ -2,7 +2,7 @@
 
 An event, whatever else its message asks for; or nothing for this queue, another task of ours included, with a reason
 that names no content. What Celery's own clients send is read at once; for all else kombu and Celery are asked as if
-they had received it. Does no I/O.
+they had received it.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Decides what a message from RabbitMQ is: what a Celery client sent, or a plain JSON event of any other producer.
 
 Celery's messages name their task, in a header or, of protocol 1, in the body. All else that calls itself JSON, or
-nothing at all, is read as CloudEvents, one or an array. Does no I/O.
+nothing at all, is read as CloudEvents, one or an array.
 """
 
 from dataclasses import dataclass

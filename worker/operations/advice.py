@@ -1,4 +1,4 @@
-"""Decides what to tell a person to do about a code, a closed gate or a silent worker. Does no I/O."""
+"""Decides what to tell a person to do about a code, a closed gate or a silent worker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Decides what is well and what is not: one check a line, each with what to do. Does no I/O.
+"""Decides what is well and what is not: one check a line, each with what to do.
 
 `worker/operations/diagnose.py` collects the values. What a managed Redis does not tell is `unknown`, not a failure.
 """

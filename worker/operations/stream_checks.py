@@ -1,4 +1,4 @@
-"""Decides how the event stream is: backlog, ids, and entries that vanished unread. Does no I/O."""
+"""Decides how the event stream is: backlog, ids, and entries that vanished unread."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Reads `sentinel://[user:password@]host[:port],.../service[/database][?option=value]`. Does no I/O.
+"""Reads `sentinel://[user:password@]host[:port],.../service[/database][?option=value]`.
 
 User and password are those of Redis itself. Sentinels that ask for a login of their own get
 `sentinel_username` and `sentinel_password`. The ledger and Celery's broker both follow what is read here.

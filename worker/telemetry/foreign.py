@@ -4,7 +4,7 @@ Default deny. A line whose shape we know becomes an event of ours with the field
 line the template stays, with numbers, short plain words and exception types put in; anything else becomes
 its type's name. A template that was filled in before it reached us loses everything in quotes. Task ids are
 shown where they are GUIDs: producers look for them, and the guide tells them never to make one of a loginId.
-Does no I/O; no call raises.
+No call raises.
 """
 
 import re

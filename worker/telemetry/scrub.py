@@ -4,7 +4,7 @@ Its promise: GUIDs, long tokens, passwords in URLs, header values and everything
 at any depth, and no call raises. What patterns cannot do: a loginId may be any printable text, so a short one,
 or one of letters alone ("maple"), looks like a word. Therefore our own code passes a login's reference and
 never a loginId, and texts of others lose everything they quote as well (`scrub_quotes`). The time for a text grows
-with its length and no faster: each pattern below consumes what it has looked at, found or not. Does no I/O.
+with its length and no faster: each pattern below consumes what it has looked at, found or not.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Decides how an exception is told: its type, its scrubbed message and where it passed, never what it held.
 
-No local variable, argument or source line is read. Does no I/O; no call raises.
+No local variable, argument or source line is read. No call raises.
 """
 
 import sys

@@ -2,7 +2,7 @@
 
 A libsodium sealed box (`crypto_box_seal`: X25519 and XSalsa20-Poly1305) to a public key that anybody may know. The
 private key follows from a key of LOGIN_KEYS, so nothing else has to be kept. A key id stands in front of both texts,
-the public key's and the sealed loginId's: `<8 hex digits>.<base64url>`. Does no I/O.
+the public key's and the sealed loginId's: `<8 hex digits>.<base64url>`.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Decides whether a text holds a loginId, however it is spelt. Does no I/O.
+"""Decides whether a text holds a loginId, however it is spelt.
 
 Known spellings: any letter case and separators; escapes of URLs, HTML and JSON; hex; base64; and one within another.
 Not known: encodings that are unusual in ids, such as base32, and whatever was compressed or encrypted.

@@ -1,4 +1,4 @@
-"""Decides whether a text looks like a token: a secret that somebody else issued. Does no I/O.
+"""Decides whether a text looks like a token: a secret that somebody else issued.
 
 A token is a JWT, or a run of 28 or more random characters of both letter cases, as base64 and base62 write them.
 GUIDs, ULIDs, KSUIDs, numbers, hex digests and words with hyphens are none.

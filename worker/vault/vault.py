@@ -3,7 +3,7 @@
 The reference is a keyed hash, so it tells nothing without LOGIN_KEYS; the sealed value is AES-256-GCM
 bound to its reference, so it cannot be moved to another login. References come from the *oldest* key:
 a login keeps its place in the ledger when a new key is put in front (docs/adr/0003). The keys that open
-what a producer sealed follow from LOGIN_KEYS too. Does no I/O.
+what a producer sealed follow from LOGIN_KEYS too.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Decides what the status page looks like: plain HTML, no script, every value escaped and printable. Does no I/O."""
+"""Decides what the status page looks like: plain HTML, no script, every value escaped and printable."""
 
 import base64
 import hashlib

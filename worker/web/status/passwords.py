@@ -1,4 +1,4 @@
-"""Decides whether a password is right: scrypt hashes in a text form that fits into REVIEW_USERS. Does no I/O.
+"""Decides whether a password is right: scrypt hashes in a text form that fits into REVIEW_USERS.
 
 The form is `scrypt.<log2 n>.<r>.<p>.<salt>.<key>`, the last two base64url: no colon, comma or dollar sign,
 which separate users and are expanded by shells and compose files.

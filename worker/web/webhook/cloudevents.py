@@ -1,7 +1,7 @@
 """Decides which CloudEvents a request holds: structured and batch mode in its body, binary mode in `ce-*` headers.
 
 What comes out is a document as the stream's entries hold it, so an event means the same whichever way it came
-(CloudEvents 1.0, HTTP protocol binding). Does no I/O.
+(CloudEvents 1.0, HTTP protocol binding).
 """
 
 import re

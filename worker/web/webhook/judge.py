@@ -1,7 +1,7 @@
 """Judges the events of a request by the contract, all or none, and says what the stream gets of them.
 
 What only the ledger knows is judged by the workers: whether an instance is configured, whether a key opens what was
-sealed. Does no I/O.
+sealed.
 """
 
 from collections.abc import Mapping, Sequence

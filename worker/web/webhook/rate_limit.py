@@ -1,4 +1,4 @@
-"""Decides how many events a second a sender may bring in: a bucket of tokens in this process' memory. Does no I/O.
+"""Decides how many events a second a sender may bring in: a bucket of tokens in this process' memory.
 
 It is no quota but a brake for a producer that has gone mad: a request may overdraw the bucket, and the next one
 waits until that is paid off. So a batch of any permitted size passes, and the rate holds over time.

@@ -1,6 +1,6 @@
 """Remembers which requests were accepted, so that one that is repeated costs neither allowance nor Redis.
 
-Whoever overheard a signed request can send it again for as long as its timestamp holds. Does no I/O.
+Whoever overheard a signed request can send it again for as long as its timestamp holds.
 """
 
 AT_MOST = 100_000

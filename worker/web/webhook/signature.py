@@ -2,7 +2,7 @@
 
 `webhook-signature` holds one or more of `v1,<base64>`: HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<content>`.
 The content is the body; where a part of the event stands in headers, those stand in front of it (modes.py), because
-whoever heard a request could otherwise send its body again as another event. Does no I/O.
+whoever heard a request could otherwise send its body again as another event.
 """
 
 import base64
