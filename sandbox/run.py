@@ -1,8 +1,8 @@
 """`nightly run`: starts the embedded stack, prints its addresses, and watches it until Ctrl-C.
 
 The caller's settings and `.env` apply. Redis is embedded only if REDIS_URL is not set. Flinks is emulated only if no
-key is set, and only on a sandbox ledger: the embedded one, or yours with SANDBOX=1. If a part dies, the run ends and prints
-the end of its log. No secret is printed, and only an embedded Redis gets new secrets, in `.nightly/`.
+key is set, and only on a sandbox ledger: the embedded one, or yours with SANDBOX=1. If a part dies, the run ends and
+prints the end of its log. No secret is printed, and only an embedded Redis gets new secrets, in `.nightly/`.
 """
 
 import json

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class GateRules:
-    """An outage: this share of so many calls at least within so long, or so many logins in a row without an answer.
+    """An outage: failure ratio over a minimum number of calls within a window, or a number of failed logins in a row.
 
     A storm: this many logins in a row that Flinks refuses as INVALID_LOGIN or UNAUTHORIZED.
     """

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     )
 
     flinks_timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10
-    """Whole-call deadline. Too low: answers are thrown away, logins rest. Too high: dead workers are noticed late."""
+    """Whole-call deadline. Too low: answers are discarded, logins rest. Too high: dead workers are noticed late."""
     flinks_settle_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
         default_factory=lambda data: 2 * data.get("flinks_timeout_seconds", 10)
     )
@@ -83,29 +83,29 @@ class Settings(BaseSettings):
     """How far ahead of Redis' clock an event may be dated. Too high: a wrong clock freezes a login that long."""
     intake_replicas: Annotated[int, Field(ge=0, le=10)] = 0
     """Replicas that must have an event before its message is acknowledged, by every way in. Too low: a failover of the
-    ledger may lose events that a durable broker had. Too high: nothing is taken in."""
+    ledger may lose events that a durable broker had. Too high: no event is accepted."""
 
     gate_outage_ratio: Annotated[float, Field(gt=0, le=1)] = DEFAULT_RULES.outage_ratio
-    """Share of calls without an answer of Flinks' own that is an outage. Too low: a bad minute stops all calls."""
+    """Ratio of calls without a usable Flinks response that is an outage. Too low: a bad minute stops all calls."""
     gate_outage_min_calls: Annotated[int, Field(ge=2, le=10_000)] = DEFAULT_RULES.outage_min_calls
-    """Of so many calls at least. Too low: chance closes the gate. Too high: an outage costs so many attempts."""
+    """Minimum number of calls in the window. Too low: chance shuts the gate. Too high: outages cost more attempts."""
     gate_outage_window_seconds: Annotated[float, Field(ge=1, le=600)] = DEFAULT_RULES.outage_window_seconds
-    """Within this time. Too low: quiet hours never gather enough calls. Too high: old successes hide an outage."""
+    """The window. Too low: quiet hours never have enough calls. Too high: old successes hide an outage."""
     gate_outage_in_a_row: Annotated[int, Field(ge=2, le=10_000)] = DEFAULT_RULES.outage_in_a_row
-    """Or so many logins in a row, however slowly. Too low: chance closes the gate. Too high: quiet hours see none."""
+    """Failed logins in a row that are an outage. Too low: chance shuts the gate. Too high: quiet hours see none."""
     gate_storm_logins: Annotated[int, Field(ge=2, le=100_000)] = DEFAULT_RULES.storm_logins
-    """Logins in a row, INVALID_LOGIN or UNAUTHORIZED, that are a storm. Too low: a batch of deleted cards closes the
-    gate. Too high: so many letters to replay when the customer id was wrong."""
+    """Logins in a row, INVALID_LOGIN or UNAUTHORIZED, that are a storm. Too low: a batch of deleted cards shuts the
+    gate. Too high: a wrong customer id costs more dead letters, which must be replayed."""
 
     login_keys: LoginKeys | None = None
     seal_to: PublicKeyText | None = None
-    """The workers' public key, for producers and the HTTP way in: loginIds are sealed to it before Redis has them."""
+    """The workers' public key, for producers and the HTTP way in: they seal loginIds with it before Redis gets them."""
     require_sealed: bool = False
-    """Whether an event whose loginId came in clear goes to the review list, whichever way it came."""
+    """Whether events with a loginId in clear are rejected, from every way in."""
     review_users: SecretStr | None = None
     http_events_secrets: WebhookSecrets | None = None
     http_events_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 200
-    """Events, for each secret and process. Too low: producers wait. Too high: nothing holds up one gone mad."""
+    """Events, for each secret and process. Too low: producers wait. Too high: a faulty producer is not stopped."""
     sentry_dsn: SecretStr | None = None
     sentry_environment: str | None = None
     log_format: Literal["json", "console"] | None = None
@@ -237,7 +237,7 @@ def _lines_of(error: ValidationError, given: Mapping[str, str]) -> list[str]:
 
 
 def _place(location: tuple[int | str, ...], given: Mapping[str, str]) -> str:
-    """Name the variable; an instance by its number, because a secret may stand where its name should."""
+    """Name the variable; an instance by its number, because its name may be a misplaced secret."""
     variable = str(location[0]).upper()
     if len(location) == 1:
         return variable

@@ -1,8 +1,8 @@
-"""Decides which names in the environment are a slip of ours, so that a misspelt setting stops the start.
+"""Finds misspelt settings in the environment, so that they stop the start.
 
 Everything in `.env` is meant for us. In the environment, a name that begins as ours do, or that is one slip
 of the keyboard away from a setting; REDIS_URI or SENTRY_RELEASE, which other tools read, are neither. What
-Kubernetes adds for its services is nobody's slip.
+Kubernetes adds for its services is not a misspelling.
 """
 
 import difflib

@@ -1,7 +1,7 @@
-"""Decides how a call travels to Flinks: transport, deadline, TLS, proxy. It and prepared.py alone import httpx.
+"""Sends calls to Flinks: transport, deadline, TLS, proxy. Only this module and prepared.py import httpx.
 
 One call is one attempt: no retry, no redirect, no cookie, nothing decompressed, and never longer than its deadline.
-Each instance has connections of its own. Requests go straight to the transport, for speed (docs/adr/0006).
+Each instance has its own connections. Requests go straight to the transport, for speed (docs/adr/0006).
 """
 
 import asyncio

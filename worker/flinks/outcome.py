@@ -2,13 +2,13 @@
 
 outcome     what the answer means                          what the ledger does with the login
 ---------   --------------------------------------------   ---------------------------------------------
-APPLIED     the flag stands as wished                      done at this revision
-TRANSIENT   Flinks or the way to it failed for now         waits (backoff), one attempt charged
+APPLIED     the flag has the wished state                  done at this revision
+TRANSIENT   a temporary failure of Flinks or the network   waits (backoff), one attempt charged
 THROTTLED   we call too fast                               waits, no attempt charged, the rate comes down
 DEAD        this login or this request can never succeed   a dead letter, for a person
 HALT        our own configuration is wrong                 stays due, no attempt charged, the gate closes
 
-An answer that nobody foresaw is never APPLIED.
+An unexpected answer is never APPLIED.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 class Verdict:
     """The meaning of one call.
 
-    `code` is Flinks' own FlinksCode where the answer had a known one, else a slug of ours.
+    `code` is the FlinksCode if the answer had a known one, else a code of Nightly.
     `message` is Flinks' text with every identifier masked, at most 200 characters.
     """
 

@@ -1,8 +1,8 @@
-"""Decides what to ask of Flinks and what its answer means.
+"""Builds the request to Flinks and classifies its answer. Classify a new FlinksCode here, in the tables below.
 
-The tables below are the documentation: a FlinksCode is looked up first and the HTTP status only where no
-known code was given, because one 401 may stand for a bad key, a bad login, too many calls or a bank that
-is down. An answer that nobody foresaw is never APPLIED, and no text that leaves here names a login.
+The FlinksCode is looked up first, and the HTTP status only if there is no known code, because a 401 can mean a bad key,
+a bad login, too many calls, or a bank that is down. An unexpected answer is never APPLIED, and no text that leaves this
+module names a login.
 """
 
 import json
@@ -20,7 +20,7 @@ from worker.flinks.outcome import Outcome, Verdict
 from worker.flinks.redaction import mask
 from worker.flinks.response_body import Answer, Claim, claim_of, read
 
-# The login or the request can never succeed. These stand even beside HTTP 429.
+# The login or the request can never succeed. These codes count even with HTTP 429.
 REJECTED_CODES = frozenset({"INVALID_LOGIN", "INVALID_REQUEST"})
 # We call too fast; an HTTP 429 says the same whatever else it carries.
 THROTTLED_CODES = frozenset({"TOO_MANY_REQUESTS"})
@@ -52,7 +52,7 @@ END_USER_CODES = frozenset({
 HALT_CODES = frozenset({"ACCESS_DENIED", "METHOD_NOT_AVAILABLE"})
 
 # The HTTP status, asked only where no known code was given; any other 4xx is DEAD, `unknown_code`.
-# 3xx halts: following it would carry the login to an address that nobody configured.
+# 3xx halts: following it would carry the login to an address that is not configured.
 STATUS_OUTCOMES: Mapping[int, Outcome] = {
     **dict.fromkeys((*range(300, 400), 404), Outcome.HALT),
     **dict.fromkeys((408, 425, *range(500, 600)), Outcome.TRANSIENT),

@@ -1,4 +1,4 @@
-"""Decides what of a third party's text may be kept: words stay, whatever may identify a login goes."""
+"""Redacts texts of third parties: plain words stay, and everything that may identify a login is removed."""
 
 import html
 import re

@@ -1,8 +1,8 @@
-"""Decides what the body of an answer says, before anyone asks what it means. Never raises.
+"""Parses the body of a Flinks answer; `protocol.py` then classifies it. Never raises.
 
-Flinks confirms in prose ("LoginId ... has now been activated ..."), sent as a JSON string, and reports errors
-as a JSON object. Bodies of proxies, cut bodies and bodies of the wrong shape come by the same way. The time that
-any of them takes grows with its length and no faster, because it is read on the event loop.
+Flinks confirms in prose ("LoginId ... has now been activated ..."), sent as a JSON string, and reports errors as a JSON
+object. Error pages of proxies, truncated bodies and other shapes are handled too. The time is linear in the length,
+because the body is parsed on the event loop.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Decides what to tell a person to do about a code, a closed gate or a silent worker."""
+"""Advises a person what to do about a dead-letter code, a shut gate or a silent worker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Passes on what the ledger wants a person to hear of: into the log, and to Sentry if there is one.
+"""Reports the ledger's notices to a person: in the log, and to Sentry if it is configured.
 
-The ledger keeps a notice until it was passed on, so neither a reply that was lost nor a worker that was killed
-swallows one; told twice is possible only where a worker dies between telling and forgetting.
+The ledger keeps a notice until it was reported, so neither a lost reply nor a killed worker loses one. It can be
+reported twice only if a worker dies between reporting and removing it.
 """
 
 import json

@@ -1,6 +1,7 @@
-"""Decides what is well and what is not: one check a line, each with what to do.
+"""The checks of `nightly doctor`: each returns one line with the result and what to do.
 
-`worker/operations/diagnose.py` collects the values. What a managed Redis does not tell is `unknown`, not a failure.
+`worker/operations/diagnose.py` collects the values. A value that a managed Redis does not show is `unknown`, not a
+failure.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Collects what the doctor's checks look at: Redis, broker, Flinks' address, workers. Writes nothing anywhere."""
+"""Collects the values for the checks of `nightly doctor`: Redis, broker, Flinks' address, workers. Writes nothing."""
 
 import contextlib
 import json

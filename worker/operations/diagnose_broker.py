@@ -1,4 +1,4 @@
-"""Looks at Celery's broker where it is another one than the ledger's Redis: is it there, what waits, who reads?"""
+"""Collects the state of Celery's broker, if it is not the ledger's Redis: reachable, waiting messages, readers."""
 
 import socket
 import ssl

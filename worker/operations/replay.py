@@ -1,7 +1,7 @@
-"""What a reviewer may do with dead letters: read one whole, replay it, resolve it, one or many at a time.
+"""Replays and resolves dead letters, one or many at a time, for the command line (`nightly dead-letters`).
 
-A replay never sends an old payload. For a login it makes the wish of *now* due again; for a message that
-was not accepted it takes the message in once more, where its own time decides its place.
+A replay never sends an old payload. The dead letter of a login makes the login due with its *newest* wish. The dead
+letter of a rejected message takes the message in again, as if it had just arrived.
 """
 
 from collections.abc import Callable, Iterable, Iterator

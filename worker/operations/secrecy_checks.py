@@ -1,4 +1,4 @@
-"""Decides whether secrets stay secret: what is sealed, under which key and how often, and what goes without TLS."""
+"""Checks of secrecy for `nightly doctor`: what is sealed, with which key and how often, and connections without TLS."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Knows which releases of Redis and Valkey have the holes in Lua that were published in October 2025.
+"""Lists the releases of Redis and Valkey with the Lua vulnerabilities that were published in October 2025.
 
 Source: the release notes of Redis and Valkey for CVE-2025-49844, -46817, -46818 and -46819.
 """

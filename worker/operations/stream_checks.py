@@ -1,4 +1,4 @@
-"""Decides how the event stream is: backlog, ids, and entries that vanished unread."""
+"""Checks of the event stream for `nightly doctor`: backlog, ids, and entries that vanished unread."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

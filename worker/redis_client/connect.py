@@ -1,4 +1,4 @@
-"""Opens Redis the way the ledger needs it: replies as bytes, bounded waits, dead sockets noticed."""
+"""Connects to Redis as the ledger needs it: replies as bytes, timeouts, detection of dead sockets."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ SENTINEL_OPTIONS: dict[str, Any] = {
 def connect(url: str, *, name: str = "nightly") -> BytesRedis:
     """Return a client for `redis://`, `rediss://`, `unix://` or `sentinel://`; connects at first use.
 
-    One quick retry hides a connection that the server closed while idle; whoever calls handles the rest.
+    One quick retry hides a connection that the server closed while idle; callers handle the rest.
     `sentinel://[user:password@]host:port[,host:port]/service[/db]` asks the sentinels for the primary.
     """
     retry = Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1)

@@ -1,7 +1,7 @@
-"""Decides how trouble with Redis is told: where it is, what is wrong, what to do; never a password, never data.
+"""Explains Redis errors to a person: the address, the problem, what to do; never a password or data.
 
-The text of a redis exception is not repeated, because a server (and redis-py, for a pipeline) may quote the
-command it refused, and a command may hold a loginId.
+The text of a redis exception is not repeated, because a server (and redis-py, for a pipeline) may quote the command
+that it refused, and a command may hold a loginId.
 """
 
 import socket

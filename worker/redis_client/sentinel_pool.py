@@ -1,8 +1,7 @@
-"""Keeps a pool of connections with the primary that the sentinels name, also while the former one still answers.
+"""A connection pool that follows the primary that the sentinels name, even while the former primary still answers.
 
-A primary that is cut off from its replicas goes on answering: what is written there is thrown away when it
-comes back as a replica. A client that only reconnects when a connection breaks would stay with it all that
-time; this one asks a sentinel once a second.
+A primary that is cut off from its replicas still accepts writes, and loses them when it returns as a replica. A client
+that reconnects only when a connection breaks would stay with it; this pool asks a sentinel once a second.
 """
 
 import time
@@ -15,7 +14,7 @@ from redis.sentinel import SentinelConnectionPool
 
 LOOK_SECONDS = 1.0
 PATIENCE = 4
-"""A look that took long is not repeated before so many times as long: sentinels that are away slow nobody down."""
+"""Back off this many times the duration of the last lookup, so that unreachable sentinels do not slow calls down."""
 
 
 class PrimaryPool(SentinelConnectionPool):

@@ -1,4 +1,4 @@
-"""What Nightly tells about itself: log lines, Sentry events and metrics, none of which holds a secret.
+"""Log lines, Sentry events and metrics, none of which contains a secret.
 
-Everything that leaves the process passes `scrub`; what a library wrote is shown only where we know its shape.
+Everything that leaves the process passes `scrub`; text of a library is shown only if we know its shape.
 """

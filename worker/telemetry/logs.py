@@ -1,8 +1,8 @@
-"""Decides what one log line looks like: a JSON object on stderr, whoever wrote it, or coloured text on a terminal.
+"""Formats log lines: a JSON object on stderr, or coloured text on a terminal.
 
-Every line of ours, of Celery, of kombu and of any other library passes one formatter, which scrubs it. A log
-call never raises, a value cannot forge a second line, and what JSON cannot hold becomes its type's name.
-Locks are those of the standard library's handlers, so a pool's forked children may log at once.
+Every line, of Nightly, Celery, kombu or any other library, passes one formatter, which scrubs it. A log call never
+raises, a value cannot forge a second line, and what JSON cannot hold becomes the name of its type. Locks are those of
+the standard library's handlers, so a pool's forked children may log at once.
 """
 
 import json
@@ -138,7 +138,7 @@ def _printable(value: object) -> object:
 
 
 def _join_pool_logger() -> None:
-    # billiard keeps its lines ("process exited with signal 9") from the root logger unless told.
+    # billiard keeps its lines ("process exited with signal 9") from the root logger by default.
     if (pool_logger := get_multiprocessing_logger()) is not None:
         pool_logger.propagate = True
         pool_logger.setLevel(logging.ERROR)

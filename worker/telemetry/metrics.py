@@ -1,8 +1,8 @@
-"""Decides which numbers Prometheus gets, all of them read from the ledger at the moment of the scrape.
+"""The numbers for Prometheus, all read from the ledger at the moment of the scrape.
 
-So a pool's children need no shared files, and any one worker's endpoint tells about the whole cluster. A number
-the ledger does not give is left out rather than shown as nought; a ledger that cannot be read gives
-`nightly_up 0`. Labels hold an instance, an outcome or a code, never a login.
+So a pool's children need no shared files, and each worker's endpoint reports the whole cluster. A number that the
+ledger does not have is left out, not shown as 0; if the ledger cannot be read, `nightly_up` is 0. Labels hold an
+instance, an outcome or a code, never a login.
 """
 
 import re

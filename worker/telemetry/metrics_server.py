@@ -1,6 +1,6 @@
-"""Answers `GET /metrics` from one thread with an event loop of its own, however many clients connect and however.
+"""Answers `GET /metrics` from one thread with its own event loop, for any number of clients.
 
-Connections, their time, and the reads of the ledger are bounded, so that no client can slow a worker down.
+Connections, their duration, and reads of the ledger are limited, so no client can slow a worker down.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Bounds how often one log line appears: a few in a minute, then their number when the minute is over."""
+"""Limits how often one log line appears: a few in a minute, then a count of the rest when the minute is over."""
 
 import asyncio
 

@@ -99,7 +99,7 @@ def scrub_quotes(text: str, *, keep_names: bool = False) -> str:
 
 
 def scrub_exception_text(type_name: str, text: str) -> str:
-    """Make the message of somebody's exception fit to be shown; empty where it repeats a whole traceback."""
+    """Scrub the message of a library's exception; empty where it repeats a whole traceback."""
     if type_name in _HOLDS_TRACEBACK:
         return ""
     return scrub_quotes(text, keep_names=type_name in _QUOTES_CODE)

@@ -30,7 +30,7 @@ def _sdk() -> Any:
 
 
 def report_unexpected(error: BaseException, *, where: str, **tags: str) -> None:
-    """Report an exception that nobody foresaw; `where` names the place in our terms ("reconcile.settle")."""
+    """Report an unexpected exception; `where` names the place in our terms ("reconcile.settle")."""
     if (sdk := _sdk()) is None:
         return
     with sdk.new_scope() as scope:
@@ -64,7 +64,7 @@ def report_gate(*, instance: str, is_closed: bool, cause: str, code: str, http_s
 
 
 def report_stuck(*, part: str) -> None:
-    """Report that a part of a worker stood still, so that its process was ended; `part` is a name of ours."""
+    """Report that a part of a worker made no progress, so its process was ended; `part` is its name."""
     _report(
         "A part of a worker stood still and its process was ended",
         level="fatal",

@@ -1,4 +1,4 @@
-"""Decides how an exception is told: its type, its scrubbed message and where it passed, never what it held.
+"""Formats an exception: its type, its scrubbed message and the code locations it passed, never values.
 
 No local variable, argument or source line is read. No call raises.
 """

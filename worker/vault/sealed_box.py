@@ -1,8 +1,8 @@
-"""Seals a loginId for the workers alone, so that neither its producer's way in nor Redis holds it in clear.
+"""Seals a loginId so that only workers can open it, and neither the way in nor Redis holds it in clear.
 
-A libsodium sealed box (`crypto_box_seal`: X25519 and XSalsa20-Poly1305) to a public key that anybody may know. The
-private key follows from a key of LOGIN_KEYS, so nothing else has to be kept. A key id stands in front of both texts,
-the public key's and the sealed loginId's: `<8 hex digits>.<base64url>`.
+A libsodium sealed box (`crypto_box_seal`: X25519 and XSalsa20-Poly1305) to a public key. The private key is derived
+from a key of LOGIN_KEYS, so there is no other secret to keep. The public key and the sealed loginId both begin with a
+key id: `<8 hex digits>.<base64url>`.
 """
 
 import base64
@@ -61,7 +61,7 @@ class OpeningKeys:
         self._boxes = {public.id: SealedBox(key) for public, key in zip(self.public, private_keys, strict=True)}
 
     def open(self, text: str) -> str:
-        """Return the loginId; raises SealError, and UnknownKey where the key is not one of ours."""
+        """Return the loginId; raises SealError, and UnknownKey if the key is not in LOGIN_KEYS."""
         key_id, box = _split(text)
         if key_id not in self._boxes:
             raise UnknownKey(key_id)

@@ -18,7 +18,7 @@ from worker.guid import GUID
 MOST_LAYERS = 4
 """Encodings within one another that are taken off; `%25252D` for a hyphen has three."""
 CASELESS_CHARACTERS = 8
-"""Fewer characters of base64 in another letter case stand in ordinary ids by chance."""
+"""Fewer characters of base64 in another letter case occur in ordinary ids by chance."""
 
 _LOWER = bytes(range(256)).lower()
 _NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
@@ -85,7 +85,7 @@ class Spellings:
         return base64.search(text) is not None or hexadecimal.search(letters) is not None
 
     def _is_caseless_base64_in(self, letters: str) -> bool:
-        """Look for base64 in another letter case: it cannot be decoded, but tells nearly all of the loginId."""
+        """Look for base64 in another letter case: it cannot be decoded, but reveals nearly all of the loginId."""
         login_id = self._login_id
         if len(letters) < (len(login_id) * 4 // 3 - 2 if self._is_guid else len(login_id)):
             return False

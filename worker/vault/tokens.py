@@ -1,7 +1,7 @@
-"""Decides whether a text looks like a token: a secret that somebody else issued.
+"""Decides whether a text looks like a token: a secret of another system.
 
 A token is a JWT, or a run of 28 or more random characters of both letter cases, as base64 and base62 write them.
-GUIDs, ULIDs, KSUIDs, numbers, hex digests and words with hyphens are none.
+GUIDs, ULIDs, KSUIDs, numbers, hex digests and words with hyphens are not tokens.
 """
 
 import re

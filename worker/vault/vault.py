@@ -1,8 +1,8 @@
 """Turns a loginId into a reference that may be shown and a sealed value that may be stored.
 
-The reference is a keyed hash, so it tells nothing without LOGIN_KEYS; the sealed value is AES-256-GCM
+The reference is a keyed hash, so it reveals nothing without LOGIN_KEYS; the sealed value is AES-256-GCM
 bound to its reference, so it cannot be moved to another login. References come from the *oldest* key:
-a login keeps its place in the ledger when a new key is put in front (docs/adr/0003). The keys that open
+a login keeps its entry in the ledger when a new key is put in front (docs/adr/0003). The keys that open
 what a producer sealed follow from LOGIN_KEYS too.
 """
 

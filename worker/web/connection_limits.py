@@ -1,7 +1,7 @@
-"""Bounds how long a client may keep the server waiting: for a request, for its body, and until it takes an answer.
+"""Limits how long a client may take: to send a request, to send its body, and to read an answer.
 
-uvicorn waits for ever for a request's head, for the rest of a body that was answered early, and for a client that
-does not read what it asked for. Where the application reads a body, that has a shorter deadline there.
+uvicorn waits for ever for a request's head, for the rest of a body that was answered early, and for a client that does
+not read its answer. While the application reads a body, a shorter deadline applies.
 """
 
 import asyncio

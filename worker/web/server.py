@@ -1,4 +1,4 @@
-"""Serves the status page with uvicorn until SIGTERM or Ctrl-C, and says on stdout where it listens."""
+"""Serves the status page with uvicorn until SIGTERM or Ctrl-C, and prints its address on stdout."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ log = get_logger(__name__)
 
 
 class ReviewServer(uvicorn.Server):
-    """Prints `{"listening": "http://HOST:PORT"}` once it accepts connections; exits 0 when it is told to stop."""
+    """Prints `{"listening": "http://HOST:PORT"}` once it accepts connections; exits 0 on SIGTERM or Ctrl-C."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening, then say so."""

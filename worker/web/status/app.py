@@ -1,4 +1,4 @@
-"""The web application behind the status page: three GET routes, closed unless REVIEW_USERS names somebody.
+"""The web application behind the status page: three GET routes, closed unless REVIEW_USERS names a user.
 
 It only reads. `/health` alone needs no login and says no more than ok. Every answer forbids scripts, frames,
 caching and referrers.

@@ -1,6 +1,7 @@
 """Decides whose password is checked next: two checks at once, and a short line for each address and name.
 
-Addresses take turns, and within one its names, so that a flood of guesses delays only those who share both with it.
+Addresses take turns, and within one its names, so a flood of guesses delays only log-ins with the same address and
+name.
 """
 
 import asyncio

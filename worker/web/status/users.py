@@ -1,4 +1,4 @@
-"""Decides who may look at the page: reads REVIEW_USERS and checks a name and password against it.
+"""Authenticates users of the page: reads REVIEW_USERS and checks a name and password against it.
 
 A check costs a third of a second of CPU on purpose. A right password is remembered until the process ends, as a keyed
 hash that is worth nothing outside it. REVIEW_USERS is read only at the start, so the memory cannot become wrong, and a

@@ -37,7 +37,7 @@ class Acceptor:
     def accept(self, sender: str, mode: Mode, attributes: Attributes, body: bytes) -> int:
         """Append all events of a signed request, or none; returns how many. Raises Refused.
 
-        What is wrong is charged to nobody: whoever repeats such a request takes nothing from its sender.
+        An invalid request is not charged: repeating it does not use up its sender's rate.
         """
         self._charge(sender, 0)
         documents = self._judge.judge(

@@ -1,4 +1,4 @@
-"""Reads bodies into memory: each up to a limit and within a time, and so many at once.
+"""Reads bodies into memory: each with a maximum size and time, and a maximum number at once.
 
 Anybody may send a body, signed or not. One that comes slowly therefore gives way to a new one (ADR 17).
 """
@@ -18,7 +18,7 @@ BODY_SECONDS = 10.0
 AT_ONCE = 100
 """Bodies that are being read; each may hold a mebibyte."""
 LINGER_BYTES = 16 * MAX_BODY_BYTES
-"""So much of a body that is too long is read and thrown away: a sender that is cut off at once sees no answer."""
+"""Bytes of a too long body that are read and discarded: a sender that is cut off at once sees no answer."""
 CLOSE = {"connection": "close"}
 """Or the server would go on to read what is left of the body."""
 

@@ -1,7 +1,7 @@
 """The life of a request to `POST /events`.
 
 1. Its media type says how it holds events; the body is read, up to a limit and a deadline.
-2. Somebody who holds a secret signed it, lately. Nothing of it is looked at before.
+2. Its signature is valid and recent. Nothing of the body is parsed before.
 3. If it was accepted before, that answer is repeated, and nothing else happens.
 4. In a thread: it is taken apart into events, and each is judged by the contract; they are charged to their sender's
    allowance, sealed to the workers' public key, and appended to the stream as one entry.

@@ -1,4 +1,4 @@
-"""What a sender is told whose request is refused: a problem document (RFC 9457) that never repeats what was sent."""
+"""The answer to a refused request: a problem document (RFC 9457) that never repeats what was sent."""
 
 import math
 from collections.abc import Mapping

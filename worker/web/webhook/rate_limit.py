@@ -1,7 +1,8 @@
-"""Decides how many events a second a sender may bring in: a bucket of tokens in this process' memory.
+"""Limits the events a second of one HTTP producer, with a token bucket in this process' memory.
 
-It is no quota but a brake for a producer that has gone mad: a request may overdraw the bucket, and the next one
-waits until that is paid off. So a batch of any permitted size passes, and the rate holds over time.
+A request may overdraw the bucket, and the next one waits until it is filled again: so a batch of any permitted size
+passes, and the rate holds over time. The rate of calls to Flinks is limited in
+`worker/ledger/lua/lib/rate_limit.lua`.
 """
 
 import threading

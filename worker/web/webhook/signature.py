@@ -1,8 +1,8 @@
-"""Decides whether a request comes from somebody who holds a secret, as the Standard Webhooks specification says.
+"""Verifies that a request was signed with a known secret, as the Standard Webhooks specification says.
 
 `webhook-signature` holds one or more of `v1,<base64>`: HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<content>`.
-The content is the body; where a part of the event stands in headers, those stand in front of it (modes.py), because
-whoever heard a request could otherwise send its body again as another event.
+The content is the body; if parts of the event are in headers, those come before it (cloudevents.py), because an
+attacker with a recorded request could otherwise send its body again as another event.
 """
 
 import base64
@@ -40,7 +40,7 @@ class Signed(NamedTuple):
 
 
 def verify(keys: Mapping[str, bytes], headers: Headers, content: bytes, *, now: float) -> Signed:
-    """Return who signed; `now` in seconds since 1970. Raises BadSignature."""
+    """Return the name of the secret; `now` in seconds since 1970. Raises BadSignature."""
     message_id = _the_one(headers, "webhook-id")
     if not _ID.fullmatch(message_id):
         raise BadSignature("webhook-id: must be 1 to 256 printable ASCII characters without a full stop")
