@@ -1,4 +1,4 @@
-"""Turns what Redis stores of a backfill into values and back: its hash, its chunks of rows, and six bytes a row.
+"""Decodes a backfill as Redis stores it: its hash, and the six bytes of each row."""
 
 A chunk holds loginIds in clear, so it is sealed before it is stored.
 """

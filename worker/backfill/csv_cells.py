@@ -1,4 +1,4 @@
-"""Keeps a spreadsheet from running a cell of ours as a formula: CSV injection, as OWASP describes it.
+"""Prevents CSV injection (OWASP): a spreadsheet must not run a cell of our files as a formula.
 
 An apostrophe goes before `=`, `+`, `-`, `@`, a tab or a carriage return at the start of a cell, and also after a quote,
 a separator or a line end inside it, where another program may begin a new cell. `restored` is the exact reverse.

@@ -30,7 +30,7 @@ _CHANCE = random.SystemRandom()
 
 
 class Cursor:
-    """Where the handing over of one backfill stands, and the chunk it stands in."""
+    """How far one backfill has been handed over, and its current chunk."""
 
     def __init__(self, backfills: Backfills, backfill: Backfill) -> None:
         self.backfill = backfill

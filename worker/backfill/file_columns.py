@@ -27,7 +27,7 @@ _LONGEST_NAME = 30
 
 @lru_cache(maxsize=1024)
 def role_of(name: str) -> tuple[str, int] | None:
-    """Return which role a name stands for, and how sure that is (0 is surest)."""
+    """Return the role of a column name, and how certain it is (0 is most certain)."""
     return _RANKS.get("".join(filter(str.isalnum, name)).casefold())
 
 

@@ -1,6 +1,6 @@
 """Reads a file's lines in bounded memory: plain or gzipped, from a path or standard input, however long a line is.
 
-What is compressed is told by its first bytes, not by its name. A stream that ends too early raises UnreadableFile,
+A compressed file is recognised by its first bytes, not by its name. A stream that ends too early raises UnreadableFile,
 so half a file is never taken for a whole one.
 """
 

@@ -1,6 +1,6 @@
 """Streams rows out of a file: CSV with a header, one JSON object a line, or one loginId a line.
 
-The form is told by the first line that is not blank or a comment. A row that cannot be used keeps its line and a
+The first line that is not blank or a comment decides the format. A row that cannot be used keeps its line and a
 reason, which names the field and the rule, never a value. What is valid is what an event may carry.
 """
 
@@ -28,7 +28,7 @@ DELIMITERS = (",", ";", "\t")
 KEEP_BYTES = 4096
 """So much of a line that is no row is kept, for the rejects file."""
 MAX_RECORD_LINES = 20
-"""A quoted field may hold line ends, but a quote that is still open after so many lines is a stray one."""
+"""A quoted field may hold line ends, but a quote that is still open after this many lines is a stray one."""
 _UNNAMED = 1000
 _PLAIN = re.compile(r"[!-~](?:[ -~]{0,254}[!-~])?")
 _TOO_LONG = f"line: longer than {MAX_LINE_BYTES} bytes"
@@ -46,7 +46,7 @@ class _Contract(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a file is written; `header` is its first line as it stands there (CSV only)."""
+    """How a file is written; `header` is its first line, unchanged (CSV only)."""
 
     kind: Literal["csv", "ndjson", "plain"]
     header: str = ""

@@ -1,7 +1,7 @@
 """Says what a backfill would do, row by row as the ledger's script would decide, without writing anything to Redis.
 
 Which logins came before is remembered in a file on disk that is gone afterwards, so memory stays bounded. On a system
-where nothing else happens meanwhile, the counts are what then comes out; Flinks' own refusals nobody can foresee.
+where nothing else happens meanwhile, the counts are what then comes out; Flinks' own refusals cannot be foreseen.
 """
 
 import sqlite3
@@ -57,7 +57,7 @@ class DryRun:
         self._reassert = reassert
 
     def foresee(self, rows: Iterable[Row], *, on_rows: Callable[[int], None] = lambda _: None) -> Forecast:
-        """Count; `on_rows` hears how many so far. Raises redis.RedisError, and what reading the rows raises."""
+        """Count; calls `on_rows` with the count so far. Raises redis.RedisError, and what reading the rows raises."""
         counts: Counter[str] = Counter()
         first_problem = ""
         with _seen_before() as seen:

@@ -1,6 +1,6 @@
 """Loads rows into a backfill, chunk by chunk; only a whole one is committed, and only a committed one is handed over.
 
-A load that was killed goes on where it was when the same command is given again. That needs the same rows in front:
+A load that was killed continues when the same command is run again. That needs the same rows in front:
 each chunk carries a keyed hash of all rows up to its end.
 """
 
@@ -137,7 +137,7 @@ class Loading:
 
 
 def form_of(first: Row) -> Form:
-    """Return the form of the file that a backfill's first row came from: it stands before the row's own line."""
+    """Return the form of the file that a backfill's first row came from: it comes before the row's own line."""
     return Form.from_text(first.raw.partition(END_OF_FORM)[0].decode())
 
 

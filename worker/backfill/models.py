@@ -1,4 +1,4 @@
-"""The values of a backfill: its rows, its state, and what became of each row."""
+"""The values of a backfill: its rows, its state, and the outcome of each row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where a backfill stands. A cancelled one still lets the calls end that were handed over: see `ended_at`."""
+    """The status of a backfill. After a cancel, rows that were handed over are still called: see `ended_at`."""
 
     LOADING = "loading"
     RUNNING = "running"

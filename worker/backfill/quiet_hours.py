@@ -1,4 +1,4 @@
-"""Says whether a backfill rests at this hour, in the time zone of those it rests for."""
+"""Decides whether a backfill is in its quiet hours, in the time zone that was given with them."""
 
 import re
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Writes what became of each row of a backfill, and the rows that a person should correct and feed back.
 
 The report has one line for each row that was read, in the file's order, and no loginId unless `reveal`. The rejects
-have loginIds: they are written for whoever asks for them by that name, readable by that person alone. No cell of a CSV
+have loginIds: they are written only on request, to a file that only its owner can read. No cell of a CSV
 runs as a formula in a spreadsheet (`cells.py`).
 """
 

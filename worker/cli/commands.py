@@ -1,4 +1,4 @@
-"""The command tree: which command stands where, in the order in which a person meets them.
+"""The command tree, in the order of the help page.
 
 A command's module is imported when that command runs, so `nightly --help` and a container's health check
 start in a fraction of what all commands together would need.
@@ -67,7 +67,7 @@ ENTRIES: dict[str, Entry] = {
     "health": Entry(
         "worker.cli.health:health",
         MACHINES,
-        "Exit 0 when this machine's worker pulsed lately.",
+        "Exit 0 if this machine's worker sent a heartbeat lately.",
         "Example: `HEALTHCHECK CMD nightly health --max-silence 15`",
     ),
     "review": Entry(

@@ -1,4 +1,4 @@
-"""Opens what a command needs, and no more: Redis alone for looking, LOGIN_KEYS too for what names or opens logins."""
+"""Opens what a command needs: Redis for reading, and LOGIN_KEYS for commands that name or open logins."""
 
 import getpass
 from typing import TYPE_CHECKING, NoReturn
@@ -55,7 +55,7 @@ def _refuse_another_kind(settings: Settings, client: BytesRedis) -> None:
 
 
 def operator() -> str:
-    """Return who types: the name that the ledger writes beside a decision."""
+    """Return the name of the operating-system user, which the ledger stores with a decision."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

@@ -1,4 +1,4 @@
-"""`nightly dead-letters replay | resolve`: decide about letters, one or many, and say what became of each."""
+"""`nightly dead-letters replay | resolve`: asks first, calls `worker/operations/replay.py`, prints the result."""
 
 import sys
 from collections import Counter
@@ -60,7 +60,7 @@ def replay(
 def resolve(
     ids: Ids = None,
     *,
-    note: Annotated[str, typer.Option(help="Why, for whoever reads it later. No loginId, please.")],
+    note: Annotated[str, typer.Option(help="The reason, for later readers. No loginId, please.")],
     code: Code = None,
     instance: Instance = None,
     suspects: Suspects = False,

@@ -1,4 +1,4 @@
-"""`nightly dead-letters`: look at what could not be carried out. What changes letters is in `decisions.py`."""
+"""`nightly dead-letters`: list and show dead letters. `dead_letter_actions.py` replays and resolves them."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -21,7 +21,7 @@ SHOWN = 50
 """Letters in a table for a person, unless `--limit` says otherwise; `--json` holds them all."""
 WIDE = 110
 SHORT = 12
-"""On a terminal narrower than WIDE a reference is cut to so many characters; `show` has it whole."""
+"""On a terminal narrower than WIDE a reference is cut to this length; `show` prints it whole."""
 
 app = typer.Typer(
     help="Review what could not be carried out: look, replay, resolve.",
@@ -31,7 +31,7 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Code = Annotated[str | None, typer.Option(help="Only this code, such as INVALID_LOGIN.")]
 Instance = Annotated[str | None, typer.Option(help="Only this Flinks instance.")]
-Limit = Annotated[int | None, typer.Option(help="At most so many.", min=1)]
+Limit = Annotated[int | None, typer.Option(help="Maximum number of rows.", min=1)]
 IsClosed = Annotated[bool, typer.Option("--closed", help="The closed ones of the last 90 days instead.")]
 
 

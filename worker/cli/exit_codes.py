@@ -13,7 +13,7 @@ WRONG_USAGE = 2
 
 
 def tell(error: Exception) -> int:
-    """Print what went wrong to stderr; returns the exit code. Raises what nobody foresaw, scrubbed."""
+    """Print what went wrong to stderr; returns the exit code. Raises unexpected errors, scrubbed."""
     if isinstance(error, SettingsError):
         _print(*error.lines)
         return WRONG_USAGE

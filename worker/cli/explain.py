@@ -1,4 +1,4 @@
-"""`nightly explain`: everything the ledger knows of one login, told as a story. Never its loginId."""
+"""`nightly explain`: everything that the ledger has about one login, in order of time; never its loginId."""
 
 import re
 import sys

@@ -56,9 +56,9 @@ def show(
 def close(
     instance: InstanceName = None,
     *,
-    reason: Annotated[str, typer.Option(help="Why, for whoever looks at it next.")],
+    reason: Annotated[str, typer.Option(help="The reason, shown by `gate show`.")],
 ) -> None:
-    """Close the gate: no further call until somebody opens it. Events are recorded as ever."""
+    """Close the gate: no further call until a person opens it. Events are still recorded."""
     name, gate = _one(instance)
     gate.close(name, by=operator(), reason=reason)
     console().print(f"The gate of {name} is closed. Calls in flight end; events wait. Then: nightly gate open {name}")

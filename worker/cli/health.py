@@ -1,4 +1,4 @@
-"""`nightly health`: one bit for a container's health check, whether this machine's worker pulses and work goes on."""
+"""`nightly health`, for health checks: did this machine's worker send a heartbeat, and is due work processed?"""
 
 import json
 import socket

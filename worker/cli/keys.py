@@ -34,7 +34,7 @@ def new() -> None:
 def public() -> None:
     """Print the workers' public key for SEAL_TO: what producers seal with it, only the workers open.
 
-    It follows from the newest key of LOGIN_KEYS and is no secret. Workers go on opening what was sealed to an older
+    It follows from the newest key of LOGIN_KEYS and is not secret. Workers still open what was sealed to an older
     key for as long as LOGIN_KEYS holds that key.
     """
     typer.echo(str(Settings.load(require=["LOGIN_KEYS"]).vault().public_keys[0]))

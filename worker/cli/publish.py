@@ -63,7 +63,7 @@ def publish(
 
 
 def read_lines(stream: BinaryIO, bad: "BadLines") -> Iterator[object]:
-    """Yield the decoded lines of `stream`, in bounded memory; `bad` hears of those that are no JSON."""
+    """Yield the decoded lines of `stream`, in bounded memory; `bad` gets those that are not JSON."""
     for line_number, line in enumerate(iter(lambda: stream.readline(MAX_BODY_BYTES + 1), b""), 1):
         bad.line_number = line_number
         if len(line) > MAX_BODY_BYTES and not line.endswith(b"\n"):

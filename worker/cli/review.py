@@ -21,7 +21,7 @@ def review(
 ) -> None:
     """Serve the read-only status page: gates, backlog, dead letters; and the way in for events over HTTP.
 
-    The page is closed unless REVIEW_USERS names who may look (nightly users hash), POST /events unless
+    The page is closed unless REVIEW_USERS names a user (nightly users hash), POST /events unless
     HTTP_EVENTS_SECRETS names a secret (nightly keys webhook). It needs REDIS_URL, and SEAL_TO to seal loginIds; give
     it neither LOGIN_KEYS nor FLINKS_AUTH_KEY. Both speak plain HTTP: outside this machine, put a proxy with TLS in
     front. Acting stays with this command line.

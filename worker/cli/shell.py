@@ -1,4 +1,4 @@
-"""What `demo` and `run` share with a person's shell: how they are told to stop, and how a command is typed there."""
+"""Helpers of `demo` and `run`: stopping on signals, and how to type a command in the caller's shell."""
 
 import shutil
 import signal

@@ -7,7 +7,7 @@ from worker.config.settings import Settings
 from worker.config.validators import LOOPBACK_HOSTS
 
 PLAIN_SCHEMES = frozenset({"redis", "sentinel", "amqp"})
-ADVICE = "Use rediss:// or amqps://, or a network that nobody else can listen on."
+ADVICE = "Use rediss:// or amqps://, or a private network."
 
 
 def plain_text_hosts(url: str) -> tuple[str, ...]:

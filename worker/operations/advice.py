@@ -19,7 +19,7 @@ _BY_CODE: Mapping[str, str] = {
     "INVALID_REQUEST": "Flinks refuses the request itself. Read its message; compare it with the API contract.",
     "retries_exhausted": "Every attempt failed for long. Read the attempts; once the cause is gone, replay.",
     "unexpected_response": "Flinks said yes to something else than was asked. Ask Flinks, then replay.",
-    "unknown_code": "Flinks refused with a code that nobody foresaw. Read its message, then replay or resolve.",
+    "unknown_code": "Flinks refused with an unknown code. Read its message, then replay or resolve.",
     "invalid_event": "The producer sent what no event looks like. Correct the producer; it has to publish again.",
     "unknown_key": (
         "The producer sealed the loginId to a key that the workers do not hold. Put that key back into LOGIN_KEYS, "
@@ -93,7 +93,7 @@ def gate_reason(gate: Mapping[str, Any]) -> str:
         detail = f": {gate['detail']}" if gate.get("detail") else ""
         return f"Flinks cannot be called with this configuration, {gate.get('code', '')}{status}{detail}"
     reason = f": {gate['detail']}" if gate.get("detail") else ""
-    return f"closed by {gate.get('by') or 'somebody'}{reason}"
+    return f"closed by {gate.get('by') or 'a person'}{reason}"
 
 
 def gate_advice(instance: str, gate: Mapping[str, Any]) -> str:

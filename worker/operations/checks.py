@@ -55,7 +55,7 @@ def check_version(info: Mapping[str, Any]) -> Check:
     try:
         release = tuple(int(part) for part in version.split("."))
     except ValueError:
-        return Check(name, Level.UNKNOWN, "Redis does not tell its version")
+        return Check(name, Level.UNKNOWN, "Redis does not show its version")
     if release[:2] < OLDEST_VERSION:
         return Check(name, Level.FAIL, f"{server} {version}", "Nightly needs Valkey, or Redis 6.2 or newer.")
     if has_lua_holes(server, release):
@@ -72,16 +72,16 @@ def check_role(role: str) -> Check:
         return Check(
             "Redis role", Level.FAIL, "a replica", "Point REDIS_URL at the primary; a replica takes no writes."
         )
-    return Check("Redis role", Level.OK if role else Level.UNKNOWN, "primary" if role else "not told")
+    return Check("Redis role", Level.OK if role else Level.UNKNOWN, "primary" if role else "unknown")
 
 
 def check_eviction(policy: str | None) -> Check:
     """An evicted key is a lost event."""
     name = "eviction"
     if not policy:
-        return Check(name, Level.UNKNOWN, "Redis does not tell maxmemory-policy", "Make sure that it is noeviction.")
+        return Check(name, Level.UNKNOWN, "Redis does not show maxmemory-policy", "Make sure that it is noeviction.")
     if policy != "noeviction":
-        advice = "Redis would throw events away when it is full. CONFIG SET maxmemory-policy noeviction"
+        advice = "Redis would delete events when it is full. CONFIG SET maxmemory-policy noeviction"
         return Check(name, Level.FAIL, f"maxmemory-policy is {policy}", advice)
     return Check(name, Level.OK, "noeviction")
 
@@ -90,7 +90,7 @@ def check_persistence(info: Mapping[str, Any], appendfsync: str | None) -> Check
     """What Redis has not written is gone when its machine is."""
     name = "persistence"
     if "aof_enabled" not in info:
-        return Check(name, Level.UNKNOWN, "Redis does not tell", "Make sure that the append-only file is on.")
+        return Check(name, Level.UNKNOWN, "Redis does not show it", "Make sure that the append-only file is on.")
     if not int(info["aof_enabled"]):
         replicas = int(info.get("connected_slaves", 0))
         what = f"the append-only file is off, with {replicas} replicas"
@@ -107,10 +107,10 @@ def check_persistence(info: Mapping[str, Any], appendfsync: str | None) -> Check
 
 
 def check_memory(used_bytes: int, limit_bytes: int) -> Check:
-    """A full Redis takes no more events. No bytes used at all means that Redis does not tell."""
+    """A full Redis accepts no more events. No bytes used at all means that Redis does not show it."""
     name, used = "memory", f"{used_bytes / 1_048_576:,.0f} MiB used"
     if not used_bytes:
-        return Check(name, Level.UNKNOWN, "Redis does not tell")
+        return Check(name, Level.UNKNOWN, "Redis does not show it")
     if not limit_bytes:
         return Check(name, Level.OK, f"{used}, no maxmemory set")
     share = used_bytes / limit_bytes
@@ -189,7 +189,9 @@ def check_backlog(instance: str, about: Mapping[str, Any], *, workers_alive: int
     if about["gate"]["state"] != "open" or not workers_alive:
         return Check(name, Level.WARN, what, "See the gate and the workers: nothing is called meanwhile.")
     if about["paused_seconds"]:
-        return Check(name, Level.WARN, what, f"Flinks asked us to wait; it goes on in {about['paused_seconds']:.0f} s.")
+        return Check(
+            name, Level.WARN, what, f"Flinks asked us to wait; calls resume in {about['paused_seconds']:.0f} s."
+        )
     level = Level.FAIL if oldest > BACKLOG_FAIL_SECONDS else Level.WARN
     return Check(name, level, what, "More comes in than goes out: see FLINKS_CALLS_PER_SECOND and the workers' logs.")
 
@@ -209,7 +211,7 @@ def check_workers(silences: Mapping[str, float], *, has_work: bool) -> Check:
 
 
 def check_bench(benched: Mapping[str, Sequence[str]]) -> Check:
-    """`benched` maps each worker to the instances that it alone cannot reach."""
+    """`benched` maps each worker to the instances that only it cannot reach."""
     names = [f"{name} ({', '.join(instances)})" for name, instances in sorted(benched.items()) if instances]
     if names:
         what = f"cannot reach Flinks while others can: {'; '.join(names)}"

@@ -169,7 +169,7 @@ def reach(name: str, base_url: str) -> Check:
                 with ssl.create_default_context().wrap_socket(plain_socket, server_hostname=host) as secure:
                     secure.getpeercert()
     except (socket.gaierror, UnicodeError):
-        return Check(title, Level.FAIL, f"nobody knows the host {host}", "Check FLINKS_INSTANCE, FLINKS_BASE_URL, DNS.")
+        return Check(title, Level.FAIL, f"the host {host} is unknown", "Check FLINKS_INSTANCE, FLINKS_BASE_URL, DNS.")
     except ssl.SSLError as error:
         return Check(title, Level.FAIL, f"TLS with {place} fails ({error.reason})", "Check the address and our CAs.")
     except OSError as error:

@@ -80,5 +80,5 @@ def reason_of(error: BaseException) -> str:
     if isinstance(cause, ssl.SSLError):
         return f"TLS fails, {cause.reason or 'no reason given'}"
     if isinstance(cause, socket.gaierror):
-        return "nobody knows its host"
+        return "its host is unknown"
     return type(cause).__name__

@@ -14,7 +14,7 @@ def check_sealing(seal_to: SealingKey | None, public_keys: Sequence[SealingKey],
     """`public_keys` are those of LOGIN_KEYS, newest first; none of them where LOGIN_KEYS is not set here."""
     name = "SEAL_TO"
     if seal_to is None:
-        clear = "clear loginIds are set aside" if is_required else "producers may send loginIds in clear"
+        clear = "clear loginIds are rejected" if is_required else "producers may send loginIds in clear"
         return Check(name, Level.OK, f"not set here, so nothing is sealed here; {clear}")
     ids = [key.id for key in public_keys]
     if not ids:

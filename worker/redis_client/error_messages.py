@@ -130,7 +130,7 @@ _REFUSALS = {
     "READONLY": ("is a replica, which takes no writes.", "Point REDIS_URL at the primary."),
     "MISCONF": ("cannot write to its disk, so it takes no writes.", "Free its disk; its log says more."),
     "LOADING": ("is still loading its data.", "Wait, and try again."),
-    "BUSY": ("is busy with somebody's script.", "Wait, and try again."),
+    "BUSY": ("is busy with a long script.", "Wait, and try again."),
     "MOVED": ("is a cluster, which Nightly does not work on.", "Point REDIS_URL at a single primary."),
     "CROSSSLOT": ("is a cluster, which Nightly does not work on.", "Point REDIS_URL at a single primary."),
     "WRONGTYPE": ("holds something else under one of our keys.", "Use a database of its own for Nightly."),

@@ -138,4 +138,4 @@ def test_an_address_without_tls_or_without_a_listener_fails() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         assert "no connection" in reach("toolbox", f"https://127.0.0.1:{nobody.getsockname()[1]}").what
-    assert "nobody knows" in reach("toolbox", "https://no-such-host.invalid").what
+    assert "is unknown" in reach("toolbox", "https://no-such-host.invalid").what

@@ -34,7 +34,7 @@ def test_a_machine_without_login_keys_cannot_tell() -> None:
 
 def test_without_a_key_the_doctor_says_what_becomes_of_clear_login_ids() -> None:
     assert "in clear" in check_sealing(None, KEYS, is_required=False).what
-    assert "set aside" in check_sealing(None, KEYS, is_required=True).what
+    assert "rejected" in check_sealing(None, KEYS, is_required=True).what
 
 
 def test_the_doctor_warns_and_says_where() -> None:

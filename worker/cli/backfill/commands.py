@@ -51,7 +51,7 @@ def show(
     follows: Annotated[bool, typer.Option("--follow", help="Look on until it ends; Ctrl-C leaves it running.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show one backfill: its terms, how far it is, and why it stands still.
+    """Show one backfill: its terms, its progress, and what it waits for.
 
     Exit code 1 when it waits for a person (a shut gate, no worker); with --follow, when rows were rejected.
     """

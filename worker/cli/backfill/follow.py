@@ -27,7 +27,7 @@ FOUND_WRONG = 1
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at a backfill: rows ended a second (None: not known yet), and why it stands still."""
+    """A snapshot of a backfill: rows ended a second (None: not known yet), and what it waits for."""
 
     backfill: Backfill
     rate: float | None
@@ -88,7 +88,7 @@ def looks(services: Services, backfill_id: str) -> Iterator[Look]:
 
 
 def reason_of(services: Services, backfill: Backfill) -> str:
-    """Return why a backfill stands still; empty where it moves."""
+    """Return what a backfill waits for; empty if it makes progress."""
     status, gate = services.views.status(), services.views.gate(backfill.instance)
     return standstill(backfill, status, gate, services.views.now_ms())
 

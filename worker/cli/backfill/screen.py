@@ -1,4 +1,4 @@
-"""Decides how a backfill looks to a person: its terms, how far it is, and why it stands still."""
+"""Shows a backfill: its terms, its progress, and what it waits for."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -64,7 +64,7 @@ def standstill(backfill: Backfill, status: Mapping[str, Any], gate: Mapping[str,
 
 
 def needs_a_person(backfill: Backfill, status: Mapping[str, Any], gate: Mapping[str, Any]) -> str:
-    """Return what stops a backfill that has not ended until somebody looks at it; empty where nothing does."""
+    """Return what stops a backfill that has not ended until a person acts; empty if nothing does."""
     if backfill.ended_at or backfill.status in {Status.LOADING, Status.PAUSED, Status.FINISHED}:
         return ""
     if gate["state"] != "open":
