@@ -7,7 +7,7 @@ from tests.chaos.backfill import backfill
 from tests.chaos.backfill_rows import Drawn, Kind, expected
 
 
-def test_a_backfill_is_told_of_exactly_though_its_start_every_worker_and_redis_are_killed(tmp_path: Path) -> None:
+def test_a_backfill_report_is_exact_although_its_start_every_worker_and_redis_are_killed(tmp_path: Path) -> None:
     report = backfill(
         tmp_path,
         rows=700,
@@ -23,7 +23,7 @@ def test_a_backfill_is_told_of_exactly_though_its_start_every_worker_and_redis_a
     assert not report.broken, report.text()
 
 
-def test_the_reference_tells_apart_what_a_live_event_came_before_and_after() -> None:
+def test_the_reference_distinguishes_rows_called_before_and_after_a_live_event() -> None:
     """A judge that lets either outcome pass would prove nothing."""
 
     def call(login: str, ended_at: float) -> Call:

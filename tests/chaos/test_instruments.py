@@ -91,7 +91,7 @@ def own_redis(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRed
         yield server
 
 
-def test_the_witness_hears_what_was_recorded_and_not_what_was_only_asked_for(own_redis: EmbeddedRedis) -> None:
+def test_the_witness_sees_what_was_recorded_and_not_what_was_only_requested(own_redis: EmbeddedRedis) -> None:
     with Witness(own_redis.url) as witness, connect(own_redis.url) as client:
         heard, other = "evt-00000000000000aa", "evt-00000000000000bb"
         client.xadd("elsewhere", {"event": f'"{other}"'})
@@ -148,7 +148,7 @@ def test_the_middleman_carries_holds_back_loses_forgets_resets_and_refuses(own_r
     assert middleman.bytes_swallowed == 12
 
 
-def test_the_runner_tells_what_broke_by_its_exit_code_and_in_its_report(
+def test_the_runner_reports_what_broke_in_its_exit_code_and_its_report(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def sound(folder: Path, *, rounds: int = 3, seed: int, say: object) -> Report:  # noqa: ARG001 - a proof's form

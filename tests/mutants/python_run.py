@@ -19,6 +19,7 @@ from tests.mutants.mutant import ROOT, Fate, Mutant
 
 FLINKS_TESTS = (
     "tests/unit/flinks/test_protocol.py",
+    "tests/unit/flinks/test_request.py",
     "tests/unit/flinks/test_response_body.py",
     "tests/unit/flinks/test_successes.py",
     "tests/unit/flinks/test_redaction.py",

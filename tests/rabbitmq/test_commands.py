@@ -22,7 +22,7 @@ def _doctor(nightly: OnRabbit, **changes: str) -> dict[str, Any]:
     return {line["name"]: line for line in map(json.loads, _say(nightly, "doctor", "--json", **changes).splitlines())}
 
 
-def test_doctor_and_status_tell_what_waits_and_who_reads(nightly: OnRabbit) -> None:
+def test_doctor_and_status_show_waiting_messages_and_readers(nightly: OnRabbit) -> None:
     nightly.send_with_celery([cloud_event(login, on=True, minute=0) for login in new_logins(3)])
     checks = _doctor(nightly)
     assert checks["RabbitMQ"]["level"] == "ok"
@@ -37,7 +37,7 @@ def test_doctor_and_status_tell_what_waits_and_who_reads(nightly: OnRabbit) -> N
     assert "0 wait in account-events" in _say(nightly, "status")
 
 
-def test_a_rabbitmq_that_refuses_us_or_is_away_is_told_without_its_password(nightly: OnRabbit) -> None:
+def test_a_rabbitmq_that_refuses_us_or_is_away_is_reported_without_its_password(nightly: OnRabbit) -> None:
     refused = _doctor(nightly, BROKER_URL=nightly.node.url.replace("guest:guest", "guest:canary"))["RabbitMQ"]
     assert refused["level"] == "fail"
     assert "user or password" in refused["what"]

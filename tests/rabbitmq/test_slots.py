@@ -34,7 +34,7 @@ def test_an_event_is_recorded_while_a_reconciler_holds_the_only_slot(nightly: On
     worker.kill()
 
 
-def test_the_probe_tells_what_waits_and_comes_back_after_a_lost_connection(rabbit: RabbitNode) -> None:
+def test_the_probe_counts_waiting_messages_and_recovers_from_a_lost_connection(rabbit: RabbitNode) -> None:
     probe = RabbitProbe(rabbit.url)
     assert probe.queued(["account-events"]) == 0, "there is no such queue yet"
     with connect(rabbit.url) as connection:

@@ -20,7 +20,7 @@ def test_each_setting_in_the_example_has_its_comment_right_above() -> None:
         assert line.startswith("#") or not line or above.startswith("# "), line
 
 
-def test_the_example_as_it_stands_says_what_the_defaults_are() -> None:
+def test_the_unchanged_example_states_the_defaults() -> None:
     defaults = Settings.load()
     Path(".env").write_text(EXAMPLE.read_text())  # in the test's own folder
 

@@ -85,7 +85,7 @@ def test_a_dry_run_equals_what_then_happens(
     assert min(counts[name] for name in ("applied", "duplicate", "superseded", "invalid")) > 0
 
 
-def test_logins_of_the_ledger_are_foretold_too(nightly: Nightly, services: Services) -> None:
+def test_the_forecast_covers_logins_of_the_ledger(nightly: Nightly, services: Services) -> None:
     prepare(services, [f"login-{number}" for number in range(60)], random.Random(5))
     command = ["start", "--from-ledger", "--where", "wish=on"]
     foretold = json.loads(nightly(*command, "--dry-run", "--json").stdout)

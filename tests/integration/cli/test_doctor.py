@@ -89,7 +89,7 @@ def test_a_public_key_that_fits_no_login_key_fails(doctor: Doctor, login_keys: s
     assert doctor(SEAL_TO=str(other))["SEAL_TO"]["level"] == "fail"
 
 
-def test_redis_away_is_told_and_the_rest_is_still_checked(doctor: Doctor) -> None:
+def test_an_unreachable_redis_is_reported_and_the_rest_is_still_checked(doctor: Doctor) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         checks = doctor(REDIS_URL=f"redis://127.0.0.1:{nobody.getsockname()[1]}/0")
@@ -97,7 +97,7 @@ def test_redis_away_is_told_and_the_rest_is_still_checked(doctor: Doctor) -> Non
     assert checks["toolbox: address"]["level"] == "ok"
 
 
-def test_entries_that_nobody_reads_are_noticed(doctor: Doctor, redis_client: Redis) -> None:
+def test_unread_entries_are_noticed(doctor: Doctor, redis_client: Redis) -> None:
     redis_client.xadd("account-events:stream", {"event": "{}"}, id="1-1")
     checks = doctor()
     assert checks["workers"]["level"] == "fail"

@@ -115,7 +115,7 @@ def test_an_instance_that_answers_nothing_takes_no_connection_from_another() -> 
         (socket.EAI_AGAIN, Verdict(Outcome.TRANSIENT, "connect_failed", is_down=True)),
     ],
 )
-def test_a_name_that_does_not_exist_is_told_from_a_silent_name_server(
+def test_a_name_that_does_not_exist_is_distinguished_from_a_silent_name_server(
     monkeypatch: pytest.MonkeyPatch, reason: int, verdict: Verdict
 ) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:
@@ -184,7 +184,7 @@ class TestTls:
 
         return asyncio.run(main())
 
-    def test_a_certificate_that_nobody_vouches_for_stops_the_call(self, certificate: Path) -> None:
+    def test_an_untrusted_certificate_stops_the_call(self, certificate: Path) -> None:
         verdict = self.verdict_over(speaking_tls(certificate))
         assert verdict == Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True, is_down=True)
 

@@ -70,7 +70,7 @@ def test_both_clients_reach_the_primary_that_the_sentinel_names(
         (f"other?sentinel_password={PASSWORD}", "No primary is known to sentinels 127.0.0.1:"),
     ],
 )
-def test_what_is_wrong_with_a_sentinel_is_told_in_one_line(sentinel_port: int, path: str, told: str) -> None:
+def test_a_sentinel_problem_is_reported_in_one_line(sentinel_port: int, path: str, told: str) -> None:
     url = f"sentinel://127.0.0.1:{sentinel_port}/{path}"
     with connect(url) as client, pytest.raises(redis.RedisError) as caught:
         client.ping()

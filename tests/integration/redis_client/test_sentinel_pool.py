@@ -57,7 +57,7 @@ def test_a_connection_that_works_is_left_when_another_server_is_the_primary(
         assert _host(client) == "localhost"
 
 
-def test_between_two_looks_nobody_is_asked(sentinels: Sentinels, redis_server: EmbeddedRedis) -> None:
+def test_no_sentinel_is_asked_between_two_lookups(sentinels: Sentinels, redis_server: EmbeddedRedis) -> None:
     pool: Any = PrimaryPool("main", sentinels, password=redis_server.password)  # type: ignore[no-untyped-call]
     with Redis.from_pool(pool) as client:
         assert _host(client) == "127.0.0.1"

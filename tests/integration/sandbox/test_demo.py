@@ -60,7 +60,7 @@ def test_two_thousand_events_through_every_fault_end_as_wished(demo: ManagedProc
 
 
 @pytest.mark.parametrize("demo", [[]], indirect=True)
-def test_told_to_stop_in_the_middle_it_stops_every_part(demo: ManagedProcess, tmp_path: Path) -> None:
+def test_sigterm_in_the_middle_stops_every_part(demo: ManagedProcess, tmp_path: Path) -> None:
     eventually(lambda: "calls" in demo.output(), seconds=60, describe="the first calls")
     demo.signal(signal.SIGTERM)
     assert ended(demo, seconds=30) == 130

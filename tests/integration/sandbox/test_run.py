@@ -51,7 +51,7 @@ def environment_of(part: str, run: ManagedProcess) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("run", [[], ["--tcp"]], indirect=True)
-def test_what_it_prints_can_be_pasted_and_it_stops_when_told(run: ManagedProcess, tmp_path: Path) -> None:
+def test_its_printed_commands_work_and_it_stops_on_a_signal(run: ManagedProcess, tmp_path: Path) -> None:
     page = re.search(r"review page +(http://127\.0\.0\.1:\d+)", run.output())
     assert page
     assert httpx.get(page[1] + "/health", trust_env=False).text == "ok\n"

@@ -172,7 +172,7 @@ def test_a_redis_that_cannot_read_its_data_shows_the_end_of_its_log(
         EmbeddedRedis(tmp_path).start()
 
 
-def test_a_stack_starts_its_parts_tells_each_step_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_a_stack_starts_its_parts_reports_each_step_and_leaves_nothing_running(tmp_path: Path) -> None:
     steps: list[str] = []
 
     with EmbeddedStack(tmp_path / "stack", isolated=True, workers=0, on_step=steps.append) as stack:

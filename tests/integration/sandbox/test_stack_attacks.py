@@ -118,7 +118,7 @@ def test_port_and_password_are_kept_for_the_next_time_in_a_file_of_its_owners(
     assert server.url_path.stat().st_mode & 0o777 == 0o600
 
 
-def test_whoever_took_the_kept_port_between_two_runs_is_sent_nothing_and_keeps_it(
+def test_a_process_that_took_the_kept_port_between_two_runs_is_sent_nothing_and_keeps_it(
     tmp_path: Path, orphan_guard: OrphanGuard
 ) -> None:
     with EmbeddedRedis(tmp_path, guard=orphan_guard, tcp=True) as server:

@@ -126,7 +126,9 @@ def _listening(app: Celery) -> Iterator[list[dict[str, Any]]]:
             thread.join(timeout=10)
 
 
-def test_a_worker_tells_no_canary_in_logs_events_or_sentry(worker: ManagedProcess, app: Celery, tmp_path: Path) -> None:
+def test_no_canary_appears_in_a_workers_logs_events_or_sentry(
+    worker: ManagedProcess, app: Celery, tmp_path: Path
+) -> None:
     with _listening(app) as told:
         _send_everything(app)
         eventually(lambda: "SIGKILL" in worker.output(), seconds=40, describe="the killed process")

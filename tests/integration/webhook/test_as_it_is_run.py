@@ -77,7 +77,7 @@ def test_every_snippet_leads_to_the_right_call(
         pytest.skip("node is not installed: its snippet in docs/http.md was NOT run")
 
 
-def test_nothing_that_is_sent_is_told_in_an_answer_a_log_or_a_key(
+def test_no_sent_value_appears_in_an_answer_a_log_or_a_key(
     stack: EmbeddedStack, page: ManagedProcess, url: str, redis_client: Redis
 ) -> None:
     producer = Producer(url)
@@ -116,7 +116,7 @@ def test_an_event_is_called_at_once_though_no_worker_looks_for_due_work_by_itsel
     eventually(lambda: LOGIN in next(iter(emulator.state().values()), {}), seconds=20, describe="the call")
 
 
-def test_requests_that_nobody_signed_do_not_fill_the_log(stack: EmbeddedStack, page: ManagedProcess, url: str) -> None:
+def test_unsigned_requests_do_not_fill_the_log(stack: EmbeddedStack, page: ManagedProcess, url: str) -> None:
     producer = Producer(url)
     body = json.dumps(event()).encode()
     for _ in range(200):

@@ -34,7 +34,7 @@ def test_every_login_id_is_sealed_before_it_comes_onto_the_stream(sealing: Produ
 
 
 @pytest.mark.parametrize("name", ["id", "source", "subject"])
-def test_a_login_id_that_stands_in_another_field_cannot_be_sealed_and_is_refused(
+def test_a_login_id_in_another_field_cannot_be_sealed_and_is_refused(
     sealing: Producer, redis_client: Redis, name: str
 ) -> None:
     refused = sealing.send(event(**{name: f"link-{LOGIN.upper()}"}))

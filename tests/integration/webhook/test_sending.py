@@ -157,7 +157,7 @@ def test_an_instance_that_only_the_workers_know_is_left_to_them(
         (b"\xff\x00", BATCH, "is not JSON"),
     ],
 )
-def test_garbage_is_told(producer: Producer, body: bytes, media_type: str, reason: str) -> None:
+def test_garbage_is_refused_with_its_reason(producer: Producer, body: bytes, media_type: str, reason: str) -> None:
     refused = problem(producer.send(body, media_type=media_type), 400)
     assert refused["errors"] == [{"code": "invalid_event", "fields": [{"field": "body", "reason": reason}]}]
 
@@ -203,7 +203,7 @@ def test_without_a_secret_it_is_closed(serve: Serve) -> None:
     assert problem(serve(http_events_secrets=None).send(event()), 404)["code"] == "closed"
 
 
-def test_more_than_the_rate_is_told_when_to_come_back(serve: Serve, redis_client: Redis) -> None:
+def test_a_request_above_the_rate_is_answered_with_retry_after(serve: Serve, redis_client: Redis) -> None:
     producer = serve(http_events_per_second=0.1)
     assert accepted(producer.send([event(), event()])) == 2
     refused = producer.send(event())

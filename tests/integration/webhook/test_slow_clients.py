@@ -157,7 +157,7 @@ def test_a_client_that_reads_no_answer_is_closed(producer: Producer, monkeypatch
             client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 1_000_000)
 
 
-def test_a_client_too_many_is_told_when_to_come_back_and_is_served_then(
+def test_a_client_above_the_limit_gets_retry_after_and_is_served_later(
     producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Places, "make_room", lambda _: False)  # as if every request were being worked on

@@ -47,7 +47,7 @@ def test_a_key_that_flinks_mends_is_tried_again_when_the_gate_is_opened_by_hand(
     assert nightly.flags() == dict.fromkeys(logins, True)
 
 
-def test_logins_that_their_institution_refuses_become_letters_and_stop_nobody_else(nightly: Nightly) -> None:
+def test_logins_refused_by_their_institution_become_letters_and_stop_no_other_login(nightly: Nightly) -> None:
     """Two of them shut the gate, as if our key were refused."""
     nightly.emulator.accept_keys(WRONG_KEY)
     *refused, well = new_logins(5)

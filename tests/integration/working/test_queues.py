@@ -29,7 +29,7 @@ def test_a_worker_of_another_queue_leaves_events_alone_and_one_of_events_alone_t
     nightly.comes_to_rest()
 
 
-def test_no_client_pops_events_as_kombu_does_who_would_lose_them(nightly: Nightly) -> None:
+def test_no_client_pops_events_as_kombu_does_which_could_lose_them(nightly: Nightly) -> None:
     login, end = new_logins(2)
     _send(nightly, login, "account-events")
     popped = set()

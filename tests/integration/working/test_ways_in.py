@@ -41,7 +41,7 @@ def test_what_no_way_in_can_read_is_listed_with_a_reason(working: Nightly) -> No
     eventually(lambda: working.redis.xlen("account-events:stream") == 0, describe="an empty stream")
 
 
-def test_an_event_for_an_instance_nobody_configured_waits_for_review(working: Nightly) -> None:
+def test_an_event_for_an_unconfigured_instance_waits_for_review(working: Nightly) -> None:
     (login,) = new_logins(1)
     event = cloud_event(login, on=True, minute=0)
     event["data"]["instance"] = "acme-us"

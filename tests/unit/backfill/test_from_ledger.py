@@ -18,7 +18,7 @@ NEVER = Known(applied=None, wished=19_000 * DAY_US, wish="off", state="due", cod
         ("account=c-1", True, False), ("account!=c-1", False, True),
     ],
 )  # fmt: skip
-def test_a_condition_holds_for_whom_it_describes(text: str, *, for_known: bool, for_never: bool) -> None:
+def test_a_condition_matches_the_logins_that_it_describes(text: str, *, for_known: bool, for_never: bool) -> None:
     condition = Condition.read(text)
     assert (condition.holds(KNOWN), condition.holds(NEVER)) == (for_known, for_never)
 

@@ -25,7 +25,7 @@ def test_a_hash_is_of_all_rows_however_they_are_portioned(vault: Vault) -> None:
     assert together.add([ROW, ROW]) == apart.add([ROW])
 
 
-def test_the_form_stands_before_the_first_rows_own_line() -> None:
+def test_the_form_comes_before_the_line_of_the_first_row() -> None:
     marked = FORM.to_text().encode() + END_OF_FORM
     for line in (b"", b"a;b;c", b"\0"):
         row = replace(ROW, raw=marked + line)

@@ -8,7 +8,7 @@ def status(*, due: float, reconcilers: int = 0, gate: str = "open", paused: floa
     return {"instances": {"toolbox": about}, "reconcilers": reconcilers}
 
 
-def test_work_that_nobody_works_on_is_neglected_after_a_minute() -> None:
+def test_due_work_that_is_not_claimed_is_neglected_after_a_minute() -> None:
     assert neglected_seconds(status(due=61)) == 61
 
 

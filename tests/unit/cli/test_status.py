@@ -57,7 +57,7 @@ def test_waiting_work_without_a_worker_is_an_alarm() -> None:
     assert "NO WORKER" not in shown(STATUS | {"workers": [], "instances": {}}, 120)
 
 
-def test_a_key_that_nobody_holds_is_named_and_after_a_minute_it_is_an_alarm() -> None:
+def test_a_key_that_no_worker_holds_is_named_and_is_an_alarm_after_a_minute() -> None:
     key = {"key_id": "0badcafe", "since": 1_700_000_000_000, "seconds": 59.0}
     text = shown(STATUS | {"missing_keys": [key]}, 120)
     assert "no live worker holds key 0badcafe" in text

@@ -37,7 +37,7 @@ def test_a_log_level_may_be_written_in_any_case(env: Set, name: str, level: str)
     assert Settings.load().log_level == level
 
 
-def test_a_login_rests_twice_the_timeout_unless_told_otherwise(env: Set) -> None:
+def test_a_login_rests_twice_the_timeout_by_default(env: Set) -> None:
     env(FLINKS_TIMEOUT_SECONDS="7")
     assert Settings.load().flinks_settle_seconds == 14
     env(FLINKS_SETTLE_SECONDS="0")

@@ -79,7 +79,7 @@ def test_further_instances_have_their_own_credentials_and_may_have_their_own_add
         ),
     ],
 )
-def test_a_wrong_entry_is_told_by_its_number(env: Set, entries: dict[str, object], lines: list[str]) -> None:
+def test_a_wrong_entry_is_named_by_its_number(env: Set, entries: dict[str, object], lines: list[str]) -> None:
     env(FLINKS_INSTANCES=entries)
     expected = [line if line.startswith("F") else f"FLINKS_INSTANCES (entry {line[0]}){line[1:]}" for line in lines]
     assert refused() == expected

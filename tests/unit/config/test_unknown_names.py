@@ -51,7 +51,7 @@ def test_what_other_tools_read_does_not_stop_the_start(env: Set, name: str) -> N
     assert Settings.load() == Settings()
 
 
-def test_dotenv_is_read_where_the_process_stands_and_the_environment_wins(env: Set) -> None:
+def test_dotenv_is_read_from_the_working_folder_and_the_environment_wins(env: Set) -> None:
     Path(".env").write_text("FLINKS_INSTANCE=acme-ca\nFLINKS_TIMEOUT_SECONDS=7\nREDIS_URL=redis://h\n")
     env(FLINKS_TIMEOUT_SECONDS="8", REDIS_URL="")
     settings = Settings.load(require=["REDIS_URL"])

@@ -118,7 +118,7 @@ def test_no_line_and_no_representation_repeats_a_value(env: Set, name: str) -> N
         assert CANARY not in told
 
 
-def test_every_wrong_and_every_missing_value_is_told_at_once(env: Set) -> None:
+def test_every_wrong_and_every_missing_value_is_reported_at_once(env: Set) -> None:
     env(FLINKS_INSTANCES=CANARY, FLINKS_TIMEOUT_SECONDS="x", FLINKS_AUTH_KEYS="k", LOGIN_KEYS=CANARY)
     lines = refused("REDIS_URL", "LOGIN_KEYS", "FLINKS_AUTH_KEY")
     assert [line.partition(":")[0] for line in lines] == [

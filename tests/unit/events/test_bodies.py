@@ -20,7 +20,7 @@ def test_a_batch_is_known_by_its_first_character(body: bytes, *, expected: bool)
     assert is_batch(body) is expected
 
 
-def test_of_a_name_that_stands_twice_the_last_counts() -> None:
+def test_the_last_value_of_a_repeated_name_counts() -> None:
     assert decode_documents(b'{"id": "first", "id": "last"}') == [{"id": "last"}]
 
 

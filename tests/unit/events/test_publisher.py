@@ -155,7 +155,7 @@ def test_an_extension_that_json_cannot_hold_is_invalid() -> None:
         read_event(json.loads(body) | {"extension": float("nan")})
 
 
-def test_many_events_go_in_batches_and_the_count_is_told() -> None:
+def test_many_events_are_sent_in_batches_and_counted() -> None:
     client, told = FakeRedis(), []
     sent = publish_many((FLAT for _ in range(BATCH + 1)), client=client, on_sent=told.append)
     assert sent == BATCH + 1
@@ -170,7 +170,7 @@ def test_invalid_ones_among_many_are_named_by_position_and_the_others_are_sent()
     assert [at for at, _ in wrong] == [2]
 
 
-def test_invalid_ones_among_many_raise_where_nobody_listens() -> None:
+def test_invalid_events_among_many_raise_without_a_callback() -> None:
     with pytest.raises(InvalidEvent, match="event 2: type"):
         publish_many([FLAT, {}], client=FakeRedis())
 

@@ -2,10 +2,12 @@ import json
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from tests.unit.flinks.judging import APPLIED, DEAD, HALT, KEY, LOGIN, THROTTLED, TRANSIENT, error, judge
+<<<<<<< HEAD
 from worker.config.instances import Instance
+=======
+>>>>>>> b9e4e28 (Name tests with plain verbs, and split the tests of the request from the protocol's)
 from worker.flinks.outcome import Outcome, Verdict
 from worker.flinks.protocol import (
     END_USER_CODES,
@@ -15,48 +17,10 @@ from worker.flinks.protocol import (
     TAKEN_ON_CODES,
     TRANSIENT_CODES,
     FailureKind,
-    build_request,
     verdict_of_failure,
 )
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "flinks"
-INSTANCE = Instance(
-    name="toolbox",
-    customer_id="43387ca6-0391-4c82-857d-70d95f087ecb",
-    auth_key=SecretStr("a-key"),
-    auth_header="flinks-auth-key",
-    auth_scheme="",
-    base_url="https://toolbox-api.private.fin.ag",
-)
-
-
-def test_the_request_names_the_login_and_the_flag_in_the_body_and_the_key_in_its_header() -> None:
-    request = build_request(INSTANCE, LOGIN, wants_active=False)
-    assert (request.method, request.url) == (
-        "PATCH",
-        "https://toolbox-api.private.fin.ag/v3/43387ca6-0391-4c82-857d-70d95f087ecb/BankingServices/SetScheduledRefresh",
-    )
-    assert json.loads(request.content) == {"loginId": LOGIN, "isActivated": False}
-    assert request.headers["flinks-auth-key"] == "a-key"
-    assert request.headers["content-type"] == "application/json"
-
-
-def test_a_scheme_stands_before_the_key() -> None:
-    instance = INSTANCE.model_copy(update={"auth_header": "Authorization", "auth_scheme": "Bearer"})
-    assert build_request(instance, LOGIN, wants_active=True).headers["Authorization"] == "Bearer a-key"
-
-
-def test_the_repr_of_a_request_shows_neither_login_nor_key() -> None:
-    shown = repr(build_request(INSTANCE, LOGIN, wants_active=True))
-    assert "SetScheduledRefresh" in shown
-    assert LOGIN not in shown
-    assert "a-key" not in shown
-
-
-def test_odd_characters_of_a_login_survive_the_journey() -> None:
-    login = 'é"\\/ 日本'
-    assert json.loads(build_request(INSTANCE, login, wants_active=True).content)["loginId"] == login
-
 
 SAMPLE_VERDICTS = {
     "200-activated": (APPLIED, "applied"),

@@ -36,7 +36,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def test_each_notice_is_logged_told_and_forgotten(told: list[tuple[str, dict[str, Any]]]) -> None:
+def test_each_notice_is_logged_reported_and_removed(told: list[tuple[str, dict[str, Any]]]) -> None:
     ledger = Forgetful()
     with capture_logs() as lines:
         notices.pass_on(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, BENCH, UNKEPT, KEY])
@@ -66,7 +66,7 @@ def test_each_notice_is_logged_told_and_forgotten(told: list[tuple[str, dict[str
     assert group == ("report_new_group", {"instance": "toolbox", "code": "INVALID_LOGIN", "wish": "off"})
 
 
-def test_a_notice_that_cannot_be_told_is_kept_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notice_that_cannot_be_reported_is_kept_and_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(**_: Any) -> None:
         raise RuntimeError
 

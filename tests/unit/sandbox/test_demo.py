@@ -201,7 +201,7 @@ def test_no_login_id_is_shown_when_everything_is_wrong() -> None:
 
 
 @pytest.mark.parametrize(("found", "exit_code"), [(RIGHT, None), (replace(RIGHT, flags={}), 1)], ids=["right", "wrong"])
-def test_the_exit_code_and_the_object_tell_the_result(
+def test_the_exit_code_and_the_json_object_state_the_result(
     found: Evidence, exit_code: int | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo, "_run", lambda *_, **__: judged(found))

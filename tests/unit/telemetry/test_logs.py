@@ -66,13 +66,13 @@ def test_a_log_call_never_raises(start_logging: Callable[..., Lines]) -> None:
     assert lines.all[0]["thing"] == "Broken"
 
 
-def test_a_closed_stderr_stops_nobody(lines: Lines) -> None:
+def test_a_closed_stderr_stops_no_caller(lines: Lines) -> None:
     lines.stream.close()
     get_logger("worker").info("called")
     logging.getLogger("library").warning("%s", {"login_id": "x"})
 
 
-def test_an_exception_is_told_without_its_values(lines: Lines, canaries: tuple[str, ...]) -> None:
+def test_an_exception_is_logged_without_its_values(lines: Lines, canaries: tuple[str, ...]) -> None:
     def fail(login: str) -> None:
         raise KeyError(login)
 
@@ -98,7 +98,7 @@ def test_on_a_terminal_lines_are_for_people_and_still_one_each(start_logging: Ca
     get_logger("worker").info("wish_recorded")
 
 
-def test_the_console_tells_an_exceptions_places(start_logging: Callable[..., Lines]) -> None:
+def test_the_console_shows_the_places_of_an_exception(start_logging: Callable[..., Lines]) -> None:
     lines = start_logging("console")
     try:
         raise ValueError("'maple tree'")  # noqa: TRY301 - the traceback is the test

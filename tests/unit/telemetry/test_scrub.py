@@ -35,7 +35,7 @@ REFERENCE = "lgn_" + "a2" * 13
         "".join(["x" * 1990, " ", GUID]),
     ],
 )
-def test_a_guid_is_masked_wherever_it_stands(text: str) -> None:
+def test_a_guid_is_masked_in_every_position(text: str) -> None:
     shown = scrub_text(text).lower().replace("-", "")
     assert GUID.replace("-", "")[:12] not in shown
 

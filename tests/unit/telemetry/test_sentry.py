@@ -126,7 +126,7 @@ def test_a_new_kind_of_dead_letter_is_one_warning(sentry: CapturingTransport) ->
     assert event["tags"] == {"instance": "toolbox", "code": "INVALID_LOGIN", "wish": "off"}
 
 
-def test_an_unexpected_exception_is_told_without_what_it_held(
+def test_an_unexpected_exception_is_reported_without_its_variables(
     sentry: CapturingTransport, canaries: tuple[str, ...], assert_clean: Callable[[], None]
 ) -> None:
     def fail(login: str) -> None:

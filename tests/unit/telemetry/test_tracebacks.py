@@ -20,7 +20,7 @@ def _caught(login: str) -> Exception:
     pytest.fail("_fail did not raise")
 
 
-def test_type_message_and_places_are_told_and_nothing_that_was_held() -> None:
+def test_type_message_and_places_are_shown_and_no_variable() -> None:
     described = describe_exception(_caught("maple"))
     assert [(error["type"], error["message"]) for error in described] == [("KeyError", "[masked]")]
     assert str(described[0]["frames"]).count(__file__) == 2
@@ -39,7 +39,7 @@ def test_causes_contexts_and_members_of_groups_follow() -> None:
     ]
 
 
-def test_a_suppressed_context_is_not_told() -> None:
+def test_a_suppressed_context_is_not_shown() -> None:
     error = ValueError("new")
     error.__context__ = _caught("maple")
     assert len(describe_exception(error)) == 2
@@ -64,7 +64,7 @@ def test_circles_and_depths_end() -> None:
     assert len(describe_exception(caught.value)[0]["frames"]) == MAX_FRAMES  # type: ignore[arg-type]  # a list
 
 
-def test_what_a_pools_child_sends_home_is_told_without_its_text() -> None:
+def test_an_exception_from_a_child_of_the_pool_is_shown_without_its_text() -> None:
     try:
         _fail(GUID)
     except KeyError:

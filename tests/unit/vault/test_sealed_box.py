@@ -24,7 +24,7 @@ def test_what_is_sealed_to_either_key_opens_as_it_was(login_id: str) -> None:
         assert KEYS.open(key.seal(login_id)) == login_id
 
 
-def test_a_sealed_login_tells_nothing_and_is_another_text_each_time() -> None:
+def test_a_sealed_login_reveals_nothing_and_differs_each_time() -> None:
     key = KEYS.public[0]
     texts = {key.seal(GUID) for _ in range(8)}
     assert len(texts) == 8

@@ -32,7 +32,7 @@ around = st.text(string.ascii_letters + string.digits + "-_.:/@ +", max_size=24)
 @example(ODD, "link-", "", "percent")
 @example(GUID, "link-", "", "base64url after 0 bytes")
 @settings(max_examples=800)
-def test_no_spelling_is_overlooked_wherever_it_stands(login: str, before: str, after: str, encoding: str) -> None:
+def test_no_spelling_is_overlooked_in_any_position(login: str, before: str, after: str, encoding: str) -> None:
     assume(encoding not in LOSSY or login.isascii())
     assert Spellings(login).are_in(before + ENCODINGS[encoding](login) + after)
 

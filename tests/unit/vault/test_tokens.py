@@ -17,7 +17,7 @@ def jwt() -> str:
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
 
-def test_a_json_web_token_is_a_token_wherever_it_stands() -> None:
+def test_a_json_web_token_is_a_token_in_every_position() -> None:
     for _ in range(100):
         assert looks_like_token(jwt())
         assert looks_like_token(f"login:{jwt()}/1")

@@ -56,7 +56,7 @@ def test_each_customer_has_logins_and_keys_of_its_own() -> None:
     assert set(codes.values()) == {200, 400, 401}
 
 
-def test_the_environment_stands_in_for_options() -> None:
+def test_environment_variables_replace_options() -> None:
     options = {"EMULATOR_AUTH_KEYS": "one, two", "EMULATOR_CUSTOMER_IDS": OTHER_CUSTOMER}
     with started(**options) as (_, emulator):
         client = Client(emulator.base_url)

@@ -33,5 +33,5 @@ def test_a_request_without_login_can_be_read_and_names_none() -> None:
         (JSON, b'{"loginId": null, "isActivated": true}', "loginId"),
     ],
 )
-def test_a_bad_request_is_told_what_is_wrong(content_type: str | None, body: bytes, words: str) -> None:
+def test_a_bad_request_is_answered_with_its_problem(content_type: str | None, body: bytes, words: str) -> None:
     assert words in (read_request(content_type, body).problem or "")

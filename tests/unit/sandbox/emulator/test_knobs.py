@@ -30,7 +30,7 @@ def test_every_fault_of_the_proofs_has_a_knob() -> None:
     }
 
 
-def test_every_error_knob_stands_in_the_table() -> None:
+def test_every_error_knob_is_in_the_table() -> None:
     assert set(ERRORS) == set(get_args(ErrorName))
 
 

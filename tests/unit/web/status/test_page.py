@@ -36,7 +36,7 @@ def test_a_gate_whose_state_was_planted_puts_no_element_on_the_page() -> None:
     assert "<script" not in status_page(planted, [], [], 0).lower()
 
 
-def test_what_is_urgent_stands_first() -> None:
+def test_urgent_items_come_first() -> None:
     page = status_page(STATUS, [], [], 0)
     assert page.index("GATE CLOSED") < page.index("Instances")
 

@@ -34,7 +34,7 @@ def test_a_wrong_entry_is_named_by_its_position_never_by_its_content(entry: str)
     assert "canary" not in str(caught.value)
 
 
-def test_a_name_stands_there_once() -> None:
+def test_a_user_name_may_appear_only_once() -> None:
     with pytest.raises(SettingsError, match="twice"):
         parse_users(f"ann:viewer:{HASH},ann:admin:{HASH}")
 
@@ -58,7 +58,7 @@ def test_the_right_password_opens_and_nothing_else() -> None:
         assert asyncio.run(admitted(doorkeeper, header)) is None
 
 
-def test_without_users_nobody_is_let_in() -> None:
+def test_without_users_every_login_is_refused() -> None:
     assert asyncio.run(admitted(Doorkeeper({}), basic("ann", "right"))) is None
 
 
@@ -80,7 +80,7 @@ def test_a_password_is_checked_once_whether_it_was_right_or_wrong(monkeypatch: p
     assert doorkeeper.failed == 2
 
 
-def test_a_flood_of_guesses_is_refused_and_keeps_out_nobody_that_comes_back() -> None:
+def test_a_flood_of_guesses_is_refused_and_keeps_out_no_returning_user() -> None:
     async def flood(doorkeeper: Doorkeeper) -> list[object]:
         guesses = [asyncio.ensure_future(doorkeeper.admit(basic("ann", f"{n}"), ADDRESS)) for n in range(100)]
         await asyncio.sleep(0)

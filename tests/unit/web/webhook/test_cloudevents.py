@@ -68,7 +68,7 @@ def test_the_same_event_in_each_mode_is_the_same_event() -> None:
         (Mode.BINARY, b"", "body: is not JSON"),
     ],
 )
-def test_a_body_in_which_no_event_can_be_told_from_another_is_refused(mode: Mode, body: bytes, expected: str) -> None:
+def test_a_body_with_indistinguishable_events_is_refused(mode: Mode, body: bytes, expected: str) -> None:
     assert reason(mode, body, ATTRIBUTES) == expected
 
 

@@ -26,7 +26,7 @@ def test_a_second_s_worth_may_come_at_once(clock: Clock) -> None:
     assert allowance.take(1) == 0
 
 
-def test_a_batch_may_overdraw_and_whoever_comes_next_waits_until_that_is_paid_off(clock: Clock) -> None:
+def test_a_batch_may_overdraw_and_the_next_request_waits_until_that_is_paid_off(clock: Clock) -> None:
     allowance = Allowance(10, clock=clock)
     assert allowance.take(500) == 0
     wait = allowance.take(1)
