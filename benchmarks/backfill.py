@@ -1,4 +1,4 @@
-"""Measures a backfill: what loading and draining a large file takes, and what live events notice of one beside them."""
+"""Measures a backfill: the cost of loading and draining a large file, and its effect on live events."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def run(
     rounds: int = ROUNDS,
     seconds: float = SECONDS,
 ) -> str:
-    """Measure the parts named: `size` with so many `rows`, and `beside` a backfill of so many more."""
+    """Measure the parts named: `size` with `rows` rows, and `beside` a backfill of `beside` rows."""
     texts = []
     if "size" in part:
         texts.append(backfill_size.measure(folder, rows, drained, wait_seconds))

@@ -186,7 +186,7 @@ def _send(system: System, gaps: Iterator[float], contrary: Iterator[str]) -> lis
 def _milliseconds(sent: Sequence[Sent], calls: Sequence[Call], delay_ms: float) -> list[float]:
     """Return for each event the time until the answer to the first call with its wish, infinite where none came.
 
-    The stub answers so long after a call's arrival.
+    The stub answers `delay_ms` after a call's arrival.
     """
     wanted = {one.login_id for one in sent}
     by_login: dict[str, list[Call]] = {}

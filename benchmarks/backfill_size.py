@@ -51,7 +51,7 @@ class Sizes:
 
 
 def make_file(path: Path, logins: int) -> list[str]:
-    """Write so many new loginIds, one a line, and return them."""
+    """Write `logins` new loginIds, one a line, and return them."""
     made = [str(uuid4()) for _ in range(logins)]
     path.write_text("\n".join(made) + "\n")
     return made
@@ -78,7 +78,7 @@ def start_backfill(system: System, file: Path, *options: str) -> Loaded:
 def _peak_mib(pid: int) -> float:
     """Return the most memory (RSS) that a process had; 0 when it is gone.
 
-    What `wait4` tells would count the process that forked it, too: this one, with all its loginIds.
+    `wait4` would count the process that forked it, too: this one, with all its loginIds.
     """
     try:
         lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()

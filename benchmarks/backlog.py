@@ -1,4 +1,4 @@
-"""Decides what a backlog of N events is: the same logins and wishes for the producer, the worker's judge and everyone.
+"""Decides what a backlog of N events is: the same logins and wishes for every producer and judge.
 
 Needs the standard library alone: the rivals run it too, in an environment of their own.
 """

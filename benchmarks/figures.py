@@ -1,4 +1,4 @@
-"""Decides what the arrivals at the stub say: rates, who was called twice or never, and medians.
+"""Decides what the arrivals at the stub say: rates, logins called twice or never, and medians.
 
 The clock runs from the first call to the last answer, so that no contender pays for its start. `middle_rate` is that of
 the calls' arrivals, without the first and the last twentieth: a slow start or a straggler does not count there.

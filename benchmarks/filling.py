@@ -32,7 +32,7 @@ BUSY = Verdict(Outcome.TRANSIENT, "RETRY_LATER", 401, flinks_code="RETRY_LATER")
 
 
 def fill(system: System, logins: int) -> float:
-    """Take in events of so many new logins, parsed, sealed and recorded; returns the seconds it took."""
+    """Take in events of `logins` new logins, parsed, sealed and recorded; returns the seconds it took."""
     began, before = time.monotonic(), system.due()
     portions = [min(PORTION, logins - at) for at in range(0, logins, PORTION)]
     with _pool(system) as pool:
@@ -55,7 +55,7 @@ def drain(system: System, *, leave: int = 0) -> float:
 
 
 def fail(system: System, logins: int) -> float:
-    """Claim so many due logins and settle them as failed for now; returns the seconds it took."""
+    """Claim `logins` due logins and settle them as failed for now; returns the seconds it took."""
     at_leisure(system, 1)  # a configuration without a confirmed call would go one by one
     began = time.monotonic()
     with _pool(system) as pool:
@@ -64,7 +64,7 @@ def fail(system: System, logins: int) -> float:
 
 
 def at_leisure(system: System, logins: int, *, at_once: int = 20) -> None:
-    """Record and confirm so many new logins, never more than `at_once` due: a ledger that was never in a hurry."""
+    """Record and confirm `logins` new logins with at most `at_once` due at a time: a ledger without a backlog."""
     for at in range(0, logins, at_once):
         count = min(at_once, logins - at)
         system.services.intake.accept_bodies(list(bodies(count)))
@@ -72,7 +72,7 @@ def at_leisure(system: System, logins: int, *, at_once: int = 20) -> None:
 
 
 def bodies(count: int) -> Iterator[bytes]:
-    """Return so many events of new logins, as `worker.publish` writes them."""
+    """Return `count` events of new logins, as `worker.publish` writes them."""
     now = datetime.now(UTC).isoformat()
     for _ in range(count):
         head = f'{{"specversion":"1.0","id":"{uuid4()}","source":"nightly","type":"account.linked","time":"{now}"'
@@ -102,7 +102,7 @@ def _settlement(claim: Claim, verdict: Verdict) -> Settlement:
 
 
 def work_off(services: Services, count: int, verdict: Verdict) -> None:
-    """Claim so many due logins, and settle them as calls that ended like this."""
+    """Claim `count` due logins, and settle them with `verdict`."""
     deadline = time.monotonic() + WITHIN_SECONDS
     claims: list[Claim] = []
     while (count > 0 or claims) and time.monotonic() < deadline:

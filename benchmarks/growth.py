@@ -1,6 +1,6 @@
 """Compares 1,000,000 due logins with 1,000: calls a second, memory of workers and Redis, cost of claim and settle.
 
-Two ledgers, each in a Redis of its own, take turns with one stub. Whatever is called is replaced by a new login, so
+Two ledgers, each in a Redis of its own, take turns with one stub. Each called login is replaced by a new one, so
 the number of due ones stays what it is, and both carry the same load of intake.
 """
 
@@ -23,7 +23,7 @@ from worker.services import build_intake
 
 LOGINS, FEW, CALLS, ROUNDS = 1_000_000, 1_000, 20_000, 3
 REST_SHARE = 16
-"""The ledger at rest holds so much less: its hash tables, which double, are then as full as the large one's."""
+"""The ledger at rest holds this many times fewer: its hash tables, which double, are then as full as the large ones."""
 WARM_CALLS = 1_000
 WITHIN_SECONDS = 120.0
 COST_ROUNDS = 40
@@ -51,7 +51,7 @@ def run(folder: Path, *, logins: int = LOGINS, calls: int = CALLS, rounds: int =
 
 
 def _steady(system: System, stub: Stub, calls: int) -> Pace:
-    """Let a fresh worker make so many calls while as many new logins become due; returns its pace."""
+    """Let a fresh worker make `calls` calls while as many new logins become due; returns its pace."""
     due, feed = system.due(), _wishes(system, calls + 10 * WARM_CALLS)
     stub.reset()
     watch_slow(system.redis)
@@ -81,7 +81,7 @@ def _steady(system: System, stub: Stub, calls: int) -> Pace:
 
 
 def _feed(system: System, stub: Stub, wishes: Iterator[Wish], due: int, until: int) -> None:
-    """Keep so many logins due until the stub has seen so many calls."""
+    """Keep `due` logins due until the stub has seen `until` calls."""
     deadline = time.monotonic() + WITHIN_SECONDS
     while True:
         missing = list(islice(wishes, max(0, due - system.due())))

@@ -12,9 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.backlog import Wish, backlog
-from benchmarks.entries import Entry
+from benchmarks.contender_list import Entry
+from benchmarks.contender_stack import ContenderStack, environment
 from benchmarks.figures import Tally, tally
-from benchmarks.lane import Lane, environment
 from benchmarks.meter import Meter, cpu_seconds, family
 from benchmarks.stub import Stub
 from sandbox.stack import EmbeddedRedis, OrphanGuard
@@ -51,35 +51,41 @@ class Track:
         self._start_costs: dict[str, tuple[float, float]] = {}
 
     def run(self, entry: Entry, delay_ms: int, *, seconds: float) -> Heat:
-        """Run one heat of about so many seconds. What the contender does wrong is in its `ending`, and never raised."""
+        """Run one heat of about `seconds`. A contender's failure is recorded in `ending`, and never raised."""
         wishes = list(backlog(entry.events(delay_ms, seconds)))
         self._stub.reset(delay_ms=delay_ms)
         try:
             start_cost = self._cost_of_start(entry, delay_ms)
-            with self._lane(entry, delay_ms) as lane:
-                lane.publish(len(wishes))
-                return self._measured(lane, wishes, delay_ms, start_cost, seconds=4 * seconds + START_SECONDS)
+            with self._contender_stack(entry, delay_ms) as stack:
+                stack.publish(len(wishes))
+                return self._measured(stack, wishes, delay_ms, start_cost, seconds=4 * seconds + START_SECONDS)
         except EmbeddedStackError as error:
             nothing = tally(wishes, [])
             return Heat(entry.name, delay_ms, len(wishes), entry.most_in_flight(delay_ms), str(error), nothing)
 
     def _measured(
-        self, lane: Lane, wishes: Sequence[Wish], delay_ms: int, start_cost: tuple[float, float], *, seconds: float
+        self,
+        stack: ContenderStack,
+        wishes: Sequence[Wish],
+        delay_ms: int,
+        start_cost: tuple[float, float],
+        *,
+        seconds: float,
     ) -> Heat:
-        redis_before, stub_before = cpu_seconds([lane.redis.pid]), self._stub.cpu_seconds()
-        pids = lane.start()
+        redis_before, stub_before = cpu_seconds([stack.redis.pid]), self._stub.cpu_seconds()
+        pids = stack.start()
         with Meter(*pids) as meter:
-            ending = lane.wait(wishes, self._stub, seconds=seconds)
+            ending = stack.wait(wishes, self._stub, seconds=seconds)
             workers = _cpu_of(pids)
         return Heat(
-            entry=lane.entry.name,
+            entry=stack.entry.name,
             delay_ms=delay_ms,
             events=len(wishes),
-            limit=lane.entry.most_in_flight(delay_ms),
+            limit=stack.entry.most_in_flight(delay_ms),
             ending=ending,
             tally=tally(wishes, self._stub.calls(), delay_ms=delay_ms),
             worker_cpu=workers - start_cost[0],
-            redis_cpu=cpu_seconds([lane.redis.pid]) - redis_before - start_cost[1],
+            redis_cpu=cpu_seconds([stack.redis.pid]) - redis_before - start_cost[1],
             stub_cpu=self._stub.cpu_seconds() - stub_before,
             peak_mib=meter.peak_mib,
             peak_process_mib=meter.peak_process_mib,
@@ -89,21 +95,23 @@ class Track:
     def _cost_of_start(self, entry: Entry, delay_ms: int) -> tuple[float, float]:
         """Return the CPU seconds that the contender and Redis take while it starts with nothing to do: once a race."""
         if entry.name not in self._start_costs:
-            with self._lane(entry, delay_ms) as lane:
-                redis_before = cpu_seconds([lane.redis.pid])
-                pids = lane.start()
+            with self._contender_stack(entry, delay_ms) as stack:
+                redis_before = cpu_seconds([stack.redis.pid])
+                pids = stack.start()
                 workers = _cpu_until_started(pids)
-                self._start_costs[entry.name] = workers, cpu_seconds([lane.redis.pid]) - redis_before
+                self._start_costs[entry.name] = workers, cpu_seconds([stack.redis.pid]) - redis_before
         return self._start_costs[entry.name]
 
     @contextmanager
-    def _lane(self, entry: Entry, delay_ms: int) -> Iterator[Lane]:
+    def _contender_stack(self, entry: Entry, delay_ms: int) -> Iterator[ContenderStack]:
         with ExitStack() as exits:
             folder = Path(exits.enter_context(TemporaryDirectory(dir=self._folder)))
             redis = exits.enter_context(EmbeddedRedis(folder, guard=self._guard, tcp=True))
-            lane = Lane(entry, folder, redis, self._guard, environment(entry, redis.url, self._stub.url, delay_ms))
-            exits.callback(lane.stop)
-            yield lane
+            stack = ContenderStack(
+                entry, folder, redis, self._guard, environment(entry, redis.url, self._stub.url, delay_ms)
+            )
+            exits.callback(stack.stop)
+            yield stack
 
 
 def _cpu_of(pids: Sequence[int]) -> float:

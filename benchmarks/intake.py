@@ -30,7 +30,7 @@ EVENTS, MESSAGES, RUNS, TURNS = 50_000, 10_000, 5, 3
 WITHIN_SECONDS = 120.0
 STREAM_GOAL, CELERY_GOAL = 8_000, 3
 FAR_AWAY = "http://127.0.0.1:9"
-"""Nobody listens there, and nobody is called: the gate is shut."""
+"""No server listens there, and no call is made: the gate is shut."""
 
 
 def run(folder: Path, *, events: int = EVENTS, messages: int = MESSAGES, runs: int = RUNS, turns: int = TURNS) -> str:

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from celery import Celery
 
-from benchmarks import http_way
+from benchmarks import http_producer
 from benchmarks.stub import Stub
 from benchmarks.system import System, open_system
 from benchmarks.tables import quantile, table, verdict
@@ -77,7 +77,7 @@ def _contenders(system: System) -> dict[str, Send]:
     return {
         "Nightly, stream": lambda login_id: publish("linked", login_id=login_id, redis_url=url),
         "Nightly, Celery message": by_celery,
-        "Nightly, HTTP": http_way.start(system),
+        "Nightly, HTTP": http_producer.start(system),
         "naive Celery": lambda login_id: plain.send_task("plain.refresh", kwargs={"login_id": login_id}, queue="plain"),
     }
 

@@ -1,4 +1,4 @@
-"""Says on what a race was run: the machine, and the versions of what took part."""
+"""Describes what a race ran on: the machine, and the versions of the software."""
 
 import json
 import os

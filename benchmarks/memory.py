@@ -1,4 +1,4 @@
-"""Samples the memory of a process tree over time, process by process, so that growth shows and not only a peak."""
+"""Samples the memory of a process tree over time, process by process, to show growth and not only a peak."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Reads what processes took: CPU time and memory, from /proc, for a process and all its descendants."""
+"""Reads CPU time and memory from /proc, for a process and all its descendants."""
 
 import os
 import threading

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.down import DownServer
 from benchmarks.filling import fail, fill
 from benchmarks.memory import MemoryWatch
 from benchmarks.redis_cost import used_memory
 from benchmarks.system import INSTANCE, NO_CEILING, System, open_system
 from benchmarks.tables import spread, table, verdict
+from benchmarks.unavailable_flinks import DownServer
 from sandbox.stack.processes import ManagedProcess
 from sandbox.stack.waiting import wait_until
 from worker.broker.celery_config import default_concurrency
@@ -21,7 +21,7 @@ from worker.broker.celery_config import default_concurrency
 LOGINS, RESTARTS, WATCH_SECONDS = 1_000_000, 3, 60.0
 WITHIN_SECONDS = 90.0
 LEAD_SECONDS = 0.4
-"""A worker is told to end so long before the next probe is due, so that its successor has to make it."""
+"""Seconds before the next probe at which a worker is stopped, so that its successor has to make the probe."""
 MEMORY_GOAL, RESTART_GOAL_SECONDS = 0.02, 5.0
 
 

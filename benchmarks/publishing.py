@@ -63,7 +63,7 @@ def publishing(system: System, events: int) -> dict[str, Pace]:
 
 
 def events_of(count: int) -> Iterator[dict[str, str]]:
-    """Return so many events of new logins as flat objects, one in four of them inactive."""
+    """Return `count` events of new logins as flat objects, one in four of them inactive."""
     at = datetime.now(UTC).isoformat()
     for number in range(count):
         kind = "account.inactive" if number % 4 == 0 else "account.linked"

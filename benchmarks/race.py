@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import goals, report
-from benchmarks.entries import ENTRIES, Entry
+from benchmarks.contender_list import ENTRIES, Entry
 from benchmarks.heat import Heat, Track
 from benchmarks.stub import Stub
 from sandbox.stack import OrphanGuard
@@ -33,11 +33,11 @@ def race(
 
 
 def run_heats(entries: Sequence[Entry], delays: Sequence[int], *, rounds: int, seconds: float) -> list[Heat]:
-    """Run every entry at every delay in every round, telling of each heat as it ends."""
+    """Run every entry at every delay in every round, and print each heat as it ends."""
     with TemporaryDirectory(prefix="nightly-race-") as folder, OrphanGuard() as guard, Stub(Path(folder)) as stub:
         track = Track(Path(folder), stub, guard)
         return [
-            _told(track.run(entry, delay_ms, seconds=seconds))
+            _printed(track.run(entry, delay_ms, seconds=seconds))
             for number in range(rounds)
             for delay_ms in delays
             for entry in rotated(entries, number)
@@ -58,7 +58,7 @@ def rotated(entries: Sequence[Entry], by: int) -> list[Entry]:
     return [*entries[cut:], *entries[:cut]]
 
 
-def _told(heat: Heat) -> Heat:
+def _printed(heat: Heat) -> Heat:
     ending = heat.ending or "done"
     print(
         f"{heat.entry:44} {heat.delay_ms:3} ms  {heat.tally.rate:7.0f}/s (middle {heat.tally.middle_rate:7.0f}/s)  "

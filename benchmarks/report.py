@@ -1,17 +1,17 @@
-"""Prints a race as Markdown: who ran with what, what each did, and whether the goals are met."""
+"""Prints a race as Markdown: contenders, settings, results, and whether the goals are met."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.entries import Entry
+from benchmarks.contender_list import Entry
 from benchmarks.figures import Spread
 from benchmarks.goals import Goal
 from benchmarks.heat import Heat
 
 HOW_TO_READ = """\
 Each heat has a fresh Redis. The backlog is published first, each login once, by the contender's own producer; then the
-workers start. Events/s: calls at the stub from the first one's arrival to the last one's answer, so that nobody's start
+workers start. Events/s: calls at the stub from the first one's arrival to the last one's answer, so that no start
 counts; what a contender reads ahead before its first call does not count there either, but it does in its CPU. "Middle"
 is the rate of arrivals without the first and last twentieth. Backlogs differ in length, so that each heat takes about
 as long: compare rates, never totals. CPU: user and system seconds per 1,000 events from the workers' start until half
@@ -22,7 +22,7 @@ waited for their answer at once, as the stub saw it (at 0 ms it answers one call
 
 
 def opening(entries: Sequence[Entry], delays: Sequence[int], *, rounds: int, seconds: float) -> str:
-    """Return what is known before a race: the machine, the versions, and who runs with which settings."""
+    """Return what is known before a race: the machine, the versions, and each contender's settings."""
     facts = [
         *machine.facts(),
         *(f"{', '.join(names)}: {machine.versions(python)}" for python, names in _by_environment(entries).items()),

@@ -35,7 +35,7 @@ Run = tuple[float, float, dict[str, float]]
 
 
 def run(folder: Path, *, runs: int = RUNS) -> str:
-    """Start a worker so many times, each with one login due; returns the report."""
+    """Start a worker `runs` times, each with one login due; returns the report."""
     with Stub(folder) as stub, open_system(folder, stub.url) as system:
         found = [_start(system, stub) for _ in range(runs + 1)][1:]  # the first fills the disk's and Python's caches
         imports = _imports(system)

@@ -1,4 +1,4 @@
-"""Builds, starts and asks the stub API server (stub.c) that stands in for Flinks in every benchmark."""
+"""Builds, starts and asks the stub API server (stub.c) that replaces Flinks in every benchmark."""
 
 import hashlib
 import json

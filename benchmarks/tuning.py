@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.entries import ENTRIES, RIVALS_PYTHON, Entry
+from benchmarks.contender_list import ENTRIES, RIVALS_PYTHON, Entry
 from benchmarks.race import run_heats
 
 BY_NAME = {entry.name: entry for entry in ENTRIES}

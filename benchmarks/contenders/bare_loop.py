@@ -1,7 +1,7 @@
 """The bare loop: one stream read in batches straight into the transport, which is what the machine can do at most.
 
 No Celery, no ledger, no sealing, no second try. A login's events in the wrong order end wrong here, and a killed
-reader's entries stay where they are: it is a measure, and nothing that anybody should run.
+reader's entries stay where they are: it is a measure, not something to run in production.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-from benchmarks.entries import ENTRIES
+from benchmarks.contender_list import ENTRIES
 from benchmarks.race import chosen, rotated
 
 

@@ -1,6 +1,6 @@
 """Gives one contender a Redis of its own, publishes its backlog, starts its processes, waits for them, ends them.
 
-Nothing is inherited from whoever runs the race but PATH and the like, and nothing is left running.
+Of the caller's environment it inherits only PATH and the like, and it leaves nothing running.
 """
 
 import os
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.backlog import Wish
-from benchmarks.entries import ROOT, Entry
+from benchmarks.contender_list import ROOT, Entry
 from benchmarks.figures import tally
 from benchmarks.stub import Stub
 from sandbox.stack import EmbeddedRedis, ManagedProcess, OrphanGuard, wait_until
@@ -23,7 +23,7 @@ AFTERMATH_SECONDS = 0.5
 PUBLISH_SECONDS = 120.0
 
 
-class Lane:
+class ContenderStack:
     """One contender's Redis and processes during one heat."""
 
     def __init__(
@@ -81,7 +81,7 @@ class Lane:
 
 
 def environment(entry: Entry, redis_url: str, stub_url: str, delay_ms: int) -> dict[str, str]:
-    """Return the contender's environment: nothing of ours or of Celery's is inherited from whoever runs the race."""
+    """Return the contender's environment: the caller's, without our own and Celery's variables."""
     ours = {name.upper() for name in Settings.model_fields}
     kept = {
         name: value

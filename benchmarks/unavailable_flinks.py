@@ -1,4 +1,4 @@
-"""Stands in for a Flinks that is down: whatever is asked, it answers 503, and remembers when it was asked."""
+"""Emulates a Flinks that is down: it answers every request with 503 and records when each came."""
 
 import threading
 import time

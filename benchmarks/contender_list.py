@@ -1,4 +1,4 @@
-"""The list of contenders: who runs, with which processes and settings, and how long a backlog each is given."""
+"""The list of contenders: the processes, settings and backlog length of each."""
 
 import sys
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Entry:
     """Calls at once over all its processes, where the race's limit is not its best."""
 
     def events(self, delay_ms: int, seconds: float) -> int:
-        """Return how many events a run of about so many seconds takes."""
+        """Return how many events a run of about `seconds` takes."""
         return max(50, round(self.pace[delay_ms] * seconds))
 
     def most_in_flight(self, delay_ms: int) -> int:
