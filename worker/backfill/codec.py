@@ -1,4 +1,4 @@
-"""Decodes a backfill as Redis stores it: its hash, and the six bytes of each row."""
+"""Encodes and decodes backfills as Redis stores them: chunks of rows, the hash, and six bytes of outcome for each row.
 
 A chunk holds loginIds in clear, so it is sealed before it is stored.
 """

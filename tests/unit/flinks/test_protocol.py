@@ -4,10 +4,6 @@ from pathlib import Path
 import pytest
 
 from tests.unit.flinks.judging import APPLIED, DEAD, HALT, KEY, LOGIN, THROTTLED, TRANSIENT, error, judge
-<<<<<<< HEAD
-from worker.config.instances import Instance
-=======
->>>>>>> b9e4e28 (Name tests with plain verbs, and split the tests of the request from the protocol's)
 from worker.flinks.outcome import Outcome, Verdict
 from worker.flinks.protocol import (
     END_USER_CODES,
