@@ -30,11 +30,11 @@ if allowed < 1 and first < tonumber(rows) then return { 'slow', 0, 0 } end
 
 local function hand_over_as_of(key, old, row, ref, sealed, account)
   local wanted, name = wish == 'on' and '1' or '0', name_of(id, row)
-  if old.t and old.e:sub(1, #id + 1) == id .. ':' then return 'duplicate' end
-  if old.s == 'done' and reassert ~= '1' and old.w == wanted and compare(as_of, wanted, name, old) > 0 then
-    redis.call('HSET', key, 't', as_of, 'e', name, 'r', old.r + 1)
-    redis.call('HSET', key, 'C', (old.C:gsub('^%d+', old.r + 1)))
-    if account ~= '' then redis.call('HSET', key, 'a', account) end
+  if old.occurred_us and old.event_id:sub(1, #id + 1) == id .. ':' then return 'duplicate' end
+  if old.state == 'done' and reassert ~= '1' and old.wish == wanted and compare(as_of, wanted, name, old) > 0 then
+    redis.call('HSET', key, FIELD.occurred_us, as_of, FIELD.event_id, name, FIELD.revision, old.revision + 1)
+    redis.call('HSET', key, FIELD.confirmed, (old.confirmed:gsub('^%d+', old.revision + 1)))
+    if account ~= '' then redis.call('HSET', key, FIELD.account_id, account) end
     return 'already'
   end
   local taken = take_in(key, old, now, ref, instance, sealed, as_of, wanted, name, account, 'backfill', name)
@@ -45,14 +45,14 @@ end
 -- row of a login that waits or is in flight ends as its call does, and that of a dead one as its letter; it waits again
 -- when that is replayed.
 local function hand_over_as_is(key, old, row, ref)
-  if not old.t then return 'invalid', 'unknown_login' end
-  if old.p and old.p:sub(1, #id + 1) == id .. ':' then return 'duplicate' end
-  if old.p and old.s ~= 'dead' then end_row_of(old.p, 'superseded', '', now) end
-  redis.call('HSET', key, 'p', name_of(id, row))
-  if old.s == 'dead' then return 'dead', old.z end
-  if old.s ~= 'done' then return end
-  redis.call('HSET', key, 's', 'due', 'r', old.r + 1, 'l', 'backfill')
-  put_due(ref, instance, 'backfill', now, old.h)
+  if not old.occurred_us then return 'invalid', 'unknown_login' end
+  if old.row and old.row:sub(1, #id + 1) == id .. ':' then return 'duplicate' end
+  if old.row and old.state ~= 'dead' then end_row_of(old.row, 'superseded', '', now) end
+  redis.call('HSET', key, FIELD.row, name_of(id, row))
+  if old.state == 'dead' then return 'dead', old.last_code end
+  if old.state ~= 'done' then return end
+  redis.call('HSET', key, FIELD.state, 'due', FIELD.revision, old.revision + 1, FIELD.lane, 'backfill')
+  put_due(ref, instance, 'backfill', now, old.rests_until)
 end
 
 -- Returns what the row ended as, and its code; nothing where it waits for its call.

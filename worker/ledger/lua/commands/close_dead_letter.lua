@@ -16,18 +16,19 @@ if got[2] ~= 'login' then
 end
 
 local ref, instance = got[3], got[4]
-local login = redis.call('HMGET', login_key(ref), 's', 'x', 'h', 'p')
+local login = redis.call('HMGET', login_key(ref), FIELD.state, FIELD.letter, FIELD.rests_until, FIELD.row)
 local status = action
 if login[1] ~= 'dead' or login[2] ~= id then
   status = 'superseded'
 elseif action == 'replayed' then
   count(instance, 'replayed')
-  redis.call('HSET', login_key(ref), 'q', '0', 's', 'due', 'l', 'backfill')
-  redis.call('HDEL', login_key(ref), 'n', 'f', 'd', 'j', 'u')
+  redis.call('HSET', login_key(ref), FIELD.is_counted, '0', FIELD.state, 'due', FIELD.lane, 'backfill')
+  redis.call('HDEL', login_key(ref), FIELD.failures, FIELD.first_failure, FIELD.failures_while_down,
+    FIELD.held_before_failure, FIELD.refused_by)
   put_due(ref, instance, 'backfill', now, tonumber(login[3] or '0') or 0)
   if login[4] then let_row_wait(login[4], now) end
   write_gathered()
 end
-if login[2] == id then redis.call('HDEL', login_key(ref), 'x') end
+if login[2] == id then redis.call('HDEL', login_key(ref), FIELD.letter) end
 close_letter(id, status, now)
 return status

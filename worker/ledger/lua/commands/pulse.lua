@@ -30,19 +30,19 @@ end
 
 -- The login rests from now on, not from the end of its lease: where Redis' clock was set forward, its call is still out.
 local function take_back(ref, instance, login, rest)
-  remember_attempt(ref, string.format('[%.0f,%s,%s,null,"lease_lost","lease_lost"]', now, login.c,
-    tostring(login.cw == '1')))
+  remember_attempt(ref, string.format('[%.0f,%s,%s,null,"lease_lost","lease_lost"]', now, login.claimed_revision,
+    tostring(login.claimed_wish == '1')))
   count(instance, 'ambiguous')
   count(instance, 'leases_lost')
-  redis.call('HSET', login_key(ref), 'z', 'lease_lost', 'g', '1')
-  local before = tonumber(login.b or '0')
-  if before + 1 >= LOST_IN_A_ROW and login.r == login.c then
+  redis.call('HSET', login_key(ref), FIELD.last_code, 'lease_lost', FIELD.lease_was_lost, '1')
+  local before = tonumber(login.leases_lost or '0')
+  if before + 1 >= LOST_IN_A_ROW and login.revision == login.claimed_revision then
     set_aside(ref, instance, login, now + rest)
     return
   end
   local wait = before > 0 and math.min(2 ^ before * 1000, LONGEST_WAIT) or 0
   put_back(ref, instance, login, now + wait, now + rest)
-  redis.call('HSET', login_key(ref), 'b', before + 1)
+  redis.call('HSET', login_key(ref), FIELD.leases_lost, before + 1)
 end
 
 -- Returns how many leases were taken back. That of a login which somebody deleted, or wrote something else over, is
@@ -51,7 +51,7 @@ local function reap(instance)
   local taken_back = 0
   for _, ref in ipairs(redis.call('ZRANGEBYSCORE', leases_key(instance), '-inf', now, 'LIMIT', 0, REAP_AT_MOST)) do
     local is_read, login, rest = pcall(read_flight, ref)
-    if is_read and login.s == 'flight' then
+    if is_read and login.state == 'flight' then
       take_back(ref, instance, login, rest)
       taken_back = taken_back + 1
     else

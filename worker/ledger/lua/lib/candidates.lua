@@ -68,7 +68,7 @@ local function reading(lane, ref, read)
   error(result, 0)
 end
 
-local function read_sealed(ref) return redis.call('HGET', login_key(ref), 'v') end
+local function read_sealed(ref) return redis.call('HGET', login_key(ref), FIELD.sealed) end
 
 -- The next login that the caller can open, and its fields; nil where there is none.
 function next_of(context, lane)
@@ -81,7 +81,7 @@ function next_of(context, lane)
       sealed = reading(lane, ref, read_sealed)
     else
       login = reading(lane, ref, read_login)
-      sealed = login.v
+      sealed = login.sealed
     end
     if not sealed or can_open(context, sealed) then return ref, login or read_login(ref) end
     pass_over(context, lane, ref, key_id_of(sealed))
@@ -94,7 +94,7 @@ function unspotted(context, lane)
   for _ = 1, 20 do
     local ref, login = next_of(context, lane)
     if not ref then break end
-    if not login.d and not login.u then return ref, login end
+    if not login.failures_while_down and not login.refused_by then return ref, login end
     if not first_ref then first_ref, first = ref, login end
   end
   return first_ref, first

@@ -49,17 +49,17 @@ end
 
 -- Failed attempts, and since when: neither an outage nor time in which calls were held is the login's fault.
 local function patience(context, key, held, login)
-  local n, f, j = login.n, login.f, login.j
-  if not (n or f or login.d or j) then return 0, '' end
+  local n, f, j = login.failures, login.first_failure, login.held_before_failure
+  if not (n or f or login.failures_while_down or j) then return 0, '' end
   local outage_from, outage_to = context.gate.outage_from, context.gate.outage_to or context.now
-  local failures, first, last, in_a_row = tonumber(n or '0') or 0, streak(login.d, f)
+  local failures, first, last, in_a_row = tonumber(n or '0') or 0, streak(login.failures_while_down, f)
   if first and outage_from and last >= outage_from and last <= outage_to then
     failures = later(failures - (first >= outage_from and in_a_row or 1), 0)
-    redis.call('HSET', key, 'n', failures)
-    redis.call('HDEL', key, 'd')
+    redis.call('HSET', key, FIELD.failures, failures)
+    redis.call('HDEL', key, FIELD.failures_while_down)
   end
   if failures < 1 or not f then
-    redis.call('HDEL', key, 'n', 'f', 'j')
+    redis.call('HDEL', key, FIELD.failures, FIELD.first_failure, FIELD.held_before_failure)
     return 0, ''
   end
   return failures, whole(math.min(context.now, tonumber(f) + later(held - (tonumber(j or '0') or 0), 0)))
@@ -69,19 +69,21 @@ end
 local function put_in_flight(context, ref, login, leases, lease, rest, held, reply)
   local key = login_key(ref)
   -- Somebody deleted the login. If an event brought it back in the other lane, it is still in this one, too.
-  if login.s ~= 'due' then return 0 end
-  local last = tonumber(login.k or '0') or 0
+  if login.state ~= 'due' then return 0 end
+  local last = tonumber(login.claim_number or '0') or 0
   local number = last < context.now and context.now_text or whole(last + 1)
-  local claim = login.r .. ':' .. login.w .. ':' .. (login.q or '0') .. ':' .. rest .. ':' .. context.owner
-  redis.call('HSET', key, 's', 'flight', 'c', claim, 'q', '1', 'k', number)
-  if login.h or login.g then redis.call('HDEL', key, 'h', 'g') end
+  local claim = login.revision .. ':' .. login.wish .. ':' .. (login.is_counted or '0') .. ':' .. rest .. ':'
+    .. context.owner
+  redis.call('HSET', key, FIELD.state, 'flight', FIELD.claim, claim, FIELD.is_counted, '1', FIELD.claim_number, number)
+  if login.rests_until or login.lease_was_lost then redis.call('HDEL', key, FIELD.rests_until, FIELD.lease_was_lost) end
   put(leases, context.now + lease, ref)
   local failures, first_failure = patience(context, key, held, login)
   -- Where no call has ended, none has failed.
-  local has_history = (login.z or login.C) and redis.call('EXISTS', attempts_key(ref)) or 0
+  local has_history = (login.last_code or login.confirmed) and redis.call('EXISTS', attempts_key(ref)) or 0
   local at = #reply
-  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = ref, number, login.r, login.w
-  reply[at + 5], reply[at + 6], reply[at + 7], reply[at + 8] = login.v, failures, first_failure, login.a or ''
+  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = ref, number, login.revision, login.wish
+  reply[at + 5], reply[at + 6], reply[at + 7] = login.sealed, failures, first_failure
+  reply[at + 8] = login.account_id or ''
   reply[at + 9] = has_history
   return 1
 end

@@ -2,27 +2,6 @@
 -- It is put in front of each script when it is loaded; what only some of them need stands in files of its own, because
 -- each run of a script makes all its functions anew.
 --
--- A login is one hash, nightly:login:<reference>, with short field names because there are millions of them:
---   i instance            t occurred_at, us       s state: due | flight | done | dead
---   v sealed loginId      w wish: 1 on, 0 off     l lane: backfill | live, or no such field
---   a account id          e event id              r revision of the wish
---   n failed attempts     f first failure, ms     h rests until, ms (a call may still land)
---   d charged failures in a row that said Flinks is down (streak)
---   j how long calls had been held by f (held_ms in gate.lua), less what Flinks asked this login to wait since, ms
---   b leases lost in a row, no call ended between them
---   p the row of a backfill that waits for revision r, or is dead: "<id>:<row>" (backfill_rows.lua)
---   u configuration whose call Flinks refused for this login, while it took others
---   q 1: the event of revision r is in the tally already; 0, or no such field: it is not
--- while in flight:
---   k claim number: grows, and is no smaller than the time, so that a claim which a failover undid is never repeated;
---   c the claim, "<revision>:<wish>:<q of that revision>:<rest, ms>:<owner>"; rest: how long a call of that worker may
---     still land after its lease was lost
---   m assert again after this call, and not before this time, ms: another worker's late call may land until then
---   g 1: the last claim was lost, so whoever held it is too late
--- afterwards:
---   C the last confirmed call, "<revision>:<wish>:<time, ms>"              x open letter
---   z last code; no such field after a confirmed call whose code was `applied`
---
 -- Every event ends in the tally once: recorded + replayed =
 --   applied_on + applied_off + superseded + duplicate + dead_lettered + (still waiting, or in flight).
 
@@ -31,6 +10,38 @@
 local SCHEMA = 6
 local DAY = 86400000
 local SILENT = 10000 -- a worker without a sign of life for longer than this, ms, is not counted on
+
+-- A login is one hash, nightly:login:<reference>. Its fields have short names in Redis, as there are millions of them, and
+-- these words in the code (worker/ledger/queries.py reads them too).
+local FIELD = {
+  instance = 'i',
+  sealed = 'v', -- loginId
+  account_id = 'a',
+  occurred_us = 't', -- of the newest wish, as the next three
+  wish = 'w', -- 1: on, 0: off
+  event_id = 'e',
+  revision = 'r',
+  state = 's', -- due | flight | done | dead
+  lane = 'l', -- backfill | live; no such field: live
+  is_counted = 'q', -- 1: the tally holds the event of this revision
+  row = 'p', -- "<backfill id>:<row>" that waits for this revision, or is dead (backfill_rows.lua)
+  failures = 'n', -- attempts charged
+  first_failure = 'f', -- ms
+  failures_while_down = 'd', -- charged failures in a row that said Flinks is down (streak)
+  held_before_failure = 'j', -- how long calls had been held at the first failure, less Retry-After since then, ms
+  leases_lost = 'b', -- in a row
+  rests_until = 'h', -- ms: an earlier call may still land
+  refused_by = 'u', -- fingerprint whose call Flinks refused for this login, while it accepted others
+  last_code = 'z', -- no such field after a confirmed call whose code was `applied`
+  confirmed = 'C', -- the last confirmed call: "<revision>:<wish>:<time, ms>"
+  letter = 'x', -- id of the open dead letter
+  claim_number = 'k', -- grows and is no smaller than the time, so that a claim which a failover undid is never repeated
+  claim = 'c', -- in flight: "<revision>:<wish>:<is_counted>:<rest after a lost lease, ms>:<owner>"
+  reassert_after = 'm', -- in flight: assert the wish again, not before this time (ms): a late call may land until then
+  lease_was_lost = 'g', -- 1: the last claim was lost, so a settlement of it comes too late
+}
+local WORD = {}
+for word, name in pairs(FIELD) do WORD[name] = word end
 
 local function clock(given)
   if given ~= '' then return tonumber(given) end
@@ -59,7 +70,7 @@ local function later(a, b) if a > b then return a end return b end
 -- hash for those that lack, as most do.
 local function read_login(ref)
   local flat, login = redis.call('HGETALL', login_key(ref)), {}
-  for at = 1, #flat, 2 do login[flat[at]] = flat[at + 1] end
+  for at = 1, #flat, 2 do login[WORD[flat[at]] or flat[at]] = flat[at + 1] end
   return login
 end
 

@@ -56,7 +56,7 @@ end
 -- Returns whether it is the login: refused once more, while others were confirmed.
 local function is_alone_refused(context, ref, login, item)
   local configs, doubt = configs_key(context.instance), context.fingerprint .. ':doubt'
-  if context.config.standing == 'proven' and login.u == context.fingerprint then
+  if context.config.standing == 'proven' and login.refused_by == context.fingerprint then
     -- Codes of letters are Flinks' or ours; a bare status and our own trouble are neither.
     if item.code:match('^http_') or item.code == 'unsealable' then item.code = 'unexpected_response' end
     return true
@@ -67,11 +67,11 @@ local function is_alone_refused(context, ref, login, item)
   end
   local is_same = context.config.standing == 'doubted' and redis.call('HGET', configs, doubt) == ref
   if is_same and redis.call('HINCRBY', configs, context.fingerprint .. ':doubts', 1) < DOUBTS then
-    redis.call('HSET', login_key(ref), 'u', context.fingerprint)
+    redis.call('HSET', login_key(ref), FIELD.refused_by, context.fingerprint)
     item.delay = later(item.delay, DOUBTED_DELAY)
   elseif not is_condemned(context) then
     stand(context, 'refused')
-    redis.call('HSET', login_key(ref), 'u', context.fingerprint)
+    redis.call('HSET', login_key(ref), FIELD.refused_by, context.fingerprint)
     shut(context, 'halt', item)
   end
   return false

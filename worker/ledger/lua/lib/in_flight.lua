@@ -3,44 +3,45 @@
 -- Forget a flight, and what else says nothing from here on. The longest field goes last: an allocator that gives back
 -- no less than some tens of bytes then gives all of them back.
 local function forget_flight(key, login, owes)
-  if not (owes or login.m or login.b) then
-    redis.call('HDEL', key, 'c')
+  if not (owes or login.reassert_after or login.leases_lost) then
+    redis.call('HDEL', key, FIELD.claim)
     return
   end
   local gone = {}
-  if owes then gone[#gone + 1] = 'q' end
-  if login.m then gone[#gone + 1] = 'm' end
-  if login.b then gone[#gone + 1] = 'b' end
-  gone[#gone + 1] = 'c'
+  if owes then gone[#gone + 1] = FIELD.is_counted end
+  if login.reassert_after then gone[#gone + 1] = FIELD.reassert_after end
+  if login.leases_lost then gone[#gone + 1] = FIELD.leases_lost end
+  gone[#gone + 1] = FIELD.claim
   redis.call('HDEL', key, unpack(gone))
 end
 
 -- Until when a login rests after its flight: as long as this call, or a fenced one, may still land.
-local function rest_after(login, rests_until) return later(rests_until, tonumber(login.m or '0')) end
+local function rest_after(login, rests_until) return later(rests_until, tonumber(login.reassert_after or '0')) end
 
 -- End a flight without a result for its wish: the login is due again, and whoever owes its event a
 -- place in the tally owes it still. A wish that was overtaken meanwhile is superseded.
 local function put_back(ref, instance, login, due_at, rests_until)
-  local key, fields = login_key(ref), { 's', 'due' }
+  local key, fields = login_key(ref), { FIELD.state, 'due' }
   rests_until = rest_after(login, rests_until)
-  local is_open = login.y ~= '1'
-  local owes = is_open and login.r == login.c
+  local is_open = login.claim_is_counted ~= '1'
+  local owes = is_open and login.revision == login.claimed_revision
   if is_open and not owes then count(instance, 'superseded') end
-  if rests_until > 0 then fields[3], fields[4] = 'h', whole(rests_until) end
+  if rests_until > 0 then fields[3], fields[4] = FIELD.rests_until, whole(rests_until) end
   redis.call('HSET', key, unpack(fields))
   forget_flight(key, login, owes)
   take(leases_key(instance), ref)
-  put_due(ref, instance, login.l, due_at, rests_until)
+  put_due(ref, instance, login.lane, due_at, rests_until)
 end
 
--- Read a login whose flight may end: with its claim taken apart into c (the revision), cw (its wish), y (its q) and o
--- (the owner). Returns it, and the rest that its claim asks for, ms. A table of at most 16 fields, as nearly every one
--- is, is much cheaper to make than a larger one.
+-- Read a login that may be in flight, with the parts of its claim: claimed_revision, claimed_wish, claim_is_counted and
+-- claim_owner. Returns it, and how long it rests if its lease is lost, ms.
 local function read_flight(ref)
   local login = read_login(ref)
-  local revision, wish, is_ended, rest, whose = (login.c or ''):match('^(%d+):(%d):(%d):(%d+):(.*)$')
-  if revision then login.c, login.cw, login.y, login.o = revision, wish, is_ended, whose end
-  login.l = login.l or 'live'
+  local revision, wish, is_ended, rest, whose = (login.claim or ''):match('^(%d+):(%d):(%d):(%d+):(.*)$')
+  if revision then
+    login.claimed_revision, login.claimed_wish, login.claim_is_counted, login.claim_owner = revision, wish, is_ended, whose
+  end
+  login.lane = login.lane or 'live'
   return login, tonumber(rest)
 end
 
@@ -54,24 +55,25 @@ local function group_notice(group) return 'group|' .. group end
 local function give_up(ref, instance, login, item, now, rests_until)
   local key = login_key(ref)
   rests_until = rest_after(login, rests_until)
-  if rests_until > 0 then redis.call('HSET', key, 'h', whole(rests_until)) end
-  if login.y ~= '1' then
+  if rests_until > 0 then redis.call('HSET', key, FIELD.rests_until, whole(rests_until)) end
+  if login.claim_is_counted ~= '1' then
     count(instance, 'dead_lettered')
     count(instance, 'dead:' .. item.code)
   end
   local id = 'dl-' .. whole(redis.call('INCR', 'nightly:letters:seq'))
-  redis.call('HSET', key, 's', 'dead', 'x', id, 'z', item.code)
+  redis.call('HSET', key, FIELD.state, 'dead', FIELD.letter, id, FIELD.last_code, item.code)
   forget_flight(key, login)
-  if login.p then end_row_of(login.p, 'dead', item.code, now) end
+  if login.row then end_row_of(login.row, 'dead', item.code, now) end
   take(leases_key(instance), ref)
   keep_attempts_of_dead_letter(ref)
-  local wish, event_id, account, occurred_us = unpack(redis.call('HMGET', key, 'w', 'e', 'a', 't'))
+  local wish, event_id, account, occurred_us = unpack(redis.call('HMGET', key,
+    FIELD.wish, FIELD.event_id, FIELD.account_id, FIELD.occurred_us))
   local group = instance .. '|' .. item.code .. '|' .. (wish == '1' and 'on' or 'off')
   local is_new = open_letter(id, group, now, {
-    'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.r, 'wish', wish, 'lane', login.l,
+    'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.revision, 'wish', wish, 'lane', login.lane,
     'event_id', event_id, 'account_id', account or '', 'occurred_us', occurred_us, 'code', item.code,
-    'http_status', item.status, 'message', item.message, 'failures', (login.n or 0) + 1,
-    'first_at', login.f or whole(now), 'last_at', whole(now),
+    'http_status', item.status, 'message', item.message, 'failures', (login.failures or 0) + 1,
+    'first_at', login.first_failure or whole(now), 'last_at', whole(now),
   })
   if is_new == 1 then give_notice(group_notice(group), now + NEW_GROUP_AFTER) end
   return id

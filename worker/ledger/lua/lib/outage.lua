@@ -34,7 +34,7 @@ local function signs_of(items, rules)
       if item.outcome ~= 'unsent' and item.outcome ~= 'halt' then good = good + 1 end
     else
       local login = read_flight(item.ref)
-      if rules.is_held(login, item.number) and not login.d then bad = bad + 1 end
+      if rules.is_held(login, item.number) and not login.failures_while_down then bad = bad + 1 end
     end
   end
   return good, bad

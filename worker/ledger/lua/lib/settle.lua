@@ -9,21 +9,27 @@ do -- What follows is private to this file: one chunk of Lua holds no more than 
 local function settle_applied(context, ref, login, item)
   local key = login_key(ref)
   prove_config(context)
-  if login.y ~= '1' then count(context.instance, login.cw == '1' and 'applied_on' or 'applied_off') end
+  if login.claim_is_counted ~= '1' then
+    count(context.instance, login.claimed_wish == '1' and 'applied_on' or 'applied_off')
+  end
   if has(item, 'u') then count(context.instance, 'unconfirmed') end
-  redis.call('HSET', key, 's', 'done', 'C', login.c .. ':' .. login.cw .. ':' .. context.now_text)
+  local confirmed = login.claimed_revision .. ':' .. login.claimed_wish .. ':' .. context.now_text
+  redis.call('HSET', key, FIELD.state, 'done', FIELD.confirmed, confirmed)
   if item.code ~= 'applied' then
-    redis.call('HSET', key, 'z', item.code)
-  elseif login.z then
-    redis.call('HDEL', key, 'z')
+    redis.call('HSET', key, FIELD.last_code, item.code)
+  elseif login.last_code then
+    redis.call('HDEL', key, FIELD.last_code)
   end
-  if login.n or login.f or login.d or login.u then redis.call('HDEL', key, 'n', 'f', 'd', 'j', 'u') end
-  if login.p and login.r == login.c then
-    end_row_of(login.p, 'applied', item.code == 'applied' and '' or item.code, context.now)
-    redis.call('HDEL', key, 'p')
+  if login.failures or login.first_failure or login.failures_while_down or login.refused_by then
+    redis.call('HDEL', key, FIELD.failures, FIELD.first_failure, FIELD.failures_while_down, FIELD.held_before_failure,
+      FIELD.refused_by)
   end
-  if login.r ~= login.c or login.m then
-    login.y = '1'
+  if login.row and login.revision == login.claimed_revision then
+    end_row_of(login.row, 'applied', item.code == 'applied' and '' or item.code, context.now)
+    redis.call('HDEL', key, FIELD.row)
+  end
+  if login.revision ~= login.claimed_revision or login.reassert_after then
+    login.claim_is_counted = '1'
     put_back(ref, context.instance, login, context.now, 0)
     return 'overtaken'
   end
@@ -39,24 +45,25 @@ end
 
 local function charge(context, ref, login, item)
   local key = login_key(ref)
-  redis.call('HSET', key, 'n', (login.n or 0) + 1, 'f', login.f or whole(context.now))
-  local known = tonumber(login.j or '0')
-  local held = (login.f and known or held_ms(context.gate, context.now)) - item.retry_after
-  if held ~= known then redis.call('HSET', key, 'j', whole(held)) end
+  redis.call('HSET', key, FIELD.failures, (login.failures or 0) + 1,
+    FIELD.first_failure, login.first_failure or whole(context.now))
+  local known = tonumber(login.held_before_failure or '0')
+  local held = (login.first_failure and known or held_ms(context.gate, context.now)) - item.retry_after
+  if held ~= known then redis.call('HSET', key, FIELD.held_before_failure, whole(held)) end
   if not has(item, 'd') then
-    redis.call('HDEL', key, 'd')
+    redis.call('HDEL', key, FIELD.failures_while_down)
     return
   end
-  local f = login.f or context.now
-  local first, _, in_a_row = streak(login.d, f)
-  redis.call('HSET', key, 'd', streak_text(first or context.now, context.now, in_a_row + 1, f))
+  local f = login.first_failure or context.now
+  local first, _, in_a_row = streak(login.failures_while_down, f)
+  redis.call('HSET', key, FIELD.failures_while_down, streak_text(first or context.now, context.now, in_a_row + 1, f))
 end
 
 local function rest_of(context, item) return item.rest > 0 and context.now + item.rest or 0 end
 
 local function settle_waiting(context, ref, login, item)
   local due_at = context.now + item.delay
-  redis.call('HSET', login_key(ref), 'z', item.code)
+  redis.call('HSET', login_key(ref), FIELD.last_code, item.code)
   if item.outcome == 'throttled' then
     count(context.instance, 'throttled')
     slow_down(context.instance, context.ceiling, context.now, item.retry_after)
@@ -66,10 +73,12 @@ local function settle_waiting(context, ref, login, item)
     end
   elseif item.outcome == 'transient' then
     count(context.instance, 'retried')
-    if login.r == login.c and not is_not_its_own(context, item) then charge(context, ref, login, item) end
+    if login.revision == login.claimed_revision and not is_not_its_own(context, item) then
+      charge(context, ref, login, item)
+    end
   end
   if has(item, 'a') then count(context.instance, 'ambiguous') end
-  if login.r ~= login.c then due_at = item.outcome == 'throttled' and due_at or context.now end
+  if login.revision ~= login.claimed_revision then due_at = item.outcome == 'throttled' and due_at or context.now end
   put_back(ref, context.instance, login, due_at, rest_of(context, item))
   return item.outcome == 'unsent' and 'unsent' or 'waiting'
 end
@@ -82,7 +91,7 @@ local function settle_dead(context, ref, login, item)
   end
   if has(item, 'a') then count(context.instance, 'ambiguous') end
   local letter = ''
-  if login.r ~= login.c or login.m then
+  if login.revision ~= login.claimed_revision or login.reassert_after then
     put_back(ref, context.instance, login, context.now, rest_of(context, item))
   else
     letter = give_up(ref, context.instance, login, item, context.now, rest_of(context, item))
@@ -96,29 +105,29 @@ end
 -- wish or a replay makes it due. Of a login that somebody deleted only the lease is left.
 local function fence(context, ref, login, item)
   count(context.instance, 'fenced')
-  if not login.s then take(leases_key(context.instance), ref) end
-  if item.outcome == 'unsent' or not login.s then return 'fenced' end
+  if not login.state then take(leases_key(context.instance), ref) end
+  if item.outcome == 'unsent' or not login.state then return 'fenced' end
   local key, rests_until = login_key(ref), context.now + item.rest
-  if login.s == 'flight' then
-    redis.call('HSET', key, 'm', whole(rest_after(login, rests_until)))
+  if login.state == 'flight' then
+    redis.call('HSET', key, FIELD.reassert_after, whole(rest_after(login, rests_until)))
     return 'fenced'
   end
-  rests_until = later(rests_until, tonumber(login.h or '0'))
-  if login.s == 'done' then
-    redis.call('HSET', key, 's', 'due', 'h', whole(rests_until))
-    put_due(ref, context.instance, login.l, context.now, rests_until)
+  rests_until = later(rests_until, tonumber(login.rests_until or '0'))
+  if login.state == 'done' then
+    redis.call('HSET', key, FIELD.state, 'due', FIELD.rests_until, whole(rests_until))
+    put_due(ref, context.instance, login.lane, context.now, rests_until)
   elseif item.rest > 0 then
-    redis.call('HSET', key, 'h', whole(rests_until))
-    if login.s == 'due' then
-      local due_at = place_of(due_key(context.instance, login.l), ref) or context.now
-      put_due(ref, context.instance, login.l, due_at, rests_until)
+    redis.call('HSET', key, FIELD.rests_until, whole(rests_until))
+    if login.state == 'due' then
+      local due_at = place_of(due_key(context.instance, login.lane), ref) or context.now
+      put_due(ref, context.instance, login.lane, due_at, rests_until)
     end
   end
   return 'fenced'
 end
 
 local function is_held_by_us(context, login, number)
-  return login.s == 'flight' and login.k == number and login.o == context.owner
+  return login.state == 'flight' and login.claim_number == number and login.claim_owner == context.owner
 end
 
 -- A success is, only where failures went before.
@@ -130,7 +139,7 @@ end
 local function settle(context, ref, number, item)
   local login = read_flight(ref)
   if is_held_by_us(context, login, number) then end_canaries(context, ref, item)
-  elseif login.s ~= 'flight' and login.k == number and login.g ~= '1' then return 'repeated'
+  elseif login.state ~= 'flight' and login.claim_number == number and login.lease_was_lost ~= '1' then return 'repeated'
   else return fence(context, ref, login, item) end
   if is_worth_remembering(ref, item) then remember_attempt(ref, item.attempt) end
   if item.outcome == 'unsent' then return settle_waiting(context, ref, login, item) end
