@@ -14,6 +14,7 @@ from worker.errors import SettingsError
 def test_an_empty_environment_has_every_default() -> None:
     settings = Settings.load()
     assert settings.redis_url is None
+    assert settings.redis_address() == ""
     assert settings.flinks_instance == "toolbox"
     assert settings.instances() == {}
     assert (settings.retry_max_attempts, settings.retry_max_age_hours) == (20, 24)
