@@ -1,5 +1,5 @@
 -- The last attempts of a login, one a line, oldest first, from the first failure on (worker/ledger/attempts.py).
--- They are one string because a Redis list takes 90 bytes more for each login. It expires 30 days after the last attempt;
+-- A string takes less memory than a Redis list. It expires 30 days after the last attempt;
 -- that of a dead letter, 30 days after the letter is closed.
 
 local ATTEMPTS_KEPT = 20
