@@ -7,10 +7,7 @@ UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate
 	--no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet
 
 OLDEST_TESTS := tests/chaos/test_gate.py tests/integration/working/test_survival.py tests/integration/working/test_gate.py \
-	tests/integration/ledger tests/integration/intake/test_redis_stream.py tests/integration/intake/test_poison.py \
-	tests/integration/take_over tests/integration/intake/test_replicas.py \
-	tests/integration/intake/test_celery_queue.py tests/integration/intake/test_celery_queue_trouble.py tests/integration/redis_client/test_acl.py \
-	tests/integration/ledger/test_full.py tests/integration/redis_client/test_sentinel.py
+	tests/integration/ledger tests/integration/intake tests/integration/redis_client
 
 .DEFAULT_GOAL := help
 .PHONY: help demo schemas sbom test oldest unit run prove fuzz mutants bench check verify lock clean

@@ -159,6 +159,14 @@ def test_the_demos_worker_has_settings_that_a_worker_accepts(monkeypatch: pytest
     assert settings.flinks_base_url == f"http://127.0.0.1:{SERVICES['emulator']['command'][-1]}"
 
 
+def test_every_test_that_make_oldest_names_exists() -> None:
+    named = re.search(r"^OLDEST_TESTS := ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]  # type: ignore[index]
+    paths = named.replace("\\\n", " ").split()
+
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_ci_runs_what_make_check_runs() -> None:
     script = ROOT / ".ci" / "run"
     check = re.search(r"^check: ([a-z ]+) ##", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]  # type: ignore[index]
