@@ -1,7 +1,8 @@
 """Decides what of a queue's raw item Celery may see: an envelope it can open, or one of ours around the foreign bytes.
 
 kombu takes an item from a Redis list before it looks at it, and one that it cannot open ends the worker or is
-lost. Wrapped, the same bytes travel as any message does: secured, delivered, and set aside by `worker/consumer.py`.
+lost. Wrapped, the same bytes travel as any message does: secured, delivered, and dead-lettered by
+`worker/celery_worker/consumer.py`.
 """
 
 import base64

@@ -1,10 +1,12 @@
 """The ledger: what should be, per login, in Redis. Changed only by the Lua scripts in `lua/`.
 
-model.py    the values that go in and come out
-store.py    record, claim, settle, pulse: what workers do
-letters.py  dead letters: list, show, replay, resolve
-views.py    read-only: status, and everything known of one login
-gate.py     what a person may do to the gate
+models.py        the values that go in and come out
+ledger.py        record, settle and claim, pulse: what workers do
+dead_letters.py  list, show, replay, resolve
+queries.py       read-only: status, and everything known of one login
+gate_control.py  what a person may do to the gate
+attempts.py      the last attempts of a login
+scripts.py       loads and runs the Lua scripts
 """
 
 import redis

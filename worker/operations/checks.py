@@ -1,7 +1,6 @@
 """The checks of `nightly doctor`: each returns one line with the result and what to do.
 
-`worker/operations/diagnose.py` collects the values. A value that a managed Redis does not show is `unknown`, not a
-failure.
+`worker/operations/diagnose.py` collects the values. One that a managed Redis does not show is `unknown`, not a failure.
 """
 
 from collections.abc import Mapping, Sequence

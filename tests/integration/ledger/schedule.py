@@ -1,8 +1,7 @@
 """Random schedules: what producers, workers, Flinks, reviewers and time may do to the real ledger, step by step.
 
-Every choice comes from a random generator given from outside, so a schedule is a list of seeds, and the same seeds
-are the same schedule: nothing of it may hang on the time of day, on random ids, or on an order that Redis does not
-promise. After each step the promises are checked (`world.py`).
+A schedule is a list of seeds, and the same seeds are the same schedule: nothing may depend on the time of day, on random
+ids, or on an order that Redis does not promise. After each step the promises are checked (`world.py`).
 """
 
 from collections import Counter
@@ -247,6 +246,5 @@ class Schedule(Backfilling, Endings, People):
             state, confirmed = self.client.hmget(f"nightly:login:{login}", ["s", "C"])
             assert state in {b"done", b"dead"}
             if state == b"done":
-                assert self.world.flags[login] == wish.wants_active == (confirmed.split(b":")[1] == b"1"), (
-                    "P2: a wrong final state"
-                )
+                is_on = confirmed.split(b":")[1] == b"1"
+                assert self.world.flags[login] == wish.wants_active == is_on, "P2: a wrong final state"

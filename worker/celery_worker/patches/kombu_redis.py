@@ -3,7 +3,7 @@
 1. A connection that goes away with a message in flight: kombu closes a channel whose transport has no client
    any more and dies of an AttributeError. Raised as the connection error it is, Celery reconnects as ever.
 2. A foreign item in a queue: kombu has popped it when it finds that it cannot open it. Each item is looked at
-   before kombu does, and wrapped where kombu would choke (`worker/envelope.py`).
+   before kombu does, and wrapped where kombu would choke (`worker/intake/celery_envelope.py`).
 3. A full Redis: it refuses every MULTI, and so kombu's acknowledgement and the securing of what was just popped.
    The first is asked for without MULTI; the second puts the message back where it came from.
 4. A foreign message on the channel of remote control: what kombu cannot open there ends every worker at once. It is
