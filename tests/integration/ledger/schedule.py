@@ -1,7 +1,7 @@
 """Random schedules: what producers, workers, Flinks, reviewers and time may do to the real ledger, step by step.
 
-A schedule is a list of seeds, and the same seeds are the same schedule: nothing may depend on the time of day, on random
-ids, or on an order that Redis does not promise. After each step the promises are checked (`world.py`).
+A schedule is a list of seeds, and the same seeds are the same schedule: nothing may depend on the time of day,
+on random ids, or on an order that Redis does not promise. After each step the promises are checked (`world.py`).
 """
 
 from collections import Counter
