@@ -82,7 +82,11 @@ def test_every_promise_holds_in_random_schedules(redis_client: Redis, part: int)
     seen: Counter[str] = Counter()
 
     @settings(
-        max_examples=SCHEDULES // len(BEGINNINGS), deadline=None, suppress_health_check=list(HealthCheck), database=None
+        max_examples=SCHEDULES // len(BEGINNINGS),
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+        print_blob=True,
     )
     @given(st.lists(st.integers(0, 2**20), min_size=20, max_size=50))
     @example(list(range(BEGINNINGS[part], BEGINNINGS[part] + LONG)))

@@ -95,6 +95,20 @@ def test_patience_ends_in_an_outage_only_for_what_is_not_the_outages(
     assert settle(disabled, "dead", code="DISABLED_LOGIN") is Settled.PARKED
 
 
+def test_an_answer_of_flinks_own_is_charged_in_an_outage_too(
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    """It was called before the outage began, and Flinks says that this login cannot be served now."""
+    ledger.record(wishes(30))
+    answered, *failing = claim_all(clock, claim, 21)
+    for one in failing:
+        settle(one, "transient", **DOWN)
+    assert gate(ledger)["cause"] == "outage"
+    settle(answered, "transient", code="RETRY")
+    assert redis_client.hget(f"nightly:login:{answered.reference}", "n") == b"1"
+    assert gate(ledger)["cause"] == "outage"
+
+
 def test_a_row_begins_anew_with_one_answer_and_the_outage_with_the_first_of_its_row(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
