@@ -8,9 +8,7 @@ they had received it.
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from celery.exceptions import InvalidTaskError
-from celery.worker import strategy
-from kombu.exceptions import ContentDisallowed, DecodeError
+from kombu.exceptions import DecodeError
 from kombu.transport.virtual import Base64, Message
 from kombu.utils.json import loads
 from pydantic_core import from_json
@@ -22,12 +20,12 @@ from worker.intake.celery_envelope import original, readable
 from worker.intake.messages import CeleryMessage
 
 JSON = "application/json"
+NO_TASK = "its headers name no task, as Celery's message protocol 2 requires"
 _KOMBUS_TYPES = b"__type__"
 """Marks what kombu's decoder makes a value of: a time, a UUID."""
 _base64 = Base64()
-_celery: Any = strategy
 _Message: Any = Message
-"""What the stubs of both do not know of them."""
+"""Untyped, because the stubs lack its attributes."""
 
 guard_decoding()  # here, because a command that replays a letter decodes messages, too, and has no worker's guards
 
@@ -135,50 +133,31 @@ class _Channel:
 
 
 def _judged(message: Any) -> CeleryMessage:
-    """Ask what Celery's consumer asks, in its order; raises _NotOurs."""
+    """Apply the checks of Celery's consumer, in its order; raises _NotOurs."""
     if message.errors:
         raise _NotOurs(why_not_decoded(message.errors[0][1]))
-    name = message.headers["task"] if "task" in message.headers else _name_of_protocol_1(message)
+    if message.content_type != JSON:
+        raise _NotOurs("its content type is not application/json")
+    headers = message.headers
+    if "task" not in headers:
+        raise _NotOurs(NO_TASK)
     try:
-        if name not in EVENT_TYPES:
+        if headers["task"] not in EVENT_TYPES:
             raise _NotOurs("names a task that is no event")
-        return _event(name, *_parts(message))
+        return _event(headers["task"], headers["id"], message.payload)
     except DecodeError as error:
         _refuse("cannot be decoded", error)
-    except (InvalidTaskError, ContentDisallowed) as error:
-        _refuse("is not a valid task", error)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         _refuse("could not be handled", error)
 
 
-def _name_of_protocol_1(message: Any) -> Any:
-    try:
-        payload = message.decode()
-    except Exception as error:  # noqa: BLE001 - kombu's decoders build values, and may raise whatever they do
-        _refuse("cannot be decoded", error)
-    try:
-        return payload["task"]
-    except (TypeError, KeyError):
-        raise _NotOurs("names no task") from None
-
-
-def _parts(message: Any) -> tuple[Any, Any, Any, Any]:
-    """Return the task's id, arguments, keywords and options, of protocol 1, 2, or a mixture that Celery takes too."""
-    body, headers = message.payload, message.headers
-    if "task" in headers and "args" in body:
-        body, headers, *_ = _celery.hybrid_to_proto2(message, body)
-    elif "task" not in headers:
-        body, headers, *_ = _celery.proto1_to_proto2(message, body)
-    arguments, keywords, embed = body
-    return headers["id"], arguments, keywords, embed
-
-
-def _event(name: str, task_id: Any, arguments: Any, keywords: Any, embed: Any) -> CeleryMessage:
-    """Return the event; tasks that a message wants to follow it (`embed`) are never sent."""
+def _event(name: str, task_id: Any, body: Any) -> CeleryMessage:
+    """Return the event. Tasks that the message asks to run after it (the body's third part) are never sent."""
     hash(task_id)  # Celery looks it up
-    if not isinstance(arguments, list | tuple) or not isinstance(keywords, dict) or not isinstance(embed, dict):
-        raise InvalidTaskError("the body is not [args, kwargs, embed]")
-    return CeleryMessage(name, arguments, keywords, str(task_id))
+    match body:
+        case [list() as arguments, dict() as keywords, dict()]:
+            return CeleryMessage(name, arguments, keywords, str(task_id))
+    raise _NotOurs("its body is not [args, kwargs, embed]")
 
 
 def _refuse(what: str, error: BaseException) -> NoReturn:

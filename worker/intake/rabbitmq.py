@@ -24,7 +24,7 @@ from worker.intake.celery_envelope import body_of, original
 from worker.intake.celery_message import JSON, Foreign
 from worker.intake.messages import CeleryMessage, readable
 from worker.intake.poison import Deliveries, Treatment, handle_or_set_aside, treatment
-from worker.intake.rabbitmq_message import PlainEvents, is_plain_type, read_delivery
+from worker.intake.rabbitmq_message import PlainEvents, is_plain, read_delivery
 from worker.intake.redis_stream import BLOCK_MS, READ_AT_MOST, READ_BYTES, TAKE_IN_BYTES
 from worker.ledger import LEDGER_UNAVAILABLE
 from worker.telemetry.logs import get_logger
@@ -139,7 +139,7 @@ class RabbitReader:
         if name != self._in_hand:  # else the ledger would not take it a moment ago, which is no death
             self._deaths = self._deliveries.take_in_hand(name)
             self._in_hand = name
-        is_batch_of_events = is_batch(body) and is_plain_type(message)
+        is_batch_of_events = is_batch(body) and is_plain(message)
         decided = treatment(self._deaths, is_batch=is_batch_of_events)
         if decided is Treatment.SET_ASIDE:
             self._set_aside(message, Deliveries.REASON)

@@ -54,11 +54,12 @@ def test_however_celery_packs_it_an_event_is_an_event(
     assert [tuple(message) for message in intake.taken] == [("account.linked", [], kwargs, "task-1")]
 
 
-def test_protocol_1_is_read_too(redis_client: Redis, producer: Celery, intake: Memory) -> None:
+def test_a_message_of_protocol_1_is_rejected(redis_client: Redis, producer: Celery, intake: Memory) -> None:
     producer.conf.task_protocol = 1
     send(producer, "login-1", task_id="task-1")
     empty(reader_of(redis_client, intake))
-    assert (intake.logins, intake.taken[0].task_id) == (["login-1"], "task-1")
+    assert intake.taken == []
+    assert intake.rejected == ["message: its headers name no task, as Celery's message protocol 2 requires"]
 
 
 def test_a_time_that_kombu_wrote_as_such_is_read_as_one(redis_client: Redis, producer: Celery, intake: Memory) -> None:
@@ -169,7 +170,7 @@ def test_a_producer_that_declares_nothing_finds_the_queue_bound(redis_client: Re
     with Connection(kombu_address(redis_url)[0]) as connection:
         connection.Producer().publish({}, exchange="account-events", routing_key="account-events")
     empty(reader)
-    assert intake.rejected == ["message: names no task"]
+    assert intake.rejected == ["message: its headers name no task, as Celery's message protocol 2 requires"]
 
 
 def test_what_kombu_had_taken_for_an_older_worker_comes_back_to_the_queue(

@@ -9,9 +9,10 @@ import pytest
 from kombu.transport.pyamqp import Message
 
 from worker.celery_worker.patches.py_amqp import guard_amqp
+from worker.errors import InvalidEvent
 from worker.intake.celery_envelope import UNREADABLE
 from worker.intake.celery_message import Foreign
-from worker.intake.messages import CeleryMessage
+from worker.intake.messages import CeleryMessage, read_body
 from worker.intake.rabbitmq import _portion
 from worker.intake.rabbitmq_message import PlainEvents, read_delivery
 from worker.intake.redis_stream import TAKE_IN_BYTES
@@ -45,20 +46,25 @@ def test_what_names_no_task_is_read_as_cloud_events(content_type: str | None, bo
     assert isinstance(read_delivery(message(body, content_type)), PlainEvents)
 
 
-def test_what_names_a_task_is_celerys_of_either_protocol() -> None:
-    second = read_delivery(message(TASK, **OF_CELERY))
-    first = read_delivery(message({"task": "account.linked", "id": "id-1", "args": [], "kwargs": EVENT}))
-    assert first == second == CeleryMessage("account.linked", [], EVENT, "id-1")
+def test_a_message_that_names_its_task_in_a_header_is_celery_s() -> None:
+    assert read_delivery(message(TASK, **OF_CELERY)) == CeleryMessage("account.linked", [], EVENT, "id-1")
+
+
+def test_a_message_of_protocol_1_is_read_as_a_cloud_event_and_so_rejected() -> None:
+    found = read_delivery(message({"task": "account.linked", "id": "id-1", "args": [], "kwargs": EVENT}))
+    assert isinstance(found, PlainEvents)
+    with pytest.raises(InvalidEvent, match="specversion: is required"):
+        read_body(found.body)[0].event("toolbox")
 
 
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        (message(CLOUD_EVENT, "text/xml"), "cannot be decoded (ContentDisallowed)"),
+        (message(CLOUD_EVENT, "text/xml"), "its content type is not application/json"),
         (message(TASK, task="canary", id="1"), "names a task that is no event"),
-        (message(TASK, "application/x-python-serialize", **OF_CELERY), "is not a valid task (ContentDisallowed)"),
+        (message(TASK, "application/x-python-serialize", **OF_CELERY), "its content type is not application/json"),
         (message(TASK, compression="canary", **OF_CELERY), "is compressed, and not with gzip or bzip2"),
-        (message("[1]", **OF_CELERY), "could not be handled (ValueError)"),
+        (message("[1]", **OF_CELERY), "its body is not [args, kwargs, embed]"),
     ],
 )
 def test_what_nobody_can_work_has_a_reason_that_names_no_content(given: Any, reason: str) -> None:
