@@ -6,7 +6,8 @@ from typing import Any
 from worker.redis_client.connect import BytesRedis
 
 FIELDS = ("at", "revision", "wish", "seconds", "outcome", "code", "worker", "http_status", "flinks_code", "message")
-"""`at`: claimed at, ms. `seconds`: how long the call took. What an attempt lacks is null, or left out at the end."""
+"""`at`: claimed at, ms. `seconds`: how long the call took. `flinks_code`: Flinks' own code, where `code` is another.
+A value that an attempt lacks is null, or left out at the end."""
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 

@@ -88,6 +88,6 @@ def _attempt(call: Call, verdict: Verdict) -> str:
         code=verdict.code,
         worker=call.worker,
         http_status=verdict.http_status,
-        flinks_code=verdict.flinks_code,
+        flinks_code=verdict.flinks_code if verdict.flinks_code != verdict.code else None,
         message=verdict.message,
     )

@@ -37,7 +37,7 @@ def test_every_attempt_comes_back_with_all_that_was_known_of_it(
     (call,) = claim().claims
     assert call.has_history
     settle(call, "applied", code="applied", attempt=attempt_of(call, Verdict(Outcome.APPLIED, "applied", 200)))
-    busy = {"outcome": "transient", "code": "RETRY_LATER", "http_status": 401, "flinks_code": "RETRY_LATER"}
+    busy = {"outcome": "transient", "code": "RETRY_LATER", "http_status": 401}
     busy |= {"message": "Please try again é", "worker": "w1", "revision": 1, "wish": True}
     assert Views(ledger.redis, now_ms=clock).login("lgn_0")["attempts"] == [  # type: ignore[index]
         {"at": began, "seconds": 0.25, **busy},

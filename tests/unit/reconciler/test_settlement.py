@@ -124,7 +124,7 @@ def test_a_halt_keeps_the_login_out_of_reach_until_the_gate_is_shut() -> None:
 
 
 def test_an_attempt_remembers_all_that_is_known_of_it() -> None:
-    verdict = Verdict(Outcome.DEAD, "INVALID_LOGIN", http_status=400, flinks_code="INVALID_LOGIN", message="no such")
+    verdict = Verdict(Outcome.DEAD, "http_400", http_status=400, flinks_code="SOMETHING_NEW", message="no such")
     item = settled(verdict)
     assert attempt_of(item) == {
         "at": 1_000_000,
@@ -132,12 +132,17 @@ def test_an_attempt_remembers_all_that_is_known_of_it() -> None:
         "wish": True,
         "seconds": 0.123,
         "outcome": "dead",
-        "code": "INVALID_LOGIN",
+        "code": "http_400",
         "http_status": 400,
-        "flinks_code": "INVALID_LOGIN",
+        "flinks_code": "SOMETHING_NEW",
         "message": "no such",
         "worker": "w1",
     }
+
+
+def test_an_attempt_says_a_code_of_flinks_once() -> None:
+    item = settled(Verdict(Outcome.DEAD, "INVALID_LOGIN", http_status=400, flinks_code="INVALID_LOGIN"))
+    assert json.loads(item.attempt) == [1_000_000, 3, True, 0.123, "dead", "INVALID_LOGIN", "w1", 400]
 
 
 def test_an_attempt_leaves_out_what_is_not_known_but_keeps_false_and_zero() -> None:
