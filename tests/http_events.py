@@ -4,20 +4,31 @@ import base64
 import hashlib
 import hmac
 import json
+import string
 import time
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
 SECRET = "whsec_bmlnaHRseS10ZXN0LXdlYmhvb2sta2V5LTAwMDE="
 OTHER_SECRET = "whsec_bmlnaHRseS10ZXN0LXdlYmhvb2sta2V5LTAwMDI="
 STRUCTURED, BATCH, BINARY = "application/cloudevents+json", "application/cloudevents-batch+json", "application/json"
+PLAIN = string.punctuation.replace('"', "").replace("%", "")
+"""The punctuation that a `ce-*` header need not percent-encode."""
 LOGIN = "5e115eab-0000-4000-8000-00000c0ffee1"
 
 
 def event(**changes: Any) -> dict[str, Any]:
     found = {"specversion": "1.0", "id": "evt-1", "source": "crm", "type": "account.linked"}
     return found | {"time": "2026-11-22T10:00:00Z", "data": {"loginId": LOGIN}} | changes
+
+
+def binary_headers(document: Mapping[str, object]) -> dict[str, str]:
+    """Return the `ce-*` headers of binary mode for an event's attributes."""
+    attributes = {name: value for name, value in document.items() if name not in {"data", "datacontenttype"}}
+    return {f"ce-{name}": quote(str(value), safe=PLAIN) for name, value in attributes.items()}
 
 
 def signed(

@@ -15,13 +15,12 @@ from redis import Redis
 from sandbox.emulator.remote import EmulatorControl
 from sandbox.stack import EmbeddedStack, ManagedProcess
 from sandbox.stack.readiness import listening_url
-from tests.http_events import LOGIN, SECRET, STRUCTURED, Producer, event
+from tests.http_events import LOGIN, SECRET, STRUCTURED, Producer, binary_headers, event
 from tests.integration.working.hooked import start_hooked
 from tests.leaks import leaks, logs_in, redis_contents
 from tests.places import ROOT
 from tests.waiting import eventually
 from worker.events.channels import STREAM
-from worker.web.webhook.cloudevents import headers_for
 from worker.web.webhook.route import UNNEEDED
 
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs" / "http.md").read_text(), re.DOTALL)
@@ -65,7 +64,7 @@ def test_every_snippet_leads_to_the_right_call(
         expected["login-js"] = True
         (tmp_path / "send.mjs").write_text(snippet("js").replace(PLACEHOLDER, "login-js"))
         run([node, str(tmp_path / "send.mjs")], stdin="", stack=stack, url=url)
-    binary = Producer(url).send_binary(headers_for(event()), json.dumps(event()["data"]).encode())
+    binary = Producer(url).send_binary(binary_headers(event()), json.dumps(event()["data"]).encode())
     assert binary.json() == {"accepted": 1}
     expected[LOGIN] = True
 
@@ -95,8 +94,8 @@ def test_no_sent_value_appears_in_an_answer_a_log_or_a_key(
         answers += [producer.send(body) for body in bodies]
         answers += [producer.send(event(), media_type=f"text/{flat.replace(' ', '')}")]
         answers += [producer.send(event(), message_id=f"{flat}."), producer.send(event(), secret="whsec_" + "b" * 40)]
-        answers += [producer.send_binary(headers_for(event()), canary.encode(), ce_id=flat)]
-        answers += [producer.send_binary(headers_for({f"x{number}": canary for number in range(3)}), b"{}")]
+        answers += [producer.send_binary(binary_headers(event()), canary.encode(), ce_id=flat)]
+        answers += [producer.send_binary(binary_headers({f"x{number}": canary for number in range(3)}), b"{}")]
         answers += [httpx.get(f"{url}/events/{flat}?loginId={flat}", trust_env=False)]
     assert {answer.status_code for answer in answers} >= {202, 400, 401, 415, 422}
     assert stack.stop_process(page) == 0

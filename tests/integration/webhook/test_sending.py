@@ -7,7 +7,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from tests.http_events import BATCH, BINARY, LOGIN, OTHER_SECRET, STRUCTURED, Producer, event, signed
+from tests.http_events import BATCH, BINARY, LOGIN, OTHER_SECRET, STRUCTURED, Producer, binary_headers, event, signed
 from tests.integration.webhook.conftest import Serve, entries, events
 from worker.config.settings import Settings
 from worker.events import publisher as producer_module
@@ -17,7 +17,6 @@ from worker.redis_client.connect import connect
 from worker.services import build_intake
 from worker.vault.vault import Vault
 from worker.web.webhook import endpoint
-from worker.web.webhook.cloudevents import headers_for
 
 DATA = json.dumps(event()["data"]).encode()
 
@@ -45,7 +44,7 @@ def is_nothing_stored(client: Redis) -> bool:
 def test_events_come_onto_the_stream_in_whichever_mode_they_are_sent(producer: Producer, redis_client: Redis) -> None:
     assert accepted(producer.send(event())) == 1
     assert accepted(producer.send([event(), event(id="evt-0")])) == 2
-    assert accepted(producer.send_binary(headers_for(event()), DATA)) == 1
+    assert accepted(producer.send_binary(binary_headers(event()), DATA)) == 1
     whole = event() | {"datacontenttype": "application/json"}
     assert entries(redis_client) == [event(), [event(), event(id="evt-0")], whole]
 
@@ -56,7 +55,7 @@ def test_what_is_on_the_stream_is_recorded_once_however_often_it_was_sent(
     older = event(id="evt-0", time="2026-11-22T09:00:00Z")
     for number, sent in enumerate((event(), event(), [event(), older])):
         accepted(producer.send(sent, message_id=f"msg-{number}"))
-    accepted(producer.send_binary(headers_for(event()), DATA))
+    accepted(producer.send_binary(binary_headers(event()), DATA))
     with connect(redis_url) as client:
         intake = build_intake(Settings(), Ledger(client), Letters(client), vault)
         assert intake.accept_bodies([fields[b"event"] for _, fields in client.xrange(STREAM)])
@@ -97,12 +96,12 @@ def test_what_is_not_signed_or_was_altered_is_refused(producer: Producer, redis_
 def test_no_attribute_of_a_signed_binary_event_can_be_changed(
     producer: Producer, redis_client: Redis, changed: dict[str, str]
 ) -> None:
-    assert problem(producer.send_binary(headers_for(event()), DATA, **changed), 401)["code"] == "signature"
+    assert problem(producer.send_binary(binary_headers(event()), DATA, **changed), 401)["code"] == "signature"
     assert is_nothing_stored(redis_client)
 
 
 def test_a_body_signed_as_a_batch_is_no_binary_event(producer: Producer) -> None:
-    headers = {"content-type": BINARY} | signed(DATA) | headers_for(event())
+    headers = {"content-type": BINARY} | signed(DATA) | binary_headers(event())
     assert problem(producer.post(DATA, headers), 401)["code"] == "signature"
 
 

@@ -11,14 +11,13 @@ import pytest
 from celery import Celery
 
 from sandbox.stack.readiness import listening_url
-from tests.http_events import SECRET, Producer
+from tests.http_events import SECRET, Producer, binary_headers
 from tests.integration.working.conftest import Nightly, cloud_event, new_logins
 from tests.leaks import INBOUND, leaks, logs_in, redis_contents
 from tests.waiting import eventually
 from worker import publish
 from worker.broker.celery_config import kombu_address
 from worker.vault.vault import Vault, decode_key, new_key
-from worker.web.webhook.cloudevents import headers_for
 
 OTHER = str(Vault([decode_key(new_key())]).public_keys[0])
 
@@ -85,7 +84,7 @@ def test_redis_never_holds_a_login_that_the_http_way_in_seals_without_a_key_of_t
     in_headers = cloud_event(binary, on=True, minute=0)
     answers = [
         producer.send(cloud_event(single, on=True, minute=0)),
-        producer.send_binary(headers_for(in_headers), json.dumps(in_headers["data"]).encode()),
+        producer.send_binary(binary_headers(in_headers), json.dumps(in_headers["data"]).encode()),
         producer.send(batch),
         producer.send(cloud_event(refused, on=True, minute=0, name=f"link-{refused}")),
     ]

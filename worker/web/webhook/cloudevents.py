@@ -5,7 +5,7 @@ What comes out is a document as the stream's entries hold it, so an event means 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 
 from worker.errors import InvalidEvent
@@ -101,13 +101,3 @@ def decode_value(value: str) -> str:
         raise ValueError("not ASCII")
     raw = _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)
     return raw.encode("latin-1").decode()
-
-
-def headers_for(document: Mapping[str, object]) -> dict[str, str]:
-    """Return the headers of binary mode for a CloudEvent's attributes: what a sender writes, and this module reads."""
-    return {PREFIX + name: _encode(str(value)) for name, value in document.items() if name not in _NOT_ATTRIBUTES}
-
-
-def _encode(text: str) -> str:
-    plain = {*range(0x21, 0x7F)} - set(b'"%')
-    return "".join(chr(byte) if byte in plain else f"%{byte:02X}" for byte in text.encode())
