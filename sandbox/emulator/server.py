@@ -1,16 +1,12 @@
-"""Runs the emulator under uvicorn, with three differences to a plain uvicorn server.
+"""Runs the emulator under uvicorn.
 
-The connection's transport is in the scope's state, so that faults can reset it. One JSON line on stdout has the address
-once connections are accepted. SIGTERM or SIGINT end it with exit code 0, without waiting for calls that a fault keeps
-silent.
+A request finds its connection's transport in the scope's state, so that faults can reset it. The server stops without
+waiting for calls that a fault keeps silent.
 """
 
 import asyncio
 import contextlib
-import json
-import signal
 import socket
-from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
@@ -19,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from sandbox.emulator.api import FlinksApi
 from sandbox.emulator.control import control_app
 from sandbox.emulator.state import Emulator
+from worker.web.server import AnnouncingServer
 
 CONTROL_PREFIX = "/_emulator"
 
@@ -32,15 +29,8 @@ class TransportInScope(H11Protocol):
         self.app_state = {**self.app_state, "transport": transport}
 
 
-class EmulatorServer(uvicorn.Server):
-    """Announces its address, and stops without waiting."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then print the address."""
-        await super().startup(sockets)
-        port = self.servers[0].sockets[0].getsockname()[1]
-        host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
-        print(json.dumps({"listening": f"http://{host}:{port}"}), flush=True)  # noqa: T201 - the promised line
+class EmulatorServer(AnnouncingServer):
+    """Stops without waiting."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drop every connection; a call that is kept silent sees its client leave and ends."""
@@ -48,20 +38,6 @@ class EmulatorServer(uvicorn.Server):
             connection.transport.abort()
         self.force_exit = True
         await super().shutdown(sockets)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT; uvicorn's own would raise them again and spoil the exit code."""
-
-        def stop(*_: object) -> None:
-            self.should_exit = True
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class EmulatorApp:

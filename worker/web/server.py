@@ -23,11 +23,11 @@ CONNECTIONS_AT_LEAST = 16
 log = get_logger(__name__)
 
 
-class ReviewServer(uvicorn.Server):
+class AnnouncingServer(uvicorn.Server):
     """Prints `{"listening": "http://HOST:PORT"}` once it accepts connections; exits 0 on SIGTERM or Ctrl-C."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening, then say so."""
+        """Listen, then print the address."""
         await super().startup(sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         host = f"[{host}]" if ":" in host else host
@@ -55,7 +55,7 @@ def serve(app: ASGIApp, *, host: str, port: int) -> None:
     except OSError as error:
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise NightlyError(f"The page cannot listen on {host} port {port}: {reason}.") from None
-    ReviewServer(config_for(app, listener)).run([listener])
+    AnnouncingServer(config_for(app, listener)).run([listener])
 
 
 def _places() -> Places:
@@ -70,7 +70,7 @@ def _places() -> Places:
 
 
 def config_for(app: ASGIApp, listener: BoundedListener) -> uvicorn.Config:
-    """Return how uvicorn is to serve: no line for a request, and every wait and number bounded (patience.py)."""
+    """Return uvicorn's configuration: no log line for a request, and every wait and number bounded."""
 
     class Protocol(PatientProtocol):
         places = listener.places
