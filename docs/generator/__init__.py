@@ -1,9 +1,11 @@
-"""Writes down for producers what the workers accept, made by `make schemas`; nothing here is a second source of it.
+"""Generates documents from the models, the constants and the lock (`make schemas`); it adds no facts of its own.
 
-asyncapi.py    the ways in through Redis and RabbitMQ: docs/asyncapi.yaml
-openapi.py     the way in over HTTP: docs/openapi.yaml
-schemas.py     what an event looks like, for both of Redis' ways in: docs/schemas
-rendered.py    how all of them are written
+asyncapi.py    events through Redis and RabbitMQ: docs/asyncapi.yaml
+openapi.py     events over HTTP: docs/openapi.yaml
+schemas.py     JSON Schemas of an event: docs/schemas
+licences.py    the licences of production's packages: docs/licences.md
+rendered.py    the text of all these files
+sbom.py        the software bill of materials, which is not committed
 
-Nothing that runs in production imports it: it needs a development tool.
+Production never imports it: it needs development tools.
 """

@@ -1,6 +1,6 @@
 """Runs `nightly ...` in the test's own process: the whole command, without the imports that each new process costs.
 
-That the command is a process too (its exit status, its pipes, a signal) is shown by test_cli_process.py.
+That the command is a process too (its exit status, its pipes, a signal) is tested in cli/test_process.py.
 """
 
 import io

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 LOGIN, ACCOUNT, INSTANCE = "login_id", "account_id", "instance"
 REASON = "reject_reason"
-"""The first column of a CSV of rejected rows, which we wrote: its cells are neutralised (`cells.py`)."""
+"""The first column of a CSV of rejected rows, which we wrote: its cells are neutralised (`csv_cells.py`)."""
 ALIASES: Mapping[str, Sequence[str]] = {
     LOGIN: ("loginid", "flinksloginid", "flinkslogin", "login", "loginguid"),
     ACCOUNT: (

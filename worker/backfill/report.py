@@ -2,7 +2,7 @@
 
 The report has one line for each row that was read, in the file's order, and no loginId unless `reveal`. The rejects
 have loginIds: they are written only on request, to a file that only its owner can read. No cell of a CSV
-runs as a formula in a spreadsheet (`cells.py`).
+runs as a formula in a spreadsheet (`csv_cells.py`).
 """
 
 import csv

@@ -1,12 +1,16 @@
-"""Everything Celery-shaped: Celery executes, and what it needs to do so safely is here (docs/adr/0002).
+"""Everything Celery-shaped: the app, a worker's threads, and what Celery needs to run safely (docs/adr/0002).
 
 app.py               the Celery app: settings, services, tasks, bootsteps and signals
-bootsteps.py         the threads of a worker: pacemaker, readers, wake-ups, watchdog; repeating_thread.py is one of them
-task_dispatch.py     hands what readers read to the task of its type
-consumer.py          keeps what Celery would delete
-patches/             faults of kombu and py-amqp that would end a worker
+bootsteps.py         starts a worker's threads: pulse, readers, hints, watchdog; repeating_thread.py runs each
+task_dispatch.py     passes messages from the readers to the task of their type
+task_events.py       sends Celery's task events for these messages (Flower, exporters)
+consumer.py          Celery's own consumer: keeps for review what Celery would delete
 redacted_request.py  hides arguments from logs, events and inspection
-remote_control.py    answers `celery inspect` and refuses what would change a worker
-watchdog.py          ends a worker that makes no progress; progress.py counts, celery_parts.py has Celery's parts
-shutdown.py          ends a worker within a time limit; hints.py sends wake-ups without holding up the caller
+remote_control.py    answers `celery inspect`, and refuses commands that would change a worker
+mailboxes.py         removes dead workers from kombu's list of remote-control mailboxes
+hints.py             sends `refresh.reconcile` and `backfill.feed` from a thread of its own
+watchdog.py          ends a worker that makes no progress
+shutdown.py          ends a worker within a time limit
+gc_tuning.py         spares Python's garbage collector the objects that stay
+patches/             corrects faults of kombu and py-amqp that would end a worker
 """

@@ -1,4 +1,4 @@
-"""What is read as HTTP, however it is cut into pieces; test_review_attacks.py sends it to the process."""
+"""Which bytes are read as HTTP, in pieces of any size; tests/integration/web/test_attacks.py sends such bytes."""
 
 import h11
 import pytest

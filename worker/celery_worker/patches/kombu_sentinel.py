@@ -1,8 +1,8 @@
-"""Keeps Celery's consumer with the primary that the sentinels name: what `ledger/primary.py` does for the ledger.
+"""Keeps Celery's consumer with the primary that the sentinels name; `redis_client/sentinel_pool.py` does the ledger's.
 
 kombu keeps one connection for BRPOP, one for remote control and a pool for the rest, and asks the sentinels
 only when one breaks. A former primary that is cut off from the others goes on answering: what is sent there is
-lost, what is sent to the new one waits. Between two BRPOPs no message is on its way, so that is when we look.
+lost, what is sent to the new one waits. The primary is looked up between two BRPOPs, when no message is in transit.
 """
 
 import time
