@@ -107,4 +107,4 @@ def test_no_task_but_an_event_is_run_from_the_queue_of_events(nightly: OnRabbit)
         works(nightly, worker)
         eventually(lambda: len(nightly.letters()) == 2, describe="a letter for each")
         assert channel.queue_declare(theirs, passive=True).message_count == 0
-    assert {reason for _, reason in nightly.letters()} == {"message: names a task that is no event"}
+    assert {reason for _, reason in nightly.letters()} == {"message: its task is not an event"}

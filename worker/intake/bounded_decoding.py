@@ -1,8 +1,8 @@
-"""Bounds what kombu decodes of a message before anybody has judged it, on every queue and on remote control.
+"""Limits what kombu decodes before a message is checked, on every queue and on remote control.
 
-kombu decompresses a message as soon as it has received it, however large the result, and of two content types it takes
-`content_encoding` for any of Python's codecs, which include compressions. Here gzip and bzip2, the two that Celery
-documents, give at most MAX_BODY_BYTES; every other method, and both content types, are refused.
+kombu decompresses a message as soon as it receives it, to any size. For two content types it accepts any of Python's
+codecs as `content_encoding`, compressions included. Here gzip and bzip2, the two methods that Celery documents, yield
+at most MAX_BODY_BYTES; every other method and both content types are rejected.
 """
 
 import bz2
@@ -20,24 +20,24 @@ _METHODS: dict[str, Callable[[], Any]] = {
     **dict.fromkeys(("application/x-gzip", "gzip", "zlib"), zlib.decompressobj),
     **dict.fromkeys(("application/x-bz2", "bzip2", "bzip"), bz2.BZ2Decompressor),
 }
-"""By the names that kombu knows them by."""
+"""By kombu's names for them."""
 _NEVER_ACCEPTED = ("application/data", "application/text")
-"""kombu decodes these whatever a consumer accepts. Nothing of ours is either."""
+"""kombu decodes these types even if a consumer does not accept them. None of our messages has one."""
 
 
 class NotDecompressed(ValueError):
-    """A compressed body that is not taken; its text says why, and holds nothing of the message."""
+    """A compressed body is rejected; the text says why, without content."""
 
 
 def guard_decoding() -> None:
-    """Patch kombu's decompression, and refuse the content types that it decodes unasked; once or more often."""
+    """Patch kombu's decompression, and reject the content types that it decodes unasked; may be called again."""
     _kombu.decompress = decompressed
     for content_type in _NEVER_ACCEPTED:
         register(f"refused {content_type}", None, _refuse, content_type)
 
 
 def decompressed(body: Any, method: Any) -> bytes:
-    """Return the body of a message that `method` has compressed; raises NotDecompressed."""
+    """Decompress the body of a message that was compressed by `method`; raises NotDecompressed."""
     start = _METHODS.get(method) if isinstance(method, str) else None
     if start is None:
         raise NotDecompressed("is compressed, and not with gzip or bzip2")
@@ -54,9 +54,9 @@ def decompressed(body: Any, method: Any) -> bytes:
 
 
 def why_not_decoded(error: BaseException) -> str:
-    """Return in words without content why a message could not be decoded."""
+    """Return why a message could not be decoded, in words without content."""
     return str(error) if isinstance(error, NotDecompressed) else f"cannot be decoded ({type(error).__name__})"
 
 
 def _refuse(_: object) -> NoReturn:
-    raise ValueError("no content type of ours")
+    raise ValueError("this content type is never accepted")

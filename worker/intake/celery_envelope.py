@@ -1,8 +1,8 @@
-"""Decides what of a queue's raw item Celery may see: an envelope it can open, or one of ours around the foreign bytes.
+"""Finds queue items that are no Celery message (not UTF-8, not JSON, no envelope), and why, so that they are rejected.
 
-kombu takes an item from a Redis list before it looks at it, and one that it cannot open ends the worker or is
-lost. Wrapped, the same bytes travel as any message does: secured, delivered, and dead-lettered by
-`worker/celery_worker/consumer.py`.
+kombu pops an item from a Redis list before it decodes it; one that it cannot decode ends the worker or is lost. Such an
+item is wrapped in a valid envelope: kombu secures and delivers it like any message, and then it is kept as a dead
+letter, by `celery_message.py` on the queue of events and by `worker/celery_worker/consumer.py` on any other queue.
 """
 
 import base64
@@ -15,20 +15,21 @@ from typing import Any
 from kombu.utils.json import loads
 
 UNREADABLE = "application/x-nightly-unreadable"
-"""The content type of a wrapper; no worker accepts it, so it is never taken for a task."""
+"""The content type of a wrapper; no worker accepts it, so a wrapped item never runs as a task."""
 REASON = "x-nightly-reason"
+"""The header of a wrapper that says why its item is rejected."""
 
 
-def readable(item: bytes, queue: str) -> bytes:
-    """Return `item` if it is an envelope that kombu can open, else an envelope around it for the same queue."""
-    envelope, reason = opened(item)
-    if reason:
-        return _wrapped(item, queue, reason)
-    return item if _comes_back(envelope, queue) else _addressed(envelope, queue)
+def envelope_for_kombu(item: bytes, queue: str) -> bytes:
+    """Return an envelope for `queue` that kombu can decode: `item`, corrected if need be, or a wrapper around it."""
+    envelope, fault = decode_envelope(item)
+    if fault:
+        return _wrapped(item, queue, fault)
+    return item if _is_restorable(envelope, queue) else _addressed(envelope, queue)
 
 
-def opened(item: bytes) -> tuple[Any, str]:
-    """Return an item decoded, and what is wrong with it in words that name no content; empty: nothing."""
+def decode_envelope(item: bytes) -> tuple[Any, str]:
+    """Return an item decoded, and its fault in words without content; an empty fault: it is valid."""
     try:
         envelope = loads(item.decode())
     except UnicodeDecodeError:
@@ -41,24 +42,24 @@ def opened(item: bytes) -> tuple[Any, str]:
 
 
 def fault_of(envelope: object) -> str:
-    """Return what is wrong with a decoded envelope in words that name no content; empty: nothing."""
+    """Return the fault of a decoded envelope in words without content; empty: it is valid."""
     if not isinstance(envelope, Mapping) or not isinstance(envelope.get("properties"), Mapping):
-        return "message: is no Celery message"
+        return "message: is not a Celery message"
     properties = envelope["properties"]
     delivery = properties.get("delivery_info")
     if not isinstance(properties.get("delivery_tag"), str) or not isinstance(delivery, Mapping):
         return "message: has no delivery_tag or no delivery_info"
     if not isinstance(envelope.get("headers"), Mapping | None):
-        return "message: its headers are no object"
+        return "message: its headers are not an object"
     if not all(isinstance(envelope.get(name), str | None) for name in ("content-type", "content-encoding")):
-        return "message: its content-type or content-encoding is no text"
-    if properties.get("body_encoding") not in (None, "base64") or not _opens(envelope.get("body"), properties):
+        return "message: its content-type or content-encoding is not text"
+    if properties.get("body_encoding") not in (None, "base64") or not _is_decodable(envelope.get("body"), properties):
         return "message: its body cannot be decoded"
     return ""
 
 
 def original(message: Any) -> tuple[bytes, str]:
-    """Return the bytes to keep of a message that was not accepted, and the reason if it came in a wrapper."""
+    """Return the bytes to keep of a rejected message, and the reason in its wrapper; empty: it came without one."""
     if message.content_type == UNREADABLE:
         return body_of(message), str(message.headers.get(REASON, ""))
     body = body_of(message)
@@ -79,12 +80,12 @@ def original(message: Any) -> tuple[bytes, str]:
 
 
 def body_of(message: Any) -> bytes:
-    """Return a message's body as bytes, whatever the transport made of it."""
+    """Return a message's body as bytes; transports give bytes, memoryviews or text."""
     body = message.body or b""
     return bytes(body) if isinstance(body, bytes | bytearray | memoryview) else str(body).encode("utf-8", "replace")
 
 
-def _opens(body: object, properties: Mapping[str, Any]) -> bool:
+def _is_decodable(body: object, properties: Mapping[str, Any]) -> bool:
     if not body:
         return True
     if not isinstance(body, str):
@@ -98,10 +99,10 @@ def _opens(body: object, properties: Mapping[str, Any]) -> bool:
     return True
 
 
-def _comes_back(envelope: Mapping[str, Any], queue: str) -> bool:
-    """Whether kombu would restore it to the queue it came from, after its worker was lost.
+def _is_restorable(envelope: Mapping[str, Any], queue: str) -> bool:
+    """Say whether kombu can put the message back in its queue after its worker died.
 
-    It writes into the headers then, and makes an integer of the priority, which takes for ever with 1e999999999.
+    kombu writes into the headers then, and converts the priority to an integer, which never ends for 1e999999999.
     """
     properties = envelope["properties"]
     delivery = properties["delivery_info"]
@@ -111,6 +112,7 @@ def _comes_back(envelope: Mapping[str, Any], queue: str) -> bool:
 
 
 def _addressed(envelope: dict[str, Any], queue: str) -> bytes:
+    """Return the envelope with the address, the headers and the priority that restoring needs."""
     properties = envelope["properties"]
     properties["delivery_info"] |= {"exchange": queue, "routing_key": queue}
     if type(properties.get("priority", 0)) is not int:

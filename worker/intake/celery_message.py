@@ -1,12 +1,12 @@
-"""Decides what an item of the queue `account-events` is, by the rules of kombu and Celery, which no longer read it.
+"""Decides whether an item of Celery's queue `account-events` is an event, or is rejected as foreign, and why.
 
-An event, whatever else its message asks for; or nothing for this queue, another task of ours included, with a reason
-that names no content. What Celery's own clients send is read at once; for all else kombu and Celery are asked as if
-they had received it.
+An event is a message of Celery's protocol 2 with an event task's name; what else it asks for (an ETA, an expiry,
+callbacks) is ignored. Any other item is foreign: not JSON (`celery_envelope.py`), compressed by another method, another
+task. Its reason holds no content. The form that Celery's clients send is decoded here, other forms by kombu.
 """
 
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from kombu.exceptions import DecodeError
 from kombu.transport.virtual import Base64, Message
@@ -16,37 +16,37 @@ from pydantic_core import from_json
 from worker.events.channels import EVENTS_QUEUE
 from worker.events.contract import EVENT_TYPES
 from worker.intake.bounded_decoding import guard_decoding, why_not_decoded
-from worker.intake.celery_envelope import original, readable
+from worker.intake.celery_envelope import envelope_for_kombu, original
 from worker.intake.messages import CeleryMessage
 
 JSON = "application/json"
 NO_TASK = "its headers name no task, as Celery's message protocol 2 requires"
 _KOMBUS_TYPES = b"__type__"
-"""Marks what kombu's decoder makes a value of: a time, a UUID."""
+"""Marks a value that kombu's decoder builds: a time, a UUID."""
 _base64 = Base64()
 _Message: Any = Message
 """Untyped, because the stubs lack its attributes."""
 
-guard_decoding()  # here, because a command that replays a letter decodes messages, too, and has no worker's guards
+guard_decoding()  # here, because the replay command decodes messages too, and has no worker's guards
 
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """An item that is no event: what to keep of it, and why."""
+    """An item that is not an event: the bytes to keep, and why it is rejected."""
 
     body: bytes
     reason: str
 
 
-def read(item: bytes, queue: str) -> CeleryMessage | Foreign:
-    """Return what an item of `queue` is."""
-    return _plain(item) or _as_celery_would(item, queue)
+def read_item(item: bytes, queue: str) -> CeleryMessage | Foreign:
+    """Return an item of `queue` as an event, or as foreign."""
+    return _decoded_fast(item) or _decoded_by_kombu(item, queue)
 
 
-def _plain(item: bytes) -> CeleryMessage | None:
-    """Read an event of protocol 2 that needs none of kombu's decoders; None: `_as_celery_would` has to read it.
+def _decoded_fast(item: bytes) -> CeleryMessage | None:
+    """Decode an event that needs none of kombu's decoders; None: `_decoded_by_kombu` has to.
 
-    It takes 6 us where kombu takes 29, of 40 us for a message in all (docs/performance.md, What was tried).
+    Celery's clients send this form. It takes a fifth of kombu's time (docs/performance.md, What was tried).
     """
     try:
         envelope = from_json(item)
@@ -72,25 +72,25 @@ def _plain(item: bytes) -> CeleryMessage | None:
     return None
 
 
-def _as_celery_would(item: bytes, queue: str) -> CeleryMessage | Foreign:
-    envelope = readable(item, queue)
+def _decoded_by_kombu(item: bytes, queue: str) -> CeleryMessage | Foreign:
+    envelope = envelope_for_kombu(item, queue)
     message = _Message(loads(envelope.decode()), channel=_Channel(), accept={JSON})
     return read_received(message)
 
 
 def read_received(message: Any) -> CeleryMessage | Foreign:
-    """Return what a message that kombu received is."""
+    """Return a message that kombu received as an event, or as foreign."""
     try:
-        return _judged(message)
-    except _NotOurs as reason:
-        body, own_reason = original(message)
-        return Foreign(body, own_reason or f"message: {reason}")
+        return _checked(message)
+    except _Foreign as reason:
+        body, fault = original(message)
+        return Foreign(body, fault or f"message: {reason}")
 
 
 def kept_message(kept: bytes) -> CeleryMessage | bytes:
-    """Return what the review list kept of a message as intake takes it: a Celery message, or a body of CloudEvents.
+    """Return a kept message in the form that intake accepts: a Celery message, or a body of CloudEvents.
 
-    `kept` is an item of a Redis queue as it was, or what `envelope.original` made of a message.
+    `kept` is a raw item of a Redis queue, or the result of `celery_envelope.original`.
     """
     try:
         document = from_json(kept)
@@ -98,7 +98,7 @@ def kept_message(kept: bytes) -> CeleryMessage | bytes:
         return kept
     if isinstance(document, dict) and document.get("body_encoding") == "base64" and "properties" not in document:
         return _of_original(document) or kept
-    found = read(kept, EVENTS_QUEUE)
+    found = read_item(kept, EVENTS_QUEUE)
     return found if isinstance(found, CeleryMessage) else kept
 
 
@@ -120,45 +120,41 @@ def _of_original(document: dict[str, Any]) -> CeleryMessage | bytes | None:
     return found if isinstance(found, CeleryMessage) else None
 
 
-class _NotOurs(Exception):
-    """Why an item is no event."""
+class _Foreign(Exception):
+    """Why a message is foreign."""
 
 
 class _Channel:
-    """What a message of kombu's asks of its channel when it is made."""
+    """The part of a channel that kombu's Message needs."""
 
     @staticmethod
     def decode_body(body: Any, encoding: str | None) -> Any:
         return _base64.decode(body) if encoding else body
 
 
-def _judged(message: Any) -> CeleryMessage:
-    """Apply the checks of Celery's consumer, in its order; raises _NotOurs."""
+def _checked(message: Any) -> CeleryMessage:
+    """Apply the checks of Celery's consumer, in its order; raises _Foreign."""
     if message.errors:
-        raise _NotOurs(why_not_decoded(message.errors[0][1]))
+        raise _Foreign(why_not_decoded(message.errors[0][1]))
     if message.content_type != JSON:
-        raise _NotOurs("its content type is not application/json")
+        raise _Foreign("its content type is not application/json")
     headers = message.headers
     if "task" not in headers:
-        raise _NotOurs(NO_TASK)
+        raise _Foreign(NO_TASK)
     try:
         if headers["task"] not in EVENT_TYPES:
-            raise _NotOurs("names a task that is no event")
+            raise _Foreign("its task is not an event")
         return _event(headers["task"], headers["id"], message.payload)
     except DecodeError as error:
-        _refuse("cannot be decoded", error)
+        raise _Foreign(f"cannot be decoded ({type(error).__name__})") from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        _refuse("could not be handled", error)
+        raise _Foreign(f"could not be handled ({type(error).__name__})") from None
 
 
 def _event(name: str, task_id: Any, body: Any) -> CeleryMessage:
     """Return the event. Tasks that the message asks to run after it (the body's third part) are never sent."""
-    hash(task_id)  # Celery looks it up
+    hash(task_id)  # raises TypeError for an object or an array, as Celery does when it looks the id up
     match body:
         case [list() as arguments, dict() as keywords, dict()]:
             return CeleryMessage(name, arguments, keywords, str(task_id))
-    raise _NotOurs("its body is not [args, kwargs, embed]")
-
-
-def _refuse(what: str, error: BaseException) -> NoReturn:
-    raise _NotOurs(f"{what} ({type(error).__name__})")
+    raise _Foreign("its body is not [args, kwargs, embed]")

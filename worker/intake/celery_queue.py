@@ -1,8 +1,9 @@
-"""Reads Celery's queue `account-events` where the broker is a Redis, in Celery's place (docs/adr/0009).
+"""Reads Celery's queue `account-events` on a Redis broker in Celery's place; records events and rejects all else.
 
-kombu takes a message out of its list before it secures it, and hands over one at a time. Here one script moves many
-into a stream; from there on they are entries like any other: recorded together, then acknowledged, and taken over from
-a reader that died.
+kombu pops a message from its list before it secures it, and delivers one at a time (docs/adr/0009). Here one script
+moves many into a stream. Then they are entries like any other: recorded together, then acknowledged, and taken over
+from a dead reader. `celery_message.py` decides what is an event, and why anything else is rejected: kept as a dead
+letter.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from worker.broker.celery_config import KOMBU_SEPARATOR
 from worker.errors import InvalidEvent
 from worker.events.channels import EVENTS_QUEUE
 from worker.intake.accept import Intake, Rejection
-from worker.intake.celery_message import Foreign, read
+from worker.intake.celery_message import Foreign, read_item
 from worker.intake.messages import CeleryMessage
 from worker.intake.poison import Deliveries
 from worker.intake.redis_stream import BLOCK_MS, READ_BYTES, EntryReader
@@ -23,17 +24,15 @@ from worker.redis_client.connect import BytesRedis
 from worker.telemetry.logs import get_logger
 
 TAKEN = "account-events:taken"
-"""The stream. Like the queue, it holds loginIds in clear."""
+"""The stream that messages are moved to. Like the queue, it holds loginIds in clear."""
 NEXT = "account-events:next"
-"""A list of at most one item for each worker that waited: one that came while all waited."""
+"""A list with the item that ended a worker's wait; at most one item for each worker."""
 QUEUE_LISTS = (EVENTS_QUEUE, *(f"{EVENTS_QUEUE}{KOMBU_SEPARATOR}{priority}" for priority in (3, 6, 9)))
 """kombu's lists for one queue, most urgent first."""
 _BINDING = f"_kombu.binding.{EVENTS_QUEUE}", KOMBU_SEPARATOR.join((EVENTS_QUEUE, "", EVENTS_QUEUE))
-"""How kombu writes down that what is sent to this exchange belongs into this queue."""
-
+"""kombu's record that messages to this exchange go to this queue."""
 _NOTHING = "account-events:nothing"
-"""A key that nobody uses: to delete it needs no room, and a full Redis lets a script finish that has begun to write."""
-
+"""An unused key. Deleting it needs no memory, and a full Redis completes a script whose first write it accepted."""
 _MOVE = files("worker.intake").joinpath("move_to_stream.lua").read_text("utf-8")
 
 _WAITING = """
@@ -41,7 +40,7 @@ local count = redis.call('XLEN', KEYS[1])
 for i = 2, #KEYS do count = count + redis.call('LLEN', KEYS[i]) end
 return count
 """
-"""At one instant, so that what is moved meanwhile is counted once."""
+"""Counts in one script, so that a message that is moved meanwhile is counted once."""
 
 log = get_logger(__name__)
 
@@ -69,12 +68,12 @@ class QueueReader(EntryReader):
         self._is_full = False
 
     def join(self) -> None:
-        """Make the group, and bind the queue as kombu would: a producer that declares nothing relies on it."""
+        """Create the group, and bind the queue as kombu would, for producers that declare nothing."""
         super().join()
         self._redis.sadd(*_BINDING)
 
     def step(self) -> int:
-        """As every reader's; a full Redis is told once, and so is that it has room again."""
+        """Take in a portion, as every reader does; logs once that Redis is full, and once that it has room again."""
         try:
             count = super().step()
         except redis.ResponseError as error:
@@ -90,11 +89,11 @@ class QueueReader(EntryReader):
             self._redis.connection_pool.disconnect()
         if _is(error, redis.exceptions.OutOfMemoryError, "OOM"):
             if not self._is_full:
-                log.warning("broker_full", doing="intake waits, and nothing is dropped")
+                log.warning("broker_full", doing="intake waits; no message is dropped")
             self._is_full = True
 
     def _fresh(self) -> list[Entry]:
-        """Wait if nothing was there a moment ago, move what there is, and read it: all in one round trip."""
+        """Move and read items in one round trip, which waits for one if the last round found none."""
         with self._redis.pipeline(transaction=False) as pipeline:
             if self._is_idle:
                 pipeline.blmove(EVENTS_QUEUE, NEXT, BLOCK_MS / 1000, "RIGHT", "LEFT")
@@ -104,23 +103,23 @@ class QueueReader(EntryReader):
             replies = pipeline.execute(raise_on_error=False)
         found = entries_of(replies[-1])
         refused = [reply for reply in reversed(replies) if isinstance(reply, Exception)]
-        if refused and not found:  # what was read is taken in, whatever became of the rest
+        if refused and not found:  # items that were read are recorded even if another command failed
             raise refused[0]
         self._is_idle = not found
         return found
 
     def _record(self, bodies: Sequence[bytes]) -> None:
-        found = [read(body, EVENTS_QUEUE) for body in bodies]
+        found = [read_item(body, EVENTS_QUEUE) for body in bodies]
         self._intake.accept_messages([each for each in found if isinstance(each, CeleryMessage)])
         foreign = [each for each in found if isinstance(each, Foreign)]
         self._intake.reject(Rejection(InvalidEvent(each.reason), self.source, each.body) for each in foreign)
 
 
 def waiting(client: BytesRedis) -> int:
-    """Return how many Celery messages are in the queue, or taken out of it and not recorded yet."""
+    """Return how many Celery messages are in the queue, or moved out of it and not recorded yet."""
     return int(client.eval(_WAITING, 2 + len(QUEUE_LISTS), TAKEN, NEXT, *QUEUE_LISTS))
 
 
 def _is(error: redis.ResponseError, kind: type[redis.ResponseError], code: str) -> bool:
-    """Say whether Redis refused a command for this; of a command in a script, Redis 6.2 tells it in the text alone."""
+    """Say whether an error is of this kind; for a command in a script, Redis 6.2 says so in the text alone."""
     return isinstance(error, kind) or code in str(error)

@@ -1,4 +1,4 @@
-"""The messages that intake accepts, before their contents are judged: a Celery message, or one CloudEvent."""
+"""The messages of intake before their events are validated: a Celery message, or one CloudEvent of a decoded body."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ class CeleryMessage(NamedTuple):
 
     @property
     def source(self) -> str:
-        """The way in, as a dead letter names it."""
+        """The `source` that a dead letter shows."""
         return "celery"
 
     @property
@@ -30,8 +30,8 @@ class CeleryMessage(NamedTuple):
         return LifecycleEvent.from_celery(self.type, self._arguments(), default_instance, args=self.args)
 
     def body(self) -> bytes:
-        """Return what the review list keeps of the message if it is rejected."""
-        return readable({"type": self.type, "args": list(self.args), "kwargs": self._arguments()})
+        """Return the bytes that the dead letter keeps if the message is rejected."""
+        return to_json({"type": self.type, "args": list(self.args), "kwargs": self._arguments()})
 
     def _arguments(self) -> Mapping[str, Any]:
         if self.kwargs.get("event_id") is not None:
@@ -40,14 +40,14 @@ class CeleryMessage(NamedTuple):
 
 
 class CloudEventMessage(NamedTuple):
-    """A decoded CloudEvent, and what to keep of it: itself, or the body in which it came alone."""
+    """A decoded CloudEvent, and what to keep if it is rejected: itself, or its body if that holds no other event."""
 
     document: object
     kept: object
 
     @property
     def source(self) -> str:
-        """The way in, as a dead letter names it."""
+        """The `source` that a dead letter shows."""
         return "stream"
 
     @property
@@ -57,7 +57,7 @@ class CloudEventMessage(NamedTuple):
 
     @property
     def type(self) -> str:
-        """The event's type as it says itself; empty where that is no text."""
+        """The event's declared type; empty if that is not text."""
         found = self.document.get("type") if isinstance(self.document, dict) else None
         return found if isinstance(found, str) else ""
 
@@ -66,23 +66,23 @@ class CloudEventMessage(NamedTuple):
         return LifecycleEvent.from_cloudevent(self.document, default_instance)
 
     def body(self) -> bytes:
-        """Return what the review list keeps of the event if it is rejected."""
-        return readable(self.kept)
+        """Return the bytes that the dead letter keeps if the event is rejected."""
+        return to_json(self.kept)
 
 
 EventMessage = CeleryMessage | CloudEventMessage
 
 
 def read_body(body: bytes) -> list[CloudEventMessage]:
-    """Return the events of a body, one CloudEvent or an array; raises InvalidEvent."""
+    """Return the events of a body, one CloudEvent or an array; raises InvalidEvent if it is not JSON."""
     documents = decode_documents(body)
     if len(documents) == 1:
         return [CloudEventMessage(documents[0], body)]
     return [CloudEventMessage(document, document) for document in documents]
 
 
-def readable(document: object) -> bytes:
-    """Return a message as JSON, as `Intake.accept_again` reads it, and bytes as they are; never raises."""
+def to_json(document: object) -> bytes:
+    """Return a message as JSON that `Intake.accept_again` reads, and bytes unchanged; never raises."""
     if isinstance(document, bytes):
         return document
     try:

@@ -1,11 +1,11 @@
--- Moves items of Celery's lists into a stream: there they are pending for whoever reads them, and not in its memory alone.
--- KEYS  stream, a key that nobody uses, then lists, in the order in which they are emptied; kombu takes from the right
--- ARGV  how many, how many bytes
--- Reply how many were moved
+-- Moves items from Celery's lists to a stream, where Redis keeps them pending until a reader acknowledges them.
+-- KEYS  stream, an unused key, then the lists in the order in which they are emptied; kombu pops from the right
+-- ARGV  at most this many items, and about this many bytes
+-- Reply number of items moved
 --
--- An item is deleted after it was added to the stream, so whatever ends the script between the two costs a double, never
--- an item. A full Redis refuses a script's first write and lets the others through, so the first one needs no room:
--- else a full broker could not be emptied.
+-- An item is popped after it was added to the stream: if the script ends between the two, the item is there twice, and
+-- never lost. A full Redis refuses only a script's first write if that needs memory. So the first write deletes an
+-- unused key, and a full broker can be emptied.
 
 local at_most, room = tonumber(ARGV[1]), tonumber(ARGV[2])
 if redis.call('EXISTS', unpack(KEYS, 3)) == 0 then return 0 end

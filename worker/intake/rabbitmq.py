@@ -22,7 +22,7 @@ from worker.events.contract import decode_documents, is_batch
 from worker.intake.accept import Intake, Rejection
 from worker.intake.celery_envelope import body_of, original
 from worker.intake.celery_message import JSON, Foreign
-from worker.intake.messages import CeleryMessage, readable
+from worker.intake.messages import CeleryMessage, to_json
 from worker.intake.poison import Deliveries, Treatment, handle_or_set_aside, treatment
 from worker.intake.rabbitmq_message import PlainEvents, is_plain, read_delivery
 from worker.intake.redis_stream import BLOCK_MS, READ_AT_MOST, READ_BYTES, TAKE_IN_BYTES
@@ -154,7 +154,7 @@ class RabbitReader:
         RabbitMQ confirms each of them before the batch is acknowledged. A death between the two costs duplicates.
         """
         try:
-            events = [readable(document) for document in decode_documents(body)]
+            events = [to_json(document) for document in decode_documents(body)]
         except InvalidEvent:
             return False
         for event in events:

@@ -18,7 +18,7 @@ from worker.errors import InvalidEvent
 from worker.events.channels import STREAM
 from worker.events.contract import MAX_BODY_BYTES, decode_documents, is_batch
 from worker.intake.accept import Intake, Rejection
-from worker.intake.messages import readable
+from worker.intake.messages import to_json
 from worker.intake.poison import Deliveries, Treatment, handle_or_set_aside, treatment
 from worker.intake.stream_account import StreamAccount
 from worker.intake.stream_group import GROUP, Entry, EntryGroup, Suspect, entries_of
@@ -233,7 +233,7 @@ class StreamReader(EntryReader):
         return is_batch(body)
 
     def _events_of(self, body: bytes) -> Sequence[bytes]:
-        return [readable(document) for document in decode_documents(body)]
+        return [to_json(document) for document in decode_documents(body)]
 
 
 def _portion(entries: Sequence[Entry]) -> Sequence[Entry]:

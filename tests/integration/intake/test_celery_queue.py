@@ -135,7 +135,7 @@ def test_a_task_that_is_no_event_is_set_aside_and_never_run(
         producer.send_task(task, queue="account-events", kwargs={"key": "0badcafe", "hops": 20})
     empty(reader_of(redis_client, intake))
     assert intake.taken == []
-    assert intake.rejected == ["message: names a task that is no event"] * 2
+    assert intake.rejected == ["message: its task is not an event"] * 2
     assert not redis_client.exists("refresh", "backfill")
 
 
@@ -159,7 +159,7 @@ def test_of_foreign_bytes_each_is_kept_and_the_reader_goes_on(
     assert intake.logins == ["login-1"]
     assert sorted(intake.rejected) == [
         "message: is not UTF-8",
-        "message: names a task that is no event",
+        "message: its task is not an event",
         "message: the stream entry has no such field",
     ]
 

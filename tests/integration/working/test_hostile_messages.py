@@ -135,7 +135,7 @@ def test_celery_s_own_tasks_are_not_ours_and_are_set_aside(
     put(nightly, "refresh", "account.linked", [[], EVENT | {"login_id": login}, {}], {})
     comes_through(nightly, worker, [login], len(QUEUES) * len(BUILT_IN))
     assert {reason for _, reason in nightly.letters()} == {
-        "message: names a task that is no event",
+        "message: its task is not an event",
         "message: names a task that this worker does not have",
     }
     registered = ask(producer, "registered", {"builtins": True})

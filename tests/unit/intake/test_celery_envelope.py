@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.intake.celery_envelope import REASON, UNREADABLE, fault_of, original, readable
+from worker.intake.celery_envelope import REASON, UNREADABLE, envelope_for_kombu, fault_of, original
 
 GOOD: dict[str, Any] = {
     "body": "W10=",
@@ -21,12 +21,12 @@ GOOD: dict[str, Any] = {
 
 
 def read(item: bytes, queue: str = "account-events") -> dict[str, Any]:
-    return dict(json.loads(readable(item, queue)))
+    return dict(json.loads(envelope_for_kombu(item, queue)))
 
 
 def test_a_message_that_kombu_can_open_is_left_as_it_is() -> None:
     item = json.dumps(GOOD).encode()
-    assert readable(item, "account-events") is item
+    assert envelope_for_kombu(item, "account-events") is item
 
 
 def test_a_message_of_another_exchange_would_come_back_to_the_queue_it_was_in() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kombu.transport.virtual import Message
 
 from worker.intake.celery_envelope import original
-from worker.intake.celery_message import Foreign, _as_celery_would, _Channel, _plain, kept_message, read
+from worker.intake.celery_message import Foreign, _Channel, _decoded_by_kombu, _decoded_fast, kept_message, read_item
 from worker.intake.messages import CeleryMessage
 
 QUEUE = "account-events"
@@ -48,7 +48,7 @@ def envelope(content: object = ([], KWARGS, OPTIONS), /, **changes: Any) -> dict
 
 
 def judged(item: object) -> CeleryMessage | Foreign:
-    return read(item if isinstance(item, bytes) else json.dumps(item).encode(), QUEUE)
+    return read_item(item if isinstance(item, bytes) else json.dumps(item).encode(), QUEUE)
 
 
 def reason(item: object) -> str:
@@ -59,7 +59,7 @@ def reason(item: object) -> str:
 
 def test_an_event_is_its_name_its_arguments_and_its_task_s_id() -> None:
     item = json.dumps(envelope()).encode()
-    assert _plain(item) == read(item, QUEUE) == CeleryMessage("account.linked", [], KWARGS, "task-1")
+    assert _decoded_fast(item) == read_item(item, QUEUE) == CeleryMessage("account.linked", [], KWARGS, "task-1")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_what_kombu_makes_values_of_is_made_one_however_it_is_spelt() -> None:
 def test_another_task_is_none_of_this_queue(task: str) -> None:
     found = judged(envelope(headers=HEADERS | {"task": task}))
     assert isinstance(found, Foreign)
-    assert found.reason == "message: names a task that is no event"
+    assert found.reason == "message: its task is not an event"
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,11 @@ def test_an_event_is_an_event_whatever_tasks_are_to_follow_it(embed: dict[str, A
     [
         (b"\xff", "message: is not UTF-8"),
         (b"{", "message: is not JSON"),
-        (b"17", "message: is no Celery message"),
+        (b"17", "message: is not a Celery message"),
         (envelope(headers={"id": "x"}), NO_TASK),
         (envelope(17, headers={}), NO_TASK),
         (envelope(b"{", headers={}), NO_TASK),
-        (envelope(headers=HEADERS | {"task": "theirs"}), "message: names a task that is no event"),
+        (envelope(headers=HEADERS | {"task": "theirs"}), "message: its task is not an event"),
         (envelope(headers=HEADERS | {"task": []}), "message: could not be handled (TypeError)"),
         (envelope(headers={"task": "account.linked"}), "message: could not be handled (KeyError)"),
         (envelope(headers=HEADERS | {"id": {}}), "message: could not be handled (TypeError)"),
@@ -210,6 +210,6 @@ def test_the_fast_reader_and_kombu_s_decoders_agree(
         if isinstance(parts[name], dict):
             parts[name] = {key: value for key, value in parts[name].items() if value is not ...}
     item = json.dumps({name: value for name, value in parts.items() if value is not ...}).encode()
-    found = read(item, QUEUE)
-    expected = _as_celery_would(item, QUEUE)
+    found = read_item(item, QUEUE)
+    expected = _decoded_by_kombu(item, QUEUE)
     assert repr(found) == repr(expected)

@@ -61,7 +61,7 @@ def test_a_message_of_protocol_1_is_read_as_a_cloud_event_and_so_rejected() -> N
     ("given", "reason"),
     [
         (message(CLOUD_EVENT, "text/xml"), "its content type is not application/json"),
-        (message(TASK, task="canary", id="1"), "names a task that is no event"),
+        (message(TASK, task="canary", id="1"), "its task is not an event"),
         (message(TASK, "application/x-python-serialize", **OF_CELERY), "its content type is not application/json"),
         (message(TASK, compression="canary", **OF_CELERY), "is compressed, and not with gzip or bzip2"),
         (message("[1]", **OF_CELERY), "its body is not [args, kwargs, embed]"),

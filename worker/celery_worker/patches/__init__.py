@@ -1,1 +1,1 @@
-"""Corrections of kombu and py-amqp, each with the fault it corrects."""
+"""Corrects faults of kombu and py-amqp; each file names them."""

@@ -1,13 +1,13 @@
-"""Keeps a worker alive on kombu's Redis transport: guards for what kombu 5.7.0 takes for unrecoverable.
+"""Keeps a worker alive on kombu's Redis transport: corrects four faults of kombu 5.7.0, each of which ends a worker.
 
-1. A connection that goes away with a message in flight: kombu closes a channel whose transport has no client
-   any more and dies of an AttributeError. Raised as the connection error it is, Celery reconnects as ever.
-2. A foreign item in a queue: kombu has popped it when it finds that it cannot open it. Each item is looked at
-   before kombu does, and wrapped where kombu would choke (`worker/intake/celery_envelope.py`).
-3. A full Redis: it refuses every MULTI, and so kombu's acknowledgement and the securing of what was just popped.
-   The first is asked for without MULTI; the second puts the message back where it came from.
-4. A foreign message on the channel of remote control: what kombu cannot open there ends every worker at once. It is
-   dropped: it holds no event.
+1. Lost connection: kombu closes a channel whose transport has lost its client, and fails with an AttributeError. Here
+   it fails with a ConnectionError, after which Celery reconnects.
+2. Queue item that is not JSON or no Celery message: kombu decodes an item after popping it, and fails. Here each item
+   is checked first and wrapped if kombu could not decode it (`worker/intake/celery_envelope.py`), then rejected.
+3. Full Redis: it refuses every MULTI, so kombu can neither acknowledge a message nor secure one that it has popped.
+   Here acknowledging does without MULTI, and a popped message goes back to its list.
+4. Remote-control message that kombu cannot decode: it ends every worker at once. Here it is dropped, because it holds
+   no event.
 
 Remove each when kombu has fixed it.
 """
@@ -23,13 +23,13 @@ from kombu.transport import virtual
 
 from worker.broker.celery_config import KOMBU_SEPARATOR
 from worker.intake.bounded_decoding import guard_decoding
-from worker.intake.celery_envelope import opened, readable
+from worker.intake.celery_envelope import decode_envelope, envelope_for_kombu
 from worker.telemetry.logs import get_logger
 
 FULL_PAUSE_SECONDS = 1.0
 
 MAX_CONTROL_BYTES = 65_536
-"""Of a message of remote control; a question takes less than a thousand."""
+"""Limit for one message of remote control; a request takes less than a thousand."""
 
 
 log = get_logger(__name__)
@@ -49,7 +49,7 @@ def guard_kombu() -> None:
 
 
 def _guard_parameters(channel_class: Any) -> None:
-    original = channel_class._connparams  # noqa: SLF001 - the faulty function has no public face
+    original = channel_class._connparams  # noqa: SLF001 - the faulty function is private
 
     def guarded(channel: Any, *args: Any, **options: Any) -> Any:
         if channel.connection is None or channel.connection.client is None:
@@ -60,31 +60,32 @@ def _guard_parameters(channel_class: Any) -> None:
 
 
 def _guard_items(channel_class: Any) -> None:
-    original = channel_class._create_client  # noqa: SLF001 - where kombu makes the client that pops
+    original = channel_class._create_client  # noqa: SLF001 - it creates the client that pops
 
     def guarded(channel: Any, **options: Any) -> Any:
         client = original(channel, **options)
-        client.set_response_callback("BRPOP", _careful)
+        client.set_response_callback("BRPOP", _checked)
         return client
 
     channel_class._create_client = guarded  # noqa: SLF001
 
 
-def _careful(reply: Any, **_: Any) -> tuple[bytes, bytes] | None:
+def _checked(reply: Any, **_: Any) -> tuple[bytes, bytes] | None:
+    """Return BRPOP's reply with an item that kombu can decode."""
     if not reply:
         return None
     key, item = reply
-    return key, readable(item, key.decode().rsplit(KOMBU_SEPARATOR, 1)[0])
+    return key, envelope_for_kombu(item, key.decode().rsplit(KOMBU_SEPARATOR, 1)[0])
 
 
 def _guard_control(channel_class: Any) -> None:
-    original = channel_class._handle_message  # noqa: SLF001 - what a subscription received, before it is decoded
+    original = channel_class._handle_message  # noqa: SLF001 - it decodes what a subscription received
 
     def guarded(channel: Any, client: Any, reply: Any) -> Any:
         found = original(channel, client, reply)
         data = found["data"]
-        if isinstance(data, bytes) and (len(data) > MAX_CONTROL_BYTES or opened(data)[1]):
-            found["data"] = None  # kombu goes on to the next
+        if isinstance(data, bytes) and (len(data) > MAX_CONTROL_BYTES or decode_envelope(data)[1]):
+            found["data"] = None  # kombu skips it
         return found
 
     channel_class._handle_message = guarded  # noqa: SLF001
@@ -99,9 +100,9 @@ def _guard_full_redis(qos_class: Any) -> None:
         except redis.exceptions.OutOfMemoryError:
             _put_back(qos.channel, message)
             if not getattr(qos, "resumes_at", 0):
-                log.warning("broker_full", doing="intake waits, and nothing is dropped")
+                log.warning("broker_full", doing="intake waits; no message is dropped")
             qos.resumes_at = time.monotonic() + FULL_PAUSE_SECONDS
-            raise Empty from None  # as after a BRPOP that found nothing
+            raise Empty from None  # as if BRPOP had found nothing
         if getattr(qos, "resumes_at", 0):
             log.info("broker_has_room")
             qos.resumes_at = 0
@@ -109,25 +110,25 @@ def _guard_full_redis(qos_class: Any) -> None:
     def acknowledged(qos: Any, delivery_tag: str, pipe: Any = None) -> Any:
         with qos.channel.conn_or_acquire() as client:
             plain = client.pipeline(transaction=False) if pipe is None else pipe
-            # The index last: an entry without its message is harmless, and swept away.
+            # The index last: kombu removes an index entry without a message.
             return plain.hdel(qos.unacked_key, delivery_tag).zrem(qos.unacked_index_key, delivery_tag)
 
     def rejected(qos: Any, delivery_tag: str, **options: Any) -> None:
         try:
             reject(qos, delivery_tag, **options)
         except redis.exceptions.OutOfMemoryError:
-            # It stays secured, and comes back after the visibility timeout; its place in the window is free again.
+            # It stays secured and is delivered again after the visibility timeout; its prefetch slot is free again.
             virtual.QoS.ack(qos, delivery_tag)
 
     def may_consume(qos: Any) -> bool:
         return bool(time.monotonic() >= getattr(qos, "resumes_at", 0) and can_consume(qos))
 
     qos_class.append, qos_class.reject, qos_class.can_consume = secured, rejected, may_consume
-    qos_class._remove_from_indices = acknowledged  # noqa: SLF001 - what ack and reject call
+    qos_class._remove_from_indices = acknowledged  # noqa: SLF001 - ack and reject call it
 
 
 def _put_back(channel: Any, message: Any) -> None:
-    """Put a popped message where it was. A script that has written something is let finish by a full Redis too."""
+    """Put a popped message back. A full Redis completes a script whose first write needs no memory."""
     priority = channel._get_message_priority(message._raw, reverse=False)  # noqa: SLF001 - as kombu restores
     key = channel._q_for_pri(message.delivery_info["routing_key"], priority)  # noqa: SLF001 - the same
     with channel.conn_or_acquire() as client:
