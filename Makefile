@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet
 
-OLDEST_TESTS := tests/chaos/test_gate.py tests/integration/working/test_survival.py tests/integration/working/test_gate.py \
+OLDEST_TESTS := tests/chaos/test_gate.py tests/integration/celery_worker/test_survival.py tests/integration/celery_worker/test_gate.py \
 	tests/integration/ledger tests/integration/intake tests/integration/redis_client
 
 .DEFAULT_GOAL := help

@@ -1,6 +1,6 @@
 """A stack for one test, whose workers are killed at its end: a warm stop takes two seconds and proves nothing by then.
 
-What a warm stop does is tried where a test asks for it (tests/integration/working/test_shutdown.py).
+What a warm stop does is tried where a test asks for it (tests/integration/celery_worker/test_shutdown.py).
 """
 
 from sandbox.stack import EmbeddedStack

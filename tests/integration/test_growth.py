@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.growth import families, growths
+from tests.integration.growth import families, growths
 from worker.backfill.file_columns import shown
 from worker.backfill.from_ledger import Condition
 from worker.errors import BackfillError

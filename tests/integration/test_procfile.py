@@ -14,7 +14,7 @@ import pytest
 from sandbox.stack import EmbeddedStack, ManagedProcess, OrphanGuard
 from sandbox.stack.readiness import answers_ping
 from sandbox.stack.redis_server import free_port
-from tests.leftovers import at_work_in, kill_leftovers
+from tests.integration.leftovers import at_work_in, kill_leftovers
 from tests.places import ROOT
 
 PROCFILE = ROOT / "Procfile"

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import pytest
 
 from sandbox.stack import ManagedProcess, OrphanGuard
-from tests.integration.working.conftest import Nightly, new_logins
+from tests.integration.celery_worker.conftest import Nightly, new_logins
 from tests.places import ROOT
 from tests.producers.conftest import expect_call
 from tests.producers.snippets import snippets

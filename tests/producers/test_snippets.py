@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.working.conftest import Nightly, new_logins
+from tests.integration.celery_worker.conftest import Nightly, new_logins
 from tests.producers.conftest import expect_call
 from tests.producers.snippets import Snippet, snippets
 

@@ -10,8 +10,8 @@ from celery import Celery
 
 from sandbox.emulator.remote import EmulatorControl
 from sandbox.stack import EmbeddedStack, OrphanGuard
+from tests.integration.celery_worker.conftest import Nightly
 from tests.integration.conftest import emulator, stack  # noqa: F401 - fixtures that this folder uses as well
-from tests.integration.working.conftest import Nightly
 from tests.rabbitmq.node import HOW, RabbitNode, server_script
 from tests.waiting import eventually
 from worker.broker.rabbitmq import look

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.integration.working.conftest import cloud_event, new_logins
+from tests.integration.celery_worker.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 
 

@@ -9,7 +9,7 @@ from celery import Celery
 
 from sandbox.stack import ManagedProcess
 from tests.bombs import PEAK_MIB, bombs, peak_mib
-from tests.integration.working.conftest import cloud_event, new_logins
+from tests.integration.celery_worker.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
 from worker.broker.rabbitmq import look

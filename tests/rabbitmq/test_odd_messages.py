@@ -13,9 +13,9 @@ from sandbox.emulator.remote import EmulatorControl
 from sandbox.stack import EmbeddedRedis, OrphanGuard
 from sandbox.stack.stack import EMULATOR_KEY
 from tests.brief_stack import BriefStack
-from tests.integration.working.conftest import cloud_event, new_logins
-from tests.integration.working.hooked import start_hooked
-from tests.integration.working.test_poison import DEADLY, POISON
+from tests.integration.celery_worker.conftest import cloud_event, new_logins
+from tests.integration.celery_worker.hooked import start_hooked
+from tests.integration.celery_worker.test_poison import DEADLY, POISON
 from tests.rabbitmq.conftest import OnRabbit
 from tests.rabbitmq.node import RabbitNode
 from tests.waiting import eventually

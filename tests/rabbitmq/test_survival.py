@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.stack import ManagedProcess
-from tests.integration.working.conftest import histories, new_logins
+from tests.integration.celery_worker.conftest import histories, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
 

@@ -5,7 +5,7 @@ import json
 import amqp
 import pytest
 
-from tests.integration.working.conftest import cloud_event, new_logins
+from tests.integration.celery_worker.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
 from worker.broker.rabbitmq import connect, declare

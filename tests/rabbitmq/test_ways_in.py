@@ -1,6 +1,6 @@
 """Whoever sends through RabbitMQ, however: each event leads to its call."""
 
-from tests.integration.working.conftest import cloud_event, new_logins
+from tests.integration.celery_worker.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
 from worker.events.channels import EVENTS_QUEUE

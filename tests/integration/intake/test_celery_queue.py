@@ -14,7 +14,7 @@ from celery import Celery
 from kombu import Connection, Exchange, Queue
 from redis import Redis
 
-from tests.integration.celery_queue import TIME, Memory, empty, reader_of, send
+from tests.integration.intake.celery_queue import TIME, Memory, empty, reader_of, send
 from tests.integration.readers import die
 from worker.broker.celery_config import kombu_address
 from worker.intake import stream_group as entry_group

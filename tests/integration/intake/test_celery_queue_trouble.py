@@ -11,7 +11,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from sandbox.stack import EmbeddedRedis, OrphanGuard
-from tests.integration.celery_queue import Memory, reader_of, send
+from tests.integration.intake.celery_queue import Memory, reader_of, send
 from tests.waiting import eventually
 from worker.broker.celery_config import kombu_address
 from worker.intake.celery_queue import TAKEN, QueueReader, waiting

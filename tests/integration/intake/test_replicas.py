@@ -10,7 +10,7 @@ from celery import Celery
 from redis import Redis
 
 from sandbox.stack import EmbeddedRedis, OrphanGuard
-from tests.integration.celery_queue import send
+from tests.integration.intake.celery_queue import send
 from tests.integration.intake.conftest import event
 from tests.waiting import eventually
 from worker.broker.celery_config import kombu_address

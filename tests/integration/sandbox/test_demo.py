@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.stack import ManagedProcess, OrphanGuard
-from tests.leftovers import kill_leftovers
+from tests.integration.leftovers import kill_leftovers
 from tests.places import ROOT
 from tests.waiting import eventually
 

@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 
 from sandbox.stack import EmbeddedRedis, ManagedProcess, OrphanGuard
-from tests.leftovers import kill_leftovers
+from tests.integration.leftovers import kill_leftovers
 from tests.places import ROOT
 from tests.waiting import eventually
 from worker.ledger import Ledger

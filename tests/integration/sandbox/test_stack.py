@@ -14,7 +14,7 @@ from sandbox.stack import redis_server as redis_module
 from sandbox.stack.processes import group_members
 from sandbox.stack.readiness import answers_ping
 from sandbox.stack.redis_binary import find_redis_binary
-from tests.leftovers import at_work_in, kill_leftovers
+from tests.integration.leftovers import at_work_in, kill_leftovers
 from tests.places import ROOT
 from tests.waiting import eventually
 from worker.errors import EmbeddedStackError

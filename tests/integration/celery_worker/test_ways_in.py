@@ -1,0 +1,64 @@
+"""What comes in is taken apart, ordered and judged as promised. The producers themselves run in tests/producers."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.emulator.remote import EmulatorControl
+from tests.brief_stack import BriefStack
+from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
+from tests.waiting import eventually
+from worker.services import build_services
+
+
+@pytest.fixture(scope="module")
+def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nightly]:
+    """One running Nightly for all ways in; each test looks at logins of its own."""
+    with BriefStack(tmp_path_factory.mktemp("ways-in"), isolated=True) as stack:
+        services = build_services(stack.settings())
+        yield Nightly(stack, EmulatorControl(str(stack.emulator_url)), services, services.redis)
+        services.redis.close()
+
+
+def test_a_batch_is_taken_apart_and_only_its_bad_event_is_kept_for_review(working: Nightly) -> None:
+    good, other = new_logins(2)
+    bad = cloud_event(other, on=True, minute=0) | {"time": "yesterday"}
+    working.redis.xadd("account-events:stream", {"event": json.dumps([cloud_event(good, on=True, minute=0), bad])})
+    eventually(lambda: working.flags().get(good) is True, describe="the call")
+    assert other not in working.flags()
+    expected = ("invalid_event", "time: must be an RFC 3339 time such as 2026-11-22T10:00:00Z")
+    eventually(lambda: expected in working.letters(), describe="the letter")
+
+
+def test_what_no_way_in_can_read_is_listed_with_a_reason(working: Nightly) -> None:
+    before = len(working.letters())
+    for body in (b"\xff\xfe", b"", b"[]", b'"text"', b"{", b"[" * 5000, b"null"):
+        working.redis.xadd("account-events:stream", {"event": body})
+    working.redis.xadd("account-events:stream", {"evnet": "{}"})
+    eventually(lambda: len(working.letters()) == before + 8, describe="eight letters")
+    assert all(code in {"invalid_event", "unknown_instance"} and reason for code, reason in working.letters())
+    eventually(lambda: working.redis.xlen("account-events:stream") == 0, describe="an empty stream")
+
+
+def test_an_event_for_an_unconfigured_instance_waits_for_review(working: Nightly) -> None:
+    (login,) = new_logins(1)
+    event = cloud_event(login, on=True, minute=0)
+    event["data"]["instance"] = "acme-us"
+    working.send([event])
+    expected = ("unknown_instance", "instance: is not one of the configured instances")
+    eventually(lambda: expected in working.letters(), describe="the letter")
+    assert login not in working.flags()
+
+
+def test_churn_and_relink_delivered_backwards_and_twice_leaves_the_login_on(working: Nightly) -> None:
+    (login,) = new_logins(1)
+    relink, churn, link = (
+        cloud_event(login, on=on, minute=minute) for on, minute in ((True, 3), (False, 2), (True, 1))
+    )
+    before = working.tally()
+    working.send([relink, churn, link, churn, relink])
+    working.comes_to_rest()
+    assert working.flags()[login] is True
+    counted = {name: count - before.get(name, 0) for name, count in working.tally().items()}
+    assert (counted["recorded"], counted["superseded"], counted["duplicate"]) == (5, 3, 1)
