@@ -1,6 +1,7 @@
 """A whole Nightly for one test: Redis, the emulator, workers, and the questions that tests ask of them."""
 
 import json
+import os
 import random
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from tests.waiting import eventually
 from worker.intake.celery_queue import waiting
 from worker.services import Services, build_services
 
+long_form = pytest.mark.skipif("NIGHTLY_PROVE" not in os.environ, reason="a long form: set NIGHTLY_PROVE=1")
 BEGIN = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 

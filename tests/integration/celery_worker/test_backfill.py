@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.integration.celery_worker.conftest import BEGIN, Nightly, cloud_event, new_logins
-from tests.long import long_form
+from tests.integration.celery_worker.conftest import BEGIN, Nightly, cloud_event, long_form, new_logins
 from tests.waiting import eventually
 from worker.backfill.models import Row, RowOutcome, Status
 from worker.backfill.store import Backfills

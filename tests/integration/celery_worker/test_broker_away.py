@@ -3,9 +3,8 @@
 import json
 import time
 
-from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
+from tests.integration.celery_worker.conftest import Nightly, cloud_event, long_form, new_logins
 from tests.integration.misbehaving import free_port
-from tests.long import long_form
 from tests.waiting import eventually
 
 

@@ -5,9 +5,8 @@ import time
 import pytest
 
 from sandbox.stack import EmbeddedRedis
-from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
+from tests.integration.celery_worker.conftest import Nightly, cloud_event, long_form, new_logins
 from tests.integration.celery_worker.stalling_proxy import StallingProxy
-from tests.long import long_form
 from tests.waiting import eventually
 
 LIMIT_SECONDS = 25

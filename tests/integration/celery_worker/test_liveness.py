@@ -11,9 +11,8 @@ from sandbox.stack import EmbeddedRedis, ManagedProcess, OrphanGuard
 from sandbox.stack.processes import group_members
 from sandbox.stack.stack import EMULATOR_KEY
 from tests.brief_stack import BriefStack
-from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
+from tests.integration.celery_worker.conftest import Nightly, cloud_event, long_form, new_logins
 from tests.integration.celery_worker.hooked import start_hooked
-from tests.long import long_form
 from tests.waiting import eventually
 from worker.celery_worker.shutdown import EXIT_STUCK
 from worker.services import build_services

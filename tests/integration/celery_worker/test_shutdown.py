@@ -13,9 +13,8 @@ from sandbox.emulator.remote import EmulatorControl
 from sandbox.stack import EmbeddedRedis, OrphanGuard
 from sandbox.stack.stack import EMULATOR_KEY
 from tests.brief_stack import BriefStack
-from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
+from tests.integration.celery_worker.conftest import Nightly, cloud_event, long_form, new_logins
 from tests.integration.celery_worker.hooked import start_hooked
-from tests.long import long_form
 from tests.waiting import eventually
 from worker.services import build_services
 

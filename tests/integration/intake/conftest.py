@@ -9,14 +9,13 @@ import pytest
 from redis import Redis
 
 from tests.chaos.minimal_acl import minimal_acl_parts
-from tests.integration.readers import die
 from tests.waiting import eventually
 from worker.events.channels import STREAM
 from worker.intake import redis_stream, stream_account
 from worker.intake import stream_group as entry_group
 from worker.intake.accept import Intake
 from worker.intake.poison import Deliveries
-from worker.intake.redis_stream import StreamReader
+from worker.intake.redis_stream import EntryReader, StreamReader
 from worker.ledger import Ledger, Letters
 from worker.ledger.stream_state import LARGEST_MS, stream_state
 from worker.vault.vault import Vault
@@ -64,6 +63,12 @@ def reader(redis_client: Redis, intake: Intake, vault: Vault) -> Reader:
 
 def recorded(client: Redis) -> int:
     return int(client.hget("nightly:tally:toolbox", "recorded") or 0)
+
+
+def die(reader: EntryReader) -> None:
+    """Delete its heartbeat, which expires some seconds after a SIGKILL."""
+    group = reader._group
+    reader._redis.delete(group._heartbeat(group._name))
 
 
 def die_with_all_in_hand(reader: StreamReader) -> None:

@@ -9,13 +9,13 @@ from redis import Redis
 from tests.integration.intake.conftest import (
     Reader,
     add,
+    die,
     die_with_a_suspect_in_hand,
     die_with_all_in_hand,
     empty,
     event,
     recorded,
 )
-from tests.integration.readers import die
 from worker.events.channels import STREAM
 from worker.intake.accept import Intake
 from worker.intake.poison import DEATHS, Deliveries

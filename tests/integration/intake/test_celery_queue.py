@@ -15,7 +15,7 @@ from kombu import Connection, Exchange, Queue
 from redis import Redis
 
 from tests.integration.intake.celery_queue import TIME, Memory, empty, reader_of, send
-from tests.integration.readers import die
+from tests.integration.intake.conftest import die
 from worker.broker.celery_config import kombu_address
 from worker.intake import stream_group as entry_group
 from worker.intake.celery_queue import NEXT, QUEUE_LISTS, TAKEN, waiting

@@ -7,7 +7,7 @@ import pytest
 import redis
 from redis import Redis
 
-from tests.integration.readers import die
+from tests.integration.intake.conftest import die
 from tests.waiting import eventually
 from worker.events.channels import STREAM
 from worker.intake import redis_stream as entries

@@ -12,6 +12,7 @@ from tests.integration.intake.conftest import (
     Reader,
     add,
     counts,
+    die,
     die_with_all_in_hand,
     empty,
     event,
@@ -20,7 +21,6 @@ from tests.integration.intake.conftest import (
     step_until_open,
     vanished,
 )
-from tests.integration.readers import die
 from worker.events.channels import STREAM
 from worker.intake import stream_account
 from worker.intake.stream_account import StreamAccount
