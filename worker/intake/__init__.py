@@ -1,1 +1,1 @@
-"""Takes events in: from the stream, from Celery's queues, from RabbitMQ."""
+"""Takes events in from the stream, Celery's queue and RabbitMQ: records them (`accept.py`) or rejects them."""

@@ -1,7 +1,8 @@
-"""Takes messages in: parse strictly, name and seal the loginId, record; keep what cannot be accepted.
+"""Accepts or rejects messages: validates each strictly, seals its loginId and records it, or keeps it as a dead letter.
 
-After `accept_*` returns, every event of the message is in the ledger or on the review list, so the caller may
-acknowledge it. Every way in and every replay of a rejected message comes here.
+A message that is not JSON, or breaks the contract, is rejected: kept sealed, with a reason without content. After
+`accept_*` returns, every event of a message is in the ledger or on the review list, so the caller may acknowledge it.
+Every way in and every replay of a rejected message comes here.
 """
 
 import json
@@ -20,23 +21,23 @@ REJECT_AT_MOST = 200
 REJECT_BYTES = 1_048_576
 """Rejected messages are written in groups of at most this many and about this size."""
 _MAY_BE_VALID = frozenset({"unknown_instance", "unknown_key"})
-"""Codes of rejections that a wrong setting of ours may have caused: these messages are kept whatever the limits say."""
+"""Codes of rejections that a wrong setting may have caused: these messages are kept beyond the list's limits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A message, or one event of a batch, that was not accepted, as it goes to the review list."""
+    """A rejected message, or one rejected event of a batch: why, its way in, and the bytes to keep."""
 
     error: InvalidEvent
     source: str
     body: bytes
     must_keep: bool = False
-    """It may hold events that are valid: keep it, however many letters there are."""
+    """It may hold valid events: keep it beyond the limits of the review list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """What may be told of a message, or one event of a batch, that was not accepted."""
+    """What may be logged about a rejected message, or one rejected event of a batch."""
 
     reason: str
     code: str
@@ -44,21 +45,21 @@ class Rejected:
     letter_id: str
     is_new_group: bool
     is_kept: bool
-    """False: the review list is full, and this message was only counted."""
+    """False: the review list is full, so the message was counted and not kept."""
 
 
 Outcome = Wish | InvalidEvent
-"""What became of one message: recorded, or rejected."""
+"""The result for one message: recorded, or rejected."""
 Dispatch = Callable[[Sequence[EventMessage]], Sequence[Outcome]]
 
 
 class Intake:
     """The only writer of events into the ledger.
 
-    `dispatch` carries out what was read: a worker hands it to the task of its type, which calls `accept_batch`.
+    A worker's `dispatch` passes messages to the task of their type, which calls `accept_batch`; default: call it here.
 
-    With `replicas`, every method that writes returns only when that many replicas have what it wrote, and raises
-    NotReplicated where they do not say so in time: the caller keeps its message, and tries again.
+    With `replicas`, every method that writes returns once that many replicas have confirmed, and raises NotReplicated
+    if they do not in time: the caller keeps its message and tries again.
     """
 
     def __init__(
@@ -87,11 +88,11 @@ class Intake:
         self._dispatch = dispatch
 
     def accept_celery(self, event_type: str, args: Sequence[Any], kwargs: Mapping[str, Any], task_id: str) -> bool:
-        """Take one Celery message in. False: it went to the review list."""
+        """Accept one Celery message. False: it was rejected."""
         return self.accept_messages([CeleryMessage(event_type, args, kwargs, task_id)])
 
     def accept_bodies(self, bodies: Sequence[bytes]) -> bool:
-        """Take bodies of stream entries in, each one CloudEvent or an array of them. False: some went to review."""
+        """Accept bodies of stream entries, each one CloudEvent or an array of them. False: some were rejected."""
         messages: list[EventMessage] = []
         unreadable: list[Rejection] = []
         for body in bodies:
@@ -104,14 +105,14 @@ class Intake:
         return is_whole and not unreadable
 
     def accept_messages(self, messages: Sequence[EventMessage]) -> bool:
-        """Take events of any type in. False: some went to the review list."""
+        """Accept events of any type. False: some were rejected."""
         outcomes = (self._dispatch or self.accept_batch)(messages)
         return not any(isinstance(outcome, InvalidEvent) for outcome in outcomes)
 
     def accept_batch(self, batch: Sequence[EventMessage], *, wants_active: bool | None = None) -> list[Outcome]:
-        """Record events together and reject what is invalid; returns what became of each message.
+        """Record events together and reject the invalid ones; returns the result for each message.
 
-        `wants_active` is the wish of the batch; None: of each event, by the contract.
+        `wants_active` is the wish of the batch; None: the contract has a wish for each event's type.
         """
         outcomes = [self._judged(message, wants_active=wants_active) for message in batch]
         wishes = [outcome for outcome in outcomes if isinstance(outcome, Wish)]
@@ -130,12 +131,12 @@ class Intake:
         return outcomes
 
     def reject(self, rejections: Iterable[Rejection]) -> None:
-        """Keep messages that were not accepted, sealed, for a person; in groups, not one round trip each."""
+        """Keep rejected messages, sealed, as dead letters; writes them in groups to save round trips."""
         for group in _groups(rejections):
             self._park(group, [self._message(rejection) for rejection in group])
 
     def reject_oversize(self, *, source: str, size: int, key: str) -> bool:
-        """Write a letter for an entry too large to load, kept under `key`. False: the list is full, so delete it."""
+        """Write a dead letter for an entry too large to load, kept under `key`. False: the list is full; delete it."""
         reason = f"body: larger than {MAX_BODY_BYTES} bytes; for 90 days it is kept, unsealed, under {key}"
         rejection = Rejection(InvalidEvent(reason), source, b"")
         message = Message("iv-" + self._vault.fingerprint(key), rejection.error.code, reason, source, size)
@@ -163,11 +164,11 @@ class Intake:
         )
 
     def accept_again(self, source: str, body: bytes) -> bool:
-        """Take a rejected message in once more, as it came: its own time still decides its place."""
+        """Accept a rejected message again, unchanged: its own time still decides the order of events."""
         if source == "celery":
             message = json.loads(body)
             return self.accept_celery(message["type"], message["args"], message["kwargs"], "")
-        return self.accept_bodies([body])  # of the stream, or a foreign message of a queue: it may be a CloudEvent
+        return self.accept_bodies([body])  # from the stream, or a queue's foreign message, which may be a CloudEvent
 
     def _judged(self, message: EventMessage, *, wants_active: bool | None) -> Outcome:
         try:
@@ -177,7 +178,7 @@ class Intake:
             return error
 
     def _wish(self, event: LifecycleEvent, *, wants_active: bool) -> Wish:
-        """Name and seal the login of an event; raises InvalidEvent."""
+        """Return an event as the ledger records it, its loginId sealed; raises InvalidEvent."""
         login_id = event.login_id or self._opened(event)
         login = Spellings(login_id)
         event_id = self._vault.without_login(event.event_id, login)
@@ -185,7 +186,7 @@ class Intake:
             reason = "instance: is not one of the configured instances"
             raise InvalidEvent(reason, code="unknown_instance", event_id=event_id)
         if self._require_sealed and not event.sealed_login_id:
-            raise InvalidEvent("loginId: came in clear, and REQUIRE_SEALED is set here; seal it", event_id=event_id)
+            raise InvalidEvent("loginId: is not sealed, and REQUIRE_SEALED is set here; seal it", event_id=event_id)
         reference = self._vault.reference(event.instance, login_id)
         return Wish(
             reference=reference,
@@ -207,7 +208,7 @@ class Intake:
         except UnknownKey as error:
             code, reason = "unknown_key", f"sealedLoginId: is sealed to key {error.key_id}, which LOGIN_KEYS lacks"
         except SealError:
-            reason = "sealedLoginId: cannot be opened; it was altered, or is no sealed box to the key that it names"
+            reason = "sealedLoginId: cannot be opened; it was altered, or is not sealed to the key that it names"
         except InvalidEvent as error:
             reason = error.reason
         else:
@@ -216,7 +217,7 @@ class Intake:
 
 
 def body_context(letter_id: str) -> str:
-    """Return what the sealed body of a letter is bound to, so that none passes for the body of another letter."""
+    """Return the context that binds a sealed body to its dead letter, so that it opens in no other one."""
     return f"rejected message {letter_id}"
 
 

@@ -1,22 +1,22 @@
-"""The one policy for messages that are delivered again, or that break us: stream, RabbitMQ, tasks and consumer ask it.
+"""The one policy for redelivered and failing messages, for the stream, RabbitMQ, the tasks and Celery's consumer.
 
-A redelivered message may have killed the worker that had it, so it is handled alone, and counted before it is touched.
+A redelivered message may have killed its worker, so it is counted before it is touched, and handled alone.
 
-the message                                         what is done with it
+the message                                         treatment
 --------------------------------------------------  --------------------------------------------------------------
 delivered the first time                            handled with its neighbours, not counted
 delivered again, one event                          counted, handled alone; set aside after DEATHS deaths
 delivered again, a batch                            counted, split into its events; set aside after 2 * DEATHS deaths
 delivered again, a batch that cannot be split       counted, handled alone
 a redelivered message was handled                   its count is deleted
-its worker stops, or loses its connection           its count is taken back: that is no death
-the ledger is away, full, or lacks replicas         the message is held, or given back to its queue; never set aside
+its worker stops, or loses its connection           its count is decreased again: that is no death
+the ledger is away, full, or lacks replicas         held, or returned to its queue; never set aside
 several messages raise anything else together       each is handled again alone
-one message raises anything else                    reported as a fault of ours, and set aside
-Celery cannot read it, or has no such task          set aside as foreign, within the limits of the review list
+one message raises anything else                    reported as a bug in Nightly, and set aside
+Celery cannot decode it, or has no such task        set aside as foreign, within the limits of the review list
 
-To set aside is to keep sealed on the review list, and then to acknowledge. A death is a worker that ended with the
-message in hand.
+To set aside is to keep the message sealed on the review list, then to acknowledge it. A death is a worker that ended
+while it handled the message.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ log = get_logger(__name__)
 
 
 class Treatment(Enum):
-    """What is done with a message that was delivered again."""
+    """How a redelivered message is handled."""
 
     ALONE = auto()
     SPLIT = auto()
@@ -49,7 +49,7 @@ class Treatment(Enum):
 
 
 def treatment(deaths: int, *, is_batch: bool = False) -> Treatment:
-    """Return what is done with a message that `deaths` workers died with."""
+    """Return how to handle a message after `deaths` workers died with it."""
     if deaths >= (2 * DEATHS if is_batch else DEATHS):
         return Treatment.SET_ASIDE
     return Treatment.SPLIT if deaths and is_batch else Treatment.ALONE
@@ -63,9 +63,9 @@ def handle_or_set_aside(
     where: str,
     passes: tuple[type[BaseException], ...] = LEDGER_UNAVAILABLE,
 ) -> None:
-    """Handle items together; after a fault of ours each alone, and set aside the one that breaks us, with a reason.
+    """Handle items together; if that raises, handle each alone, and set aside those that raise again, with a reason.
 
-    Raises what is in `passes` (no fault: the caller keeps its messages), and what `set_aside` raises.
+    Raises the exceptions in `passes` (the caller keeps its messages), and what `set_aside` raises.
     """
     try:
         handle(items)
@@ -78,22 +78,22 @@ def handle_or_set_aside(
             return
         log.exception("event_broke_intake")
         report_unexpected(error, where=where)
-        set_aside(items[0], f"event: could not be taken in ({type(error).__name__})")
+        set_aside(items[0], f"event: could not be recorded ({type(error).__name__})")
 
 
 class Deliveries:
-    """Counts in Redis, so that they outlive the worker; keys name nothing but a keyed hash or a stream entry's id."""
+    """Counts redeliveries in Redis, where they outlive the worker; a key holds a keyed hash or a stream entry's id."""
 
-    REASON = f"event: the worker that took it in hand died, {DEATHS} times in a row"
+    REASON = f"event: the worker that handled it died, {DEATHS} times in a row"
 
     def __init__(self, client: BytesRedis, vault: Vault) -> None:
         self._redis = client
         self._vault = vault
 
     def take_in_hand(self, name: str) -> int:
-        """Count one more delivery of `name` before it is touched; returns the deaths so far. Raises RedisError.
+        """Count one more delivery of `name` before it is handled; returns the deaths so far. Raises RedisError.
 
-        The first delivery is not counted, so the count of deliveries is the count of workers that died.
+        The first delivery is not counted, so the count equals the number of workers that died.
         """
         with self._redis.pipeline() as pipeline:
             pipeline.incr(_key(name))
@@ -103,9 +103,9 @@ class Deliveries:
 
     @contextmanager
     def in_hand(self, name: str) -> Iterator[bool]:
-        """Count while something is handled, unless the name is empty; gives whether it should be left alone.
+        """Count a delivery while it is handled, unless the name is empty; yields whether to set the message aside.
 
-        Leaving the context takes the count back, because then the worker is alive. While Redis is away nothing is
+        Leaving the context decreases the count, because then the worker is alive. While Redis is away nothing is
         counted.
         """
         is_deadly = False
@@ -119,7 +119,7 @@ class Deliveries:
             self.put_down(name)
 
     def put_down(self, name: str) -> None:
-        """Take one count back: this worker is alive, and gives the event to another delivery. Never raises."""
+        """Decrease the count: this worker is alive, and the event will be delivered again. Never raises."""
         if not name:
             return
         try:
@@ -136,7 +136,7 @@ class Deliveries:
             log.info("delivery_not_forgotten", error=type(error).__name__)
 
     def name_of(self, message_id: str, body: bytes) -> str:
-        """Return the name under which a Celery message is counted: of its id and its bytes."""
+        """Return the name that counts a Celery message: a keyed hash of its id and its bytes."""
         return self._vault.fingerprint(message_id, hashlib.sha256(body).hexdigest())
 
 

@@ -1,8 +1,8 @@
-"""Reads the queue `account-events` where the broker is RabbitMQ, in Celery's place (docs/adr/0013).
+"""Reads the queue `account-events` on RabbitMQ in Celery's place; records events and rejects all else.
 
-As on Redis, a thread of the worker's parent takes events in together, whatever the pool is busy with. A message is
-acknowledged after it was recorded; what an ended worker had not acknowledged comes again, marked as such, and is then
-taken in alone and counted, because it may be what ended it.
+As on Redis, a thread of the worker's parent takes events in together (docs/adr/0013). A message is acknowledged after
+it was recorded or rejected. RabbitMQ redelivers what a dead worker had not acknowledged; such a message is counted and
+handled alone, because it may have killed the worker. `rabbitmq_message.py` decides what a message is.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from worker.ledger import LEDGER_UNAVAILABLE
 from worker.telemetry.logs import get_logger
 
 LOST = (AMQPError, OSError)
-"""What a broken connection raises; where it was closed already, py-amqp raises an AttributeError."""
+"""Errors of a broken connection; py-amqp raises an AttributeError for one that was closed before."""
 
 log = get_logger(__name__)
 
@@ -41,7 +41,7 @@ class RabbitReader:
     source = "queue"
     reads = EVENTS_QUEUE
     unreachable = "ledger_unreachable"
-    """What the log says when Redis is away; of RabbitMQ it says `broker_unreachable`."""
+    """The log event when Redis is away; for RabbitMQ it is `broker_unreachable`."""
 
     def __init__(
         self,
@@ -64,10 +64,10 @@ class RabbitReader:
         _leave_to_parent(self)
 
     def step(self) -> int:
-        """Take in what there is, waiting a moment for it; returns how many messages.
+        """Take in the messages that are there, waiting up to BLOCK_MS for one; returns their number.
 
-        Raises RedisError while the ledger is away: what is held is tried again. Raises OperationalError while
-        RabbitMQ is: it delivers again what was held.
+        Raises RedisError while the ledger is away: held messages are tried again. Raises OperationalError while
+        RabbitMQ is away: it redelivers held messages.
         """
         try:
             if self._connection is None:
@@ -80,35 +80,35 @@ class RabbitReader:
         except (OperationalError, AttributeError, *LOST) as error:
             self._close()
             raise OperationalError(type(error.__cause__ or error).__name__) from None
-        except Exception:  # a fault of ours, or a connection in a state that nobody foresaw: begin anew
+        except Exception:  # a bug, or a connection in an unexpected state: reconnect
             self._close()
             raise
 
     def leave(self) -> None:
-        """Say that this reader ends, which is no death; RabbitMQ delivers again what it still holds."""
+        """Sign off in good order, which is not counted as a death; RabbitMQ redelivers held messages."""
         self._deliveries.put_down(self._in_hand)
 
     def _open(self) -> None:
         self._connection = connect(self._url, heartbeat_seconds=HEARTBEAT_SECONDS)
         declare(self._connection)
         self._channel = self._connection.channel()
-        self._channel.basic_qos(0, READ_AT_MOST, False)  # noqa: FBT003 - a quorum queue knows no other kind
+        self._channel.basic_qos(0, READ_AT_MOST, False)  # noqa: FBT003 - quorum queues have no global QoS
         self._channel.basic_consume(EVENTS_QUEUE, callback=self._arrived)
-        self._outgoing = self._connection.channel()  # of its own: to wait for a confirmation means to receive, too
+        self._outgoing = self._connection.channel()  # a second channel: waiting for a confirmation also receives
 
     def _arrived(self, raw: Any) -> None:
         self._held.append(self._channel.message_to_python(raw))
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
-        self._held.clear()  # without our answer all of it is delivered again
-        self._deliveries.put_down(self._in_hand)  # and that is no death
+        self._held.clear()  # unanswered, so RabbitMQ redelivers them
+        self._deliveries.put_down(self._in_hand)  # a lost connection is not a death
         self._in_hand = ""
-        with contextlib.suppress(Exception):  # what is broken already may break once more
+        with contextlib.suppress(Exception):  # it is broken already
             connection.collect()
 
     def _receive(self) -> None:
-        """Take up to READ_BYTES off the connection; what is behind them waits there, and at the broker."""
+        """Receive up to READ_BYTES; further messages wait in the socket and at the broker."""
         seconds = 0 if self._held else BLOCK_MS / 1000
         while sum(map(_size, self._held)) < READ_BYTES:
             try:
@@ -133,10 +133,10 @@ class RabbitReader:
         return count
 
     def _take_in_alone(self, message: Any) -> None:
-        """Take in a redelivered message as `poison.py` decides; it is counted before it is touched."""
+        """Handle a redelivered message as `poison.py` decides; counted before it is touched."""
         body = body_of(message)
         name = self._deliveries.name_of(str(message.headers.get("id", "")), body)
-        if name != self._in_hand:  # else the ledger would not take it a moment ago, which is no death
+        if name != self._in_hand:  # else an earlier step counted it, and could not record it
             self._deaths = self._deliveries.take_in_hand(name)
             self._in_hand = name
         is_batch_of_events = is_batch(body) and is_plain(message)
@@ -149,9 +149,9 @@ class RabbitReader:
         self._in_hand = ""
 
     def _split(self, body: bytes) -> bool:
-        """Publish each event of a batch as a message of its own; False: it cannot be decoded.
+        """Publish each event of a batch as a message of its own; False: the batch cannot be decoded.
 
-        RabbitMQ confirms each of them before the batch is acknowledged. A death between the two costs duplicates.
+        RabbitMQ confirms each event before the batch is acknowledged. A crash between the two leaves duplicates.
         """
         try:
             events = [to_json(document) for document in decode_documents(body)]
@@ -162,12 +162,12 @@ class RabbitReader:
         return True
 
     def _take_in(self, messages: Sequence[Any]) -> None:
-        """Record messages together; one that breaks us is set aside, so that it stops no other."""
+        """Record or reject messages together; one that raises is set aside, so that it holds up no other."""
         passes = (*LEDGER_UNAVAILABLE, *LOST)
         handle_or_set_aside(messages, self._record, self._set_aside, where=self.source, passes=passes)
 
     def _set_aside(self, message: Any, reason: str) -> None:
-        """Keep a message for review although it may hold events that are valid, whatever the limits say."""
+        """Keep a message on the review list beyond its limits, because it may hold valid events."""
         kept, _ = original(message)
         self._intake.reject([Rejection(InvalidEvent(reason), self.source, kept, must_keep=True)])
 
@@ -182,8 +182,8 @@ class RabbitReader:
     def _publish(self, event: bytes) -> None:
         """Publish an event to its queue; returns when RabbitMQ has confirmed it.
 
-        Nothing of its producer's message goes with it: RabbitMQ obeys some headers and properties with our rights
-        (`CC`, `BCC`), refuses others (`user_id`), and some would lose it (`expiration`).
+        The producer's headers and properties are left out: RabbitMQ would act on some with our permissions (`CC`,
+        `BCC`), refuse others (`user_id`), and lose the event for some (`expiration`).
         """
         message = amqp.Message(event, content_type=JSON, content_encoding="utf-8", delivery_mode=2)
         self._outgoing.basic_publish_confirm(message, routing_key=EVENTS_QUEUE, confirm_timeout=ANSWER_SECONDS)
@@ -194,7 +194,7 @@ def _came_again(message: Any) -> bool:
 
 
 def _portion(held: Sequence[Any]) -> Sequence[Any]:
-    """Return the first messages, up to TAKE_IN_BYTES, of those that came the first time; else one."""
+    """Return the messages before a redelivered one, up to TAKE_IN_BYTES; a redelivered one alone if it is first."""
     size = 0
     for count, message in enumerate(held):
         if _came_again(message):
@@ -210,12 +210,12 @@ def _size(message: Any) -> int:
 
 
 def _leave_to_parent(reader: RabbitReader) -> None:
-    """Let a child that is forked later not hold our connection open: RabbitMQ must see at once that a parent died."""
+    """Close our connection in children forked later, so that RabbitMQ notices at once when the parent dies."""
     of_reader = weakref.ref(reader)
 
     def in_child() -> None:
         connection: Any = getattr(of_reader(), "_connection", None)
-        with contextlib.suppress(OSError, AttributeError):  # there is none, or not any more
-            os.close(connection._connection._transport.sock.detach())  # noqa: SLF001 - kombu and py-amqp show it nowhere
+        with contextlib.suppress(OSError, AttributeError):  # there is no connection
+            os.close(connection._connection._transport.sock.detach())  # noqa: SLF001 - kombu and py-amqp keep it private
 
     os.register_at_fork(after_in_child=in_child)

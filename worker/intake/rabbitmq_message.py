@@ -1,7 +1,7 @@
-"""Decides what a message from RabbitMQ is: what a Celery client sent, or a plain JSON event of any other producer.
+"""Decides whether a message from RabbitMQ is a Celery message, plain CloudEvents, or foreign, which is rejected.
 
 A Celery message names its task in a header. Any other message with a JSON content type, or without a content type, is
-read as CloudEvents, one or an array.
+read as CloudEvents, one or an array; `accept.py` rejects it if it is not JSON.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ _PLAIN = {JSON, "application/cloudevents+json", "application/cloudevents-batch+j
 
 @dataclass(frozen=True, slots=True)
 class PlainEvents:
-    """A body that holds one CloudEvent or an array of them, not judged yet."""
+    """A body of one CloudEvent or an array of them, not decoded yet."""
 
     body: bytes
 
 
 def read_delivery(message: Any) -> CeleryMessage | PlainEvents | Foreign:
-    """Return what a message is."""
+    """Return a message as Celery's, as plain events, or as foreign."""
     message.accept = {JSON}
     return PlainEvents(body_of(message)) if is_plain(message) else read_received(message)
 

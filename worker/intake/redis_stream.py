@@ -1,12 +1,12 @@
-"""Reads a Redis stream with a consumer group: record first, acknowledge after, delete with that.
+"""Reads a Redis stream with a consumer group: records or rejects each entry, then acknowledges and deletes it.
 
-Unlike a Redis list, a stream keeps an entry pending until it is acknowledged, so a reader that is killed anywhere
-loses nothing: another reader takes its entries over within seconds, one at a time, because one of them may have killed
-it.
+Unlike a Redis list, a stream keeps an entry pending until it is acknowledged, so a reader killed at any point loses
+nothing: another reader takes over its entries within seconds, one at a time, because one of them may have killed it.
 
-An entry larger than LARGEST_ENTRY_BYTES is kept in Redis under a key of its own, with a dead letter, and never loaded.
-One that was deleted or trimmed while its reader had it is acknowledged, and counted as vanished. `poison.py` decides
-about an entry of a dead reader, and about one that breaks us.
+`accept.py` rejects a body that is not JSON; an entry without a body is rejected here. An entry larger than
+LARGEST_ENTRY_BYTES gets a dead letter, stays in Redis under a key of its own, and is never loaded. One that was deleted
+while its reader had it is acknowledged, and counted as vanished. `poison.py` decides about the entries of dead readers,
+and about those that raise.
 """
 
 from abc import ABC, abstractmethod
@@ -27,27 +27,27 @@ from worker.redis_client.connect import BytesRedis
 READ_AT_MOST = 200
 READ_AT_FIRST = 10
 READ_BYTES = 8_388_608
-"""Entries are read so few at a time that this is not passed if all are as large as the largest of the last ones."""
+"""Limit for one read, on the assumption that each entry is as large as the largest one of the last read."""
 TAKE_IN_BYTES = 262_144
 """Bodies are recorded and acknowledged in portions of about this size."""
 LARGEST_ENTRY_BYTES = 2 * MAX_BODY_BYTES
 """More than any event: a Celery message holds its body in base64, which adds a third."""
 BLOCK_MS = 300
-"""A worker that stops waits for this at most; reading costs an idle Redis three commands a second."""
+"""How long one read waits for entries. Higher delays a worker's stop; lower sends an idle Redis more commands."""
 
 
 class EntryReader(ABC):
-    """One reader of the group of `stream`; `name` must be unique among live readers."""
+    """One consumer of the group of `stream`; `name` must be unique among live readers."""
 
     stream: str
     field: bytes
     """The field of an entry that holds the body."""
     source: str
-    """What a letter names as the way in, where nothing else is known."""
+    """The `source` of a dead letter that no message of intake names."""
     reads: str
     """The stream or queue that `celery inspect` shows."""
     unreachable = "ledger_unreachable"
-    """What the log says when Redis is away."""
+    """The log event when Redis is away."""
 
     def __init__(
         self,
@@ -72,11 +72,11 @@ class EntryReader(ABC):
 
     @abstractmethod
     def _fresh(self) -> list[Entry]:
-        """Return entries that no reader had yet, waiting a moment for them."""
+        """Return entries that no reader had yet, waiting up to BLOCK_MS for them."""
 
     @abstractmethod
     def _record(self, bodies: Sequence[bytes]) -> None:
-        """Take bodies in together: when it returns, whatever was in them is recorded, or kept for review."""
+        """Record or reject every event of these bodies."""
 
     def _is_batch(self, body: bytes) -> bool:
         """Say whether a body may hold several events, without decoding it."""
@@ -88,23 +88,23 @@ class EntryReader(ABC):
         return [body]
 
     def join(self) -> None:
-        """Make the group if it is not there, from entry 0: what came before the first worker counts too."""
+        """Create the group if it is missing, from entry 0, so that entries older than the first worker count too."""
         self._group.join()
 
     def beat(self) -> None:
-        """Renew the heartbeat; a thread beside `step` calls this, so that a long step does not look like a death."""
+        """Renew the heartbeat; another thread calls this too, so that a long step does not look like a death."""
         self._group.beat()
 
     def leave(self) -> None:
-        """Say that this reader ends, which is no death; what it still holds may be taken over at once."""
+        """Sign off in good order, which is not counted as a death; others may take over held entries at once."""
         if self._suspect is not None and self._suspect.deaths:
             self._deliveries.put_down(self._name_of(self._suspect))
         self._group.leave()
 
     def step(self) -> int:
-        """Take in a portion of what there is, waiting a moment for it; returns how many entries. Raises RedisError.
+        """Take in one portion of entries, waiting up to BLOCK_MS for them; returns their number. Raises RedisError.
 
-        What Redis would not take is held, and tried again before anything else.
+        Entries that could not be recorded are held, and tried first in the next step.
         """
         self._group.beat()
         self._account.step()
@@ -115,7 +115,7 @@ class EntryReader(ABC):
         except redis.ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise
-            self.join()  # somebody deleted the stream, or Redis came back empty
+            self.join()  # the stream was deleted, or Redis came back empty
             return 0
         if self._suspect is None:
             return self._take_portion()
@@ -141,9 +141,9 @@ class EntryReader(ABC):
         return count
 
     def _judge(self, suspect: Suspect) -> None:
-        """Decide about an entry that may have ended its reader; counted before its body is fetched."""
+        """Handle an entry that may have killed its reader; counted before its body is fetched."""
         name = self._name_of(suspect)
-        if suspect.deaths is None:  # else Redis would not take it a moment ago, which is no death
+        if suspect.deaths is None:  # else an earlier step counted it, and could not record it
             suspect.deaths = self._deliveries.take_in_hand(name) if suspect.is_orphan else 0
         found = self._group.fetch(suspect.id, at_most_bytes=LARGEST_ENTRY_BYTES)
         if found is None:
@@ -171,7 +171,7 @@ class EntryReader(ABC):
             self._take_in([entry])
 
     def _split(self, entry_id: bytes, body: bytes) -> bool:
-        """Replace a batch by an entry for each of its events; False: it cannot be decoded, or there is no room."""
+        """Replace a batch by an entry for each event; False: it cannot be decoded, or the stream takes no new entry."""
         try:
             events = self._events_of(body)
         except InvalidEvent:
@@ -179,14 +179,14 @@ class EntryReader(ABC):
         return self._group.replace(entry_id, self.field, events)
 
     def _move_aside(self, entry_id: bytes, size: int) -> None:
-        """Keep an entry that is too large for a worker: Redis moves it to a key of its own, and a letter names that."""
+        """Move an entry that is too large for a worker to a key of its own, which a dead letter names."""
         if self._intake.reject_oversize(source=self.source, size=size, key=self._group.oversize_key(entry_id)):
             self._group.move_aside(entry_id)
         else:
             self._group.acknowledge([entry_id])
 
     def _measured(self, entries: list[Entry]) -> list[Entry]:
-        """Choose how many to read next: large entries must not make the worker large, and end it again and again."""
+        """Choose how many entries to read next, so that large ones do not exhaust the worker's memory."""
         if entries:
             largest = max(_size(entry) for entry in entries)
             self._at_most = max(1, min(READ_AT_MOST, 2 * self._at_most, READ_BYTES // max(1, largest)))
@@ -211,7 +211,7 @@ class EntryReader(ABC):
         self._group.acknowledge(done)
 
     def _set_aside(self, body: bytes, reason: str) -> None:
-        """Keep a body for review although it may hold events that are valid: it is kept whatever the limits say."""
+        """Keep a body on the review list beyond its limits, because it may hold valid events."""
         self._intake.reject([Rejection(InvalidEvent(reason), self.source, body, must_keep=True)])
 
 

@@ -1,11 +1,12 @@
-"""Keeps account of a stream: counts entries that vanished unread, and opens a stream that was closed.
+"""Detects entries that vanished from a stream unread, and repairs a stream that accepts no more entries.
 
-A user that may XADD may also trim the stream and set its last id: no ACL prevents that. Redis 7 and Valkey count what
-was added, and the group's scripts count what was taken in. An entry that is neither taken in, nor held by a reader, nor
-in the stream has vanished. Redis 6.2 does not count: there only what vanished while a dead reader held it is noticed.
+A user that may XADD may also trim the stream and set its last id: no ACL prevents that. Redis 7 and Valkey count added
+entries, and the group's scripts count those taken in. An entry that is neither taken in, nor held by a reader, nor in
+the stream has vanished. Redis 6.2 does not count added entries: there only those that vanish from a dead reader are
+noticed.
 
-`nightly:entries:<stream>`  hash: taken (entries that are accounted for), vanished, vanished_at (when noticed, ms),
-                            told (how many of them were reported), told_at (ms)
+`nightly:entries:<stream>`  hash: taken (entries accounted for), vanished, vanished_at (when noticed, ms),
+                            told (vanished entries that were reported), told_at (ms)
 """
 
 import time
@@ -47,9 +48,9 @@ for i, each in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   groups[i], pending = group.name, pending + group.pending
   if group.name == ARGV[1] then ours = group.pending end
 end
-redis.call('PERSIST', KEYS[2]) -- a full Redis refuses a first write that needs room, and lets the others pass
+redis.call('PERSIST', KEYS[2]) -- needs no memory: a full Redis refuses only a script's first write, if that does
 
--- Less than nothing: the counters come from different histories, as after an upgrade from Redis 6.2. They begin anew.
+-- A negative number: the counters began at different times, as after an upgrade from Redis 6.2. They are reset.
 if stream['entries-added'] then
   local missing = stream['entries-added'] - numbers('taken') - stream.length
   if missing < 0 then
@@ -61,7 +62,7 @@ if stream['entries-added'] then
   end
 end
 
--- The last id cannot be lowered, so the key is made anew with its groups, while nothing is in it and no entry is held.
+-- The last id cannot be lowered, so the key is created anew with its groups, if it is empty and no entry is held.
 local repaired, last = '', stream['last-generated-id']
 if stream.length == 0 and pending == 0 and tonumber(last:match('^%d+')) - now > AHEAD then
   redis.call('DEL', KEYS[1])
@@ -82,7 +83,7 @@ log = get_logger(__name__)
 
 
 class StreamAccount:
-    """The account of `stream`, whose entries the consumer group `group` takes in."""
+    """Counts the entries of `stream` that the consumer group `group` takes in."""
 
     def __init__(self, client: BytesRedis, stream: str, group: str) -> None:
         self._redis = client
@@ -91,10 +92,10 @@ class StreamAccount:
         self._is_refused = False
 
     def step(self) -> None:
-        """Look every LOOK_EVERY_SECONDS, and report what vanished at most once an hour, over all workers together.
+        """Check every LOOK_EVERY_SECONDS; all workers together report vanished entries at most once an hour.
 
-        What Redis refuses (a full one, a user without the rights) is logged once and holds up no event. Raises
-        redis.RedisError otherwise.
+        A refusal by Redis (full, or missing permissions) is logged once and holds up no event. Raises redis.RedisError
+        otherwise.
         """
         now = time.monotonic()
         if now < self._next_look:

@@ -1,8 +1,8 @@
-"""The consumer group of a stream, as one of its readers uses it: heartbeat, take-over, and what ends an entry.
+"""One reader's part in a stream's consumer group: heartbeat, take-over, acknowledgement and removal of entries.
 
-A reader is alive while its heartbeat, a Redis key with an expiry, exists: its own steps renew it, and so does a thread
-of its worker once a second. A slow reader therefore keeps what it holds, however long that takes. The entries of a dead
-one are claimed one at a time, without their bodies, because one of them may have killed it.
+A reader is alive while its heartbeat, a Redis key with an expiry, exists. Its own steps renew it, and so does a thread
+of its worker once a second, so a slow reader keeps its entries for as long as it needs. The entries of a dead reader
+are claimed one at a time, without their bodies, because one of them may have killed it.
 """
 
 import time
@@ -20,16 +20,16 @@ Entry = tuple[bytes, Mapping[bytes, bytes]]
 
 GROUP = "nightly"
 TAKE_OVER_AFTER_MS = 5000
-"""A reader silent for this long is dead. Too low: a busy machine looks like a death. Too high: its events wait."""
+"""A reader silent for this long is dead. Too low: a busy machine looks dead. Too high: events of dead readers wait."""
 LOOK_EVERY_SECONDS = 2.0
 OVERSIZE_KEPT_MS = 90 * 86_400_000
 GONE_MS = 86_400_000
 LARGEST_ID = f"{LARGEST_MS}-{LARGEST_MS}".encode()
-"""Nothing can come behind it, and Redis refuses to look."""
+"""The largest possible id; Redis refuses to list entries after it."""
 PAGE = 100
 ALIVE, LEFT = b"alive", b"left"
 LEFT_KEPT_MS = 86_400_000
-"""Of a reader that left: by then another has taken over what it held, or no worker runs."""
+"""Until then another reader has taken over the entries of one that left, or no worker runs."""
 
 _FETCH = """
 local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
@@ -39,7 +39,7 @@ for _, part in ipairs(fields) do size = size + #part end
 if size > tonumber(ARGV[2]) then return size end
 return fields
 """
-"""Measured inside Redis, so that an entry which is too large never travels to a worker."""
+"""Measures inside Redis, so that an entry that is too large is never sent to a worker."""
 
 _DONE = """
 local acknowledged = redis.call('XACK', KEYS[1], ARGV[1], unpack(ARGV, 2))
@@ -47,7 +47,7 @@ local deleted = redis.call('XDEL', KEYS[1], unpack(ARGV, 2))
 local taken = math.max(acknowledged, deleted)
 if taken > 0 then redis.call('HINCRBY', KEYS[2], 'taken', taken) end
 """
-"""Both or neither, and a full Redis lets it through: that is how it gets room again. A MULTI would be refused."""
+"""Acknowledges and deletes atomically. A full Redis runs it, and so gets room again; it would refuse a MULTI."""
 
 _GONE = """
 if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then return end
@@ -68,7 +68,7 @@ redis.call('XDEL', KEYS[1], ARGV[2])
 redis.call('HINCRBY', KEYS[2], 'taken', 1)
 return 1
 """
-"""A stream whose last id is the largest takes no entry, and a script must not fail half-way."""
+"""Checks first whether the stream has reached its largest id and takes no entry: a script must not fail half-way."""
 
 _MOVE_ASIDE = """
 local found = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])
@@ -84,18 +84,18 @@ _FORGET = """
 if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
 return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
 """
-"""With a consumer Redis forgets what it holds. Until Redis 7.2, one that reads and finds nothing counts as idle."""
+"""Deleting a consumer drops its pending entries. Before Redis 7.2, one whose reads find nothing counts as idle."""
 
 
 @dataclass(slots=True)
 class Suspect:
-    """A claimed entry that may have ended its reader."""
+    """A claimed entry that may have killed its reader."""
 
     id: bytes
     is_orphan: bool
-    """Its reader died. False where the reader ended in good order, or the reply to our own read of it was lost."""
+    """Its reader died. False: the reader left in good order, or the reply to our own read was lost."""
     deaths: int | None = None
-    """Readers that died with it in hand; None: not counted yet."""
+    """Readers that died while they handled it; None: not counted yet."""
 
 
 class EntryGroup:
@@ -111,7 +111,7 @@ class EntryGroup:
         self._next_beat = 0.0
 
     def join(self) -> None:
-        """Make the group if it is not there, from entry 0: what came before the first worker counts too."""
+        """Create the group if it is missing, from entry 0, so that entries older than the first worker count too."""
         self.beat()
         try:
             self._redis.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
@@ -120,25 +120,25 @@ class EntryGroup:
                 raise
 
     def beat(self) -> None:
-        """Say that this reader is alive, five times within the time after which it would count as dead."""
+        """Renew the heartbeat, at most five times in TAKE_OVER_AFTER_MS."""
         now = time.monotonic()
         if now < self._next_beat:
             return
         life_ms = max(TAKE_OVER_AFTER_MS, 1)
-        with suppress(redis.ResponseError):  # a full Redis refuses SET but not PEXPIRE, and reading makes room again
+        with suppress(redis.ResponseError):  # a full Redis refuses SET, not PEXPIRE; reading frees memory
             if not self._redis.pexpire(self._heartbeat(self._name), life_ms):
                 self._redis.set(self._heartbeat(self._name), ALIVE, px=life_ms)
         self._next_beat = now + life_ms / 5000
 
     def leave(self) -> None:
-        """Say that this reader ends in good order: what it still holds may be taken over, and has killed no reader."""
+        """Sign off in good order: others may take over held entries, and none of them has killed this reader."""
         self._redis.set(self._heartbeat(self._name), LEFT, px=LEFT_KEPT_MS)
 
     def claim_next(self) -> Suspect | None:
-        """Claim one entry of a dead reader, or one of our own whose reply never reached us; None: there is none.
+        """Claim one entry of a dead reader, or one of our own that a lost reply held; None: there is none.
 
-        Call it only while this reader holds no entry. What an old look found may be in another live reader's hand by
-        now; within half of TAKE_OVER_AFTER_MS, such an entry is not idle long enough to be claimed.
+        Call it only while this reader holds no entry. A lookup is used for half of TAKE_OVER_AFTER_MS: an entry that
+        another live reader has claimed since is then not idle long enough to be claimed again.
         """
         now = time.monotonic()
         if now >= self._found_until:
@@ -163,12 +163,12 @@ class EntryGroup:
         return None if found is None else int(found)
 
     def acknowledge(self, entry_ids: Sequence[bytes]) -> None:
-        """Take entries that were taken in off the stream; harmless for those that are gone."""
+        """Acknowledge and delete entries; harmless for entries that are gone."""
         if entry_ids:
             self._redis.eval(_DONE, 2, self._stream, self._account, GROUP, *entry_ids)
 
     def give_up(self, entry_id: bytes) -> None:
-        """Count an entry that was deleted before its body was read, and wait for it no more."""
+        """Acknowledge an entry that was deleted before its body was read, and count it as vanished."""
         self._redis.eval(_GONE, 2, self._stream, self._account, GROUP, entry_id)
 
     def replace(self, entry_id: bytes, field: bytes, bodies: Sequence[bytes]) -> bool:
@@ -181,18 +181,18 @@ class EntryGroup:
         return f"{self._stream}:oversize:{entry_id.decode()}"
 
     def move_aside(self, entry_id: bytes) -> None:
-        """Move an entry to a key of its own, a hash, for 90 days; it never travels to this process."""
+        """Move an entry to a key of its own, a hash, for 90 days, inside Redis."""
         keys = self._stream, self.oversize_key(entry_id), self._account
         self._redis.eval(_MOVE_ASIDE, 3, *keys, GROUP, entry_id, OVERSIZE_KEPT_MS)
 
     def forget_the_gone(self) -> None:
-        """Take readers off the group that were silent for a day and hold nothing."""
+        """Remove readers from the group that were silent for a day and hold no entry."""
         for reader in self._redis.xinfo_consumers(self._stream, GROUP):
             if reader["pending"] == 0 and reader["idle"] > GONE_MS:
                 self._redis.eval(_FORGET, 1, self._stream, GROUP, reader["name"])
 
     def _look(self) -> Iterator[Suspect]:
-        """Walk the pending entries to their end: entries that were trimmed hide none behind them."""
+        """Yield the pending entries of dead readers and our own, page by page, past entries that were trimmed."""
         start: bytes | str = "-"
         while True:
             idle_ms = max(TAKE_OVER_AFTER_MS, 0)
@@ -219,7 +219,7 @@ class EntryGroup:
 
 
 def entries_of(reply: object) -> list[Entry]:
-    """Read XREADGROUP's reply: pairs under RESP2, a mapping with one more list around under RESP3."""
+    """Return the entries in XREADGROUP's reply: pairs in RESP2, a mapping with one more level of lists in RESP3."""
     if isinstance(reply, Mapping):
         return [entry for pages in reply.values() for page in pages for entry in page]
     if isinstance(reply, list):

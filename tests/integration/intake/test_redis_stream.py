@@ -65,7 +65,7 @@ def test_one_entry_that_breaks_us_is_set_aside_and_stops_no_other(redis_client: 
         redis_client.xadd(STREAM, {"event": body})
     reader.step()
     assert intake.taken == [b"a", b"b"]
-    assert intake.rejected == ["event: could not be taken in (ZeroDivisionError) b'poison'"]
+    assert intake.rejected == ["event: could not be recorded (ZeroDivisionError) b'poison'"]
     assert redis_client.xlen(STREAM) == 0
 
 

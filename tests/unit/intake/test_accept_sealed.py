@@ -79,7 +79,7 @@ def test_a_box_that_was_altered_is_kept_and_says_so(desk: Desk, vault: Vault) ->
     text = sealed(vault)
     altered = text[:30] + ("A" if text[30] != "A" else "B") + text[31:]
     assert not desk.intake.accept_bodies([body_of(cloudevent(data={"sealedLoginId": altered}))])
-    reason = "sealedLoginId: cannot be opened; it was altered, or is no sealed box to the key that it names"
+    reason = "sealedLoginId: cannot be opened; it was altered, or is not sealed to the key that it names"
     assert desk.reasons == [("invalid_event", reason)]
 
 
@@ -87,7 +87,7 @@ def test_where_sealing_is_required_a_login_in_clear_is_kept_for_a_person(vault: 
     desk = Desk(vault, require_sealed=True)
     assert not desk.intake.accept_bodies([body_of(cloudevent())])
     assert not desk.celery(login_id=LOGIN, occurred_at=TIME, event_id=f"e-{LOGIN}")
-    reason = "loginId: came in clear, and REQUIRE_SEALED is set here; seal it"
+    reason = "loginId: is not sealed, and REQUIRE_SEALED is set here; seal it"
     assert desk.reasons == [("invalid_event", reason)] * 2
     assert desk.letters.parked[0].event_id == "evt-1"
     assert desk.letters.parked[1].event_id.startswith("masked-")
