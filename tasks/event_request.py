@@ -1,8 +1,8 @@
-"""A message of ours is worked whatever else it asks for, and is never deleted because its task failed.
+"""Runs a message's task whatever its options say, and keeps the message for review if the task fails.
 
-Only its id, its task's name and its arguments count. `expires` and time limits would lose an event, an ETA would keep
-it in a worker's memory, and callbacks or a chain would have a worker send what a stranger names. What Celery calls
-rejecting without requeueing is deleting: here it means the review list.
+Only the id, the task's name and the arguments count. `expires` and time limits would lose an event, an ETA would hold
+it in a worker's memory, and callbacks or a chain would make a worker send messages that a stranger chose. Where Celery
+rejects without requeueing, which deletes, the message is kept as a dead letter.
 """
 
 from typing import Any
@@ -14,14 +14,14 @@ from worker.celery_worker.consumer import came_again, set_aside
 from worker.celery_worker.redacted_request import QuietRequest
 
 IN_HAND = "in_hand"
-"""Where the child finds the name under which its event is counted; empty for one that comes the first time."""
+"""The request's field with the name that counts a redelivered event; empty for a first delivery."""
 _NOTHING_ELSE: dict[str, Any] = {"properties": {}, "reply_to": None, "correlation_id": None, "delivery_info": {}}
 
 
 class EventRequest(QuietRequest):
-    """A request without deadline, delay, limit or followers.
+    """A request without expiry, ETA, time limits or callbacks.
 
-    Its message goes when its task succeeded, or for review.
+    Its message is acknowledged once its task has succeeded, or once it is kept for review.
     """
 
     _app: Any
@@ -38,26 +38,26 @@ class EventRequest(QuietRequest):
             raise InvalidTaskError("the body is not [args, kwargs, embed]")
         named = {"lang": "py", "task": given["task"], "id": given["id"]}
         super().__init__(message, *args, headers=named, body=(arguments, keywords, {}), decoded=True, **options)
-        # The child gets this as it would get a message: text costs it less to take over than values of any depth.
+        # Text, as in a message: the pool passes it to a child faster than nested values.
         self._body, self._content_type, self._content_encoding = dumps(self._body), "application/json", "utf-8"
         self.request_dict.update(_NOTHING_ELSE)
         self._child_died = False
-        # The child counts while it has the event in hand: of what merely waited for it nobody can have died.
+        # The child counts it once it handles the event: an event that only waits cannot kill a child.
         self.request_dict[IN_HAND] = self._name = came_again(self._app, message)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
-        """Note whether the child died with it, which the next delivery must know."""
+        """Note whether the child died: then the count stays for the next delivery."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         self._child_died = isinstance(error, WorkerLostError | SystemExit)
         return super().on_failure(exc_info, *args, **kwargs)
 
     def acknowledge(self) -> None:
-        """Acknowledge, and forget that it was ever suspected."""
+        """Acknowledge, and delete the count of redeliveries."""
         super().acknowledge()
         self._let_go()
 
     def reject(self, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - Celery's signature
-        """Give it back to the queue, or set it aside where Celery would delete it."""
+        """Return the message to its queue, or set it aside where Celery would delete it."""
         if not self._child_died:
             self._let_go()
         if requeue or self.acknowledged:

@@ -1,7 +1,7 @@
-"""What both event tasks share. `accept` records a batch, whether a reader or Celery delivered its messages.
+"""The base of both event tasks: records or rejects a batch of events, whether a reader or Celery delivered them.
 
-A reader holds its messages while Redis is away. A message that Celery delivered waits in its task, which gives it back
-to the queue after PATIENCE_SECONDS, so that a worker that stops does not wait for Redis.
+A reader holds its messages while Redis is away. A task that Celery delivered waits, and returns its message to the
+queue after PATIENCE_SECONDS, so that a worker that stops does not wait for Redis.
 """
 
 import time
@@ -33,18 +33,18 @@ class EventTask(Task):  # type: ignore[type-arg] # generic in the stubs alone
     abstract = True
     wants_active: bool
     Request = "tasks.event_request:EventRequest"
-    typing = False  # wrong arguments are for the review list, not for a TypeError
+    typing = False  # wrong arguments are rejected, not a TypeError
     acks_late = True
     reject_on_worker_lost = True
     acks_on_failure_or_timeout = False
     ignore_result = True
 
     def accept(self, batch: Sequence[EventMessage]) -> Sequence[Outcome]:
-        """Record a batch of this type's events and reject the invalid ones; raises LEDGER_UNAVAILABLE."""
+        """Record a batch of this type's events and reject invalid ones; raises LEDGER_UNAVAILABLE."""
         return app.services().intake.accept_batch(batch, wants_active=self.wants_active)
 
     def run(self, *args: Any, **kwargs: Any) -> None:
-        """Accept one message that Celery delivered; raises Reject when Redis stays away."""
+        """Accept one message that Celery delivered; raises Reject if Redis stays away."""
         message: EventMessage = CeleryMessage(str(self.name), args, kwargs, str(self.request.id))
         with app.deliveries().in_hand(getattr(self.request, IN_HAND, None) or ""):
             self._accept_patiently(message)
@@ -69,8 +69,8 @@ def _set_aside(message: EventMessage, reason: str) -> None:
 
 
 def wake(services: Services) -> None:
-    """Have somebody woken if work waits; that it cannot be told now costs a second."""
+    """Send a reconcile message if work is due; if that fails, the next pulse sends it a second later."""
     try:
         app.wake(services)
-    except Exception as error:  # noqa: BLE001 - the event is safe; the next pulse wakes somebody
+    except Exception as error:  # noqa: BLE001 - the event is recorded; the next pulse sends the message
         log.info("wake_up_not_sent", error=type(error).__name__)

@@ -1,8 +1,8 @@
-"""Celery's consumer, which sets aside what Celery would delete: no message leaves a queue without a trace.
+"""Celery's consumer, which rejects a message where Celery would delete it: no message is lost.
 
-A message that is no task of ours (any bytes, on any of our queues) becomes a letter on the review list, its
-bytes sealed, its reason without content, and then it is acknowledged. While the ledger cannot take the letter,
-the message stays with the broker and comes back after a while, so nothing spins.
+A message on any of our queues that is not one of our tasks (not JSON, another task, any bytes) is kept as a dead
+letter, its bytes sealed, its reason without content; then it is acknowledged. While the ledger cannot keep it, the
+message stays with the broker and is delivered again after a pause.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ log = get_logger(__name__)
 
 
 class CarefulConsumer(Consumer):
-    """Named by the setting `worker_consumer`, so every worker's consumer is one of these."""
+    """The consumer class of every worker, by the setting `worker_consumer`."""
 
     app: Any
     connection_errors: tuple[type[BaseException], ...]
@@ -33,11 +33,11 @@ class CarefulConsumer(Consumer):
     task_consumer: Any
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        # Gossip and mingle take in what any other client of the broker says: which tasks are revoked, for one.
+        # Gossip and mingle trust every client of the broker, for example about which tasks are revoked.
         super().__init__(*args, **options | {"without_gossip": True, "without_mingle": True})
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """Set aside a message whose content type or body is not for us; drop one of remote control."""
+        """Set aside a message that cannot be decoded (not JSON, for one); drop one of remote control."""
         if message.channel is self.task_consumer.channel:
             self.set_aside(message, f"message: {why_not_decoded(exc)}", is_foreign=True)
 
@@ -47,19 +47,19 @@ class CarefulConsumer(Consumer):
         self.set_aside(message, "message: names no task", is_foreign=True)
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
-        """Set aside a message that names a task we do not have."""
+        """Set aside a message that names a task that this worker does not have."""
         del body, exc
         self.set_aside(message, "message: names a task that this worker does not have", is_foreign=True)
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
-        """Set aside a message whose parts are not a task's."""
+        """Set aside a message whose body is not [args, kwargs, embed]."""
         del body
         self.set_aside(message, f"message: is not a valid task ({type(exc).__name__})", is_foreign=True)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
-        """Return Celery's own handler behind three questions: deadly before? known? and, if it raises, why?"""
+        """Return Celery's handler, wrapped: a message that killed workers, or makes the handler raise, is set aside."""
         handle = super().create_task_handler(*args, **kwargs)
-        # kombu counts KeyError as one, and a message without an `id` would make Celery reconnect for ever.
+        # kombu lists KeyError as a channel error; a message without an `id` would make Celery reconnect for ever.
         lost = tuple(kind for kind in (*self.connection_errors, *self.channel_errors) if kind is not KeyError)
 
         def on_task_received(message: Any) -> Any:
@@ -83,7 +83,7 @@ class CarefulConsumer(Consumer):
 
 
 def came_again(app: Any, message: Any) -> str:
-    """Return the name under which a message is counted that was delivered before; empty for all others."""
+    """Return the name that counts a redelivered message (see `poison.py`); empty for a first delivery."""
     if not (message.delivery_info or {}).get("redelivered"):
         return ""
     headers = message.headers if isinstance(message.headers, dict) else {}
@@ -100,11 +100,11 @@ def set_aside(
 ) -> None:
     """Keep a message for review and acknowledge it; while the ledger cannot keep it, leave it with the broker.
 
-    One that is foreign holds no event, so the limits of the review list hold for it.
+    A foreign message holds no event, so the limits of the review list apply to it.
     """
-    body, own_reason = original(message)
+    body, fault = original(message)
     try:
-        rejection = Rejection(InvalidEvent(own_reason or reason), "queue", body, must_keep=not is_foreign)
+        rejection = Rejection(InvalidEvent(fault or reason), "queue", body, must_keep=not is_foreign)
         app.services().intake.reject([rejection])
     except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be dropped
         log.warning("message_not_kept_yet", error=type(error).__name__)
@@ -114,12 +114,13 @@ def set_aside(
 
 
 def leave_with_broker(message: Any, connection_errors: tuple[type[BaseException], ...]) -> None:
-    """Give up a message without an answer: a Redis delivers it again after the visibility timeout.
+    """Neither acknowledge nor reject a message yet. Redis redelivers it after the visibility timeout.
 
-    RabbitMQ would do so at once, for ever again, or, without any answer, only when the connection ends.
+    RabbitMQ would redeliver a rejected message at once, in a loop, and an unanswered one only when the connection ends.
+    So on RabbitMQ it is rejected after a pause.
     """
     channel = message.channel
     if isinstance(channel, virtual.Channel):
-        virtual.QoS.ack(channel.qos, message.delivery_tag)  # frees its place in the window, and nothing else
+        virtual.QoS.ack(channel.qos, message.delivery_tag)  # frees its prefetch slot, and nothing else
     elif (hub := get_event_loop()) is not None:
         hub.call_later(GIVE_BACK_SECONDS, message.reject_log_error, log, connection_errors, True)  # noqa: FBT003

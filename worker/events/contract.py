@@ -1,8 +1,8 @@
-"""The message contract: what a producer may send, and the one form in which we work with it.
+"""Validates events against the message contract; raises InvalidEvent for a body that is not JSON or breaks a rule.
 
-Three shapes come in (a Celery message's arguments, a CloudEvent, an array of CloudEvents) and one goes
-out, `LifecycleEvent`. Parsing is strict: a misspelt field is an error, not a default. A reason names the
-field and the rule, never the value, because any value may be a loginId.
+Three forms come in (a Celery message's arguments, a CloudEvent, an array of CloudEvents) and one goes out,
+`LifecycleEvent`. Validation is strict: a misspelt field is an error, not a default. A reason names the field and the
+rule, never the value, because any value may be a loginId.
 """
 
 import json
@@ -33,9 +33,9 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class LifecycleEvent:
-    """One accepted event: at `occurred_at` this login was linked, or went inactive.
+    """One valid event: at `occurred_at` this login was linked, or went inactive.
 
-    Either `login_id` or `sealed_login_id`, which the workers' private key opens, is set; the other is empty.
+    Either `login_id` or `sealed_login_id` is set, the other is empty. The workers' private key opens the latter.
     """
 
     login_id: str = field(repr=False)
@@ -85,7 +85,7 @@ class LifecycleEvent:
 
 
 def check_login_id(login_id: str) -> None:
-    """Judge a loginId that came sealed by the rule for one that came in clear; raises InvalidEvent."""
+    """Apply the rule for a loginId to one that was sealed and is open now; raises InvalidEvent."""
     try:
         _LOGIN_ID.validate_python(login_id, strict=True)
     except ValidationError as error:
@@ -94,7 +94,7 @@ def check_login_id(login_id: str) -> None:
 
 
 def _exactly(model: type[_Model], document: object) -> _Model:
-    """Judge a document by the contract itself; raises InvalidEvent."""
+    """Validate a document; raises InvalidEvent."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -102,7 +102,7 @@ def _exactly(model: type[_Model], document: object) -> _Model:
 
 
 def decode_documents(body: bytes) -> list[object]:
-    """Split a stream entry's body into CloudEvents, one or an array; raises InvalidEvent."""
+    """Split a body into CloudEvents, one or an array; raises InvalidEvent if it is not JSON, too large or empty."""
     document = decode_json(body)
     if not isinstance(document, list):
         return [document]
@@ -119,7 +119,7 @@ def is_batch(body: bytes) -> bool:
 
 
 def decode_json(body: bytes) -> object:
-    """Return what a body of at most MAX_BODY_BYTES says; raises InvalidEvent."""
+    """Decode a body of at most MAX_BODY_BYTES; raises InvalidEvent if it is not JSON."""
     if len(body) > MAX_BODY_BYTES:
         raise InvalidEvent(f"body: larger than {MAX_BODY_BYTES} bytes")
     try:
@@ -129,7 +129,7 @@ def decode_json(body: bytes) -> object:
 
 
 def _with_lone_surrogates(body: bytes) -> object:
-    """Decode what pydantic takes for no JSON because of half a character: that may spoil its event, not its batch."""
+    """Decode JSON with a lone surrogate, which pydantic refuses: it makes one event invalid, not its whole batch."""
     try:
         return json.loads(body.decode("utf-8", "surrogatepass"), parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -141,7 +141,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def reason_of(error: ValidationError) -> str:
-    """Say which fields are wrong and why, without repeating anything that was sent."""
+    """Say which fields are wrong and why, without content of the message."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
     lines = [f"{_path(item['loc'])}: {_rule(item['type'], item['msg'])}" for item in found[:MAX_REASONS]]
     if len(found) > MAX_REASONS:
@@ -150,7 +150,7 @@ def reason_of(error: ValidationError) -> str:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """Name the field in our own words: the name of a field that is not ours may be a loginId as well."""
+    """Return a field's path with known names only: an unknown name may be a loginId."""
     return ".".join(str(part) if part in _FIELDS else "(another field)" for part in location) or "event"
 
 

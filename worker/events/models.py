@@ -1,6 +1,6 @@
-"""The fields of an event, in the two forms in which producers send them, and the rule for each.
+"""The fields of an event and the rule for each: the arguments of a Celery message, and a CloudEvent.
 
-The patterns are for JSON Schema and mean the same to ECMA 262 and to Python. A rule that a schema cannot express is in
+The patterns are for JSON Schema and mean the same in ECMA 262 and in Python. A rule that a schema cannot express is in
 the descriptions, and tests/unit/docs names each such case.
 """
 
@@ -34,7 +34,7 @@ TIME: dict[str, Any] = {"pattern": rf"^{_DATE}[Tt ]{_CLOCK}{_ZONE}$", "not": {"p
 """In addition to `format: date-time`: with a zone, and within the years that the ledger can order."""
 
 SEALED = r"^[0-9a-f]{8}\.[A-Za-z0-9_-]{66,1430}={0,2}$"
-"""A loginId sealed to the workers' public key: the key's id, a full stop, and the box in base64url."""
+"""A loginId sealed to the workers' public key: the key's id, a full stop, and the sealed box in base64url."""
 
 
 def _opaque(value: str) -> str:
@@ -58,7 +58,7 @@ def _in_range(value: datetime) -> datetime:
 
 
 def microseconds_since_1970(moment: datetime) -> int:
-    """Return the form in which the ledger orders times; raises TypeError for a time without a zone."""
+    """Return a time as the integer by which the ledger orders; raises TypeError for a time without a zone."""
     return (moment - EPOCH) // datetime.resolution
 
 

@@ -1,7 +1,7 @@
-"""Publishes events: checks each one, seals its loginId where SEAL_TO is set, then adds it to the workers' stream.
+"""Publishes events: validates each, seals its loginId if SEAL_TO is set, then adds it to the workers' stream.
 
-What has been returned from here is in Redis. Needs REDIS_URL, and SEAL_TO where loginIds are to be sealed; neither
-the workers' keys nor Flinks'. An event that cannot be accepted raises InvalidEvent before anything of it is sent.
+When a function returns, its events are in Redis. Needs REDIS_URL, and SEAL_TO to seal loginIds, but no key of the
+workers or of Flinks. An invalid event raises InvalidEvent before any part of it is sent.
 """
 
 import json
@@ -27,13 +27,13 @@ Kind = Literal["linked", "inactive"]
 FIELD = "event"
 SOURCE = "nightly"
 BATCH = 500
-"""Events in one round trip."""
+"""Events sent in one round trip."""
 REPLICAS_WITHIN_MS = 2000
-"""How long replicas have to confirm what was published; less than the ledger's socket timeout."""
+"""How long replicas may take to confirm; less than the ledger's socket timeout."""
 
 
 class _ProducerSettings(BaseSettings):
-    """The settings of a producer: the rest of its environment belongs to another application."""
+    """A producer's settings; the rest of its environment belongs to another application."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
@@ -55,14 +55,14 @@ def publish(
     client: BytesRedis | None = None,
     replicas: int = 0,
 ) -> str:
-    """Tell Nightly that an account was linked or went inactive; returns the event's id.
+    """Publish that an account was linked or went inactive; returns the event's id.
 
-    `occurred_at` (RFC 3339, or an aware datetime; default: now) decides the order of events, not the moment of
-    publishing. Publishing the same `event_id` again is harmless. Blocking; the connection is kept for the next
-    call. With `seal_to` (default: SEAL_TO), what `nightly keys public` prints, the loginId leaves this process sealed.
-    With `replicas`, returns only when so many replicas have the event too, so that a failover keeps it.
-    Raises InvalidEvent, SettingsError where REDIS_URL or SEAL_TO is wrong, redis.RedisError, and NotReplicated:
-    the last two mean "publish the same event_id again".
+    `occurred_at` (RFC 3339, or an aware datetime; default: now) decides the order of events, not the time of
+    publishing. Publishing the same `event_id` again is harmless. The call blocks, and keeps its connection for the
+    next one. `seal_to` (default: SEAL_TO) is the output of `nightly keys public`; with it the loginId leaves this
+    process sealed. With `replicas`, returns once that many replicas have the event, so that it survives a failover.
+    Raises InvalidEvent, SettingsError if REDIS_URL or SEAL_TO is wrong, redis.RedisError and NotReplicated; after the
+    last two, publish the same `event_id` again.
     """
     arguments = {
         "type": f"account.{kind}",
@@ -90,9 +90,9 @@ def publish_many(
 ) -> int:
     """Publish any number of events in bounded memory; returns how many were sent.
 
-    An event is what `read_event` takes. One that is invalid goes to `on_invalid` with its position (from 1) and
-    the rest is sent; without `on_invalid` it raises InvalidEvent, and whole batches before it have been sent.
-    `on_sent` hears the count after each batch. Raises otherwise what `publish` raises.
+    Each event has a form that `read_event` accepts. With `on_invalid`, an invalid event is passed to it with its
+    position (from 1), and the others are sent. Without it, an invalid event raises InvalidEvent; whole batches before
+    it have been sent. `on_sent` is called with the count after each batch. Raises otherwise what `publish` raises.
     """
     connection = client or _client(redis_url)
     bodies = _readable(events, _sealing_key(seal_to), on_invalid)
@@ -105,10 +105,10 @@ def publish_many(
 
 
 def read_event(event: object, key: SealingKey | None = None) -> tuple[str, bytes]:
-    """Return the id and the checked CloudEvent's bytes for a CloudEvent or a flat object; raises InvalidEvent.
+    """Validate a CloudEvent or a flat object; returns its id and the CloudEvent's bytes. Raises InvalidEvent.
 
-    A flat object has `type`, `login_id` or `sealed_login_id`, `occurred_at` and, if wanted, `event_id`, `account_id`,
-    `instance`. With `key`, a loginId in clear is sealed.
+    A flat object has `type`, `login_id` or `sealed_login_id`, `occurred_at`, and optionally `event_id`, `account_id`
+    and `instance`. With `key`, a `login_id` is sealed.
     """
     if not isinstance(event, Mapping):
         raise InvalidEvent("event: must be an object")
@@ -123,7 +123,7 @@ def read_event(event: object, key: SealingKey | None = None) -> tuple[str, bytes
 
 
 def sealed(document: Mapping[str, Any], key: SealingKey | None) -> Mapping[str, Any]:
-    """Return a valid CloudEvent whose loginId is sealed to `key`; unchanged without a key, or where it is sealed."""
+    """Return a valid CloudEvent with its loginId sealed to `key`; unchanged without a key, or if it is sealed."""
     login_id = document["data"].get("loginId")
     if key is None or login_id is None:
         return document
@@ -132,7 +132,7 @@ def sealed(document: Mapping[str, Any], key: SealingKey | None) -> Mapping[str, 
 
 
 def send(client: BytesRedis, bodies: Sequence[bytes], *, replicas: int = 0) -> None:
-    """Add checked events to the stream, in one round trip; raises redis.RedisError, and NotReplicated."""
+    """Add valid events to the stream in one round trip; raises redis.RedisError and NotReplicated."""
     pipeline = client.pipeline(transaction=False)
     for body in bodies:
         pipeline.xadd(STREAM, {FIELD: body})
@@ -140,7 +140,7 @@ def send(client: BytesRedis, bodies: Sequence[bytes], *, replicas: int = 0) -> N
         pipeline.wait(replicas, REPLICAS_WITHIN_MS)
     replies = pipeline.execute()
     if replicas and replies[-1] < replicas:
-        raise NotReplicated(f"{replies[-1]} of {replicas} replicas have confirmed it; publish it again")
+        raise NotReplicated(f"{replies[-1]} of {replicas} replicas have confirmed the event; publish it again")
 
 
 def _readable(
@@ -161,7 +161,7 @@ def _encode(document: Mapping[str, Any]) -> bytes:
     try:
         body = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError):
-        raise InvalidEvent("event: holds what cannot be written as JSON") from None
+        raise InvalidEvent("event: holds a value that cannot be written as JSON") from None
     if len(body) > MAX_BODY_BYTES:
         raise InvalidEvent(f"event: larger than {MAX_BODY_BYTES} bytes")
     return body
