@@ -2,13 +2,14 @@
 
 from tasks.event_task import EventTask
 from worker.celery_worker.app import app
+from worker.events.contract import EVENT_TYPES
 
 
 class AccountInactive(EventTask):
-    """Records the event; its message is acknowledged after that."""
+    """Records the event, then acknowledges its message."""
 
     name = "account.inactive"
-    wants_active = False
+    wants_active = EVENT_TYPES[name]
 
 
 app.register_task(AccountInactive())
