@@ -1,5 +1,5 @@
--- How many more rows of backfills the lane of an instance takes now.
--- ARGV  now (ms or ''), instance
+-- Say how many more backfill rows the lane of an instance takes now.
+-- ARGV  1 now (ms or ''), 2 instance
 
 local now, instance = clock(ARGV[1]), ARGV[2]
 learn_pace(instance, now)

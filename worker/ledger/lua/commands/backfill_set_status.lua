@@ -1,14 +1,15 @@
--- Pause, resume or cancel a backfill. What was handed over is still called; nothing more is.
--- ARGV  now (ms or ''), id, pause | resume | cancel
--- Reply done | unknown, or the status that forbids it
+-- Pause, resume or cancel a backfill. Rows that were fed before are still called; no more rows are fed.
+-- ARGV  1 now (ms or ''), 2 id, 3 pause | resume | cancel
+-- Reply done | unknown, or the status that does not allow the action
 
-if is_newer() then return refuse_newer() end
 local BECOMES = { pause = 'paused', resume = 'running', cancel = 'cancelled' }
 local FROM = {
   pause = { running = true }, resume = { paused = true }, cancel = { loading = true, running = true, paused = true },
 }
 
 local now, id, action = clock(ARGV[1]), ARGV[2], ARGV[3]
+
+if is_newer() then return refuse_newer() end
 local status = redis.call('HGET', backfill_key(id), 'status')
 if not status then return 'unknown' end
 if not FROM[action][status] then return status end

@@ -1,34 +1,32 @@
--- Replay or resolve one dead letter. A replay makes the login due with its wish of *now*: nothing of the
--- letter's age is sent again. Two reviewers at once: the second is told that the letter is closed.
--- ARGV  now (ms or ''), letter id, replayed | resolved, by whom, note
--- Reply missing | closed | superseded (the login moved on by itself) | replayed | resolved
+-- Replay or resolve one dead letter. A replay makes the login due with its newest wish, not the letter's.
+-- Of two reviewers at once, the second gets `closed`.
+-- ARGV  1 now (ms or ''), 2 letter id, 3 replayed | resolved, 4 name of the reviewer, 5 note
+-- Reply missing | closed | superseded (a newer event or call has changed the login) | replayed | resolved
 
-local now = clock(ARGV[1])
-local id, action = ARGV[2], ARGV[3]
+local now, id, action, reviewer, note = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
-local got = redis.call('HMGET', letter_key(id), 'status', 'kind', 'login', 'instance')
-if not got[1] then return 'missing' end
-if got[1] ~= 'open' then return 'closed' end
-redis.call('HSET', letter_key(id), 'closed_by', ARGV[4], 'note', ARGV[5])
-if got[2] ~= 'login' then
+local letter_status, kind, ref, instance = unpack(redis.call('HMGET', letter_key(id),
+  'status', 'kind', 'login', 'instance'))
+if not letter_status then return 'missing' end
+if letter_status ~= 'open' then return 'closed' end
+redis.call('HSET', letter_key(id), 'closed_by', reviewer, 'note', note)
+if kind ~= 'login' then
   close_letter(id, action, now)
   return action
 end
 
-local ref, instance = got[3], got[4]
-local login = redis.call('HMGET', login_key(ref), FIELD.state, FIELD.letter, FIELD.rests_until, FIELD.row)
-local status = action
-if login[1] ~= 'dead' or login[2] ~= id then
+local login, status = read_login(ref), action
+if login.state ~= 'dead' or login.letter ~= id then
   status = 'superseded'
 elseif action == 'replayed' then
   count(instance, 'replayed')
   redis.call('HSET', login_key(ref), FIELD.is_counted, '0', FIELD.state, 'due', FIELD.lane, 'backfill')
   redis.call('HDEL', login_key(ref), FIELD.failures, FIELD.first_failure, FIELD.failures_while_down,
     FIELD.held_before_failure, FIELD.refused_by)
-  put_due(ref, instance, 'backfill', now, tonumber(login[3] or '0') or 0)
-  if login[4] then let_row_wait(login[4], now) end
+  put_due(ref, instance, 'backfill', now, tonumber(login.rests_until or '0') or 0)
+  if login.row then let_row_wait(login.row, now) end
   write_gathered()
 end
-if login[2] == id then redis.call('HDEL', login_key(ref), FIELD.letter) end
+if login.letter == id then redis.call('HDEL', login_key(ref), FIELD.letter) end
 close_letter(id, status, now)
 return status

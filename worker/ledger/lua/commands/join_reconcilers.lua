@@ -1,24 +1,23 @@
--- May this worker run one more reconciler? It keeps one slot free for intake, however long the backlog.
--- A reconciler that has its place asks again once a second, whatever it waits for, and so keeps it.
--- ARGV  now (ms or ''), worker, owner, heartbeat (ms)
--- Reply how many reconcilers there are, this one included; 0: all places of this worker are taken (the caller ends:
---       another reconciler does the work)
+-- Take or keep a slot for one reconciler of a worker. One slot of each worker is reserved for intake, however long the
+-- backlog. A reconciler calls this once a second while it runs, and so keeps its slot.
+-- ARGV  1 now (ms or ''), 2 worker, 3 owner, 4 heartbeat (ms): the slot is free again after this without a call
+-- Reply number of reconcilers, this one included; 0: this worker has no free slot, and the caller ends
 
-local now = clock(ARGV[1])
-local worker, owner = ARGV[2], ARGV[3]
+local now, worker, owner, heartbeat = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
+local member = worker .. '|' .. owner
 
 forget_silent_reconcilers(now)
 local about = redis.call('HGET', 'nightly:workers', worker)
 about = about and cjson.decode(about) or { slots = 1 }
-local places = math.max(1, about.slots - 1)
-local mine = 0
-for _, member in ipairs(redis.call('ZRANGE', 'nightly:reconcilers', 0, -1)) do
-  if member ~= worker .. '|' .. owner and member:sub(1, #worker + 1) == worker .. '|' then mine = mine + 1 end
+local slots = math.max(1, about.slots - 1)
+local used = 0
+for _, other in ipairs(redis.call('ZRANGE', 'nightly:reconcilers', 0, -1)) do
+  if other ~= member and other:sub(1, #worker + 1) == worker .. '|' then used = used + 1 end
 end
-if mine >= places then return 0 end
-if not redis.call('ZSCORE', 'nightly:reconcilers', worker .. '|' .. owner) then
+if used >= slots then return 0 end
+if not redis.call('ZSCORE', 'nightly:reconcilers', member) then
   redis.call('DEL', hint_key(nil))
   for _, key_id in ipairs(about.keys or {}) do redis.call('DEL', hint_key(key_id)) end
 end
-redis.call('ZADD', 'nightly:reconcilers', now + tonumber(ARGV[4]), worker .. '|' .. owner)
+redis.call('ZADD', 'nightly:reconcilers', now + heartbeat, member)
 return redis.call('ZCARD', 'nightly:reconcilers')

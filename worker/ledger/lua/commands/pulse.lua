@@ -1,26 +1,37 @@
--- Say whether a reconcile message should be sent: once a second for every worker, as its sign of life, and after every
--- recording. A sign of life also takes back lost leases: any worker heals what any dead worker left behind.
--- ARGV  now (ms or ''), worker, slots (0: the caller only asks), about the worker (JSON, with the ids of its `keys`), then
---       pairs: instance, fingerprint of its configuration
--- Reply {due now (of those instances, where calls may be made), leases lost, 1 if a message should be sent to a worker
---        that holds the caller's newest key, notices for a person, which this worker passes on and then takes off the list,
---        1 if a message should be sent that has the lanes of backfills filled}
+-- Say whether messages should be sent: to reconcilers, if logins are due, and to feed backfills. A worker runs it once
+-- a second as its heartbeat, which also takes back lost leases: any worker heals what a dead one left behind. It runs
+-- without a heartbeat (slots 0) after events were recorded.
+-- ARGV  1 now (ms or ''), 2 worker, 3 slots (0: no heartbeat), 4 about the worker (JSON, with the ids of its `keys`)
+--       5 and on, for each instance of the caller: its name, fingerprint of the caller's configuration for it
+-- Reply {logins due now on those instances, where calls may be made; leases taken back; 1 to send a message to a
+--        reconciler that holds the newest key of the caller; notices to pass on and then delete; 1 to send
+--        a message that feeds backfills}
 
-local now = clock(ARGV[1])
-local worker = ARGV[2]
-local is_alive = tonumber(ARGV[3]) > 0
+local FIRST_INSTANCE = 5
 local FORGOTTEN = 60000
 local REAP_AT_MOST = 500
 local LOGINS_A_RECONCILER = 100
 local HINT_LIFE = 1000
 local LOST_IN_A_ROW, LONGEST_WAIT = 10, 3600000
 local NOTICES, NOTICE_AGAIN = 10, 15000
-local LINGER = 1000 -- a slice waits so long for its next call; before that it is not worth beginning
+local LINGER = 1000 -- a reconciler waits this long for its next call; one that would wait longer is not started
+
+local function read_instances()
+  local instances = {}
+  for at = FIRST_INSTANCE, #ARGV, 2 do
+    instances[#instances + 1] = { name = ARGV[at], fingerprint = ARGV[at + 1] }
+  end
+  return instances
+end
+
+local now, worker, slots, about_worker = clock(ARGV[1]), ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local instances = read_instances()
+local is_heartbeat = slots > 0
 
 if is_newer() then return refuse_newer() end
 
--- A login whose calls never end, ten times in a row, kills or stops whoever calls it: it is set aside. The waits
--- between grow, so that an innocent one, lost with others in a crash loop, is not there each time.
+-- A login whose lease is lost ten times in a row probably kills or stops the workers that call it: it becomes a dead
+-- letter. The waits between grow, so that other logins of a crash loop are not in flight at each crash.
 local function set_aside(ref, instance, login, rests_until)
   give_up(ref, instance, login, {
     code = 'retries_exhausted', status = '',
@@ -28,7 +39,8 @@ local function set_aside(ref, instance, login, rests_until)
   }, now, rests_until)
 end
 
--- The login rests from now on, not from the end of its lease: where Redis' clock was set forward, its call is still out.
+-- The login rests from now on, not from the end of its lease: if Redis' clock was set forward, its call may still be
+-- out.
 local function take_back(ref, instance, login, rest)
   remember_attempt(ref, string.format('[%.0f,%s,%s,null,"lease_lost","lease_lost"]', now, login.claimed_revision,
     tostring(login.claimed_wish == '1')))
@@ -45,8 +57,8 @@ local function take_back(ref, instance, login, rest)
   redis.call('HSET', login_key(ref), FIELD.leases_lost, before + 1)
 end
 
--- Returns how many leases were taken back. That of a login which somebody deleted, or wrote something else over, is
--- dropped, or it would stop every pulse.
+-- Returns how many leases were taken back. A lease whose login a person deleted or overwrote is deleted: it would fail
+-- every pulse.
 local function reap(instance)
   local taken_back = 0
   for _, ref in ipairs(redis.call('ZRANGEBYSCORE', leases_key(instance), '-inf', now, 'LIMIT', 0, REAP_AT_MOST)) do
@@ -68,7 +80,7 @@ local function forget_silent_workers()
   end
 end
 
--- Forget which keys were missing, where a live worker holds them by now, or no login asks for them any more.
+-- Forget missing keys that a live worker holds now, or that no login has needed for a while.
 local function forget_found_keys(workers)
   local all = redis.call('HGETALL', 'nightly:missing-keys')
   for i = 1, #all, 2 do
@@ -79,7 +91,8 @@ local function forget_found_keys(workers)
   end
 end
 
--- How many reconcilers there may be that hold a key (nil: any), beside their workers' intake, and how many there are.
+-- Returns how many reconcilers may run that hold a key (nil: any), one slot of each worker left to intake, and how many
+-- run.
 local function reconcilers_with(key_id, workers)
   local slots, active = 0, 0
   for _, about in pairs(workers) do
@@ -93,26 +106,28 @@ local function reconcilers_with(key_id, workers)
 end
 
 -- Note once a day that a configuration whose standing is known is in use.
-local function note_use(instance, fingerprint)
-  local key, field = configs_key(instance), used_field(fingerprint)
-  local standing, used_at = unpack(redis.call('HMGET', key, fingerprint, field))
+local function note_use(instance)
+  local key, field = configs_key(instance.name), used_field(instance.fingerprint)
+  local standing, used_at = unpack(redis.call('HMGET', key, instance.fingerprint, field))
   if standing and math.abs(now - tonumber(used_at or '0')) >= DAY then redis.call('HSET', key, field, whole(now)) end
 end
 
-local function can_call(instance, fingerprint)
-  if redis.call('EXISTS', bench_key(instance, worker)) == 1 then return false end
-  local admitted = admission(read_gate(instance), read_config(instance, fingerprint), now)
+local function can_call(instance)
+  if redis.call('EXISTS', bench_key(instance.name, worker)) == 1 then return false end
+  local admitted = admission(read_gate(instance.name), read_config(instance.name, instance.fingerprint), now)
   if admitted == 'closed' or admitted == 'waiting' then return false end
-  local paused_until, tat, rate = unpack(redis.call('HMGET', rate_key(instance), 'paused_until', 'tat', 'ceiling'))
+  local paused_until, tat, rate = unpack(redis.call('HMGET', rate_key(instance.name),
+    'paused_until', 'tat', 'ceiling'))
   if is_ahead(tonumber(paused_until or '0') or 0, now, LONGEST_PAUSE) then return false end
-  local longest = 1000 / math.min(tonumber(rate or '1') or 1, 1) + 5000 -- no call is that far ahead of the next
+  local longest = 1000 / math.min(tonumber(rate or '1') or 1, 1) + 5000 -- the next call is never further ahead
   return not is_ahead((tonumber(tat or '0') or 0) - LINGER, now, longest)
 end
 
--- Whether a backfill has rows for a lane that is emptier than it should be, where calls may be made.
+-- Whether a backfill has rows left for a lane that has much room, on an instance where calls may be made.
 local function wants_feeding(callable)
   for _, id in ipairs(redis.call('SMEMBERS', 'nightly:backfills:running')) do
-    local status, instance, fed, rows = unpack(redis.call('HMGET', backfill_key(id), 'status', 'instance', 'fed', 'rows'))
+    local status, instance, fed, rows = unpack(redis.call('HMGET', backfill_key(id),
+      'status', 'instance', 'fed', 'rows'))
     if status == 'running' and fed ~= rows and callable[instance] then
       local room, limit = lane_room(instance, now)
       if room * 4 > limit then return true end
@@ -121,14 +136,14 @@ local function wants_feeding(callable)
   return false
 end
 
--- Whoever takes a notice has a while to pass it on; then it is another worker's.
+-- A worker has a while to pass a notice on and delete it; after that the next pulse hands it out again.
 local function take_notices()
   local texts = redis.call('ZRANGEBYSCORE', 'nightly:notices', '-inf', now, 'LIMIT', 0, NOTICES)
   for _, text in ipairs(texts) do redis.call('ZADD', 'nightly:notices', now + NOTICE_AGAIN, text) end
   return texts
 end
 
--- While no worker was alive, no wish aged.
+-- Time without a live worker does not count towards the age of a wish.
 local function count_silence()
   local alive_at = tonumber(redis.call('GET', 'nightly:alive') or '')
   if alive_at and now - alive_at > SILENT then
@@ -140,44 +155,44 @@ local function count_silence()
   redis.call('SET', 'nightly:alive', whole(now))
 end
 
-if is_alive then
+if is_heartbeat then
   count_silence()
-  local about = cjson.decode(ARGV[4])
-  about.at, about.slots = now, tonumber(ARGV[3])
+  local about = cjson.decode(about_worker)
+  about.at, about.slots = now, slots
   redis.call('HSET', 'nightly:workers', worker, cjson.encode(about))
 end
 
 local lost = 0
-if is_alive then
+if is_heartbeat then
   gathering(function()
     for _, instance in ipairs(redis.call('SMEMBERS', 'nightly:instances')) do lost = lost + reap(instance) end
   end)
 end
 
 local due, callable = 0, {}
-for i = 5, #ARGV, 2 do
-  note_use(ARGV[i], ARGV[i + 1])
-  if can_call(ARGV[i], ARGV[i + 1]) then
-    callable[ARGV[i]] = true
+for _, instance in ipairs(instances) do
+  note_use(instance)
+  if can_call(instance) then
+    callable[instance.name] = true
     for _, lane in ipairs({ 'live', 'backfill' }) do
-      due = due + redis.call('ZCOUNT', due_key(ARGV[i], lane), '-inf', now)
+      due = due + redis.call('ZCOUNT', due_key(instance.name, lane), '-inf', now)
     end
   end
 end
 
-if is_alive then tidy(now) end
--- What the caller takes in is sealed under its newest key: only reconcilers that hold that one can work on it.
+if is_heartbeat then tidy(now) end
 forget_silent_workers()
 forget_silent_reconcilers(now)
 local workers = live_workers(now)
 forget_found_keys(workers)
+-- Events of the caller are sealed under its newest key: only reconcilers that hold that key can call those logins.
 local newest = workers[worker] and (workers[worker].keys or {})[1]
 local capacity, active = reconcilers_with(newest, workers)
 local wanted = math.min(capacity, math.ceil(due / LOGINS_A_RECONCILER))
 local send = 0
 if active < wanted and redis.call('SET', hint_key(newest), '1', 'NX', 'PX', HINT_LIFE) then send = 1 end
 local feed = 0
-if is_alive and wants_feeding(callable) and redis.call('SET', 'nightly:feed-hint', '1', 'NX', 'PX', HINT_LIFE) then
+if is_heartbeat and wants_feeding(callable) and redis.call('SET', 'nightly:feed-hint', '1', 'NX', 'PX', HINT_LIFE) then
   feed = 1
 end
-return { due, lost, send, is_alive and take_notices() or {}, feed }
+return { due, lost, send, is_heartbeat and take_notices() or {}, feed }

@@ -1,25 +1,38 @@
--- Take wishes into the ledger. Idempotent, and the order of arrival does not matter (wishes.lua).
--- ARGV  now (ms, '' for Redis' own clock), furthest ahead (ms), then for each event:
---       reference, instance, sealed loginId, occurred_at (us), wish, event id, account id, lane
+-- Record events in the ledger. Idempotent, and the order of arrival does not matter (wishes.lua).
+-- ARGV  1 now (ms, '' for Redis' own clock), 2 how far ahead of now an event may be dated (ms)
+--       3 and on, for each event: reference, instance, sealed loginId, occurred_at (us), wish (1: on, 0: off),
+--         event id, account id ('': none), lane (live | backfill)
 -- Reply for each event: recorded | duplicate | superseded | ahead (dated too far ahead; nothing was stored)
+
+local FIRST_EVENT, FIELDS = 3, 8
+
+-- Returns the events, and their sealed loginIds.
+local function read_events()
+  local events, sealed_values, n = {}, {}, 0
+  for at = FIRST_EVENT, #ARGV, FIELDS do
+    n = n + 1
+    events[n] = {
+      ref = ARGV[at], instance = ARGV[at + 1], sealed = ARGV[at + 2], occurred_us = ARGV[at + 3], wish = ARGV[at + 4],
+      event_id = ARGV[at + 5], account_id = ARGV[at + 6], lane = ARGV[at + 7],
+    }
+    sealed_values[n] = ARGV[at + 2]
+  end
+  return events, sealed_values
+end
 
 local now = clock(ARGV[1])
 local furthest_us = (now + tonumber(ARGV[2])) * 1000
+local events, sealed_values = read_events()
 
-local FIRST, FIELDS = 3, 8
-
-local function record(ref, instance, sealed, occurred_us, ...)
-  if tonumber(occurred_us) > furthest_us then return 'ahead' end
-  local key = login_key(ref)
-  return take_in(key, read_standing(ref), now, ref, instance, sealed, occurred_us, ...)
+local function record(event)
+  if tonumber(event.occurred_us) > furthest_us then return 'ahead' end
+  return record_wish(event, read_standing(event.ref), now)
 end
 
 if is_newer() then return refuse_newer() end
-count_seals(ARGV, FIRST + 2, FIELDS, now)
+count_seals(sealed_values, now)
 return gathering(function()
   local replies = {}
-  for at = FIRST, #ARGV, FIELDS do
-    replies[#replies + 1] = record(unpack(ARGV, at, at + FIELDS - 1))
-  end
+  for i, event in ipairs(events) do replies[i] = record(event) end
   return replies
 end)

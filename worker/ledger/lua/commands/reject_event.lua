@@ -1,19 +1,34 @@
--- Keep messages that cannot be accepted, for a person. The id comes from the content, so a second delivery of the same
--- bytes adds to `seen` instead of filling the list; the newest reason stands. Beyond the limits a message is only
--- counted, and a person is notified at most once an hour: a producer gone mad leaves room for events.
--- ARGV  now (ms or ''), most messages, most bytes, then for each message:
---       letter id, code, reason, source, size (bytes), sealed body ('': it stays elsewhere), event id ('': not
---       known), 1 if the limits do not count
+-- Keep messages that cannot be accepted, for review. The letter's id comes from the content, so a second delivery of
+-- the same bytes raises `seen` instead of adding a letter, and its reason replaces the earlier one. Beyond the limits a
+-- message is only counted, with a notice at most once an hour: a faulty producer cannot fill the memory of events.
+-- ARGV  1 now (ms or ''), 2 limit of messages, 3 limit of bytes
+--       4 and on, for each message: letter id, code, reason, source, size (bytes), sealed body ('': kept elsewhere),
+--         event id ('': not known), 1 to keep it beyond the limits
 -- Reply for each: first (open letter of its group) | kept | unkept
 
-local now = clock(ARGV[1])
-local most_messages, most_bytes = tonumber(ARGV[2]), tonumber(ARGV[3])
-local FIELDS = 8
+local FIRST_MESSAGE, FIELDS = 4, 8
 local NOTICE_AGAIN = 3600000
 
+-- Returns the messages, and their sealed bodies.
+local function read_messages()
+  local messages, sealed_values = {}, {}
+  for at = FIRST_MESSAGE, #ARGV, FIELDS do
+    local id, code, reason, source, size, sealed, event_id, must_keep = unpack(ARGV, at, at + FIELDS - 1)
+    messages[#messages + 1] = {
+      id = id, code = code, reason = reason, source = source, size = size, sealed = sealed, event_id = event_id,
+      must_keep = must_keep == '1',
+    }
+    sealed_values[#sealed_values + 1] = sealed
+  end
+  return messages, sealed_values
+end
+
+local now, most_messages, most_bytes = clock(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local messages, sealed_values = read_messages()
+
 local function has_room(size)
-  local messages, bytes = unpack(redis.call('HMGET', MESSAGES_KEPT, 'messages', 'bytes'))
-  return tonumber(messages or '0') < most_messages and tonumber(bytes or '0') + size <= most_bytes
+  local kept, bytes = unpack(redis.call('HMGET', MESSAGES_KEPT, 'messages', 'bytes'))
+  return tonumber(kept or '0') < most_messages and tonumber(bytes or '0') + size <= most_bytes
 end
 
 local function leave_out()
@@ -24,30 +39,30 @@ local function leave_out()
   return 'unkept'
 end
 
-local function park(id, code, reason, source, size, sealed, event_id, must_keep)
+local function park(message)
   redis.call('HINCRBY', 'nightly:tally', 'rejected', 1)
-  local is_open = redis.call('ZSCORE', 'nightly:letters:open', id)
-  if not is_open and must_keep ~= '1' and not has_room(tonumber(size)) then return leave_out() end
-  local group = '|' .. code .. '|'
+  local is_open = redis.call('ZSCORE', 'nightly:letters:open', message.id)
+  if not is_open and not message.must_keep and not has_room(tonumber(message.size)) then return leave_out() end
+  local key, group = letter_key(message.id), '|' .. message.code .. '|'
   local fields = {
-    'kind', 'message', 'code', code, 'instance', '', 'reason', reason, 'source', source, 'body_bytes', size,
-    'last_at', whole(now), 'event_id', event_id,
+    'kind', 'message', 'code', message.code, 'instance', '', 'reason', message.reason, 'source', message.source,
+    'body_bytes', message.size, 'last_at', whole(now), 'event_id', message.event_id,
   }
-  redis.call('HINCRBY', letter_key(id), 'seen', 1)
+  redis.call('HINCRBY', key, 'seen', 1)
   if is_open then
-    local filed_under = redis.call('HGET', letter_key(id), 'group')
+    local filed_under = redis.call('HGET', key, 'group')
     if filed_under == group then
-      redis.call('HSET', letter_key(id), unpack(fields))
+      redis.call('HSET', key, unpack(fields))
       return 'kept'
     end
-    leave_group(id, filed_under)
+    leave_group(message.id, filed_under)
   else
-    keep_body(id, size, sealed)
+    keep_body(message.id, message.size, message.sealed)
   end
-  return open_letter(id, group, now, fields) == 1 and 'first' or 'kept'
+  return open_letter(message.id, group, now, fields) == 1 and 'first' or 'kept'
 end
 
-count_seals(ARGV, 9, FIELDS, now)
+count_seals(sealed_values, now)
 local replies = {}
-for at = 4, #ARGV, FIELDS do replies[#replies + 1] = park(unpack(ARGV, at, at + FIELDS - 1)) end
+for i, message in ipairs(messages) do replies[i] = park(message) end
 return replies

@@ -1,17 +1,20 @@
--- Shut or open a gate by hand. Opening ends whatever holds calls, and forgets what became of each configuration: each
--- may try one call again. After a storm it also says that those logins are invalid indeed: only a four times longer
--- run is a storm then, until a call is confirmed. So a person who was wrong has not let a million through.
--- ARGV  now (ms or ''), instance, open | closed, by whom, why, logins refused in a row that are a storm
+-- Close or open a gate by hand. Opening ends an outage and a pause, and forgets the standing of each configuration, so
+-- each may try one call again. Opening after a storm also confirms that those logins are invalid: from then on only a
+-- run four times as long is a storm, until a call is confirmed: a mistaken opening cannot dead-letter a million logins.
+-- ARGV  1 now (ms or ''), 2 instance, 3 open | closed, 4 name of the person, 5 reason,
+--       6 refused logins in a row that are a storm
+-- Reply the state
 
-local now = clock(ARGV[1])
-local instance, state = ARGV[2], ARGV[3]
-local gate = read_gate(instance)
 local HIGHEST_STORM_LIMIT = 10000
+
+local now, instance, state, person, reason = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local storm_logins = tonumber(ARGV[6])
+local gate = read_gate(instance)
 
 redis.call('SADD', 'nightly:instances', instance)
 if state == 'open' then
   if is_shut_by(gate, 'storm') then
-    local limit = gate.storm_limit or tonumber(ARGV[6])
+    local limit = gate.storm_limit or storm_logins
     redis.call('HSET', gate_key(instance), 'storm_limit', later(math.min(4 * limit, HIGHEST_STORM_LIMIT), limit))
   end
   for _, fingerprint in ipairs(redis.call('HKEYS', configs_key(instance))) do
@@ -21,5 +24,5 @@ if state == 'open' then
   end_pause(instance, gate, now)
   clear_outage(instance, gate, now)
 end
-turn_gate(instance, gate, state, 'operator', now, { 'by', ARGV[4], 'detail', ARGV[5] })
+turn_gate(instance, gate, state, 'operator', now, { 'by', person, 'detail', reason })
 return state

@@ -1,16 +1,17 @@
 -- One turn of a dispatcher: settle calls that have ended, then claim due logins.
--- ARGV   1 now (ms or ''), 2 instance, 3 fingerprint of the caller's configuration, 4 ceiling (calls/s), 5 owner, 6 worker
+-- ARGV   1 now (ms or ''), 2 instance, 3 fingerprint of the caller's configuration, 4 ceiling (calls/s), 5 owner,
+--        6 worker
 --        7 to 10 an outage: ratio of failing calls, minimum of calls, window (ms), failures in a row
 --       11 a storm: refused logins in a row
---       12 logins to claim at most, 13 lease (ms), 14 in-flight limit, 15 how long a login rests after a lost lease (ms)
+--       12 most logins to claim, 13 lease (ms), 14 in-flight limit, 15 how long a login rests after a lost lease (ms)
 --       16 ids of the caller's keys in hex, newest first, separated by commas ('': claim logins under any key)
---       17 and on, for each call: reference, claim number, outcome ('': applied, and none of the rest), code, flags,
+--       17 and on, for each call: reference, claim number, outcome ('': applied, and nothing follows), code, flags,
 --          attempt (JSON or ''), times and message ('' or "<delay, ms> <rest, ms> <Retry-After, ms> <HTTP status or
 --          nothing> <message>")
 --          outcome: applied | transient | throttled | dead | halt | unsent
 --          flags: u (unconfirmed), h (host or TLS unreachable), d (Flinks is down), a (ambiguous)
--- Reply {a result for each call (settle.lua), claims (claim.lua)}; the state of the claims is `newer`, and none is made,
---       where newer code has changed the ledger
+-- Reply {a result for each call (settle.lua), claims (claim.lua)}; if newer code has changed the ledger, it claims
+--       nothing and the state of the claims is `newer`
 
 local FIRST_CALL = 17
 

@@ -1,7 +1,7 @@
--- How a wish is taken in, an event's or a backfill row's: the newest is the greatest (occurred_at, inactive before
--- linked, event id), and that order is total (P2, P3).
+-- Records the wish of an event or of a backfill row. The newest wish is the greatest by occurred_at, then inactive
+-- before linked, then event id; that order is total (P2, P3).
 
--- By bytes: Lua's own `<` follows the locale of the redis-server process.
+-- Compare by bytes: Lua's own `<` follows the locale of the redis-server process.
 local function compare_bytes(a, b)
   for i = 1, math.min(#a, #b) do
     local x, y = string.byte(a, i), string.byte(b, i)
@@ -10,16 +10,17 @@ local function compare_bytes(a, b)
   return #a - #b
 end
 
-local function compare(occurred_us, wish, event_id, old)
-  local difference = tonumber(occurred_us) - tonumber(old.occurred_us)
+local function compare(new, old)
+  local difference = tonumber(new.occurred_us) - tonumber(old.occurred_us)
   if difference ~= 0 then return difference end
-  if wish ~= old.wish then return wish == '0' and 1 or -1 end
-  return event_id == old.event_id and 0 or compare_bytes(event_id, old.event_id)
+  if new.wish ~= old.wish then return new.wish == '0' and 1 or -1 end
+  return new.event_id == old.event_id and 0 or compare_bytes(new.event_id, old.event_id)
 end
 
 local UNKNOWN = { revision = 0, rests_until = 0, lane = 'live' }
 
--- Read a login that an event may change: r and h as numbers; has_past where something is to be forgotten.
+-- Read a login that a wish may change: revision and rests_until are numbers, lane is set, and has_past says whether the
+-- login has fields that a new wish deletes.
 local function read_standing(ref)
   local login = read_login(ref)
   if not login.occurred_us then return UNKNOWN end
@@ -30,7 +31,7 @@ local function read_standing(ref)
   return login
 end
 
--- A live event lifts its login out of the backfill lane; a backfill never demotes a waiting one.
+-- A live event moves its login out of the backfill lane; a backfill never moves a waiting login out of the live lane.
 local function lane_for(old, lane)
   if old.state == 'due' or old.state == 'flight' then
     return (lane == 'live' or old.lane == 'live') and 'live' or 'backfill'
@@ -38,46 +39,49 @@ local function lane_for(old, lane)
   return lane
 end
 
--- A login in flight stays so: its settlement sees the new revision.
-local function store(key, old, lane, instance, sealed, occurred_us, wish, event_id, account, row)
+local function add(fields, name, value)
+  local n = #fields
+  fields[n + 1], fields[n + 2] = name, value
+end
+
+-- A login in flight stays in flight: its settlement sees the new revision.
+local function store(key, new, old, lane)
   local fields = {
-    FIELD.sealed, sealed, FIELD.occurred_us, occurred_us, FIELD.wish, wish, FIELD.event_id, event_id,
+    FIELD.sealed, new.sealed, FIELD.occurred_us, new.occurred_us, FIELD.wish, new.wish, FIELD.event_id, new.event_id,
     FIELD.revision, old.revision == 0 and '1' or whole(old.revision + 1),
   }
-  local function add(name, value)
-    fields[#fields + 1] = name
-    fields[#fields + 1] = value
-  end
-  if old.state ~= 'flight' then add(FIELD.state, 'due') end
-  if old.lane ~= lane then add(FIELD.lane, lane) end
-  if not old.occurred_us then add(FIELD.instance, instance) end
-  if account ~= '' then add(FIELD.account_id, account) end
-  if row then add(FIELD.row, row) end
+  if old.state ~= 'flight' then add(fields, FIELD.state, 'due') end
+  if old.lane ~= lane then add(fields, FIELD.lane, lane) end
+  if not old.occurred_us then add(fields, FIELD.instance, new.instance) end
+  if new.account_id ~= '' then add(fields, FIELD.account_id, new.account_id) end
+  if new.row then add(fields, FIELD.row, new.row) end
   redis.call('HSET', key, unpack(fields))
   if old.has_past then
     redis.call('HDEL', key, FIELD.is_counted, FIELD.failures, FIELD.first_failure, FIELD.failures_while_down,
       FIELD.held_before_failure, FIELD.letter, FIELD.refused_by)
   end
-  if old.row and not row then redis.call('HDEL', key, FIELD.row) end
+  if old.row and not new.row then redis.call('HDEL', key, FIELD.row) end
 end
 
 local instances = {}
 
--- `row`: the wish is this one of a backfill.
-local function take_in(key, old, now, ref, instance, sealed, occurred_us, wish, event_id, account, wanted_lane, row)
+-- Record a wish: `new` has ref, instance, sealed, occurred_us, wish, event_id, account_id ('': none), lane and, where
+-- it is a row of a backfill, row. `old` is the login as read_standing returned it.
+local function record_wish(new, old, now)
+  local ref, instance = new.ref, new.instance
   count(instance, 'recorded')
   if old.occurred_us then
-    local order = compare(occurred_us, wish, event_id, old)
+    local order = compare(new, old)
     if order == 0 then count(instance, 'duplicate') return 'duplicate' end
     if order < 0 then count(instance, 'superseded') return 'superseded' end
     if old.is_counted ~= '1' then count(instance, 'superseded') end
   end
   if old.letter then close_letter(old.letter, 'superseded', now) end
   if old.row and old.state ~= 'dead' then end_row_of(old.row, 'superseded', '', now) end
-  local lane = lane_for(old, wanted_lane)
+  local lane = lane_for(old, new.lane)
   if not instances[instance] then redis.call('SADD', 'nightly:instances', instance) end
   instances[instance] = true
-  store(key, old, lane, instance, sealed, occurred_us, wish, event_id, account, row)
+  store(login_key(ref), new, old, lane)
   if old.state ~= 'flight' then
     if old.occurred_us and old.lane ~= lane then take(due_key(instance, old.lane), ref) end
     put_due(ref, instance, lane, now, old.rests_until)
