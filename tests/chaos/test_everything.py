@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.chaos.everything import everything_at_once
 
 
-def test_nothing_is_lost_and_nothing_ends_wrong_while_everything_fails_at_once(tmp_path: Path) -> None:
+def test_no_event_is_lost_or_applied_wrongly_while_everything_fails_at_once(tmp_path: Path) -> None:
     report = everything_at_once(
         tmp_path,
         events=1500,

@@ -16,7 +16,7 @@ from tests.chaos.http_inputs import Ending, Input, cuts
 from tests.waiting import eventually
 
 
-def test_hostile_http_clients_end_no_process_draw_no_500_and_make_nothing_grow(tmp_path: Path) -> None:
+def test_hostile_http_clients_cause_no_crash_no_500_and_no_growth(tmp_path: Path) -> None:
     report = fuzz_http(tmp_path, seconds=10, seed=1, say=print)
     assert not report.broken, report.text()
 
@@ -33,7 +33,7 @@ def test_a_process_that_grows_is_noticed() -> None:
     ]
 
 
-def test_files_that_a_process_leaves_open_are_counted() -> None:
+def test_open_files_of_a_process_are_counted() -> None:
     before = sample_at_rest(os.getpid())
     with ExitStack() as opened:
         for _ in range(MAY_GROW_FILES + 1):
@@ -68,7 +68,7 @@ def answering(answer: bytes) -> Iterator[Address]:
         (b"Traceback (most recent call last):", ["an answer that is no HTTP"]),
     ],
 )
-def test_an_answer_that_may_not_be_is_noticed(answer: bytes, wrong: list[str]) -> None:
+def test_a_forbidden_response_is_noticed(answer: bytes, wrong: list[str]) -> None:
     seen, is_over = Seen(), threading.Event()
     with answering(answer) as address:
         sent = Input(b"", Ending.HALF_CLOSES)
@@ -80,7 +80,7 @@ def test_an_answer_that_may_not_be_is_noticed(answer: bytes, wrong: list[str]) -
     assert list(seen.wrong) == wrong
 
 
-def test_a_server_that_is_gone_is_noticed() -> None:
+def test_a_server_that_has_stopped_is_noticed() -> None:
     with answering(b"") as address:
         pass
     seen, is_over = Seen(), threading.Event()
@@ -92,7 +92,7 @@ def test_a_server_that_is_gone_is_noticed() -> None:
     assert list(seen.wrong) == ["no connection: ConnectionRefusedError"]
 
 
-def test_a_request_is_cut_at_every_place_with_every_ending() -> None:
+def test_requests_are_cut_at_every_position_with_every_line_ending() -> None:
     found = list(cuts(b"GET / HTTP/1.1\r\n\r\n"))
     assert len(found) == 19 * len(Ending)
     assert {one.first + one.rest for one in found if one.ending is Ending.SENDS_THE_REST} == {b"GET / HTTP/1.1\r\n\r\n"}

@@ -34,7 +34,7 @@ def test_an_overlap_counts_while_the_older_call_has_its_lease() -> None:
     assert overlaps_within_a_lease(calls, lease_seconds=6) == [(1, 2)]
 
 
-def test_calls_at_once_are_counted_for_a_lease_at_most() -> None:
+def test_concurrent_calls_are_counted_for_one_lease_at_most() -> None:
     assert most_at_once([call(1, 0, 2), call(2, 1, 3), call(3, 2, 4)], lease_seconds=6) == 2
     assert most_at_once([call(1, 0, None), call(2, 7, 8)], lease_seconds=6) == 1
 
@@ -43,7 +43,7 @@ def test_the_fastest_second_may_begin_anywhere() -> None:
     assert fastest_second([0.0, 0.6, 0.9, 1.5, 1.59, 3.0]) == (4, 1.59)
 
 
-def test_the_same_seed_draws_the_same_traffic_and_blows() -> None:
+def test_the_same_seed_draws_the_same_traffic_and_faults() -> None:
     def all_drawn() -> object:
         chance = random.Random(4)
         blows = draw_blows(
@@ -54,7 +54,7 @@ def test_the_same_seed_draws_the_same_traffic_and_blows() -> None:
     assert all_drawn() == all_drawn()
 
 
-def test_as_many_blows_are_drawn_as_were_asked_for() -> None:
+def test_the_requested_number_of_faults_is_drawn() -> None:
     sizes = {"kills": 7, "stops": 4, "redis_restarts": 2, "fillings": 1, "cuts": 10}
     blows = draw_blows(**sizes, seconds=60, lease_seconds=6, chance=random.Random(4))
     found = Counter(blow.kind for blow in blows)
@@ -91,7 +91,7 @@ def own_redis(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRed
         yield server
 
 
-def test_the_witness_sees_what_was_recorded_and_not_what_was_only_requested(own_redis: EmbeddedRedis) -> None:
+def test_the_witness_sees_recorded_events_and_not_requested_ones(own_redis: EmbeddedRedis) -> None:
     with Witness(own_redis.url) as witness, connect(own_redis.url) as client:
         heard, other = "evt-00000000000000aa", "evt-00000000000000bb"
         client.xadd("elsewhere", {"event": f'"{other}"'})
@@ -103,7 +103,7 @@ def test_the_witness_sees_what_was_recorded_and_not_what_was_only_requested(own_
         assert not witness.is_recorded(other)
 
 
-def test_the_middleman_carries_holds_back_loses_forgets_resets_and_refuses(own_redis: EmbeddedRedis) -> None:
+def test_the_middleman_forwards_delays_loses_forgets_resets_and_refuses(own_redis: EmbeddedRedis) -> None:
     def ping(connection: socket.socket) -> bytes:
         connection.sendall(b"PING\r\n")
         return connection.recv(100)
@@ -148,7 +148,7 @@ def test_the_middleman_carries_holds_back_loses_forgets_resets_and_refuses(own_r
     assert middleman.bytes_swallowed == 12
 
 
-def test_the_runner_reports_what_broke_in_its_exit_code_and_its_report(
+def test_the_runner_reports_failures_in_its_exit_code_and_its_report(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def sound(folder: Path, *, rounds: int = 3, seed: int, say: object) -> Report:  # noqa: ARG001 - a proof's form
@@ -170,9 +170,7 @@ def test_the_runner_reports_what_broke_in_its_exit_code_and_its_report(
             runner.main(wrong)
 
 
-def test_the_runner_starts_the_server_that_was_named_and_reports_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_runner_starts_the_named_server_and_reports_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def naming(folder: Path, *, seed: int, say: object) -> Report:  # noqa: ARG001 - a proof's form
         with EmbeddedRedis(folder) as server:
             return Report("Naming", {"seed": seed}, {"started": server.server})
@@ -193,7 +191,7 @@ def test_the_runner_starts_the_server_that_was_named_and_reports_it(
         runner.main(["--server", str(tmp_path / "missing")])
 
 
-def test_a_call_is_held_against_the_last_claim_before_it() -> None:
+def test_a_call_is_compared_with_the_last_claim_before_it() -> None:
     on, off = Event("l", wants_active=True, minute=1, id="evt-1"), Event("l", wants_active=False, minute=2, id="evt-2")
     heard = [
         Heard(10.0, "evt-1", ""),

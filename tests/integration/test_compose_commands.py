@@ -71,7 +71,7 @@ def server(tmp_path: Path, programs: str, port: int, orphan_guard: OrphanGuard) 
     process.stop()
 
 
-def test_the_ledgers_redis_wants_the_password_of_redis_url_and_shows_it_to_no_other_user(
+def test_the_redis_of_the_ledger_requires_the_password_of_redis_url_and_hides_it_from_other_users(
     server: ManagedProcess, port: int, tmp_path: Path
 ) -> None:
     def answers() -> bool:
@@ -96,7 +96,7 @@ def test_the_ledgers_redis_wants_the_password_of_redis_url_and_shows_it_to_no_ot
     "url",
     ["", "redis://redis:6379/0", "redis://:@redis:6379/0", "redis://:a b@redis:6379/0", 'redis://:"@redis:6379/0'],
 )
-def test_the_ledgers_redis_does_not_start_without_a_password(url: str, programs: str, tmp_path: Path) -> None:
+def test_the_redis_of_the_ledger_does_not_start_without_a_password(url: str, programs: str, tmp_path: Path) -> None:
     command = [as_the_shell_sees_it(word) for word in SERVICES["redis"]["command"]]
     environment = os.environ | {"PATH": programs, "TMPDIR": str(tmp_path), "REDIS_URL": url}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
@@ -104,13 +104,13 @@ def test_the_ledgers_redis_does_not_start_without_a_password(url: str, programs:
     assert done.stderr.startswith("REDIS_URL: must be redis://:PASSWORD@HOST:6379/0")
 
 
-def test_redis_is_well_only_when_it_answers_to_the_password(programs: str) -> None:
+def test_redis_is_healthy_only_when_it_accepts_the_password(programs: str) -> None:
     for name in ("redis", "redis-demo"):
         assert check(name, {"PATH": programs, "REDIS_URL": URL})
         assert not check(name, {"PATH": programs, "REDIS_URL": "redis://:other@redis:6379/0"})
 
 
-def test_a_worker_is_well_while_its_file_is_young(tmp_path: Path) -> None:
+def test_a_worker_is_healthy_while_its_heartbeat_file_is_recent(tmp_path: Path) -> None:
     alive = tmp_path / "alive"
     given = {"HEALTH_FILE": str(alive)}
     assert not check("worker", given), "no file yet"
@@ -122,7 +122,7 @@ def test_a_worker_is_well_while_its_file_is_young(tmp_path: Path) -> None:
         assert SERVICES[name]["environment"]["HEALTH_FILE"].startswith("/tmp/"), "all else is read-only"
 
 
-def test_the_web_process_is_well_while_it_reaches_redis(start: Start) -> None:
+def test_the_web_process_is_healthy_while_it_reaches_redis(start: Start) -> None:
     page = start()
     port = str(listening_url(page)).rpartition(":")[2]
     assert check("status", {}, instead=("8080", port))
@@ -130,7 +130,7 @@ def test_the_web_process_is_well_while_it_reaches_redis(start: Start) -> None:
     assert not check("status", {}, instead=("8080", port))
 
 
-def test_the_web_process_is_given_settings_of_its_own_and_no_secret_of_the_workers() -> None:
+def test_the_web_process_gets_its_own_settings_and_no_secret_of_the_workers() -> None:
     status = SERVICES["status"]
     given = status["environment"]
     assert "env_file" not in status
@@ -139,12 +139,12 @@ def test_the_web_process_is_given_settings_of_its_own_and_no_secret_of_the_worke
     assert given == {name: f"${{{name}:-}}" for name in given}
 
 
-def test_both_ends_of_the_demo_know_the_password_of_its_redis() -> None:
+def test_client_and_server_of_the_demo_share_the_redis_password() -> None:
     assert SERVICES["worker-demo"]["environment"]["REDIS_URL"] == SERVICES["redis-demo"]["environment"]["REDIS_URL"]
     assert SERVICES["redis"]["environment"] == {"REDIS_URL": "${REDIS_URL:-}"}
 
 
-def test_no_network_joins_the_demo_and_production_and_the_ledgers_has_no_way_out() -> None:
+def test_demo_and_production_share_no_network_and_the_network_of_the_ledger_is_internal() -> None:
     networks = {name: set(service.get("networks", ())) for name, service in SERVICES.items()}
     demo = [name for name, service in SERVICES.items() if "profiles" in service]
     for one, other in product(demo, networks.keys() - demo):
@@ -155,7 +155,7 @@ def test_no_network_joins_the_demo_and_production_and_the_ledgers_has_no_way_out
     assert COMPOSE["networks"]["ledger"] == {"internal": True}
 
 
-def test_the_server_has_none_of_the_known_holes_in_lua() -> None:
+def test_the_server_version_has_no_known_vulnerability_in_lua() -> None:
     for name in ("redis", "redis-demo"):
         product_name, _, tag = SERVICES[name]["image"].rpartition("/")[2].partition(":")
         version = tuple(int(number) for number in tag.partition("-")[0].split("."))
@@ -163,7 +163,7 @@ def test_the_server_has_none_of_the_known_holes_in_lua() -> None:
         assert not has_lua_holes(product_name.capitalize(), version)
 
 
-def test_redis_runs_as_the_images_own_user_and_needs_no_capability() -> None:
+def test_redis_runs_as_the_user_of_its_image_without_capabilities() -> None:
     for name in ("redis", "redis-demo"):
         assert SERVICES[name]["user"] == "999:1000"
         assert SERVICES[name]["cap_drop"] == ["ALL"]

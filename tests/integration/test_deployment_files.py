@@ -30,7 +30,7 @@ COPIED = [
 ]
 
 
-def test_everything_that_the_image_copies_exists_and_gets_past_dockerignore() -> None:
+def test_every_path_that_the_image_copies_exists_and_passes_dockerignore() -> None:
     lines = (ROOT / ".dockerignore").read_text().split()
     admitted = [line.removeprefix("!") for line in lines if line.startswith("!")]
 
@@ -39,14 +39,14 @@ def test_everything_that_the_image_copies_exists_and_gets_past_dockerignore() ->
     assert [source for source in COPIED if not (ROOT / source).exists()] == []
 
 
-def test_no_secret_can_reach_the_image() -> None:
+def test_no_secret_can_get_into_the_image() -> None:
     lines = (ROOT / ".dockerignore").read_text().split()
 
     assert not [line for line in lines if line.startswith("!") and fnmatch(".env", line[1:])]
     assert not [name for name in Settings.model_fields if re.search(rf"\b{name.upper()}\b", DOCKERFILE)]
 
 
-def test_the_images_build_backend_is_complete_and_hashed() -> None:
+def test_the_build_backend_of_the_image_is_complete_and_hashed() -> None:
     listed = set(re.search(r"\^\(([a-z|-]+)\)==", DOCKERFILE)[1].split("|"))  # type: ignore[index]
     needed, todo = set[str](), ["hatchling"]
     while todo:
@@ -58,7 +58,7 @@ def test_the_images_build_backend_is_complete_and_hashed() -> None:
     assert listed == needed
 
 
-def test_the_images_awk_picks_whole_entries_out_of_the_lock() -> None:
+def test_the_awk_command_of_the_image_selects_whole_entries_of_the_lock() -> None:
     program = re.search(r"awk '([^']+)'", DOCKERFILE)[1]  # type: ignore[index]
 
     picked = subprocess.check_output(["awk", program, "requirements/dev.txt"], cwd=ROOT, text=True)
@@ -75,7 +75,7 @@ def test_the_image_the_compose_file_and_the_procfile_start_the_same_worker() -> 
     assert SERVICES["worker"]["command"] == SERVICES["worker-demo"]["command"] == yaml.safe_load(from_image)
 
 
-def test_every_command_that_is_started_is_one_that_the_image_has() -> None:
+def test_every_started_command_exists_in_the_image() -> None:
     scripts = {script.name for script in entry_points(group="console_scripts")} | {"python"}
     started = [service["command"][0] for service in OURS.values()]
     started += [test[1] for test in HEALTH_CHECKS.values() if test[0] == "CMD"]
@@ -85,7 +85,7 @@ def test_every_command_that_is_started_is_one_that_the_image_has() -> None:
     assert {"nightly", "celery"} <= scripts
 
 
-def test_nightly_knows_the_subcommands_that_are_started() -> None:
+def test_every_started_subcommand_exists_in_nightly() -> None:
     lines = [service["command"] for service in OURS.values()]
     subcommands = {line[1] for line in lines if line[0] == "nightly"}
     assert subcommands == {"review"}
@@ -108,7 +108,7 @@ def test_each_container_is_confined_bounded_and_watched(name: str) -> None:
     assert re.search(r"@sha256:[0-9a-f]{64}$|:\d[\w.-]*$|^nightly-refresh-worker", service["image"]), "any version"
 
 
-def test_no_port_is_open_to_other_machines() -> None:
+def test_no_port_is_published_to_other_machines() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
 
     assert ports
@@ -125,7 +125,7 @@ def test_each_redis_keeps_everything_and_evicts_nothing() -> None:
     assert SERVICES["redis"]["volumes"] == ["ledger:/data"]
 
 
-def test_production_waits_for_redis_and_the_demo_is_never_part_of_it() -> None:
+def test_production_waits_for_redis_and_never_starts_the_demo() -> None:
     production = {name for name, service in SERVICES.items() if "profiles" not in service}
 
     assert production == {"redis", "worker", "status"}
@@ -146,7 +146,7 @@ def test_neither_the_production_image_nor_the_wheel_holds_the_emulator() -> None
         assert service["build"]["target"] == ("demo" if name == "emulator" else "production")
 
 
-def test_the_demos_worker_has_settings_that_a_worker_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_of_the_demo_worker_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     demo = SERVICES["worker-demo"]
     for name, value in demo["environment"].items():
         monkeypatch.setenv(name, value)

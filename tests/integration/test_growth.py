@@ -78,15 +78,15 @@ INPUT: Mapping[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("work", ANSWERS.values(), ids=ANSWERS)
-def test_the_time_for_an_answer_of_flinks_grows_with_its_length_alone(work: Callable[[str], object]) -> None:
+def test_the_time_for_a_flinks_response_grows_linearly_with_its_length(work: Callable[[str], object]) -> None:
     assert growths(work, families()) == []
 
 
 @pytest.mark.parametrize("work", TELEMETRY.values(), ids=TELEMETRY)
-def test_the_time_for_a_log_line_grows_with_its_length_alone(work: Callable[[str], object]) -> None:
+def test_the_time_for_a_log_line_grows_linearly_with_its_length(work: Callable[[str], object]) -> None:
     assert growths(work, families()) == []
 
 
 @pytest.mark.parametrize("work", INPUT.values(), ids=INPUT)
-def test_the_time_for_an_input_grows_with_its_length_alone(work: Callable[[str], object]) -> None:
+def test_the_time_for_an_input_grows_linearly_with_its_length(work: Callable[[str], object]) -> None:
     assert growths(work, families()) == []

@@ -45,7 +45,7 @@ def honcho(
     kill_leftovers(tmp_path)  # honcho puts each child into a session of its own
 
 
-def test_the_procfile_names_the_process_types_that_are_tried_here() -> None:
+def test_the_procfile_names_exactly_the_process_types_tested_here() -> None:
     assert [line.partition(":")[0] for line in PROCFILE.read_text().splitlines()] == ["worker", "review"]
 
 
@@ -60,7 +60,7 @@ def test_the_worker_answers_and_stops_warmly(honcho: ManagedProcess, stack: Embe
 
 
 @pytest.mark.parametrize("honcho", ["review"], indirect=True)
-def test_the_review_page_answers_on_the_given_port_and_stops(
+def test_the_status_page_answers_on_the_given_port_and_stops(
     honcho: ManagedProcess, stack: EmbeddedStack, port: int
 ) -> None:
     def answers() -> bool:

@@ -53,7 +53,7 @@ def test_the_bill_of_materials_is_valid_and_the_same_each_time(sbom_text: bytes,
         assert path.encode() not in sbom_text
 
 
-def test_the_bill_of_materials_has_each_package_of_production_with_version_hashes_and_licence(
+def test_the_bill_of_materials_lists_each_production_package_with_version_hashes_and_licence(
     sbom: dict[str, Any],
 ) -> None:
     locked = entries(ROOT / "requirements" / "runtime.txt")
@@ -67,7 +67,7 @@ def test_the_bill_of_materials_has_each_package_of_production_with_version_hashe
         assert component["licenses"]
 
 
-def test_the_bill_of_materials_knows_what_depends_on_what(sbom: dict[str, Any]) -> None:
+def test_the_bill_of_materials_states_the_dependencies(sbom: dict[str, Any]) -> None:
     known = {one["bom-ref"] for one in sbom["components"]}
     needs = {entry["ref"]: set(entry.get("dependsOn", ())) for entry in sbom["dependencies"]}
     assert needs.keys() == known | {"root-component"}
@@ -79,7 +79,7 @@ def test_the_bill_of_materials_knows_what_depends_on_what(sbom: dict[str, Any]) 
     assert reached == known
 
 
-def test_each_licence_of_production_is_one_that_was_accepted() -> None:
+def test_each_licence_in_production_is_an_accepted_one() -> None:
     others = {one.name: one.licence for one in packages() if not parts(one.licence) <= ACCEPTED}
     assert others == {"certifi": "MPL-2.0"}
     assert set(others.values()) <= WATCHED.keys()
@@ -93,7 +93,7 @@ def test_each_package_of_each_lock_has_hashes(lock: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "Makefile"])
-def test_whatever_is_installed_is_hashed_or_our_own(name: str) -> None:
+def test_every_installed_package_is_hashed_or_our_own(name: str) -> None:
     text = (ROOT / name).read_text().replace("\\\n", " ")
     commands = re.findall(r"(?:\bpip\b|-m pip|pip --python \S+) (?:install|wheel)\b[^|\n&]*", text)
     ours = [line for line in commands if "--no-deps" in line and not re.search(r"[\w./]+\.txt\b", line)]

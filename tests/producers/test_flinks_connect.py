@@ -88,7 +88,7 @@ def test_the_redirect_becomes_an_event_and_leaves_no_loginid_behind(working: Nig
     assert login not in str(answer.headers) + answer.body  # type: ignore[attr-defined]
 
 
-def test_a_link_of_somebody_else_is_refused(working: Nightly, server: ManagedProcess) -> None:
+def test_a_link_of_another_customer_is_refused(working: Nightly, server: ManagedProcess) -> None:
     customer, stranger, (login,) = Browser(server), Browser(server), new_logins(1)
     customer.opens_connect()
     path = stranger.opens_connect()
@@ -113,13 +113,13 @@ def test_a_link_works_once(working: Nightly, server: ManagedProcess) -> None:
     assert other not in working.flags()
 
 
-def test_a_redirect_without_a_loginid_is_no_event(server: ManagedProcess) -> None:
+def test_a_redirect_without_a_loginid_makes_no_event(server: ManagedProcess) -> None:
     browser = Browser(server)
     path = browser.opens_connect()
     assert [browser.get(target).status for target in (path, with_login(path, " "))] == [400, 400]
 
 
-def test_while_redis_is_away_the_customer_is_asked_to_reload(
+def test_while_redis_is_unavailable_the_customer_is_asked_to_reload(
     tmp_path: Path, environment: Mapping[str, str], orphan_guard: OrphanGuard
 ) -> None:
     server = run_as_documented(tmp_path, {**environment, "REDIS_URL": NOWHERE}, orphan_guard)

@@ -50,7 +50,7 @@ def _has_redis_cli() -> bool:
 
 
 @pytest.mark.parametrize("snippet", GUIDE, ids=lambda snippet: snippet.name)
-def test_a_snippet_leads_to_the_call_it_speaks_of(
+def test_each_snippet_leads_to_the_call_that_it_describes(
     snippet: Snippet,
     working: Nightly,
     surroundings: Mapping[str, str],
@@ -93,7 +93,7 @@ def _lay_out_files(folder: Path, login: str, other: str) -> None:
     (folder / "events.ndjson").write_text(json.dumps(event) + "\n")
 
 
-def test_every_way_in_of_the_guide_has_its_snippet() -> None:
+def test_every_way_of_sending_in_the_guide_has_a_snippet() -> None:
     words = "\n".join(snippet.code for snippet in GUIDE)
     for way_in in (
         "XADD",

@@ -37,7 +37,7 @@ def test_doctor_and_status_show_waiting_messages_and_readers(nightly: OnRabbit) 
     assert "0 wait in account-events" in _say(nightly, "status")
 
 
-def test_a_rabbitmq_that_refuses_us_or_is_away_is_reported_without_its_password(nightly: OnRabbit) -> None:
+def test_a_refusing_or_unavailable_rabbitmq_is_reported_without_its_password(nightly: OnRabbit) -> None:
     refused = _doctor(nightly, BROKER_URL=nightly.node.url.replace("guest:guest", "guest:canary"))["RabbitMQ"]
     assert refused["level"] == "fail"
     assert "user or password" in refused["what"]

@@ -54,7 +54,7 @@ def test_no_message_is_decompressed_without_a_bound_on_any_queue_or_exchange(nig
     assert seen() == sent
 
 
-def test_no_command_changes_a_worker_and_no_answer_goes_where_its_sender_says(nightly: OnRabbit) -> None:
+def test_no_command_changes_a_worker_and_no_reply_goes_to_a_queue_that_its_sender_names(nightly: OnRabbit) -> None:
     worker = nightly.stack.start_worker()
     nightly.worker_reads()
     children = worker.children()
@@ -74,7 +74,7 @@ def test_no_command_changes_a_worker_and_no_answer_goes_where_its_sender_says(ni
 
 
 @pytest.mark.parametrize("is_made_again", [False, True])
-def test_queues_that_a_person_deletes_are_read_again(nightly: OnRabbit, is_made_again: bool) -> None:  # noqa: FBT001
+def test_queues_that_an_operator_deletes_are_consumed_again(nightly: OnRabbit, is_made_again: bool) -> None:  # noqa: FBT001
     worker = nightly.stack.start_worker()
     nightly.worker_reads()
     works(nightly, worker)
@@ -92,7 +92,7 @@ def test_queues_that_a_person_deletes_are_read_again(nightly: OnRabbit, is_made_
     works(nightly, worker, seconds=40)
 
 
-def test_no_task_but_an_event_is_run_from_the_queue_of_events(nightly: OnRabbit) -> None:
+def test_only_event_tasks_run_from_the_event_queue(nightly: OnRabbit) -> None:
     """Handed on to the worker's own queues, it went out with the worker's rights: its headers could name any queue."""
     worker = nightly.stack.start_worker()
     nightly.worker_reads()

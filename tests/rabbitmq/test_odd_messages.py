@@ -68,7 +68,7 @@ def _works(nightly: OnRabbit) -> None:
     nightly.comes_to_rest()
 
 
-def test_what_is_no_event_is_kept_for_review_and_stops_nothing(nightly: OnRabbit) -> None:
+def test_a_foreign_message_is_kept_for_review_and_the_worker_continues(nightly: OnRabbit) -> None:
     worker = nightly.stack.start_worker()
     nightly.worker_reads()
     for queue in ("account-events", "refresh"):
@@ -85,7 +85,7 @@ def test_what_is_no_event_is_kept_for_review_and_stops_nothing(nightly: OnRabbit
     assert worker.is_running, worker.tail()
 
 
-def test_properties_that_no_python_value_can_hold_are_set_aside(nightly: OnRabbit) -> None:
+def test_messages_with_properties_that_python_cannot_hold_are_set_aside(nightly: OnRabbit) -> None:
     worker = nightly.stack.start_worker()
     nightly.worker_reads()
     in_milliseconds = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
@@ -100,7 +100,7 @@ def test_properties_that_no_python_value_can_hold_are_set_aside(nightly: OnRabbi
     assert worker.is_running, worker.tail()
 
 
-def test_an_event_that_kills_each_worker_is_set_aside_alone(nightly: OnRabbit) -> None:
+def test_only_the_event_that_kills_workers_is_set_aside(nightly: OnRabbit) -> None:
     logins = new_logins(20)
     nightly.stack.stop_process(nightly.stack.start_worker(), grace_seconds=0)  # who declares what is sent to
     nightly.send_plain([cloud_event(login, on=True, minute=0) for login in (*logins[:10], POISON, *logins[10:])])
@@ -117,7 +117,7 @@ def test_an_event_that_kills_each_worker_is_set_aside_alone(nightly: OnRabbit) -
     assert nightly.redis.keys("nightly:in-hand:*") == []
 
 
-def test_an_event_is_taken_in_and_tasks_that_are_to_follow_it_are_not_sent(nightly: OnRabbit) -> None:
+def test_an_event_is_recorded_and_its_linked_tasks_are_not_sent(nightly: OnRabbit) -> None:
     (login,) = new_logins(1)
     nightly.stack.start_worker()
     nightly.worker_reads()
@@ -132,7 +132,7 @@ def test_an_event_is_taken_in_and_tasks_that_are_to_follow_it_are_not_sent(night
     assert nightly.letters() == []
 
 
-def test_a_foreign_message_comes_back_when_the_ledger_could_not_take_its_letter(
+def test_a_foreign_message_returns_when_the_ledger_could_not_record_its_dead_letter(
     rabbit: RabbitNode, tmp_path: Path, orphan_guard: OrphanGuard, emulator: EmulatorControl, login_keys: str
 ) -> None:
     with EmbeddedRedis(tmp_path, name="away", guard=orphan_guard) as server:

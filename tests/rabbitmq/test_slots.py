@@ -47,11 +47,11 @@ def test_the_probe_counts_waiting_messages_and_recovers_from_a_lost_connection(r
     probe.close()
 
 
-def test_the_probe_knows_a_broker_that_is_away() -> None:
+def test_the_probe_recognises_an_unavailable_broker() -> None:
     assert RabbitProbe("amqp://127.0.0.1:1//").queued(["refresh"]) is None
 
 
-def test_a_frozen_broker_is_waited_for_only_so_long(rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_for_a_frozen_broker_is_bounded(rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch) -> None:
     guard_amqp()
     monkeypatch.setattr(amqp_guard, "ANSWER_SECONDS", 0.3)
     with rabbit.connection() as connection:

@@ -31,7 +31,7 @@ def _check(nightly: OnRabbit, newest: dict[str, bool], sent: int) -> None:
     assert nightly.emulator.stats().overlaps == 0, "two calls in flight for one login"
 
 
-def test_workers_children_and_the_broker_are_killed_during_two_thousand_events(nightly: OnRabbit) -> None:
+def test_two_thousand_events_survive_kills_of_workers_children_and_the_broker(nightly: OnRabbit) -> None:
     """The broker is away at the start, too."""
     chance = random.Random(5)
     events, newest = histories(new_logins(900), chance)

@@ -38,7 +38,7 @@ def die_with_it_in_hand(nightly: OnRabbit, deliveries: Deliveries, *, is_counted
 
 
 @pytest.mark.parametrize("deaths", [1, DEATHS, 2 * DEATHS - 1])
-def test_a_batch_that_outlived_its_readers_is_split_and_none_of_its_events_is_lost(
+def test_a_batch_whose_readers_died_is_split_and_loses_no_event(
     nightly: OnRabbit, deliveries: Deliveries, deaths: int
 ) -> None:
     with connect(nightly.node.url, heartbeat_seconds=0) as connection:
@@ -53,7 +53,7 @@ def test_a_batch_that_outlived_its_readers_is_split_and_none_of_its_events_is_lo
     eventually(lambda: nightly.waiting() == 0, describe="an empty queue")
 
 
-def test_nothing_of_a_batch_but_its_events_is_published_with_the_rights_of_a_worker(
+def test_only_the_events_of_a_batch_are_published_with_the_rights_of_a_worker(
     nightly: OnRabbit, deliveries: Deliveries
 ) -> None:
     with connect(nightly.node.url, heartbeat_seconds=0) as connection:
@@ -71,7 +71,7 @@ def test_nothing_of_a_batch_but_its_events_is_published_with_the_rights_of_a_wor
     reader._connection.close()
 
 
-def test_a_connection_that_is_lost_is_no_death(nightly: OnRabbit, deliveries: Deliveries) -> None:
+def test_a_lost_connection_counts_as_no_death(nightly: OnRabbit, deliveries: Deliveries) -> None:
     with connect(nightly.node.url, heartbeat_seconds=0) as connection:
         declare(connection)
     nightly.send_plain([cloud_event(login, on=True, minute=0) for login in new_logins(1)])
@@ -87,7 +87,7 @@ def test_a_connection_that_is_lost_is_no_death(nightly: OnRabbit, deliveries: De
         reader._close()
 
 
-def test_a_reader_that_ends_in_good_order_with_a_suspect_in_hand_did_not_die_of_it(
+def test_a_reader_that_stops_normally_with_a_suspect_in_hand_counts_as_no_death(
     nightly: OnRabbit, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with connect(nightly.node.url, heartbeat_seconds=0) as connection:
@@ -112,7 +112,7 @@ def test_a_reader_that_ends_in_good_order_with_a_suspect_in_hand_did_not_die_of_
     reader._connection.close()
 
 
-def test_a_compressed_batch_that_came_again_is_split_into_events_that_are_not(
+def test_a_redelivered_compressed_batch_is_split_into_uncompressed_events(
     nightly: OnRabbit, deliveries: Deliveries
 ) -> None:
     with connect(nightly.node.url, heartbeat_seconds=0) as connection:

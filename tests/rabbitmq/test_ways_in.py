@@ -20,7 +20,7 @@ def test_a_celery_client_and_a_plain_producer_both_reach_flinks(nightly: OnRabbi
     assert worker.is_running
 
 
-def test_a_queue_that_an_operator_made_a_quorum_queue_is_read_as_it_is_over_tls(nightly: OnRabbit) -> None:
+def test_a_quorum_queue_made_by_an_operator_is_read_unchanged_over_tls(nightly: OnRabbit) -> None:
     by_celery, by_topic = new_logins(2)
     with nightly.node.connection() as connection:
         connection.default_channel.queue_declare(

@@ -30,9 +30,7 @@ def report(nightly: Nightly, backfill_id: str, *options: str) -> list[dict[str, 
     return list(csv.DictReader(done.stdout.splitlines()))
 
 
-def test_a_file_becomes_a_report_of_all_its_rows_without_any_login(
-    nightly: Nightly, services: Services, path: Path
-) -> None:
+def test_the_report_lists_every_row_of_the_file_and_no_login(nightly: Nightly, services: Services, path: Path) -> None:
     started = nightly("start", str(path), "--off")
     assert started.returncode == 0
     backfill = only(services)
@@ -52,7 +50,9 @@ def test_a_file_becomes_a_report_of_all_its_rows_without_any_login(
     assert [row["login_id"] for row in report(nightly, backfill.id, "--reveal")][:2] == [f"{CANARY}-1", f"{CANARY}-2"]
 
 
-def test_rejects_are_corrected_and_fed_back(nightly: Nightly, services: Services, path: Path, tmp_path: Path) -> None:
+def test_corrected_rejects_can_be_loaded_again(
+    nightly: Nightly, services: Services, path: Path, tmp_path: Path
+) -> None:
     nightly("start", str(path), "--on")
     work_off(services, outcome="dead", code="NEW_ACCOUNT")
     rejects = tmp_path / "rejects.csv"
@@ -75,7 +75,7 @@ def test_rejects_are_corrected_and_fed_back(nightly: Nightly, services: Services
 FORMULAS = (f"=cmd|'/C calc'!A0{CANARY}", f"@SUM(1){CANARY}", f"-2+3{CANARY}", f"+4;=5{CANARY}")
 
 
-def test_no_cell_of_a_report_or_of_rejected_rows_is_a_formula_and_fed_back_each_is_as_it_was(
+def test_no_cell_is_a_formula_and_reading_the_file_back_restores_each_cell(
     nightly: Nightly, services: Services, tmp_path: Path
 ) -> None:
     path, rejects, report_file = tmp_path / "logins.csv", tmp_path / "rejects.csv", tmp_path / "report.csv"
@@ -121,7 +121,7 @@ def test_rejects_keep_the_form_of_their_file(
     assert lines[2].startswith("# line 2: l")
 
 
-def test_a_report_takes_its_name_only_when_it_is_whole(nightly: Nightly, services: Services, path: Path) -> None:
+def test_a_report_gets_its_file_name_only_when_it_is_complete(nightly: Nightly, services: Services, path: Path) -> None:
     nightly("start", str(path), "--on")
     target = path.with_name("report.csv")
     target.write_text("the one of before")
@@ -131,7 +131,7 @@ def test_a_report_takes_its_name_only_when_it_is_whole(nightly: Nightly, service
     assert sorted(each.name for each in path.parent.iterdir()) == ["logins.csv", "report.csv"]
 
 
-def test_it_is_paused_resumed_and_cancelled(nightly: Nightly, services: Services, path: Path) -> None:
+def test_a_backfill_is_paused_resumed_and_cancelled(nightly: Nightly, services: Services, path: Path) -> None:
     nightly("start", str(path), "--on")
     backfill_id = only(services).id
     assert nightly("resume", backfill_id).returncode == 1
@@ -144,7 +144,7 @@ def test_it_is_paused_resumed_and_cancelled(nightly: Nightly, services: Services
     assert nightly("show", "bf-nothing").returncode == 1
 
 
-def test_what_keeps_it_waiting_is_said(nightly: Nightly, services: Services, path: Path) -> None:
+def test_the_status_names_the_reason_for_waiting(nightly: Nightly, services: Services, path: Path) -> None:
     nightly("start", str(path), "--on", "--quiet-hours", "00:00-23:59", "--timezone", "America/Toronto")
     backfill_id = only(services).id
     assert "No worker is alive" in nightly("show", backfill_id).stdout
@@ -174,7 +174,7 @@ def test_following_ends_with_the_last_row_and_says_whether_rows_were_rejected(
     assert (looks.returncode, json.loads(looks.stdout)["status"]) == (0, "finished")
 
 
-def test_logins_are_chosen_by_what_the_ledger_knows(nightly: Nightly, services: Services, path: Path) -> None:
+def test_logins_are_selected_by_their_state_in_the_ledger(nightly: Nightly, services: Services, path: Path) -> None:
     nightly("start", str(path), "--off", "--as-of", "2026-06-01")
     work_off(services)
     for where, rows in ((["account=cust-2"], 1), (["wish=off", "state=done"], 3), (["wished>2026-06-01"], 0)):
@@ -198,7 +198,7 @@ def test_logins_are_chosen_by_what_the_ledger_knows(nightly: Nightly, services: 
         ("start FILE --on --quiet-hours 9-17", "HH:MM"), ("start --from-ledger --as-of 2026-01-01", "--as-of goes"),
     ],
 )  # fmt: skip
-def test_wrong_usage_is_one_clear_line_and_ends_with_two(
+def test_wrong_usage_prints_one_line_and_exits_with_2(
     nightly: Nightly, services: Services, path: Path, command: str, said: str
 ) -> None:
     done = nightly(*[str(path) if word == "FILE" else word for word in command.split()])
@@ -207,6 +207,6 @@ def test_wrong_usage_is_one_clear_line_and_ends_with_two(
     assert services.backfills.all() == []
 
 
-def test_a_file_that_is_not_there_is_said(nightly: Nightly) -> None:
+def test_a_missing_file_is_reported(nightly: Nightly) -> None:
     done = nightly("start", "no-such-file", "--on")
     assert (done.returncode, done.stderr) == (1, "the file cannot be read: No such file or directory\n")

@@ -62,7 +62,7 @@ def mixture(chance: random.Random, logins: list[str]) -> str:
 
 @pytest.mark.parametrize("options", [["--on"], ["--off"], ["--off", "--reassert"]])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_dry_run_equals_what_then_happens(
+def test_a_dry_run_predicts_exactly_what_the_backfill_then_does(
     nightly: Nightly, services: Services, tmp_path: Path, seed: int, options: list[str]
 ) -> None:
     chance = random.Random(seed)
@@ -96,7 +96,7 @@ def test_the_forecast_covers_logins_of_the_ledger(nightly: Nightly, services: Se
     assert min(counts["applied"], counts["dead"]) > 0
 
 
-def test_hours_are_those_of_the_slower_of_both_rates(nightly: Nightly, tmp_path: Path) -> None:
+def test_the_forecast_uses_the_slower_of_both_rates(nightly: Nightly, tmp_path: Path) -> None:
     path = tmp_path / "logins.txt"
     path.write_text("".join(f"login-{number}\n" for number in range(72)))
     hours = [
@@ -106,7 +106,7 @@ def test_hours_are_those_of_the_slower_of_both_rates(nightly: Nightly, tmp_path:
     assert hours == pytest.approx([72 / 50 / 3600, 72 / 2 / 3600, 72 / 50 / 3600])
 
 
-def test_now_is_the_time_where_none_is_said(nightly: Nightly, tmp_path: Path) -> None:
+def test_the_time_defaults_to_now(nightly: Nightly, tmp_path: Path) -> None:
     path = tmp_path / "logins.txt"
     path.write_text("a-login\n")
     said = json.loads(nightly("start", str(path), "--on", "--dry-run", "--json").stdout)

@@ -50,7 +50,7 @@ def restarted(path: Path) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_a_start_that_was_killed_goes_on_and_has_every_row_once(
+def test_a_load_that_was_killed_resumes_and_has_every_row_once(
     nightly: Nightly, services: Services, path: Path
 ) -> None:
     kill_while_loading(path, services, chunks=7)
@@ -64,7 +64,7 @@ def test_a_start_that_was_killed_goes_on_and_has_every_row_once(
     assert lines == list(range(2, ROWS + 2))
 
 
-def test_a_file_that_changed_behind_the_loaded_part_is_not_mixed_with_it(
+def test_a_file_that_changed_after_the_loaded_part_is_not_mixed_with_it(
     nightly: Nightly, services: Services, path: Path
 ) -> None:
     kill_while_loading(path, services, chunks=3)
@@ -78,7 +78,7 @@ def test_a_file_that_changed_behind_the_loaded_part_is_not_mixed_with_it(
     assert only(services).status == "loading"
 
 
-def test_the_same_file_is_noticed_and_again_overrides(nightly: Nightly, services: Services, tmp_path: Path) -> None:
+def test_the_same_file_is_refused_unless_again_is_given(nightly: Nightly, services: Services, tmp_path: Path) -> None:
     path = tmp_path / "logins.txt"
     path.write_text("login-1\nlogin-2\n")
     assert nightly("start", str(path), "--on").returncode == 0
@@ -101,7 +101,7 @@ def test_the_same_file_is_noticed_and_again_overrides(nightly: Nightly, services
         (b"", "no row"), (b"\x07\n\x07\n", "none of the 2 rows can be read; line 1: login_id: holds a character"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_leaves_nothing_behind(
+def test_an_unreadable_file_leaves_nothing_behind(
     nightly: Nightly, services: Services, tmp_path: Path, content: bytes, said: str
 ) -> None:
     path = tmp_path / "logins.txt"

@@ -29,7 +29,7 @@ def load(services: Services, rows: Iterator[Row]) -> None:
     Loading(services.backfills, services.vault).load(rows, Form("plain"), TERMS, now_us=1_000_000)
 
 
-def test_rows_of_another_file_that_began_alike_are_refused_and_not_mixed_in(services: Services) -> None:
+def test_rows_of_another_file_with_the_same_beginning_are_refused(services: Services) -> None:
     def killed() -> Iterator[Row]:
         yield from rows("theirs", stops_at=SAME + ROWS_IN_CHUNK + 1)
         raise KeyboardInterrupt
@@ -43,7 +43,7 @@ def test_rows_of_another_file_that_began_alike_are_refused_and_not_mixed_in(serv
     assert only(services).status == "loading"
 
 
-def test_a_load_whose_chunks_another_one_was_faster_with_does_not_commit_its_rows(services: Services) -> None:
+def test_a_load_does_not_commit_rows_over_chunks_that_another_load_wrote_first(services: Services) -> None:
     store = services.backfills
     backfill = store.create(instance="toolbox", wish="off", as_of_us=1)
     ours, theirs = [Row(1, "ours")], [Row(1, "theirs")]
@@ -57,7 +57,7 @@ def test_a_load_whose_chunks_another_one_was_faster_with_does_not_commit_its_row
     assert store.chunk(backfill.id, 0) == ours
 
 
-def test_a_load_that_is_committed_while_another_start_removes_it_is_kept(
+def test_a_load_that_is_committed_while_another_command_removes_it_is_kept(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = services.backfills

@@ -43,7 +43,7 @@ def connect(stub: Stub) -> socket.socket:
     return socket.create_connection(("127.0.0.1", stub.port), timeout=10)
 
 
-def test_calls_are_kept_in_order_with_login_wish_and_time(stub: Stub) -> None:
+def test_calls_are_stored_in_order_with_login_wish_and_time(stub: Stub) -> None:
     wishes = list(backlog(50))
     with connect(stub) as connection:
         for wish in [*wishes, wishes[0]]:
@@ -59,7 +59,7 @@ def test_calls_are_kept_in_order_with_login_wish_and_time(stub: Stub) -> None:
     assert (stub.count(), stub.answered()) == (51, 51)
 
 
-def test_what_waits_for_its_answer_is_in_hand_and_not_answered(stub: Stub) -> None:
+def test_a_call_that_waits_for_its_response_counts_as_in_hand_and_not_as_answered(stub: Stub) -> None:
     stub.reset(delay_ms=FOREVER_MS)
     with ExitStack() as exits:
         for wish in backlog(3):

@@ -49,7 +49,7 @@ def finish(backfills: Backfills, *ids: str, seconds: float = 30) -> None:
         )
 
 
-def test_a_backfill_drains_behind_live_events_and_its_rows_say_exactly_what_became_of_them(
+def test_a_backfill_drains_behind_live_events_and_each_row_has_its_exact_outcome(
     nightly: Nightly, backfills: Backfills
 ) -> None:
     logins = new_logins(400)
@@ -101,7 +101,7 @@ def test_workers_killed_twice_leave_an_exact_report(nightly: Nightly, backfills:
     assert tally["leases_lost"] > 0, "nothing was in flight when it was killed"
 
 
-def test_a_pause_and_a_cancellation_stop_the_calls_within_what_the_lane_holds(
+def test_after_a_pause_or_cancellation_only_rows_already_in_the_lane_are_called(
     nightly: Nightly, backfills: Backfills
 ) -> None:
     backfill_id = start(backfills, new_logins(1500))

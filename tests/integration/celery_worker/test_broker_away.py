@@ -9,7 +9,7 @@ from tests.waiting import eventually
 
 
 @long_form
-def test_pulses_go_on_while_wake_ups_cannot_be_sent(nightly: Nightly) -> None:
+def test_pulses_continue_while_wake_ups_cannot_be_sent(nightly: Nightly) -> None:
     def pulses() -> set[int]:
         return {int(json.loads(raw)["at"]) for raw in nightly.redis.hvals("nightly:workers")}
 

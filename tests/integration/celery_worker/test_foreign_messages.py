@@ -74,7 +74,7 @@ def settings_for_workers() -> dict[str, str]:
     return {"LOG_LEVEL": "DEBUG"}
 
 
-def test_what_is_no_message_of_ours_is_kept_for_review_and_stops_nothing(nightly: Nightly) -> None:
+def test_a_foreign_message_is_kept_for_review_and_the_worker_continues(nightly: Nightly) -> None:
     worker = nightly.stack.start_worker()
     for queue in QUEUES:
         for item in FOREIGN.values():

@@ -38,7 +38,7 @@ def nightly(tmp_path: Path, orphan_guard: OrphanGuard, emulator: EmulatorControl
             services.redis.close()
 
 
-def test_a_full_redis_drops_nothing_and_ends_no_worker(nightly: Nightly) -> None:
+def test_a_full_redis_loses_no_event_and_ends_no_worker(nightly: Nightly) -> None:
     (worker,) = nightly.stack.workers
     by_stream, by_celery = new_logins(20), new_logins(20)
     with nightly.redis.pipeline() as pipeline:  # in one transaction with the end of the room

@@ -35,7 +35,7 @@ def test_a_wrong_key_dead_letters_nothing_and_the_right_one_resumes(nightly: Nig
     assert nightly.services.views.gate("toolbox")["state"] == "open"
 
 
-def test_a_key_that_flinks_mends_is_tried_again_when_the_gate_is_opened_by_hand(nightly: Nightly) -> None:
+def test_a_repaired_flinks_key_is_used_again_when_the_gate_is_opened_by_hand(nightly: Nightly) -> None:
     nightly.emulator.accept_keys(RIGHT_KEY)
     logins = new_logins(20)
     nightly.stack.start_worker()
@@ -47,7 +47,7 @@ def test_a_key_that_flinks_mends_is_tried_again_when_the_gate_is_opened_by_hand(
     assert nightly.flags() == dict.fromkeys(logins, True)
 
 
-def test_logins_refused_by_their_institution_become_letters_and_stop_no_other_login(nightly: Nightly) -> None:
+def test_logins_that_their_institution_refuses_become_dead_letters_and_delay_no_other_login(nightly: Nightly) -> None:
     """Two of them shut the gate, as if our key were refused."""
     nightly.emulator.accept_keys(WRONG_KEY)
     *refused, well = new_logins(5)
@@ -63,7 +63,7 @@ def test_logins_refused_by_their_institution_become_letters_and_stop_no_other_lo
     assert nightly.services.views.gate("toolbox")["state"] == "open"
 
 
-def test_invalid_login_is_one_call_and_one_letter_and_a_replay_asserts_the_wish_of_now(nightly: Nightly) -> None:
+def test_invalid_login_is_one_call_and_one_dead_letter_and_a_replay_sends_the_current_wish(nightly: Nightly) -> None:
     nightly.emulator.accept_keys(WRONG_KEY)
     known, unknown, gone = new_logins(3)
     nightly.emulator.unknown_logins(unknown, gone)

@@ -88,7 +88,7 @@ def comes_through(nightly: Nightly, worker: ManagedProcess, logins: list[str], l
     nightly.comes_to_rest()
 
 
-def test_no_message_is_decompressed_without_a_bound_and_each_is_set_aside_whole(
+def test_decompression_is_bounded_and_an_oversized_message_is_set_aside_whole(
     nightly: Nightly, worker: ManagedProcess
 ) -> None:
     (login,) = new_logins(1)
@@ -107,7 +107,7 @@ def test_no_message_is_decompressed_without_a_bound_and_each_is_set_aside_whole(
     assert "message: is compressed, and not with gzip or bzip2" in reasons
 
 
-def test_whatever_a_message_asks_for_beside_its_task_is_not_done(
+def test_options_of_a_message_beside_its_task_are_ignored(
     nightly: Nightly, worker: ManagedProcess, producer: Celery
 ) -> None:
     logins = []
@@ -125,9 +125,7 @@ def test_whatever_a_message_asks_for_beside_its_task_is_not_done(
     assert len(worker.children()) == 2
 
 
-def test_celery_s_own_tasks_are_not_ours_and_are_set_aside(
-    nightly: Nightly, worker: ManagedProcess, producer: Celery
-) -> None:
+def test_built_in_celery_tasks_are_set_aside(nightly: Nightly, worker: ManagedProcess, producer: Celery) -> None:
     (login,) = new_logins(1)
     for queue in QUEUES:
         for name in BUILT_IN:

@@ -18,7 +18,7 @@ def test_a_reconcile_message_that_is_delivered_twice_makes_two_reconcilers(night
     eventually(lambda: nightly.redis.zcard("nightly:reconcilers") == 3, describe="two reconcilers beside it")
 
 
-def test_attempts_name_the_worker_and_not_its_start(nightly: Nightly) -> None:
+def test_attempts_name_the_worker_and_not_its_process_start(nightly: Nightly) -> None:
     (login,) = new_logins(1)
     nightly.emulator.faults({"knob": "server_error", "times": 1})
     nightly.stack.start_worker()

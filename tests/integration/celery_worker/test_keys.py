@@ -14,7 +14,7 @@ from worker.vault.vault import new_key
 ROUNDS = 8
 
 
-def test_what_only_one_of_three_idle_workers_can_open_is_called_soon_each_time(nightly: Nightly) -> None:
+def test_a_login_that_one_of_three_idle_workers_can_open_is_called_soon(nightly: Nightly) -> None:
     for _ in range(2):
         nightly.stack.start_worker()
     nightly.stack.environment["LOGIN_KEYS"] = f"{new_key()},{nightly.stack.environment['LOGIN_KEYS']}"
@@ -35,7 +35,7 @@ def test_what_only_one_of_three_idle_workers_can_open_is_called_soon_each_time(n
     assert services.views.gate_changes("toolbox") == []
 
 
-def test_a_wake_up_for_a_key_that_a_worker_lacks_is_passed_on_as_often_as_it_says_and_no_more(
+def test_a_wake_up_for_a_missing_key_is_passed_on_a_limited_number_of_times(
     nightly: Nightly,
 ) -> None:
     nightly.stack.start_worker()
@@ -57,7 +57,7 @@ def test_a_wake_up_for_a_key_that_a_worker_lacks_is_passed_on_as_often_as_it_say
     assert nightly.redis.llen("refresh") == 0
 
 
-def test_a_key_that_no_worker_holds_is_noted_and_a_worker_that_brings_it_makes_the_calls(nightly: Nightly) -> None:
+def test_a_key_that_no_worker_holds_is_reported_and_a_worker_with_that_key_makes_the_calls(nightly: Nightly) -> None:
     nightly.stack.start_worker()
     nightly.stack.environment["LOGIN_KEYS"] = f"{new_key()},{nightly.stack.environment['LOGIN_KEYS']}"
     services = build_services(nightly.stack.settings())

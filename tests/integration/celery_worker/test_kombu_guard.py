@@ -26,7 +26,7 @@ Intake.accept_batch = accept_slowly
 """
 
 
-def test_a_worker_outlives_redis_with_a_message_in_hand(
+def test_a_worker_with_a_message_in_hand_survives_a_redis_failure(
     tmp_path: Path, orphan_guard: OrphanGuard, emulator: EmulatorControl, login_keys: str
 ) -> None:
     with EmbeddedRedis(tmp_path, name="killed", appendfsync="always", guard=orphan_guard) as server:

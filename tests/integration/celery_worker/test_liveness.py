@@ -65,7 +65,7 @@ def test_a_queue_that_a_worker_has_left_and_cannot_consume_again_ends_it(nightly
 
 
 @long_form
-def test_a_consumer_that_is_connected_but_takes_nothing_ends_the_worker(nightly: Nightly) -> None:
+def test_a_connected_consumer_that_takes_no_message_ends_the_worker(nightly: Nightly) -> None:
     worker = start_hooked(nightly.stack, DEAF_CONSUMER, is_ready=False)
     nightly.send([cloud_event(login, on=True, minute=0) for login in new_logins(3)])
     _ends(worker, "consumer")
@@ -81,7 +81,7 @@ def test_a_pool_whose_children_are_all_stopped_ends_the_worker(nightly: Nightly)
 
 
 @long_form
-def test_a_child_that_is_stopped_in_a_task_is_replaced_and_the_worker_goes_on(nightly: Nightly) -> None:
+def test_a_child_that_hangs_in_a_task_is_replaced_and_the_worker_continues(nightly: Nightly) -> None:
     nightly.emulator.faults({"knob": "latency", "milliseconds": 900})
     worker = start_hooked(nightly.stack, IMPATIENT + TELLING)
     first, second = new_logins(2)
@@ -97,7 +97,7 @@ def test_a_child_that_is_stopped_in_a_task_is_replaced_and_the_worker_goes_on(ni
 
 
 @long_form
-def test_neither_redis_away_nor_nothing_to_do_ends_a_worker_and_it_works_when_redis_is_back(
+def test_an_idle_worker_or_one_without_redis_keeps_running_and_works_when_redis_is_back(
     tmp_path: Path, orphan_guard: OrphanGuard, emulator: EmulatorControl, login_keys: str
 ) -> None:
     alive = tmp_path / "alive"

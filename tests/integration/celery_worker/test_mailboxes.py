@@ -13,7 +13,7 @@ def entry(name: str) -> bytes:
     return f"\x06\x16\x06\x16{name}.celery.pidbox".encode()
 
 
-def test_the_mailbox_of_a_worker_that_was_killed_is_removed_and_those_of_others_stay(nightly: Nightly) -> None:
+def test_only_the_mailbox_of_a_worker_killed_long_ago_is_removed(nightly: Nightly) -> None:
     dead, alive = (entry(f"worker-{number}@{gethostname()}") for number in (1, 2))
     foreign, again = entry("celery@another-app"), entry("celery@another-app-that-was-silent")
     nightly.stack.start_worker().kill()
@@ -25,14 +25,14 @@ def test_the_mailbox_of_a_worker_that_was_killed_is_removed_and_those_of_others_
     assert nightly.redis.zrange(REPORTED, 0, -1) == [alive]
 
 
-def test_a_worker_that_was_killed_a_moment_ago_may_come_back_and_keeps_its_mailbox(nightly: Nightly) -> None:
+def test_a_recently_killed_worker_keeps_its_mailbox(nightly: Nightly) -> None:
     nightly.stack.start_worker().kill()
     nightly.stack.start_worker()
     eventually(lambda: nightly.redis.zcard(REPORTED) == 2, describe="the report of the second")
     assert nightly.redis.scard(LIST) == 2
 
 
-def test_a_worker_that_ends_warmly_leaves_no_mailbox(nightly: Nightly) -> None:
+def test_a_warm_stop_leaves_no_mailbox(nightly: Nightly) -> None:
     worker = nightly.stack.start_worker()
     eventually(lambda: nightly.redis.zcard(REPORTED) == 1, describe="its report")
     assert nightly.stack.stop_process(worker) == 0

@@ -60,7 +60,7 @@ def half_requests(port: int) -> Iterator[None]:
         yield
 
 
-def test_half_requests_cost_a_worker_nothing_and_its_calls_go_on(nightly: Nightly, metrics_port: int) -> None:
+def test_incomplete_requests_do_not_slow_a_worker_down(nightly: Nightly, metrics_port: int) -> None:
     worker = nightly.stack.start_worker(concurrency=1)
     assert "nightly_up 1.0" in scrape(metrics_port)
     threads, descriptors = threads_of(worker), descriptors_of(worker)
@@ -83,7 +83,7 @@ def test_a_second_worker_of_the_machine_takes_the_next_port(nightly: Nightly, me
         assert "nightly_workers 2.0" in scrape(port_of(worker))
 
 
-def test_the_endpoint_listens_on_loopback_alone(nightly: Nightly, metrics_port: int) -> None:
+def test_the_endpoint_listens_on_loopback_only(nightly: Nightly, metrics_port: int) -> None:
     nightly.stack.start_worker(concurrency=1)
     addresses = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     listening = [address for address in addresses if address.endswith(f":{metrics_port:04X}")]

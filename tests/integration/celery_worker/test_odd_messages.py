@@ -9,7 +9,7 @@ from tests.waiting import eventually
 from worker.broker.celery_config import kombu_address
 
 
-def test_an_expired_a_delayed_and_a_limited_message_are_recorded_at_once(nightly: Nightly) -> None:
+def test_expired_delayed_and_rate_limited_messages_are_recorded_at_once(nightly: Nightly) -> None:
     """On our broker, too, whatever broker somebody else named for Celery in the environment."""
     expired, delayed, limited = logins = new_logins(3)
     with Celery(broker=kombu_address(nightly.stack.environment["REDIS_URL"])[0]) as producer:

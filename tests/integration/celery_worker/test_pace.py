@@ -14,7 +14,7 @@ def settings_for_workers() -> dict[str, str]:
     return {"FLINKS_CALLS_PER_SECOND": "50"}
 
 
-def test_two_workers_together_keep_to_the_ceiling_in_every_second(nightly: Nightly) -> None:
+def test_two_workers_together_stay_within_the_rate_limit_in_every_second(nightly: Nightly) -> None:
     nightly.emulator.faults({"knob": "latency", "milliseconds": 100, "jitter_ms": 50})
     for _ in range(2):
         nightly.stack.start_worker()

@@ -54,7 +54,7 @@ def send_on_the_stream(nightly: Nightly, logins: Sequence[str]) -> None:
 
 @pytest.mark.parametrize("send", [send_on_the_stream, send_through_celery])
 @pytest.mark.usefixtures("deaths")
-def test_what_kills_each_worker_is_set_aside_alone(
+def test_only_the_message_that_kills_workers_is_set_aside(
     nightly: Nightly, send: Callable[[Nightly, Sequence[str]], None]
 ) -> None:
     """Each worker is killed with SIGKILL between reading and recording, and nothing of what it had read is lost."""
@@ -74,7 +74,7 @@ def test_what_kills_each_worker_is_set_aside_alone(
 
 
 @pytest.mark.usefixtures("deaths")
-def test_a_message_of_a_queue_that_celery_reads_kills_its_children_only_and_is_set_aside(nightly: Nightly) -> None:
+def test_a_poison_message_that_celery_reads_kills_only_children_and_is_set_aside(nightly: Nightly) -> None:
     (login,) = new_logins(1)
     worker = start_hooked(nightly.stack, DEADLY)
     with Celery(broker=kombu_address(nightly.stack.environment["REDIS_URL"])[0]) as producer:

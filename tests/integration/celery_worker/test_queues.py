@@ -15,7 +15,7 @@ def _send(nightly: Nightly, login: str, queue: str) -> None:
         producer.send_task("account.linked", kwargs=kwargs, queue=queue)
 
 
-def test_a_worker_of_another_queue_leaves_events_alone_and_one_of_events_alone_takes_them(nightly: Nightly) -> None:
+def test_only_a_worker_that_consumes_the_event_queue_takes_events(nightly: Nightly) -> None:
     first, second = new_logins(2)
     for queue in ("account-events", "refresh"):
         _send(nightly, first if queue == "account-events" else second, queue)
@@ -29,7 +29,7 @@ def test_a_worker_of_another_queue_leaves_events_alone_and_one_of_events_alone_t
     nightly.comes_to_rest()
 
 
-def test_no_client_pops_events_as_kombu_does_which_could_lose_them(nightly: Nightly) -> None:
+def test_the_event_queue_is_read_only_by_a_script_that_cannot_lose_messages(nightly: Nightly) -> None:
     login, end = new_logins(2)
     _send(nightly, login, "account-events")
     popped = set()

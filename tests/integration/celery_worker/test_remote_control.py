@@ -96,7 +96,7 @@ def still_works(nightly: Nightly, producer: Celery) -> None:
     assert nightly.letters() == []
 
 
-def test_no_command_changes_a_worker_and_questions_are_answered(nightly: Nightly, producer: Celery) -> None:
+def test_control_commands_are_ignored_and_inspect_commands_are_answered(nightly: Nightly, producer: Celery) -> None:
     worker = nightly.stack.start_worker()
     children = worker.children()
     for name, arguments in CHANGES.items():
@@ -113,7 +113,7 @@ def test_no_command_changes_a_worker_and_questions_are_answered(nightly: Nightly
         assert "remote control is off" not in repr(ask(producer, name))
 
 
-def test_whatever_is_published_for_remote_control_stops_nothing(nightly: Nightly, producer: Celery) -> None:
+def test_no_published_control_message_stops_a_worker(nightly: Nightly, producer: Celery) -> None:
     worker = nightly.stack.start_worker()
     bodies = [control_message(body) for body in BODIES.values()]
     bodies.append(control_message({"method": "ping"}, {"clock": "x"}))
@@ -128,7 +128,7 @@ def test_whatever_is_published_for_remote_control_stops_nothing(nightly: Nightly
     assert peak_mib(worker) < PEAK_MIB
 
 
-def test_an_answer_goes_where_answers_go_and_to_no_list_that_its_sender_names(
+def test_a_reply_goes_to_the_reply_queue_and_never_to_a_list_that_the_sender_names(
     nightly: Nightly, producer: Celery
 ) -> None:
     nightly.stack.start_worker()
@@ -140,7 +140,7 @@ def test_an_answer_goes_where_answers_go_and_to_no_list_that_its_sender_names(
     assert not nightly.redis.exists("theirs")
 
 
-def test_a_flood_of_questions_is_answered_in_part_and_holds_up_no_call(nightly: Nightly, producer: Celery) -> None:
+def test_a_flood_of_inspect_requests_is_answered_in_part_and_delays_no_call(nightly: Nightly, producer: Celery) -> None:
     worker = nightly.stack.start_worker()
     flood = [control_message({"method": "stats", "reply_to": {"exchange": "reply.celery.pidbox", "routing_key": "x"}})]
     nightly.redis.sadd("_kombu.binding.reply.celery.pidbox", "x\x06\x16\x06\x16answers")
@@ -166,7 +166,7 @@ def leave(sender, **_):
 """
 
 
-def test_a_queue_that_a_worker_left_is_consumed_again(nightly: Nightly) -> None:
+def test_a_queue_that_a_worker_stopped_consuming_is_consumed_again(nightly: Nightly) -> None:
     worker = start_hooked(nightly.stack, LEFT)
     eventually(lambda: '"queue_not_consumed"' in worker.output(), describe="that it is noticed")
     login = new_logins(1)[0]

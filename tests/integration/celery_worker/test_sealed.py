@@ -34,7 +34,7 @@ def public_key(nightly: Nightly) -> str:
     return _nightly(["keys", "public"], keys, nightly.stack.folder).strip()
 
 
-def test_redis_never_holds_a_login_that_every_producer_seals(nightly: Nightly, public_key: str) -> None:
+def test_redis_holds_no_login_in_clear_when_producers_seal_it(nightly: Nightly, public_key: str) -> None:
     (by_stream, by_python, by_command, by_celery, broken, refused, batched, lost) = logins = new_logins(8)
     nightly.emulator.unknown_logins(refused)
     assert public_key == str(nightly.services.vault.public_keys[0])
@@ -67,7 +67,7 @@ def test_redis_never_holds_a_login_that_every_producer_seals(nightly: Nightly, p
     assert leaks(logins, written) == []
 
 
-def test_redis_never_holds_a_login_that_the_http_way_in_seals_without_a_key_of_the_workers(nightly: Nightly) -> None:
+def test_redis_holds_no_login_in_clear_when_the_http_process_seals_with_the_public_key(nightly: Nightly) -> None:
     """The process that faces the internet has three settings, and none of them opens a loginId."""
     (single, binary, off, sealed, refused) = logins = new_logins(5)
     key, environment = nightly.services.vault.public_keys[0], nightly.stack.environment
@@ -101,7 +101,7 @@ def test_redis_never_holds_a_login_that_the_http_way_in_seals_without_a_key_of_t
     assert leaks(logins, written) == []
 
 
-def test_what_comes_in_clear_is_set_aside_and_never_called(nightly: Nightly) -> None:
+def test_a_login_in_clear_is_set_aside_and_never_called(nightly: Nightly) -> None:
     (in_clear, sealed) = new_logins(2)
     key = nightly.services.vault.public_keys[0]
     nightly.send([cloud_event(in_clear, on=True, minute=0, name="evt-clear")])

@@ -60,7 +60,7 @@ def own(tmp_path: Path, orphan_guard: OrphanGuard, emulator: EmulatorControl, lo
             services.redis.close()
 
 
-def test_a_signal_to_the_whole_group_cuts_no_call_short_and_no_call_begins(own: Own) -> None:
+def test_a_signal_to_the_process_group_interrupts_no_call_and_no_new_call_begins(own: Own) -> None:
     """As a shell, systemd or honcho send it."""
     (worker,) = own.nightly.stack.workers
     calls = own.nightly.tally()["calls"]
@@ -75,7 +75,7 @@ def test_a_signal_to_the_whole_group_cuts_no_call_short_and_no_call_begins(own: 
 
 
 @pytest.mark.parametrize("trouble", ["silent", pytest.param("gone", marks=long_form)])
-def test_a_worker_ends_within_bounds_though_redis_is(own: Own, trouble: str) -> None:
+def test_a_worker_stops_in_time_while_redis_is(own: Own, trouble: str) -> None:
     (worker,) = own.nightly.stack.workers
     if trouble == "gone":
         own.server.kill()

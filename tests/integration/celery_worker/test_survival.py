@@ -77,7 +77,7 @@ def test_a_warm_stop_leaves_no_lease_behind(nightly: Nightly) -> None:
     assert nightly.tally().get("leases_lost", 0) == 0
 
 
-def test_redis_killed_and_restarted_under_load_loses_nothing_it_had_synced(
+def test_redis_killed_and_restarted_under_load_loses_no_synced_event(
     tmp_path: Path,
     orphan_guard: OrphanGuard,
     emulator: EmulatorControl,

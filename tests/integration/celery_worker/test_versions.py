@@ -10,7 +10,7 @@ from worker.celery_worker.bootsteps import EXIT_REFUSED
 from worker.errors import EmbeddedStackError
 
 
-def test_a_worker_that_is_older_than_the_ledger_ends_and_leaves_every_event_where_it_is(nightly: Nightly) -> None:
+def test_a_worker_older_than_the_ledger_ends_and_takes_no_event(nightly: Nightly) -> None:
     before, during = new_logins(2)
     old = nightly.stack.start_worker()
     nightly.send([cloud_event(before, on=True, minute=0)])
@@ -28,7 +28,7 @@ def test_a_worker_that_is_older_than_the_ledger_ends_and_leaves_every_event_wher
     eventually(lambda: nightly.flags() == {before: True, during: True}, seconds=30, describe="both calls")
 
 
-def test_a_sandbox_worker_ends_on_a_production_ledger_and_takes_nothing(nightly: Nightly) -> None:
+def test_a_sandbox_worker_on_a_production_ledger_ends_and_takes_no_event(nightly: Nightly) -> None:
     nightly.services.begin_ledger()
     nightly.stack.environment["SANDBOX"] = "1"
     nightly.send([cloud_event(*new_logins(1), on=True, minute=0)])
@@ -38,7 +38,7 @@ def test_a_sandbox_worker_ends_on_a_production_ledger_and_takes_nothing(nightly:
     assert nightly.flags() == {}
 
 
-def test_an_emptied_redis_stays_with_the_workers_at_work_and_they_leave_it_once_a_sandbox_has_it(
+def test_workers_keep_an_emptied_redis_until_a_sandbox_takes_it(
     nightly: Nightly,
 ) -> None:
     worker = nightly.stack.start_worker()

@@ -21,7 +21,7 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nightly]:
         services.redis.close()
 
 
-def test_a_batch_is_taken_apart_and_only_its_bad_event_is_kept_for_review(working: Nightly) -> None:
+def test_only_the_invalid_event_of_a_batch_is_kept_for_review(working: Nightly) -> None:
     good, other = new_logins(2)
     bad = cloud_event(other, on=True, minute=0) | {"time": "yesterday"}
     working.redis.xadd("account-events:stream", {"event": json.dumps([cloud_event(good, on=True, minute=0), bad])})
@@ -31,7 +31,7 @@ def test_a_batch_is_taken_apart_and_only_its_bad_event_is_kept_for_review(workin
     eventually(lambda: expected in working.letters(), describe="the letter")
 
 
-def test_what_no_way_in_can_read_is_listed_with_a_reason(working: Nightly) -> None:
+def test_an_unreadable_message_is_listed_with_a_reason(working: Nightly) -> None:
     before = len(working.letters())
     for body in (b"\xff\xfe", b"", b"[]", b'"text"', b"{", b"[" * 5000, b"null"):
         working.redis.xadd("account-events:stream", {"event": body})
@@ -51,7 +51,7 @@ def test_an_event_for_an_unconfigured_instance_waits_for_review(working: Nightly
     assert login not in working.flags()
 
 
-def test_churn_and_relink_delivered_backwards_and_twice_leaves_the_login_on(working: Nightly) -> None:
+def test_inactive_and_linked_delivered_in_reverse_order_and_twice_leave_the_login_on(working: Nightly) -> None:
     (login,) = new_logins(1)
     relink, churn, link = (
         cloud_event(login, on=on, minute=minute) for on, minute in ((True, 3), (False, 2), (True, 1))

@@ -60,7 +60,7 @@ def test_one_event_is_published_with_its_login_from_standard_input(nightly: Comm
     assert json.loads(fields[b"event"])["data"] == {"loginId": CANARY}
 
 
-def test_a_file_is_sent_but_for_its_bad_lines_which_are_named(nightly: Command, redis_client: Redis) -> None:
+def test_valid_lines_of_a_file_are_published_and_invalid_ones_are_named(nightly: Command, redis_client: Redis) -> None:
     good = json.dumps({"type": "account.linked", "login_id": CANARY, "occurred_at": "2026-11-22T10:00:00Z"})
     wrong = json.dumps({"type": "account.linked", "login_id": CANARY})
     done = nightly("publish", "--file", "-", stdin=f"{good}\n{CANARY}\n{wrong}\n{good}")
@@ -78,11 +78,11 @@ def test_a_file_is_sent_but_for_its_bad_lines_which_are_named(nightly: Command, 
         "dead-letters replay dl-1 --all", "dead-letters resolve --all", "gate close unknown --reason x",
     ],
 )  # fmt: skip
-def test_wrong_usage_ends_with_two(nightly: Command, command: str) -> None:
+def test_wrong_usage_exits_with_2(nightly: Command, command: str) -> None:
     assert nightly(*command.split()).returncode == 2
 
 
-def test_wrong_settings_end_with_two_and_a_line_each(nightly: Command) -> None:
+def test_wrong_settings_print_a_line_each_and_exit_with_2(nightly: Command) -> None:
     done = nightly("status", REDIS_URL="canary", LOG_LEVEL="canary")
     assert done.returncode == 2
     assert sorted(line.partition(":")[0] for line in done.stderr.splitlines()) == ["LOG_LEVEL", "REDIS_URL"]
@@ -99,13 +99,13 @@ def test_redis_away_is_one_line_with_the_host_and_no_password(nightly: Command) 
             assert done.stderr == f"Nothing listens at {place}. Start Redis there, or correct REDIS_URL.\n"
 
 
-def test_a_refused_login_at_redis_is_said(nightly: Command, redis_url: str) -> None:
+def test_a_refused_redis_login_is_reported(nightly: Command, redis_url: str) -> None:
     done = nightly("status", REDIS_URL=redis_url.replace("://", "://nobody:canary@"))
     assert done.returncode == 1
     assert "refuses our login" in done.stderr
 
 
-def test_status_of_a_new_ledger_is_calm_and_work_without_a_worker_is_not(nightly: Command) -> None:
+def test_status_is_calm_for_a_new_ledger_and_an_alarm_for_work_without_a_worker(nightly: Command) -> None:
     assert nightly("status").returncode == 0
     take_in()
     alarmed = nightly("status")
@@ -126,7 +126,7 @@ def test_explain_finds_a_login_by_reference_and_by_its_id_alike(nightly: Command
     assert nightly("explain", "-", stdin="somebody-else").returncode == 1
 
 
-def test_explain_with_other_keys_says_so_instead_of_unknown(nightly: Command) -> None:
+def test_explain_with_the_wrong_keys_says_so_instead_of_unknown(nightly: Command) -> None:
     take_in()
     other_key = nightly("keys", "new").stdout.strip()
     done = nightly("explain", "-", stdin=CANARY, LOGIN_KEYS=other_key)
@@ -134,7 +134,7 @@ def test_explain_with_other_keys_says_so_instead_of_unknown(nightly: Command) ->
     assert "LOGIN_KEYS" in done.stderr
 
 
-def test_a_letter_is_found_read_and_replayed(nightly: Command, redis_client: Redis) -> None:
+def test_a_dead_letter_is_found_read_and_replayed(nightly: Command, redis_client: Redis) -> None:
     [reference] = take_in()
     park(redis_client)
     assert "INVALID_LOGIN" in nightly("dead-letters", "groups").stdout
@@ -151,7 +151,9 @@ def test_a_letter_is_found_read_and_replayed(nightly: Command, redis_client: Red
     assert closed["status"] == "replayed"
 
 
-def test_letters_are_decided_by_filter_and_a_dry_run_changes_nothing(nightly: Command, redis_client: Redis) -> None:
+def test_dead_letters_are_selected_by_filter_and_a_dry_run_changes_nothing(
+    nightly: Command, redis_client: Redis
+) -> None:
     take_in([(f"evt-{number}", f"{CANARY}-{number}") for number in range(3)])
     for code in ("INVALID_LOGIN", "INVALID_LOGIN", "NEW_ACCOUNT"):
         park(redis_client, code)
@@ -165,7 +167,7 @@ def test_letters_are_decided_by_filter_and_a_dry_run_changes_nothing(nightly: Co
     assert "cards deleted" in nightly("dead-letters", "show", "dl-1").stdout
 
 
-def test_a_replayed_message_that_is_still_wrong_stays_and_json_stays_clean(nightly: Command) -> None:
+def test_a_replayed_message_that_is_still_invalid_stays_open_and_the_output_is_valid_json(nightly: Command) -> None:
     services = build_services(Settings.load())
     services.intake.accept_bodies([json.dumps({"loginId": CANARY}).encode()])
     done = nightly("dead-letters", "replay", "--all", "--json")
@@ -186,7 +188,7 @@ def test_the_gate_is_closed_and_opened_by_hand(nightly: Command) -> None:
     assert nightly("gate", "show").returncode == 0
 
 
-def test_health_is_one_bit_about_this_hosts_worker(nightly: Command, redis_client: Redis) -> None:
+def test_health_reports_whether_the_worker_of_this_host_is_well(nightly: Command, redis_client: Redis) -> None:
     assert nightly("health").returncode == 1
     Ledger(redis_client).pulse({}, worker=f"celery@{socket.gethostname()}", slots=1)
     assert nightly("health").returncode == 0
@@ -211,7 +213,7 @@ def test_secrets_are_made_without_redis(nightly: Command) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["sandbox", "production"])
-def test_a_shell_for_trials_changes_nothing_in_production_nor_the_other_way_round(
+def test_sandbox_commands_change_nothing_in_production_and_production_commands_nothing_in_a_sandbox(
     nightly: Command, redis_client: Redis, command: str, kind: str
 ) -> None:
     take_in()
@@ -224,7 +226,7 @@ def test_a_shell_for_trials_changes_nothing_in_production_nor_the_other_way_roun
 
 
 @pytest.mark.parametrize("command", ["status", "dead-letters list", "gate show", "backfill list", f"explain {CANARY}"])
-def test_a_command_that_looks_reads_a_sandbox_and_production_alike(
+def test_read_only_commands_work_on_a_sandbox_and_on_production(
     nightly: Command, redis_client: Redis, command: str
 ) -> None:
     take_in()

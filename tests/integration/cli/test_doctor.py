@@ -45,7 +45,7 @@ def doctor(redis_url: str, login_keys: str, listener: str, capfd: pytest.Capture
     return run
 
 
-def test_a_sound_installation_fails_nothing_and_is_left_as_it_was(doctor: Doctor, redis_client: Redis) -> None:
+def test_a_sound_installation_passes_and_is_not_changed(doctor: Doctor, redis_client: Redis) -> None:
     Ledger(redis_client).pulse({}, worker="celery@here", slots=2)
     before = redis_client.keys()
     checks = doctor()
@@ -60,7 +60,7 @@ def test_the_servers_name_and_version_are_shown(doctor: Doctor, redis_server: Em
     assert doctor()["Redis version"]["what"].startswith(redis_server.server)
 
 
-def test_missing_settings_are_named_with_what_to_do(doctor: Doctor) -> None:
+def test_missing_settings_are_named_with_advice(doctor: Doctor) -> None:
     checks = doctor(REDIS_URL="", LOGIN_KEYS="", FLINKS_AUTH_KEY="")
     assert all(checks[name]["level"] == "fail" for name in ("REDIS_URL", "LOGIN_KEYS", "FLINKS_AUTH_KEY"))
     assert "nightly keys new" in checks["LOGIN_KEYS"]["advice"]
@@ -70,7 +70,7 @@ def test_a_wrong_value_is_a_failed_check_and_not_a_crash(doctor: Doctor) -> None
     assert "FLINKS_TIMEOUT_SECONDS" in doctor(FLINKS_TIMEOUT_SECONDS="canary")["settings"]["what"]
 
 
-def test_a_redis_that_may_throw_keys_away_fails(doctor: Doctor, redis_client: Redis) -> None:
+def test_a_redis_that_may_evict_keys_fails(doctor: Doctor, redis_client: Redis) -> None:
     redis_client.config_set("maxmemory-policy", "allkeys-lru")
     try:
         assert doctor()["eviction"]["level"] == "fail"
@@ -78,7 +78,7 @@ def test_a_redis_that_may_throw_keys_away_fails(doctor: Doctor, redis_client: Re
         redis_client.config_set("maxmemory-policy", "noeviction")
 
 
-def test_the_ledger_of_other_keys_is_recognised(doctor: Doctor, redis_client: Redis) -> None:
+def test_a_ledger_sealed_with_other_keys_is_recognised(doctor: Doctor, redis_client: Redis) -> None:
     Ledger(redis_client).claim_ledger("another-key")
     assert doctor(LOGIN_KEYS=new_key())["LOGIN_KEYS"]["level"] == "fail"
 
@@ -97,7 +97,7 @@ def test_an_unreachable_redis_is_reported_and_the_rest_is_still_checked(doctor: 
     assert checks["toolbox: address"]["level"] == "ok"
 
 
-def test_unread_entries_are_noticed(doctor: Doctor, redis_client: Redis) -> None:
+def test_unread_entries_are_reported(doctor: Doctor, redis_client: Redis) -> None:
     redis_client.xadd("account-events:stream", {"event": "{}"}, id="1-1")
     checks = doctor()
     assert checks["workers"]["level"] == "fail"
@@ -114,19 +114,19 @@ def test_a_stream_that_a_producer_closed_fails_and_says_how_to_open_it(doctor: D
     assert doctor()["stream ids"]["level"] == "warn"
 
 
-def test_entries_that_vanished_are_a_warning_with_what_to_do(doctor: Doctor, redis_client: Redis) -> None:
+def test_vanished_entries_are_a_warning_with_advice(doctor: Doctor, redis_client: Redis) -> None:
     redis_client.hset(f"nightly:entries:{STREAM}", mapping={"vanished": 7, "vanished_at": 1})
     check = doctor()["stream entries"]
     assert (check["level"], check["what"][:24]) == ("warn", "7 stream entries vanishe")
     assert "Publish again from the source" in check["advice"]
 
 
-def test_a_broker_of_its_own_is_checked_too(doctor: Doctor, redis_url: str) -> None:
+def test_a_separate_broker_is_checked_too(doctor: Doctor, redis_url: str) -> None:
     assert doctor(BROKER_URL=f"{redis_url}?db=1")["broker"]["level"] == "ok"
     assert doctor(BROKER_URL="amqp://user:canary@127.0.0.1:1//")["RabbitMQ"]["level"] == "fail"
 
 
-def test_an_address_is_reached_without_a_call() -> None:
+def test_the_flinks_address_is_checked_without_an_api_call() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert reach("toolbox", f"http://127.0.0.1:{server.getsockname()[1]}").level is Level.OK
         connection, _ = server.accept()

@@ -30,7 +30,7 @@ def run(
     )  # fmt: skip
 
 
-def test_what_it_is_given_on_standard_input_is_published_and_said_on_standard_output(
+def test_events_from_standard_input_are_published_and_reported_on_standard_output(
     environment: dict[str, str], redis_client: Redis
 ) -> None:
     done = run(environment, "publish", "linked", "--login-id", "-", "--event-id", "evt-9", stdin="canary\n")
@@ -38,7 +38,7 @@ def test_what_it_is_given_on_standard_input_is_published_and_said_on_standard_ou
     assert redis_client.xlen("account-events:stream") == 1
 
 
-def test_what_is_wrong_is_said_on_standard_error_with_an_exit_status_for_scripts(environment: dict[str, str]) -> None:
+def test_errors_go_to_standard_error_with_an_exit_status_for_scripts(environment: dict[str, str]) -> None:
     wrong = run(environment, "status", LOG_LEVEL="canary")
     assert (wrong.returncode, wrong.stdout, wrong.stderr.partition(":")[0]) == (2, "", "LOG_LEVEL")
     away = run(environment, "health", REDIS_URL="redis://:canary@127.0.0.1:1/0")
@@ -46,7 +46,7 @@ def test_what_is_wrong_is_said_on_standard_error_with_an_exit_status_for_scripts
     assert away.stderr == "Nothing listens at 127.0.0.1:1. Start Redis there, or correct REDIS_URL.\n"
 
 
-def test_a_watched_status_is_renewed_and_ends_quietly(environment: dict[str, str]) -> None:
+def test_status_watch_refreshes_and_ends_without_a_traceback(environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "worker", "status", "--watch", "--json"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
         assert watch.stdout is not None
@@ -62,7 +62,9 @@ def test_options_are_completed_in_a_shell(environment: dict[str, str]) -> None:
     assert "--closed" in run(environment, **words).stdout
 
 
-def test_a_reader_that_closes_early_gets_no_traceback(environment: dict[str, str], redis_client: Redis) -> None:
+def test_no_traceback_appears_when_the_reader_of_the_pipe_closes_early(
+    environment: dict[str, str], redis_client: Redis
+) -> None:
     letters = Letters(redis_client)
     for number in range(2000):
         letters.park([Message(f"iv-{number}", "invalid_event", "x" * 200, "stream", 1)])

@@ -9,7 +9,7 @@ from worker.events.channels import STREAM
 from worker.redis_client.connect import connect
 
 
-def test_an_event_without_a_replicas_confirmation_is_distinguished_from_a_safe_one(
+def test_an_event_that_no_replica_confirmed_is_distinguished_from_a_safe_one(
     redis_url: str, redis_client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(producer, "REPLICAS_WITHIN_MS", 50)

@@ -35,7 +35,7 @@ from worker.flinks.client import FlinksClient
 from worker.flinks.outcome import Outcome, Verdict
 
 
-def test_the_call_arrives_as_flinks_wants_it_and_its_confirmation_is_applied() -> None:
+def test_the_call_has_the_documented_form_and_its_confirmation_is_applied() -> None:
     seen = []
 
     async def handler(reader: Reader, writer: Writer) -> None:
@@ -78,7 +78,7 @@ def test_the_call_arrives_as_flinks_wants_it_and_its_confirmation_is_applied() -
         (answering(reply(b"", "503 Busy", "Retry-After: 7")), "http_503", False),
     ],
 )
-def test_trouble_on_the_way_is_transient_and_ambiguous_once_sent(
+def test_a_network_failure_is_transient_and_ambiguous_once_the_request_was_sent(
     handler: Handler,
     code: str,
     is_ambiguous: bool,  # noqa: FBT001 - a parameter
@@ -89,13 +89,13 @@ def test_trouble_on_the_way_is_transient_and_ambiguous_once_sent(
 
 
 @pytest.mark.parametrize("handler", [silent, dripping])
-def test_no_server_holds_a_call_beyond_its_deadline(handler: Handler) -> None:
+def test_no_server_can_hold_a_call_beyond_its_deadline(handler: Handler) -> None:
     began = time.monotonic()
     verdict_of(handler, timeout_seconds=0.3)
     assert 0.25 < time.monotonic() - began < 2
 
 
-def test_an_endless_body_is_left_after_64_kib() -> None:
+def test_reading_a_response_body_stops_at_64_kib() -> None:
     began = time.monotonic()
     verdict = verdict_of(endless, timeout_seconds=30)
     assert (verdict.code, verdict.is_confirmed) == ("unconfirmed", False)
@@ -121,7 +121,7 @@ def test_a_redirect_is_not_followed() -> None:
     assert visits == []
 
 
-def test_connections_are_used_again_and_cookies_are_not_kept() -> None:
+def test_connections_are_reused_and_cookies_are_dropped() -> None:
     heads: list[list[str]] = []
 
     async def handler(reader: Reader, writer: Writer) -> None:
@@ -139,7 +139,7 @@ def test_connections_are_used_again_and_cookies_are_not_kept() -> None:
     assert not any("cookie" in head for head in heads[0])
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_not_used() -> None:
+def test_a_connection_that_the_server_has_closed_is_not_used() -> None:
     async def main() -> list[Verdict | None]:
         async with serving(closing_after(reply(CONFIRMED))) as port, FlinksClient(max_connections=4) as client:
             verdicts = []
@@ -164,7 +164,7 @@ async def until(is_true: Callable[[], bool], *, seconds: float = 5) -> None:
         await asyncio.sleep(0.005)
 
 
-def test_nothing_is_sent_after_the_latest_moment() -> None:
+def test_no_call_is_sent_after_its_latest_start() -> None:
     visits = []
 
     async def handler(reader: Reader, _: Writer) -> None:
@@ -179,7 +179,7 @@ def test_nothing_is_sent_after_the_latest_moment() -> None:
 
 
 @pytest.mark.parametrize("is_reused", [False, True])
-def test_a_machine_suspended_while_it_waits_for_a_connection_sends_nothing_after_the_latest_moment(
+def test_a_machine_suspended_while_waiting_for_a_connection_sends_no_call_after_its_latest_start(
     monkeypatch: pytest.MonkeyPatch, *, is_reused: bool
 ) -> None:
     requests: list[object] = []
@@ -221,7 +221,7 @@ def test_a_cancelled_call_stays_cancelled() -> None:
     asyncio.run(main())
 
 
-def test_neither_login_nor_key_is_logged_in_any_failure(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_failure_logs_the_login_or_the_key(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         for handler in (answering(reply(CONFIRMED)), resetting, closing_after(b"nonsense\r\n\r\n"), silent):
             verdict_of(handler, timeout_seconds=0.3)

@@ -70,7 +70,7 @@ def through_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: byte
     return asyncio.run(main()), "".join(heads)
 
 
-def test_https_is_tunnelled_through_the_proxy_of_the_environment(
+def test_https_is_tunnelled_through_the_proxy_named_in_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdict, heads = through_proxy(tmp_path, monkeypatch)
@@ -80,7 +80,7 @@ def test_https_is_tunnelled_through_the_proxy_of_the_environment(
     assert "a-secret-key" not in heads
 
 
-def test_a_proxy_that_refuses_is_a_failure_to_connect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusing_proxy_is_a_connection_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = reply(b"no", "407 Proxy Authentication Required")
     verdict, _ = through_proxy(tmp_path, monkeypatch, refusal)
     assert verdict == Verdict(Outcome.TRANSIENT, "connect_failed", is_down=True)
@@ -94,7 +94,7 @@ def test_loopback_is_never_proxied(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "address", ["socks5://127.0.0.1:1080", "ftp://proxy.example", "http://", "http://proxy.example:port"]
 )
-def test_a_proxy_that_cannot_be_used_stops_the_start(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_an_unusable_proxy_setting_prevents_the_start(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", address)
     with pytest.raises(SettingsError, match="HTTPS_PROXY") as raised:
         verdict_at("https://flinks.test")

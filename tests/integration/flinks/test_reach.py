@@ -37,11 +37,11 @@ def _no_proxy_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def test_a_closed_port_is_a_failure_to_connect_and_not_ambiguous() -> None:
+def test_a_closed_port_is_a_connection_failure_and_not_ambiguous() -> None:
     assert verdict_at(f"http://127.0.0.1:{free_port()}") == Verdict(Outcome.TRANSIENT, "connect_failed", is_down=True)
 
 
-def test_a_server_that_takes_no_connection_is_a_timeout_before_sending() -> None:
+def test_a_server_that_accepts_no_connection_is_a_timeout_before_sending() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:
@@ -55,7 +55,7 @@ def test_a_server_that_takes_no_connection_is_a_timeout_before_sending() -> None
     assert time.monotonic() - began < 0.95
 
 
-def test_a_call_that_waits_too_long_for_a_connection_of_ours_is_not_sent_and_says_nothing_about_flinks() -> None:
+def test_a_call_that_waits_too_long_for_a_free_connection_is_not_sent_and_is_no_sign_of_an_outage() -> None:
     """It was a timeout, as if Flinks took no connection: charged, and a sign of an outage."""
 
     async def main() -> list[Verdict | None]:
@@ -69,7 +69,7 @@ def test_a_call_that_waits_too_long_for_a_connection_of_ours_is_not_sent_and_say
     assert asyncio.run(main()) == [Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True, is_down=True), None]
 
 
-def test_the_wait_for_a_connection_of_ours_is_no_part_of_a_call_s_time() -> None:
+def test_the_wait_for_a_free_connection_does_not_count_as_call_time() -> None:
     async def slow(reader: Reader, writer: Writer) -> None:
         while True:
             await read_request(reader)
@@ -84,7 +84,7 @@ def test_the_wait_for_a_connection_of_ours_is_no_part_of_a_call_s_time() -> None
     assert asyncio.run(main()) == [APPLIED] * 3
 
 
-def test_an_instance_that_answers_nothing_takes_no_connection_from_another() -> None:
+def test_a_silent_instance_uses_no_connection_of_another_instance() -> None:
     async def main() -> Verdict | None:
         arrived = asyncio.Event()
 
@@ -115,7 +115,7 @@ def test_an_instance_that_answers_nothing_takes_no_connection_from_another() -> 
         (socket.EAI_AGAIN, Verdict(Outcome.TRANSIENT, "connect_failed", is_down=True)),
     ],
 )
-def test_a_name_that_does_not_exist_is_distinguished_from_a_silent_name_server(
+def test_an_unknown_host_name_is_distinguished_from_a_silent_name_server(
     monkeypatch: pytest.MonkeyPatch, reason: int, verdict: Verdict
 ) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:
@@ -125,7 +125,7 @@ def test_a_name_that_does_not_exist_is_distinguished_from_a_silent_name_server(
     assert verdict_at("https://no-such-api.private.fin.ag") == verdict
 
 
-def test_an_address_that_cannot_be_one_is_unreachable() -> None:
+def test_an_impossible_address_is_unreachable() -> None:
     assert verdict_at("https://127.0.0.1:99999").is_unreachable
     assert verdict_at("https://a b").is_unreachable
 
@@ -135,7 +135,7 @@ async def ask_as_a_drain_does(client: FlinksClient, url: str) -> Verdict | None:
     return await asyncio.create_task(ask(client, url))
 
 
-def test_a_connection_closed_while_our_loop_stood_still_is_not_used_for_what_is_claimed_then() -> None:
+def test_a_connection_closed_while_the_event_loop_was_blocked_is_not_reused() -> None:
     listening, closed = threading.Event(), threading.Event()
     ports: list[int] = []
 
@@ -188,7 +188,7 @@ class TestTls:
         verdict = self.verdict_over(speaking_tls(certificate))
         assert verdict == Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True, is_down=True)
 
-    def test_an_authority_of_ones_own_is_trusted_through_ssl_cert_file(
+    def test_a_private_certificate_authority_is_trusted_through_ssl_cert_file(
         self, certificate: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
@@ -201,7 +201,7 @@ class TestTls:
         verdict = self.verdict_over(speaking_tls(certificate), host="localhost")
         assert verdict == Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True, is_down=True)
 
-    def test_a_server_that_speaks_no_tls_is_a_tls_failure(self) -> None:
+    def test_a_server_without_tls_is_a_tls_failure(self) -> None:
         async def main() -> Verdict | None:
             async with serving(plain) as port, FlinksClient(max_connections=4) as client:
                 return await ask(client, f"https://127.0.0.1:{port}")
@@ -212,7 +212,7 @@ class TestTls:
 
         assert asyncio.run(main()) == Verdict(Outcome.TRANSIENT, "tls_failure", is_unreachable=True, is_down=True)
 
-    def test_a_handshake_that_never_ends_was_not_sent(self) -> None:
+    def test_a_tls_handshake_that_never_ends_means_that_no_request_was_sent(self) -> None:
         async def main() -> Verdict | None:
             async with serving(silent) as port, FlinksClient(max_connections=4) as client:
                 return await ask(client, f"https://127.0.0.1:{port}", timeout_seconds=0.6)

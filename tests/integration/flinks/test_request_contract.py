@@ -44,7 +44,7 @@ def as_seen_by_a_validator(request: FlinksRequest, content: bytes | None = None)
 
 @pytest.mark.parametrize("wants_active", [True, False])
 @pytest.mark.parametrize("login_id", ["bb8b8569-3bfc-43c1-ae31-08d6decf1675", "x", 'é"\\ 日本', "l" * 256])
-def test_what_we_send_fits_the_contract(contract: OpenAPI, login_id: str, wants_active: bool) -> None:  # noqa: FBT001 - a parameter
+def test_the_request_fits_the_contract(contract: OpenAPI, login_id: str, wants_active: bool) -> None:  # noqa: FBT001 - a parameter
     seen = as_seen_by_a_validator(build_request(INSTANCE, login_id, wants_active))
     contract.validate_request(seen)
     result = contract.unmarshal_request(seen)
@@ -53,7 +53,7 @@ def test_what_we_send_fits_the_contract(contract: OpenAPI, login_id: str, wants_
 
 
 @pytest.mark.parametrize("body", [{"loginId": "x"}, {"loginId": "x", "isActivated": "true"}, {"isActivated": None}])
-def test_the_contract_would_catch_a_wrong_body(contract: OpenAPI, body: dict[str, object]) -> None:
+def test_the_contract_rejects_a_wrong_body(contract: OpenAPI, body: dict[str, object]) -> None:
     request = build_request(INSTANCE, "x", wants_active=True)
     with pytest.raises(OpenAPIError):
         contract.validate_request(as_seen_by_a_validator(request, json.dumps(body).encode()))

@@ -25,7 +25,7 @@ from worker.vault.vault import Vault
 
 
 @pytest.mark.parametrize("deaths", [1, DEATHS, 2 * DEATHS - 1])
-def test_a_batch_that_outlived_its_readers_is_split_and_none_of_its_events_is_lost(
+def test_a_batch_whose_readers_died_is_split_and_loses_no_event(
     redis_client: Redis, reader: Reader, deaths: int
 ) -> None:
     add(redis_client, [event(number) for number in range(3000)])
@@ -39,7 +39,7 @@ def test_a_batch_that_outlived_its_readers_is_split_and_none_of_its_events_is_lo
     assert not list(Letters(redis_client).list())
 
 
-def test_in_a_batch_that_is_split_only_the_deadly_event_is_set_aside(
+def test_of_a_split_batch_only_the_poison_event_is_set_aside(
     redis_client: Redis, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Death(BaseException):
@@ -67,7 +67,7 @@ def test_in_a_batch_that_is_split_only_the_deadly_event_is_set_aside(
     assert letter.reason == Deliveries.REASON
 
 
-def test_a_batch_that_kills_even_when_it_is_split_is_set_aside_whole_and_can_be_replayed(
+def test_a_batch_that_kills_readers_even_when_split_is_set_aside_whole_and_can_be_replayed(
     redis_client: Redis, reader: Reader, intake: Intake, vault: Vault
 ) -> None:
     document = [event(number, subject="x" * 200) for number in range(2000)]
@@ -86,7 +86,7 @@ def test_a_batch_that_kills_even_when_it_is_split_is_set_aside_whole_and_can_be_
     assert recorded(redis_client) == 2000
 
 
-def test_a_batch_that_is_no_json_is_kept_whole(redis_client: Redis, reader: Reader) -> None:
+def test_a_batch_that_is_not_json_is_kept_whole(redis_client: Redis, reader: Reader) -> None:
     redis_client.xadd(STREAM, {"event": b"[{" + b"x" * 500_000})
     die_with_all_in_hand(reader("dead"))
     empty(reader("alive"))

@@ -32,9 +32,7 @@ def producer(redis_url: str) -> Iterator[Celery]:
         yield app
 
 
-def test_the_most_urgent_messages_are_taken_first_and_of_those_the_oldest(
-    redis_client: Redis, producer: Celery, intake: Memory
-) -> None:
+def test_messages_are_taken_by_priority_and_then_by_age(redis_client: Redis, producer: Celery, intake: Memory) -> None:
     for priority in (9, 6, 3, 0):
         for name in ("a", "b"):
             send(producer, f"{priority}{name}", priority=priority)
@@ -45,7 +43,7 @@ def test_the_most_urgent_messages_are_taken_first_and_of_those_the_oldest(
 
 
 @pytest.mark.parametrize("options", [{"compression": "gzip"}, {"compression": "bzip2"}, {"countdown": 3600}])
-def test_however_celery_packs_it_an_event_is_an_event(
+def test_an_event_is_recorded_in_every_form_that_celery_sends(
     redis_client: Redis, producer: Celery, intake: Memory, options: dict[str, Any]
 ) -> None:
     send(producer, "login-1", task_id="task-1", **options)
@@ -62,7 +60,9 @@ def test_a_message_of_protocol_1_is_rejected(redis_client: Redis, producer: Cele
     assert intake.rejected == ["message: its headers name no task, as Celery's message protocol 2 requires"]
 
 
-def test_a_time_that_kombu_wrote_as_such_is_read_as_one(redis_client: Redis, producer: Celery, intake: Memory) -> None:
+def test_a_datetime_that_kombu_serialised_is_read_as_a_datetime(
+    redis_client: Redis, producer: Celery, intake: Memory
+) -> None:
     moment = datetime(2026, 11, 22, 10, tzinfo=UTC)
     producer.send_task("account.linked", kwargs={"occurred_at": moment}, queue="account-events")
     empty(reader_of(redis_client, intake))
@@ -84,7 +84,7 @@ def test_two_readers_share_the_queue_and_each_message_is_taken_once(
     assert min(took) >= 10
 
 
-def test_what_a_reader_had_taken_when_it_died_is_another_s(
+def test_messages_in_the_hands_of_a_dead_reader_go_to_another_reader(
     redis_client: Redis, producer: Celery, intake: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 0)
@@ -99,7 +99,7 @@ def test_what_a_reader_had_taken_when_it_died_is_another_s(
     assert redis_client.xlen(TAKEN) == 0
 
 
-def test_what_came_to_a_reader_that_died_while_it_waited_is_another_s(
+def test_a_message_handed_to_a_reader_that_died_while_waiting_goes_to_another_reader(
     redis_client: Redis, producer: Celery, intake: Memory
 ) -> None:
     send(producer, "first")
@@ -109,7 +109,7 @@ def test_what_came_to_a_reader_that_died_while_it_waited_is_another_s(
     assert intake.logins == ["first", "second"]
 
 
-def test_a_stream_that_somebody_deleted_takes_with_it_only_what_was_in_it(
+def test_a_deleted_stream_loses_only_the_entries_that_were_in_it(
     redis_client: Redis, producer: Celery, intake: Memory
 ) -> None:
     reader = reader_of(redis_client, intake)
@@ -119,7 +119,7 @@ def test_a_stream_that_somebody_deleted_takes_with_it_only_what_was_in_it(
     assert intake.logins == ["login-1"]
 
 
-def test_large_messages_are_moved_few_at_a_time(redis_client: Redis, intake: Memory) -> None:
+def test_large_messages_are_moved_in_small_numbers(redis_client: Redis, intake: Memory) -> None:
     reader = reader_of(redis_client, intake)
     for _ in range(6):
         redis_client.lpush("account-events", b"x" * 5_000_000)
@@ -127,7 +127,7 @@ def test_large_messages_are_moved_few_at_a_time(redis_client: Redis, intake: Mem
     assert moved == [2, 2, 2, 0]
 
 
-def test_a_task_that_is_no_event_is_set_aside_and_never_run(
+def test_a_task_that_is_not_an_event_is_set_aside_and_never_run(
     redis_client: Redis, producer: Celery, intake: Memory
 ) -> None:
     """Handed on to `refresh`, two thousand of them held up all calls for 24 s."""
@@ -139,7 +139,7 @@ def test_a_task_that_is_no_event_is_set_aside_and_never_run(
     assert not redis_client.exists("refresh", "backfill")
 
 
-def test_an_event_is_taken_in_and_tasks_that_are_to_follow_it_are_not_sent(
+def test_an_event_is_recorded_and_its_linked_tasks_are_not_sent(
     redis_client: Redis, producer: Celery, intake: Memory
 ) -> None:
     send(producer, "linked", link=producer.signature("theirs.next"))
@@ -148,7 +148,7 @@ def test_an_event_is_taken_in_and_tasks_that_are_to_follow_it_are_not_sent(
     assert not redis_client.exists("refresh", "celery")
 
 
-def test_of_foreign_bytes_each_is_kept_and_the_reader_goes_on(
+def test_foreign_messages_are_kept_and_the_reader_continues(
     redis_client: Redis, producer: Celery, intake: Memory
 ) -> None:
     redis_client.lpush("account-events", b"\xff")
@@ -164,7 +164,7 @@ def test_of_foreign_bytes_each_is_kept_and_the_reader_goes_on(
     ]
 
 
-def test_a_producer_that_declares_nothing_finds_the_queue_bound(redis_client: Redis, redis_url: str) -> None:
+def test_a_producer_that_declares_no_queue_finds_it_bound(redis_client: Redis, redis_url: str) -> None:
     intake = Memory()
     reader = reader_of(redis_client, intake)
     with Connection(kombu_address(redis_url)[0]) as connection:
@@ -173,7 +173,7 @@ def test_a_producer_that_declares_nothing_finds_the_queue_bound(redis_client: Re
     assert intake.rejected == ["message: its headers name no task, as Celery's message protocol 2 requires"]
 
 
-def test_what_kombu_had_taken_for_an_older_worker_comes_back_to_the_queue(
+def test_a_message_that_kombu_took_for_an_older_worker_returns_to_the_queue(
     redis_client: Redis, redis_url: str, producer: Celery, intake: Memory
 ) -> None:
     """Restored by whatever worker consumes another queue by kombu: the table of what is taken is one for all."""
@@ -196,7 +196,9 @@ def test_what_kombu_had_taken_for_an_older_worker_comes_back_to_the_queue(
     older.close()
 
 
-def test_an_item_that_only_looks_like_celery_s_is_judged_as_celery_would(redis_client: Redis, intake: Memory) -> None:
+def test_an_item_that_resembles_a_celery_message_is_judged_as_celery_would_judge_it(
+    redis_client: Redis, intake: Memory
+) -> None:
     body = base64.b64encode(json.dumps([[], {}, {}]).encode()).decode()
     item = {"body": body, "content-type": "application/json", "headers": {"task": "account.linked"}}
     item["properties"] = {"delivery_tag": str(uuid.uuid4()), "body_encoding": "base64", "delivery_info": {}}

@@ -31,7 +31,7 @@ def server(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]
         yield server
 
 
-def test_a_full_broker_loses_nothing_is_told_once_and_is_emptied_all_the_same(
+def test_a_full_broker_loses_no_message_is_reported_once_and_can_still_be_emptied(
     server: EmbeddedRedis, redis_client: Redis, intake: Memory
 ) -> None:
     """The ledger, `redis_client`, has room. Redis refuses the broker's client every write but those of a script."""
@@ -63,7 +63,7 @@ def test_a_full_broker_loses_nothing_is_told_once_and_is_emptied_all_the_same(
         assert [line["event"] for line in lines] == ["broker_full", "broker_has_room"]
 
 
-def test_a_replica_is_left_and_something_else_under_our_key_destroys_nothing(
+def test_a_connection_to_a_replica_is_closed_and_a_foreign_value_under_our_key_loses_no_message(
     server: EmbeddedRedis, intake: Memory
 ) -> None:
     with (

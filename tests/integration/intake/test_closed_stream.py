@@ -36,7 +36,7 @@ FAR_AHEAD = "9999999999999-1"
 
 @pytest.mark.parametrize("trim", [[], ["MAXLEN", "=", "0"]])
 @pytest.mark.parametrize("last_id", [LARGEST, f"{LARGEST_MS}-0", FAR_AHEAD])
-def test_a_stream_that_a_producer_closed_is_opened_again_when_all_is_taken_in(
+def test_a_stream_that_a_producer_closed_is_reopened_once_every_entry_is_recorded(
     redis_client: Redis, attacker: Redis, reader: Reader, last_id: str, trim: list[str]
 ) -> None:
     alive = reader("alive")
@@ -57,7 +57,7 @@ def test_a_stream_that_a_producer_closed_is_opened_again_when_all_is_taken_in(
     assert vanished(redis_client) == counted
 
 
-def test_a_reader_that_waits_while_the_stream_is_made_anew_gets_the_next_entry(
+def test_a_reader_that_waits_while_the_stream_is_recreated_gets_the_next_entry(
     redis_client: Redis, attacker: Redis, redis_url: str, reader: Reader
 ) -> None:
     alive = reader("alive")
@@ -82,7 +82,7 @@ def test_a_reader_that_waits_while_the_stream_is_made_anew_gets_the_next_entry(
 
 
 @pytest.mark.parametrize("group", [GROUP, "another"])
-def test_a_stream_is_not_made_anew_while_a_group_holds_an_entry(
+def test_a_stream_is_not_recreated_while_a_group_holds_an_entry(
     redis_client: Redis, attacker: Redis, reader: Reader, group: str
 ) -> None:
     alive = reader("alive")
@@ -103,7 +103,7 @@ def test_a_stream_is_not_made_anew_while_a_group_holds_an_entry(
     assert group.encode() in [each["name"] for each in redis_client.xinfo_groups(STREAM)]
 
 
-def test_no_event_is_lost_that_is_added_while_the_stream_is_made_anew(
+def test_no_event_added_while_the_stream_is_recreated_is_lost(
     redis_client: Redis, attacker: Redis, redis_url: str, reader: Reader
 ) -> None:
     alive, is_done = reader("alive"), threading.Event()
@@ -134,7 +134,7 @@ def test_no_event_is_lost_that_is_added_while_the_stream_is_made_anew(
     assert vanished(redis_client) == 0
 
 
-def test_a_batch_with_the_largest_id_is_taken_in_whole_after_its_reader_died(
+def test_a_batch_with_the_largest_id_is_recorded_whole_after_its_reader_died(
     redis_client: Redis, attacker: Redis, reader: Reader
 ) -> None:
     dead = reader("dead")

@@ -12,7 +12,7 @@ from worker.intake.stream_group import EntryGroup
 from worker.ledger import Letters
 
 
-def test_entries_that_were_trimmed_hide_none_behind_them(redis_client: Redis, reader: Reader) -> None:
+def test_trimmed_entries_do_not_hide_the_entries_after_them(redis_client: Redis, reader: Reader) -> None:
     for number in range(200):
         add(redis_client, event(number))
     die_with_all_in_hand(reader("dead"))
@@ -23,9 +23,7 @@ def test_entries_that_were_trimmed_hide_none_behind_them(redis_client: Redis, re
     assert redis_client.xpending(STREAM, "nightly")["pending"] == 0
 
 
-def test_an_entry_too_large_for_a_worker_is_set_aside_by_redis_and_never_loaded(
-    redis_client: Redis, reader: Reader
-) -> None:
+def test_an_oversized_entry_is_set_aside_inside_redis_and_never_loaded(redis_client: Redis, reader: Reader) -> None:
     body = b"x" * (entries.LARGEST_ENTRY_BYTES + 1)
     entry_id = redis_client.xadd(STREAM, {"event": body}).decode()  # type: ignore[union-attr]
     add(redis_client, event(1))
@@ -51,7 +49,7 @@ def test_an_entry_too_large_for_a_worker_is_set_aside_by_redis_and_never_loaded(
     assert redis_client.xlen(STREAM) == 0
 
 
-def test_an_entry_too_large_that_a_reader_survived_is_set_aside_the_same_way(
+def test_an_oversized_entry_that_a_reader_survived_is_set_aside_inside_redis_too(
     redis_client: Redis, reader: Reader
 ) -> None:
     redis_client.xadd(STREAM, {"event": b"x" * (entries.LARGEST_ENTRY_BYTES + 1)})
@@ -62,7 +60,7 @@ def test_an_entry_too_large_that_a_reader_survived_is_set_aside_the_same_way(
     assert redis_client.xlen(STREAM) == 0
 
 
-def test_a_read_whose_reply_was_lost_is_taken_up_by_the_same_reader_and_is_no_death(
+def test_a_reader_reads_again_after_a_lost_reply_and_this_counts_as_no_death(
     redis_client: Redis, reader: Reader
 ) -> None:
     add(redis_client, [event(1), event(2)])

@@ -15,7 +15,7 @@ from worker.intake.poison import DEATHS, Deliveries
 from worker.ledger import Letters
 
 
-def test_a_reader_at_work_keeps_what_it_holds_however_long_it_takes(
+def test_a_reader_with_a_heartbeat_keeps_its_entries_however_long_they_take(
     redis_client: Redis, reader: Reader, intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 200)
@@ -39,7 +39,7 @@ def test_a_reader_at_work_keeps_what_it_holds_however_long_it_takes(
     assert redis_client.keys("nightly:in-hand:*") == []
 
 
-def test_two_readers_that_see_the_same_dead_one_share_its_entries(
+def test_two_readers_share_the_entries_of_a_dead_reader(
     redis_client: Redis, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(40):
@@ -58,7 +58,7 @@ def test_two_readers_that_see_the_same_dead_one_share_its_entries(
     assert redis_client.hget("nightly:tally:toolbox", "duplicate") is None
 
 
-def test_what_another_reader_claimed_since_the_look_is_left_to_it(
+def test_entries_that_another_reader_claimed_meanwhile_are_left_to_it(
     redis_client: Redis, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(2):
@@ -74,7 +74,7 @@ def test_what_another_reader_claimed_since_the_look_is_left_to_it(
     assert one._group.claim_next() is None
 
 
-def test_a_reader_that_ends_in_good_order_with_a_suspect_in_hand_did_not_die_of_it(
+def test_a_reader_that_stops_normally_with_a_suspect_in_hand_counts_as_no_death(
     redis_client: Redis, reader: Reader, intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(redis_client, event(1))
@@ -95,7 +95,7 @@ def test_a_reader_that_ends_in_good_order_with_a_suspect_in_hand_did_not_die_of_
     assert not list(Letters(redis_client).list())
 
 
-def test_what_a_reader_held_when_it_ended_in_good_order_is_taken_over_and_no_death_is_counted(
+def test_entries_of_a_reader_that_stopped_normally_are_taken_over_without_counting_a_death(
     redis_client: Redis, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[str] = []

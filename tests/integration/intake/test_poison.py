@@ -12,13 +12,13 @@ def deliveries(redis_client: Redis) -> Deliveries:
     return Deliveries(redis_client, Vault([bytes(32)]))
 
 
-def test_what_outlived_three_that_had_it_in_hand_is_deadly(deliveries: Deliveries) -> None:
+def test_a_message_is_poison_after_three_readers_died_with_it_in_hand(deliveries: Deliveries) -> None:
     assert [deliveries.take_in_hand("name") for _ in range(DEATHS - 1)] == [1, 2]
     with deliveries.in_hand("name") as is_deadly:
         assert is_deadly
 
 
-def test_what_is_put_down_was_survived_however_it_ended(deliveries: Deliveries, redis_client: Redis) -> None:
+def test_the_count_is_cleared_after_any_outcome(deliveries: Deliveries, redis_client: Redis) -> None:
     for _ in range(5 * DEATHS):
         with deliveries.in_hand("name") as is_deadly, deliveries.in_hand("name"):
             assert not is_deadly

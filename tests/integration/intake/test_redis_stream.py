@@ -52,14 +52,16 @@ def reader_of(client: Redis, intake: Memory, name: str = "one") -> StreamReader:
     return reader
 
 
-def test_what_came_before_the_first_worker_is_read_too(redis_client: Redis, intake: Memory) -> None:
+def test_entries_added_before_the_first_worker_started_are_read(redis_client: Redis, intake: Memory) -> None:
     redis_client.xadd(STREAM, {"event": b"early"})
     assert reader_of(redis_client, intake).step() == 1
     assert intake.taken == [b"early"]
     assert redis_client.xlen(STREAM) == 0
 
 
-def test_one_entry_that_breaks_us_is_set_aside_and_stops_no_other(redis_client: Redis, intake: Memory) -> None:
+def test_an_entry_that_triggers_a_bug_is_set_aside_and_the_others_are_recorded(
+    redis_client: Redis, intake: Memory
+) -> None:
     reader = reader_of(redis_client, intake)
     for body in (b"a", b"poison", b"b"):
         redis_client.xadd(STREAM, {"event": body})
@@ -69,7 +71,7 @@ def test_one_entry_that_breaks_us_is_set_aside_and_stops_no_other(redis_client: 
     assert redis_client.xlen(STREAM) == 0
 
 
-def test_while_the_ledger_is_away_entries_stay_pending_and_another_reader_takes_them_over(
+def test_while_the_ledger_is_unavailable_entries_stay_pending_and_another_reader_takes_them_over(
     redis_client: Redis, intake: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redis_client.xadd(STREAM, {"event": b"kept"})
@@ -88,7 +90,9 @@ def test_while_the_ledger_is_away_entries_stay_pending_and_another_reader_takes_
     assert redis_client.xpending(STREAM, "nightly")["pending"] == 0
 
 
-def test_what_redis_would_not_take_is_tried_again_before_more_is_read(redis_client: Redis, intake: Memory) -> None:
+def test_an_entry_that_redis_could_not_record_is_tried_again_before_more_is_read(
+    redis_client: Redis, intake: Memory
+) -> None:
     reader = reader_of(redis_client, intake)
     redis_client.xadd(STREAM, {"event": b"first"})
     intake.is_away = True
@@ -118,7 +122,7 @@ def test_large_entries_are_recorded_and_acknowledged_in_portions(redis_client: R
     assert pending == [4, 2]
 
 
-def test_readers_that_are_long_gone_leave_the_group_unless_they_hold_something(
+def test_readers_gone_for_long_are_removed_from_the_group_unless_they_hold_entries(
     redis_client: Redis, intake: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 60_000)  # or the last reader takes what `holding` holds
@@ -136,7 +140,7 @@ def test_readers_that_are_long_gone_leave_the_group_unless_they_hold_something(
     assert b"holding" in left
 
 
-def test_a_stream_that_somebody_deleted_is_made_anew(redis_client: Redis, intake: Memory) -> None:
+def test_a_deleted_stream_is_recreated(redis_client: Redis, intake: Memory) -> None:
     reader = reader_of(redis_client, intake)
     redis_client.delete(STREAM)
     assert reader.step() == 0
@@ -145,7 +149,7 @@ def test_a_stream_that_somebody_deleted_is_made_anew(redis_client: Redis, intake
     assert intake.taken == [b"after"]
 
 
-def test_large_entries_are_read_one_by_one_and_small_ones_together(
+def test_large_entries_are_read_one_at_a_time_and_small_ones_together(
     redis_client: Redis, intake: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = reader_of(redis_client, intake)
@@ -160,7 +164,7 @@ def test_large_entries_are_read_one_by_one_and_small_ones_together(
     assert len(intake.taken) == 612
 
 
-def test_what_redis_would_not_take_is_tried_again_and_never_held_for_deadly(
+def test_an_entry_that_redis_could_not_record_is_tried_again_and_never_counted_as_poison(
     redis_client: Redis, intake: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 0)
@@ -178,7 +182,7 @@ def test_what_redis_would_not_take_is_tried_again_and_never_held_for_deadly(
     assert (intake.taken, intake.rejected) == ([b"innocent"], [])
 
 
-def test_a_reader_that_comes_to_hold_an_entry_while_the_gone_are_forgotten_keeps_it(
+def test_a_reader_that_gets_an_entry_during_the_removal_of_dead_readers_keeps_it(
     redis_client: Redis, intake: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quiet, other = (reader_of(redis_client, intake, name) for name in ("quiet", "other"))

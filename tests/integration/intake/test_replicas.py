@@ -92,7 +92,7 @@ def test_a_celery_message_stays_in_its_broker_until_a_replica_of_the_ledger_has_
 
 
 @pytest.mark.parametrize("body", [json.dumps(event(1)), "no event"])
-def test_a_stream_entry_stays_until_a_replica_has_what_it_became(
+def test_a_stream_entry_stays_until_a_replica_has_the_recorded_event(
     replica: Redis, redis_client: Redis, intake: Intake, vault: Vault, body: str
 ) -> None:
     cut_off(replica)

@@ -46,7 +46,7 @@ def test_entries_that_a_producer_trimmed_are_counted(
     assert state(redis_client)["stream_counts_entries"] == counts(redis_client)
 
 
-def test_what_workers_take_off_the_stream_themselves_has_not_vanished(redis_client: Redis, reader: Reader) -> None:
+def test_entries_that_workers_delete_do_not_count_as_vanished(redis_client: Redis, reader: Reader) -> None:
     for number in range(9):
         add(redis_client, event(number))
     add(redis_client, [event(10), event(11)])
@@ -72,7 +72,7 @@ def test_entries_that_a_dead_reader_held_and_a_producer_trimmed_are_counted_on_e
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_whatever_happens_each_entry_is_recorded_or_counted_as_vanished(
+def test_every_entry_is_recorded_or_counted_as_vanished(
     redis_client: Redis, attacker: Redis, reader: Reader, seed: int
 ) -> None:
     if not counts(redis_client):
@@ -98,7 +98,7 @@ def test_whatever_happens_each_entry_is_recorded_or_counted_as_vanished(
     assert recorded(redis_client) + vanished(redis_client) == added
 
 
-def test_what_vanished_is_reported_once_an_hour_and_as_one_number(
+def test_vanished_entries_are_reported_once_an_hour_as_one_number(
     redis_client: Redis, attacker: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accounts = [StreamAccount(redis_client, STREAM, GROUP) for _ in range(2)]
@@ -120,7 +120,7 @@ def test_what_vanished_is_reported_once_an_hour_and_as_one_number(
     assert lines_of_a_loss() == [(6, 9)]
 
 
-def test_counters_of_another_history_begin_anew_and_report_nothing(
+def test_counters_of_a_replaced_stream_start_again_and_report_nothing(
     redis_client: Redis, attacker: Redis, reader: Reader
 ) -> None:
     alive = reader("alive")
@@ -134,7 +134,7 @@ def test_counters_of_another_history_begin_anew_and_report_nothing(
     assert vanished(redis_client) == (2 if counts(redis_client) else 0)
 
 
-def test_a_user_without_the_rights_still_takes_events_in_and_says_so_once(
+def test_a_user_without_the_rights_to_count_still_records_events_and_reports_it_once(
     redis_client: Redis, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alive = reader("alive")

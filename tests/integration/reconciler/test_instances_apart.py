@@ -51,9 +51,7 @@ def make_due(ledger: Ledger, vault: Vault, instance: Instance, count: int) -> No
     ledger.record(wishes)
 
 
-def test_a_slow_instance_neither_charges_the_calls_of_a_healthy_one_nor_shuts_its_gate(
-    redis_client: Redis, vault: Vault
-) -> None:
+def test_a_slow_instance_neither_delays_a_healthy_one_nor_closes_its_gate(redis_client: Redis, vault: Vault) -> None:
     """All shared one pool: calls for the healthy one timed out waiting in it, and counted as an outage of Flinks."""
     ledger = Ledger(redis_client)
 

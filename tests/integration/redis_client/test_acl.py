@@ -112,7 +112,7 @@ def _refused(admin: Redis) -> set[tuple[str, str]]:
     return {(entry["reason"], entry["object"].partition("|")[0]) for entry in log} - {("command", "client")}
 
 
-def test_the_advised_user_works_and_is_refused_nothing(confined: tuple[Redis, str], tmp_path: Path) -> None:
+def test_a_worker_as_the_advised_user_works_and_is_never_refused(confined: tuple[Redis, str], tmp_path: Path) -> None:
     admin, url = confined
     with EmbeddedStack(tmp_path / "stack", isolated=True, overrides={"REDIS_URL": url, "SANDBOX": "1"}) as stack:
         with Celery(broker=kombu_address(url)[0]) as producer:
@@ -134,7 +134,7 @@ def test_the_advised_user_works_and_is_refused_nothing(confined: tuple[Redis, st
     assert _refused(admin) == {("command", "config")}, "the doctor's one question that INFO does not answer"
 
 
-def test_the_doctor_says_what_the_advised_user_may_not_see(
+def test_the_doctor_names_the_facts_that_the_advised_user_may_not_read(
     confined: tuple[Redis, str], login_keys: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     _, url = confined
@@ -146,7 +146,7 @@ def test_the_doctor_says_what_the_advised_user_may_not_see(
 
 
 @pytest.mark.parametrize("user", USERS)
-def test_no_advised_user_can_administer_redis_or_leave_its_keys_directly_or_from_lua(
+def test_no_advised_user_can_administer_redis_or_reach_other_keys_directly_or_from_lua(
     confined: tuple[Redis, str], user: str
 ) -> None:
     _, url = confined
@@ -162,7 +162,7 @@ def test_no_advised_user_can_administer_redis_or_leave_its_keys_directly_or_from
             assert client.eval("return redis.call('HLEN', 'nightly:meta')", 0) == 0
 
 
-def test_no_advised_user_becomes_the_one_that_has_no_password(confined: tuple[Redis, str]) -> None:
+def test_no_advised_user_can_become_the_user_without_a_password(confined: tuple[Redis, str]) -> None:
     admin, url = confined
     for command in re.findall(r"^ACL SETUSER (?:administrator|default) .+$", GUIDE.read_text("utf-8"), re.MULTILINE):
         admin.execute_command(*command.split())
@@ -176,7 +176,7 @@ def test_no_advised_user_becomes_the_one_that_has_no_password(confined: tuple[Re
         assert not administrator.acl_getuser("default")["enabled"]
 
 
-def test_the_advised_user_may_run_every_command_that_a_script_of_ours_runs() -> None:
+def test_the_advised_user_may_run_every_command_of_our_scripts() -> None:
     granted = {part.lstrip("+").upper() for part in minimal_acl_parts("nightly", has_selectors=True) if part[0] == "+"}
     used = set()
     for path in [*(ROOT / "worker").rglob("*.lua"), *(ROOT / "worker").rglob("*.py")]:
@@ -186,7 +186,7 @@ def test_the_advised_user_may_run_every_command_that_a_script_of_ours_runs() -> 
     assert used <= granted
 
 
-def test_the_advised_producer_may_publish_and_read_nothing(confined: tuple[Redis, str]) -> None:
+def test_the_advised_producer_may_publish_but_not_read(confined: tuple[Redis, str]) -> None:
     admin, url = confined
     with connect(url.replace("nightly:", "producer:")) as producer:
         publish("linked", login_id="login-1", client=producer)
@@ -197,7 +197,7 @@ def test_the_advised_producer_may_publish_and_read_nothing(confined: tuple[Redis
                 producer.execute_command(*command.split())
 
 
-def test_the_advised_celery_producer_may_send_and_read_nothing(confined: tuple[Redis, str]) -> None:
+def test_the_advised_celery_producer_may_send_but_not_read(confined: tuple[Redis, str]) -> None:
     admin, url = confined
     address = url.replace("nightly:", "celery-producer:")
     with Celery(broker=kombu_address(address)[0]) as sender:
@@ -217,7 +217,7 @@ def test_the_advised_celery_producer_may_send_and_read_nothing(confined: tuple[R
                 client.execute_command(*command.split())
 
 
-def test_what_the_celery_producer_sent_is_taken_in(confined: tuple[Redis, str], tmp_path: Path) -> None:
+def test_a_message_of_the_advised_celery_producer_is_recorded(confined: tuple[Redis, str], tmp_path: Path) -> None:
     admin, url = confined
     with Celery(broker=kombu_address(url.replace("nightly:", "celery-producer:"))[0]) as sender:
         kwargs = {"login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}

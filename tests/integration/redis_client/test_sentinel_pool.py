@@ -43,7 +43,7 @@ def _host(client: Redis) -> str:
     return str(connection.host)
 
 
-def test_a_connection_that_works_is_left_when_another_server_is_the_primary(
+def test_a_working_connection_is_dropped_when_another_server_becomes_the_primary(
     sentinels: Sentinels, redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(primary, "LOOK_SECONDS", 0.0)
@@ -57,7 +57,7 @@ def test_a_connection_that_works_is_left_when_another_server_is_the_primary(
         assert _host(client) == "localhost"
 
 
-def test_no_sentinel_is_asked_between_two_lookups(sentinels: Sentinels, redis_server: EmbeddedRedis) -> None:
+def test_no_sentinel_is_contacted_between_two_lookups(sentinels: Sentinels, redis_server: EmbeddedRedis) -> None:
     pool: Any = PrimaryPool("main", sentinels, password=redis_server.password)  # type: ignore[no-untyped-call]
     with Redis.from_pool(pool) as client:
         assert _host(client) == "127.0.0.1"
@@ -65,7 +65,7 @@ def test_no_sentinel_is_asked_between_two_lookups(sentinels: Sentinels, redis_se
         assert _host(client) == "127.0.0.1"
 
 
-def test_sentinels_that_take_long_are_asked_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_sentinels_are_asked_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 103.0])
     monkeypatch.setattr(primary.time, "monotonic", lambda: next(clock))
     assert next_look(lambda: None) == 115.0

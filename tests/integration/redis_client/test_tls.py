@@ -74,7 +74,7 @@ def test_both_clients_refuse_a_certificate_of_another_authority(
             _ping_as_celery(url)
 
 
-def test_a_worker_works_and_the_doctor_is_content_over_tls(
+def test_a_worker_works_and_the_doctor_passes_over_tls(
     tls_port: int,
     redis_server: EmbeddedRedis,
     certificate: Path,

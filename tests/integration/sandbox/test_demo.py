@@ -43,7 +43,7 @@ def is_empty(folder: Path) -> bool:
 
 
 @pytest.mark.parametrize("demo", [["--json", "--seed", "7"]], indirect=True)
-def test_two_thousand_events_through_every_fault_end_as_wished(demo: ManagedProcess, tmp_path: Path) -> None:
+def test_two_thousand_events_end_as_wished_in_spite_of_every_fault(demo: ManagedProcess, tmp_path: Path) -> None:
     assert ended(demo, seconds=95) == 0, demo.tail()
     lines = demo.output().splitlines()
     result = json.loads(lines[-1])

@@ -51,7 +51,7 @@ def environment_of(part: str, run: ManagedProcess) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("run", [[], ["--tcp"]], indirect=True)
-def test_its_printed_commands_work_and_it_stops_on_a_signal(run: ManagedProcess, tmp_path: Path) -> None:
+def test_the_printed_commands_work_and_a_signal_stops_the_run(run: ManagedProcess, tmp_path: Path) -> None:
     page = re.search(r"review page +(http://127\.0\.0\.1:\d+)", run.output())
     assert page
     assert httpx.get(page[1] + "/health", trust_env=False).text == "ok\n"
@@ -86,7 +86,7 @@ def test_its_printed_commands_work_and_it_stops_on_a_signal(run: ManagedProcess,
 
 
 @pytest.mark.parametrize("part", ["emulator", "Redis"])
-def test_a_part_that_dies_ends_the_run_and_is_named(run: ManagedProcess, part: str) -> None:
+def test_a_part_that_dies_ends_the_run_and_is_reported(run: ManagedProcess, part: str) -> None:
     if part == "Redis":
         found = re.search(r"^ +\w+ [\d.]+ at (/.+)$", run.output(), re.MULTILINE)
         assert found
@@ -114,7 +114,7 @@ def run_that_is_refused(folder: Path, **settings: str) -> str:
     return line
 
 
-def test_nothing_is_started_where_every_user_can_put_settings_and_code(tmp_path: Path) -> None:
+def test_a_run_does_not_start_in_a_folder_that_every_user_can_write_to(tmp_path: Path) -> None:
     folder = tmp_path / "everybodys"
     folder.mkdir()
     folder.chmod(0o1777)
@@ -126,7 +126,9 @@ def test_nothing_is_started_where_every_user_can_put_settings_and_code(tmp_path:
     assert not (folder / "code of another user was run").exists()
 
 
-def test_flinks_is_not_emulated_on_a_redis_of_the_users(tmp_path: Path, redis_client: Redis, redis_url: str) -> None:
+def test_flinks_is_not_emulated_on_a_redis_that_the_user_named(
+    tmp_path: Path, redis_client: Redis, redis_url: str
+) -> None:
     line = run_that_is_refused(tmp_path, REDIS_URL=redis_url, LOGIN_KEYS=new_key())
 
     assert line.startswith("FLINKS_AUTH_KEY: is required where REDIS_URL is set")
@@ -134,7 +136,7 @@ def test_flinks_is_not_emulated_on_a_redis_of_the_users(tmp_path: Path, redis_cl
     assert redis_client.dbsize() == 0
 
 
-def test_a_production_ledger_is_never_taken_by_a_sandbox(tmp_path: Path, redis_client: Redis, redis_url: str) -> None:
+def test_a_sandbox_never_uses_a_production_ledger(tmp_path: Path, redis_client: Redis, redis_url: str) -> None:
     keys = new_key()
     Ledger(redis_client).claim_ledger(Vault([decode_key(keys)]).fingerprint("reference"))
 
@@ -151,7 +153,7 @@ def test_a_production_ledger_is_never_taken_by_a_sandbox(tmp_path: Path, redis_c
         (False, {}, "in production"),
     ],
 )
-def test_a_folder_that_was_begun_with_one_flinks_is_never_taken_by_the_other(
+def test_a_folder_used_with_the_emulator_is_never_used_with_the_real_flinks_or_the_reverse(
     tmp_path: Path,
     orphan_guard: OrphanGuard,
     was_sandbox: bool,  # noqa: FBT001 - a parameter of the test

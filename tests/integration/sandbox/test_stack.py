@@ -57,7 +57,7 @@ def test_stopping_a_process_stops_its_children_too(family: ManagedProcess) -> No
 
 
 @pytest.mark.parametrize("family", [["--deaf"]], indirect=True)
-def test_a_process_deaf_to_sigterm_is_killed_when_the_grace_is_over(family: ManagedProcess) -> None:
+def test_a_process_that_ignores_sigterm_is_killed_after_the_grace_period(family: ManagedProcess) -> None:
     assert family.stop(grace_seconds=0.1) == -signal.SIGKILL
 
 
@@ -145,7 +145,7 @@ def test_a_second_redis_on_the_same_data_is_refused_until_the_first_stops(redis:
         assert second.pid
 
 
-def test_a_port_that_somebody_took_meanwhile_is_left_to_them(
+def test_a_port_that_another_process_took_is_not_used(
     tcp_redis: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offers = iter([tcp_redis.port, redis_module.free_port()])
@@ -155,7 +155,7 @@ def test_a_port_that_somebody_took_meanwhile_is_left_to_them(
         assert late.port != tcp_redis.port
 
 
-def test_a_strangers_redis_is_never_taken_for_our_own(tcp_redis: EmbeddedRedis, tmp_path: Path) -> None:
+def test_a_foreign_redis_is_never_mistaken_for_our_own(tcp_redis: EmbeddedRedis, tmp_path: Path) -> None:
     own = EmbeddedRedis(tmp_path, name="late", tcp=True)
     own.url = tcp_redis.url
 
@@ -186,7 +186,7 @@ def test_a_stack_starts_its_parts_reports_each_step_and_leaves_nothing_running(t
     assert settings.vault()
 
 
-def test_a_worker_is_ready_when_it_answers_and_its_end_is_noticed(tmp_path: Path) -> None:
+def test_a_worker_is_ready_when_it_answers_and_its_exit_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "tiny.py").write_text(
         "import os\nfrom celery import Celery\nfrom worker.broker.celery_config import kombu_address\n"
         "app = Celery('tiny', broker=kombu_address(os.environ['REDIS_URL'])[0])\n"

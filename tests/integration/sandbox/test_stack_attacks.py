@@ -77,7 +77,7 @@ def test_another_user_is_asked_for_the_password_where_the_server_listens_on_tcp(
     assert found["files"] == "PermissionError"
 
 
-def test_nothing_is_done_on_tcp_without_the_password(tmp_path: Path, orphan_guard: OrphanGuard) -> None:
+def test_no_command_is_run_on_tcp_without_the_password(tmp_path: Path, orphan_guard: OrphanGuard) -> None:
     with EmbeddedRedis(tmp_path, guard=orphan_guard, tcp=True) as server:
         for password in (None, "guess"):
             with Redis(port=server.port, password=password) as client, pytest.raises(AuthenticationError):
@@ -87,7 +87,7 @@ def test_nothing_is_done_on_tcp_without_the_password(tmp_path: Path, orphan_guar
 
 
 @pytest.mark.parametrize("tcp", [False, True])
-def test_not_even_a_client_with_the_password_writes_files_or_loads_code_through_the_server(
+def test_even_a_client_with_the_password_cannot_write_files_or_load_code_through_the_server(
     tmp_path: Path,
     orphan_guard: OrphanGuard,
     tcp: bool,  # noqa: FBT001 - a parameter of the test
@@ -100,14 +100,14 @@ def test_not_even_a_client_with_the_password_writes_files_or_loads_code_through_
                 client.eval("return redis.call(unpack(ARGV))", 0, *command.split())
 
 
-def test_the_servers_arguments_and_environment_hold_no_password(tmp_path: Path, orphan_guard: OrphanGuard) -> None:
+def test_arguments_and_environment_of_the_server_hold_no_password(tmp_path: Path, orphan_guard: OrphanGuard) -> None:
     with EmbeddedRedis(tmp_path, guard=orphan_guard, tcp=True) as server:
         assert len(server.password) >= 32
         for name in ("cmdline", "environ"):
             assert server.password.encode() not in Path(f"/proc/{server.pid}/{name}").read_bytes()
 
 
-def test_port_and_password_are_kept_for_the_next_time_in_a_file_of_its_owners(
+def test_port_and_password_are_stored_for_the_next_run_in_a_private_file(
     tmp_path: Path, orphan_guard: OrphanGuard
 ) -> None:
     with EmbeddedRedis(tmp_path, guard=orphan_guard, tcp=True) as server:
@@ -118,7 +118,7 @@ def test_port_and_password_are_kept_for_the_next_time_in_a_file_of_its_owners(
     assert server.url_path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_process_that_took_the_kept_port_between_two_runs_is_sent_nothing_and_keeps_it(
+def test_a_foreign_process_on_the_stored_port_gets_no_data_and_keeps_the_port(
     tmp_path: Path, orphan_guard: OrphanGuard
 ) -> None:
     with EmbeddedRedis(tmp_path, guard=orphan_guard, tcp=True) as server:
@@ -132,7 +132,7 @@ def test_a_process_that_took_the_kept_port_between_two_runs_is_sent_nothing_and_
                 thief.accept()
 
 
-def test_a_socket_whose_path_would_be_too_long_lies_in_a_private_folder_that_goes_with_the_server(
+def test_a_socket_whose_path_would_be_too_long_lies_in_a_private_folder_that_is_removed_with_the_server(
     tmp_path: Path, orphan_guard: OrphanGuard
 ) -> None:
     with EmbeddedRedis(tmp_path / ("deep" * 40), guard=orphan_guard) as server:
@@ -147,7 +147,7 @@ def test_a_socket_whose_path_would_be_too_long_lies_in_a_private_folder_that_goe
     assert not folder.exists()
 
 
-def test_a_socket_finds_a_short_path_where_the_temporary_folder_is_deep_too(
+def test_a_socket_gets_a_short_path_where_even_the_temporary_folder_is_deep(
     tmp_path: Path, orphan_guard: OrphanGuard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deep = tmp_path / ("deep" * 40)

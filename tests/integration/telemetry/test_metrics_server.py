@@ -47,7 +47,7 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_a_scrape_is_answered_and_nothing_else(serve: Serve) -> None:
+def test_only_a_scrape_is_answered(serve: Serve) -> None:
     port = serve(read=lambda: {"instances": {"toolbox": {"due_live": 3}}}).port
     answer, text = ask(port)
     families = {family.name for family in text_string_to_metric_families(text)}
@@ -61,14 +61,14 @@ def test_a_scrape_is_answered_and_nothing_else(serve: Serve) -> None:
     assert (posted.status, posted.getheader("allow")) == (405, "GET, HEAD")
 
 
-def test_a_ledger_that_cannot_be_read_still_gives_an_answer(serve: Serve) -> None:
+def test_a_scrape_is_answered_although_the_ledger_cannot_be_read(serve: Serve) -> None:
     def read() -> Mapping[str, Any]:
         raise ConnectionError
 
     assert "nightly_up 0.0" in ask(serve(read=read).port)[1]
 
 
-def test_what_is_no_request_is_refused(serve: Serve) -> None:
+def test_invalid_requests_are_refused(serve: Serve) -> None:
     port = serve().port
     for raw, status in [(b"nothing\r\n\r\n", b"400"), (b"GET / HTTP/1.1\r\nx: " + b"a" * 9000, b"431")]:
         with closing(socket.create_connection((HOST, port), timeout=10)) as client:
@@ -77,7 +77,7 @@ def test_what_is_no_request_is_refused(serve: Serve) -> None:
 
 
 @pytest.mark.usefixtures("many_files")
-def test_1500_half_requests_cost_no_thread_and_few_descriptors_and_a_scrape_is_answered(serve: Serve) -> None:
+def test_1500_incomplete_requests_cost_no_thread_and_few_descriptors_and_a_scrape_is_answered(serve: Serve) -> None:
     port = serve().port
     threads, before = threading.active_count(), descriptors()
     with ExitStack() as opened:
@@ -90,7 +90,7 @@ def test_1500_half_requests_cost_no_thread_and_few_descriptors_and_a_scrape_is_a
         eventually(lambda: descriptors() <= before + 1500 + CONNECTIONS + 5, describe="closed connections")
 
 
-def test_a_half_request_ends_within_its_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_request_ends_at_its_deadline(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics_server, "CLIENT_SECONDS", 0.2)
     with closing(socket.create_connection((HOST, serve().port), timeout=10)) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n")
@@ -114,7 +114,7 @@ def test_a_hundred_scrapes_in_a_row_read_the_ledger_once_a_second(
     assert len(reads) <= 2  # prometheus_client also looks once when the collector is registered
 
 
-def test_clients_that_leave_while_a_silent_ledger_is_read_begin_no_further_read(
+def test_clients_that_disconnect_from_a_silent_ledger_start_no_further_read(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics_server, "CLIENT_SECONDS", 0.1)
@@ -138,7 +138,7 @@ def test_clients_that_leave_while_a_silent_ledger_is_read_begin_no_further_read(
         answers.set()
 
 
-def test_each_worker_of_a_machine_gets_a_port_and_the_one_too_many_says_what_to_do(serve: Serve) -> None:
+def test_each_worker_of_a_machine_gets_a_port_and_one_too_many_logs_advice(serve: Serve) -> None:
     first = free_port()
     with ExitStack() as taken:
         for port in range(first, first + PORTS - 1):
@@ -158,5 +158,5 @@ def test_a_stopped_endpoint_frees_its_port() -> None:
         pass
 
 
-def test_a_name_that_is_not_ours_is_logged_and_stops_no_worker() -> None:
+def test_a_host_name_that_is_not_local_is_logged_and_stops_no_worker() -> None:
     assert serve_metrics("192.0.2.1", free_port(), dict) is None

@@ -66,7 +66,7 @@ def connections(page: ManagedProcess, count: int, *, first: bytes = b"") -> Iter
         yield found
 
 
-def test_1300_idle_connections_shut_no_client_out_and_fill_no_log(start: Start) -> None:
+def test_1300_idle_connections_shut_no_client_out_and_make_few_log_lines(start: Start) -> None:
     page = start(files=FILES)
     with connections(page, 1300):
         for _ in range(5):
@@ -76,7 +76,7 @@ def test_1300_idle_connections_shut_no_client_out_and_fill_no_log(start: Start) 
     assert any("idle_connections_closed" in line for line in lines_of(page))
 
 
-def test_kept_connections_that_go_on_with_small_requests_shut_no_client_out(start: Start) -> None:
+def test_keep_alive_connections_with_small_requests_shut_no_client_out(start: Start) -> None:
     page = start()
     is_over = threading.Event()
 
@@ -102,7 +102,7 @@ def test_kept_connections_that_go_on_with_small_requests_shut_no_client_out(star
     assert len(lines_of(page)) < 10
 
 
-def test_half_requests_end_within_their_time(start: Start) -> None:
+def test_incomplete_requests_end_at_their_deadline(start: Start) -> None:
     page = start()
     before = descriptors(page)
     with connections(page, 50, first=b"GET / HTTP/1.1\r\nx-a: ") as clients:
@@ -142,7 +142,7 @@ def answer_to(page: ManagedProcess, raw: bytes) -> bytes:
         return b"".join(iter(lambda: client.recv(65536), b""))
 
 
-def test_a_request_that_a_proxy_may_read_otherwise_is_refused_and_ends_the_connection(start: Start) -> None:
+def test_an_ambiguous_request_is_refused_and_its_connection_closed(start: Start) -> None:
     page = start()
     for what, raw in AMBIGUOUS.items():
         answer = answer_to(page, raw + SMALL)
@@ -151,7 +151,7 @@ def test_a_request_that_a_proxy_may_read_otherwise_is_refused_and_ends_the_conne
         assert b"connection: close" in answer.lower(), what
 
 
-def test_an_odd_size_of_a_chunk_ends_the_connection(start: Start) -> None:
+def test_an_invalid_chunk_size_closes_the_connection(start: Start) -> None:
     page = start()
     head = POST + b"transfer-encoding: chunked\r\n\r\n"
     for size in (b"0x1", b"+1", b"-1", b" 1", b"1 ", b"1;a=b", b"", b"1_0", b"f" * 17):
@@ -160,7 +160,7 @@ def test_an_odd_size_of_a_chunk_ends_the_connection(start: Start) -> None:
         assert b"HTTP/1.1 200" not in answer, size
 
 
-def test_a_thousand_invalid_requests_are_two_lines(start: Start) -> None:
+def test_a_thousand_invalid_requests_make_two_log_lines(start: Start) -> None:
     page = start()
     for _ in range(1000):
         with connections(page, 1, first=b"no HTTP\r\n\r\n") as [client]:

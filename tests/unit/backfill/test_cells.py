@@ -20,16 +20,16 @@ CELLS = st.text(st.sampled_from("=+-@\t\r\n'\",;|a1 \u00e9"), max_size=12)
         ("cust-1", "cust-1"), ("a=b", "a=b"), ("it's", "it's"), ("", ""),
     ],
 )  # fmt: skip
-def test_an_apostrophe_goes_before_what_begins_a_formula(cell: str, written: str) -> None:
+def test_an_apostrophe_is_put_before_a_cell_that_begins_a_formula(cell: str, written: str) -> None:
     assert neutral_text(cell) == written
 
 
 @given(CELLS)
-def test_no_cell_begins_a_formula_and_each_comes_back_as_it_was(cell: str) -> None:
+def test_no_cell_begins_a_formula_and_each_is_restored_exactly(cell: str) -> None:
     written = neutral_text(cell)
     assert not re.search(r"(?:^|[\",;|\t\r\n])[=+\-@\t\r]", written)
     assert restored_text(written) == cell
 
 
-def test_the_tabs_between_cells_stay_as_they_are() -> None:
+def test_tabs_between_cells_are_kept() -> None:
     assert neutralised_line(b"\t\t=1\t", b"\t") == b"\t\t'=1\t"

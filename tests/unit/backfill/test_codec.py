@@ -20,7 +20,7 @@ rows = st.builds(
 
 
 @given(st.lists(rows, max_size=8))
-def test_what_is_packed_is_unpacked_again(packed: list[Row]) -> None:
+def test_packed_rows_are_unpacked_unchanged(packed: list[Row]) -> None:
     assert unpack(pack(packed)) == packed
 
 
@@ -29,10 +29,10 @@ def test_a_chunk_of_guids_takes_about_twenty_bytes_a_row() -> None:
     assert len(pack(chunk)) < 24 * ROWS_IN_CHUNK
 
 
-def test_of_an_overlong_line_only_the_beginning_is_kept() -> None:
+def test_an_overlong_line_is_cut_to_its_beginning() -> None:
     (row,) = unpack(pack([Row(7, "", problem="is too long", raw=b"x" * 10_000)]))
     assert len(row.raw) == KEEP_RAW_BYTES
 
 
-def test_neither_the_loginid_nor_the_line_shows_in_the_text_of_a_row() -> None:
+def test_the_text_of_a_row_shows_neither_the_loginid_nor_the_line() -> None:
     assert "secret" not in repr(Row(1, "secret", raw=b"secret"))

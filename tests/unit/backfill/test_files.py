@@ -61,7 +61,7 @@ def as_csv(pairs: Sequence[Pair], names: Sequence[str], delimiter: str, line_end
     pack=st.sampled_from([bytes, gzip.compress]),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
-def test_a_csv_is_read_back_as_it_was_written(
+def test_a_csv_file_is_read_as_it_was_written(
     path: Path, pairs: list[Pair], login: str, account: str, delimiter: str, line_end: str, bom: bytes, pack: Pack
 ) -> None:
     content = bom + as_csv(pairs, ["note", login, account], delimiter, line_end)
@@ -72,7 +72,7 @@ def test_a_csv_is_read_back_as_it_was_written(
     pairs=PAIRS, names=st.sampled_from([("loginId", "accountId"), ("login_id", "account_id"), ("Login", "customer")])
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
-def test_objects_are_read_back_as_they_were_written(path: Path, pairs: list[Pair], names: tuple[str, str]) -> None:
+def test_json_objects_are_read_as_they_were_written(path: Path, pairs: list[Pair], names: tuple[str, str]) -> None:
     flat = [{names[0]: login, names[1]: account, "at": 1} for login, account in pairs]
     events = [{"specversion": "1.0", "subject": account, "data": {"loginId": login}} for login, account in pairs]
     for documents in (flat, events):
@@ -82,7 +82,7 @@ def test_objects_are_read_back_as_they_were_written(path: Path, pairs: list[Pair
 
 @given(logins=st.lists(OPAQUE.filter(lambda text: not set(text) & set(',;#{["')), min_size=1, max_size=20))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
-def test_one_login_a_line_is_read_back_without_blank_lines_and_comments(path: Path, logins: list[str]) -> None:
+def test_plain_logins_are_read_without_blank_lines_and_comments(path: Path, logins: list[str]) -> None:
     lines = ["", "# from the CRM", *logins, "   ", "# the end"]
     read = rows_of("\n".join(lines).encode(), path)
     if logins[0].casefold() not in {"login", "loginid"}:
@@ -90,12 +90,12 @@ def test_one_login_a_line_is_read_back_without_blank_lines_and_comments(path: Pa
         assert [row.line for row in read] == list(range(3, 3 + len(logins)))
 
 
-def test_line_numbers_are_those_of_the_file_also_behind_a_field_of_several_lines(path: Path) -> None:
+def test_line_numbers_match_the_file_even_after_a_field_of_several_lines(path: Path) -> None:
     content = b'loginId,note\na,"one\ntwo"\n\nb,three\n'
     assert [(row.line, row.login_id) for row in rows_of(content, path)] == [(2, "a"), (5, "b")]
 
 
-def test_a_stray_quote_costs_its_own_line_alone(path: Path) -> None:
+def test_a_stray_quote_spoils_only_its_own_line(path: Path) -> None:
     rows = rows_of(b'note,loginId\n"open,secret-1\nx,b\ny,c\n"z"z,secret-2\nz,d\n', path)
     assert [row.login_id for row in rows] == ["", "b", "c", "", "d"]
     assert [row.line for row in rows] == [2, 3, 4, 5, 6]
@@ -128,7 +128,7 @@ def test_a_bad_row_says_why_and_keeps_its_line(path: Path, content: bytes, probl
     assert row.raw == content.splitlines()[-1][:4096]
 
 
-def test_a_line_of_ten_megabytes_is_one_bad_row_and_is_never_held_whole(path: Path) -> None:
+def test_a_line_of_ten_megabytes_is_one_bad_row_and_is_never_loaded_whole(path: Path) -> None:
     import tracemalloc  # noqa: PLC0415 - it slows what it watches
 
     path.write_bytes(b"first\n" + b"x" * 10_000_000 + b"\nlast\n")
@@ -153,19 +153,19 @@ def test_a_line_of_ten_megabytes_is_one_bad_row_and_is_never_held_whole(path: Pa
         (gzip.compress(b"a\n" * 99, mtime=0)[:-6] + b"xxxxxx", "damaged"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_read_says_so_and_shows_no_login(path: Path, content: bytes, said: str) -> None:
+def test_an_unreadable_file_is_reported_without_a_login(path: Path, content: bytes, said: str) -> None:
     with pytest.raises(UnreadableFile) as caught:
         rows_of(content, path)
     assert said in str(caught.value)
     assert GUID not in str(caught.value)
 
 
-def test_what_is_not_there_is_said_without_its_path(path: Path) -> None:
+def test_a_missing_file_is_reported_without_its_path(path: Path) -> None:
     with pytest.raises(UnreadableFile, match=r"No such file or directory$"), open_rows(str(path), instance="toolbox"):
         pass
 
 
-def test_standard_input_may_be_packed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_may_be_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Stdin:
         buffer = io.BytesIO(gzip.compress(b"a\nb\n"))
 
@@ -174,11 +174,11 @@ def test_standard_input_may_be_packed_too(monkeypatch: pytest.MonkeyPatch) -> No
         assert (source.name, [row.login_id for row in source.rows]) == ("standard input", ["a", "b"])
 
 
-def test_an_empty_file_has_no_row(path: Path) -> None:
+def test_an_empty_file_has_no_rows(path: Path) -> None:
     assert rows_of(b"\n# nothing\n", path) == []
 
 
-def test_a_form_is_kept_as_one_line() -> None:
+def test_the_form_of_a_file_fits_one_line() -> None:
     form = Form("csv", 'a;"login id"', ";")
     assert Form.from_text(form.to_text()) == form
     assert Form.from_text("") == Form("plain")

@@ -24,7 +24,7 @@ def test_a_condition_matches_the_logins_that_it_describes(text: str, *, for_know
 
 
 @pytest.mark.parametrize("text", ["wsih=on", "wish", "=on", "wish~on", "login=x", ""])
-def test_a_misspelt_one_lists_every_name(text: str) -> None:
+def test_a_misspelt_condition_lists_every_name(text: str) -> None:
     with pytest.raises(BackfillError) as caught:
         Condition.read(text)
     assert all(f"{name} (" in str(caught.value) for name in FIELDS)
@@ -37,6 +37,6 @@ def test_a_misspelt_one_lists_every_name(text: str) -> None:
         ("applied<noon", "a time is"), ("applied<2026-11-01T08:00:00", "with its zone"), ("applied<20261101", "a time"),
     ],
 )  # fmt: skip
-def test_a_wrong_value_is_said(text: str, said: str) -> None:
+def test_a_wrong_value_is_reported(text: str, said: str) -> None:
     with pytest.raises(BackfillError, match=said):
         Condition.read(text)

@@ -29,11 +29,11 @@ def test_hours_over_midnight_begin_in_the_evening_and_end_in_the_morning(at: str
 
 
 @pytest.mark.parametrize(("at", "rests"), [("08:59", False), ("09:00", True), ("16:59", True), ("17:00", False)])
-def test_hours_of_one_day_end_on_it(at: str, rests: bool) -> None:  # noqa: FBT001 - a row
+def test_hours_within_one_day_end_on_that_day(at: str, rests: bool) -> None:  # noqa: FBT001 - a row
     assert is_quiet("09:00-17:00", f"2026-11-22T{at}:00") is rests
 
 
-def test_the_clock_is_that_of_the_zone_also_in_summer() -> None:
+def test_the_clock_follows_the_time_zone_in_summer_too() -> None:
     assert is_quiet("09:00-17:00", "2026-01-15T14:00:00", "America/Toronto")
     assert not is_quiet("09:00-17:00", "2026-01-15T13:30:00", "America/Toronto")
     assert is_quiet("09:00-17:00", "2026-07-15T13:30:00", "America/Toronto")
@@ -49,12 +49,12 @@ def test_hours_that_cannot_be_read_are_refused(hours: str) -> None:
         QuietHours.read(hours)
 
 
-def test_hours_that_begin_and_end_at_once_are_refused() -> None:
+def test_hours_that_begin_and_end_at_the_same_time_are_refused() -> None:
     with pytest.raises(BackfillError, match="none, or all day"):
         QuietHours.read("06:00-06:00")
 
 
 @pytest.mark.parametrize("zone", ["Nowhere/Town", "../etc/passwd", "/etc/localtime", "\0"])
-def test_a_zone_that_is_not_known_is_refused(zone: str) -> None:
+def test_an_unknown_time_zone_is_refused(zone: str) -> None:
     with pytest.raises(BackfillError, match="time zone is not known"):
         QuietHours.read("22:00-06:00", zone)

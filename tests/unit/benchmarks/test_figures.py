@@ -20,7 +20,7 @@ def test_calls_sent_all_at_once_do_not_beat_the_limit_on_calls_in_flight() -> No
     assert 1279 < rate_of(waves, answered_after_us=200_000) <= 1280
 
 
-def test_no_interval_is_no_rate() -> None:
+def test_a_single_call_has_no_rate() -> None:
     assert rate_of([]) == rate_of([1]) == rate_of([1, 1]) == 0
 
 
@@ -35,7 +35,7 @@ def test_the_middle_rate_leaves_out_a_slow_start_and_a_straggler() -> None:
     assert found.rate < 2
 
 
-def test_each_login_once_with_its_wish_is_exact() -> None:
+def test_one_call_for_each_login_with_its_wish_is_exact() -> None:
     assert tally([ON, OFF], calls_for(OFF, ON)).is_exact
 
 
@@ -45,13 +45,13 @@ def test_a_login_that_was_never_called_is_missing() -> None:
     assert (found.missing, found.twice, found.wrong, found.is_exact) == (1, 0, 0, False)
 
 
-def test_calls_beyond_a_logins_first_are_counted() -> None:
+def test_repeated_calls_for_a_login_are_counted() -> None:
     found = tally([ON, OFF], calls_for(ON, OFF, ON, ON))
 
     assert (found.missing, found.twice, found.wrong, found.is_exact) == (0, 2, 0, False)
 
 
-def test_another_wish_and_an_unknown_login_are_wrong() -> None:
+def test_a_wrong_wish_and_an_unknown_login_are_errors() -> None:
     found = tally([ON, OFF], calls_for(ON, Wish(OFF.login_id, is_on=True), Wish("login-of-nobody", is_on=False)))
 
     assert (found.missing, found.twice, found.wrong, found.is_exact) == (0, 0, 2, False)

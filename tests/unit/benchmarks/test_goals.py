@@ -18,11 +18,11 @@ def test_a_ratio_is_taken_within_each_round_and_its_median_is_judged() -> None:
     assert goal.is_met
 
 
-def test_a_median_below_what_was_wanted_is_not_met() -> None:
+def test_a_median_below_the_goal_does_not_meet_it() -> None:
     assert not goal_about("naive Celery", [heat("nightly", 2499), heat("naive celery", 50)]).is_met
 
 
-def test_the_queue_to_beat_is_the_fastest_one_at_that_delay() -> None:
+def test_the_queue_to_compare_with_is_the_fastest_one_at_that_delay() -> None:
     heats = [heat("nightly", 2000), heat("arq", 400), heat("dramatiq", 1250), heat("saq", 9000, delay_ms=50)]
 
     goal = goal_about("best other queue", heats)
@@ -31,7 +31,7 @@ def test_the_queue_to_beat_is_the_fastest_one_at_that_delay() -> None:
     assert (goal.measured.median, goal.is_met) == (1.6, False)
 
 
-def test_cpu_is_that_of_workers_and_redis_together_and_less_is_better() -> None:
+def test_cpu_is_the_sum_of_workers_and_redis_and_less_is_better() -> None:
     ours = heat("nightly", 1000, worker_cpu=0.5, redis_cpu=0.1)
     bare = heat("bare loop", 1000, worker_cpu=0.3, redis_cpu=0.1)
 

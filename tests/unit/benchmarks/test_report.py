@@ -6,7 +6,7 @@ def cells(row: str) -> list[str]:
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
-def test_a_row_has_medians_with_the_least_and_the_most_and_cpu_for_a_thousand_events() -> None:
+def test_a_row_has_medians_with_minimum_and_maximum_and_cpu_for_a_thousand_events() -> None:
     heats = [heat("arq", rate, events=2000, worker_cpu=cpu) for rate, cpu in ((300, 1), (100, 4), (200, 2))]
 
     row = dict(zip(cells(results(heats).splitlines()[0]), cells(results(heats).splitlines()[2]), strict=True))
@@ -20,7 +20,7 @@ def test_a_single_round_has_no_spread() -> None:
     assert cells(results([heat("arq", 300)]).splitlines()[2])[2] == "300"
 
 
-def test_a_heat_that_did_not_end_well_says_so() -> None:
+def test_a_failed_heat_is_marked() -> None:
     heats = [heat("saq", 10), heat("saq", 10, missing=7, ending="not done after 40 s\nthe end of a log")]
 
     assert cells(results(heats).splitlines()[2])[-1] == "7 missing; not done after 40 s"

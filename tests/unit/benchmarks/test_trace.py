@@ -10,13 +10,13 @@ STEPS = [
 ]
 
 
-def test_each_step_is_the_first_of_its_kind_after_the_one_before() -> None:
+def test_each_step_is_the_first_of_its_kind_after_the_step_before() -> None:
     assert follow(STEPS, [("xadd", ""), ("lpush", "refresh"), ("pulse", "")], 15) == [20, 40, 60]
 
 
-def test_a_step_that_was_not_seen_is_none_and_hides_no_other() -> None:
+def test_a_missing_step_is_none_and_hides_no_other() -> None:
     assert follow(STEPS, [("xadd", ""), ("enlist", ""), ("claim", "")], 0) == [20, None, 50]
 
 
-def test_what_came_before_the_event_is_not_the_events() -> None:
+def test_steps_before_the_event_do_not_belong_to_it() -> None:
     assert follow(STEPS, [("xadd", "")], 25) == [None]

@@ -22,7 +22,7 @@ def conf(monkeypatch: pytest.MonkeyPatch) -> Any:
     return build
 
 
-def test_celery_knows_every_setting_we_give_it(conf: Any) -> None:
+def test_every_setting_is_one_that_celery_knows(conf: Any) -> None:
     app = Celery("probe", set_as_current=False)
     app.conf.update(conf())
     known = app.conf.table(with_defaults=True)
@@ -30,14 +30,14 @@ def test_celery_knows_every_setting_we_give_it(conf: Any) -> None:
     assert app.conf.broker_url == "redis://h:6380/1"
 
 
-def test_only_json_is_read_and_no_result_is_kept(conf: Any) -> None:
+def test_only_json_is_accepted_and_no_result_is_stored(conf: Any) -> None:
     given = conf()
     assert given["accept_content"] == ["json"]
     assert given["task_serializer"] == "json"
     assert (given["result_backend"], given["task_ignore_result"]) == (None, True)
 
 
-def test_a_worker_waits_for_its_broker_as_long_as_it_takes(conf: Any) -> None:
+def test_a_worker_waits_for_its_broker_without_a_limit(conf: Any) -> None:
     given = conf()
     assert given["broker_connection_retry_on_startup"] is True
     assert given["broker_connection_max_retries"] is None
@@ -58,7 +58,7 @@ def test_tasks_go_to_their_queues_and_no_other_queue_is_made(conf: Any) -> None:
     assert app.amqp.router.route({}, "account.linked")["queue"].name == "account-events"
 
 
-def test_what_a_killed_worker_held_comes_back_soon(conf: Any) -> None:
+def test_a_message_of_a_killed_worker_returns_soon(conf: Any) -> None:
     options = conf()["broker_transport_options"]
     assert (options["visibility_timeout"], options["unacked_restore_interval"]) == (60, 5)
     assert options["socket_timeout"] > options["socket_connect_timeout"] > 0
@@ -66,14 +66,14 @@ def test_what_a_killed_worker_held_comes_back_soon(conf: Any) -> None:
 
 
 @pytest.mark.parametrize("url", ["amqp://u:p@h:5672//v", "amqps://h//"])
-def test_rabbitmq_confirms_what_we_send_and_is_left_when_it_falls_silent(conf: Any, url: str) -> None:
+def test_rabbitmq_confirms_messages_and_a_silent_connection_is_closed(conf: Any, url: str) -> None:
     given = conf(broker_url=url)
     assert given["broker_url"] == url
     assert given["broker_transport_options"]["confirm_publish"] is True
     assert given["broker_heartbeat"] == 20
 
 
-def test_rabbitmqs_certificate_and_name_are_verified_unless_somebody_says_otherwise(conf: Any) -> None:
+def test_certificate_and_name_of_rabbitmq_are_verified_by_default(conf: Any) -> None:
     plain = conf(broker_url="amqps://u:p@h:5671//v")["broker_use_ssl"]
     assert plain == {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": "h"}
     files = conf(broker_url="amqps://h/v?ssl_ca_certs=/ca.pem&ssl_certfile=/us.pem&ssl_keyfile=/us.key")
@@ -83,7 +83,7 @@ def test_rabbitmqs_certificate_and_name_are_verified_unless_somebody_says_otherw
     assert conf(broker_url="amqp://h/v")["broker_use_ssl"] is None
 
 
-def test_a_unix_socket_is_named_as_kombu_wants_it(conf: Any) -> None:
+def test_the_address_of_a_unix_socket_has_the_form_of_kombu(conf: Any) -> None:
     given = conf("unix:///run/redis.sock")
     assert given["broker_url"] == "redis+socket:///run/redis.sock"
     assert "socket_keepalive" not in given["broker_transport_options"]
@@ -103,7 +103,7 @@ def test_a_unix_socket_is_named_as_kombu_wants_it(conf: Any) -> None:
         ("rediss://h/1?ssl_cert_reqs=optional", {"ssl_cert_reqs": ssl.CERT_OPTIONAL}),
     ],
 )
-def test_kombu_connects_where_the_ledger_does(conf: Any, url: str, expected: dict[str, Any]) -> None:
+def test_kombu_connects_to_the_address_of_the_ledger(conf: Any, url: str, expected: dict[str, Any]) -> None:
     parameters = _connection_parameters(conf(url))
     assert {name: parameters.get(name) for name in expected} == expected
 
@@ -130,11 +130,11 @@ def test_sentinels_are_named_one_by_one(conf: Any, url: str, broker: str, servic
     assert kwargs["socket_timeout"] <= 2
 
 
-def test_without_any_address_nothing_is_guessed() -> None:
+def test_without_an_address_no_broker_is_guessed() -> None:
     assert celery_settings(Settings.load())["broker_url"] == ""
 
 
-def test_intake_always_has_a_slot_beside_the_reconcilers() -> None:
+def test_the_pool_has_a_slot_for_intake_beside_the_reconcilers() -> None:
     assert 2 <= default_concurrency() <= 5
 
 
@@ -151,10 +151,10 @@ def _connection_parameters(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("url", ["redis://h/1", "rediss://h/1", "unix:///tmp/r.sock", "sentinel://a,b/name/0"])
-def test_a_redis_that_is_the_broker_can_be_read_without_celery(url: str) -> None:
+def test_a_redis_broker_can_be_read_without_celery(url: str) -> None:
     assert redis_broker(Settings(redis_url=url)) == url  # type: ignore[arg-type] # as from the environment
     assert redis_broker(Settings(redis_url="redis://h/1", broker_url=url)) == url  # type: ignore[arg-type]
 
 
-def test_a_broker_of_another_kind_is_celery_s() -> None:
+def test_a_rabbitmq_broker_is_not_read_as_redis() -> None:
     assert redis_broker(Settings(redis_url="redis://h/1", broker_url="amqp://h//")) == ""  # type: ignore[arg-type]

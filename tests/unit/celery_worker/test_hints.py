@@ -12,7 +12,7 @@ def hints(monkeypatch: pytest.MonkeyPatch) -> Hints:
     return Hints()
 
 
-def test_a_message_asked_for_five_times_is_sent_once_and_then_no_more(hints: Hints) -> None:
+def test_a_message_requested_five_times_is_sent_once(hints: Hints) -> None:
     sent: list[str] = []
 
     def send() -> None:
@@ -33,7 +33,7 @@ def test_two_kinds_of_messages_are_both_sent(hints: Hints) -> None:
     assert sorted(sent) == ["feed", "reconcile"]
 
 
-def test_a_message_asked_for_while_it_is_being_sent_is_sent_again(hints: Hints) -> None:
+def test_a_message_requested_while_it_is_being_sent_is_sent_again(hints: Hints) -> None:
     sent: list[str] = []
 
     def send() -> None:
@@ -47,7 +47,7 @@ def test_a_message_asked_for_while_it_is_being_sent_is_sent_again(hints: Hints) 
     assert len(sent) == 2
 
 
-def test_a_broker_that_refuses_one_message_does_not_keep_the_next_request_from_being_sent(hints: Hints) -> None:
+def test_after_a_message_that_the_broker_refused_the_next_one_is_sent(hints: Hints) -> None:
     sent: list[str] = []
 
     def refuse() -> None:
@@ -61,7 +61,7 @@ def test_a_broker_that_refuses_one_message_does_not_keep_the_next_request_from_b
     assert sent == ["reconcile"]
 
 
-def test_a_step_that_waits_ends_at_once_and_sends_nothing_when_the_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_waiting_step_ends_at_once_without_sending_when_the_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hints_module, "WAIT_SECONDS", 60)
     sent: list[str] = []
     hints = Hints()

@@ -13,7 +13,7 @@ def worker_on(hostname: str) -> Any:
     return parent.app
 
 
-def test_two_workers_with_one_host_name_and_process_id_are_two_and_read_alike() -> None:
+def test_two_workers_with_one_host_name_and_process_id_have_distinct_identities_and_one_readable_name() -> None:
     one, other = worker_on("celery@app"), worker_on("celery@app")
     assert one.identity != other.identity
     assert one.worker_name == other.worker_name

@@ -52,14 +52,14 @@ def test_connections_to_a_former_primary_are_dropped(primary: tuple[str, int] | 
     assert channel.is_connected == [stays, stays]
 
 
-def test_a_channel_without_remote_control_is_not_given_it() -> None:
+def test_a_channel_without_remote_control_stays_without_it() -> None:
     channel = Channel(NEW)
     del channel.subclient
     look(channel)
     assert not hasattr(channel, "subclient")
 
 
-def test_within_a_second_nobody_is_asked_again() -> None:
+def test_within_a_second_no_sentinel_is_asked_again() -> None:
     channel = Channel(OLD)
     look(channel)
     look(channel)
@@ -73,7 +73,9 @@ class SentinelChannel(Channel):
         return SentinelConnectionPool("main", Sentinel([]))  # type: ignore[no-untyped-call]
 
 
-def test_only_channels_with_sentinels_look_and_only_between_two_brpops(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_channels_with_sentinels_look_up_the_primary_and_only_between_two_brpops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     registered: list[Channel] = []
     poller: Any = kombu_redis.MultiChannelPoller
     monkeypatch.setattr(poller, "_register_BRPOP", lambda _, channel: registered.append(channel))
@@ -89,7 +91,7 @@ def test_only_channels_with_sentinels_look_and_only_between_two_brpops(monkeypat
     assert isinstance(idle._sentinel_managed_pool(), PrimaryPool)
 
 
-def test_the_guard_takes_what_a_sentinel_channel_gives_it() -> None:
+def test_the_patch_accepts_the_arguments_of_a_sentinel_channel() -> None:
     """It gives one positional argument; a worker with a sentinel:// address could not start."""
     guard_kombu()
     channel_class: Any = kombu_redis.SentinelChannel
@@ -99,7 +101,7 @@ def test_the_guard_takes_what_a_sentinel_channel_gives_it() -> None:
         channel._connparams(False)  # noqa: FBT003 - as kombu does
 
 
-def test_the_ledger_s_client_follows_the_primary_and_is_patient_with_no_sentinel() -> None:
+def test_the_client_of_the_ledger_follows_the_primary_and_limits_the_wait_for_each_sentinel() -> None:
     with connect("sentinel://u:p%40@a:1,b:2/main/3?sentinel_password=s") as client:
         pool = client.connection_pool
         assert isinstance(pool, PrimaryPool)

@@ -109,7 +109,7 @@ def receive(app: Celery, linked: Any, message: Any, events: Events) -> Iterator[
     state.requests.clear()
 
 
-def test_what_is_logged_and_sent_at_receipt_holds_no_argument(
+def test_the_log_and_the_event_of_receipt_hold_no_argument(
     receive: Callable[[], Any], events: Events, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, logger="celery.worker.strategy"):
@@ -140,7 +140,7 @@ def test_inspection_shows_the_request_without_arguments(receive: Callable[[], An
     assert CANARY not in json.dumps(answers, default=repr)
 
 
-def test_the_pools_child_logs_no_argument_when_the_task_fails(
+def test_a_pool_child_logs_no_argument_when_the_task_fails(
     receive: Callable[[], Any], app: Celery, linked: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     request = receive()
@@ -162,7 +162,7 @@ def test_the_event_of_a_failure_holds_neither_text_nor_traceback(
     assert CANARY not in str(events.sent)
 
 
-def test_a_lost_process_is_told_as_ever(receive: Callable[[], Any], events: Events) -> None:
+def test_a_lost_process_is_reported_as_in_celery(receive: Callable[[], Any], events: Events) -> None:
     receive().on_failure(_info_of(WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL).")))
     (failed,) = [event for event in events.sent if event["type"] == "task-failed"]
     assert failed["exception"].startswith("WorkerLostError")
@@ -175,7 +175,7 @@ def test_the_event_of_a_success_holds_no_result(receive: Callable[[], Any], even
     assert (succeeded["result"], succeeded["runtime"]) == (HIDDEN, 0.5)
 
 
-def test_without_this_class_all_of_it_would_leak(app: Celery, linked: Any, message: Any, events: Events) -> None:
+def test_without_this_class_the_arguments_leak(app: Celery, linked: Any, message: Any, events: Events) -> None:
     """The tests above could fail: Celery's own request tells everything."""
     linked.Request = "celery.worker.request:Request"
     consumer = Consumer(app, events)
@@ -186,7 +186,7 @@ def test_without_this_class_all_of_it_would_leak(app: Celery, linked: Any, messa
     state.requests.clear()
 
 
-def test_celery_builds_its_request_upon_ours(app: Celery, linked: Any, events: Events) -> None:
+def test_celery_builds_its_request_class_from_ours(app: Celery, linked: Any, events: Events) -> None:
     make: Any = vars(celery_request)["create_request_cls"]
     made = make(QuietRequest, linked, Consumer.pool, "test", events, app=app)
     assert issubclass(made, QuietRequest)

@@ -42,12 +42,12 @@ def node() -> Node:
 
 
 @pytest.mark.parametrize("method", sorted(set(CONTROL.Panel.data) - QUESTIONS))
-def test_a_command_that_is_no_question_is_not_carried_out(node: Node, method: str) -> None:
+def test_a_command_that_changes_the_worker_is_not_executed(node: Node, method: str) -> None:
     assert "remote control is off" in node.ask(method=method)["error"]
     assert node.called == []
 
 
-def test_every_question_is_one_of_celery_s(node: Node) -> None:
+def test_every_allowed_request_exists_in_celery(node: Node) -> None:
     assert set(CONTROL.Panel.data) >= QUESTIONS
     for method in QUESTIONS:
         node.node._answered = 0
@@ -55,11 +55,11 @@ def test_every_question_is_one_of_celery_s(node: Node) -> None:
     assert set(node.called) == QUESTIONS
 
 
-def test_statistics_hold_nothing_of_the_broker_where_passwords_are(node: Node) -> None:
+def test_statistics_leave_out_the_broker_address_with_its_password(node: Node) -> None:
     assert node.ask(method="stats") == {"pid": 1}
 
 
-def test_of_an_error_the_answer_names_the_kind_alone(node: Node) -> None:
+def test_the_reply_to_an_error_names_only_its_type(node: Node) -> None:
     assert node.ask(method="ping", arguments={"x": 1}) == {"error": "TypeError"}
     assert node.ask(method="ping", arguments={"self": 1}) == {"error": "TypeError"}
 
@@ -76,14 +76,14 @@ def test_of_an_error_the_answer_names_the_kind_alone(node: Node) -> None:
         {"arguments": []},
     ],
 )
-def test_a_question_to_another_by_pattern_or_answered_elsewhere_is_dropped(node: Node, body: dict[str, Any]) -> None:
+def test_a_request_to_another_worker_by_pattern_or_with_a_foreign_reply_queue_is_dropped(
+    node: Node, body: dict[str, Any]
+) -> None:
     assert node.ask(method="ping", **body) is None
     assert node.called == []
 
 
-def test_more_questions_in_a_second_than_a_worker_has_time_for_are_dropped(
-    node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_requests_above_the_limit_of_a_second_are_dropped(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("worker.celery_worker.remote_control.time.monotonic", lambda: now[0])
     answered = [node.ask(method="ping") for _ in range(PER_SECOND + 5)]
@@ -92,7 +92,7 @@ def test_more_questions_in_a_second_than_a_worker_has_time_for_are_dropped(
     assert node.ask(method="ping") is not None
 
 
-def test_as_a_client_the_app_s_control_is_celery_s_own() -> None:
+def test_the_client_side_of_control_is_that_of_celery() -> None:
     with Celery(broker="memory://", set_as_current=False, control=QuietControl) as app:
         assert isinstance(app.control.mailbox, QuietMailbox)
         assert app.control.inspect(timeout=0.01).ping() is None

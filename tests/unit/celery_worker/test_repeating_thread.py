@@ -79,13 +79,13 @@ def test_a_step_that_fails_is_tried_again_and_reported_once(reports: list[tuple[
     assert [line["event"] for line in lines] == ["loop_failed", "loop_recovered"]
 
 
-def test_another_kind_of_trouble_is_told_again(reports: list[tuple[Exception, str]]) -> None:
+def test_another_kind_of_failure_is_reported_again(reports: list[tuple[Exception, str]]) -> None:
     first, second = ValueError("one"), KeyError("two")
     lines_of(first, first, second, second)
     assert [error for error, _ in reports] == [first, second]
 
 
-def test_trouble_that_comes_back_after_a_recovery_is_told_again(reports: list[tuple[Exception, str]]) -> None:
+def test_a_failure_that_returns_after_a_recovery_is_reported_again(reports: list[tuple[Exception, str]]) -> None:
     lines = lines_of(ValueError("one"), None, ValueError("two"))
     assert len(reports) == 2
     assert [line["event"] for line in lines] == ["loop_failed", "loop_recovered"] * 2
@@ -103,7 +103,7 @@ def test_a_lost_redis_is_one_warning_and_no_report(reports: list[tuple[Exception
 
 
 @pytest.mark.usefixtures("reports")
-def test_a_loop_that_is_told_to_stop_does_not_wait_for_its_pause() -> None:
+def test_a_stop_request_ends_the_pause_of_a_loop() -> None:
     script = Script()
     began_at = time.monotonic()
     with running(script, pause_seconds=60):
@@ -129,7 +129,7 @@ def test_a_loop_ends_after_its_present_step() -> None:
 
 
 @pytest.mark.usefixtures("reports")
-def test_a_step_that_hangs_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_for_a_hanging_step_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.celery_worker.repeating_thread.STOP_SECONDS", 0.02)
     released = threading.Event()
     began_at = time.monotonic()

@@ -5,7 +5,7 @@ import threading
 from worker.celery_worker.shutdown import Shutdown, Stage
 
 
-def test_beginning_wakes_the_main_loop_from_another_thread() -> None:
+def test_a_shutdown_request_wakes_the_main_loop_from_another_thread() -> None:
     """In the signal's handler the loop's own lock may be held by the thread that the signal interrupted."""
     shutdown = Shutdown(within_seconds=3600)
     is_awake, woken_by = threading.Event(), []
@@ -22,7 +22,7 @@ def test_beginning_wakes_the_main_loop_from_another_thread() -> None:
     assert shutdown.stage is Stage.WARM
 
 
-def test_beginning_again_never_goes_back() -> None:
+def test_a_second_shutdown_request_never_weakens_the_first() -> None:
     shutdown = Shutdown(within_seconds=3600)
     shutdown.begin(Stage.COLD)
     shutdown.begin(Stage.WARM)

@@ -33,7 +33,7 @@ class Task:
         return ["accepted"] * len(batch)
 
 
-def test_messages_reach_the_task_of_their_type_in_batches_and_others_the_contract() -> None:
+def test_messages_go_in_batches_to_the_task_of_their_type_and_others_to_intake() -> None:
     linked, inactive, contract = Task("account.linked"), Task("account.inactive"), Task("")
     services = SimpleNamespace(intake=SimpleNamespace(accept_batch=contract.accept))
     tasks = {"account.linked": linked, "account.inactive": inactive, "refresh.reconcile": object()}
@@ -50,7 +50,7 @@ def test_messages_reach_the_task_of_their_type_in_batches_and_others_the_contrac
     assert sorted(repr(each) for batch in contract.batches for each in batch) == sorted(map(repr, strange))
 
 
-def test_each_type_of_the_contract_has_a_task_that_wishes_the_same() -> None:
+def test_each_event_type_has_a_task_with_the_same_wish() -> None:
     environment = {
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "FLINKS_AUTH_KEY": "key",

@@ -20,11 +20,11 @@ def events_with(dispatcher: object) -> TaskEvents:
     ("enabled", "groups", "is_on"),
     [(True, set(), True), (True, {"worker", "task"}, True), (True, {"worker"}, False), (False, set(), False)],
 )
-def test_they_are_on_when_celery_s_own_are(enabled: bool, groups: set[str], is_on: bool) -> None:  # noqa: FBT001
+def test_task_events_are_on_when_those_of_celery_are_on(enabled: bool, groups: set[str], is_on: bool) -> None:  # noqa: FBT001
     assert events_with(SimpleNamespace(enabled=enabled, groups=groups)).is_on is is_on
 
 
-def test_they_are_off_before_there_is_a_consumer_or_a_dispatcher() -> None:
+def test_task_events_are_off_before_a_consumer_or_a_dispatcher_exists() -> None:
     assert not TaskEvents(SimpleNamespace()).is_on
     assert not events_with(None).is_on
 
@@ -58,7 +58,7 @@ def test_the_oldest_batches_are_dropped_while_none_can_be_published() -> None:
     assert events._batches[0].task == "5"
 
 
-def test_an_event_that_cannot_be_sent_is_dropped_and_the_next_ones_are_not_tried(
+def test_an_event_that_cannot_be_sent_is_dropped_and_sending_pauses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tried: list[object] = []

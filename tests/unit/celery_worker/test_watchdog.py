@@ -52,7 +52,7 @@ def looks(found: Watchdog, times: int) -> None:
         found.step()
 
 
-def test_a_part_that_stands_still_ends_the_worker_once(shutdown: FakeShutdown) -> None:
+def test_a_stuck_part_ends_the_worker_once(shutdown: FakeShutdown) -> None:
     found = dog(shutdown, Part("stream", lambda: 1))
     looks(found, STUCK_LOOKS)
     assert shutdown.begun == []
@@ -61,21 +61,21 @@ def test_a_part_that_stands_still_ends_the_worker_once(shutdown: FakeShutdown) -
     assert state.should_stop == EXIT_STUCK
 
 
-def test_a_part_that_moves_or_has_no_reason_to_does_not(shutdown: FakeShutdown) -> None:
+def test_an_active_or_idle_part_does_not_end_the_worker(shutdown: FakeShutdown) -> None:
     moving = iter(range(1000))
     found = dog(shutdown, Part("stream", lambda: next(moving)), Part("celery", lambda: 1, lambda: False))
     looks(found, 3 * STUCK_LOOKS)
     assert shutdown.begun == []
 
 
-def test_what_was_excused_once_is_given_its_full_time_again(shutdown: FakeShutdown) -> None:
+def test_a_part_that_was_excused_once_gets_its_full_time_again(shutdown: FakeShutdown) -> None:
     excuses = iter([True] * (STUCK_LOOKS - 1) + [False] + [True] * (STUCK_LOOKS - 1))
     found = dog(shutdown, Part("celery", lambda: 1, lambda: next(excuses)))
     looks(found, 2 * STUCK_LOOKS)
     assert shutdown.begun == []
 
 
-def test_the_file_is_touched_until_something_is_stuck(shutdown: FakeShutdown, tmp_path: Path) -> None:
+def test_the_heartbeat_file_is_touched_until_a_part_is_stuck(shutdown: FakeShutdown, tmp_path: Path) -> None:
     file = tmp_path / "alive"
     found = dog(shutdown, Part("stream", lambda: 1), health_file=file)
     looks(found, 1)
@@ -86,12 +86,12 @@ def test_the_file_is_touched_until_something_is_stuck(shutdown: FakeShutdown, tm
     assert not file.exists()
 
 
-def test_a_file_that_cannot_be_written_ends_nothing(shutdown: FakeShutdown, tmp_path: Path) -> None:
+def test_a_heartbeat_file_that_cannot_be_written_ends_no_worker(shutdown: FakeShutdown, tmp_path: Path) -> None:
     looks(dog(shutdown, health_file=tmp_path / "no folder" / "alive"), 3)
     assert shutdown.begun == []
 
 
-def test_a_task_that_takes_for_ever_costs_its_child(shutdown: FakeShutdown, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_task_costs_only_its_child(shutdown: FakeShutdown, monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[tuple[int, int]] = []
     monkeypatch.setattr(watchdog.os, "kill", lambda pid, number: killed.append((pid, number)))
     request = FakeRequest()
@@ -129,7 +129,7 @@ def test_short_tasks_one_after_the_other_are_not_one_long_task(
     assert shutdown.begun == []
 
 
-def test_a_task_that_is_never_begun_ends_the_worker_after_three_times_as_long(
+def test_a_task_that_never_starts_ends_the_worker_after_three_times_the_limit(
     shutdown: FakeShutdown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state, "reserved_requests", [FakeRequest()])

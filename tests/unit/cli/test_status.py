@@ -24,7 +24,7 @@ def shown(status: dict[str, Any], width: int) -> str:
     return captured.get()
 
 
-def test_everything_a_person_asks_for_is_there() -> None:
+def test_every_figure_of_the_ledger_is_shown() -> None:
     text = shown(STATUS, 120)
     for words in (
         "acme  gate open",
@@ -37,14 +37,14 @@ def test_everything_a_person_asks_for_is_there() -> None:
         assert words in text
 
 
-def test_a_closed_gate_is_the_first_thing_to_see() -> None:
+def test_a_closed_gate_is_shown_first() -> None:
     gate = {"state": "closed", "cause": "operator", "by": "ann", "detail": "maintenance", "changed_at": 0}
     text = shown(STATUS | {"instances": {"acme": ABOUT | {"gate": gate}}}, 120)
     assert text.index("GATE CLOSED: acme") < text.index("due now")
     assert "nightly gate open acme" in text
 
 
-def test_an_outage_says_that_nothing_has_to_be_done_and_a_cut_rate_what_it_is_now() -> None:
+def test_an_outage_says_that_no_action_is_needed_and_a_reduced_rate_names_its_value() -> None:
     gate = {"state": "half_open", "cause": "outage", "detail": "20 of the last 20 calls failed", "changed_at": 0}
     text = shown(STATUS | {"instances": {"acme": ABOUT | {"gate": gate, "rate_cut_to": 12.5}}}, 120)
     assert "GATE HALF OPEN" in text
@@ -77,9 +77,9 @@ def test_a_closed_stream_is_an_alarm_and_vanished_events_are_one_for_a_day() -> 
     assert "1,204 stream entries vanished before a worker read them, last noticed 1969-12-31 00:00:00 UTC" in text
 
 
-def test_no_line_is_wider_than_the_terminal() -> None:
+def test_no_line_exceeds_the_terminal_width() -> None:
     assert max(map(len, shown(STATUS, 80).splitlines())) <= 80
 
 
-def test_messages_that_were_only_counted_are_named_apart() -> None:
+def test_messages_that_were_only_counted_are_listed_separately() -> None:
     assert "1,204 were only counted" in " ".join(shown(STATUS | {"rejected_unkept": 1204}, 100).split())

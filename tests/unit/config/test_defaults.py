@@ -27,7 +27,7 @@ def test_an_empty_value_means_the_default(env: Set) -> None:
     assert refused("REDIS_URL")
 
 
-def test_a_name_may_be_in_small_letters(env: Set) -> None:
+def test_a_setting_name_may_be_in_lower_case(env: Set) -> None:
     env(redis_url="redis://a")
     assert Settings.load(require=["REDIS_URL"]).redis_url is not None
 
@@ -38,7 +38,7 @@ def test_a_log_level_may_be_written_in_any_case(env: Set, name: str, level: str)
     assert Settings.load().log_level == level
 
 
-def test_a_login_rests_twice_the_timeout_by_default(env: Set) -> None:
+def test_the_rest_of_a_login_is_twice_the_timeout_by_default(env: Set) -> None:
     env(FLINKS_TIMEOUT_SECONDS="7")
     assert Settings.load().flinks_settle_seconds == 14
     env(FLINKS_SETTLE_SECONDS="0")
@@ -51,7 +51,7 @@ def test_a_lease_outlasts_the_call(env: Set) -> None:
     assert settings.lease_seconds == 7 + settings.lease_margin_seconds == 12
 
 
-def test_the_environment_is_left_as_it_was() -> None:
+def test_the_environment_is_unchanged() -> None:
     Path(".env").write_text("FLINKS_INSTANCE=acme-ca\n")
     before = dict(os.environ)
     Settings.load()

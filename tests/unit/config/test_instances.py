@@ -34,7 +34,7 @@ def test_webhook_secrets_are_read_in_order_with_and_without_padding(env: Set) ->
     assert "BBBB" not in repr(Settings.load())
 
 
-def test_login_keys_make_a_vault_that_keeps_the_oldest_reference(env: Set) -> None:
+def test_references_depend_on_the_oldest_of_login_keys(env: Set) -> None:
     env(LOGIN_KEYS=" " + "A" * 43 + " , " + "B" * 42 + "A ", SANDBOX="1")
     assert Settings.load().vault().reference("i", "l") == Vault([b"\x04\x10A" * 10 + b"\x04\x10"]).reference("i", "l")
 
@@ -109,6 +109,6 @@ def test_an_instance_s_fingerprint_changes_with_any_part_and_with_the_keys(vault
     assert CANARY not in repr(instance_of(auth_key=CANARY))
 
 
-def test_a_new_key_in_front_of_login_keys_leaves_every_configuration_what_it_was(login_keys: str, vault: Vault) -> None:
+def test_a_new_key_in_front_of_login_keys_changes_no_fingerprint_of_an_instance(login_keys: str, vault: Vault) -> None:
     rotated = Vault([bytes(32), decode_key(login_keys)])
     assert instance_of().fingerprint(rotated) == instance_of().fingerprint(vault)

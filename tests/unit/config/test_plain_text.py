@@ -23,18 +23,18 @@ from worker.services import warn_of_plain_text
         ("unix:///run/redis.sock", ()),
     ],
 )
-def test_only_other_machines_without_tls_are_named(url: str, hosts: tuple[str, ...]) -> None:
+def test_only_other_hosts_without_tls_are_named(url: str, hosts: tuple[str, ...]) -> None:
     assert plain_text_hosts(url) == hosts
 
 
-def test_each_setting_is_named_and_no_password_with_it() -> None:
+def test_each_unencrypted_setting_is_named_without_its_password() -> None:
     settings = Settings.model_validate(
         {"redis_url": "redis://:secret@a.internal/0", "broker_url": "amqps://b.internal"}
     )
     assert plain_text_settings(settings) == {"REDIS_URL": ("a.internal",)}
 
 
-def test_a_process_that_starts_logs_the_machines_and_no_password() -> None:
+def test_a_starting_process_logs_the_unencrypted_hosts_and_no_password() -> None:
     settings = Settings.model_validate(
         {"redis_url": "redis://:secret@a.internal/0", "broker_url": "amqp://mq.internal"}
     )

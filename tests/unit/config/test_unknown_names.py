@@ -26,12 +26,12 @@ from worker.config.settings import Settings
         ("LOG_LEVLE", "LOG_LEVEL"),
     ],
 )
-def test_a_slip_in_a_name_stops_the_start_and_says_what_was_meant(env: Set, name: str, meant: str) -> None:
+def test_a_misspelt_name_prevents_the_start_and_suggests_the_right_one(env: Set, name: str, meant: str) -> None:
     env(**{name: CANARY})
     assert refused() == [f"{name.upper()}: is not a setting of Nightly; did you mean {meant}?"]
 
 
-def test_a_name_that_is_like_none_of_ours_but_begins_so_is_refused(env: Set) -> None:
+def test_an_unknown_name_with_a_prefix_of_ours_is_refused(env: Set) -> None:
     env(FLINKS_COLOUR=CANARY)
     assert refused() == ["FLINKS_COLOUR: is not a setting of Nightly"]
 
@@ -46,7 +46,7 @@ def test_a_name_that_is_like_none_of_ours_but_begins_so_is_refused(env: Set) -> 
         *("REVIEW_SERVICE_PORT", "REVIEW_PORT_80_TCP", "REVIEW_PORT_80_TCP_ADDR", "METRICS_SERVICE_HOST"),
     ],
 )
-def test_what_other_tools_read_does_not_stop_the_start(env: Set, name: str) -> None:
+def test_names_of_other_tools_do_not_prevent_the_start(env: Set, name: str) -> None:
     env(**{name: "tcp://10.0.0.1:80"})
     assert Settings.load() == Settings()
 
@@ -70,17 +70,17 @@ def test_dotenv_is_read_from_the_working_folder_and_the_environment_wins(env: Se
         ("A" * 43, "a name in .env or the environment: is not a setting of Nightly"),
     ],
 )
-def test_in_dotenv_every_name_must_be_ours_and_what_may_be_a_key_is_not_repeated(line: str, told: str) -> None:
+def test_dotenv_allows_only_known_names_and_a_possible_key_is_not_repeated(line: str, told: str) -> None:
     Path(".env").write_text(line + "\n")
     assert refused() == [told]
 
 
-def test_a_wrong_value_in_dotenv_hides_no_missing_one() -> None:
+def test_a_wrong_value_in_dotenv_does_not_hide_a_missing_one() -> None:
     Path(".env").write_text(f"METRICS_PORT={CANARY}\nREDIS_URL=redis://h\nLOGIN_KEYS=\n")
     lines = refused("REDIS_URL", "LOGIN_KEYS")
     assert [line.partition(":")[0] for line in lines] == ["METRICS_PORT", "LOGIN_KEYS"]
 
 
-def test_a_dotenv_that_is_no_text_is_refused_in_one_line() -> None:
+def test_a_dotenv_file_that_is_not_text_is_refused_in_one_line() -> None:
     Path(".env").write_bytes(b"REDIS_URL=\xff" + CANARY.encode())
     assert refused() == [".env: cannot be read; it must be a text file in UTF-8"]

@@ -17,7 +17,7 @@ COUNTED, TEXT, HEX = (
 @pytest.mark.parametrize(
     "key", ["A" * 43, "_" * 42 + "8", FIFTEEN, COUNTED, TEXT, HEX, DEMO_KEY, f"{SIXTEEN},{DEMO_KEY}"]
 )
-def test_a_key_that_others_can_guess_or_read_is_refused_outside_a_sandbox(env: Set, key: str) -> None:
+def test_a_weak_or_published_key_is_refused_outside_a_sandbox(env: Set, key: str) -> None:
     env(LOGIN_KEYS=key)
     (line,) = refused()
     assert line.startswith("LOGIN_KEYS: holds a weak or public key; `nightly keys new` prints a random one")

@@ -149,14 +149,14 @@ def test_schema_and_worker_agree_on_a_batch(batch: list[Any]) -> None:
     assert worker_takes_body(batch) is (schema_takes("batch", batch) and not odd)
 
 
-def test_both_count_the_events_of_a_batch() -> None:
+def test_schema_and_worker_count_the_events_of_a_batch_alike() -> None:
     assert SCHEMAS["batch"].schema["minItems"] == 1
     assert SCHEMAS["batch"].schema["maxItems"] == MAX_BATCH_EVENTS
     assert not worker_takes_body([])
     assert not worker_takes_body([EVENT] * (MAX_BATCH_EVENTS + 1))
 
 
-def test_of_the_first_65536_characters_the_schema_misses_only_those_that_are_not_assigned() -> None:
+def test_of_the_first_65536_characters_the_schema_wrongly_accepts_only_unassigned_ones() -> None:
     is_refused = re.compile(TEXT["not"]["pattern"]).match
     for character in map(chr, range(0x10000)):
         if unicodedata.category(character) != "Cn":
@@ -173,7 +173,7 @@ def test_of_the_first_65536_characters_the_schema_misses_only_those_that_are_not
         {"occurred_at": "2254-12-31T00:00:00.000001Z"},
     ],
 )
-def test_each_case_that_the_schema_has_no_words_for_is_real(change: dict[str, str]) -> None:
+def test_each_listed_difference_between_schema_and_worker_exists(change: dict[str, str]) -> None:
     document = ARGUMENTS | change
     assert schema_takes("celery-arguments", document)
     assert not worker_takes_arguments(document)

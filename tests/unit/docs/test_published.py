@@ -34,11 +34,11 @@ def _at(reference: str) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(rendered()))
-def test_what_is_published_is_what_the_models_say_now(name: str) -> None:
+def test_the_published_documents_match_the_models(name: str) -> None:
     assert (DOCS / name).read_text() == rendered()[name], "stale: run `make schemas`"
 
 
-def test_nothing_else_is_published_as_a_schema() -> None:
+def test_no_other_schema_is_published() -> None:
     assert {f"schemas/{path.name}" for path in SCHEMAS} | {"asyncapi.yaml", "licences.md", "openapi.yaml"} == set(
         rendered()
     )
@@ -52,13 +52,13 @@ def test_a_published_schema_is_a_schema_and_its_examples_pass(path: Path) -> Non
         Draft7Validator(schema).validate(example)
 
 
-def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
+def test_every_reference_of_the_asyncapi_document_resolves() -> None:
     references = _references(ASYNCAPI)
     assert len(references) > 20
     assert all(isinstance(_at(reference), dict) for reference in references)
 
 
-def test_the_channels_are_what_the_workers_read() -> None:
+def test_the_channels_are_those_that_workers_read() -> None:
     stream, queue = ASYNCAPI["channels"]["stream"], ASYNCAPI["channels"]["queue"]
     assert (stream["address"], stream["x-stream-field"].encode()) == (StreamReader.stream, StreamReader.field)
     assert queue["address"] in QUEUES
@@ -69,20 +69,20 @@ def test_the_channels_are_what_the_workers_read() -> None:
     assert exchange["parameters"]["type"]["enum"] == list(EVENT_TYPES)
 
 
-def test_each_channel_names_the_servers_that_carry_it_and_http_is_pointed_to() -> None:
+def test_each_channel_names_its_servers_and_refers_to_http() -> None:
     carried = {name: [_at(one["$ref"])["protocol"] for one in channel["servers"]] for name, channel in _CHANNELS}
     assert carried == {"stream": ["redis"], "queue": ["redis", "amqp"], "exchange": ["amqp"]}
     assert "](openapi.yaml)" in ASYNCAPI["info"]["description"]
 
 
 @pytest.mark.parametrize("name", ["asyncapi.yaml", "openapi.yaml"])
-def test_the_prose_of_a_document_fits_its_line(name: str) -> None:
+def test_the_prose_of_a_document_fits_the_line_length(name: str) -> None:
     lines = [line for line in (DOCS / name).read_text().splitlines() if "pattern" not in line]
     assert max(map(len, lines)) < 240
 
 
 @pytest.mark.parametrize("name", ["AccountLinked", "AccountInactive"])
-def test_what_celerys_own_client_writes_is_what_the_document_describes(name: str) -> None:
+def test_the_document_describes_the_messages_of_the_celery_client(name: str) -> None:
     message = _at(f"#/components/messages/{name}")
     task = message["headers"]["properties"]["task"]["const"]
     kwargs = {"login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}

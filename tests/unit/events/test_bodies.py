@@ -20,7 +20,7 @@ def test_a_batch_is_known_by_its_first_character(body: bytes, *, expected: bool)
     assert is_batch(body) is expected
 
 
-def test_the_last_value_of_a_repeated_name_counts() -> None:
+def test_the_last_value_of_a_repeated_name_is_used() -> None:
     assert decode_documents(b'{"id": "first", "id": "last"}') == [{"id": "last"}]
 
 
@@ -41,7 +41,7 @@ def test_the_last_value_of_a_repeated_name_counts() -> None:
         CANARY.encode(),
     ],
 )
-def test_what_is_no_json_is_refused(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidEvent, match=r"^body: is not JSON$"):
         decode_documents(body)
 
@@ -63,7 +63,7 @@ def test_a_body_beyond_the_limit_is_refused_unread() -> None:
         decode_documents(b"x" * 10_000_000)
 
 
-def test_half_a_character_spoils_its_own_event_and_no_other_of_the_batch() -> None:
+def test_a_lone_surrogate_spoils_only_its_own_event_of_the_batch() -> None:
     body = json.dumps([cloudevent(), cloudevent(source="\ud800"), cloudevent(id="\udc00")]).encode()
     good, bad, other = decode_documents(body)
     assert LifecycleEvent.from_cloudevent(good, "toolbox").event_id == "evt-1"
@@ -74,6 +74,6 @@ def test_half_a_character_spoils_its_own_event_and_no_other_of_the_batch() -> No
 @pytest.mark.parametrize(
     "body", [b'["\\ud800", NaN]', b'["\\ud800", Infinity]', b'["\\ud800"' + b"[" * 100_000, b'{"\xed']
 )
-def test_half_a_character_lets_nothing_else_through(body: bytes) -> None:
+def test_a_lone_surrogate_hides_no_other_error(body: bytes) -> None:
     with pytest.raises(InvalidEvent, match=r"^body: is not JSON$"):
         decode_documents(body)

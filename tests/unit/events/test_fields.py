@@ -33,7 +33,7 @@ def test_a_cloudevent_becomes_an_event_and_its_extensions_are_ignored() -> None:
     assert LifecycleEvent.from_cloudevent(cloudevent(type="account.linked"), "toolbox").wants_active is True
 
 
-def test_an_event_without_account_or_instance_may_say_so_with_null() -> None:
+def test_account_and_instance_may_be_null() -> None:
     event = read({**ARGUMENTS, "account_id": None, "instance": None})
     assert (event.account_id, event.instance) == (None, "toolbox")
 
@@ -61,7 +61,7 @@ def test_a_cloudevent_names_its_login_once_in_clear_or_sealed(data: dict[str, st
 @pytest.mark.parametrize(
     "text", ["", "login-1", SEALED[1:], SEALED.upper(), SEALED.replace(".", ":"), f"{SEALED}\n", SEALED * 30, "é" * 90]
 )
-def test_what_does_not_look_sealed_is_refused(text: str) -> None:
+def test_a_value_that_does_not_look_sealed_is_refused(text: str) -> None:
     reason = "sealed_login_id: must be <key id>.<base64url>: a sealed box to the key of `nightly keys public`"
     others = {key: value for key, value in ARGUMENTS.items() if key != "login_id"}
     assert refusal({**others, "sealed_login_id": text}) == reason
@@ -99,7 +99,7 @@ def test_an_id_is_one_to_256_printable_characters(name: str, value: object, rule
 
 
 @pytest.mark.parametrize("name", ["id", "source", "subject"])
-def test_the_attributes_of_a_cloudevent_follow_the_same_rule(name: str) -> None:
+def test_cloudevent_attributes_must_be_printable_text(name: str) -> None:
     assert refusal_of(cloudevent(**{name: "a\nb"})) == f"{name}: holds a character that is not printable"
     assert refusal_of(cloudevent(**{name: 5})) == f"{name}: must be a text"
 
@@ -109,14 +109,14 @@ def test_an_id_of_256_characters_is_accepted() -> None:
 
 
 @pytest.mark.parametrize("name", ["loginID", "maple", "f" * 40, "5e115eab-0000-4000-8000-00000c0ffee1", "é", "a\nb"])
-def test_a_field_that_is_not_ours_is_refused_and_its_name_not_repeated(name: str) -> None:
+def test_an_unknown_field_is_refused_without_repeating_its_name(name: str) -> None:
     expected = "(another field): is not a field of this event"
     assert refusal({**ARGUMENTS, name: 1}) == expected
     assert refusal_of(cloudevent(data={"loginId": "login-1", name: 1})) == f"data.{expected}"
 
 
 @pytest.mark.parametrize("name", ["\ud800", 1, None, ("a", "b")])
-def test_a_field_name_that_is_no_text_is_refused(name: object) -> None:
+def test_a_field_name_that_is_not_text_is_refused(name: object) -> None:
     arguments: Any = {**ARGUMENTS, name: 1}
     assert refusal(arguments)
 
@@ -143,7 +143,7 @@ def test_data_in_another_format_is_refused() -> None:
 
 
 @pytest.mark.parametrize("document", [None, 1, "text", [], [cloudevent()], True])
-def test_what_is_no_object_is_no_event(document: object) -> None:
+def test_an_event_must_be_an_object(document: object) -> None:
     assert refusal_of(document) == "event: must be an object"
 
 

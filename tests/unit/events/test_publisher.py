@@ -39,7 +39,7 @@ class FakePipeline:
 FLAT = {"type": "account.linked", "login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}
 
 
-def test_a_published_event_is_one_that_the_intake_reads_back() -> None:
+def test_intake_can_read_a_published_event() -> None:
     client = FakeRedis()
     at = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=timezone(timedelta(hours=2)))
     sent_id = publish(
@@ -51,13 +51,13 @@ def test_a_published_event_is_one_that_the_intake_reads_back() -> None:
     assert event.occurred_at == at
 
 
-def test_without_an_instance_the_workers_default_decides() -> None:
+def test_without_an_instance_the_default_of_the_workers_applies() -> None:
     client = FakeRedis()
     publish("linked", login_id="login-1", client=client)
     assert LifecycleEvent.from_cloudevent(client.events[0], "their-default").instance == "their-default"
 
 
-def test_without_a_time_it_happened_now_and_each_event_has_its_own_id() -> None:
+def test_an_event_defaults_to_the_current_time_and_a_fresh_id() -> None:
     client = FakeRedis()
     ids = {publish("linked", login_id="login-1", client=client) for _ in range(2)}
     assert len(ids) == 2
@@ -75,7 +75,7 @@ def test_without_a_time_it_happened_now_and_each_event_has_its_own_id() -> None:
         ({"account_id": ""}, "account_id"),
     ],
 )
-def test_what_no_worker_would_accept_is_not_sent_and_not_repeated(change: dict[str, Any], reason: str) -> None:
+def test_an_event_that_no_worker_would_accept_is_not_sent_and_not_repeated(change: dict[str, Any], reason: str) -> None:
     client = FakeRedis()
     with pytest.raises(InvalidEvent, match=reason) as caught:
         publish("linked", **({"login_id": "login-1"} | change), client=client)
@@ -83,12 +83,12 @@ def test_what_no_worker_would_accept_is_not_sent_and_not_repeated(change: dict[s
     assert client.batches == []
 
 
-def test_an_unknown_kind_is_refused() -> None:
+def test_an_unknown_event_kind_is_refused() -> None:
     with pytest.raises(InvalidEvent, match=r"account\.linked or account\.inactive"):
         publish("deleted", login_id="login-1", client=FakeRedis())  # type: ignore[arg-type] # the mistake under test
 
 
-def test_a_cloudevent_passes_as_it_came_with_its_extensions() -> None:
+def test_a_cloudevent_is_published_unchanged_with_its_extensions() -> None:
     document = {
         "specversion": "1.0", "id": "e1", "source": "crm", "type": "account.linked", "time": "2026-11-22T10:00:00Z",
         "data": {"loginId": "login-1"}, "traceparent": "00-abc",
@@ -116,7 +116,7 @@ def test_an_event_of_another_shape_is_invalid(event: object) -> None:
         read_event(event)
 
 
-def test_where_the_workers_key_is_set_the_login_leaves_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_a_public_key_the_login_is_sealed_before_sending(monkeypatch: pytest.MonkeyPatch) -> None:
     client, vault = FakeRedis(), Vault([bytes(range(32))])
     monkeypatch.setenv("SEAL_TO", str(vault.public_keys[0]))
     publish("linked", login_id="login-1", instance="acme", client=client)
@@ -130,7 +130,7 @@ def test_where_the_workers_key_is_set_the_login_leaves_sealed(monkeypatch: pytes
     assert client.events[0]["data"]["instance"] == "acme"
 
 
-def test_what_is_sealed_already_passes_as_it_is() -> None:
+def test_a_sealed_login_is_published_unchanged() -> None:
     client, vault = FakeRedis(), Vault([bytes(range(32))])
     box = vault.public_keys[0].seal("login-1")
     flat = {"type": "account.linked", "sealed_login_id": box, "occurred_at": "2026-11-22T10:00:00Z"}
@@ -138,7 +138,7 @@ def test_what_is_sealed_already_passes_as_it_is() -> None:
     assert client.events[0]["data"] == {"sealedLoginId": box}
 
 
-def test_with_a_wrong_key_to_seal_to_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_a_wrong_public_key_no_event_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     client, key = FakeRedis(), str(Vault([bytes(range(32))]).public_keys[0])
     with pytest.raises(SettingsError, match="SEAL_TO: is mistyped"):
         publish("linked", login_id="login-1", client=client, seal_to=f"00000000{key[8:]}")
@@ -163,19 +163,19 @@ def test_many_events_are_sent_in_batches_and_counted() -> None:
     assert told == [BATCH, BATCH + 1]
 
 
-def test_invalid_ones_among_many_are_named_by_position_and_the_others_are_sent() -> None:
+def test_invalid_events_of_a_batch_are_named_by_position_and_the_others_are_sent() -> None:
     client, wrong = FakeRedis(), []
     sent = publish_many([FLAT, {}, FLAT], client=client, on_invalid=lambda at, error: wrong.append((at, error.reason)))
     assert sent == 2
     assert [at for at, _ in wrong] == [2]
 
 
-def test_invalid_events_among_many_raise_without_a_callback() -> None:
+def test_invalid_events_of_a_batch_raise_without_a_callback() -> None:
     with pytest.raises(InvalidEvent, match="event 2: type"):
         publish_many([FLAT, {}], client=FakeRedis())
 
 
-def test_a_producer_needs_redis_url_and_none_of_the_workers_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_producer_needs_only_redis_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOG_LEVEL", "not one of ours")
     monkeypatch.setenv("LOGIN_REDIRECT_URL", "/somebody/elses/setting")
     with pytest.raises(SettingsError, match="REDIS_URL: must be set"):

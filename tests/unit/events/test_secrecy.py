@@ -35,7 +35,7 @@ _VALUES = st.one_of(_BAD, st.sampled_from([None, 7, True, "2026-11-22", TIME, f"
     st.dictionaries(st.sampled_from([*cloudevent(), "subject", "datacontenttype", CANARY]), _VALUES),
     st.dictionaries(st.sampled_from(["loginId", "instance", CANARY]), _VALUES),
 )
-def test_no_reason_repeats_anything_that_was_sent(
+def test_no_reason_repeats_the_input(
     arguments: dict[str, object], attributes: dict[str, object], data: dict[str, object]
 ) -> None:
     documents = [attributes, cloudevent(**attributes), cloudevent(data=data), [attributes], CANARY]

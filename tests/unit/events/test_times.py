@@ -37,7 +37,7 @@ MALFORMED_TIME = "occurred_at: must be an RFC 3339 time such as 2026-11-22T10:00
         "٢٠٢٦-11-22T10:00:00Z",
     ],
 )
-def test_what_is_no_rfc_3339_time_is_refused(time: object) -> None:
+def test_a_text_that_is_not_an_rfc_3339_time_is_refused(time: object) -> None:
     assert refusal({**ARGUMENTS, "occurred_at": time}) == MALFORMED_TIME
 
 
@@ -57,7 +57,7 @@ def test_a_time_without_a_zone_is_refused_rather_than_guessed(time: object) -> N
         datetime.min.replace(tzinfo=timezone(timedelta(hours=5))),
     ],
 )
-def test_a_time_that_the_ledger_cannot_order_is_refused(time: object) -> None:
+def test_a_time_outside_the_range_of_the_ledger_is_refused(time: object) -> None:
     assert refusal({**ARGUMENTS, "occurred_at": time}) == "occurred_at: lies before 1970 or after 2254"
 
 
@@ -83,7 +83,7 @@ def test_a_time_is_kept_in_utc_to_the_microsecond(time: object, expected: str) -
     st.integers(-1439, 1439),
 )
 @example(datetime(2254, 12, 30, 23, 59, 59, 999_999), 0)  # noqa: DTZ001 - zone follows
-def test_order_is_that_of_instants_and_exact_to_the_microsecond(moment: datetime, offset_minutes: int) -> None:
+def test_times_are_ordered_as_instants_and_exactly_to_the_microsecond(moment: datetime, offset_minutes: int) -> None:
     local = moment.replace(tzinfo=UTC).astimezone(timezone(timedelta(minutes=offset_minutes)))
     key = read({**ARGUMENTS, "occurred_at": local.isoformat()}).occurred_us
 

@@ -9,7 +9,7 @@ from sandbox.emulator.state import DEFAULT_CUSTOMER_ID
 from tests.integration.sandbox.emulator.calling import LOGIN, OTHER_CUSTOMER, Client, flag, path
 
 
-def test_a_flag_goes_on_and_off_and_the_answer_is_a_json_string(client: Client, emulator: EmulatorControl) -> None:
+def test_a_flag_goes_on_and_off_and_the_response_is_a_json_string(client: Client, emulator: EmulatorControl) -> None:
     assert client.send(wish=True).json() == f"LoginId {LOGIN} has now been activated for automatic refresh"
     assert flag(emulator) is True
     assert client.send(wish=False).json() == f"LoginId {LOGIN} has now been deactivated for automatic refresh"
@@ -45,7 +45,7 @@ def test_at_a_wrong_customer_every_login_is_invalid(client: Client) -> None:
     assert client.send(path=path(OTHER_CUSTOMER)).json()["FlinksCode"] == "INVALID_LOGIN"
 
 
-def test_a_wrong_key_is_refused_until_it_is_put_right(client: Client, emulator: EmulatorControl) -> None:
+def test_a_wrong_key_is_refused_until_it_is_corrected(client: Client, emulator: EmulatorControl) -> None:
     emulator.accept_keys("the-new-key")
     stale = client.send(headers={"flinks-auth-key": "the-old-key"})
     assert (stale.status_code, stale.json()["FlinksCode"]) == (401, "ACCESS_DENIED")

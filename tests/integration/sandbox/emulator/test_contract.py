@@ -79,7 +79,7 @@ def test_every_request_that_breaks_the_contract_is_refused(judged: EmulatorContr
     assert stats.committed_writes == 0
 
 
-def test_at_any_customer_the_answer_fits_the_contract(judged: EmulatorControl) -> None:
+def test_the_response_for_any_customer_fits_the_contract(judged: EmulatorControl) -> None:
     @given(case=OF_ANYONE)
     @FIFTY
     def send(case: Case[Any]) -> None:
@@ -89,7 +89,7 @@ def test_at_any_customer_the_answer_fits_the_contract(judged: EmulatorControl) -
 
 
 @pytest.mark.parametrize(("login_id", "status"), [(LOGIN, 200), ("unknown", 400)])
-def test_openapi_core_finds_request_and_answer_valid(judged: EmulatorControl, login_id: str, status: int) -> None:
+def test_openapi_core_finds_request_and_response_valid(judged: EmulatorControl, login_id: str, status: int) -> None:
     judged.unknown_logins("unknown")
     path = TEMPLATE.format(**AT_US)
     body: dict[str, Any] = {"loginId": login_id, "isActivated": True}

@@ -14,7 +14,7 @@ from tests.integration.sandbox.emulator.calling import LOGIN, OTHER_CUSTOMER, SH
 from tests.waiting import eventually
 
 
-def test_two_calls_for_one_login_at_once_are_counted(client: Client, emulator: EmulatorControl) -> None:
+def test_concurrent_calls_for_one_login_are_counted(client: Client, emulator: EmulatorControl) -> None:
     emulator.faults({"knob": "latency", "milliseconds": 300})
     with ThreadPoolExecutor(3) as threads:
         answers = list(threads.map(client.send, [LOGIN, LOGIN, "another"]))
@@ -24,7 +24,7 @@ def test_two_calls_for_one_login_at_once_are_counted(client: Client, emulator: E
     assert sum(call.overlapped_seq is not None for call in emulator.calls()) == 1
 
 
-def test_a_client_that_left_is_no_longer_in_flight(client: Client, emulator: EmulatorControl) -> None:
+def test_a_client_that_disconnected_is_no_longer_in_flight(client: Client, emulator: EmulatorControl) -> None:
     emulator.faults({"knob": "latency", "milliseconds": 800, "times": 1})
     assert client.error(timeout=SHORT_SECONDS) is httpx.ReadTimeout
     eventually(lambda: emulator.stats().load.in_flight == 0)
@@ -33,7 +33,7 @@ def test_a_client_that_left_is_no_longer_in_flight(client: Client, emulator: Emu
     eventually(lambda: emulator.stats().late_writes_pending == 0)
 
 
-def test_calls_are_listed_from_where_the_reader_stopped(client: Client, emulator: EmulatorControl) -> None:
+def test_calls_are_listed_from_the_position_of_the_last_read(client: Client, emulator: EmulatorControl) -> None:
     for number in range(5):
         client.send(str(number), wish=number % 2 == 0)
     seen = emulator.calls(since=2)
@@ -41,7 +41,7 @@ def test_calls_are_listed_from_where_the_reader_stopped(client: Client, emulator
     assert all(call.status == 200 and call.committed_at and call.ending == "answered" for call in seen)
 
 
-def test_faults_are_added_listed_and_lifted_one_by_one(client: Client, emulator: EmulatorControl) -> None:
+def test_faults_are_added_listed_and_removed_one_by_one(client: Client, emulator: EmulatorControl) -> None:
     emulator.faults({"knob": "retry_later", "times": 1})
     first, second = emulator.add_faults({"knob": "server_error", "status": 504})
     assert [client.send().status_code for _ in range(2)] == [401, 504]
@@ -61,7 +61,7 @@ def test_faults_are_added_listed_and_lifted_one_by_one(client: Client, emulator:
         ({"knob": "latency"}, "milliseconds: Field required"),
     ],
 )
-def test_a_wrong_fault_is_refused_by_name_and_sets_nothing(
+def test_a_wrong_fault_is_refused_by_name_and_has_no_effect(
     emulator: EmulatorControl, fault: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(EmulatorRefused, match=words):
@@ -77,7 +77,7 @@ def test_a_wrong_fault_is_refused_by_name_and_sets_nothing(
         (lambda emulator: emulator.calls(since=-1), "since"),
     ],
 )
-def test_a_wrong_order_is_refused(
+def test_a_wrong_control_request_is_refused(
     emulator: EmulatorControl, order: Callable[[EmulatorControl], object], words: str
 ) -> None:
     with pytest.raises(EmulatorRefused, match=words):
@@ -107,7 +107,7 @@ def test_a_reset_forgets_everything(client: Client, emulator: EmulatorControl) -
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_a_web_page_in_a_browser_of_this_machine_controls_nothing_and_reads_nothing(
+def test_a_web_page_in_a_local_browser_can_neither_control_nor_read(
     client: Client, emulator: EmulatorControl, headers: dict[str, str]
 ) -> None:
     client.send()

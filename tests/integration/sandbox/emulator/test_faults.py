@@ -12,7 +12,7 @@ from tests.integration.sandbox.emulator.calling import LOGIN, SHORT_SECONDS, Cli
 from tests.waiting import eventually
 
 
-def test_a_delay_is_kept(client: Client, emulator: EmulatorControl) -> None:
+def test_a_delay_is_observed(client: Client, emulator: EmulatorControl) -> None:
     emulator.faults({"knob": "latency", "milliseconds": 120})
     client.send()
     (call,) = emulator.calls()
@@ -46,7 +46,7 @@ def test_a_body_that_is_cut_short_is_a_protocol_error(client: Client, emulator: 
     assert client.error() is httpx.RemoteProtocolError
 
 
-def test_half_a_json_text_comes_in_a_complete_answer(client: Client, emulator: EmulatorControl) -> None:
+def test_a_truncated_json_text_comes_in_a_complete_response(client: Client, emulator: EmulatorControl) -> None:
     emulator.faults({"knob": "truncated_json"})
     with pytest.raises(ValueError, match="Unterminated"):
         client.send().json()
@@ -60,7 +60,7 @@ def test_a_slow_body_outlasts_the_timeout_of_each_read(client: Client, emulator:
     assert json.loads(b"".join(chunks)).startswith(f"LoginId {LOGIN} has now been activated")
 
 
-def test_a_client_may_leave_in_the_middle_of_a_slow_body(client: Client, emulator: EmulatorControl) -> None:
+def test_a_client_may_disconnect_in_the_middle_of_a_slow_body(client: Client, emulator: EmulatorControl) -> None:
     emulator.faults({"knob": "slow_body", "step_ms": 400})
     assert client.error(timeout=SHORT_SECONDS) is httpx.ReadTimeout
     eventually(lambda: emulator.stats().by_ending == {"client_left": 1})
@@ -74,7 +74,9 @@ def test_retry_after_is_a_date_that_lies_ahead(client: Client, emulator: Emulato
 
 
 @pytest.mark.parametrize(("knob", "status"), [("html_502", 502), ("html_403", 403), ("redirect", 302)])
-def test_answers_that_are_not_flinks_own(client: Client, emulator: EmulatorControl, knob: str, status: int) -> None:
+def test_responses_of_proxies_and_gateways_are_emulated(
+    client: Client, emulator: EmulatorControl, knob: str, status: int
+) -> None:
     emulator.faults({"knob": knob})
     answer = client.send()
     assert answer.status_code == status

@@ -7,14 +7,14 @@ from tests.integration.sandbox.emulator.calling import LOGIN, SHORT_SECONDS, Cli
 from tests.waiting import eventually
 
 
-def test_an_answer_that_times_out_was_written_all_the_same(client: Client, emulator: EmulatorControl) -> None:
+def test_a_call_that_times_out_is_written_nevertheless(client: Client, emulator: EmulatorControl) -> None:
     emulator.faults({"knob": "commit_then_timeout"})
     assert client.error(timeout=SHORT_SECONDS) is httpx.ReadTimeout
     assert flag(emulator) is True
     eventually(lambda: emulator.stats().by_ending == {"client_left": 1})
 
 
-def test_a_late_write_lands_after_the_client_left_and_over_a_newer_one(
+def test_a_late_write_lands_after_the_client_disconnected_and_overwrites_a_newer_one(
     client: Client, emulator: EmulatorControl
 ) -> None:
     emulator.faults({"knob": "timeout_then_commit_late", "late_ms": 300, "times": 1})
@@ -32,7 +32,7 @@ def test_a_late_write_lands_after_the_client_left_and_over_a_newer_one(
     assert emulator.stats().late_writes_pending == 0
 
 
-def test_a_refused_request_writes_nothing_late_either(client: Client, emulator: EmulatorControl) -> None:
+def test_a_refused_request_causes_no_late_write(client: Client, emulator: EmulatorControl) -> None:
     emulator.unknown_logins(LOGIN)
     emulator.faults({"knob": "timeout_then_commit_late", "late_ms": 0, "times": 1})
     assert client.error(timeout=SHORT_SECONDS) is httpx.ReadTimeout
@@ -51,7 +51,9 @@ def test_a_late_write_waits_for_the_delay_and_then_its_own_time(client: Client, 
     assert call.committed_monotonic - call.started_monotonic >= 0.7
 
 
-def test_a_client_that_leaves_a_slow_call_does_not_stop_its_write(client: Client, emulator: EmulatorControl) -> None:
+def test_a_client_that_disconnects_from_a_slow_call_does_not_stop_its_write(
+    client: Client, emulator: EmulatorControl
+) -> None:
     emulator.faults({"knob": "latency", "milliseconds": 600})
     assert client.error(timeout=SHORT_SECONDS) is httpx.ReadTimeout
     assert flag(emulator) is None

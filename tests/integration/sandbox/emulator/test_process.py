@@ -67,7 +67,7 @@ def test_environment_variables_replace_options() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_at_once_with_code_0_though_a_call_is_kept_silent(number: signal.Signals) -> None:
+def test_a_signal_ends_the_emulator_at_once_with_code_0_during_a_silent_call(number: signal.Signals) -> None:
     with started() as (process, emulator):
         emulator.faults({"knob": "commit_then_timeout"})
         with socket.create_connection(("127.0.0.1", int(emulator.base_url.rpartition(":")[2]))) as silent:
@@ -93,7 +93,7 @@ def test_a_taken_port_is_an_error_and_no_address_is_printed(emulator: EmulatorCo
     assert "address already in use" in ended.stderr
 
 
-def test_bytes_that_are_no_http_get_a_400_and_do_no_harm(client: Client, emulator: EmulatorControl) -> None:
+def test_bytes_that_are_not_http_get_a_400_and_do_no_harm(client: Client, emulator: EmulatorControl) -> None:
     with socket.create_connection(("127.0.0.1", int(emulator.base_url.rpartition(":")[2]))) as raw:
         raw.sendall(b"\x00\x01 nonsense\r\n\r\n")
         answer = http.client.HTTPResponse(raw)

@@ -77,7 +77,7 @@ def tries_until_in(page: ManagedProcess, name: str, *, address: str) -> int:
     return 99
 
 
-def test_a_flood_of_guesses_keeps_out_neither_its_victim_nor_others(start: Start) -> None:
+def test_a_flood_of_guesses_locks_out_neither_its_victim_nor_others(start: Start) -> None:
     page = start(users=users())
     before = memory_megabytes(page)
     with flood(page, "ann", address=ELSEWHERE):
@@ -96,7 +96,7 @@ def test_a_flood_of_guesses_keeps_out_neither_its_victim_nor_others(start: Start
     assert GUESS not in page.log_path.read_text()
 
 
-def test_a_flood_through_the_same_proxy_delays_a_right_password_but_does_not_shut_it_out(start: Start) -> None:
+def test_a_flood_through_the_same_proxy_delays_a_right_password_but_does_not_lock_it_out(start: Start) -> None:
     page = start(users=users())
     with flood(page, "ann", address=PROXY):
         begun = time.monotonic()
@@ -106,7 +106,7 @@ def test_a_flood_through_the_same_proxy_delays_a_right_password_but_does_not_shu
         assert time.monotonic() - begun < 30
 
 
-def test_an_unknown_name_is_not_written_down(start: Start) -> None:
+def test_an_unknown_user_name_is_not_logged(start: Start) -> None:
     page = start(users=users())
     assert log_in(page, "typed-p4ssword-here", "x", address=HOME)[0] == 401
     eventually(lambda: '"login_failed"' in page.output(), describe="the line")

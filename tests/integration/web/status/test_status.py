@@ -42,7 +42,9 @@ def test_without_users_everything_but_health_is_closed(start: Start) -> None:
     assert page.stop() == 0
 
 
-def test_the_page_shows_state_and_letters_and_forbids_scripts(start: Start, redis_client: Redis, vault: Vault) -> None:
+def test_the_page_shows_state_and_dead_letters_and_forbids_scripts(
+    start: Start, redis_client: Redis, vault: Vault
+) -> None:
     intake = Intake(
         Ledger(redis_client), Letters(redis_client), vault,
         instances=frozenset({"toolbox"}), default_instance="toolbox", max_ahead_seconds=60,
@@ -79,7 +81,7 @@ def test_listening_beyond_this_machine_warns_that_passwords_cross_the_network(st
     assert "review_page_without_tls" not in start(users=users()).output()
 
 
-def test_redis_away_is_said_by_page_and_health(start: Start) -> None:
+def test_page_and_health_report_that_redis_is_unavailable(start: Start) -> None:
     page = start(users=users(), url="redis://127.0.0.1:1/0")
     assert get(page, "/health", login=None).status_code == 503
     for path in ("/", "/status.json"):
@@ -88,7 +90,7 @@ def test_redis_away_is_said_by_page_and_health(start: Start) -> None:
         assert "Redis does not answer" in away.text
 
 
-def test_a_port_that_is_taken_is_one_line(redis_url: str) -> None:
+def test_a_port_in_use_is_reported_in_one_line(redis_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = str(other.getsockname()[1])
         command = [sys.executable, "-m", "worker", "review", "--port", taken]
@@ -98,7 +100,7 @@ def test_a_port_that_is_taken_is_one_line(redis_url: str) -> None:
     assert done.stderr.splitlines()[-1] == f"The page cannot listen on 127.0.0.1 port {taken}: Address already in use."
 
 
-def test_an_answer_does_not_wait_for_the_client_s_acknowledgement() -> None:
+def test_a_response_does_not_wait_for_a_tcp_acknowledgement() -> None:
     with (
         closing(listen("127.0.0.1", 0, Places(1))) as listener,
         closing(socket.create_connection(listener.getsockname())),

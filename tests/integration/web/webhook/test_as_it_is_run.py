@@ -76,7 +76,7 @@ def test_every_snippet_leads_to_the_right_call(
         pytest.skip("node is not installed: its snippet in docs/http.md was NOT run")
 
 
-def test_no_sent_value_appears_in_an_answer_a_log_or_a_key(
+def test_no_sent_value_appears_in_a_response_a_log_or_a_key(
     stack: EmbeddedStack, page: ManagedProcess, url: str, redis_client: Redis
 ) -> None:
     producer = Producer(url)
@@ -106,7 +106,7 @@ def test_no_sent_value_appears_in_an_answer_a_log_or_a_key(
     assert leaks([*CANARIES, SECRET.removeprefix("whsec_").rstrip("=")], written) == []
 
 
-def test_an_event_is_called_at_once_though_no_worker_looks_for_due_work_by_itself(
+def test_an_event_over_http_wakes_a_worker_at_once(
     stack: EmbeddedStack, emulator: EmulatorControl, url: str, redis_client: Redis
 ) -> None:
     start_hooked(stack, "background.PULSE_SECONDS = 3600", look_seconds=5)
@@ -126,7 +126,7 @@ def test_unsigned_requests_do_not_fill_the_log(stack: EmbeddedStack, page: Manag
     assert [json.loads(line)["code"] for line in lines] == ["signature", "media_type"]
 
 
-def test_a_process_that_has_the_workers_secrets_says_that_it_needs_none_of_them(stack: EmbeddedStack) -> None:
+def test_a_process_with_secrets_of_the_workers_warns_that_it_needs_none_of_them(stack: EmbeddedStack) -> None:
     stack.environment |= {"HTTP_EVENTS_SECRETS": f"crm={SECRET}", "LOG_FORMAT": "json"}
     page = stack.start_process("review", [*REVIEW, "--port", "0"], ready=listening_url)
     assert stack.stop_process(page) == 0

@@ -46,7 +46,7 @@ def test_every_event_that_fits_the_contract_is_accepted(url: str) -> None:
     assert statuses.total() >= AT_LEAST
 
 
-def test_whatever_is_not_signed_is_refused_as_the_contract_says(url: str) -> None:
+def test_an_unsigned_request_gets_the_documented_error(url: str) -> None:
     statuses: Counter[int] = Counter()
 
     @given(case=OPERATION.as_strategy(GenerationMode.NEGATIVE))
@@ -59,7 +59,7 @@ def test_whatever_is_not_signed_is_refused_as_the_contract_says(url: str) -> Non
     assert statuses.total() >= AT_LEAST
 
 
-def test_what_is_signed_is_refused_as_the_contract_says_unless_its_body_fits(url: str) -> None:
+def test_a_signed_request_gets_the_documented_error_unless_its_body_fits(url: str) -> None:
     statuses: Counter[int] = Counter()
 
     @given(case=OPERATION.as_strategy(GenerationMode.NEGATIVE))

@@ -32,7 +32,7 @@ def test_a_full_redis_refuses_a_batch_whole_and_takes_it_once_it_has_room(own_re
         assert events(client) == batch
 
 
-def test_where_a_replica_must_have_it_202_says_that_it_does(
+def test_where_a_replica_is_required_202_means_that_it_has_the_event(
     tcp_server: EmbeddedRedis, tmp_path: Path, orphan_guard: OrphanGuard
 ) -> None:
     with Redis.from_url(tcp_server.url) as primary:
@@ -51,7 +51,7 @@ def test_where_a_replica_must_have_it_202_says_that_it_does(
         client.replicaof("no", "one")
 
 
-def test_nothing_that_was_answered_202_is_lost_when_redis_is_killed_under_load(own_redis: EmbeddedRedis) -> None:
+def test_no_event_answered_202_is_lost_when_redis_is_killed_under_load(own_redis: EmbeddedRedis) -> None:
     accepted: list[str] = []
     statuses: set[int] = set()
     is_over = threading.Event()
@@ -87,7 +87,7 @@ def test_nothing_that_was_answered_202_is_lost_when_redis_is_killed_under_load(o
     assert statuses == {202, 503}
 
 
-def test_it_starts_without_redis_and_goes_on_by_itself(own_redis: EmbeddedRedis) -> None:
+def test_http_starts_without_redis_and_recovers_by_itself(own_redis: EmbeddedRedis) -> None:
     url = own_redis.url
     own_redis.kill()
     with served(settings_for(url)) as producer:
@@ -96,7 +96,7 @@ def test_it_starts_without_redis_and_goes_on_by_itself(own_redis: EmbeddedRedis)
         eventually(lambda: producer.send(event()).status_code == 202, describe="an event")
 
 
-def test_where_redis_was_not_reached_just_now_the_next_request_does_not_wait_for_it(
+def test_after_a_failed_attempt_to_reach_redis_the_next_request_does_not_wait_for_it(
     own_redis: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(appending, "REST_SECONDS", 1000)
@@ -127,7 +127,7 @@ def test_a_primary_that_became_a_replica_refuses_events_until_it_is_one_again(ow
         assert producer.send(event(id="evt-2")).status_code == 202
 
 
-def test_it_needs_no_more_of_redis_than_appending(own_redis: EmbeddedRedis) -> None:
+def test_http_needs_only_the_right_to_append_to_the_stream(own_redis: EmbeddedRedis) -> None:
     with Redis.from_url(own_redis.url) as client:
         rights = ["+@connection", "-@dangerous", "-@admin", "+client|setname", "+xadd", "+wait"]
         client.acl_setuser("web", enabled=True, passwords=["+web"], keys=[STREAM], commands=rights)

@@ -31,14 +31,14 @@ def post_again(producer: Producer, request: tuple[bytes, dict[str, str]], times:
     return {producer.post(*request).status_code for _ in range(times)}
 
 
-def test_a_producer_that_uses_up_its_rate_leaves_every_other_secret_its_own(serve: Serve) -> None:
+def test_a_producer_above_its_rate_does_not_reduce_the_rate_of_another_secret(serve: Serve) -> None:
     producer = serve(http_events_per_second=0.1)
     assert producer.send(event()).status_code == 202
     assert producer.send(event(id="evt-2")).status_code == 429
     assert producer.send(event(id="evt-3"), secret=OTHER_SECRET).status_code == 202
 
 
-def test_requests_of_one_secret_that_hang_keep_no_thread_and_no_place_from_another(
+def test_hanging_requests_of_one_secret_take_no_thread_and_no_place_from_another(
     producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They used to take all threads that there are, and a place each of those that all secrets share."""
@@ -61,16 +61,14 @@ def test_requests_of_one_secret_that_hang_keep_no_thread_and_no_place_from_anoth
     assert {answer.headers["retry-after"] for answer in refused} == {"1"}
 
 
-def test_a_producer_that_has_used_up_its_rate_is_refused_before_its_events_are_looked_at(serve: Serve) -> None:
+def test_a_producer_above_its_rate_is_refused_before_its_events_are_read(serve: Serve) -> None:
     """A producer gone mad would otherwise keep the processor busy with what is refused anyway."""
     producer = serve(http_events_per_second=0.1)
     assert producer.send([event(), event(), event()]).status_code == 202
     assert producer.send(event(time="noon")).status_code == 429
 
 
-def test_a_request_that_is_repeated_is_answered_as_before_and_takes_nothing_from_its_producer(
-    serve: Serve, redis_client: Redis
-) -> None:
+def test_a_repeated_request_gets_the_same_response_and_costs_no_rate(serve: Serve, redis_client: Redis) -> None:
     producer = serve(http_events_per_second=0.1)
     request = overheard(event())
     first = producer.post(*request)
@@ -80,7 +78,7 @@ def test_a_request_that_is_repeated_is_answered_as_before_and_takes_nothing_from
     assert redis_client.xlen(STREAM) == 1, "a repetition costs Redis nothing"
 
 
-def test_a_repeated_batch_leaves_its_producer_the_rest_of_the_second(serve: Serve) -> None:
+def test_a_repeated_batch_does_not_use_up_the_rate_of_its_producer(serve: Serve) -> None:
     producer = serve(http_events_per_second=30)
     request = overheard(event())
     assert post_again(producer, request) == {202}
@@ -88,7 +86,7 @@ def test_a_repeated_batch_leaves_its_producer_the_rest_of_the_second(serve: Serv
     assert producer.send(event(id="evt-2")).status_code == 202
 
 
-def test_a_wrong_request_that_is_repeated_takes_nothing_from_its_producer(serve: Serve) -> None:
+def test_a_repeated_invalid_request_costs_no_rate(serve: Serve) -> None:
     producer = serve(http_events_per_second=0.1)
     assert post_again(producer, overheard(event(time="noon"))) == {422}
     assert producer.send(event()).status_code == 202

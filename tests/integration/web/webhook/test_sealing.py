@@ -23,7 +23,7 @@ def sealing(serve: Serve) -> Producer:
     return serve(seal_to=SEAL_TO, require_sealed=True)
 
 
-def test_every_login_id_is_sealed_before_it_comes_onto_the_stream(sealing: Producer, redis_client: Redis) -> None:
+def test_every_login_id_is_sealed_before_it_is_added_to_the_stream(sealing: Producer, redis_client: Redis) -> None:
     batch = [event(id=f"evt-{number}", comment=LOGIN) for number in range(3)]
     assert sealing.send(batch).json() == {"accepted": 3}
     assert sealing.send(event(data={"loginId": LOGIN, "instance": "acme"})).status_code == 202
@@ -58,7 +58,7 @@ def test_a_batch_that_sealing_makes_too_long_is_refused_whole(sealing: Producer,
     assert sealing.send(half, media_type=BATCH).json() == {"accepted": 250}
 
 
-def test_without_a_key_to_seal_to_a_login_id_in_clear_is_refused_where_it_must_be_sealed(
+def test_without_a_public_key_a_login_id_in_clear_is_refused_where_it_must_be_sealed(
     serve: Serve, redis_client: Redis
 ) -> None:
     refused = serve(require_sealed=True).send(event())

@@ -41,7 +41,7 @@ def is_nothing_stored(client: Redis) -> bool:
     return not client.keys("*")
 
 
-def test_events_come_onto_the_stream_in_whichever_mode_they_are_sent(producer: Producer, redis_client: Redis) -> None:
+def test_events_of_every_mode_are_added_to_the_stream(producer: Producer, redis_client: Redis) -> None:
     assert accepted(producer.send(event())) == 1
     assert accepted(producer.send([event(), event(id="evt-0")])) == 2
     assert accepted(producer.send_binary(binary_headers(event()), DATA)) == 1
@@ -49,7 +49,7 @@ def test_events_come_onto_the_stream_in_whichever_mode_they_are_sent(producer: P
     assert entries(redis_client) == [event(), [event(), event(id="evt-0")], whole]
 
 
-def test_what_is_on_the_stream_is_recorded_once_however_often_it_was_sent(
+def test_an_event_that_was_sent_several_times_is_recorded_once(
     producer: Producer, redis_client: Redis, redis_url: str, vault: Vault
 ) -> None:
     older = event(id="evt-0", time="2026-11-22T09:00:00Z")
@@ -63,16 +63,16 @@ def test_what_is_on_the_stream_is_recorded_once_however_often_it_was_sent(
     assert tally == {b"recorded": b"5", b"duplicate": b"3", b"superseded": b"1"}
 
 
-def test_nothing_but_the_fields_of_the_contract_comes_onto_the_stream(producer: Producer, redis_client: Redis) -> None:
+def test_only_fields_of_the_contract_are_added_to_the_stream(producer: Producer, redis_client: Redis) -> None:
     assert accepted(producer.send(event(subject="cust-42", traceparent=LOGIN, comment="x" * 1000))) == 1
     assert events(redis_client) == [event(subject="cust-42")]
 
 
-def test_a_secret_that_is_on_its_way_out_still_signs(producer: Producer) -> None:
+def test_a_secret_that_is_being_replaced_still_works(producer: Producer) -> None:
     assert accepted(producer.send(event(), secret=OTHER_SECRET)) == 1
 
 
-def test_what_is_not_signed_or_was_altered_is_refused(producer: Producer, redis_client: Redis) -> None:
+def test_an_unsigned_or_altered_request_is_refused(producer: Producer, redis_client: Redis) -> None:
     body = json.dumps(event()).encode()
     unsigned = problem(producer.post(body, {"content-type": STRUCTURED}), 401)
     assert unsigned["detail"] == "webhook-id: is required, once"
@@ -105,7 +105,7 @@ def test_a_body_signed_as_a_batch_is_no_binary_event(producer: Producer) -> None
     assert problem(producer.post(DATA, headers), 401)["code"] == "signature"
 
 
-def test_one_wrong_event_refuses_its_batch_and_the_corrected_batch_is_taken(
+def test_one_invalid_event_refuses_its_batch_and_the_corrected_batch_is_accepted(
     producer: Producer, redis_client: Redis
 ) -> None:
     batch = [event(), event(time=LOGIN), event(id="evt-3", data={"loginId": LOGIN, LOGIN: 1})]
@@ -134,7 +134,7 @@ def test_an_event_dated_too_far_ahead_is_refused_at_once(producer: Producer, red
     assert is_nothing_stored(redis_client)
 
 
-def test_an_instance_that_only_the_workers_know_is_left_to_them(
+def test_an_event_for_an_unknown_instance_is_accepted_and_left_to_the_workers(
     producer: Producer, redis_client: Redis, redis_url: str, vault: Vault
 ) -> None:
     accepted(producer.send(event(data={"loginId": LOGIN, "instance": "nowhere"})))
@@ -156,18 +156,18 @@ def test_an_instance_that_only_the_workers_know_is_left_to_them(
         (b"\xff\x00", BATCH, "is not JSON"),
     ],
 )
-def test_garbage_is_refused_with_its_reason(producer: Producer, body: bytes, media_type: str, reason: str) -> None:
+def test_garbage_is_refused_with_a_reason(producer: Producer, body: bytes, media_type: str, reason: str) -> None:
     refused = problem(producer.send(body, media_type=media_type), 400)
     assert refused["errors"] == [{"code": "invalid_event", "fields": [{"field": "body", "reason": reason}]}]
 
 
-def test_media_types_that_are_none_of_ours_are_named(producer: Producer) -> None:
+def test_unsupported_media_types_are_named(producer: Producer) -> None:
     for media_type in ("text/plain", "application/json", "application/cloudevents+xml"):
         refused = producer.send(event(), media_type=media_type)
         assert STRUCTURED in problem(refused, 415)["detail"]
 
 
-def test_a_second_media_type_or_encoding_is_not_passed_over(producer: Producer) -> None:
+def test_a_second_media_type_or_encoding_is_refused(producer: Producer) -> None:
     body = json.dumps(event()).encode()
     headers = [("content-type", STRUCTURED), *signed(body).items()]
     for more in (("content-type", "text/plain"), ("content-encoding", "gzip")):
@@ -177,7 +177,7 @@ def test_a_second_media_type_or_encoding_is_not_passed_over(producer: Producer) 
         )
 
 
-def test_a_body_or_a_batch_that_is_too_large_is_cut(producer: Producer) -> None:
+def test_a_body_or_a_batch_that_is_too_large_is_refused(producer: Producer) -> None:
     for size in (1_048_577, 10_000_000, 40_000_000):
         refused = problem(producer.send(b" " * size), 413)
         assert refused["detail"] == "body: larger than 1048576 bytes"
@@ -186,7 +186,7 @@ def test_a_body_or_a_batch_that_is_too_large_is_cut(producer: Producer) -> None:
     assert accepted(producer.send(many[:500])) == 500
 
 
-def test_other_methods_and_the_page_are_as_they_were(producer: Producer) -> None:
+def test_other_methods_are_refused_and_the_page_stays_closed(producer: Producer) -> None:
     for method in ("GET", "PUT", "DELETE", "OPTIONS"):
         refused = httpx.request(method, producer.url, trust_env=False)
         assert problem(refused, 405)["code"] == "method"
@@ -198,7 +198,7 @@ def test_other_methods_and_the_page_are_as_they_were(producer: Producer) -> None
         assert answer.headers["cache-control"] == "no-store"
 
 
-def test_without_a_secret_it_is_closed(serve: Serve) -> None:
+def test_without_a_secret_http_is_closed(serve: Serve) -> None:
     assert problem(serve(http_events_secrets=None).send(event()), 404)["code"] == "closed"
 
 
@@ -211,12 +211,12 @@ def test_a_request_above_the_rate_is_answered_with_retry_after(serve: Serve, red
     assert len(events(redis_client)) == 2
 
 
-def test_a_fault_of_ours_is_a_plain_500(producer: Producer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_a_plain_500(producer: Producer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "verify", lambda *_, **__: 1 / 0)
     assert problem(producer.send(event()), 500)["code"] == "broken"
 
 
-def test_an_event_that_no_replica_has_is_not_accepted_though_it_is_on_the_stream(
+def test_an_event_that_no_replica_has_is_not_accepted_although_the_stream_has_it(
     serve: Serve, redis_client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(producer_module, "REPLICAS_WITHIN_MS", 50)

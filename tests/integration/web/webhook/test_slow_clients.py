@@ -46,7 +46,7 @@ def is_closed(client: socket.socket) -> bool:
         return True
 
 
-def test_a_body_without_end_is_not_read_for_ever(producer: Producer) -> None:
+def test_an_endless_body_is_not_read_for_ever(producer: Producer) -> None:
     def send_a_lot(client: socket.socket) -> None:
         for _ in range(1000):
             client.sendall(b"x" * 1_000_000)
@@ -61,7 +61,7 @@ def test_a_body_without_end_is_not_read_for_ever(producer: Producer) -> None:
     ("client_seconds", "begun", "answered"),
     [(0.2, b"", b""), (0.2, HEAD + b"x-a: ", b""), (20, HEAD + b"content-length: 9\r\n\r\n{", b"HTTP/1.1 408 ")],
 )
-def test_a_client_that_does_not_go_on_loses_its_place(
+def test_a_client_that_stops_sending_loses_its_place(
     producer: Producer, monkeypatch: pytest.MonkeyPatch, client_seconds: float, begun: bytes, answered: bytes
 ) -> None:
     monkeypatch.setattr(patience, "CLIENT_SECONDS", client_seconds)
@@ -72,7 +72,7 @@ def test_a_client_that_does_not_go_on_loses_its_place(
     assert answer[:13] == answered
 
 
-def test_bodies_that_come_slowly_give_way_to_signed_requests(producer: Producer) -> None:
+def test_slow_bodies_give_way_to_signed_requests(producer: Producer) -> None:
     """A hundred of them used to have every other request answered 503, for as long as they were begun anew."""
     with ExitStack() as opened:
         slow = [opened.enter_context(connected(producer)) for _ in range(2 * body_module.AT_ONCE)]
@@ -87,7 +87,7 @@ def test_bodies_that_come_slowly_give_way_to_signed_requests(producer: Producer)
         assert slow[-1].recv(65536).startswith(b"HTTP/1.1 401 "), "a later one was not ended"
 
 
-def test_a_client_that_keeps_its_connection_has_time_for_each_request(
+def test_a_keep_alive_client_has_the_full_time_for_each_request(
     producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(patience, "CLIENT_SECONDS", 0.2)
@@ -113,7 +113,7 @@ def test_a_client_that_keeps_its_connection_has_time_for_each_request(
     ],
     ids=["events", "health", "page"],
 )
-def test_a_client_that_was_answered_before_its_body_came_does_not_keep_its_place_with_it(
+def test_a_client_that_gets_its_response_early_does_not_keep_its_place_by_sending_the_body(
     producer: Producer, monkeypatch: pytest.MonkeyPatch, head: bytes, answered: bytes
 ) -> None:
     monkeypatch.setattr(patience, "CLIENT_SECONDS", 0.2)
@@ -125,7 +125,7 @@ def test_a_client_that_was_answered_before_its_body_came_does_not_keep_its_place
     assert answer[:13] == answered
 
 
-def test_a_body_in_more_chunks_than_anybody_needs_is_refused_and_no_more_of_it_is_parsed(producer: Producer) -> None:
+def test_a_body_with_too_many_chunks_is_refused_without_parsing_the_rest(producer: Producer) -> None:
     head = HEAD + b"transfer-encoding: chunked\r\n\r\n"
     with connected(producer) as client:
         client.sendall(head + b"1\r\n \r\n" * (MAX_CHUNKS + 1))
@@ -135,7 +135,7 @@ def test_a_body_in_more_chunks_than_anybody_needs_is_refused_and_no_more_of_it_i
         assert client.recv(65536)[:13] == b"HTTP/1.1 401 "
 
 
-def test_what_is_no_http_after_an_answer_ends_the_connection_and_is_no_fault_of_ours(
+def test_bytes_that_are_not_http_after_a_response_close_the_connection_and_are_no_bug(
     producer: Producer, caplog: pytest.LogCaptureFixture
 ) -> None:
     with connected(producer) as client:
@@ -157,7 +157,7 @@ def test_a_client_that_reads_no_answer_is_closed(producer: Producer, monkeypatch
             client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 1_000_000)
 
 
-def test_a_client_above_the_limit_gets_retry_after_and_is_served_later(
+def test_a_client_above_the_limit_gets_retry_after_and_can_succeed_later(
     producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Places, "make_room", lambda _: False)  # as if every request were being worked on
