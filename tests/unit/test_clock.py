@@ -16,7 +16,7 @@ def test_time_spent_suspended_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [7]
 
 
-def test_a_system_without_such_a_clock_measures_the_time_it_was_awake(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_that_clock_only_waking_time_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "_BOOT_CLOCK", None)
     monkeypatch.setattr(time, "monotonic", lambda: 1.0)
     assert clock.elapsed_seconds() == 1

@@ -19,7 +19,7 @@ def test_an_event_loop_needs_no_network() -> None:
     assert asyncio.run(asyncio.sleep(0, "done")) == "done"
 
 
-def test_no_setting_of_the_developer_is_seen() -> None:
+def test_tests_do_not_see_the_settings_of_the_developer() -> None:
     ours = {name.upper() for name in Settings.model_fields}
 
     assert not [name for name in os.environ if name in ours or name.startswith(OWN_PREFIXES)]

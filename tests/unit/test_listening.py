@@ -39,14 +39,14 @@ def enter(places: Places, address: str, *, waits_since: float | None) -> tuple[T
     return transport, place
 
 
-def test_the_connection_that_kept_us_waiting_longest_gives_way() -> None:
+def test_the_connection_that_was_idle_longest_is_closed_first() -> None:
     places = Places(3)
     waiting = [enter(places, "192.0.2.1", waits_since=since)[0] for since in (7.0, 5.0, 6.0)]
     assert places.admit()
     assert [transport.is_aborted for transport in waiting] == [False, True, False]
 
 
-def test_the_address_that_holds_most_gives_way_first() -> None:
+def test_the_address_with_most_connections_loses_one_first() -> None:
     places = Places(3)
     alone, _ = enter(places, "192.0.2.1", waits_since=1.0)
     crowd = [enter(places, f"2001:db8::{number}", waits_since=2.0 + number)[0] for number in range(2)]
@@ -55,7 +55,7 @@ def test_the_address_that_holds_most_gives_way_first() -> None:
     assert [transport.is_aborted for transport in crowd] == [True, False]
 
 
-def test_a_connection_that_is_worked_on_never_gives_way() -> None:
+def test_a_busy_connection_is_never_closed_for_another() -> None:
     refused: list[bool] = []
     places = Places(1, on_refused=lambda: refused.append(True))
     transport, place = enter(places, "192.0.2.1", waits_since=None)
@@ -66,7 +66,7 @@ def test_a_connection_that_is_worked_on_never_gives_way() -> None:
     assert transport.is_aborted
 
 
-def test_a_place_that_was_taken_away_is_not_given_back_twice() -> None:
+def test_a_place_is_released_only_once() -> None:
     places = Places(1)
     _, place = enter(places, "192.0.2.1", waits_since=1.0)
     assert places.admit()
@@ -84,11 +84,11 @@ def test_a_place_that_was_taken_away_is_not_given_back_twice() -> None:
         ("", ""),
     ],
 )
-def test_a_client_counts_by_the_network_that_it_can_choose_addresses_from(host: str, network: str) -> None:
+def test_a_client_is_counted_by_its_network(host: str, network: str) -> None:
     assert network_of(host) == network
 
 
-def test_the_limit_of_open_files_decides_how_many_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_open_files_decides_the_number_of_places(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: raised.append(limits))
     for limits, fit in [
@@ -102,7 +102,7 @@ def test_the_limit_of_open_files_decides_how_many_fit(monkeypatch: pytest.Monkey
     assert raised == [(450, 100_000), (200, 200), (450, -1)]
 
 
-def test_a_missing_descriptor_closes_an_idle_connection_or_pauses_and_never_spins(
+def test_without_free_descriptors_an_idle_connection_is_closed_or_the_listener_pauses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def no_descriptor(_: socket.socket) -> None:
@@ -122,7 +122,7 @@ def test_a_missing_descriptor_closes_an_idle_connection_or_pauses_and_never_spin
     assert len(pauses) == 1
 
 
-def test_connections_wait_in_the_kernel_while_many_arrive() -> None:
+def test_connections_wait_in_the_kernel_while_many_arrive_at_once() -> None:
     places = Places(100)
     for _ in range(ARRIVING_AT_ONCE):
         assert places.admit()

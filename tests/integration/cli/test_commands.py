@@ -89,7 +89,7 @@ def test_wrong_settings_print_a_line_each_and_exit_with_2(nightly: Command) -> N
     assert nightly("status", REDIS_URL="redis://:can/canary@h:1").returncode == 2
 
 
-def test_redis_away_is_one_line_with_the_host_and_no_password(nightly: Command) -> None:
+def test_an_unavailable_redis_is_one_line_with_the_host_and_no_password(nightly: Command) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         place = f"127.0.0.1:{nobody.getsockname()[1]}"

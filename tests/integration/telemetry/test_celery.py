@@ -126,7 +126,7 @@ def _listening(app: Celery) -> Iterator[list[dict[str, Any]]]:
             thread.join(timeout=10)
 
 
-def test_no_canary_appears_in_a_workers_logs_events_or_sentry(
+def test_no_login_or_key_appears_in_logs_events_or_sentry_of_a_worker(
     worker: ManagedProcess, app: Celery, tmp_path: Path
 ) -> None:
     with _listening(app) as told:

@@ -38,7 +38,7 @@ def answers(draw: st.DrawFn) -> tuple[str, int, dict[str, str], bytes]:
 
 
 @given(answers(), st.booleans())
-def test_any_answer_gets_a_verdict_that_names_no_login(
+def test_any_response_gets_a_verdict_without_the_login(
     answer: tuple[str, int, dict[str, str], bytes],
     wants_active: bool,  # noqa: FBT001 - a parameter
 ) -> None:
@@ -59,7 +59,7 @@ def test_any_answer_gets_a_verdict_that_names_no_login(
     wants_active=st.booleans(),
     said=st.booleans(),
 )
-def test_the_short_way_to_a_confirmation_says_what_the_long_one_says(
+def test_the_fast_path_for_a_confirmation_gives_the_same_verdict_as_the_full_one(
     login: str, *, wants_active: bool, said: bool
 ) -> None:
     body = f'"LoginId {login} has now been {"" if said else "de"}activated for automatic refresh"'.encode()
@@ -71,6 +71,6 @@ def test_the_short_way_to_a_confirmation_says_what_the_long_one_says(
 
 
 @pytest.mark.parametrize("value", ["[" * 60_000, '{"a":' * 10_000, "9" * 60_000, "9" * 4_000, "[" * 400 + "]" * 400])
-def test_numbers_and_brackets_without_end_are_an_answer_like_any_other(value: str) -> None:
+def test_endless_numbers_and_brackets_get_a_verdict_like_any_response(value: str) -> None:
     for body in (value, f'{{"HttpStatusCode": {value}}}', f'{{"HttpStatusCode": "{value}", "Message": {value}}}'):
         assert decipher(400, {}, body.encode(), login_id="acme-7", auth_key=KEY, wants_active=True, now=NOW).code

@@ -41,7 +41,7 @@ SAMPLE_VERDICTS = {
 }
 
 
-def test_every_recorded_answer_is_judged() -> None:
+def test_every_recorded_response_has_the_expected_verdict() -> None:
     judged = {}
     for path in SAMPLES.glob("*.json"):
         sample = json.loads(path.read_text())
@@ -70,7 +70,7 @@ CODES = [
 DOWN = {"200-cut-short", "200-proxy-page", "502-gateway-page", "503-maintenance"}
 
 
-def test_only_an_answer_that_is_not_flinks_own_is_a_sign_of_an_outage() -> None:
+def test_only_a_response_that_flinks_did_not_write_is_a_sign_of_an_outage() -> None:
     for path in SAMPLES.glob("*.json"):
         sample = json.loads(path.read_text())
         verdict = judge(sample["status"], sample["body"].encode(), sample["headers"])
@@ -88,26 +88,26 @@ def test_a_known_code_decides_whatever_the_status(code: str, outcome: Outcome, s
     assert not verdict.is_unreachable
 
 
-def test_the_table_of_codes_above_is_complete() -> None:
+def test_the_table_of_codes_in_this_test_is_complete() -> None:
     known = {*REJECTED_CODES, *TRANSIENT_CODES, *END_USER_CODES, *HALT_CODES, "TOO_MANY_REQUESTS"}
     assert known == {code for code, _ in CODES if not code.endswith("RETRY_LATER")}
 
 
 @pytest.mark.parametrize("code", sorted(SLOW_TO_CLEAR_CODES))
-def test_a_busy_card_is_slow_to_clear(code: str) -> None:
+def test_the_code_of_a_busy_card_is_slow_to_clear(code: str) -> None:
     assert judge(401, error(code)).is_slow_to_clear
     assert not judge(401, error("AGGREGATION_ERROR")).is_slow_to_clear
 
 
 @pytest.mark.parametrize("code", ["OPERATION_DISPATCHED", "OPERATION_PENDING"])
 @pytest.mark.parametrize("status", [202, 401, 429])
-def test_a_call_that_flinks_has_taken_on_may_still_land(code: str, status: int) -> None:
+def test_a_call_that_flinks_accepted_may_still_take_effect(code: str, status: int) -> None:
     """It counted as never carried out, so the next wish did not wait for it, and the late write undid that wish."""
     assert judge(status, error(code, status)).is_ambiguous
 
 
 @pytest.mark.parametrize("code", ["CARD_IN_USE", "CONCURRENT_SESSION", "RETRY_LATER"])
-def test_a_call_that_flinks_turns_away_will_not_land(code: str) -> None:
+def test_a_call_that_flinks_refused_takes_no_effect(code: str) -> None:
     assert not judge(401, error(code)).is_ambiguous
 
 
@@ -133,7 +133,7 @@ def test_without_a_known_code_the_status_decides(
     assert (verdict.outcome, verdict.code, verdict.flinks_code) == (*with_an_unknown_code, "SOMETHING_NEW")
 
 
-def test_429_slows_us_down_unless_the_login_itself_is_rejected() -> None:
+def test_429_is_throttling_unless_the_login_itself_is_rejected() -> None:
     assert judge(429, error("AGGREGATION_ERROR")).outcome is THROTTLED
     assert judge(429, error("DISABLED_LOGIN")).outcome is THROTTLED
     assert judge(429, error("INVALID_LOGIN")).outcome is DEAD
@@ -141,7 +141,7 @@ def test_429_slows_us_down_unless_the_login_itself_is_rejected() -> None:
 
 
 @pytest.mark.parametrize("status", [502, 504, 524])
-def test_a_gateway_that_lost_the_call_leaves_open_whether_flinks_acts(status: int) -> None:
+def test_a_gateway_error_without_a_flinks_body_is_ambiguous(status: int) -> None:
     assert judge(status, b"<html>").is_ambiguous
     assert not judge(status, error("AGGREGATION_ERROR")).is_ambiguous
     assert not judge(500, b"<html>").is_ambiguous
@@ -165,7 +165,7 @@ def test_a_gateway_that_lost_the_call_leaves_open_whether_flinks_acts(status: in
         ("Sun, 22 Nov 99999 10:00:00 GMT", None),
     ],
 )
-def test_retry_after_is_read_in_both_forms_and_nonsense_is_ignored(value: str, seconds: float | None) -> None:
+def test_retry_after_is_read_in_both_forms_and_an_invalid_one_is_ignored(value: str, seconds: float | None) -> None:
     assert judge(429, headers={"Retry-After": value}).retry_after_seconds == seconds
     assert judge(503, headers={"retry-after": value}).retry_after_seconds == seconds
     assert judge(401, error("CARD_IN_USE"), {"RETRY-AFTER": value}).retry_after_seconds == seconds
@@ -187,7 +187,7 @@ def test_a_code_that_could_hold_a_login_is_not_kept() -> None:
 
 @pytest.mark.parametrize("status", [200, 401, 403, 429, 503])
 @pytest.mark.parametrize("code", ["ACCESS_DENIED", None])
-def test_our_key_in_an_answer_is_masked(status: int, code: str | None) -> None:
+def test_our_key_in_a_response_is_masked(status: int, code: str | None) -> None:
     verdict = judge(status, error(code, status, f"The key '{KEY.upper()}' is not allowed"))
     assert verdict.message == "The key '***' is not allowed"
 
@@ -204,7 +204,7 @@ def test_our_key_in_an_answer_is_masked(status: int, code: str | None) -> None:
         (FailureKind.TLS, "tls_failure", False, True),
     ],
 )
-def test_no_answer_is_transient_and_ambiguous_only_if_it_may_have_been_sent(
+def test_a_missing_response_is_transient_and_ambiguous_only_if_the_request_may_have_been_sent(
     kind: FailureKind,
     code: str,
     is_ambiguous: bool,  # noqa: FBT001 - a parameter

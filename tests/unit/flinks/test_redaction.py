@@ -20,7 +20,7 @@ LOGIN = "bb8b8569-3bfc-43c1-ae31-08d6decf1675"
         (f"hidden {LOGIN[:5]}\u200b\x00{LOGIN[5:]}", "hidden ***"),
     ],
 )
-def test_words_stay_and_identifiers_go(text: str, masked: str) -> None:
+def test_words_are_kept_and_identifiers_are_masked(text: str, masked: str) -> None:
     assert mask(text, LOGIN) == masked
 
 
@@ -36,11 +36,11 @@ def test_a_login_is_masked_in_every_spelling(login: str, encoding: str) -> None:
     assert shown.removeprefix("who is").strip(" <>?") == "***"
 
 
-def test_a_login_that_is_spread_over_words_leaves_nothing() -> None:
+def test_a_login_spread_over_words_is_masked() -> None:
     assert mask(f"who is {LOGIN.replace('-', ' ')}?", LOGIN) == "***"
 
 
-def test_of_a_long_text_the_beginning_is_kept() -> None:
+def test_a_long_text_is_cut_to_its_beginning() -> None:
     assert mask("word " * 10_000 + LOGIN, LOGIN) == ("word " * 40).strip()
     assert mask("w" * 60_000 + LOGIN, LOGIN) == "w" * 200
 

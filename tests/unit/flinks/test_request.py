@@ -39,6 +39,6 @@ def test_the_repr_of_a_request_shows_neither_login_nor_key() -> None:
     assert "a-key" not in shown
 
 
-def test_odd_characters_of_a_login_survive_the_journey() -> None:
+def test_unusual_characters_of_a_login_arrive_unchanged() -> None:
     login = 'é"\\/ 日本'
     assert json.loads(build_request(INSTANCE, login, wants_active=True).content)["loginId"] == login

@@ -29,7 +29,7 @@ OTHER = "0d5e2a51-7a10-4d8e-9a61-5f0c3b1f7e22"
         ("", Claim.SILENT),
     ],
 )
-def test_a_text_confirms_contradicts_or_says_neither(text: str, claim: Claim) -> None:
+def test_a_text_confirms_contradicts_or_does_neither(text: str, claim: Claim) -> None:
     assert claim_of(text, LOGIN, wants_active=True) is claim
 
 
@@ -40,7 +40,7 @@ def test_deactivated_is_not_read_as_activated() -> None:
 
 
 @pytest.mark.parametrize("login", ["a.b*c(", "two words", "ends-with-=", "deactivated-1", "é日本"])
-def test_any_login_is_found_as_a_whole_word(login: str) -> None:
+def test_a_login_is_found_as_a_whole_word(login: str) -> None:
     assert claim_of(f"LoginId {login} was activated, at last", login, wants_active=True) is Claim.CONFIRMED
     assert claim_of(f"LoginId x{login} was activated, at last", login, wants_active=True) is not Claim.CONFIRMED
 
@@ -49,10 +49,10 @@ def test_only_the_first_64_kib_are_read() -> None:
     assert len(read(b"x" * 100_000).text) == 65_536
 
 
-def test_an_object_keeps_its_prose_its_code_and_its_status() -> None:
+def test_text_code_and_status_of_an_object_are_read() -> None:
     answer = read(b'{"HttpStatusCode": "400", "Message": " Invalid ", "FlinksCode": " INVALID_LOGIN "}')
     assert (answer.text, answer.code, answer.status, answer.is_readable) == ("Invalid", "INVALID_LOGIN", 400, True)
 
 
-def test_an_answer_is_read_whatever_the_case_of_its_fields() -> None:
+def test_fields_of_a_response_are_read_in_any_case() -> None:
     assert read(b'{"flinksCode": "INVALID_LOGIN"}').code == "INVALID_LOGIN"

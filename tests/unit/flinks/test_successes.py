@@ -19,7 +19,7 @@ def test_a_confirmation_of_this_wish_is_applied(status: int, wants_active: bool)
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"true", b"204", b'""', b"{}", b"done", {"Message": "Saved"}])
-def test_a_success_that_says_neither_is_applied_but_unconfirmed(body: object) -> None:
+def test_a_success_without_confirmation_is_applied_but_unconfirmed(body: object) -> None:
     verdict = judge(200, body)
     assert (verdict.outcome, verdict.code, verdict.is_confirmed) == (APPLIED, "unconfirmed", False)
 
@@ -37,7 +37,7 @@ def test_a_success_that_says_neither_is_applied_but_unconfirmed(body: object) ->
         (json.dumps(error("INVALID_LOGIN")), DEAD, "INVALID_LOGIN"),
     ],
 )
-def test_a_success_that_carries_an_error_is_that_error(body: object, outcome: Outcome, code: str) -> None:
+def test_a_success_with_an_error_code_counts_as_that_error(body: object, outcome: Outcome, code: str) -> None:
     verdict = judge(200, body)
     assert (verdict.outcome, verdict.code, verdict.http_status) == (outcome, code, 200)
 
@@ -58,12 +58,12 @@ def test_a_success_that_carries_an_error_is_that_error(body: object, outcome: Ou
     ],
     ids=repr,
 )
-def test_a_success_that_cannot_be_read_is_asserted_again(body: object) -> None:
+def test_an_unreadable_success_is_sent_again(body: object) -> None:
     verdict = judge(200, body)
     assert (verdict.outcome, verdict.code, verdict.is_ambiguous) == (TRANSIENT, "protocol_error", True)
 
 
-def test_a_body_in_an_encoding_that_we_did_not_ask_for_is_not_read() -> None:
+def test_a_body_in_an_encoding_that_was_not_requested_is_not_read() -> None:
     text = json.dumps(f"LoginId {LOGIN} has now been activated for automatic refresh").encode()
     assert judge(200, text, {"Content-Encoding": "br"}).code == "protocol_error"
     assert judge(200, text, {"Content-Encoding": "Identity"}).code == "applied"

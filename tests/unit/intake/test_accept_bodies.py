@@ -22,7 +22,7 @@ def test_bodies_of_the_stream_are_recorded_together(desk: Desk) -> None:
     ]
 
 
-def test_no_body_is_no_work(desk: Desk) -> None:
+def test_no_bodies_are_accepted_without_work(desk: Desk) -> None:
     assert desk.intake.accept_bodies([])
 
 
@@ -40,14 +40,14 @@ def test_no_body_is_no_work(desk: Desk) -> None:
         ),
     ],
 )
-def test_a_body_that_cannot_be_accepted_is_kept_for_a_person(desk: Desk, body: bytes, reason: str) -> None:
+def test_a_rejected_body_is_kept_for_review(desk: Desk, body: bytes, reason: str) -> None:
     assert not desk.intake.accept_bodies([body])
     assert desk.reasons == [("invalid_event", reason)]
     assert not desk.ledger.wishes
     assert LOGIN not in desk.readable()
 
 
-def test_of_a_batch_only_the_bad_events_are_refused_each_with_its_own_part(desk: Desk) -> None:
+def test_only_the_invalid_events_of_a_batch_are_rejected_each_with_its_own_part(desk: Desk) -> None:
     bad, late = cloudevent(id="bad", data={"instance": "nowhere", "loginId": "é"}), cloudevent(id="late", time=FAR)
     assert not desk.intake.accept_bodies([b"{", body_of([cloudevent(), bad, late])])
 
@@ -57,12 +57,12 @@ def test_of_a_batch_only_the_bad_events_are_refused_each_with_its_own_part(desk:
     assert desk.bodies()[2] == b"{"
 
 
-def test_one_event_of_many_that_is_ahead_is_told_by_the_answer(desk: Desk) -> None:
+def test_the_result_reports_an_event_ahead_of_time(desk: Desk) -> None:
     assert not desk.intake.accept_bodies([body_of([cloudevent(), cloudevent(time=FAR)])])
     assert len(desk.ledger.wishes) == 1
 
 
-def test_a_rejected_part_of_a_batch_is_taken_in_again_alone(desk: Desk) -> None:
+def test_a_rejected_part_of_a_batch_is_replayed_alone(desk: Desk) -> None:
     bad = cloudevent(id="evt-7", data={"loginId": "é\u2028", "instance": "toolbox"})
     assert not desk.intake.accept_bodies([body_of([cloudevent(), bad])])
     assert not desk.intake.accept_again("stream", desk.bodies()[0])
@@ -80,7 +80,7 @@ _JSON = st.recursive(
 
 
 @given(st.one_of(st.binary(max_size=30), _JSON.map(body_of)))
-def test_nothing_that_comes_stops_the_intake(body: bytes) -> None:
+def test_no_input_stops_the_intake(body: bytes) -> None:
     desk = Desk(Vault([bytes(32)]))
     is_whole = desk.intake.accept_bodies([body, body_of(cloudevent(id="good"))])
 
@@ -89,7 +89,7 @@ def test_nothing_that_comes_stops_the_intake(body: bytes) -> None:
     assert LOGIN not in desk.readable()
 
 
-def test_every_kind_of_malformed_input_ends_as_wishes_and_letters_and_no_reason_quotes_it(vault: Vault) -> None:
+def test_every_malformed_input_becomes_wishes_and_dead_letters_and_no_reason_quotes_it(vault: Vault) -> None:
     kinds = set()
     for item in malformed(random.Random(7), 400):
         desk = Desk(vault)

@@ -13,7 +13,7 @@ from worker.ledger import Lane
 from worker.vault.vault import Vault
 
 
-def test_an_event_becomes_a_wish_under_its_login_s_reference(desk: Desk) -> None:
+def test_an_event_becomes_a_wish_under_the_reference_of_its_login(desk: Desk) -> None:
     assert desk.celery(**KWARGS, account_id="cust-42", instance="acme-us")
 
     wish = desk.wish
@@ -26,7 +26,7 @@ def test_an_event_becomes_a_wish_under_its_login_s_reference(desk: Desk) -> None
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"event_id": None}])
-def test_the_event_id_defaults_to_the_task_s(desk: Desk, kwargs: dict[str, Any]) -> None:
+def test_the_event_id_defaults_to_the_task_id(desk: Desk, kwargs: dict[str, Any]) -> None:
     assert desk.celery(login_id=LOGIN, occurred_at=TIME, **kwargs)
     assert (desk.wish.event_id, desk.wish.account_id) == ("task-1", None)
 
@@ -54,7 +54,7 @@ def test_a_wrong_event_id_is_refused_rather_than_replaced(desk: Desk, event_id: 
         ((), KWARGS | {"occurred_at": FAR}, "invalid_event", "occurred_at: lies more than 3600 s in the future"),
     ],
 )
-def test_a_celery_message_that_cannot_be_accepted_is_kept_for_a_person(
+def test_a_rejected_celery_message_is_kept_for_review(
     desk: Desk, args: tuple[object, ...], kwargs: Mapping[str, object], code: str, reason: str
 ) -> None:
     assert not desk.celery(*args, **kwargs)
@@ -73,7 +73,7 @@ def test_a_datetime_from_kombu_is_accepted_and_kept_readable_when_refused(desk: 
     assert json.loads(desk.bodies()[0])["kwargs"]["occurred_at"] == "2026-11-22 10:00:00+00:00"
 
 
-def test_a_message_nested_too_deeply_to_be_written_is_still_kept(desk: Desk) -> None:
+def test_a_message_nested_too_deeply_to_be_encoded_is_still_kept(desk: Desk) -> None:
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
@@ -86,7 +86,7 @@ def test_a_message_nested_too_deeply_to_be_written_is_still_kept(desk: Desk) -> 
 
 
 @pytest.mark.parametrize("instances", [frozenset({"toolbox"}), frozenset({"toolbox", "eu"})])
-def test_a_rejected_celery_message_is_taken_in_again_as_it_came(vault: Vault, instances: frozenset[str]) -> None:
+def test_a_rejected_celery_message_is_replayed_unchanged(vault: Vault, instances: frozenset[str]) -> None:
     desk = Desk(vault)
     assert not desk.celery(login_id=LOGIN, occurred_at=TIME, instance="eu", task_id="task-9")
     desk.intake._instances = instances

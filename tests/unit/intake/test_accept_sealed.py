@@ -26,7 +26,7 @@ def test_a_sealed_login_is_the_same_login_as_in_clear(desk: Desk, vault: Vault) 
     assert len(desk.ledger.wishes) == 3
 
 
-def test_what_was_sealed_to_an_older_key_is_still_opened() -> None:
+def test_an_event_sealed_to_an_older_key_is_opened() -> None:
     desk = Desk(Vault([NEW, OLD]))
     assert desk.celery(sealed_login_id=sealed(Vault([OLD])), occurred_at=TIME)
 
@@ -39,7 +39,7 @@ def test_an_id_made_of_the_sealed_login_is_masked(desk: Desk, vault: Vault) -> N
     assert (wish.account_id or "").startswith("masked-")
 
 
-def test_what_is_sealed_to_a_key_that_the_workers_lack_is_kept_until_they_have_it() -> None:
+def test_an_event_sealed_to_a_missing_key_is_kept_until_workers_have_the_key() -> None:
     desk, lost = Desk(Vault([NEW, OLD])), Vault([LOST])
     desk.letters.at_most = 0
     event = cloudevent(id="evt-7", data={"sealedLoginId": sealed(lost)})
@@ -55,7 +55,7 @@ def test_what_is_sealed_to_a_key_that_the_workers_lack_is_kept_until_they_have_i
 
 
 @pytest.mark.parametrize(("event_id", "is_shown"), [("evt-7", True), (GUID, False), (f"e-{GUID.upper()}", False)])
-def test_while_the_login_is_not_known_an_id_with_any_guid_is_masked(event_id: str, is_shown: bool) -> None:  # noqa: FBT001
+def test_without_the_login_an_id_with_any_guid_is_masked(event_id: str, is_shown: bool) -> None:  # noqa: FBT001
     desk = Desk(Vault([NEW]))
     assert not desk.celery(sealed_login_id=sealed(Vault([LOST])), occurred_at=TIME, event_id=event_id)
     assert (desk.letters.parked[0].event_id == event_id) is is_shown
@@ -70,12 +70,12 @@ def test_while_the_login_is_not_known_an_id_with_any_guid_is_masked(event_id: st
         ("x" * 257, "sealedLoginId, opened: string should have at most 256 characters"),
     ],
 )
-def test_the_login_in_the_box_is_judged_by_the_same_rule(desk: Desk, vault: Vault, login_id: str, reason: str) -> None:
+def test_an_unsealed_login_is_validated_by_the_same_rule(desk: Desk, vault: Vault, login_id: str, reason: str) -> None:
     assert not desk.celery(sealed_login_id=sealed(vault, login_id), occurred_at=TIME)
     assert desk.reasons == [("invalid_event", reason)]
 
 
-def test_a_box_that_was_altered_is_kept_and_says_so(desk: Desk, vault: Vault) -> None:
+def test_an_altered_sealed_login_is_rejected_with_its_reason(desk: Desk, vault: Vault) -> None:
     text = sealed(vault)
     altered = text[:30] + ("A" if text[30] != "A" else "B") + text[31:]
     assert not desk.intake.accept_bodies([body_of(cloudevent(data={"sealedLoginId": altered}))])
@@ -83,7 +83,7 @@ def test_a_box_that_was_altered_is_kept_and_says_so(desk: Desk, vault: Vault) ->
     assert desk.reasons == [("invalid_event", reason)]
 
 
-def test_where_sealing_is_required_a_login_in_clear_is_kept_for_a_person(vault: Vault) -> None:
+def test_where_sealing_is_required_a_login_in_clear_is_kept_for_review(vault: Vault) -> None:
     desk = Desk(vault, require_sealed=True)
     assert not desk.intake.accept_bodies([body_of(cloudevent())])
     assert not desk.celery(login_id=LOGIN, occurred_at=TIME, event_id=f"e-{LOGIN}")
@@ -95,7 +95,7 @@ def test_where_sealing_is_required_a_login_in_clear_is_kept_for_a_person(vault: 
     assert desk.celery(sealed_login_id=sealed(vault), occurred_at=TIME)
 
 
-def test_what_is_rejected_after_it_was_opened_names_its_event(desk: Desk, vault: Vault) -> None:
+def test_a_rejection_after_unsealing_names_its_event(desk: Desk, vault: Vault) -> None:
     data = {"sealedLoginId": sealed(vault)}
     late, elsewhere = cloudevent(time=FAR, id="late", data=data), cloudevent(id="else", data={**data, "instance": "eu"})
     assert not desk.intake.accept_bodies([body_of([late, elsewhere])])

@@ -16,32 +16,32 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": zlib.compress, "bzip2":
 
 @pytest.mark.parametrize("method", COMPRESS)
 @pytest.mark.parametrize("size", [0, 1, MAX_BODY_BYTES])
-def test_up_to_the_limit_a_body_comes_out_as_it_went_in(method: str, size: int) -> None:
+def test_a_body_up_to_the_limit_is_decompressed_unchanged(method: str, size: int) -> None:
     assert decompressed(COMPRESS[method](bytes(size)), method) == bytes(size)
 
 
 @pytest.mark.parametrize("method", COMPRESS)
-def test_one_byte_more_is_refused(method: str) -> None:
+def test_one_byte_above_the_limit_is_refused(method: str) -> None:
     with pytest.raises(NotDecompressed, match="is larger than 1048576 bytes when decompressed"):
         decompressed(COMPRESS[method](bytes(MAX_BODY_BYTES + 1)), method)
 
 
 @pytest.mark.parametrize("method", COMPRESS)
 @pytest.mark.parametrize("change", [lambda body: body[:-1], lambda body: body + b"x", lambda _: b"", lambda _: "text"])
-def test_a_body_that_is_cut_continued_or_none_is_refused(method: str, change: Callable[[bytes], bytes]) -> None:
+def test_a_truncated_extended_or_invalid_body_is_refused(method: str, change: Callable[[bytes], bytes]) -> None:
     with pytest.raises(NotDecompressed, match="damaged"):
         decompressed(change(COMPRESS[method](b"[[], {}, {}]")), method)
 
 
 @pytest.mark.parametrize("method", ["xz", "application/x-lzma", "zstd", "brotli", "canary", [], {}, 5])
-def test_every_other_method_is_refused_without_a_word_of_it(method: object) -> None:
+def test_every_other_compression_is_refused_without_naming_it(method: object) -> None:
     with pytest.raises(NotDecompressed) as caught:
         decompressed(lzma.compress(b"[[], {}, {}]"), method)
     assert why_not_decoded(caught.value) == "is compressed, and not with gzip or bzip2"
 
 
 @pytest.mark.parametrize("name", [name for name, (_, marks) in bombs().items() if "compression" in marks])
-def test_no_bomb_goes_off(name: str) -> None:
+def test_a_decompression_bomb_is_refused(name: str) -> None:
     body, marks = bombs()[name]
     with pytest.raises(NotDecompressed):
         decompressed(body, marks["compression"])

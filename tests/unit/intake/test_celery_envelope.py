@@ -24,12 +24,12 @@ def read(item: bytes, queue: str = "account-events") -> dict[str, Any]:
     return dict(json.loads(envelope_for_kombu(item, queue)))
 
 
-def test_a_message_that_kombu_can_open_is_left_as_it_is() -> None:
+def test_a_message_that_kombu_can_open_is_unchanged() -> None:
     item = json.dumps(GOOD).encode()
     assert envelope_for_kombu(item, "account-events") is item
 
 
-def test_a_message_of_another_exchange_would_come_back_to_the_queue_it_was_in() -> None:
+def test_a_message_of_another_exchange_is_returned_to_its_queue() -> None:
     """kombu restores what a lost worker held by exchange and routing key, and drops it where it knows neither."""
     properties = GOOD["properties"] | {"delivery_info": {"exchange": "theirs", "routing_key": "events", "x": 1}}
     found = read(json.dumps(GOOD | {"properties": properties}).encode())
@@ -42,30 +42,30 @@ def test_a_message_of_another_exchange_would_come_back_to_the_queue_it_was_in() 
 
 
 @pytest.mark.parametrize("priority", [{"__type__": "decimal", "__value__": "1e999999999"}, [], "9", 1.5, None, True])
-def test_a_priority_that_is_no_integer_is_left_out_because_kombu_would_make_one_of_it(priority: object) -> None:
+def test_a_priority_that_is_not_an_integer_is_dropped(priority: object) -> None:
     """Of 1e999999999 that would take for ever; of others the message would be lost when it is restored."""
     found = read(json.dumps(GOOD | {"properties": GOOD["properties"] | {"priority": priority}}).encode())
     assert found == GOOD | {"properties": {**GOOD["properties"], "delivery_info": found["properties"]["delivery_info"]}}
 
 
-def test_headers_that_are_null_become_an_object_because_kombu_writes_into_them_when_it_restores_a_message() -> None:
+def test_null_headers_become_an_object_that_kombu_can_write_to() -> None:
     assert read(json.dumps(GOOD | {"headers": None}).encode())["headers"] == {}
 
 
-def test_of_a_body_that_was_not_decompressed_the_compression_is_kept_too() -> None:
+def test_a_body_that_was_not_decompressed_keeps_its_compression_header() -> None:
     parts = {"content_type": "a/b", "content_encoding": None, "headers": {"compression": "xz"}, "body": b"x"}
     for errors, kept in (([], {}), ([ValueError()], {"compression": "xz"})):
         assert json.loads(original(SimpleNamespace(**parts, errors=errors))[0])["headers"] == kept
 
 
 @pytest.mark.parametrize("encoding", [[], {}, 5, "rot13"])
-def test_an_encoding_of_the_body_that_is_none_travels_in_a_wrapper_too(encoding: object) -> None:
+def test_a_message_with_an_unknown_body_encoding_is_wrapped(encoding: object) -> None:
     item = json.dumps(GOOD | {"properties": GOOD["properties"] | {"body_encoding": encoding}}).encode()
     assert read(item)["headers"] == {REASON: "message: its body cannot be decoded"}
 
 
 @pytest.mark.parametrize("item", [b"{", b"\xff", b"17", b"", b"[" * 100_000, b'{"properties": {}}'])
-def test_anything_else_travels_in_a_wrapper_and_comes_out_whole(item: bytes) -> None:
+def test_an_unreadable_message_is_wrapped_and_unwrapped_unchanged(item: bytes) -> None:
     found = read(item, "refresh")
     assert not fault_of(found)
     assert found["content-type"] == UNREADABLE
@@ -75,11 +75,11 @@ def test_anything_else_travels_in_a_wrapper_and_comes_out_whole(item: bytes) -> 
 
 
 @given(st.binary(max_size=40))
-def test_whatever_bytes_come_kombu_gets_an_envelope_it_can_open(item: bytes) -> None:
+def test_kombu_gets_a_readable_envelope_for_any_bytes(item: bytes) -> None:
     assert not fault_of(read(item))
 
 
-def test_of_a_message_that_was_read_its_body_is_kept_whole_with_all_that_names_it() -> None:
+def test_a_readable_message_is_kept_with_its_whole_body_and_headers() -> None:
     message = SimpleNamespace(
         content_type="a/b", content_encoding=None, headers={"task": "é"}, body=b"\xffx", errors=[]
     )

@@ -57,7 +57,7 @@ def reason(item: object) -> str:
     return found.reason
 
 
-def test_an_event_is_its_name_its_arguments_and_its_task_s_id() -> None:
+def test_an_event_has_the_name_the_arguments_and_the_id_of_its_task() -> None:
     item = json.dumps(envelope()).encode()
     assert _decoded_fast(item) == read_item(item, QUEUE) == CeleryMessage("account.linked", [], KWARGS, "task-1")
 
@@ -83,7 +83,7 @@ def test_every_form_of_protocol_2_is_an_event(changes: dict[str, Any], task_id: 
     assert (found.type, found.task_id) == ("account.linked", task_id)
 
 
-def test_what_kombu_makes_values_of_is_made_one_however_it_is_spelt() -> None:
+def test_a_value_that_kombu_serialises_is_decoded_in_every_spelling() -> None:
     for key in ("__type__", "\\u005f_type__"):
         text = '[[], {"login_id": {"KEY": "bytes", "__value__": "x"}}, {}]'.replace("KEY", key)
         found = judged(envelope(text.encode()))
@@ -92,7 +92,7 @@ def test_what_kombu_makes_values_of_is_made_one_however_it_is_spelt() -> None:
 
 
 @pytest.mark.parametrize("task", ["refresh.reconcile", "backfill.feed", "celery.map"])
-def test_another_task_is_none_of_this_queue(task: str) -> None:
+def test_another_task_on_this_queue_is_foreign(task: str) -> None:
     found = judged(envelope(headers=HEADERS | {"task": task}))
     assert isinstance(found, Foreign)
     assert found.reason == "message: its task is not an event"
@@ -107,7 +107,7 @@ def test_another_task_is_none_of_this_queue(task: str) -> None:
     ],
 )
 @pytest.mark.parametrize("changes", [{}, {"content-encoding": "UTF-8"}])
-def test_an_event_is_an_event_whatever_tasks_are_to_follow_it(embed: dict[str, Any], changes: dict[str, Any]) -> None:
+def test_linked_tasks_do_not_change_an_event(embed: dict[str, Any], changes: dict[str, Any]) -> None:
     assert judged(envelope(([], KWARGS, embed), **changes)) == CeleryMessage("account.linked", [], KWARGS, "task-1")
 
 
@@ -146,7 +146,7 @@ def test_any_other_message_is_foreign_with_a_reason_that_quotes_nothing_of_it(it
     assert reason(item) == expected
 
 
-def test_of_foreign_bytes_all_are_kept_and_of_a_message_what_was_in_it() -> None:
+def test_foreign_bytes_are_kept_whole_and_foreign_messages_with_their_content() -> None:
     assert judged(b"\xff") == Foreign(b"\xff", "message: is not UTF-8")
     found = judged(envelope(headers={"task": "theirs"}))
     assert isinstance(found, Foreign)
@@ -160,7 +160,7 @@ def test_of_foreign_bytes_all_are_kept_and_of_a_message_what_was_in_it() -> None
 
 
 @pytest.mark.parametrize("changes", [{}, {"headers": HEADERS | {"compression": "gzip"}, "body": "gzip"}])
-def test_an_event_that_was_set_aside_is_read_again_as_it_came(changes: dict[str, Any]) -> None:
+def test_an_event_that_was_set_aside_is_read_again_unchanged(changes: dict[str, Any]) -> None:
     if changes:
         changes = changes | {"body": packed(zlib.compress(json.dumps([[], KWARGS, OPTIONS]).encode()))}
     event = CeleryMessage("account.linked", [], KWARGS, "task-1")
@@ -174,11 +174,11 @@ def test_an_event_that_was_set_aside_is_read_again_as_it_came(changes: dict[str,
 @pytest.mark.parametrize(
     "body", [b"\xff", b"17", b'{"specversion": "1.0"}', b'[{"specversion": "1.0"}]', b'{"body_encoding": "base64"}']
 )
-def test_what_was_set_aside_and_is_no_celery_message_is_read_as_cloud_events(body: bytes) -> None:
+def test_a_foreign_message_that_was_set_aside_is_read_again_as_cloud_events(body: bytes) -> None:
     assert kept_message(body) == body
 
 
-def test_the_body_of_a_plain_message_that_was_set_aside_is_read_again() -> None:
+def test_the_body_of_an_unencoded_message_that_was_set_aside_is_read_again() -> None:
     body = b'[{"specversion": "1.0"}]'
     plain = {"content-type": "application/cloudevents+json", "headers": {}, "body": packed(body)}
     kept, _ = original(Message(envelope(**plain), channel=_Channel(), accept={"application/json"}))

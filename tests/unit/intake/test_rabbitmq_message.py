@@ -42,7 +42,7 @@ def message(body: object, content_type: str | None = "application/json", *, agai
     ],
 )
 @pytest.mark.parametrize("body", [CLOUD_EVENT, [CLOUD_EVENT], {}, 17, "no JSON"])
-def test_what_names_no_task_is_read_as_cloud_events(content_type: str | None, body: object) -> None:
+def test_a_message_without_a_task_name_is_read_as_cloud_events(content_type: str | None, body: object) -> None:
     assert isinstance(read_delivery(message(body, content_type)), PlainEvents)
 
 
@@ -67,18 +67,18 @@ def test_a_message_of_protocol_1_is_read_as_a_cloud_event_and_so_rejected() -> N
         (message("[1]", **OF_CELERY), "its body is not [args, kwargs, embed]"),
     ],
 )
-def test_what_nobody_can_work_has_a_reason_that_names_no_content(given: Any, reason: str) -> None:
+def test_a_foreign_message_has_a_reason_without_its_content(given: Any, reason: str) -> None:
     found = read_delivery(given)
     assert isinstance(found, Foreign)
     assert found.reason == f"message: {reason}"
 
 
-def test_an_event_is_one_whatever_tasks_are_to_follow_it() -> None:
+def test_linked_tasks_do_not_change_an_event() -> None:
     found = read_delivery(message([[], EVENT, {"callbacks": [{}], "chain": [{}]}], **OF_CELERY))
     assert found == CeleryMessage("account.linked", [], EVENT, "id-1")
 
 
-def test_properties_that_no_value_can_hold_mark_their_message_and_raise_nothing() -> None:
+def test_unreadable_properties_mark_their_message_as_foreign_and_raise_nothing() -> None:
     guard_amqp()
     in_milliseconds = b"\x01aT" + pack(">Q", 1_790_000_000_000)
     raw: Any = amqp.Message()
@@ -90,13 +90,13 @@ def test_properties_that_no_value_can_hold_mark_their_message_and_raise_nothing(
     assert found.reason == "message: its properties cannot be read"
 
 
-def test_what_came_again_is_taken_in_alone_and_in_its_order() -> None:
+def test_a_redelivered_message_is_recorded_alone_and_in_order() -> None:
     first, again, last = message(TASK), message(TASK, again=True), message(TASK)
     assert _portion([first, first, again, last]) == [first, first]
     assert _portion([again, again, last]) == [again]
     assert _portion([last]) == [last]
 
 
-def test_a_portion_is_no_larger_than_can_be_recorded_in_a_moment() -> None:
+def test_a_portion_is_limited_in_bytes() -> None:
     large = message("x" * TAKE_IN_BYTES)
     assert _portion([large, large]) == [large]

@@ -20,7 +20,7 @@ from worker.vault.vault import Vault
 @pytest.mark.parametrize(
     "text", [LOGIN, LOGIN.upper(), f"linked:{LOGIN}:1", LOGIN.replace("-", ""), f"x{LOGIN.replace('-', '_').upper()}x"]
 )
-def test_an_id_that_holds_the_login_is_masked_however_it_is_spelt(desk: Desk, text: str) -> None:
+def test_an_id_that_holds_the_login_is_masked_in_every_spelling(desk: Desk, text: str) -> None:
     assert desk.celery(**(KWARGS | {"event_id": text, "account_id": text}))
     assert desk.wish.event_id.startswith("masked-")
     assert desk.wish.account_id == desk.wish.event_id
@@ -45,19 +45,19 @@ def test_an_id_that_looks_like_a_token_is_masked_and_ordinary_ones_are_not(desk:
     assert desk.wish.account_id == "cust-42"
 
 
-def test_a_masked_id_stays_the_same_so_that_a_duplicate_is_one(desk: Desk) -> None:
+def test_a_duplicate_gets_the_same_masked_id(desk: Desk) -> None:
     for event_id in (f"a-{LOGIN}", f"a-{LOGIN}", f"b-{LOGIN}"):
         desk.celery(**(KWARGS | {"event_id": event_id}))
     one, again, other = (wish.event_id for wish in desk.ledger.wishes)
     assert one == again != other
 
 
-def test_an_opaque_login_in_another_case_is_masked_as_well(desk: Desk) -> None:
+def test_an_opaque_login_is_masked_in_any_case(desk: Desk) -> None:
     assert desk.celery(login_id="StraßenToken", occurred_at=TIME, event_id="id-STRASSENTOKEN")
     assert desk.wish.event_id.startswith("masked-")
 
 
-def test_a_letter_s_id_comes_from_the_bytes_alone(desk: Desk) -> None:
+def test_the_id_of_a_dead_letter_depends_only_on_its_bytes(desk: Desk) -> None:
     for body in (b"{", b"{", b"}"):
         desk.intake.accept_bodies([body])
     one, again, other = (message.id for message in desk.letters.parked)
@@ -65,7 +65,7 @@ def test_a_letter_s_id_comes_from_the_bytes_alone(desk: Desk) -> None:
     assert one.startswith("iv-")
 
 
-def test_a_message_that_is_delivered_again_has_the_same_letter(desk: Desk) -> None:
+def test_a_redelivered_message_has_the_same_dead_letter(desk: Desk) -> None:
     for task_id in ("task-1", "task-1", "task-2"):
         desk.celery(login_id=LOGIN, task_id=task_id)
     one, again, other = (message.id for message in desk.letters.parked)
@@ -81,30 +81,30 @@ def test_a_long_body_is_kept_whole(desk: Desk) -> None:
     assert LOGIN.encode() not in message.sealed_body
 
 
-def test_rejected_events_are_kept_in_groups_and_not_one_by_one(desk: Desk) -> None:
+def test_rejected_events_are_stored_in_groups(desk: Desk) -> None:
     batch = [cloudevent(id=f"evt-{number}", type="other") for number in range(450)]
     assert not desk.intake.accept_bodies([body_of(batch)])
     assert desk.letters.calls == [200, 200, 50]
 
 
-def test_large_rejected_bodies_are_kept_few_at_a_time(desk: Desk) -> None:
+def test_large_rejected_bodies_are_stored_in_small_groups(desk: Desk) -> None:
     assert not desk.intake.accept_bodies([b"{" + b" " * (REJECT_BYTES // 2)] * 5)
     assert desk.letters.calls == [2, 2, 1]
 
 
-def test_where_the_review_list_is_full_a_message_is_only_counted_and_the_log_says_so(desk: Desk) -> None:
+def test_with_a_full_review_list_a_message_is_only_counted_and_logged(desk: Desk) -> None:
     desk.letters.at_most = 1
     desk.intake.accept_bodies([b"{", b"["])
     assert [message.is_kept for message in desk.told] == [True, False]
 
 
-def test_what_may_hold_a_valid_event_is_kept_although_the_review_list_is_full(desk: Desk) -> None:
+def test_a_message_that_may_hold_a_valid_event_is_kept_although_the_review_list_is_full(desk: Desk) -> None:
     desk.letters.at_most = 0
     desk.intake.reject([Rejection(InvalidEvent("event: it killed its reader"), "stream", b"{}", must_keep=True)])
     assert desk.bodies() == [b"{}"]
 
 
-def test_an_entry_too_large_to_be_loaded_is_a_letter_that_names_its_key(desk: Desk) -> None:
+def test_an_oversized_entry_becomes_a_dead_letter_that_names_its_key(desk: Desk) -> None:
     assert desk.intake.reject_oversize(source="stream", size=2**28, key="account-events:stream:oversize:1-0")
     (message,) = desk.letters.parked
     assert (message.size, message.sealed_body) == (2**28, b"")
@@ -113,7 +113,7 @@ def test_an_entry_too_large_to_be_loaded_is_a_letter_that_names_its_key(desk: De
     assert not desk.intake.reject_oversize(source="stream", size=2**28, key="account-events:stream:oversize:2-0")
 
 
-def test_a_rejection_is_told_once_each_without_its_body(desk: Desk) -> None:
+def test_each_rejection_is_reported_once_without_its_body(desk: Desk) -> None:
     desk.intake.accept_bodies([b"{" + LOGIN.encode(), b"["])
     assert [(item.source, item.code, item.is_new_group) for item in desk.told] == [
         ("stream", "invalid_event", True),
@@ -143,7 +143,7 @@ def test_a_process_logs_each_rejection_and_reports_the_first_of_its_kind(
     assert LOGIN not in repr(lines)
 
 
-def test_without_anyone_to_tell_a_rejection_is_kept_all_the_same(vault: Vault) -> None:
+def test_without_a_callback_a_rejection_is_still_kept(vault: Vault) -> None:
     ledger, letters = FakeLedger(), FakeLetters()
     parts = (cast("Ledger", ledger), cast("Letters", letters), vault)
     intake = Intake(*parts, instances=frozenset(), default_instance="toolbox", max_ahead_seconds=3600)
@@ -151,7 +151,7 @@ def test_without_anyone_to_tell_a_rejection_is_kept_all_the_same(vault: Vault) -
     assert [message.code for message in letters.parked] == ["unknown_instance"]
 
 
-def test_lone_surrogates_survive_being_kept(desk: Desk) -> None:
+def test_lone_surrogates_are_kept_unchanged(desk: Desk) -> None:
     assert not desk.celery(login_id="\ud800", occurred_at=TIME)
     assert not desk.intake.accept_again("celery", desk.bodies()[0])
     assert len({message.id for message in desk.letters.parked}) == 1

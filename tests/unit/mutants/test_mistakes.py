@@ -30,21 +30,21 @@ def changes(path: Path) -> set[tuple[str, str]]:
         ("local mine = 0", "local mine = (-1)"),
     ],
 )
-def test_a_script_gets_each_kind_of_mistake(before: str, after: str) -> None:
+def test_a_script_gets_each_kind_of_mutant(before: str, after: str) -> None:
     assert (before, after) in changes(JOIN)
 
 
 @pytest.mark.parametrize("after", ["return nil", "return 0"])
-def test_what_a_function_of_a_script_returns_can_be_mistaken(after: str) -> None:
+def test_mutants_change_the_return_value_of_a_script_function(after: str) -> None:
     assert ("return 1", after) in changes(JOIN.parents[1] / "lib/claim.lua")
 
 
-def test_a_statement_can_be_left_out() -> None:
+def test_mutants_leave_out_a_statement() -> None:
     (after,) = [after for before, after in changes(JOIN) if before.startswith("forget_silent_reconcilers(now) ")]
     assert after == "local about = redis.call('HGET', 'nightly:workers', worker)"
 
 
-def test_a_field_of_a_login_can_be_left_out() -> None:
+def test_mutants_leave_out_a_field_of_a_login() -> None:
     found = changes(JOIN.with_name("close_dead_letter.lua"))
     line = "redis.call('HSET', login_key(ref), FIELD.is_counted, '0', FIELD.state, 'due', FIELD.lane, 'backfill')"
     assert (line, line.replace("FIELD.is_counted, '0', ", "")) in found
@@ -61,7 +61,7 @@ def test_a_field_of_a_login_can_be_left_out() -> None:
         ("return Exhausted()", "return None"),
     ],
 )
-def test_a_module_gets_each_kind_of_mistake(before: str, after: str) -> None:
+def test_a_module_gets_each_kind_of_mutant(before: str, after: str) -> None:
     assert (before, after) in changes(RETRY)
 
 

@@ -105,20 +105,20 @@ def test_each_state_has_its_level(check: Check, level: Level) -> None:
     assert check.level is level
 
 
-def test_valkey_is_shown_by_its_own_name_and_version_and_not_by_the_redis_that_it_replaces() -> None:
+def test_valkey_is_shown_with_its_own_name_and_version() -> None:
     valkey = {"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "9.1.2"}
     assert doctor.check_version(valkey).what == "Valkey 9.1.2"
     assert doctor.check_version({"redis_version": "8.4.0"}).what == "Redis 8.4.0"
 
 
-def test_a_failure_says_what_to_do() -> None:
+def test_a_failed_check_gives_advice() -> None:
     closed = doctor.check_gate("acme", CLOSED)
     assert "ACCESS_DENIED (HTTP 401)" in closed.what
     assert "nightly gate open acme" in closed.advice
     assert "maxmemory-policy noeviction" in doctor.check_eviction("volatile-ttl").advice
 
 
-def test_each_cause_of_a_shut_gate_has_its_own_advice() -> None:
+def test_each_cause_of_a_closed_gate_has_its_own_advice() -> None:
     advice = {
         cause: doctor.check_gate("acme", CLOSED | {"cause": cause}).advice for cause in ("halt", "outage", "storm")
     }
@@ -126,11 +126,11 @@ def test_each_cause_of_a_shut_gate_has_its_own_advice() -> None:
     assert "dead-letters replay --suspects" in advice["storm"]
 
 
-def test_the_pause_that_flinks_asked_for_explains_a_backlog() -> None:
+def test_a_pause_requested_by_flinks_explains_a_backlog() -> None:
     assert "42 s" in doctor.check_backlog("acme", BEHIND | {"paused_seconds": 42.0}, workers_alive=1).advice
 
 
-def test_a_missing_key_is_named_with_since_when_and_those_at_hand_are_named_too() -> None:
+def test_a_missing_key_is_named_with_its_time_and_the_available_keys_are_listed() -> None:
     missing = doctor.check_keys([{"key_id": "0badcafe", "since": 1_700_000_000_000, "seconds": 70.0}])
     assert "0badcafe" in missing.what
     assert "2023-11-14 22:13:20 UTC" in missing.what

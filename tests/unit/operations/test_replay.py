@@ -84,14 +84,14 @@ class Review:
         return list(self.list.replay(letter_ids, by="ann"))
 
 
-def test_a_login_s_letter_is_replayed_by_the_ledger_alone(vault: Vault) -> None:
+def test_a_dead_letter_of_a_login_is_replayed_by_the_ledger_alone(vault: Vault) -> None:
     review = Review(vault, LOGIN_LETTER)
     assert review.replay("dl-1") == [Closed("dl-1", "replayed")]
     assert review.letters.closed == [("dl-1", "replayed", "ann", "")]
     assert not review.intake.given
 
 
-def test_a_message_is_taken_in_again_as_it_came_and_closed_only_then(vault: Vault) -> None:
+def test_a_message_is_replayed_unchanged_and_then_closed(vault: Vault) -> None:
     review = Review(vault, message_letter("iv-1", b"good", source="celery"))
     assert review.replay("iv-1") == [Closed("iv-1", "replayed")]
     assert review.intake.given == [("celery", b"good", 0)]
@@ -103,13 +103,13 @@ def test_a_message_that_is_still_invalid_stays_open_and_says_why(vault: Vault) -
     assert not review.letters.closed
 
 
-def test_a_celery_message_of_a_queue_is_read_as_such_before_it_is_taken_in(vault: Vault) -> None:
+def test_a_kept_celery_message_is_decoded_before_its_replay(vault: Vault) -> None:
     review = Review(vault, message_letter("iv-1", b"celery", source="queue"))
     assert review.replay("iv-1") == [Closed("iv-1", "replayed")]
     assert review.intake.given == [("celery", b"account.linked", 0)]
 
 
-def test_a_message_whose_body_is_kept_elsewhere_is_not_replayed_and_says_where(vault: Vault) -> None:
+def test_a_message_whose_body_is_stored_elsewhere_is_not_replayed_and_names_the_place(vault: Vault) -> None:
     letter, _ = message_letter("iv-1", b"", reason="body: it is kept under a key")
     review = Review(vault, letter)
     assert review.replay("iv-1") == [Closed("iv-1", "failed", "body: it is kept under a key")]
@@ -125,7 +125,7 @@ def test_a_message_sealed_under_a_key_that_is_gone_fails_and_stays_open(vault: V
     assert not review.letters.closed
 
 
-def test_a_body_that_was_put_in_another_letter_s_place_is_not_taken_in(vault: Vault) -> None:
+def test_a_body_swapped_between_dead_letters_is_not_replayed(vault: Vault) -> None:
     review = Review(vault, message_letter("iv-1", b"good"), message_letter("iv-2", b"other"))
     review.letters.bodies["iv-1"] = review.letters.bodies["iv-2"]
     (closed,) = review.replay("iv-1")
@@ -133,25 +133,25 @@ def test_a_body_that_was_put_in_another_letter_s_place_is_not_taken_in(vault: Va
     assert "belong to another" in closed.detail
 
 
-def test_a_closed_letter_is_not_taken_in_again(vault: Vault) -> None:
+def test_a_closed_dead_letter_is_not_replayed_again(vault: Vault) -> None:
     review = Review(vault, Letter("iv-1", "message", "replayed", "invalid_event", 1, 1))
     assert [item.outcome for item in review.replay("iv-1")] == ["already_closed"]
     assert not review.intake.given
 
 
-def test_one_letter_that_fails_does_not_stop_the_others(vault: Vault) -> None:
+def test_one_failed_replay_does_not_stop_the_others(vault: Vault) -> None:
     review = Review(vault, LOGIN_LETTER, message_letter("iv-1", b"bad"), message_letter("iv-2", b"good"))
     outcomes = [item.outcome for item in review.replay("none", "iv-1", "dl-1", "dl-1", "iv-2")]
     assert outcomes == ["failed", "still_invalid", "replayed", "already_closed", "replayed"]
 
 
-def test_letters_are_replayed_one_at_a_time_as_the_caller_asks(vault: Vault) -> None:
+def test_dead_letters_are_replayed_one_at_a_time(vault: Vault) -> None:
     review = Review(vault, LOGIN_LETTER, message_letter("iv-2", b"good"))
     next(review.list.replay(iter(["dl-1", "iv-2"]), by="ann"))
     assert [item[0] for item in review.letters.closed] == ["dl-1"]
 
 
-def test_a_letter_is_resolved_with_its_note_and_without_a_call(vault: Vault) -> None:
+def test_a_dead_letter_is_resolved_with_its_note_and_without_a_call(vault: Vault) -> None:
     review = Review(vault, LOGIN_LETTER)
     outcomes = [item.outcome for item in review.list.resolve(["dl-1", "dl-1", "none"], by="ann", note="card deleted")]
     assert outcomes == ["resolved", "already_closed", "failed"]
@@ -159,7 +159,7 @@ def test_a_letter_is_resolved_with_its_note_and_without_a_call(vault: Vault) -> 
     assert not review.intake.given
 
 
-def test_a_login_s_letter_is_shown_with_its_attempts_and_a_message_has_none(vault: Vault) -> None:
+def test_only_a_dead_letter_of_a_login_is_shown_with_attempts(vault: Vault) -> None:
     message, body = message_letter("iv-1", b"good")
     review = Review(vault, LOGIN_LETTER, (message, body))
     assert review.list.show("dl-1") == (LOGIN_LETTER, [{"login": "lgn_a"}])

@@ -21,11 +21,11 @@ from worker.operations.server_versions import has_lua_holes
         ("Valkey", (9, 0, 0), False),
     ],
 )  # fmt: skip
-def test_a_release_before_the_repair_has_the_holes(server: str, version: tuple[int, ...], has_holes: bool) -> None:  # noqa: FBT001 - a column of the table
+def test_a_release_before_the_fix_is_vulnerable(server: str, version: tuple[int, ...], has_holes: bool) -> None:  # noqa: FBT001 - a column of the table
     assert has_lua_holes(server, version) is has_holes
 
 
-def test_the_doctor_names_the_holes_and_what_to_install() -> None:
+def test_the_doctor_names_the_vulnerabilities_and_the_fixed_versions() -> None:
     check = doctor.check_version({"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.1.3"})
     assert check.level is Level.WARN
     assert "CVE-2025-49844" in check.what

@@ -23,7 +23,7 @@ def test_everything_that_is_due_is_called_and_settled_once(piece: Slice) -> None
     assert piece.outcomes() == dict.fromkeys(logins, "applied")
 
 
-def test_calls_in_flight_stay_within_the_limit_and_use_it(piece: Slice) -> None:
+def test_calls_in_flight_reach_the_limit_and_never_exceed_it(piece: Slice) -> None:
     piece.due(*map(str, range(40)))
     piece.caller.answer = lambda _: later(0.005)
     piece.run()
@@ -31,7 +31,7 @@ def test_calls_in_flight_stay_within_the_limit_and_use_it(piece: Slice) -> None:
     assert len(piece.outcomes()) == 40
 
 
-def test_a_reconciler_leaves_the_others_their_share_of_the_limit(piece: Slice) -> None:
+def test_a_reconciler_uses_only_its_share_of_the_limit(piece: Slice) -> None:
     piece.due(*map(str, range(40)))
     piece.caller.answer = lambda _: later(0.005)
     piece.run(reconcilers=3)
@@ -39,7 +39,7 @@ def test_a_reconciler_leaves_the_others_their_share_of_the_limit(piece: Slice) -
     assert len(piece.outcomes()) == 40
 
 
-def test_the_share_is_one_call_at_least_and_follows_how_many_reconcilers_there_are(
+def test_the_share_follows_the_number_of_reconcilers_and_is_at_least_one_call(
     piece: Slice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconcile, "HEARTBEAT_SECONDS", 0.01)
@@ -51,7 +51,7 @@ def test_the_share_is_one_call_at_least_and_follows_how_many_reconcilers_there_a
     assert piece.caller.in_flight_at_start[-8:] == [1] * 8
 
 
-def test_a_slow_call_holds_up_nobody(piece: Slice) -> None:
+def test_a_slow_call_delays_no_other_call(piece: Slice) -> None:
     others = [str(number) for number in range(30)]
     piece.due("slow", *others)
     piece.caller.answer = lambda login: when(lambda: len(piece.ledger.settled) == 30) if login == "slow" else APPLIED
@@ -69,7 +69,7 @@ def test_a_call_has_its_timeout_and_may_not_begin_when_the_lease_would_end_befor
     assert 0.8 < begins_within <= 1
 
 
-def test_a_call_that_was_not_made_in_time_is_settled_as_unsent(piece: Slice) -> None:
+def test_a_call_that_did_not_start_in_time_is_settled_as_unsent(piece: Slice) -> None:
     piece.due("late", "b")
     piece.caller.answer = lambda login: None if login == "late" else APPLIED
     piece.run()
@@ -85,7 +85,7 @@ def test_a_login_that_cannot_be_opened_halts_and_is_not_called(piece: Slice) -> 
     assert piece.outcomes()["b"] == "applied"
 
 
-def test_a_login_that_another_worker_s_key_sealed_is_handed_back_untouched(piece: Slice) -> None:
+def test_a_login_sealed_by_a_key_of_another_worker_is_returned_unchanged(piece: Slice) -> None:
     piece.due("a", "b")
     theirs = Vault([bytes(32)]).seal_login("lgn_a", "a")
     piece.ledger.due["toolbox"][0] = replace(piece.ledger.due["toolbox"][0], sealed=theirs)
@@ -94,13 +94,13 @@ def test_a_login_that_another_worker_s_key_sealed_is_handed_back_untouched(piece
     assert piece.outcomes() == {"a": "unsent", "b": "applied"}
 
 
-def test_a_slice_claims_what_its_keys_open(piece: Slice) -> None:
+def test_a_slice_claims_only_logins_that_its_keys_open(piece: Slice) -> None:
     piece.due("a")
     piece.run()
     assert piece.ledger.key_ids == piece.vault.key_ids
 
 
-def test_a_bug_in_one_call_is_ambiguous_and_the_others_go_on(
+def test_a_bug_in_one_call_makes_it_ambiguous_and_the_others_continue(
     piece: Slice, reports: list[tuple[str, dict[str, Any]]]
 ) -> None:
     piece.due(*map(str, range(20)), "canary-login")
@@ -134,9 +134,7 @@ def _renamed(piece: Slice, login: str) -> Claim:
     return replace(claim, reference="lgn_x", sealed=piece.vault.seal_login("lgn_x", login))
 
 
-def test_a_call_may_begin_no_later_than_its_lease_allows_by_a_clock_that_counts_suspended_time(
-    piece: Slice, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_latest_start_of_a_call_counts_suspended_time(piece: Slice, monkeypatch: pytest.MonkeyPatch) -> None:
     offset = 0.0
     monkeypatch.setattr(dispatcher, "elapsed_seconds", lambda: elapsed_seconds() + offset)
     hand_out = piece.ledger.settle_and_claim

@@ -24,9 +24,7 @@ def test_a_script_settles_and_claims_no_more_than_a_few_dozen(piece: Slice) -> N
     ("window", "claimed"),
     [(2 * dispatcher.CLAIM_AT_MOST, dispatcher.CLAIM_AT_MOST), (100, dispatcher.CLAIM_AT_MOST // 2), (8, 8)],
 )
-def test_half_as_many_are_claimed_at_once_where_the_window_is_nearly_full(
-    piece: Slice, window: int, claimed: int
-) -> None:
+def test_the_size_of_a_claim_follows_the_free_places_in_the_window(piece: Slice, window: int, claimed: int) -> None:
     piece.bounds = replace(BOUNDS, max_in_flight=window)
     piece.due(*map(str, range(window)))
     piece.run()

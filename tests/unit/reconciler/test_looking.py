@@ -18,18 +18,18 @@ from worker.flinks.outcome import Verdict
 from worker.reconciler.reconciler import run_slice
 
 
-def test_nothing_due_ends_the_slice_once_every_instance_was_looked_at(piece: Slice) -> None:
+def test_a_slice_ends_after_it_found_nothing_due_in_every_instance(piece: Slice) -> None:
     assert piece.run("toolbox", "eu") is False
     assert set(piece.ledger.asked) == {"toolbox", "eu"}
     assert max(piece.ledger.asked.values()) <= 2
 
 
-def test_no_instance_is_no_work(piece: Slice) -> None:
+def test_without_instances_a_slice_has_no_work(piece: Slice) -> None:
     parts = piece.parts()
     assert asyncio.run(run_slice(parts, [])) is False
 
 
-def test_when_the_time_is_up_no_more_is_claimed_and_what_is_in_flight_is_settled(piece: Slice) -> None:
+def test_after_its_time_a_slice_claims_no_more_and_settles_the_calls_in_flight(piece: Slice) -> None:
     piece.bounds = replace(BOUNDS, slice_seconds=0.05, max_in_flight=2)
     piece.due("a", "b", "c")
     piece.caller.answer = lambda _: later(0.1)
@@ -38,7 +38,7 @@ def test_when_the_time_is_up_no_more_is_claimed_and_what_is_in_flight_is_settled
     assert len(piece.ledger.due["toolbox"]) == 1
 
 
-def test_when_the_time_is_up_the_place_is_handed_over_while_the_last_call_is_still_out(piece: Slice) -> None:
+def test_after_its_time_a_slice_hands_over_its_slot_before_the_last_call_ends(piece: Slice) -> None:
     handed: list[int] = []
     parts = replace(piece.parts(), hand_over=lambda: handed.append(piece.caller.in_flight))
     parts = replace(parts, bounds=replace(BOUNDS, slice_seconds=0.05))
@@ -63,7 +63,7 @@ def test_work_that_falls_due_within_the_second_is_waited_for_and_later_work_is_n
     assert piece.ledger.asked["toolbox"] == asked + 1
 
 
-def test_an_idle_instance_takes_up_work_that_comes_while_another_is_busy(piece: Slice) -> None:
+def test_an_idle_instance_starts_new_work_while_another_is_busy(piece: Slice) -> None:
     def answer(login: str) -> object:
         if login != "busy":
             return APPLIED
@@ -76,7 +76,7 @@ def test_an_idle_instance_takes_up_work_that_comes_while_another_is_busy(piece: 
     assert list(piece.outcomes()) == ["opened", "busy"]
 
 
-def test_an_instance_whose_host_is_looked_up_for_long_holds_up_no_other(piece: Slice) -> None:
+def test_a_slow_name_lookup_of_one_instance_delays_no_other(piece: Slice) -> None:
     """Names are looked up in the loop's own threads. Scripts ran there too, and waited behind the lookups."""
     is_found = threading.Event()
 
@@ -99,7 +99,7 @@ def test_an_instance_whose_host_is_looked_up_for_long_holds_up_no_other(piece: S
     assert held_up == [False]
 
 
-def test_an_instance_looks_for_work_again_and_again_but_does_not_spin(piece: Slice) -> None:
+def test_an_instance_looks_for_work_at_a_bounded_rate(piece: Slice) -> None:
     piece.due("busy")
     piece.caller.answer = lambda _: later(10 * LOOK_SECONDS)
     piece.run("toolbox", "eu")
@@ -107,7 +107,7 @@ def test_an_instance_looks_for_work_again_and_again_but_does_not_spin(piece: Sli
     assert 3 <= piece.ledger.asked["toolbox"] <= 14
 
 
-def test_a_full_window_asks_for_nothing(piece: Slice) -> None:
+def test_a_full_window_claims_nothing(piece: Slice) -> None:
     piece.bounds = replace(BOUNDS, max_in_flight=1)
     piece.due("a", "b")
     piece.caller.answer = lambda _: later(10 * LOOK_SECONDS)
@@ -115,7 +115,7 @@ def test_a_full_window_asks_for_nothing(piece: Slice) -> None:
     assert piece.ledger.asked["toolbox"] <= 3 + 1  # one for each call, one at the end, and one when a wait ends early
 
 
-def test_a_worker_that_stops_and_one_that_is_too_old_claim_no_more_and_settle_what_is_in_flight(piece: Slice) -> None:
+def test_a_stopping_or_outdated_worker_claims_no_more_and_settles_the_calls_in_flight(piece: Slice) -> None:
     piece.due(*"abcdefgh")
     piece.bounds = replace(BOUNDS, max_in_flight=2)
     parts = piece.parts()

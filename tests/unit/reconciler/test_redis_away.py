@@ -6,21 +6,21 @@ from dataclasses import replace
 from tests.unit.reconciler.slices import BOUNDS, Slice
 
 
-def test_while_redis_is_away_claiming_goes_on_and_nothing_is_lost(piece: Slice) -> None:
+def test_while_redis_is_unavailable_claiming_is_retried_and_no_login_is_lost(piece: Slice) -> None:
     piece.due(*map(str, range(20)))
     piece.ledger.failures["claim"] = 3
     assert piece.run() is False
     assert len(piece.outcomes()) == 20
 
 
-def test_while_redis_is_away_answers_wait_to_be_settled_and_none_is_lost_or_told_twice(piece: Slice) -> None:
+def test_while_redis_is_unavailable_outcomes_wait_and_each_is_settled_once(piece: Slice) -> None:
     piece.due(*map(str, range(20)))
     piece.ledger.failures["settle"] = 4
     assert piece.run() is False
     assert len(piece.outcomes()) == len(piece.caller.called) == 20
 
 
-def test_when_redis_stays_away_the_slice_ends_with_the_leases(piece: Slice) -> None:
+def test_when_redis_stays_unavailable_the_slice_ends_with_the_leases(piece: Slice) -> None:
     piece.bounds = replace(BOUNDS, slice_seconds=0.02, lease_seconds=0.1, call_seconds=0.05)
     piece.due("a")
     piece.ledger.failures["settle"] = 10_000

@@ -29,7 +29,7 @@ def test_the_window_doubles_from_one_second_to_an_hour() -> None:
     assert windows == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600]
 
 
-def test_no_number_of_attempts_is_too_many_to_count() -> None:
+def test_the_delay_stays_bounded_for_any_number_of_attempts() -> None:
     patient = RetryLimits(max_attempts=10_000, max_age_seconds=1, settle_seconds=0)
     assert delay_of(FAILED, attempts=9_999, drawn=1, limits=patient) == 3600
 
@@ -50,7 +50,7 @@ def test_twenty_attempts_last_for_hours() -> None:
     assert 8 * 3600 < longest < 8.5 * 3600
 
 
-def test_a_wish_is_exhausted_by_attempts_or_by_age_whichever_comes_first() -> None:
+def test_a_wish_is_exhausted_by_attempts_or_by_age() -> None:
     def decided(attempts: int, waiting_seconds: float) -> object:
         return decide(FAILED, attempts=attempts, waiting_seconds=waiting_seconds, limits=LIMITS, random=always(0))
 
@@ -66,14 +66,14 @@ def test_a_busy_card_waits_tens_of_seconds_at_first() -> None:
     assert [delay_of(busy, attempts=attempts, drawn=1) for attempts in (2, 5, 6)] == [60, 480, 960]
 
 
-def test_an_ambiguous_call_rests_at_least_the_settling_time() -> None:
+def test_an_ambiguous_call_waits_at_least_the_settling_time() -> None:
     ambiguous = Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True)
     assert delay_of(ambiguous, drawn=0) == 20
     assert delay_of(ambiguous, drawn=0.5) == 21.5
     assert delay_of(ambiguous, attempts=15, drawn=0.5) == 1800
 
 
-def test_retry_after_is_a_floor_with_a_spread_that_parts_the_herd() -> None:
+def test_retry_after_is_a_minimum_with_jitter() -> None:
     told = Verdict(Outcome.TRANSIENT, "http_503", retry_after_seconds=100)
     assert delay_of(told, drawn=0) == 100
     assert delay_of(told, drawn=0.5) == 105.5
@@ -91,7 +91,7 @@ def test_being_throttled_waits_seconds_and_never_exhausts() -> None:
 
 
 @pytest.mark.parametrize("outcome", [Outcome.APPLIED, Outcome.DEAD, Outcome.HALT])
-def test_nothing_waits_for_a_final_outcome(outcome: Outcome) -> None:
+def test_a_final_outcome_has_no_delay(outcome: Outcome) -> None:
     with pytest.raises(ValueError, match="is final"):
         decide(Verdict(outcome, "x"), attempts=1, waiting_seconds=0, limits=LIMITS, random=always(0))
 

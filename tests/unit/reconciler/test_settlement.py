@@ -35,13 +35,13 @@ def attempt_of(item: Settlement) -> dict[str, Any]:
     return dict(zip(FIELDS, json.loads(item.attempt), strict=False))
 
 
-def test_a_success_needs_no_wait_and_no_flag_and_no_history() -> None:
+def test_a_success_has_no_delay_no_flag_and_no_attempt() -> None:
     item = settled(Verdict(Outcome.APPLIED, "applied", http_status=200), has_history=False)
     claim = replace(CLAIM, has_history=False)
     assert item == Settlement(claim=claim, outcome="applied", code="applied", http_status=200)
 
 
-def test_a_success_ends_a_history() -> None:
+def test_a_success_is_the_last_attempt_of_a_history() -> None:
     item = settled(Verdict(Outcome.APPLIED, "applied", http_status=200), has_history=True)
     assert attempt_of(item)["outcome"] == "applied"
 
@@ -50,23 +50,23 @@ def test_an_unconfirmed_success_is_flagged() -> None:
     assert settled(Verdict(Outcome.APPLIED, "applied", is_confirmed=False)).flags == "u"
 
 
-def test_a_failure_for_now_waits_for_a_drawn_time() -> None:
+def test_a_transient_failure_waits_for_a_random_delay() -> None:
     item = settled(Verdict(Outcome.TRANSIENT, "http_503", http_status=503), drawn=0.25, failures=2)
     assert (item.outcome, item.code, item.delay_seconds, item.rest_seconds) == ("transient", "http_503", 1.0, 0)
 
 
-def test_a_failure_that_may_still_land_rests_the_settling_time_and_is_flagged() -> None:
+def test_an_ambiguous_failure_rests_the_settling_time_and_is_flagged() -> None:
     item = settled(Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True), drawn=0)
     assert (item.flags, item.rest_seconds, item.delay_seconds) == ("a", 20, 20)
 
 
-def test_an_unreachable_host_is_flagged_beside_other_flags() -> None:
+def test_an_unreachable_host_is_flagged_in_addition_to_other_flags() -> None:
     assert settled(Verdict(Outcome.TRANSIENT, "dns", is_unreachable=True)).flags == "h"
     every = Verdict(Outcome.TRANSIENT, "x", is_ambiguous=True, is_unreachable=True, is_confirmed=False, is_down=True)
     assert settled(every).flags == "adhu"
 
 
-def test_a_throttled_call_passes_on_what_the_server_asked_for() -> None:
+def test_a_throttled_call_passes_on_the_delay_of_the_server() -> None:
     item = settled(Verdict(Outcome.THROTTLED, "TOO_MANY_REQUESTS", retry_after_seconds=30), drawn=0)
     assert (item.outcome, item.retry_after_seconds, item.delay_seconds) == ("throttled", 30, 30)
 
@@ -80,20 +80,20 @@ def test_being_throttled_never_ends_in_a_dead_letter() -> None:
     [{"failures": 4}, {"failures": 4, "first_failure_ms": 999_999}, {"failures": 1, "first_failure_ms": -2_600_000}],
     ids=["attempts", "attempts, with a first failure", "age"],
 )
-def test_patience_ends_by_attempts_or_by_age(claim: dict[str, Any]) -> None:
+def test_retries_are_exhausted_by_attempts_or_by_age(claim: dict[str, Any]) -> None:
     item = settled(Verdict(Outcome.TRANSIENT, "http_503", http_status=503, message="busy"), **claim)
     assert (item.outcome, item.code, item.message) == ("dead", "retries_exhausted", "last answer http_503: busy")
     assert (item.http_status, item.delay_seconds) == (503, 0)
     assert attempt_of(item)["outcome"] == "transient", "the history says what the answer was"
 
 
-def test_patience_lasts_until_just_before() -> None:
+def test_retries_continue_until_just_before_the_limit() -> None:
     last = settled(Verdict(Outcome.TRANSIENT, "http_503"), failures=3, first_failure_ms=1_000_000 - 3_599_999)
     assert last.outcome == "transient"
 
 
 @pytest.mark.parametrize("first_failure_ms", [None, CALL.claimed_at_ms + 1])
-def test_a_wish_that_failed_just_now_has_not_waited_at_all(first_failure_ms: int | None) -> None:
+def test_a_wish_whose_first_failure_is_now_has_age_zero(first_failure_ms: int | None) -> None:
     call = replace(CALL, claim=replace(CLAIM, first_failure_ms=first_failure_ms))
     impatient = replace(LIMITS, max_age_seconds=0.5)
     assert settlement_of(call, Verdict(Outcome.TRANSIENT, "http_503"), impatient, lambda: 0).outcome == "transient"
@@ -103,22 +103,22 @@ def test_an_exhausted_login_without_a_message_names_the_last_code() -> None:
     assert settled(Verdict(Outcome.TRANSIENT, "timeout"), failures=4).message == "last: timeout"
 
 
-def test_a_call_that_may_still_land_rests_even_when_patience_ends() -> None:
+def test_a_call_that_may_still_take_effect_rests_even_when_retries_are_exhausted() -> None:
     item = settled(Verdict(Outcome.TRANSIENT, "timeout", is_ambiguous=True), failures=4)
     assert (item.outcome, item.rest_seconds, item.flags) == ("dead", 20, "a")
 
 
-def test_a_first_failure_in_the_future_counts_as_none() -> None:
+def test_a_first_failure_in_the_future_is_ignored() -> None:
     assert settled(Verdict(Outcome.TRANSIENT, "x"), first_failure_ms=9_000_000_000).outcome == "transient"
 
 
-def test_what_can_never_succeed_is_dead_with_flinks_own_code() -> None:
+def test_a_permanent_failure_is_dead_with_the_code_of_flinks() -> None:
     verdict = Verdict(Outcome.DEAD, "INVALID_LOGIN", http_status=400, flinks_code="INVALID_LOGIN", message="no such")
     item = settled(verdict)
     assert (item.outcome, item.code, item.message) == ("dead", "INVALID_LOGIN", "no such")
 
 
-def test_a_halt_keeps_the_login_out_of_reach_until_the_gate_is_shut() -> None:
+def test_a_halt_delays_the_login_until_the_gate_is_closed() -> None:
     item = settled(Verdict(Outcome.HALT, "ACCESS_DENIED", http_status=401), failures=99)
     assert (item.outcome, item.code, item.delay_seconds) == ("halt", "ACCESS_DENIED", DISTRUST_SECONDS)
 

@@ -20,12 +20,12 @@ URL = "redis://user:canary@db.example:6380/0"
         ("sentinel://u:canary@a:1,b:2/primary", "sentinels a:1,b:2"),
     ],
 )
-def test_the_place_is_shown_and_the_password_is_not(url: str, place: str) -> None:
+def test_the_host_is_shown_and_the_password_is_not(url: str, place: str) -> None:
     assert place_of(url) == place
 
 
 @pytest.mark.parametrize("url", ["redis://:can/ary@h:1", "redis://:can#ary@h", "redis://u:12/canary@h", "redis://h:x"])
-def test_an_address_whose_password_would_be_taken_for_a_host_is_refused(url: str) -> None:
+def test_an_address_whose_password_would_be_read_as_a_host_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="percent-encode") as caught:
         open_redis(url, name="test")
     assert "canary" not in str(caught.value)
@@ -63,7 +63,7 @@ def caused_by(cause: BaseException) -> redis.ConnectionError:
         (redis.ResponseError("Command # 1 (XADD s * event MOVED) of pipeline caused error: OOM command"), "full"),
     ],
 )
-def test_each_trouble_has_its_own_words(error: redis.RedisError, words: str) -> None:
+def test_each_kind_of_error_has_its_own_message(error: redis.RedisError, words: str) -> None:
     told = str(trouble_of(error, URL))
     assert words in told
     assert "canary" not in told

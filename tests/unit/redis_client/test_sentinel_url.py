@@ -12,7 +12,7 @@ def test_nodes_service_and_database_are_read() -> None:
     assert (address.username, address.password, address.sentinel_login) == (None, None, {})
 
 
-def test_both_logins_are_percent_decoded() -> None:
+def test_both_credentials_are_percent_decoded() -> None:
     address = SentinelAddress.read("sentinel://u:p%40s%2Fs@a:1/main?sentinel_username=s&sentinel_password=x%26y%2B")
     assert (address.username, address.password, address.database) == ("u", "p@s/s", 0)
     assert address.sentinel_login == {"username": "s", "password": "x&y+"}
@@ -20,7 +20,7 @@ def test_both_logins_are_percent_decoded() -> None:
     assert "x&y+" not in repr(address)
 
 
-def test_a_password_without_a_user_is_read_as_one() -> None:
+def test_a_password_without_a_user_is_read() -> None:
     address = SentinelAddress.read("sentinel://:word@a:1/main")
     assert (address.username, address.password) == (None, "word")
 
@@ -37,7 +37,7 @@ def test_a_password_without_a_user_is_read_as_one() -> None:
         "sentinel://u:canary@a:1/main?pasword=canary",
     ],
 )
-def test_what_is_no_such_address_is_refused_without_being_repeated(url: str) -> None:
+def test_an_invalid_address_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         SentinelAddress.read(url)
     assert "canary" not in str(caught.value)

@@ -48,7 +48,7 @@ def on_the_wire(parcels: list[Parcel]) -> Iterator[tuple[str, str, str, str]]:
         yield from (event for event in events if event[0] in ours)
 
 
-def test_the_mix_has_as_many_events_and_logins_as_it_promises() -> None:
+def test_the_mix_has_the_promised_number_of_events_and_logins() -> None:
     assert MIX.events >= 2000
     assert MIX.logins == 1000
     assert sum(parcel.events for parcel in MIX.parcels) == MIX.events
@@ -126,7 +126,7 @@ KNOWN, OTHER = list(MIX.newest)[:2]
 UNKNOWN = min(MIX.unknown)
 
 
-def test_what_is_right_is_called_right() -> None:
+def test_a_correct_result_is_reported_as_correct() -> None:
     outcome = judged(RIGHT)
     assert outcome.is_right
     assert outcome.document()["ok"]
@@ -148,7 +148,7 @@ def test_what_is_right_is_called_right() -> None:
     ],
     ids=["flipped", "missing", "dead", "written", "called twice", "never called", "no letter", "letters", "stranger"],
 )
-def test_a_login_that_is_not_as_it_should_be_is_named_by_reference(login: str, found: Evidence) -> None:
+def test_a_login_with_a_wrong_state_is_named_by_reference(login: str, found: Evidence) -> None:
     outcome = judged(found)
     assert not outcome.is_right
     assert outcome.differing == [reference(login)]
@@ -164,7 +164,7 @@ def test_a_login_that_is_not_as_it_should_be_is_named_by_reference(login: str, f
         replace(RIGHT.look, still_open={"waiting": 1}),
     ],
 )
-def test_an_event_too_few_or_too_many_is_wrong(look: Look) -> None:
+def test_a_missing_or_extra_event_is_wrong(look: Look) -> None:
     outcome = judged(replace(RIGHT, look=look))
     assert not outcome.is_right
     assert outcome.differing == []
@@ -183,7 +183,7 @@ def shown(outcome: Outcome) -> str:
     return captured.get()
 
 
-def test_the_result_fits_a_terminal_and_says_what_was_compared() -> None:
+def test_the_result_fits_a_terminal_and_names_what_was_compared() -> None:
     text = shown(judged(RIGHT))
     assert max(map(len, text.splitlines())) <= 80
     assert "1,000 of 1,000 logins at Flinks match their newest event" in text
@@ -215,7 +215,7 @@ def test_the_exit_code_and_the_json_object_state_the_result(
     assert (document["seed"], document["ok"]) == (3, exit_code is None)
 
 
-def test_without_a_terminal_there_is_a_plain_line_at_once_and_no_flood(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_plain_lines_appear_at_a_limited_rate(capsys: pytest.CaptureFixture[str]) -> None:
     with Screen(Console(force_terminal=False), total=10) as screen:
         screen.show(Look(published=4, rejected=1, tally={"recorded": 2, "applied_on": 1, "calls": 3}))
         screen.show(Look(published=5))
@@ -225,7 +225,7 @@ def test_without_a_terminal_there_is_a_plain_line_at_once_and_no_flood(capsys: p
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_in_a_row_interrupt_once(number: int) -> None:
+def test_repeated_signals_interrupt_once(number: int) -> None:
     before = signal.getsignal(number)
     with told_to_stop():
         with pytest.raises(KeyboardInterrupt):

@@ -18,16 +18,14 @@ MODELS = [(CeleryArguments, ARGUMENTS, "login_id"), (LoginData, DATA, "loginId")
 
 
 @pytest.mark.parametrize(("model", "fields", "name"), MODELS)
-def test_bytes_are_no_text(model: type[BaseModel], fields: dict[str, Any], name: str) -> None:
+def test_bytes_are_refused_as_text(model: type[BaseModel], fields: dict[str, Any], name: str) -> None:
     model.model_validate(fields)
     with pytest.raises(ValidationError, match=name):
         model.model_validate(fields | {name: CANARY.encode()})
 
 
 @pytest.mark.parametrize(("model", "fields", "name"), MODELS)
-def test_an_error_of_the_model_itself_repeats_nothing(
-    model: type[BaseModel], fields: dict[str, Any], name: str
-) -> None:
+def test_an_error_of_the_model_repeats_no_input(model: type[BaseModel], fields: dict[str, Any], name: str) -> None:
     with pytest.raises(ValidationError) as caught:
         model.model_validate(fields | {name: [CANARY]})
     assert CANARY not in str(caught.value)

@@ -22,7 +22,7 @@ REFERENCE = "lgn_" + "a2" * 13
 TASK_ID = "5e115eab-1111-4000-8000-00000c0ffee1"
 
 
-def test_a_line_of_ours_is_one_json_object_with_the_four_fields_and_its_data(lines: Lines) -> None:
+def test_a_log_line_is_one_json_object_with_the_four_fields_and_its_data(lines: Lines) -> None:
     get_logger("worker.intake.accept").info("wish_recorded", login=REFERENCE, instance="toolbox", revision=3)
     assert lines.last.pop("timestamp").endswith("Z")
     assert lines.last | {"timestamp": ""} == {
@@ -36,14 +36,14 @@ def test_a_line_of_ours_is_one_json_object_with_the_four_fields_and_its_data(lin
     }
 
 
-def test_no_value_forges_a_second_line_nor_a_field_of_the_head(lines: Lines) -> None:
+def test_no_value_can_forge_a_line_or_a_standard_field(lines: Lines) -> None:
     get_logger("worker").info("stopped", reason='x\n{"event": "forged"}\r\u2028y', level="debug", timestamp="never")
     assert len(lines.text.splitlines()) == 1
     assert lines.last["level"] == "info"
     assert lines.last["timestamp"] != "never"
 
 
-def test_fields_of_ours_are_scrubbed_all_the_same(lines: Lines, canaries: tuple[str, ...]) -> None:
+def test_our_own_fields_are_scrubbed_too(lines: Lines, canaries: tuple[str, ...]) -> None:
     guid, opaque, short, key = canaries
     get_logger("worker").info("call_made", login_id=short, detail=f"{guid} {opaque}", headers={"flinks-auth-key": key})
     assert not [canary for canary in canaries if canary in lines.text]
@@ -66,7 +66,7 @@ def test_a_log_call_never_raises(start_logging: Callable[..., Lines]) -> None:
     assert lines.all[0]["thing"] == "Broken"
 
 
-def test_a_closed_stderr_stops_no_caller(lines: Lines) -> None:
+def test_a_closed_stderr_raises_no_error(lines: Lines) -> None:
     lines.stream.close()
     get_logger("worker").info("called")
     logging.getLogger("library").warning("%s", {"login_id": "x"})
@@ -88,7 +88,7 @@ def test_an_exception_is_logged_without_its_values(lines: Lines, canaries: tuple
     assert f"KeyError: '{canaries[2]}'" not in lines.text
 
 
-def test_on_a_terminal_lines_are_for_people_and_still_one_each(start_logging: Callable[..., Lines]) -> None:
+def test_on_a_terminal_a_log_line_is_readable_and_still_one_line(start_logging: Callable[..., Lines]) -> None:
     lines = start_logging(None, is_terminal=True)
     get_logger("worker").info("wish_recorded", reason="a\nb\x1b[31m")
     assert len(lines.text.splitlines()) == 1
@@ -98,7 +98,7 @@ def test_on_a_terminal_lines_are_for_people_and_still_one_each(start_logging: Ca
     get_logger("worker").info("wish_recorded")
 
 
-def test_the_console_shows_the_places_of_an_exception(start_logging: Callable[..., Lines]) -> None:
+def test_the_console_shows_where_an_exception_was_raised(start_logging: Callable[..., Lines]) -> None:
     lines = start_logging("console")
     try:
         raise ValueError("'maple tree'")  # noqa: TRY301 - the traceback is the test
@@ -108,13 +108,13 @@ def test_the_console_shows_the_places_of_an_exception(start_logging: Callable[..
     assert __file__ in lines.text
 
 
-def test_the_format_follows_the_terminal_only_where_none_is_set(start_logging: Callable[..., Lines]) -> None:
+def test_the_format_follows_the_terminal_only_by_default(start_logging: Callable[..., Lines]) -> None:
     lines = start_logging("json", is_terminal=True)
     get_logger("worker").info("wish_recorded")
     assert lines.last["event"] == "wish_recorded"
 
 
-def test_crashes_and_warnings_become_lines(lines: Lines, canaries: tuple[str, ...]) -> None:
+def test_crashes_and_warnings_become_log_lines(lines: Lines, canaries: tuple[str, ...]) -> None:
     sys.excepthook(ValueError, ValueError(f"'{canaries[2]}'"), None)
     thread = threading.Thread(target=lambda: {}[canaries[2]], name="pacemaker")  # type: ignore[index]  # it must fail
     thread.start()
@@ -127,14 +127,12 @@ def test_crashes_and_warnings_become_lines(lines: Lines, canaries: tuple[str, ..
     assert canaries[2] not in lines.text
 
 
-def test_an_interrupt_is_no_crash(lines: Lines) -> None:
+def test_an_interrupt_is_not_logged_as_a_crash(lines: Lines) -> None:
     sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert lines.text == ""
 
 
-def test_every_whole_message_line_of_celery_comes_out_without_the_message(
-    lines: Lines, canaries: tuple[str, ...]
-) -> None:
+def test_celery_lines_that_quote_a_message_are_logged_without_it(lines: Lines, canaries: tuple[str, ...]) -> None:
     body = repr({"login_id": canaries}) + str(canaries)
     headers = {"task": "account.linkd", "id": TASK_ID, "kwargsrepr": body}
     log = logging.getLogger("celery.worker.consumer.consumer")
@@ -170,7 +168,7 @@ def test_every_whole_message_line_of_celery_comes_out_without_the_message(
         (trace.LOG_RETRY, "task_retried"),
     ],
 )
-def test_celerys_own_lines_about_a_task_keep_its_name_and_id(
+def test_celery_lines_about_a_task_keep_its_name_and_id(
     lines: Lines, canaries: tuple[str, ...], template: str, event: str
 ) -> None:
     held = repr(canaries)
@@ -181,7 +179,7 @@ def test_celerys_own_lines_about_a_task_keep_its_name_and_id(
     assert not [canary for canary in canaries if canary in lines.text]
 
 
-def test_a_task_name_or_id_that_is_none_is_masked() -> None:
+def test_an_invalid_task_name_or_id_is_masked() -> None:
     context = {"name": "{'login_id': 'maple'}", "id": "maple"}
     assert describe_foreign("celery.app.trace", trace.LOG_RECEIVED, context) == {
         "event": "task_received",
@@ -206,7 +204,9 @@ def test_a_task_name_or_id_that_is_none_is_masked() -> None:
         ("missing %(name)s", {"other": 1}, "missing %(name)s"),
     ],
 )
-def test_of_any_other_line_the_template_and_plain_values_stay(template: str, arguments: object, message: str) -> None:
+def test_other_lines_of_libraries_keep_their_template_and_plain_values(
+    template: str, arguments: object, message: str
+) -> None:
     assert describe_foreign("celery.any", template, arguments) == {"event": "library_reported", "message": message}
 
 

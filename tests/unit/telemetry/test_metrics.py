@@ -76,17 +76,17 @@ def test_every_number_of_the_ledger_is_a_sample() -> None:
 
 
 @pytest.mark.parametrize("status", [{}, {"instances": None}, {"instances": {"toolbox": {}}, "workers": None}])
-def test_what_the_ledger_does_not_give_is_left_out(status: dict[str, Any]) -> None:
+def test_figures_missing_in_the_ledger_are_left_out(status: dict[str, Any]) -> None:
     assert _scrape(lambda: status) == {("nightly_up",): 1}
 
 
 @pytest.mark.parametrize("status", [None, {"instances": {"toolbox": None}}, {"instances": ["toolbox"]}])
-def test_an_answer_that_is_none_is_an_outage(status: Any, lines: Lines) -> None:
+def test_an_invalid_status_counts_as_an_outage(status: Any, lines: Lines) -> None:
     assert _scrape(lambda: status) == {("nightly_up",): 0}
     assert lines.last["event"] == "metrics_read_failed"
 
 
-def test_a_ledger_that_cannot_be_read_is_said_not_raised(lines: Lines) -> None:
+def test_a_ledger_that_cannot_be_read_is_a_metric_and_no_exception(lines: Lines) -> None:
     def read() -> Mapping[str, Any]:
         raise ConnectionError("Error 111 connecting to redis://:pa55@host:6379")
 

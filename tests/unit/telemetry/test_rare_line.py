@@ -9,7 +9,7 @@ from worker.telemetry import rare_line
 from worker.telemetry.rare_line import RareLine
 
 
-def test_a_few_lines_appear_and_the_others_are_one_number(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_few_lines_appear_and_the_others_are_counted(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rare_line, "MINUTE_SECONDS", 0.05)
 
     async def flood() -> None:

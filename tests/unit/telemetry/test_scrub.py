@@ -75,15 +75,15 @@ def test_a_named_secret_is_masked_however_short(text: str, secret: str) -> None:
         "LoginId",
     ],
 )
-def test_what_an_operator_needs_stays(text: str) -> None:
+def test_values_that_an_operator_needs_are_kept(text: str) -> None:
     assert scrub_text(text) == text
 
 
-def test_a_guid_without_a_digit_is_one_all_the_same() -> None:
+def test_a_guid_without_digits_is_masked() -> None:
     assert scrub_text("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee") == MASK
 
 
-def test_a_longer_word_around_a_reference_is_no_reference() -> None:
+def test_a_longer_word_that_contains_a_reference_is_masked() -> None:
     assert REFERENCE not in scrub_text(REFERENCE + "7")
 
 
@@ -94,7 +94,7 @@ def test_a_cut_never_leaves_part_of_a_secret() -> None:
         assert len(shown) <= MAX_TEXT_CHARACTERS + 40
 
 
-def test_quotes_are_masked_also_where_one_is_left_open() -> None:
+def test_quotes_are_masked_even_where_one_is_left_open() -> None:
     assert scrub_quotes("can't read 'a b' or \"it's\", nor `c`, nor b'd") == (
         f"can't read {MASK} or {MASK}, nor {MASK}, nor {MASK}"
     )
@@ -112,13 +112,13 @@ def test_an_exception_that_quotes_values_loses_them_and_one_that_quotes_code_doe
     "name",
     ["login_id", "loginId", "LoginId", "flinks-auth-key", "x_flinks_auth_key", "Authorization", "kwargs", "body"],
 )
-def test_a_denied_name_is_known_in_every_spelling(name: str) -> None:
+def test_a_denied_name_is_recognised_in_every_spelling(name: str) -> None:
     assert is_denied(name)
     assert scrub_value({"deep": [{name: "maple"}]}) == {"deep": [{name: MASK}]}
 
 
 @pytest.mark.parametrize("name", ["login", "instance", "code", "wish", "revision", "event_id"])
-def test_the_names_of_our_own_fields_are_not_denied(name: str) -> None:
+def test_our_own_field_names_are_not_denied(name: str) -> None:
     assert scrub_value({name: "toolbox"}) == {name: "toolbox"}
 
 
@@ -160,7 +160,7 @@ def test_plain_data_becomes_what_json_can_hold() -> None:
     }
 
 
-def test_a_structure_without_end_is_cut() -> None:
+def test_an_endless_structure_is_cut() -> None:
     loop: list[object] = []
     loop.append(loop)
     assert "[deep]" in str(scrub_value(loop))

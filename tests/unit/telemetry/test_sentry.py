@@ -73,14 +73,14 @@ def test_a_process_without_a_dsn_does_not_import_the_sdk() -> None:
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
 
 
-def test_a_wrong_dsn_is_named_not_shown() -> None:
+def test_a_wrong_dsn_is_reported_without_its_value() -> None:
     with pytest.raises(SettingsError) as caught:
         configure_sentry(dsn="hunter2://x", environment=None)
     assert "SENTRY_DSN" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_halt_is_one_fatal_event_with_a_fingerprint_that_stays(
+def test_a_halt_is_one_fatal_event_with_a_stable_fingerprint(
     sentry: CapturingTransport, canaries: tuple[str, ...], assert_clean: Callable[[], None]
 ) -> None:
     detail = f"LoginId {canaries[2]} has now been refused, {canaries[0]} {canaries[1]} flinks-auth-key: {canaries[3]}"
@@ -105,7 +105,7 @@ def test_a_halt_is_one_fatal_event_with_a_fingerprint_that_stays(
         (False, "Flinks answers again", "info", "go on"),
     ],
 )
-def test_a_gate_is_as_loud_as_its_cause(
+def test_the_level_of_a_gate_report_depends_on_its_cause(
     sentry: CapturingTransport,
     is_closed: bool,  # noqa: FBT001 - a parameter
     cause: str,
@@ -190,7 +190,9 @@ def test_a_task_that_fails_is_reported_without_its_arguments(
     assert_clean()
 
 
-def test_what_a_task_reports_and_then_raises_is_reported_once(sentry: CapturingTransport, app: Celery) -> None:
+def test_an_exception_that_a_task_reports_and_then_raises_is_reported_once(
+    sentry: CapturingTransport, app: Celery
+) -> None:
     @app.task(name="refresh.reconcile", ignore_result=True)
     def reconcile() -> None:
         try:
@@ -221,7 +223,7 @@ def test_no_log_line_becomes_an_event_or_a_breadcrumb(sentry: CapturingTransport
     assert event["breadcrumbs"] == {"values": []}
 
 
-def test_an_event_that_holds_a_whole_message_comes_out_without_it(
+def test_an_event_that_quotes_a_message_is_sent_without_it(
     sentry: CapturingTransport, canaries: tuple[str, ...], assert_clean: Callable[[], None]
 ) -> None:
     body = repr({"login_id": canaries})
@@ -242,7 +244,7 @@ def test_an_event_that_holds_a_whole_message_comes_out_without_it(
 
 
 @pytest.mark.usefixtures("sentry")
-def test_nothing_is_patched_that_would_send_headers_or_the_command_line() -> None:
+def test_no_integration_sends_headers_or_the_command_line() -> None:
     options = sentry_sdk.get_client().options
     assert options["trace_propagation_targets"] == []
     assert options["traces_sample_rate"] is None

@@ -20,7 +20,7 @@ def _caught(login: str) -> Exception:
     pytest.fail("_fail did not raise")
 
 
-def test_type_message_and_places_are_shown_and_no_variable() -> None:
+def test_type_message_and_places_are_shown_without_variables() -> None:
     described = describe_exception(_caught("maple"))
     assert [(error["type"], error["message"]) for error in described] == [("KeyError", "[masked]")]
     assert str(described[0]["frames"]).count(__file__) == 2
@@ -47,7 +47,7 @@ def test_a_suppressed_context_is_not_shown() -> None:
     assert len(describe_exception(error)) == 1
 
 
-def test_circles_and_depths_end() -> None:
+def test_cycles_and_depths_are_bounded() -> None:
     error = ValueError("x")
     error.__cause__ = KeyError("y")
     error.__cause__.__cause__ = error

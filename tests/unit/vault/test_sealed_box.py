@@ -19,7 +19,7 @@ KEYS = OpeningKeys([NEW, OLD])
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256))
-def test_what_is_sealed_to_either_key_opens_as_it_was(login_id: str) -> None:
+def test_a_login_sealed_to_either_key_opens_unchanged(login_id: str) -> None:
     for key in KEYS.public:
         assert KEYS.open(key.seal(login_id)) == login_id
 
@@ -32,7 +32,7 @@ def test_a_sealed_login_reveals_nothing_and_differs_each_time() -> None:
     assert not any(GUID in text or GUID.replace("-", "") in text for text in texts)
 
 
-def test_any_libsodium_makes_what_the_workers_open() -> None:
+def test_workers_open_what_any_libsodium_seals() -> None:
     """As a producer in another language does: the public key's text is split at its full stop."""
     key_id, _, encoded = str(KEYS.public[0]).partition(".")
     raw = base64.urlsafe_b64decode(encoded + "=")
@@ -42,13 +42,13 @@ def test_any_libsodium_makes_what_the_workers_open() -> None:
         assert KEYS.open(f"{key_id}.{text}") == GUID
 
 
-def test_the_keys_stay_the_same_for_ever() -> None:
+def test_public_keys_never_change() -> None:
     """Producers hold the public key, and a stream may hold what was sealed to it."""
     assert str(KEYS.public[0]) == "eedd883d.j0DFrbaPJWJK5bIU6nZ6bslNgp09e14a0bpvPiE4KF8"
     assert [key.id for key in OpeningKeys([OLD]).public] == [KEYS.public[1].id]
 
 
-def test_what_was_sealed_to_a_key_that_we_lack_says_which() -> None:
+def test_a_login_sealed_to_a_missing_key_names_that_key() -> None:
     text = KEYS.public[0].seal(GUID)
     with pytest.raises(UnknownKey) as caught:
         OpeningKeys([OLD]).open(text)
@@ -56,7 +56,7 @@ def test_what_was_sealed_to_a_key_that_we_lack_says_which() -> None:
 
 
 @given(st.integers(0, 111), st.sampled_from("AQgw_-z9"))
-def test_what_was_altered_does_not_open(at: int, letter: str) -> None:
+def test_an_altered_sealed_login_does_not_open(at: int, letter: str) -> None:
     key_id, _, box = KEYS.public[0].seal(GUID).partition(".")
     altered = box[:at] + letter + box[at + 1 :]
     if base64.urlsafe_b64decode(altered) != base64.urlsafe_b64decode(box):
@@ -71,20 +71,20 @@ def test_what_was_altered_does_not_open(at: int, letter: str) -> None:
         f"{KEYS.public[0].id}.{'A' * 65}", f"{KEYS.public[0].id}.{'A' * 2000}", str(KEYS.public[0]),
     ],
 )  # fmt: skip
-def test_what_is_no_sealed_login_does_not_open_and_is_not_repeated(text: str) -> None:
+def test_an_invalid_sealed_login_does_not_open_and_is_not_repeated(text: str) -> None:
     with pytest.raises(SealError) as caught:
         KEYS.open(text)
     assert not text or text not in str(caught.value) or text in {".", "x"}
 
 
-def test_bytes_that_are_no_text_do_not_open() -> None:
+def test_sealed_bytes_that_are_not_text_do_not_open() -> None:
     raw = base64.urlsafe_b64decode(str(KEYS.public[0]).partition(".")[2] + "=")
     box = base64.urlsafe_b64encode(SealedBox(PublicKey(raw)).encrypt(b"\xff\xfe")).decode()
     with pytest.raises(SealError):
         KEYS.open(f"{KEYS.public[0].id}.{box}")
 
 
-def test_a_public_key_is_read_back_and_a_typing_mistake_is_found() -> None:
+def test_a_public_key_is_parsed_and_a_typing_mistake_is_found() -> None:
     text = str(KEYS.public[0])
     assert str(SealingKey.parse(text)) == text
     assert SealingKey.parse(f"{text}=").id == KEYS.public[0].id
@@ -98,6 +98,6 @@ def test_a_public_key_is_read_back_and_a_typing_mistake_is_found() -> None:
             SealingKey.parse(wrong)
 
 
-def test_a_guid_in_a_box_has_the_length_that_the_contract_expects() -> None:
+def test_a_sealed_guid_has_the_length_that_the_contract_expects() -> None:
     for login_id in ("x", GUID, "\U0001f600" * 256):
         assert re.fullmatch(SEALED[1:-1], KEYS.public[0].seal(login_id))

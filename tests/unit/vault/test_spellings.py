@@ -48,7 +48,7 @@ def test_no_spelling_is_overlooked_within_another(login: str, before: str, after
 
 @given(logins, around, st.randoms(use_true_random=False))
 @settings(max_examples=200)
-def test_a_mixture_of_spellings_is_seen_through(login: str, before: str, chance: random.Random) -> None:
+def test_mixed_spellings_of_a_login_are_found(login: str, before: str, chance: random.Random) -> None:
     assert Spellings(login).are_in(before + mixed(login, chance))
 
 
@@ -72,12 +72,12 @@ def test_base64_in_lower_case_is_found(login: str, encoding: str) -> None:
 @given(st.text(), st.text(min_size=1))
 @example("", "\ud800%\\ud800&#xd800;")
 @example("é\ud800", "%ff\\u{110000}\\u{0010ffff}&#x110000;=" + "A" * 60)
-def test_nothing_raises(login: str, text: str) -> None:
+def test_no_text_raises(login: str, text: str) -> None:
     assert Spellings(login).are_in(text) in {True, False}
 
 
 @given(st.uuids().map(str), st.uuids(), st.binary(min_size=15, max_size=60))
-def test_ids_that_hold_another_thing_are_not_taken_for_the_login(login: str, other: uuid.UUID, raw: bytes) -> None:
+def test_other_ids_are_not_mistaken_for_the_login(login: str, other: uuid.UUID, raw: bytes) -> None:
     assume(login != str(other))
     spellings = Spellings(login)
     for text in (
@@ -103,6 +103,6 @@ def test_its_repr_shows_nothing() -> None:
     assert GUID[:8] not in repr(Spellings(GUID))
 
 
-def test_a_number_without_end_in_a_reference_of_html_raises_nothing() -> None:
+def test_an_endless_number_in_an_html_reference_raises_nothing() -> None:
     assert not Spellings("maple-1").are_in("&#" + "9" * 5_000)
     assert Spellings("maple-1").are_in(f"&#{'0' * 5_000}109;aple-1")

@@ -23,7 +23,7 @@ logins = st.one_of(
 )
 
 
-def test_a_new_key_is_32_bytes_that_no_other_has() -> None:
+def test_a_new_key_has_32_random_bytes() -> None:
     keys = {new_key() for _ in range(8)}
     assert len({decode_key(key) for key in keys}) == 8
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", key) for key in keys)
@@ -38,7 +38,7 @@ def test_a_key_may_be_padded_or_in_the_other_base64_alphabet() -> None:
 @pytest.mark.parametrize(
     "text", ["", "a", "A" * 42, "A" * 44, "A" * 42 + "!", "é" * 43, "A" * 20 + " " + "A" * 22, "!!!!" + "A" * 43]
 )
-def test_what_is_no_key_is_refused(text: str) -> None:
+def test_an_invalid_key_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the setting's rule says it in words
         decode_key(text)
 
@@ -49,11 +49,11 @@ def test_a_reference_is_short_lower_case_and_reveals_nothing() -> None:
     assert reference != Vault([OTHER]).reference("toolbox", GUID)
 
 
-def test_a_reference_stays_the_same_for_ever() -> None:
+def test_references_never_change() -> None:
     assert KEPT.reference("toolbox", GUID) == "lgn_qczxyfu5kgat7jjnkev3sgbpma"
 
 
-def test_what_was_sealed_and_fingerprinted_once_is_known_for_ever() -> None:
+def test_stored_seals_and_fingerprints_stay_valid_for_ever() -> None:
     """The ledger keeps both: a change of how they are made would lose every login."""
     sealed_guid = "01042200aae29adcba1dfe63b1eab230ec9372344e137bd2893edb4c3fede9686216fdaa5187dd5bd9ba0e6727f12401ea8d"
     sealed_text = "01042200aad5f3134856c9e6c553bf11c73b4b8d06b678381660e90aa5c1ca7bc8b25c7c224b1f10aea56218"
@@ -66,7 +66,7 @@ def test_a_login_of_another_instance_is_another_login() -> None:
     assert KEPT.reference("acme-us", GUID) != KEPT.reference("acme-ca", GUID)
 
 
-def test_a_guid_in_capitals_is_the_same_login_and_any_other_text_is_not() -> None:
+def test_a_guid_in_capitals_is_the_same_login_and_other_text_is_not() -> None:
     assert KEPT.reference("toolbox", GUID.upper()) == KEPT.reference("toolbox", GUID)
     assert KEPT.reference("toolbox", "Opaque") != KEPT.reference("toolbox", "opaque")
     assert KEPT.reference("toolbox", GUID.upper() + "x") != KEPT.reference("toolbox", GUID + "x")
@@ -79,7 +79,7 @@ def test_a_new_key_in_front_keeps_every_reference_and_opens_what_the_old_one_sea
     assert rotated.open_login(reference, KEPT.seal_login(reference, GUID)) == GUID
 
 
-def test_what_the_newest_key_sealed_needs_that_key() -> None:
+def test_a_login_sealed_by_the_newest_key_needs_that_key() -> None:
     sealed = Vault([NEW, OLD]).seal_login("lgn_a", GUID)
     assert Vault([NEW]).open_login("lgn_a", sealed) == GUID
     with pytest.raises(SealError, match="LOGIN_KEYS does not hold"):
@@ -97,7 +97,7 @@ def test_the_keys_have_public_names_newest_first() -> None:
 @example("g")
 @example("\x00")
 @example("😀" * 256)
-def test_every_login_comes_back_exactly_as_given(login: str) -> None:
+def test_every_login_is_opened_exactly_as_sealed(login: str) -> None:
     assert KEPT.open_login("lgn_a", KEPT.seal_login("lgn_a", login)) == login
 
 
@@ -121,7 +121,7 @@ def test_no_single_bit_can_be_altered() -> None:
             KEPT.open_login("lgn_a", bytes(altered))
 
 
-def test_sealed_bytes_that_were_cut_anywhere_are_refused() -> None:
+def test_truncated_sealed_bytes_are_refused() -> None:
     sealed = KEPT.seal_login("lgn_a", GUID)
     for length in range(len(sealed)):
         with pytest.raises(SealError):

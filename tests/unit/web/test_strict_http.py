@@ -19,7 +19,7 @@ def events(raw: bytes, *, piece: int) -> list[type]:
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 1000])
-def test_a_request_is_read_however_it_is_cut(piece: int) -> None:
+def test_a_request_is_read_however_it_arrives(piece: int) -> None:
     assert events(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", piece=piece) == [h11.Request, h11.EndOfMessage]
     with_trailer = events(CHUNKED + b"1\r\na\r\n0\r\nx-a: b\r\n\r\n", piece=piece)
     assert with_trailer == [h11.Request, h11.Data, h11.EndOfMessage]
@@ -44,7 +44,7 @@ def test_a_request_is_read_however_it_is_cut(piece: int) -> None:
         CHUNKED + b"00000000000000001\r\na\r\n0\r\n\r\n",
     ],
 )
-def test_what_another_reader_may_read_otherwise_is_refused_however_it_is_cut(raw: bytes, piece: int) -> None:
+def test_an_ambiguous_request_is_refused_however_it_arrives(raw: bytes, piece: int) -> None:
     with pytest.raises(h11.RemoteProtocolError):
         events(raw, piece=piece)
 
@@ -54,7 +54,7 @@ def test_a_body_in_more_chunks_than_a_batch_needs_is_refused() -> None:
         events(CHUNKED + b"1\r\na\r\n" * (MAX_CHUNKS + 1), piece=10_000)
 
 
-def test_the_chunks_that_come_together_are_one_event_because_each_event_costs_time() -> None:
+def test_chunks_that_arrive_together_are_one_event() -> None:
     assert events(CHUNKED + b"1\r\na\r\n" * MAX_CHUNKS + b"0\r\n\r\n", piece=100_000) == [
         h11.Request,
         h11.Data,
@@ -63,7 +63,7 @@ def test_the_chunks_that_come_together_are_one_event_because_each_event_costs_ti
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 1000])
-def test_a_body_in_chunks_is_what_they_hold_however_they_are_cut(piece: int) -> None:
+def test_a_chunked_body_is_read_however_it_arrives(piece: int) -> None:
     raw, connection, body = CHUNKED + b"3\r\nabc\r\n00A\r\n0\r\n\r\n12345\r\n0\r\n\r\n", StrictConnection(), b""
     for start in range(0, len(raw), piece):
         connection.receive_data(raw[start : start + piece])

@@ -100,7 +100,7 @@ def test_a_request_with_one_of_its_bytes_changed_is_no_repetition(producer: Prod
     assert redis_client.xlen(STREAM) == 1
 
 
-def test_a_request_that_was_refused_because_redis_was_away_is_stored_when_it_is_repeated(
+def test_a_request_refused_because_redis_was_unavailable_is_stored_when_it_is_repeated(
     own_redis: EmbeddedRedis,
 ) -> None:
     secrets = f"crm={OTHER_SECRET}"

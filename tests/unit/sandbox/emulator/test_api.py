@@ -5,12 +5,12 @@ from sandbox.emulator.api import Reading, read_request
 JSON = "application/json"
 
 
-def test_a_good_request_is_read() -> None:
+def test_a_valid_request_is_read() -> None:
     assert read_request(JSON, b'{"loginId": "a", "isActivated": true}') == Reading("a", wish=True)
     assert read_request(f"{JSON}; charset=utf-8", b'{"isActivated": false, "loginId": "a"}') == Reading("a", wish=False)
 
 
-def test_a_request_without_login_can_be_read_and_names_none() -> None:
+def test_a_request_without_a_login_is_read_and_names_none() -> None:
     assert read_request(JSON, b'{"isActivated": true}') == Reading(None, wish=True)
 
 
@@ -33,5 +33,5 @@ def test_a_request_without_login_can_be_read_and_names_none() -> None:
         (JSON, b'{"loginId": null, "isActivated": true}', "loginId"),
     ],
 )
-def test_a_bad_request_is_answered_with_its_problem(content_type: str | None, body: bytes, words: str) -> None:
+def test_an_invalid_request_is_answered_with_its_problem(content_type: str | None, body: bytes, words: str) -> None:
     assert words in (read_request(content_type, body).problem or "")

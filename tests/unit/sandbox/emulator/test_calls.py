@@ -42,7 +42,7 @@ def test_the_rate_is_the_most_in_any_window_of_one_second() -> None:
     assert (load.calls, load.max_calls_per_second, load.calls_last_second) == (7, 4, 1)
 
 
-def test_in_flight_rises_and_falls_for_the_customer_and_in_all() -> None:
+def test_in_flight_rises_and_falls_for_each_customer_and_in_total() -> None:
     calls = log()
     mine = [calls.begin(asked("c", str(number)), at(0)) for number in range(3)]
     calls.begin(asked("stranger", "x"), at(0))
@@ -67,7 +67,7 @@ def test_a_write_after_the_end_counts_as_late() -> None:
     assert (late.committed_at, late.committed_monotonic) == (1003, 3)
 
 
-def test_pages_follow_each_other_without_gap_or_repeat() -> None:
+def test_pages_follow_each_other_without_gaps_or_repeats() -> None:
     calls = log()
     for number in range(7):
         calls.begin(asked("c", str(number)), at(number))
@@ -81,7 +81,7 @@ def test_pages_follow_each_other_without_gap_or_repeat() -> None:
     assert calls.page(7, 3).calls == []
 
 
-def test_the_oldest_calls_go_and_the_counters_stay_exact() -> None:
+def test_the_oldest_calls_are_dropped_and_the_counters_stay_exact() -> None:
     calls = CallLog({}, calls=deque(maxlen=5))
     for number in range(15):
         calls.end(calls.begin(asked("c", "login"), at(number)), "answered", 200, at(number))
@@ -90,5 +90,5 @@ def test_the_oldest_calls_go_and_the_counters_stay_exact() -> None:
     assert calls.stats(at(15)).load.calls == 15
 
 
-def test_the_calls_that_are_kept_have_a_limit() -> None:
+def test_the_number_of_stored_calls_is_limited() -> None:
     assert log().calls.maxlen == KEPT_CALLS

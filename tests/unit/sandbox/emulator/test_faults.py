@@ -28,22 +28,22 @@ def statuses(made: FaultBoard, calls: list[Asked], at: float = 0) -> list[int]:
     return [made.apply(HONEST, call, at).reply.status for call in calls]
 
 
-def test_without_faults_a_call_does_what_it_would_have_done() -> None:
+def test_without_faults_a_call_has_its_normal_effect() -> None:
     assert board().apply(HONEST, asked(), 0) is HONEST
 
 
-def test_times_strikes_the_next_calls_and_then_no_more() -> None:
+def test_times_hits_only_the_next_calls() -> None:
     made = board({"knob": "server_error", "times": 2})
     assert statuses(made, [asked()] * 4) == [500, 500, 200, 200]
     assert made.report()[0].fired == 2
 
 
-def test_once_per_login_strikes_the_first_calls_of_each_login() -> None:
+def test_once_per_login_hits_the_first_calls_of_each_login() -> None:
     made = board({"knob": "server_error", "once_per_login": 1})
     assert statuses(made, [asked("a"), asked("b"), asked("a"), asked("b")]) == [500, 500, 200, 200]
 
 
-def test_logins_and_customers_aim_a_fault() -> None:
+def test_a_fault_applies_only_to_its_logins_and_customers() -> None:
     made = board({"knob": "server_error", "logins": ["a"], "customers": [CUSTOMER.upper()]})
     calls = [asked("a"), asked("b"), asked("a", customer_id="another")]
     assert statuses(made, calls) == [500, 200, 200]
@@ -55,7 +55,7 @@ def test_for_seconds_ends_a_fault() -> None:
     assert statuses(made, [asked()], at=105) == [200]
 
 
-def test_the_same_seed_strikes_the_same_calls() -> None:
+def test_the_same_seed_hits_the_same_calls() -> None:
     fault = {"knob": "server_error", "probability": 0.3, "seed": 7}
     first, second = (statuses(board(fault), [asked()] * 200) for _ in range(2))
     assert first == second
@@ -63,7 +63,7 @@ def test_the_same_seed_strikes_the_same_calls() -> None:
     assert first == [500 if rng.random() < 0.3 else 200 for _ in range(200)]
 
 
-def test_delays_add_up_and_of_the_others_the_first_one_set_wins() -> None:
+def test_delays_add_up_and_the_first_of_other_faults_wins() -> None:
     made = board(
         {"knob": "latency", "milliseconds": 20},
         {"knob": "retry_later"},
@@ -83,7 +83,7 @@ def test_latency_lets_the_write_through_and_an_error_does_not() -> None:
     assert not board(latency, {"knob": "html_502"}).apply(HONEST, asked(), 0).commits
 
 
-def test_commits_makes_the_write_behind_an_error() -> None:
+def test_commits_makes_the_write_in_spite_of_an_error() -> None:
     effect = board({"knob": "server_error", "status": 504, "commits": True}).apply(HONEST, asked(), 0)
     assert (effect.reply.status, effect.commits) == (504, True)
 
@@ -106,11 +106,11 @@ def test_a_refused_request_writes_nothing_under_any_fault(fault: dict[str, objec
 
 
 @pytest.mark.parametrize("knob", ["wrong_login", "opposite_state", "unconfirmed"])
-def test_there_is_no_lie_about_a_refused_request(knob: str) -> None:
+def test_a_refused_request_is_never_confirmed(knob: str) -> None:
     assert board({"knob": knob}).apply(REFUSED, asked(), 0).reply == REFUSED.reply
 
 
-def test_lifting_one_fault_leaves_the_others() -> None:
+def test_removing_one_fault_leaves_the_others() -> None:
     made = board({"knob": "retry_later"}, {"knob": "server_error"})
     assert made.clear(1)
     assert not made.clear(1)
@@ -119,6 +119,6 @@ def test_lifting_one_fault_leaves_the_others() -> None:
     assert statuses(made, [asked()]) == [200]
 
 
-def test_a_late_write_waits_until_the_client_gave_up() -> None:
+def test_a_late_write_waits_until_the_client_has_given_up() -> None:
     effect = board({"knob": "timeout_then_commit_late", "late_ms": 250}).apply(HONEST, asked(), 0)
     assert (effect.ending, effect.late_seconds) == (Ending.SILENCE, 0.25)

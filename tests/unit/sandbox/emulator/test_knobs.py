@@ -21,7 +21,7 @@ def struck(wall_seconds: float = 0, **fault: Any) -> Effect:
     return ANY_FAULT.validate_python(fault).distort(Situation(honest, asked, Random(0)))
 
 
-def test_every_fault_of_the_proofs_has_a_knob() -> None:
+def test_every_fault_of_the_long_tests_has_a_knob() -> None:
     assert set(KNOBS) == {
         *get_args(ErrorName),
         *("html_502", "html_403", "rate_limited", "wrong_login", "opposite_state", "unconfirmed"),
@@ -63,19 +63,19 @@ def test_an_empty_code_leaves_the_body_empty() -> None:
     assert struck(knob="bad_key", status=403, code="").reply.body == b""
 
 
-def test_retry_after_comes_in_seconds_as_a_date_or_not_at_all() -> None:
+def test_retry_after_is_in_seconds_a_date_or_absent() -> None:
     assert struck(knob="rate_limited", seconds=7).reply.headers == ((b"retry-after", b"7"),)
     ((_, date),) = struck(knob="rate_limited", retry_after="http_date", seconds=7, wall_seconds=1000).reply.headers
     assert parsedate_to_datetime(date.decode()).timestamp() == 1007
     assert struck(knob="rate_limited", retry_after="none").reply.headers == ()
 
 
-def test_lies_are_confirmations_of_something_else() -> None:
+def test_false_confirmations_name_another_login_or_state() -> None:
     assert LOGIN not in json.loads(struck(knob="wrong_login").reply.body)
     assert json.loads(struck(knob="opposite_state").reply.body).startswith(f"LoginId {LOGIN} has now been deactivated")
 
 
-def test_truncated_json_is_not_json_and_truncated_http_cuts_the_connection() -> None:
+def test_truncated_json_is_invalid_and_truncated_http_cuts_the_connection() -> None:
     with pytest.raises(ValueError, match="Unterminated"):
         json.loads(struck(knob="truncated_json").reply.body)
     assert struck(knob="truncated_http").ending is Ending.CUT

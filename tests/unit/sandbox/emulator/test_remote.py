@@ -43,7 +43,7 @@ def speaking_to(monkeypatch: pytest.MonkeyPatch, content: bytes, status: int = 2
     return fake
 
 
-def test_a_reading_request_carries_no_body(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_get_request_carries_no_body(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GET once carried `null` in a packet of its own: where that came late, a long answer ended in a reset."""
     fake = speaking_to(monkeypatch, b"[]")
     EmulatorControl("http://127.0.0.1:1").fault_reports()
@@ -59,7 +59,7 @@ def test_a_typed_knob_and_a_plain_one_are_sent_alike(monkeypatch: pytest.MonkeyP
     assert fake.sent[0][2] == b'[{"knob":"latency","milliseconds":5.0}]'
 
 
-def test_a_refusal_raises_with_the_emulators_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_raises_the_message_of_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     speaking_to(monkeypatch, b'{"errors":["first","second"]}', status=422)
     with pytest.raises(EmulatorRefused, match="first; second"):
         EmulatorControl("http://127.0.0.1:1").faults({"knob": "none such"})

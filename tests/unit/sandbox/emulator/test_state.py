@@ -20,7 +20,7 @@ def test_every_login_is_known_until_it_is_listed_as_unknown() -> None:
     assert not world.knows(DEFAULT_CUSTOMER_ID, "gone")
 
 
-def test_a_closed_list_leaves_out_everything_else() -> None:
+def test_with_a_list_of_known_logins_every_other_login_is_unknown() -> None:
     world = World(Options())
     world.chosen(None)[0].known = frozenset({"only"})
     assert world.knows(DEFAULT_CUSTOMER_ID, "only")
@@ -68,7 +68,7 @@ def test_a_write_sets_the_flag_and_counts() -> None:
     assert (flag.is_activated, flag.writes, flag.written_at, flag.seq) == (False, 2, 20, 2)
 
 
-def test_a_write_from_before_a_reset_does_not_reach_the_new_world() -> None:
+def test_a_write_from_before_a_reset_has_no_effect_after_it() -> None:
     emulator = Emulator(Options())
     before = emulator.world
     call = before.log.begin(Asked(DEFAULT_CUSTOMER_ID, "login", wish=True), Moment(10, 1))

@@ -20,19 +20,19 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return groups
 
 
-def test_when_the_pipe_closes_every_group_still_watched_is_killed(killed: list[int]) -> None:
+def test_every_watched_process_group_is_killed_when_the_pipe_closes(killed: list[int]) -> None:
     watch_until_closed(["+10\n", "+20\n"])
 
     assert sorted(killed) == [10, 20]
 
 
-def test_a_forgotten_group_is_left_alone(killed: list[int]) -> None:
+def test_a_released_process_group_is_not_killed(killed: list[int]) -> None:
     watch_until_closed(["+10\n", "+20\n", "-10\n"])
 
     assert killed == [20]
 
 
-def test_a_group_that_is_gone_does_not_save_the_others(killed: list[int]) -> None:
+def test_a_missing_process_group_does_not_save_the_others(killed: list[int]) -> None:
     watch_until_closed(["+404\n", "+20\n"])
 
     assert 20 in killed

@@ -53,7 +53,7 @@ def test_a_folder_that_another_user_may_have_prepared_is_not_used(
     assert "Remove it, or start in another folder." in str(caught.value)
 
 
-def test_a_folder_of_ours_that_others_could_read_is_closed(tmp_path: Path) -> None:
+def test_an_own_folder_that_others_could_read_is_made_private(tmp_path: Path) -> None:
     folder = tmp_path / "ours"
     folder.mkdir(mode=0o755)
 

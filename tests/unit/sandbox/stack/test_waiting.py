@@ -17,5 +17,5 @@ def test_a_condition_that_never_holds_ends_with_its_last_value() -> None:
     assert wait_until(list, seconds=0.01, every_seconds=0) == []
 
 
-def test_a_condition_is_looked_at_once_even_when_there_is_no_time() -> None:
+def test_a_condition_is_checked_once_even_without_time() -> None:
     assert wait_until(lambda: True, seconds=0)

@@ -31,7 +31,7 @@ def test_every_value_is_escaped() -> None:
     assert "\u202e" not in page
 
 
-def test_a_gate_whose_state_was_planted_puts_no_element_on_the_page() -> None:
+def test_a_forged_gate_state_adds_no_element_to_the_page() -> None:
     planted = STATUS | {"instances": {"toolbox": STATUS["instances"][NASTY] | {"gate": GATE | {"state": NASTY}}}}
     assert "<script" not in status_page(planted, [], [], 0).lower()
 
@@ -41,7 +41,7 @@ def test_urgent_items_come_first() -> None:
     assert page.index("GATE CLOSED") < page.index("Instances")
 
 
-def test_an_empty_ledger_makes_a_page_too() -> None:
+def test_the_page_of_an_empty_ledger_is_shown() -> None:
     empty = STATUS | {"instances": {}, "workers": [], "dead_letters_open": 0}
     page = status_page(empty, [], [], 0)
     assert "all is well" in page

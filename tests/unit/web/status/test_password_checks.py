@@ -53,7 +53,7 @@ def run(test: Callable[[Queue], Awaitable[None]]) -> None:
     asyncio.run(in_time())
 
 
-def test_another_address_and_another_name_wait_for_one_of_the_flood() -> None:
+def test_another_address_or_name_waits_for_only_one_check_of_the_flood() -> None:
     async def test(queue: Queue) -> None:
         for number in range(LINE_AT_MOST):
             await queue.enter(f"guess {number}", "192.0.2.1", "ann")
@@ -67,7 +67,7 @@ def test_another_address_and_another_name_wait_for_one_of_the_flood() -> None:
     run(test)
 
 
-def test_a_full_line_refuses_a_new_guess_and_lets_in_what_came_back() -> None:
+def test_a_full_line_refuses_a_new_guess_and_admits_a_returning_check() -> None:
     async def test(queue: Queue) -> None:
         flood = [await queue.enter(f"guess {number}", "192.0.2.1", "ann") for number in range(LINE_AT_MOST)]
         one_more = await queue.enter("one more", "192.0.2.1", "ann")
@@ -83,7 +83,7 @@ def test_a_full_line_refuses_a_new_guess_and_lets_in_what_came_back() -> None:
     run(test)
 
 
-def test_a_full_house_takes_from_the_longest_line_and_holds_no_more_than_its_limit() -> None:
+def test_when_all_lines_are_full_the_longest_line_loses_one_check() -> None:
     async def test(queue: Queue) -> None:
         tasks = [
             await queue.enter(f"guess {number}", f"192.0.2.{number % 8}", "ann") for number in range(WAITING_AT_MOST)
@@ -100,7 +100,7 @@ def test_a_full_house_takes_from_the_longest_line_and_holds_no_more_than_its_lim
     run(test)
 
 
-def test_what_gave_up_waiting_takes_no_turn() -> None:
+def test_a_cancelled_check_takes_no_turn() -> None:
     async def test(queue: Queue) -> None:
         gone = await queue.enter("gone", "192.0.2.1", "ann")
         gone.cancel()

@@ -17,11 +17,11 @@ def test_a_hash_survives_settings_shells_and_compose_files() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "secret", "scrypt.30.8.3." + "a" * 22 + "." + "b" * 43, "scrypt.15.8.3.a.b"])
-def test_what_is_no_hash_or_would_cost_too_much_matches_nothing(text: str) -> None:
+def test_an_invalid_or_too_expensive_hash_matches_nothing(text: str) -> None:
     assert not is_hash(text)
     assert not matches("secret", text)
 
 
-def test_an_endless_password_is_not_hashed() -> None:
+def test_an_overlong_password_is_not_hashed() -> None:
     long = "x" * (MAX_PASSWORD_BYTES + 1)
     assert not matches(long, hash_password(long, log2_n=10))

@@ -80,7 +80,7 @@ def test_a_password_is_checked_once_whether_it_was_right_or_wrong(monkeypatch: p
     assert doorkeeper.failed == 2
 
 
-def test_a_flood_of_guesses_is_refused_and_keeps_out_no_returning_user() -> None:
+def test_a_flood_of_guesses_is_refused_and_locks_out_no_returning_user() -> None:
     async def flood(doorkeeper: Doorkeeper) -> list[object]:
         guesses = [asyncio.ensure_future(doorkeeper.admit(basic("ann", f"{n}"), ADDRESS)) for n in range(100)]
         await asyncio.sleep(0)
@@ -107,7 +107,7 @@ class Log:
         self.lines.append({"event": event, **fields})
 
 
-def test_failed_log_ins_are_logged_at_a_bounded_rate_and_never_with_what_was_typed(
+def test_failed_logins_are_logged_at_a_bounded_rate_without_the_typed_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def guess() -> None:

@@ -71,13 +71,13 @@ def test_a_body_with_indistinguishable_events_is_refused(mode: Mode, body: bytes
     assert reason(mode, body, ATTRIBUTES) == expected
 
 
-def test_a_structured_array_is_no_batch() -> None:
+def test_a_structured_array_is_not_a_batch() -> None:
     (document,) = documents_in(Mode.STRUCTURED, [], json.dumps([event()]).encode())
     with pytest.raises(InvalidEvent, match="event: must be an object"):
         LifecycleEvent.from_cloudevent(document, "toolbox")
 
 
-def test_a_batch_of_many_is_taken_and_one_more_is_too_many() -> None:
+def test_a_batch_of_the_maximum_size_is_accepted_and_one_more_is_refused() -> None:
     assert len(documents_in(Mode.BATCH, [], json.dumps([1] * MAX_EVENTS).encode())) == MAX_EVENTS
     with pytest.raises(TooManyEvents):
         documents_in(Mode.BATCH, [], json.dumps([1] * (MAX_EVENTS + 1)).encode())
@@ -96,12 +96,12 @@ def test_a_batch_of_many_is_taken_and_one_more_is_too_many() -> None:
         ("", ""),
     ],
 )
-def test_a_header_is_decoded_once_as_the_binding_says(written: str, read: str) -> None:
+def test_a_header_is_decoded_once_as_the_specification_says(written: str, read: str) -> None:
     assert decode_value(written) == read
 
 
 @given(st.text(max_size=40))
-def test_what_a_sender_encodes_is_what_is_read(text: str) -> None:
+def test_a_header_value_is_decoded_as_it_was_encoded(text: str) -> None:
     document = {"subject": text.encode("utf-8", "replace").decode()}
     ((_, value),) = binary_headers(document).items()
     assert value.isascii()

@@ -44,6 +44,6 @@ def test_a_login_that_is_to_be_sealed_must_not_be_in_another_field(name: str) ->
     assert judge(event(subject="cust-42"), SEALED, seals=True)
 
 
-def test_a_login_in_clear_is_refused_where_it_must_be_sealed_and_is_not_sealed_here() -> None:
+def test_a_login_in_clear_is_refused_where_it_must_arrive_sealed() -> None:
     assert fields(event(), SEALED, requires_sealed=True) == [(0, "data.loginId")]
     assert judge(event(), SEALED, requires_sealed=True, seals=True)

@@ -18,7 +18,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_a_second_s_worth_may_come_at_once(clock: Clock) -> None:
+def test_the_events_of_one_second_may_arrive_at_once(clock: Clock) -> None:
     allowance = Allowance(10, clock=clock)
     assert [allowance.take(1) for _ in range(10)] == [0] * 10
     assert allowance.take(1) == pytest.approx(0.1)
@@ -26,7 +26,7 @@ def test_a_second_s_worth_may_come_at_once(clock: Clock) -> None:
     assert allowance.take(1) == 0
 
 
-def test_a_batch_may_overdraw_and_the_next_request_waits_until_that_is_paid_off(clock: Clock) -> None:
+def test_a_batch_may_exceed_the_rate_and_the_next_request_waits_for_it(clock: Clock) -> None:
     allowance = Allowance(10, clock=clock)
     assert allowance.take(500) == 0
     wait = allowance.take(1)
@@ -35,13 +35,13 @@ def test_a_batch_may_overdraw_and_the_next_request_waits_until_that_is_paid_off(
     assert allowance.take(1) == 0
 
 
-def test_a_refusal_costs_nothing(clock: Clock) -> None:
+def test_a_refused_request_costs_no_rate(clock: Clock) -> None:
     allowance = Allowance(1, clock=clock)
     allowance.take(1)
     assert allowance.take(1) == allowance.take(500) == pytest.approx(1)
 
 
-def test_no_more_than_a_second_s_worth_is_saved_up_and_less_than_one_a_second_works(clock: Clock) -> None:
+def test_at_most_one_second_of_rate_is_saved_and_rates_below_one_work(clock: Clock) -> None:
     allowance = Allowance(0.5, clock=clock)
     clock.now += 1000
     assert allowance.take(1) == 0

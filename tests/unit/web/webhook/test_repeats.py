@@ -7,14 +7,14 @@ def signature(number: int) -> bytes:
     return number.to_bytes(16) + bytes(16)
 
 
-def test_a_request_that_was_accepted_is_known_by_its_signature_and_another_is_not() -> None:
+def test_an_accepted_request_is_recognised_by_its_signature() -> None:
     accepted = Accepted()
     accepted.remember(signature(1), 3)
     assert accepted.events_of(signature(1)) == 3
     assert accepted.events_of(signature(2)) == 0
 
 
-def test_the_latest_half_is_always_known_and_never_more_than_the_limit() -> None:
+def test_at_least_the_latest_half_and_at_most_the_limit_are_remembered() -> None:
     accepted = Accepted(at_most=10)
     for number in range(100):
         accepted.remember(signature(number), 1)
