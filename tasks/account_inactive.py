@@ -2,14 +2,13 @@
 
 from tasks.event_task import EventTask
 from worker.celery_worker.app import app
-from worker.events.contract import EVENT_TYPES
 
 
 class AccountInactive(EventTask):
-    """Records the event, then acknowledges its message."""
+    """Records the event; its message is acknowledged after that."""
 
     name = "account.inactive"
-    wants_active = EVENT_TYPES[name]
+    wants_active = False
 
 
 app.register_task(AccountInactive())

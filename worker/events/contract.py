@@ -25,7 +25,6 @@ from worker.events.models import (
 )
 
 EVENT_TYPES: Mapping[str, bool] = {"account.linked": True, "account.inactive": False}
-"""Whether the nightly refresh should be on after an event of this type."""
 MAX_BODY_BYTES = 1_048_576
 MAX_BATCH_EVENTS = 10_000
 MAX_REASONS = 5
