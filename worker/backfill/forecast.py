@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from itertools import islice
 
 from worker.backfill.models import Asks, Row, RowOutcome
+from worker.ledger.login_fields import StoredLogin, read_values, stored_names
 from worker.redis_client.connect import BytesRedis
 from worker.vault.vault import Vault
 
 BATCH = 500
 CALL = "call"
 """The row needs a call: it will be applied, or a dead letter."""
-_FIELDS = ("t", "w", "e", "s")
+_READ = ("occurred_us", "wish", "event_id", "state")
 _OF_A_BACKFILL = b"bf-"
 
 
@@ -90,43 +91,44 @@ class DryRun:
                 reference = valid[row.line]
                 yield row, self._outcome(reference, known[reference], seen)
 
-    def _outcome(self, reference: str, fields: Sequence[bytes | None], seen: sqlite3.Connection) -> str:
+    def _outcome(self, reference: str, login: StoredLogin, seen: sqlite3.Connection) -> str:
         if self._wish is Asks.AS_IS:
-            return self._as_is(reference, fields, seen)
-        if fields[0] is not None and not self._is_newer(fields):
+            return self._as_is(reference, login, seen)
+        if "occurred_us" in login and not self._is_newer(login):
             return RowOutcome.SUPERSEDED  # its login's event stays another's: a second row meets the same
         if not _is_first(reference, seen):
             return RowOutcome.DUPLICATE
-        is_as_wished = fields[3] == b"done" and fields[1] == self._flag
+        is_as_wished = login.get("state") == b"done" and login.get("wish") == self._flag
         return RowOutcome.ALREADY if is_as_wished and not self._reassert else CALL
 
     @staticmethod
-    def _as_is(reference: str, fields: Sequence[bytes | None], seen: sqlite3.Connection) -> str:
-        if fields[0] is None:
+    def _as_is(reference: str, login: StoredLogin, seen: sqlite3.Connection) -> str:
+        if "occurred_us" not in login:
             return RowOutcome.INVALID
         if not _is_first(reference, seen):
             return RowOutcome.DUPLICATE
-        return RowOutcome.DEAD if fields[3] == b"dead" else CALL
+        return RowOutcome.DEAD if login.get("state") == b"dead" else CALL
 
     @property
     def _flag(self) -> bytes:
         return b"1" if self._wish is Asks.ON else b"0"
 
-    def _is_newer(self, fields: Sequence[bytes | None]) -> bool:
+    def _is_newer(self, login: StoredLogin) -> bool:
         """Whether our wish is greater than the ledger's, as wishes.lua compares."""
-        their_us, their_wish, their_event, _ = fields
-        if self._as_of_us != int(their_us or 0):
-            return self._as_of_us > int(their_us or 0)
-        if their_wish != self._flag:
+        their_us = int(login["occurred_us"])
+        if self._as_of_us != their_us:
+            return self._as_of_us > their_us
+        if login.get("wish") != self._flag:
             return self._wish is Asks.OFF
         # Event ids decide, and ours begins with bf-. Against another backfill's they are random: taken as newer.
-        return (their_event or b"")[: len(_OF_A_BACKFILL)] <= _OF_A_BACKFILL
+        return login.get("event_id", b"")[: len(_OF_A_BACKFILL)] <= _OF_A_BACKFILL
 
-    def _look_up(self, references: Sequence[str]) -> dict[str, Sequence[bytes | None]]:
+    def _look_up(self, references: Sequence[str]) -> dict[str, StoredLogin]:
         with self._redis.pipeline(transaction=False) as pipeline:
             for reference in references:
-                pipeline.hmget(f"nightly:login:{reference}", *_FIELDS)
-            return dict(zip(references, pipeline.execute(), strict=True))
+                pipeline.hmget(f"nightly:login:{reference}", stored_names(_READ))
+            found = [read_values(_READ, values) for values in pipeline.execute()]
+        return dict(zip(references, found, strict=True))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 from worker.backfill.models import Row
 from worker.errors import BackfillError, SealError
 from worker.events.models import microseconds_since_1970
+from worker.ledger.login_fields import StoredLogin, read_values, stored_names
 from worker.redis_client.connect import BytesRedis
 from worker.vault.vault import Vault
 
@@ -35,7 +36,7 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 _PREFIX = "nightly:login:"
-_STORED = ("i", "w", "s", "z", "a", "C", "t", "v")
+_READ = ("instance", "wish", "state", "last_code", "account_id", "confirmed", "occurred_us", "sealed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +109,15 @@ def selected(client: BytesRedis, vault: Vault, *, instance: str, where: Sequence
     for keys in _pages(client):
         with client.pipeline(transaction=False) as pipeline:
             for key in keys:
-                pipeline.hmget(key, *_STORED)
+                pipeline.hmget(key, stored_names(_READ))
             found = pipeline.execute()
-        for key, fields in zip(keys, found, strict=True):
-            if fields[0] == instance.encode() and all(condition.holds(_known(fields)) for condition in where):
+        for key, values in zip(keys, found, strict=True):
+            login = read_values(_READ, values)
+            if login.get("instance") == instance.encode() and all(
+                condition.holds(_known(login)) for condition in where
+            ):
                 number += 1
-                yield _row(number, key.decode().removeprefix(_PREFIX), fields, vault)
+                yield _row(number, key.decode().removeprefix(_PREFIX), login, vault)
 
 
 def _pages(client: BytesRedis) -> Iterator[Sequence[bytes]]:
@@ -127,22 +131,23 @@ def _pages(client: BytesRedis) -> Iterator[Sequence[bytes]]:
             return
 
 
-def _known(fields: Sequence[bytes | None]) -> Known:
-    _, wish, state, code, account, confirmed, wished = (field and field.decode() for field in fields[:-1])
+def _known(login: StoredLogin) -> Known:
+    text = {word: value.decode() for word, value in login.items() if word != "sealed"}
+    confirmed = text.get("confirmed")
     return Known(
         applied=int(confirmed.rpartition(":")[2]) * 1000 if confirmed else None,
-        wished=int(wished or 0),
-        wish="on" if wish == "1" else "off",
-        state=state or "",
-        code=code or ("applied" if confirmed else None),
-        account=account or None,
+        wished=int(text.get("occurred_us", 0)),
+        wish="on" if text.get("wish") == "1" else "off",
+        state=text.get("state", ""),
+        code=text.get("last_code") or ("applied" if confirmed else None),
+        account=text.get("account_id") or None,
     )
 
 
-def _row(number: int, reference: str, fields: Sequence[bytes | None], vault: Vault) -> Row:
-    account = fields[4].decode() if fields[4] else None
+def _row(number: int, reference: str, login: StoredLogin, vault: Vault) -> Row:
+    account = login.get("account_id", b"").decode() or None
     try:
-        login_id = vault.open_login(reference, fields[7] or b"")
+        login_id = vault.open_login(reference, login.get("sealed", b""))
     except SealError:
         return Row(number, "", account, problem=f"login_id: {reference} is sealed under a key that LOGIN_KEYS lacks")
-    return Row(number, login_id, account, fields[1] == b"1")
+    return Row(number, login_id, account, login.get("wish") == b"1")

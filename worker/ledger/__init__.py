@@ -6,6 +6,7 @@ dead_letters.py  list, show, replay, resolve
 queries.py       read-only: status, and everything known of one login
 gate_control.py  what a person may do to the gate
 attempts.py      the last attempts of a login
+login_fields.py  the short names of a login's fields in Redis
 scripts.py       loads and runs the Lua scripts
 """
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.events.channels import STREAM
 from worker.ledger.attempts import read_attempts
+from worker.ledger.login_fields import read_hash
 from worker.ledger.models import Lane
 from worker.ledger.stream_state import stream_state
 from worker.redis_client.connect import BytesRedis
@@ -79,33 +80,33 @@ class Views:
 
     def login(self, reference: str) -> dict[str, Any] | None:
         """Return what the ledger knows of one login (None: nothing), never its sealed value."""
-        raw = self.redis.hgetall(f"nightly:login:{reference}")
-        if not raw.keys() >= _OF_EVERY_LOGIN:
+        stored = read_hash(self.redis.hgetall(f"nightly:login:{reference}"))
+        if not stored.keys() >= _OF_EVERY_LOGIN:
             return None
-        field = {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items() if key != b"v"}
-        instance, lane = field["i"], field.get("l", "live")
+        login = {word: value.decode("utf-8", "replace") for word, value in stored.items() if word != "sealed"}
+        instance, lane = login["instance"], login.get("lane", "live")
         due_at = self.redis.zscore(f"nightly:due:{instance}:{lane}", reference)
         lease = self.redis.zscore(f"nightly:leases:{instance}", reference)
-        revision, wish, confirmed_at = field["C"].split(":") if "C" in field else (None, None, None)
+        revision, wish, confirmed_at = login["confirmed"].split(":") if "confirmed" in login else (None, None, None)
         return {
             "login": reference,
             "instance": instance,
-            "account_id": field.get("a"),
-            "wish": _on_off(field["w"]),
-            "occurred_us": int(field["t"]),
-            "event_id": field["e"],
-            "revision": int(field["r"]),
-            "state": {"due": "waiting", "flight": "in_flight", "done": "applied", "dead": "dead_lettered"}[field["s"]],
+            "account_id": login.get("account_id"),
+            "wish": _on_off(login["wish"]),
+            "occurred_us": int(login["occurred_us"]),
+            "event_id": login["event_id"],
+            "revision": int(login["revision"]),
+            "state": _STATES[login["state"]],
             "lane": lane,
-            "failures": int(field.get("n", 0)),
+            "failures": int(login.get("failures", 0)),
             "due_at": None if due_at is None else int(due_at),
             "lease_until": None if lease is None else int(lease),
-            "rests_until": int(field["h"]) if "h" in field else None,
-            "last_code": field.get("z", "applied" if "C" in field else None),
+            "rests_until": int(login["rests_until"]) if "rests_until" in login else None,
+            "last_code": login.get("last_code", "applied" if "confirmed" in login else None),
             "confirmed_wish": _on_off(wish),
             "confirmed_revision": revision and int(revision),
             "confirmed_at": confirmed_at and int(confirmed_at),
-            "dead_letter": field.get("x"),
+            "dead_letter": login.get("letter"),
             "attempts": read_attempts(self.redis, reference),
         }
 
@@ -163,8 +164,9 @@ class Views:
         return int(self.redis.xlen(STREAM))
 
 
-_OF_EVERY_LOGIN = {b"i", b"w", b"t", b"e", b"r", b"s"}
-"""A hash that lacks one of these is what is left of a login that somebody deleted, or wrote, by hand."""
+_OF_EVERY_LOGIN = {"instance", "wish", "occurred_us", "event_id", "revision", "state"}
+"""A hash that lacks one of these is the rest of a login that a person deleted, or was written by a person."""
+_STATES = {"due": "waiting", "flight": "in_flight", "done": "applied", "dead": "dead_lettered"}
 _GATE_NUMBERS = ("changed_at", "held_since", "held_ms", "probe_at", "probes")
 _GATE_TEXTS = ("state", "cause", "code", "http_status", "detail", "by")
 

@@ -11,8 +11,8 @@ local SCHEMA = 6
 local DAY = 86400000
 local SILENT = 10000 -- a worker without a sign of life for longer than this, ms, is not counted on
 
--- A login is one hash, nightly:login:<reference>. Its fields have short names in Redis, as there are millions of them, and
--- these words in the code (worker/ledger/queries.py reads them too).
+-- A login is one hash, nightly:login:<reference>. Its fields have short names in Redis, as there are millions of logins,
+-- and these words in the code (in Python: worker/ledger/login_fields.py).
 local FIELD = {
   instance = 'i',
   sealed = 'v', -- loginId
