@@ -24,10 +24,10 @@ def changes(path: Path) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("if mine >= places then return 0 end", "if mine > places then return 0 end"),
-        ("if mine >= places then return 0 end", "if false then return 0 end"),
-        ("if mine >= places then return 0 end", "if mine >= places then return 1 end"),
-        ("local mine = 0", "local mine = (-1)"),
+        ("if used >= slots then return 0 end", "if used > slots then return 0 end"),
+        ("if used >= slots then return 0 end", "if false then return 0 end"),
+        ("if used >= slots then return 0 end", "if used >= slots then return 1 end"),
+        ("local used = 0", "local used = (-1)"),
     ],
 )
 def test_a_script_gets_each_kind_of_mutant(before: str, after: str) -> None:
