@@ -12,6 +12,7 @@ from kombu.utils.json import dumps
 
 from worker.celery_worker.consumer import came_again, set_aside
 from worker.celery_worker.redacted_request import QuietRequest
+from worker.errors import InvalidEvent
 
 IN_HAND = "in_hand"
 """The request's field with the name that counts a redelivered event; empty for a first delivery."""
@@ -46,8 +47,10 @@ class EventRequest(QuietRequest):
         self.request_dict[IN_HAND] = self._name = came_again(self._app, message)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
-        """Note whether the child died: then the count stays for the next delivery."""
+        """Acknowledge a message that the task has rejected; note whether the child died, and keep the count if so."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
+        if isinstance(error, InvalidEvent):
+            self.acknowledge()  # the task raises it once the message is kept for review
         self._child_died = isinstance(error, WorkerLostError | SystemExit)
         return super().on_failure(exc_info, *args, **kwargs)
 

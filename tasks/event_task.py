@@ -38,34 +38,46 @@ class EventTask(Task):  # type: ignore[type-arg] # generic in the stubs alone
     reject_on_worker_lost = True
     acks_on_failure_or_timeout = False
     ignore_result = True
+    throws = (InvalidEvent,)  # an expected failure: one line in the log, without a traceback, and none in Sentry
 
     def accept(self, batch: Sequence[EventMessage]) -> Sequence[Outcome]:
         """Record a batch of this type's events and reject invalid ones; raises LEDGER_UNAVAILABLE."""
         return app.services().intake.accept_batch(batch, wants_active=self.wants_active)
 
     def run(self, *args: Any, **kwargs: Any) -> None:
-        """Accept one message that Celery delivered; raises Reject if Redis stays away."""
+        """Accept one message that Celery delivered; raises InvalidEvent if it was rejected, Reject if Redis stays away.
+
+        Celery's monitors show the first as FAILURE. EventRequest acknowledges the message, which is kept for review.
+        """
         message: EventMessage = CeleryMessage(str(self.name), args, kwargs, str(self.request.id))
         with app.deliveries().in_hand(getattr(self.request, IN_HAND, None) or ""):
-            self._accept_patiently(message)
+            outcome = self._accept_patiently(message)
+        if isinstance(outcome, InvalidEvent):
+            raise outcome
         wake(app.services())
 
-    def _accept_patiently(self, message: EventMessage) -> None:
+    def _accept_patiently(self, message: EventMessage) -> Outcome:
+        outcomes: list[Outcome] = []
+
+        def accept(batch: Sequence[EventMessage]) -> None:
+            outcomes.extend(self.accept(batch))
+
+        def set_aside(message: EventMessage, reason: str) -> None:
+            error = InvalidEvent(reason)
+            app.services().intake.reject([Rejection(error, "celery", message.body(), must_keep=True)])
+            outcomes.append(error)
+
         gives_up_at = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                handle_or_set_aside([message], self.accept, _set_aside, where=message.type)
+                handle_or_set_aside([message], accept, set_aside, where=message.type)
             except LEDGER_UNAVAILABLE as error:
                 if app.shutdown.is_stopping or time.monotonic() >= gives_up_at:
                     raise Reject(type(error).__name__, requeue=True) from None
                 log.warning("intake_waited", error=type(error).__name__)
                 time.sleep(PAUSE_SECONDS)
             else:
-                return
-
-
-def _set_aside(message: EventMessage, reason: str) -> None:
-    app.services().intake.reject([Rejection(InvalidEvent(reason), "celery", message.body(), must_keep=True)])
+                return outcomes[0]
 
 
 def wake(services: Services) -> None:

@@ -46,11 +46,13 @@ def tasks_of(flower: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def send_with_celery(nightly: Nightly, name: str, login: str, task_id: str) -> None:
+def send_with_celery(
+    nightly: Nightly, name: str, login: str, task_id: str, *, queue: str = "account-events", **changes: str
+) -> None:
     broker = kombu_address(nightly.stack.environment["REDIS_URL"])[0]
     with Celery(broker=broker, set_as_current=False) as producer:
-        kwargs = {"login_id": login, "occurred_at": "2026-11-22T10:00:00Z"}
-        producer.send_task(name, kwargs=kwargs, queue="account-events", task_id=task_id)
+        kwargs = {"login_id": login, "occurred_at": "2026-11-22T10:00:00Z"} | changes
+        producer.send_task(name, kwargs=kwargs, queue=queue, task_id=task_id)
 
 
 def is_enabled(nightly: Nightly) -> bool:
@@ -95,3 +97,27 @@ def test_flower_shows_events_of_both_types_and_no_login(nightly: Nightly, flower
         assert login not in shown
         assert login.replace("-", "") not in shown
     assert worker.is_running
+
+
+def test_flower_shows_a_rejected_event_from_a_wrong_queue_as_failed(nightly: Nightly, flower: str) -> None:
+    worker = nightly.stack.start_worker()
+    eventually(lambda: is_enabled(nightly), describe="task events")
+    (login,) = new_logins(1)
+    send_with_celery(nightly, "account.linked", login, "valid", queue="refresh")
+    send_with_celery(nightly, "account.linked", login, "invalid", queue="refresh", instance="elsewhere")
+
+    def states() -> dict[str, str]:
+        found = {key: task["state"] for key, task in tasks_of(flower).items()}
+        return {key: found.get(key, "") for key in ("valid", "invalid")}
+
+    eventually(lambda: states() == {"valid": "SUCCESS", "invalid": "FAILURE"}, seconds=30, describe="both states")
+    assert tasks_of(flower)["invalid"]["exception"] == "InvalidEvent([masked])"
+    assert nightly.letters() == [("unknown_instance", "instance: is not one of the configured instances")]
+    assert nightly.redis.llen("refresh") == 0
+    assert nightly.redis.hlen("unacked") == 0
+    assert login not in read(f"{flower}/api/task/info/invalid")
+    log = worker.log_path.read_text()
+    assert log.count('"level": "info", "event": "task_raised"') == 1
+    assert '"level": "error"' not in log
+    assert login not in log
+    assert "Traceback" not in log
