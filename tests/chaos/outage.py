@@ -8,6 +8,7 @@ from random import Random
 from tests.chaos.backlog import INSTANCE, Backlog, a_backlog, per_second
 from tests.chaos.report import Report, Say
 from tests.sentry_ingest import SentryIngest
+from worker.ledger.login_fields import stored_names
 
 MOST_CALLS_A_MINUTE = 100
 GROWTH = 1.1
@@ -105,13 +106,13 @@ def _charged(backlog: Backlog) -> int:
     outage_from = int(backlog.redis.hget(f"nightly:gate:{INSTANCE}", "outage_from") or 0)
     pipeline = backlog.redis.pipeline(transaction=False)
     for key in backlog.redis.scan_iter("nightly:login:*", count=5000):
-        pipeline.hmget(key, ["n", "d", "f"])
-    rows = [(int(failures or 0), _streak(streak, first)) for failures, streak, first in pipeline.execute()]
+        pipeline.hmget(key, stored_names(("failures", "failures_while_down", "first_failure")))
+    rows = [(int(failures or 0), _in_a_row(text, first)) for failures, text, first in pipeline.execute()]
     return sum(failures > count or 0 < first < outage_from for failures, (first, count) in rows)
 
 
-def _streak(text: bytes | None, first_failure: bytes | None) -> tuple[int, int]:
-    """Return when a login's failures in a row began (ms), and how many they are, as common.lua writes them."""
+def _in_a_row(text: bytes | None, first_failure: bytes | None) -> tuple[int, int]:
+    """Return when a login's failures in a row began (ms), and how many they are, as outage.lua writes them."""
     parts = [int(part) for part in (text or b"0:0:0").split(b":")]
     return (parts[0] if len(parts) == 3 else int(first_failure or 0)), parts[-1]
 

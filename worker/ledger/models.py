@@ -113,17 +113,17 @@ class Notice:
 
     @property
     def kind(self) -> str:
-        """`gate`, `group`, `bench`, `unkept`, `key` or `seals`."""
+        """`gate`, `group`, `excluded`, `unkept`, `key` or `seals`."""
         return self.text.partition("|")[0]
 
     @property
     def parts(self) -> list[str]:
-        """What it says.
+        """Its parts, by kind.
 
-        gate: instance, and the change as JSON. group: instance, code and wish (`on`, `off`). bench: instance, the
-        worker whose calls alone fail, and how many. unkept: rejected messages that were only counted, so far. key: id
-        of a key that no live worker holds, and since when (ms). seals: id of a key, and how often something was sealed
-        under it.
+        gate: instance, and the change as JSON. group: instance, code and wish (`on`, `off`). excluded: instance, the
+        worker whose calls alone fail, and how many failed. unkept: number of rejected messages that were only counted
+        so far. key: id of a key that no live worker holds, and since when (ms). seals: id of a key, and the number of
+        values sealed under it.
         """
         return self.text.split("|", 2 if self.kind == "gate" else 3)[1:]
 

@@ -57,7 +57,7 @@ class Views:
         return raw.decode() if raw else None
 
     def workers(self, now_ms: int) -> list[dict[str, Any]]:
-        """Return the workers heard of within ten seconds: their last pulse's age, and where they are benched."""
+        """Return the workers heard of within ten seconds: their last pulse's age, and where they are excluded."""
         found = []
         for name, raw in self.redis.hgetall("nightly:workers").items():
             about = json.loads(raw)
@@ -66,8 +66,8 @@ class Views:
                 found.append({"name": name.decode(), "silent_seconds": round(max(age, 0), 1), **about})
         instances = [raw.decode() for raw in self.redis.smembers("nightly:instances")]
         for about in found:
-            keys = {instance: f"nightly:bench:{instance}:{about['name']}" for instance in instances}
-            about["benched"] = sorted(instance for instance, key in keys.items() if self.redis.exists(key))
+            keys = {instance: f"nightly:excluded:{instance}:{about['name']}" for instance in instances}
+            about["excluded"] = sorted(instance for instance, key in keys.items() if self.redis.exists(key))
         return sorted(found, key=lambda about: str(about["name"]))
 
     def missing_keys(self, now_ms: int) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from worker.ledger import Ledger, Notice
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import (
-    report_bench,
+    report_excluded_worker,
     report_gate,
     report_missing_key,
     report_new_group,
@@ -23,32 +23,32 @@ log = get_logger(__name__)
 
 
 def pass_on(ledger: Ledger, notices: Iterable[Notice]) -> None:
-    """Tell each notice, then forget it; one that cannot be told holds up no other. Raises redis.RedisError."""
+    """Report each notice, then forget it; a failed report delays no other. Raises redis.RedisError."""
     for notice in notices:
         try:
-            _TELLERS[notice.kind](*notice.parts)
-        except Exception:  # it comes again after a while
-            log.exception("notice_not_told", kind=notice.kind)
+            _BY_KIND[notice.kind](*notice.parts)
+        except Exception:  # the ledger hands it out again after a while
+            log.exception("notice_not_reported", kind=notice.kind)
         else:
             ledger.forget_notice(notice)
 
 
-def _tell_of_group(instance: str, code: str, wish: str) -> None:
+def _pass_on_group(instance: str, code: str, wish: str) -> None:
     log.warning("letters_of_new_kind", instance=instance, code=code, wish=wish)
     report_new_group(instance=instance, code=code, wish=wish)
 
 
-def _tell_of_bench(instance: str, worker: str, detail: str) -> None:
-    log.error("worker_cannot_reach_flinks", instance=instance, benched=worker, detail=detail)
-    report_bench(instance=instance, worker=worker, detail=detail)
+def _pass_on_excluded(instance: str, worker: str, detail: str) -> None:
+    log.error("worker_cannot_reach_flinks", instance=instance, excluded=worker, detail=detail)
+    report_excluded_worker(instance=instance, worker=worker, detail=detail)
 
 
-def _tell_of_unkept(count: str) -> None:
+def _pass_on_unkept(count: str) -> None:
     log.error("rejected_messages_not_kept", count=int(count))
     report_unkept(count=int(count))
 
 
-def _tell_of_gate(instance: str, text: str) -> None:
+def _pass_on_gate(instance: str, text: str) -> None:
     change = {name: value for name, value in json.loads(text).items() if value not in ("", None)}
     is_closed = change.pop("state") == "closed"
     level = log.error if is_closed else log.warning
@@ -64,22 +64,22 @@ def _tell_of_gate(instance: str, text: str) -> None:
     )
 
 
-def _tell_of_key(key_id: str, since_ms: str) -> None:
+def _pass_on_key(key_id: str, since_ms: str) -> None:
     since = datetime.fromtimestamp(int(since_ms) / 1000, UTC).isoformat(timespec="seconds")
     log.critical("login_key_missing", key_id=key_id, since=since)
     report_missing_key(key_id=key_id, since=since)
 
 
-def _tell_of_seals(key_id: str, count: str) -> None:
+def _pass_on_seals(key_id: str, count: str) -> None:
     log.error("login_key_used_often", key_id=key_id, seals=int(count), advice="put a new key in front of LOGIN_KEYS")
     report_used_key(key_id=key_id, seals=int(count))
 
 
-_TELLERS: Mapping[str, Callable[..., None]] = {
-    "gate": _tell_of_gate,
-    "group": _tell_of_group,
-    "bench": _tell_of_bench,
-    "unkept": _tell_of_unkept,
-    "key": _tell_of_key,
-    "seals": _tell_of_seals,
+_BY_KIND: Mapping[str, Callable[..., None]] = {
+    "gate": _pass_on_gate,
+    "group": _pass_on_group,
+    "excluded": _pass_on_excluded,
+    "unkept": _pass_on_unkept,
+    "key": _pass_on_key,
+    "seals": _pass_on_seals,
 }

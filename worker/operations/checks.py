@@ -209,9 +209,9 @@ def check_workers(silences: Mapping[str, float], *, has_work: bool) -> Check:
     return Check("workers", Level.OK, what)
 
 
-def check_bench(benched: Mapping[str, Sequence[str]]) -> Check:
-    """`benched` maps each worker to the instances that only it cannot reach."""
-    names = [f"{name} ({', '.join(instances)})" for name, instances in sorted(benched.items()) if instances]
+def check_excluded(excluded: Mapping[str, Sequence[str]]) -> Check:
+    """`excluded` maps each worker to the instances that only it cannot reach."""
+    names = [f"{name} ({', '.join(instances)})" for name, instances in sorted(excluded.items()) if instances]
     if names:
         what = f"cannot reach Flinks while others can: {'; '.join(names)}"
         return Check("reach", Level.FAIL, what, "Look at that machine's network, DNS and proxy settings.")

@@ -113,7 +113,7 @@ def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
     yield doctor.check_workers(silences, has_work=bool(has_work))
     yield doctor.check_slots({about["name"]: int(about.get("slots", 2)) for about in found["workers"]})
     yield doctor.check_keys(found["missing_keys"])
-    yield doctor.check_bench({about["name"]: about["benched"] for about in found["workers"]})
+    yield doctor.check_excluded({about["name"]: about["excluded"] for about in found["workers"]})
     for name, about in instances.items():
         yield doctor.check_gate(name, about["gate"])
         yield doctor.check_backlog(name, about, workers_alive=len(found["workers"]))

@@ -74,12 +74,12 @@ def report_stuck(*, part: str) -> None:
     )
 
 
-def report_bench(*, instance: str, worker: str, detail: str) -> None:
-    """Report that one worker cannot reach Flinks while others can: its network needs someone."""
+def report_excluded_worker(*, instance: str, worker: str, detail: str) -> None:
+    """Report that one worker cannot reach Flinks while others can: its network is at fault."""
     _report(
         "One worker cannot reach Flinks while others can",
         level="error",
-        fingerprint=["bench", instance, worker.partition("#")[0]],
+        fingerprint=["excluded", instance, worker.partition("#")[0]],
         tags={"instance": instance, "worker": worker},
         extra={"detail": detail},
     )

@@ -96,16 +96,16 @@ def test_the_failures_in_a_row_that_fell_within_the_outage_are_given_back_and_on
 
 
 @pytest.mark.parametrize(
-    ("streak", "began", "ended", "left"),
+    ("in_a_row", "began", "ended", "left"),
     [("1", 0, 1, 2), ("1", 1, 2, 3), ("900:2", 0, 900, 1), ("900:2", 0, 899, 3), ("900:2", 1, 900, 2)],
 )
 def test_a_row_that_began_with_the_first_failure_of_all_is_kept_by_how_long_it_lasted(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, streak: str, began: int, ended: int, left: int
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, in_a_row: str, began: int, ended: int, left: int
 ) -> None:
     ledger.record(wishes(1))
     first = clock.ms - 5000
     redis_client.hset(f"nightly:gate:{INSTANCE}", mapping={"outage_from": first + began, "outage_to": first + ended})
-    redis_client.hset(LOGIN, mapping={"n": 3, "f": first, "d": streak})
+    redis_client.hset(LOGIN, mapping={"n": 3, "f": first, "d": in_a_row})
     (call,) = claim().claims
     assert (call.failures, redis_client.hexists(LOGIN, "d")) == (left, left == 3)
 

@@ -202,7 +202,7 @@ def _trouble_of_every_kind(ledger: Ledger, clock: Clock, claim: Any, settle: Any
     settle(well, "applied")
     for failing in claim_all(clock, claim, 12):
         settle(failing, "transient", worker="another", **DOWN)
-    assert ledger.redis.exists(f"nightly:bench:{INSTANCE}:another")
+    assert ledger.redis.exists(f"nightly:excluded:{INSTANCE}:another")
     refuse(claim_all(clock, claim, 25), settle)
     keeper.open(INSTANCE, by="ann")
     ledger.redis.hset(f"nightly:configs:{INSTANCE}", "proven-one", "proven")

@@ -202,8 +202,8 @@ def test_a_person_is_told_of_a_key_that_was_missing_for_a_minute_and_once_an_hou
     assert told(after=59_999) == []
     assert told(after=1) == [["key", NEW_ID, str(began)]]
     assert told(after=60_000) == []
-    assert 0 < redis_client.pttl(f"nightly:missing-told:{NEW_ID}") <= 3_600_000
-    redis_client.delete(f"nightly:missing-told:{NEW_ID}")  # as Redis' own clock does after an hour
+    assert 0 < redis_client.pttl(f"nightly:missing-noticed:{NEW_ID}") <= 3_600_000
+    redis_client.delete(f"nightly:missing-noticed:{NEW_ID}")  # as Redis' own clock does after an hour
     assert told(after=60_000) == [["key", NEW_ID, str(began)]]
 
 

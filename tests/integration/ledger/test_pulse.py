@@ -126,7 +126,7 @@ def test_a_worker_counts_for_ten_seconds_and_is_forgotten_after_a_minute(
     ledger.record(wishes(150))
     views = Views(redis_client, now_ms=clock)
     assert views.workers(clock.ms) == [
-        {"name": "worker", "silent_seconds": 0, "slots": 3, "version": "1", "benched": []}
+        {"name": "worker", "silent_seconds": 0, "slots": 3, "version": "1", "excluded": []}
     ]
 
     def wants_a_second() -> bool:

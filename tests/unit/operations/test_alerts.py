@@ -1,4 +1,4 @@
-"""What is told of a notice, and that it is forgotten only afterwards."""
+"""A notice is logged and reported, and forgotten only afterwards."""
 
 from typing import Any, cast
 
@@ -14,9 +14,7 @@ CLOSED = Notice(
 OPENED = Notice('gate|toolbox|{"at":6,"state":"open","cause":"operator","by":"ann","detail":"","held_ms":1}')
 GROUP = Notice("group|toolbox|INVALID_LOGIN|off")
 UNKEPT = Notice("unkept|7")
-BENCH = Notice("bench|toolbox|celery@host#7|10 calls in a row failed")
-
-
+EXCLUDED = Notice("excluded|toolbox|celery@host#7|10 calls in a row failed")
 KEY = Notice("key|0badcafe|1700000000000")
 
 
@@ -29,18 +27,18 @@ class Forgetful:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+def reported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
-    for name in ("report_gate", "report_new_group", "report_bench", "report_unkept", "report_missing_key"):
+    for name in ("report_gate", "report_new_group", "report_excluded_worker", "report_unkept", "report_missing_key"):
         monkeypatch.setattr(notices, name, lambda _name=name, **fields: found.append((_name, fields)))
     return found
 
 
-def test_each_notice_is_logged_reported_and_removed(told: list[tuple[str, dict[str, Any]]]) -> None:
+def test_each_notice_is_logged_reported_and_removed(reported: list[tuple[str, dict[str, Any]]]) -> None:
     ledger = Forgetful()
     with capture_logs() as lines:
-        notices.pass_on(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, BENCH, UNKEPT, KEY])
-    assert ledger.forgotten == [CLOSED, OPENED, GROUP, BENCH, UNKEPT, KEY]
+        notices.pass_on(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, EXCLUDED, UNKEPT, KEY])
+    assert ledger.forgotten == [CLOSED, OPENED, GROUP, EXCLUDED, UNKEPT, KEY]
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("gate_closed", "error"),
         ("gate_opened", "warning"),
@@ -50,7 +48,7 @@ def test_each_notice_is_logged_reported_and_removed(told: list[tuple[str, dict[s
         ("login_key_missing", "critical"),
     ]
     assert (lines[0]["detail"], lines[1]["by"]) == ("a|b", "ann")
-    shut, opened, group, bench, unkept, key = told
+    shut, opened, group, excluded, unkept, key = reported
     assert shut[1] == {
         "instance": "toolbox",
         "is_closed": True,
@@ -60,7 +58,7 @@ def test_each_notice_is_logged_reported_and_removed(told: list[tuple[str, dict[s
         "detail": "a|b",
     }
     assert (opened[1]["is_closed"], opened[1]["cause"]) == (False, "operator")
-    assert (bench[0], bench[1]["worker"]) == ("report_bench", "celery@host#7")
+    assert (excluded[0], excluded[1]["worker"]) == ("report_excluded_worker", "celery@host#7")
     assert unkept == ("report_unkept", {"count": 7})
     assert key == ("report_missing_key", {"key_id": "0badcafe", "since": "2023-11-14T22:13:20+00:00"})
     assert group == ("report_new_group", {"instance": "toolbox", "code": "INVALID_LOGIN", "wish": "off"})

@@ -113,7 +113,7 @@ local function note_use(instance)
 end
 
 local function can_call(instance)
-  if redis.call('EXISTS', bench_key(instance.name, worker)) == 1 then return false end
+  if redis.call('EXISTS', excluded_key(instance.name, worker)) == 1 then return false end
   local admitted = admission(read_gate(instance.name), read_config(instance.name, instance.fingerprint), now)
   if admitted == 'closed' or admitted == 'waiting' then return false end
   local paused_until, tat, rate = unpack(redis.call('HMGET', rate_key(instance.name),

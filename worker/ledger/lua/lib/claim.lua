@@ -47,22 +47,25 @@ local function busy(context, bucket)
   return { 'busy', later(later(wait, 1), first - context.now), context.now }
 end
 
--- Failed attempts, and since when: neither an outage nor time in which calls were held is the login's fault.
-local function patience(context, key, held, login)
-  local n, f, j = login.failures, login.first_failure, login.held_before_failure
-  if not (n or f or login.failures_while_down or j) then return 0, '' end
+-- Returns the attempts charged to a login, and the time of the first, moved forward by the time in which calls were
+-- held since then. Failures in a row that fell within an outage are taken off first.
+local function charged_failures(context, key, held, login)
+  local first_failure, held_before = login.first_failure, login.held_before_failure
+  if not (login.failures or first_failure or login.failures_while_down or held_before) then return 0, '' end
   local outage_from, outage_to = context.gate.outage_from, context.gate.outage_to or context.now
-  local failures, first, last, in_a_row = tonumber(n or '0') or 0, streak(login.failures_while_down, f)
+  local failures = tonumber(login.failures or '0') or 0
+  local first, last, in_a_row = read_failures_in_a_row(login.failures_while_down, first_failure)
   if first and outage_from and last >= outage_from and last <= outage_to then
     failures = later(failures - (first >= outage_from and in_a_row or 1), 0)
     redis.call('HSET', key, FIELD.failures, failures)
     redis.call('HDEL', key, FIELD.failures_while_down)
   end
-  if failures < 1 or not f then
+  if failures < 1 or not first_failure then
     redis.call('HDEL', key, FIELD.failures, FIELD.first_failure, FIELD.held_before_failure)
     return 0, ''
   end
-  return failures, whole(math.min(context.now, tonumber(f) + later(held - (tonumber(j or '0') or 0), 0)))
+  local held_since = later(held - (tonumber(held_before or '0') or 0), 0)
+  return failures, whole(math.min(context.now, tonumber(first_failure) + held_since))
 end
 
 -- Put a login in flight and into the reply; returns 1, or 0 where it was deleted.
@@ -77,7 +80,7 @@ local function put_in_flight(context, ref, login, leases, lease, rest, held, rep
   redis.call('HSET', key, FIELD.state, 'flight', FIELD.claim, claim, FIELD.is_counted, '1', FIELD.claim_number, number)
   if login.rests_until or login.lease_was_lost then redis.call('HDEL', key, FIELD.rests_until, FIELD.lease_was_lost) end
   put(leases, context.now + lease, ref)
-  local failures, first_failure = patience(context, key, held, login)
+  local failures, first_failure = charged_failures(context, key, held, login)
   -- Where no call has ended, none has failed.
   local has_history = (login.last_code or login.confirmed) and redis.call('EXISTS', attempts_key(ref)) or 0
   local at = #reply
@@ -132,8 +135,8 @@ end
 -- `limits` as in settle_and_claim.lua.
 local function claim_due(context, limits)
   local wanted, lease = limits.at_most, limits.lease
-  local benched = redis.call('PTTL', bench_key(context.instance, context.worker))
-  if benched > 0 then return { 'closed', benched, context.now } end
+  local excluded_ms = redis.call('PTTL', excluded_key(context.instance, context.worker))
+  if excluded_ms > 0 then return { 'closed', excluded_ms, context.now } end
   local admitted, ask_again = admission(context.gate, context.config, context.now)
   if admitted == 'closed' then return { 'closed', ask_again, context.now } end
   if admitted == 'waiting' then return { 'canary', math.min(ask_again, 50), context.now } end

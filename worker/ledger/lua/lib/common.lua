@@ -27,7 +27,7 @@ local FIELD = {
   row = 'p', -- "<backfill id>:<row>" that waits for this revision, or is dead (backfill_rows.lua)
   failures = 'n', -- attempts charged
   first_failure = 'f', -- ms
-  failures_while_down = 'd', -- charged failures in a row that said Flinks is down (streak)
+  failures_while_down = 'd', -- charged failures in a row that said Flinks is down (outage.lua)
   held_before_failure = 'j', -- how long calls had been held at the first failure, less Retry-After since then, ms
   leases_lost = 'b', -- in a row
   rests_until = 'h', -- ms: an earlier call may still land
@@ -72,23 +72,6 @@ local function read_login(ref)
   local flat, login = redis.call('HGETALL', login_key(ref)), {}
   for at = 1, #flat, 2 do login[WORD[flat[at]] or flat[at]] = flat[at + 1] end
   return login
-end
-
--- The failures in a row of `d`: when the first and the last were, and how many. It is "first:last:how many"; where the
--- first is the login's first failure, f, "last - f:how many", and "1" for that one alone.
-local function streak(text, f)
-  if not text then return nil, nil, 0 end
-  f = tonumber(f)
-  if text == '1' and f then return f, f, 1 end
-  local after, count = text:match('^(%d+):(%d+)$')
-  if after and f then return f, f + after, tonumber(count) end
-  local first, last, how_many = text:match('^(%d+):(%d+):(%d+)$')
-  return tonumber(first), tonumber(last), tonumber(how_many or '0')
-end
-
-local function streak_text(first, last, count, f)
-  if first ~= tonumber(f) then return string.format('%.0f:%.0f:%d', first, last, count) end
-  return count == 1 and '1' or string.format('%.0f:%d', last - first, count)
 end
 
 -- The id of the key that sealed a value, in hex; nil where the value does not begin like one: with the byte

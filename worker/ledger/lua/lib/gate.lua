@@ -22,13 +22,13 @@
 --   <fingerprint>:lost                     failures in a row to find the host or to agree on TLS
 --   <fingerprint>:used                     when a worker had it last, ms, to the day
 -- nightly:alive                           the last sign of life of any worker, ms
--- nightly:bench:<instance>:<worker>        a worker whose calls alone fail: it makes none until this is gone
+-- nightly:excluded:<instance>:<worker>     a worker whose calls alone fail: it makes none until this key expires
 
 local PROBE_LONGEST = 60000
 local LONGEST_LEASE = 200000
 local LONGEST_PAUSE = 3600000
 
-local function bench_key(instance, worker) return 'nightly:bench:' .. instance .. ':' .. worker end
+local function excluded_key(instance, worker) return 'nightly:excluded:' .. instance .. ':' .. worker end
 
 local function read_gate(instance)
   local got = redis.call('HMGET', gate_key(instance), 'state', 'cause', 'outage', 'held_since', 'held_ms', 'probe_at',

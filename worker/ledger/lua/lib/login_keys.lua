@@ -2,7 +2,7 @@
 --
 -- Each worker lists the ids of its keys in nightly:workers, newest first.
 -- nightly:missing-keys      hash: id of a key that no live worker holds -> "<first missed>:<last missed>", ms
--- nightly:missing-told:<id> there for an hour after a person was told of it
+-- nightly:missing-noticed:<id> there for an hour after a person was told of it
 
 local MISSING_TOLD_AFTER, MISSING_TOLD_AGAIN, MISSING_FORGOTTEN = 60000, 3600000, 600000
 
@@ -36,7 +36,7 @@ local function note_missing(key_id, now)
   first = first and now - last <= MISSING_FORGOTTEN and math.min(first, now) or now
   redis.call('HSET', 'nightly:missing-keys', key_id, whole(first) .. ':' .. whole(now))
   redis.call('PEXPIRE', 'nightly:missing-keys', DAY)
-  local told = 'nightly:missing-told:' .. key_id
+  local told = 'nightly:missing-noticed:' .. key_id
   if now - first >= MISSING_TOLD_AFTER and redis.call('SET', told, '1', 'NX', 'PX', MISSING_TOLD_AGAIN) then
     give_notice('key|' .. key_id .. '|' .. whole(first), now)
   end

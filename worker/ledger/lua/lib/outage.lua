@@ -1,32 +1,53 @@
--- Whether Flinks is down, as the calls of all workers tell. It is put behind gate.lua and in front of credentials.lua.
+-- Whether Flinks is down, judged by the calls of all workers.
 --
--- A call is a sign of trouble if it brought no answer of Flinks' own, and was the first such of its login since that
--- login's last other answer: a login that fails for ever says nothing new. Any answer of Flinks' own is a sign of
--- health. An outage is a share of bad signs within a sliding window, or so many in a row, however slowly they came.
+-- A call is a bad sign if it had no usable Flinks response, and was the first such call of its login since that login's
+-- last other result: a login that always fails says nothing new. A usable response is a good sign. An outage is a share
+-- of bad signs within a sliding window, or a number of bad signs in a row, however slowly they came.
 --
 -- nightly:health:<instance>, one hash:
 --   0 .. 9            buckets of the window: "slot:good:bad"
---   bad, bad_since    bad signs since the last good one, and when the first of them was
--- nightly:good:<instance>:<worker>   that worker's last good sign, ms; gone after the window
--- nightly:ill:<instance>:<worker>    its first bad sign since then, ms; gone after the window
--- If another worker had a good sign after this one's first bad one, it is this one's network: it is benched, and a
--- person is told once an hour. For that hour another's good sign within the window is enough.
+--   bad, bad_since    bad signs since the last good one, and the time of the first of them
+-- nightly:good:<instance>:<worker>   time of that worker's last good sign, ms; expires after the window
+-- nightly:ill:<instance>:<worker>    time of its first bad sign since then, ms; expires after the window
+-- If another worker had a good sign after this worker's first bad one, the network of this worker is at fault: it is
+-- excluded for a minute, with a notice at most once an hour. Within that hour, any good sign of another worker within
+-- the window is enough to exclude it again.
 
 local BUCKETS = 10
-local BENCHED, TELL_AGAIN = 60000, 3600000
+local EXCLUDED_FOR, EXCLUDED_NOTICE_AGAIN = 60000, 3600000
 
 local function good_key(instance, worker) return 'nightly:good:' .. instance .. ':' .. worker end
 local function ill_key(instance, worker) return 'nightly:ill:' .. instance .. ':' .. worker end
-local function told_key(instance, worker) return bench_key(instance, worker) .. ':told' end
+local function excluded_notice_key(instance, worker) return excluded_key(instance, worker) .. ':noticed' end
 
-local function bench(instance, worker, now, detail)
-  redis.call('SET', bench_key(instance, worker), '1', 'PX', BENCHED)
-  if redis.call('SET', told_key(instance, worker), '1', 'NX', 'PX', TELL_AGAIN) then
-    give_notice('bench|' .. instance .. '|' .. worker .. '|' .. detail, now)
+local function exclude(instance, worker, now, detail)
+  redis.call('SET', excluded_key(instance, worker), '1', 'PX', EXCLUDED_FOR)
+  if redis.call('SET', excluded_notice_key(instance, worker), '1', 'NX', 'PX', EXCLUDED_NOTICE_AGAIN) then
+    give_notice('excluded|' .. instance .. '|' .. worker .. '|' .. detail, now)
   end
 end
 
--- Count the signs of a settlement before it is carried out, so that those which show an outage are not charged for it.
+-- FIELD.failures_while_down holds a login's charged failures in a row that said Flinks is down, as "first:last:count",
+-- times in ms. If the first of them is the login's first failure, it is shortened to "<last - first>:<count>", and to
+-- "1" for a single one.
+
+-- Returns the times of the first and the last of these failures, and their count.
+local function read_failures_in_a_row(text, first_failure)
+  if not text then return nil, nil, 0 end
+  first_failure = tonumber(first_failure)
+  if text == '1' and first_failure then return first_failure, first_failure, 1 end
+  local lasted, count = text:match('^(%d+):(%d+)$')
+  if lasted and first_failure then return first_failure, first_failure + lasted, tonumber(count) end
+  local first, last, count_of_three = text:match('^(%d+):(%d+):(%d+)$')
+  return tonumber(first), tonumber(last), tonumber(count_of_three or '0')
+end
+
+local function failures_in_a_row_text(first, last, count, first_failure)
+  if first ~= tonumber(first_failure) then return string.format('%.0f:%.0f:%d', first, last, count) end
+  return count == 1 and '1' or string.format('%.0f:%d', last - first, count)
+end
+
+-- Count the signs of calls before they are settled, so that the calls that show an outage are not charged for it.
 local function signs_of(items, rules)
   local good, bad = 0, 0
   for _, item in ipairs(items) do
@@ -40,7 +61,7 @@ local function signs_of(items, rules)
   return good, bad
 end
 
--- Add signs to the bucket of now; a good one ends what was bad in a row.
+-- Add signs to the bucket of now; a good sign ends the bad signs in a row.
 local function add_signs(instance, good, bad, slot)
   local key = health_key(instance)
   local got = redis.call('HMGET', key, slot % BUCKETS, 'bad', 'bad_since')
@@ -62,7 +83,7 @@ local function signs_in_window(instance, slot)
   return good, bad
 end
 
--- Keep when this worker was well last, and since when it has not been.
+-- Store the time of this worker's last good sign, and that of its first bad sign since.
 local function note_worker(instance, worker, good, bad, now, window)
   if good > 0 then
     redis.call('SET', good_key(instance, worker), whole(now), 'PX', window)
@@ -74,8 +95,8 @@ end
 
 local function is_alone_failing(instance, worker)
   local since = tonumber(redis.call('GET', ill_key(instance, worker)) or '')
-  if not since then return false end -- it was well just now
-  if redis.call('EXISTS', told_key(instance, worker)) == 1 then since = 0 end
+  if not since then return false end -- its last sign was good
+  if redis.call('EXISTS', excluded_notice_key(instance, worker)) == 1 then since = 0 end
   for _, other in ipairs(redis.call('HKEYS', 'nightly:workers')) do
     local well_at = tonumber(redis.call('GET', good_key(instance, other)) or '')
     if other ~= worker and well_at and well_at > since then return true end
@@ -83,7 +104,7 @@ local function is_alone_failing(instance, worker)
   return false
 end
 
--- Returns the gate as it is after the signs of these calls.
+-- Returns the gate as the signs of these calls leave it.
 local function watch_health(instance, gate, items, now, rules)
   if gate.is_out then return gate end
   local good, bad = signs_of(items, rules)
@@ -102,7 +123,7 @@ local function watch_health(instance, gate, items, now, rules)
   local detail = is_share and string.format('%d of the last %d calls failed', all_bad, all)
     or string.format('%d calls in a row failed', in_a_row)
   if is_alone_failing(instance, rules.worker) then
-    bench(instance, rules.worker, now, detail)
+    exclude(instance, rules.worker, now, detail)
     return gate
   end
   local since = math.min(now - rules.window, tonumber(redis.call('HGET', key, 'bad_since')) or now)

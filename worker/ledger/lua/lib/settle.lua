@@ -54,9 +54,10 @@ local function charge(context, ref, login, item)
     redis.call('HDEL', key, FIELD.failures_while_down)
     return
   end
-  local f = login.first_failure or context.now
-  local first, _, in_a_row = streak(login.failures_while_down, f)
-  redis.call('HSET', key, FIELD.failures_while_down, streak_text(first or context.now, context.now, in_a_row + 1, f))
+  local first_failure = login.first_failure or context.now
+  local first, _, in_a_row = read_failures_in_a_row(login.failures_while_down, first_failure)
+  redis.call('HSET', key, FIELD.failures_while_down,
+    failures_in_a_row_text(first or context.now, context.now, in_a_row + 1, first_failure))
 end
 
 local function rest_of(context, item) return item.rest > 0 and context.now + item.rest or 0 end

@@ -1,4 +1,4 @@
-"""A worker whose calls alone fail is benched: it is its network, and no outage."""
+"""A worker whose calls alone fail is excluded: its network is at fault, and that is no outage."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ from worker.ledger import Ledger
 from worker.ledger.queries import Views
 
 FP = "proven-one"
-BENCH = f"nightly:bench:{INSTANCE}:cut off"
-TOLD = f"{BENCH}:told"
+EXCLUDED = f"nightly:excluded:{INSTANCE}:cut off"
+NOTICED = f"{EXCLUDED}:noticed"
 GOOD, ILL = (f"nightly:{name}:{INSTANCE}:worker" for name in ("good", "ill"))
 
 
@@ -29,7 +29,7 @@ def ten_fail(clock: Clock, claim: Any, settle: Any, worker: str = "cut off") -> 
         settle(failing, "transient", worker=worker, **DOWN)
 
 
-def test_a_worker_whose_calls_alone_fail_is_benched_and_the_others_go_on(
+def test_a_worker_whose_calls_alone_fail_is_excluded_and_the_others_go_on(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(100))
@@ -46,14 +46,14 @@ def test_a_worker_whose_calls_alone_fail_is_benched_and_the_others_go_on(
     assert claim(worker="cut off").state == "closed"
     assert claim(worker="well").state == "claimed"
     due = [ledger.pulse({INSTANCE: FP}, worker=worker).due for worker in ("cut off", "well")]
-    assert due[0] == 0 < due[1], "the benched worker wakes nobody"
+    assert due[0] == 0 < due[1], "an excluded worker asks for no reconciler"
     (notice,) = ledger.pulse({}, worker="well", slots=2).notices
-    assert (notice.kind, notice.parts) == ("bench", [INSTANCE, "cut off", "10 calls in a row failed"])
-    assert 50_000 < redis_client.pttl(BENCH) <= 60_000
-    assert 3_550_000 < redis_client.pttl(TOLD) <= 3_600_000, "it is told once an hour"
+    assert (notice.kind, notice.parts) == ("excluded", [INSTANCE, "cut off", "10 calls in a row failed"])
+    assert 50_000 < redis_client.pttl(EXCLUDED) <= 60_000
+    assert 3_550_000 < redis_client.pttl(NOTICED) <= 3_600_000, "a notice once an hour"
     assert 50 < claim(worker="cut off").wait_seconds <= 60
-    benched = {about["name"]: about["benched"] for about in Views(redis_client, now_ms=clock).status()["workers"]}
-    assert benched == {"well": [], "cut off": [INSTANCE]}
+    excluded = {about["name"]: about["excluded"] for about in Views(redis_client, now_ms=clock).status()["workers"]}
+    assert excluded == {"well": [], "cut off": [INSTANCE]}
 
 
 def test_where_no_other_worker_is_well_the_calls_of_one_are_an_outage(
@@ -68,9 +68,9 @@ def test_where_no_other_worker_is_well_the_calls_of_one_are_an_outage(
     assert causes(ledger) == [("closed", "outage")], "b was well before, and says nothing of now"
 
 
-@pytest.mark.parametrize(("later_ms", "benched"), [(0, []), (1, ["cut off"])])
+@pytest.mark.parametrize(("later_ms", "excluded"), [(0, []), (1, ["cut off"])])
 def test_another_worker_was_well_only_if_that_was_after_the_first_call_that_failed(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, later_ms: int, benched: list[str]
+    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, later_ms: int, excluded: list[str]
 ) -> None:
     ledger.record(wishes(20))
     ledger.pulse({}, worker="well", slots=2)
@@ -80,19 +80,19 @@ def test_another_worker_was_well_only_if_that_was_after_the_first_call_that_fail
     settle(other, "applied", worker="well")
     for failing in [*rest, *claim_all(clock, claim, 1, worker="cut off")]:
         settle(failing, "transient", worker="cut off", **DOWN)
-    assert redis_client.exists(BENCH) == len(benched)
-    assert causes(ledger) == ([] if benched else [("closed", "outage")])
+    assert redis_client.exists(EXCLUDED) == len(excluded)
+    assert causes(ledger) == ([] if excluded else [("closed", "outage")])
 
 
-def test_who_was_benched_within_the_hour_is_benched_again_by_any_good_sign_of_another_and_told_once(
+def test_any_good_sign_of_another_worker_excludes_a_worker_again_within_the_hour_without_a_second_notice(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(20))
     ledger.pulse({}, worker="well", slots=2)
-    redis_client.set(TOLD, "1")
+    redis_client.set(NOTICED, "1")
     settle(claim_all(clock, claim, 1)[0], "applied", worker="well")
     ten_fail(clock, claim, settle)
-    assert redis_client.exists(BENCH)
+    assert redis_client.exists(EXCLUDED)
     assert causes(ledger) == []
     assert ledger.pulse({}, worker="well", slots=2).notices == ()
 
@@ -102,13 +102,13 @@ def test_a_worker_is_not_measured_by_its_own_good_signs(
 ) -> None:
     ledger.record(wishes(20))
     ledger.pulse({}, worker="cut off", slots=2)
-    redis_client.set(TOLD, "1")
+    redis_client.set(NOTICED, "1")
     settle(claim_all(clock, claim, 1)[0], "applied", worker="cut off")
     ten_fail(clock, claim, settle)
     assert causes(ledger) == [("closed", "outage")]
 
 
-def test_a_worker_that_was_well_in_the_same_batch_is_not_benched(
+def test_a_worker_that_was_well_in_the_same_batch_is_not_excluded(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(20))
@@ -139,8 +139,8 @@ def test_a_workers_signs_are_kept_as_long_as_the_window_and_a_good_one_ends_the_
     assert not redis_client.exists(ILL)
 
 
-def test_a_bench_is_of_one_instance(ledger: Ledger, redis_client: Redis, claim: Any) -> None:
+def test_a_worker_is_excluded_from_one_instance_only(ledger: Ledger, redis_client: Redis, claim: Any) -> None:
     ledger.record(wishes(2))
-    redis_client.set("nightly:bench:another:worker", "1")
+    redis_client.set("nightly:excluded:another:worker", "1")
     assert ledger.pulse({INSTANCE: FP}, worker="worker").due == 2
     assert claim().claims
