@@ -1,4 +1,4 @@
-"""Bodies of a few hundred bytes or kilobytes that decompress to 256 MiB, and how much memory a worker has ever used."""
+"""Bodies of a few kilobytes that decompress to 256 MiB, and the peak memory of a worker."""
 
 import bz2
 import lzma
@@ -17,7 +17,7 @@ PEAK_MIB = 220
 
 @cache
 def bombs() -> dict[str, tuple[bytes, dict[str, str]]]:
-    """By the name of a compression: the body, and what of a message's headers and properties says so."""
+    """Map a compression to its body and to the headers or properties that name it."""
     gzip, bz2_bomb, lzma_bomb = _squeezed(zlib.compressobj(9)), _squeezed(bz2.BZ2Compressor()), lzma.compress(_PIECE)
     return {
         "gzip": (gzip, {"compression": "gzip"}),
@@ -34,7 +34,7 @@ def bombs() -> dict[str, tuple[bytes, dict[str, str]]]:
 
 
 def peak_mib(worker: ManagedProcess) -> float:
-    """Return the most memory that the worker, or a child that it has now, ever had."""
+    """Return the peak memory of the worker and its present children."""
     return max(_peak_kib(pid) for pid in (worker.pid, *worker.children())) / 1024
 
 

@@ -1,4 +1,4 @@
-"""What every test stands on: no test sees the developer's settings, and real parts are started once and kept clean."""
+"""The shared base of all tests: no test sees the developer's settings, and servers are started once and emptied."""
 
 import os
 import sys
@@ -38,7 +38,7 @@ def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 @pytest.fixture
 def login_keys() -> str:
-    """LOGIN_KEYS of this run, the key that `vault` has."""
+    """LOGIN_KEYS of this run: the key in `vault`."""
     return KNOWN_KEY
 
 
@@ -49,7 +49,7 @@ def vault(login_keys: str) -> Vault:
 
 @pytest.fixture(scope="session")
 def orphan_guard() -> Iterator[OrphanGuard]:
-    """Kills whatever a test left running, even when pytest itself is killed."""
+    """Kills every process that a test left running, even when pytest itself is killed."""
     with OrphanGuard() as guard:
         yield guard
 
@@ -64,14 +64,14 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory, orphan_guard: OrphanG
 
 @pytest.fixture(scope="session")
 def tcp_server(tmp_path_factory: pytest.TempPathFactory, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
-    """One on loopback, with a password: for a proxy, a replica or a sentinel in front of it."""
+    """A Redis on loopback with a password: for a proxy, a replica or a sentinel in front of it."""
     with EmbeddedRedis(tmp_path_factory.mktemp("redis"), name="tcp", guard=orphan_guard, tcp=True) as server:
         yield server
 
 
 @pytest.fixture
 def redis_url(redis_server: EmbeddedRedis) -> str:
-    """The session's Redis, emptied: no key, no script, no function is left of the test before."""
+    """The session's Redis, emptied: no key, script or function of an earlier test is left."""
     with Redis.from_url(redis_server.url) as client:
         client.flushall()
         client.script_flush()
@@ -80,14 +80,14 @@ def redis_url(redis_server: EmbeddedRedis) -> str:
 
 @pytest.fixture
 def redis_client(redis_url: str) -> Iterator[Redis]:
-    """A client of the emptied Redis; answers are bytes."""
+    """A client of the emptied Redis; replies are bytes."""
     with Redis.from_url(redis_url) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def emulator_url(tmp_path_factory: pytest.TempPathFactory, orphan_guard: OrphanGuard) -> Iterator[str]:
-    """The base URL of a Flinks emulator that runs for the whole session; ask for `emulator` to have it reset."""
+    """The base URL of the Flinks emulator of this session; ask for `emulator` to have it reset."""
     process = ManagedProcess(
         "emulator",
         [sys.executable, "-m", "sandbox.emulator", "--port", "0"],

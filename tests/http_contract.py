@@ -30,7 +30,7 @@ ATTRIBUTES = {f"ce-{name}": quote(text) for name, text in event().items() if isi
 
 
 class Signed(AuthBase):
-    """Signs what is about to be sent, as a producer would."""
+    """Signs the next request as a producer would."""
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         body = request.body or b""
@@ -49,7 +49,7 @@ def _text(value: str | bytes) -> str:
 
 
 def acceptable(case: Case[Any]) -> Case[Any]:
-    """Turn what fits the schema into what fits the rules that no schema can say."""
+    """Turn data that fits the schema into data that also fits the rules no schema can express."""
     batch = case.body if isinstance(case.body, list) else [case.body]
     for each in batch:
         data = each.get("data", each)
@@ -69,13 +69,13 @@ def acceptable(case: Case[Any]) -> Case[Any]:
 
 
 def fits(case: Case[Any]) -> bool:
-    """Whether a body is what its media type's schema asks for."""
+    """Whether a body fits the schema of its media type."""
     name = {STRUCTURED: "CloudEvent", BATCH: "Batch", BINARY: "LoginData"}[str(case.media_type)]
     return bool(OAS31Validator(DOCUMENT | {"$ref": f"#/components/schemas/{name}"}).is_valid(case.body))
 
 
 def call(case: Case[Any], url: str, auth: AuthBase | None = None) -> Response:
-    """Send a case on a connection of its own, through no proxy that the environment names."""
+    """Send a case on a connection of its own, without any proxy of the environment."""
     with Session() as session:
         session.trust_env = False
         return case.call(base_url=url, session=session, auth=auth)

@@ -1,4 +1,4 @@
-"""A producer that sends events over HTTP, as docs/http.md tells producers to: it shares no line with what it tests."""
+"""A producer that sends events over HTTP as docs/http.md describes; it shares no code with the worker."""
 
 import base64
 import hashlib
@@ -52,7 +52,7 @@ class Producer:
         return httpx.post(self.url, content=body, headers=headers, timeout=30, trust_env=False, verify=False)
 
     def send(self, document: object, *, media_type: str = "", **signing: Any) -> httpx.Response:
-        """Send one event, or a list as a batch; a text or bytes as it is."""
+        """Send one event, or a list as a batch; text or bytes unchanged."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         media_type = media_type or (BATCH if isinstance(document, list) else STRUCTURED)
         return self.post(body, {"content-type": media_type} | signed(body, **signing))

@@ -1,4 +1,4 @@
-"""Runs proofs at full size and writes what they found: `python -m tests.chaos [NAME ...] [--seed S] [--SIZE N ...]`.
+"""Runs the long tests and writes a report: `python -m tests.chaos [NAME ...] [--seed S] [--SIZE N ...]`.
 
 Exit code 0: every promise held. 1: something broke. 2: the command was wrong.
 """
@@ -27,18 +27,18 @@ Scenario = Callable[..., Report]
 
 
 def tell(line: str) -> None:
-    """Say one line to whoever waits."""
+    """Print one line."""
     print(line, flush=True)  # noqa: T201 - a command's output
 
 
 def sizes_of(scenario: Scenario) -> dict[str, inspect.Parameter]:
-    """The sizes that a proof takes, by name."""
+    """The sizes of a scenario, by name."""
     ours = {"folder", "seed", "say"}
     return {name: each for name, each in inspect.signature(scenario).parameters.items() if name not in ours}
 
 
 def parser(scenarios: Mapping[str, Scenario]) -> argparse.ArgumentParser:
-    """Build the command line: one option for each size of each proof."""
+    """Build the command line: one option for each size of each scenario."""
     options = argparse.ArgumentParser("python -m tests.chaos", description="Runs proofs at full size.")
     add = options.add_argument
     add("names", nargs="*", metavar="NAME", help=f"what to prove, all unless named: {', '.join(scenarios)}")
@@ -57,7 +57,7 @@ def parser(scenarios: Mapping[str, Scenario]) -> argparse.ArgumentParser:
 
 
 def chosen(options: argparse.ArgumentParser, given: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Return the sizes given for each proof to run; leaves with exit code 2 on a name or a size that nobody has."""
+    """Return the sizes given for each scenario to run; exits with code 2 on an unknown name or size."""
     unknown = [name for name in given.names if name not in SCENARIOS]
     if unknown:
         options.error(f"no proof is called {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
@@ -70,7 +70,7 @@ def chosen(options: argparse.ArgumentParser, given: argparse.Namespace) -> dict[
 
 
 def prove(name: str, sizes: Mapping[str, Any], seed: int) -> Report:
-    """Run one proof in a folder of its own, which is kept where something broke; an exception is a broken proof."""
+    """Run one scenario in a folder of its own, which is kept if something broke; an exception counts as broken."""
     started_at = time.monotonic()
 
     def say(line: str) -> None:
@@ -96,7 +96,7 @@ def prove(name: str, sizes: Mapping[str, Any], seed: int) -> Report:
 
 
 def markdown(reports: Sequence[Report]) -> str:
-    """Return the report of a whole run."""
+    """Return the report of the whole run."""
     held = sum(not report.broken for report in reports)
     lines = ["# What was proved", "", f"{held} of {len(reports)} proofs held."]
     for report in reports:
@@ -105,7 +105,7 @@ def markdown(reports: Sequence[Report]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the proofs that were asked for, one after the other; the report is written after each."""
+    """Run the requested scenarios one after the other; the report is written after each."""
     options = parser(SCENARIOS)
     given = options.parse_args(arguments)
     proofs = chosen(options, given)

@@ -1,8 +1,9 @@
-"""The proof of backfills: the command that loads, every worker and Redis are killed, and each row is told of exactly.
+"""Backfills under kills: the loading command, all workers and Redis are killed, and every row must be reported
+exactly.
 
-A file with doubled, unreadable, unknown, switched and overtaken logins is loaded by a command that is killed again and
-again. While it drains, all workers are killed at once, again and again, and live events contradict it. Then a second
-one is paused, resumed and cancelled under load.
+The file has duplicate, unreadable and unknown logins and logins that live events switch. The command that loads it
+is killed and repeated. While the backfill drains, all workers are killed at once, several times, and live events
+contradict it. Then a second backfill is paused, resumed and cancelled under load.
 """
 
 import json
@@ -52,7 +53,7 @@ def backfill(
     seed: int,
     say: Say,
 ) -> Report:
-    """Prove that a backfill's report is exact whatever is killed; `redis_kills`: one draining, two: loading as well."""
+    """Prove that a backfill report is exact after kills; `redis_kills` 1: while it drains, 2: while it loads too."""
     sizes = {"rows": rows, "kills": kills, "start_kills": start_kills, "redis_kills": redis_kills}
     sizes |= {"steered_rows": steered_rows, "workers": workers, "calls_per_second": calls_per_second, "seed": seed}
     report = Report("A backfill, killed", sizes)
@@ -84,19 +85,19 @@ def backfill(
 
 
 class _Crew:
-    """All workers, killed at once with all their children, and started again."""
+    """All workers, killed at once with their children and started again."""
 
     def __init__(self, scene: Scene, size: int) -> None:
         self._scene, self._size = scene, size
 
     def start(self) -> None:
-        """Start them; the last one is waited for."""
+        """Start the workers and wait for the last one."""
         for _ in range(self._size - 1):
             self._scene.stack.start_worker(concurrency=SLOTS, ready=lambda _: True)
         self._scene.stack.start_worker(concurrency=SLOTS)
 
     def kill(self) -> None:
-        """SIGKILL every process of every worker, and start as many again."""
+        """SIGKILL every process of every worker, then start as many again."""
         workers = list(self._scene.stack.workers)
         for worker in workers:
             with suppress(ProcessLookupError):
@@ -115,7 +116,7 @@ class _Crew:
 def _drain_through_kills(
     scene: Scene, crew: _Crew, found: Backfill, drawn: list[Drawn], kills: int, chance: Random, report: Report, say: Say
 ) -> dict[str, float]:
-    """Strike so many times while rows wait and calls are in flight; returns when each live event was sent."""
+    """Kill `count` times while rows wait and calls are in flight; returns when each live event was sent."""
     sender = _Sender(scene, found.id, events_beside(drawn, chance))
     thread = threading.Thread(target=sender.run, name="live-events")
     thread.start()
@@ -152,7 +153,7 @@ def _drain_through_kills(
 
 
 def _is_mid_way(scene: Scene, backfill_id: str, target: int) -> list[str]:
-    """Say what a kill would strike now; nothing until so many rows are handed over and calls are in flight."""
+    """Return what a kill would hit now; empty until enough rows are handed over and calls are in flight."""
     one = scene.services.backfills.get(backfill_id)
     if one.fed < target or not scene.in_flight():
         return []
@@ -160,7 +161,7 @@ def _is_mid_way(scene: Scene, backfill_id: str, target: int) -> list[str]:
 
 
 def _paused_through_a_kill(scene: Scene, crew: _Crew, backfill_id: str, drawn: list[Drawn], report: Report) -> None:
-    """Pause, kill everything, and let the new workers do all but the backfill: what was handed over is still called."""
+    """Pause, kill everything, and start workers that do not read the backfill: rows handed over are still called."""
     store = scene.services.backfills
     store.pause(backfill_id)
     crew.kill()
@@ -187,7 +188,7 @@ def _called(scene: Scene, events: list[Event]) -> bool:
 
 
 class _Sender:
-    """A thread that sends the racing events as the backfill goes forward, all of them by its end."""
+    """A thread that sends the racing events while the backfill advances; all are sent by its end."""
 
     def __init__(self, scene: Scene, backfill_id: str, events: list[Event]) -> None:
         self._scene, self._id, self._events = scene, backfill_id, events
@@ -195,7 +196,7 @@ class _Sender:
         self.ends = False
 
     def run(self) -> None:
-        """Send; while Redis is away it waits."""
+        """Send; wait while Redis is unavailable."""
         while not (self.ends and len(self.sent_at) == len(self._events)):
             wait_until(lambda: self._due() or self.ends, seconds=1)
             with suppress(RedisError, OSError):
@@ -204,7 +205,7 @@ class _Sender:
                     self.sent_at[event.login] = time.time()
 
     def _due(self) -> list[Event]:
-        """Return the events whose turn has come, and that were not sent yet; none while Redis is away."""
+        """Return the events that are due and not sent yet; none while Redis is unavailable."""
         with suppress(RedisError, OSError):
             one = self._scene.services.backfills.get(self._id)
             wanted = len(self._events) * (1 if self.ends else one.fed / max(one.rows, 1))

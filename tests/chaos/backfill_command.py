@@ -1,4 +1,4 @@
-"""Runs the commands of a backfill as a person would, in processes of their own, and kills the one that loads."""
+"""Runs the backfill commands as a person would, in processes of their own, and kills the one that loads."""
 
 import json
 import os
@@ -36,7 +36,7 @@ class Commands:
         """Starts that were killed, by what the backfill's state was just after."""
 
     def run(self, *words: str) -> str:
-        """Run one and return its output; raises AssertionError unless it ends well."""
+        """Run one command and return its output; raises AssertionError unless it succeeds."""
         done = subprocess.run(
             _argv(*words), **self._place(), capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
         )
@@ -44,7 +44,7 @@ class Commands:
         return done.stdout
 
     def start(self) -> tuple[int, str]:
-        """Give the start its whole file; returns its exit code and what it said."""
+        """Give a `start` command its whole file; returns its exit code and output."""
         text = "\n".join(self.lines) + "\n"
         done = subprocess.run(
             self._start_argv(), **self._place(), input=text, capture_output=True, text=True,
@@ -53,7 +53,7 @@ class Commands:
         return done.returncode, done.stdout + done.stderr
 
     def strike_while_loading(self, strike: Callable[[], object], *, chunks: int) -> None:
-        """Begin a start, and strike when so many more chunks are loaded; it cannot have come to its end by then."""
+        """Begin a `start` command and kill it once more chunks are loaded; it cannot have finished by then."""
         before = self._chunks()
         with self._begin() as process:
             assert process.stdin is not None
@@ -69,7 +69,7 @@ class Commands:
             self.killed[self._state()] += 1
 
     def kill_at_random(self, chance: Random, within_seconds: float) -> None:
-        """Give a start its whole file, and kill it after a random time, wherever it is."""
+        """Give a `start` command its whole file and kill it after a random time."""
         with self._begin() as process:
             assert process.stdin is not None
             os.set_blocking(process.stdin.fileno(), False)
@@ -85,11 +85,11 @@ class Commands:
             self.killed[self._state() if was_running else "too late"] += 1
 
     def found(self) -> list[Backfill]:
-        """Return every backfill there is."""
+        """Return every backfill."""
         return self._scene.services.backfills.all()
 
     def report(self, backfill_id: str) -> list[dict[str, Any]]:
-        """Return the report's lines."""
+        """Return the lines of the report."""
         return [json.loads(line) for line in self.run("report", backfill_id, "--json").splitlines()]
 
     def _chunks(self) -> int:
@@ -118,7 +118,7 @@ class Commands:
 
 
 def _give(stream: IO[bytes], rest: bytearray) -> None:
-    """Write what the pipe takes now, and close it behind the last byte."""
+    """Write what the pipe accepts now, and close it after the last byte."""
     if rest:
         with suppress(BlockingIOError, BrokenPipeError):
             del rest[: os.write(stream.fileno(), rest[:65536])]
@@ -129,7 +129,7 @@ def _give(stream: IO[bytes], rest: bytearray) -> None:
 def load_through_kills(
     commands: Commands, kills: int, chance: Random, say: Say, *, break_redis: Callable[[], object] | None
 ) -> Backfill:
-    """Kill the start in the midst of loading and at random, give it again each time; returns the only backfill."""
+    """Kill and repeat the command while it loads and at random times; returns the only backfill."""
     midst = (kills + 1) // 2 + kills // 6
     step = max(len(commands.lines) // ROWS_IN_CHUNK // (midst + 1), 1)
     for number in range(kills):

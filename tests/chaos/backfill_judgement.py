@@ -1,4 +1,4 @@
-"""Judges a backfill that was killed: its report row by row, what Flinks has in the end, and the tally."""
+"""Judges a backfill after kills: its report row by row, the final flags at Flinks, and the tally."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ def judge_rows(
     sent_at: Mapping[str, float],
     report: Report,
 ) -> None:
-    """Hold the report against the file, the events and what Flinks saw, row by row."""
+    """Compare the report, row by row, with the file, the events and the calls at Flinks."""
     wanted = expected(drawn, scene.emulator.calls(), sent_at)
     lines = commands.report(found.id)
     wrong: list[Any] = [
@@ -44,7 +44,7 @@ def judge_rows(
 
 
 def judge_second_start(commands: Commands, report: Report) -> None:
-    """The same file once more is noticed, and leaves nothing behind."""
+    """The same file is refused a second time and leaves nothing behind."""
     code, words = commands.start()
     report.expect(code == 1 and "the same rows" in words, f"a second start ended with {code}: {words}")
     report.expect(len(commands.found()) == 1, f"there are {len(commands.found())} backfills of one file")
@@ -64,7 +64,7 @@ def _is_right(scene: Scene, row: Drawn, line: dict[str, Any], outcomes: frozense
 
 
 def judge_ledger(scene: Scene, drawn: Sequence[Drawn], calls_before: int, report: Report) -> None:
-    """Flinks has what the newest wish says, no needless call was made, and the tally's equation holds."""
+    """Flinks has the newest wishes, no needless call was made, and the tally adds up."""
     flags = flags_of(scene)
     wrong = sum(flags.get(login) is not wish for login, wish in flags_expected(drawn).items())
     report.expect(not wrong, f"Flinks has the wrong state for {wrong} logins")
@@ -78,6 +78,6 @@ def judge_ledger(scene: Scene, drawn: Sequence[Drawn], calls_before: int, report
 
 
 def flags_of(scene: Scene) -> dict[str, bool]:
-    """Return what the emulated Flinks has, by loginId."""
+    """Return the flags of the emulated Flinks, by loginId."""
     state = scene.emulator.state()
     return {login: flag.is_activated for logins in state.values() for login, flag in logins.items()}

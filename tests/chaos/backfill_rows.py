@@ -1,7 +1,7 @@
-"""Draws the file of a backfill and the events around it, and works out what must become of each row.
+"""Draws the file of a backfill and the events around it, and works out the expected outcome of each row.
 
-What is expected follows from the file, the events and the calls that Flinks saw, by the contract alone: nothing of the
-product's own code is asked.
+The expectation follows from the file, the events and the calls at Flinks, by the contract alone; no product code is
+used.
 """
 
 import uuid
@@ -22,7 +22,7 @@ SETTLED_SECONDS = 12.0
 
 
 class Kind(StrEnum):
-    """Why a row is in the file; the number is how many in a hundred."""
+    """The kind of a row; the number is its percentage."""
 
     FRESH = "fresh"
     INVALID = "invalid"
@@ -65,7 +65,7 @@ class Drawn:
 
 
 def draw_rows(count: int, chance: Random) -> list[Drawn]:
-    """Return so many rows; what is doubled has come before, and is not raced by a live event."""
+    """Return `count` rows; a duplicate follows its original and has no racing live event."""
     rows: list[Drawn] = []
     for line in range(2, count + 2):
         kind = _kind(chance)
@@ -82,21 +82,21 @@ def draw_rows(count: int, chance: Random) -> list[Drawn]:
 
 
 def events_before(rows: Sequence[Drawn], chance: Random) -> list[Event]:
-    """Return the live events that come before the backfill."""
+    """Return the live events from before the backfill."""
     return [_event(row, *BEFORE[row.kind], chance) for row in rows if row.kind in BEFORE]
 
 
 def events_beside(rows: Sequence[Drawn], chance: Random) -> list[Event]:
-    """Return the newer live events that come while it drains, in the order in which they are sent."""
+    """Return the newer live events during the backfill, in the order of sending."""
     racing = [_event(row, False, AS_OF_MINUTE + 9, chance) for row in rows if row.kind is Kind.RACING]  # noqa: FBT003
     chance.shuffle(racing)
     return racing
 
 
 def expected(rows: Sequence[Drawn], calls: Sequence[Call], sent_at: Mapping[str, float]) -> list[frozenset[str]]:
-    """Return what each row may have become: one outcome, but where a call and a live event met, either of two.
+    """Return the allowed outcomes of each row: one, or two where a call and a live event may meet.
 
-    `sent_at`: when each racing login's event was sent, seconds since 1970.
+    `sent_at`: when the event of each racing login was sent, in seconds since 1970.
     """
     switched_on: dict[str, list[Call]] = {}
     for call in calls:
@@ -116,7 +116,7 @@ def expected(rows: Sequence[Drawn], calls: Sequence[Call], sent_at: Mapping[str,
 
 
 def flags_expected(rows: Sequence[Drawn]) -> dict[str, bool]:
-    """Return what Flinks must have in the end, for every login it knows."""
+    """Return the final flag at Flinks for every known login."""
     first: dict[str, Kind] = {}
     for row in rows:
         if row.login:

@@ -1,6 +1,6 @@
-"""A stack with a backlog: many logins that were linked, workers to start, and what is seen of their calls.
+"""A stack with a backlog of linked logins, workers to start, and the figures of their calls.
 
-Shared by the proofs that are about whether Flinks may be called, not about what is struck.
+Shared by the scenarios that test whether Flinks may be called.
 """
 
 import json
@@ -30,7 +30,7 @@ KIB_IN_MIB = 1024
 
 
 class Backlog:
-    """Redis, the emulator and, once started, workers; all of it is stopped at the end."""
+    """Redis, the emulator and, once started, workers; everything is stopped at the end."""
 
     def __init__(self, stack: EmbeddedStack, services: Services, chance: Random) -> None:
         self.stack, self.services, self.redis = stack, services, services.redis
@@ -38,7 +38,7 @@ class Backlog:
         self._chance = chance
 
     def link(self, count: int) -> list[str]:
-        """Publish that so many new logins were linked; return their ids."""
+        """Publish `count` new linked logins; return their ids."""
         logins = [str(uuid.UUID(int=self._chance.getrandbits(128), version=4)) for _ in range(count)]
         now = datetime.now(UTC).isoformat()
         pipeline = self.redis.pipeline(transaction=False)
@@ -49,7 +49,7 @@ class Backlog:
         return logins
 
     def start_workers(self, count: int) -> None:
-        """Start so many workers."""
+        """Start `count` workers."""
         for _ in range(count):
             self.stack.start_worker()
 
@@ -59,24 +59,24 @@ class Backlog:
             self.stack.stop_process(worker)
 
     def about(self) -> dict[str, Any]:
-        """Return what `status` says of the instance."""
+        """Return the `status` of the instance."""
         return dict(self.services.views.status()["instances"].get(INSTANCE, {}))
 
     def tally(self, name: str) -> int:
-        """Return one count of the instance's tally."""
+        """Return one count of the tally of the instance."""
         return int(self.redis.hget(f"nightly:tally:{INSTANCE}", name) or 0)
 
     def gate(self) -> dict[str, Any]:
-        """Return the gate's state."""
+        """Return the state of the gate."""
         return self.services.views.gate(INSTANCE)
 
     def memory_mib(self) -> float:
-        """Return the memory of all workers with their children, MiB; what they share is counted once."""
+        """Return the memory of all workers with their children in MiB, shared pages counted once."""
         pids = [pid for worker in self.stack.workers for pid in group_members(worker.pid)]
         return sum(map(_proportional_kib, pids)) / KIB_IN_MIB
 
     def waits_for(self, condition: Callable[[], object], seconds: float, say: Say, what: str) -> bool:
-        """Wait, saying once in a while how things stand; False when the time is up."""
+        """Wait and report progress now and then; False when the time is up."""
         ends_at, said_at = time.monotonic() + seconds, time.monotonic()
         while time.monotonic() < ends_at:
             if wait_until(condition, seconds=1):
@@ -87,7 +87,7 @@ class Backlog:
         return False
 
     def flags(self) -> dict[str, bool]:
-        """Return what the emulated Flinks has, by loginId."""
+        """Return the flags of the emulated Flinks, by loginId."""
         return {login: flag.is_activated for logins in self.emulator.state().values() for login, flag in logins.items()}
 
 
@@ -98,7 +98,7 @@ def per_second(calls: list[Call], since: float) -> Counter[int]:
 
 @contextmanager
 def a_backlog(folder: Path, settings: Mapping[str, str], chance: Random) -> Iterator[Backlog]:
-    """Give a stack with a worker's settings, and no worker yet."""
+    """Return a stack with the settings of a worker, and no worker yet."""
     with BriefStack(folder, isolated=True, overrides=settings, workers=0) as stack:
         services = build_services(stack.settings())
         try:

@@ -1,4 +1,4 @@
-"""Keeps workers running as a supervisor does, strikes them, and watches what becomes of a dead parent's children."""
+"""Keeps workers running as a supervisor does, kills or stops them, and watches the children of dead parents."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ ANSWER_SECONDS = 20.0
 
 
 class Crew:
-    """So many workers with so many slots each; `look_after` has to be called often."""
+    """Workers with a number of slots each; `look_after` has to be called often."""
 
     def __init__(self, stack: EmbeddedStack, *, size: int, slots: int) -> None:
         self._stack, self._size, self._slots = stack, size, slots
@@ -33,7 +33,7 @@ class Crew:
         self.woken = 0
 
     def look_after(self) -> None:
-        """Put a new worker in the place of a dead one, and bury the dead whose children have ended."""
+        """Replace each dead worker, and forget dead ones whose children have ended."""
         now = time.monotonic()
         if now - self._looked_at < LOOK_SECONDS:
             return
@@ -53,11 +53,11 @@ class Crew:
             self.started += 1
 
     def has_orphans(self) -> bool:
-        """Whether some dead parent's children live on."""
+        """Whether children of a dead parent are still running."""
         return any(worker.children() for worker in self._dead)
 
     def those_who_do_not_answer(self) -> list[str]:
-        """Return the workers that consume no more, although they are alive: asked on their control channel."""
+        """Return live workers that no longer consume, as they answer on their control channel."""
         url = self._stack.environment["REDIS_URL"]
 
         def answers(worker: ManagedProcess) -> bool:
@@ -66,7 +66,7 @@ class Crew:
         return [worker.name for worker in self._alive if not answers(worker)]
 
     def kill(self, kind: Kind, chance: Random) -> bool:
-        """SIGKILL a worker's parent, or one of its children; False where there is none to kill now."""
+        """SIGKILL the parent of a worker or one of its children; False if there is none to kill now."""
         worker = self._pick(chance)
         if worker is None:
             return False
@@ -78,7 +78,7 @@ class Crew:
         return _send(signal.SIGKILL, [chance.choice(sorted(worker.children()))])
 
     def stop(self, kind: Kind, chance: Random) -> tuple[ManagedProcess, list[int]] | None:
-        """SIGSTOP a parent, a child, or both with all other children; None where there is none to stop now."""
+        """SIGSTOP a parent, a child, or both with all other children; None if there is none to stop now."""
         worker = self._pick(chance)
         if worker is None:
             return None
@@ -95,21 +95,21 @@ class Crew:
         return worker, pids
 
     def wake(self, worker: ManagedProcess, pids: Sequence[int]) -> None:
-        """SIGCONT what was stopped."""
+        """SIGCONT the stopped processes."""
         self._stopped.discard(worker)
         self.woken += _send(signal.SIGCONT, pids)
 
     def _pick(self, chance: Random) -> ManagedProcess | None:
-        """Choose a worker that runs with all its children, and is not stopped.
+        """Choose a worker that runs with all its children and is not stopped.
 
-        Celery ends a worker, with exit code 1, that loses a child in the moment of its start: a supervisor's affair.
+        Celery ends a worker with exit code 1 if it loses a child while it starts; that is the job of a supervisor.
         """
         able = [worker for worker in self._alive if worker in self._established and worker not in self._stopped]
         able = [worker for worker in able if worker.is_running and len(worker.children()) >= self._slots]
         return chance.choice(able) if able else None
 
     def _is_ready(self, worker: ManagedProcess) -> bool:
-        """Say so from the second look on at which its log tells that it consumes."""
+        """Report it from the second check on after its log says that it consumes."""
         is_told = worker in self._told_ready or b" ready." in worker.log_path.read_bytes()
         was_told = worker in self._told_ready
         self._told_ready |= {worker} if is_told else set()
@@ -125,7 +125,7 @@ class Crew:
 
 
 def _send(number: int, pids: Sequence[int]) -> bool:
-    """Send a signal to each; say whether all were there."""
+    """Send a signal to each process; return whether all existed."""
     reached = 0
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):

@@ -1,8 +1,8 @@
-"""The proof that puts everything together: whatever can be killed, stopped, cut or made to fail, all of it at once.
+"""The main scenario: everything that can be killed, stopped, cut or made to fail does so at the same time.
 
-Events arrive out of order, some twice, through the stream, in batches and as Celery messages, while workers, their
-children, Redis and every connection to it are struck by a seeded schedule, and one Flinks call in ten fails.
-Not one of them may be missing, whichever way it came.
+Events arrive out of order and some twice, through the stream, in batches and as Celery messages. A seeded schedule
+hits workers, their children, Redis and every connection to it, and one Flinks call in ten fails. No event may be
+missing.
 """
 
 import time
@@ -53,7 +53,7 @@ def everything_at_once(
     seed: int,
     say: Say,
 ) -> Report:
-    """Prove promises 1 to 7 while everything goes wrong, for `seconds` at least."""
+    """Prove promises 1 to 7 while everything fails, for at least `seconds`."""
     blow_sizes = {
         "kills": kills,
         "stops": stops,
@@ -85,7 +85,7 @@ def everything_at_once(
 def _live_through(
     scene: Scene, traffic: Traffic, blows: list[Blow], seconds: float, chance: Random, report: Report, say: Say
 ) -> Trouble:
-    """Publish and strike, then lift all faults and wait for rest."""
+    """Publish events and inject faults, then remove all faults and wait for rest."""
     crew = Crew(scene.stack, size=WORKERS, slots=SLOTS)
     recovery = Recovery(scene.calls_settled, scene.is_work_due)
     trouble = Trouble(scene, crew, recovery, blows=blows, seconds=seconds, chance=chance)
@@ -124,7 +124,7 @@ def _until(condition: Callable[[], object], *, seconds: float, tell: Callable[[]
 
 
 def _await_intake(scene: Scene, traffic: Traffic, trouble: Trouble, report: Report) -> None:
-    """Wait until everything is taken in, and count the Celery messages that are not: kombu used to lose some."""
+    """Wait until every message is recorded, and count the missing Celery messages: kombu used to lose some."""
     sent_by_celery = {parcel.events[0].id for parcel in traffic.parcels if parcel.is_celery}
 
     def missing() -> set[str]:
@@ -139,7 +139,7 @@ def _await_intake(scene: Scene, traffic: Traffic, trouble: Trouble, report: Repo
 
 
 def _judge_faults(scene: Scene, report: Report) -> None:
-    """A run proves little unless every fault has struck."""
+    """A run proves little unless every kind of fault occurred."""
     fired = [(fault.fault.knob, fault.fired) for fault in scene.emulator.fault_reports()]
     report.figures["faults of Flinks"] = " ".join(f"{knob}:{count}" for knob, count in fired)
     failed = sum(count for _, count in fired[2:])

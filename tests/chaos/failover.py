@@ -1,8 +1,8 @@
-"""The primary dies, freezes or is cut off under load: what is lost, what ends wrong, how soon everybody is back.
+"""The primary dies, freezes or is cut off under load: which events are lost or wrong, and how soon clients are back.
 
-Producers repeat an event until Redis has acknowledged it (with WAIT, if asked for, a replica too). Most events
-have a login of their own, so that each one lost is seen; the others churn a few logins, whose flags must end
-as the newest event says.
+Producers repeat an event until Redis has acknowledged it (with WAIT on request, a replica too). Most events have a
+login of their own, so that each lost one is seen; the others change a few logins, whose flags must match the newest
+event.
 """
 
 import math
@@ -53,11 +53,11 @@ def failover(
     promises_no_loss: bool = True,
     waits_for_celery: bool = True,
 ) -> Report:
-    """Fail over once for each of `ways`, under load; `promises_no_loss` says that this set-up may lose nothing.
+    """Fail over once for each of `ways` under load; `promises_no_loss` says that this set-up may lose nothing.
 
-    `replicas`, `min_replicas` and `appendfsync` are Redis' own settings, `wait_for` the producer's: how many
-    replicas must confirm an event. Replication is late by `lag_ms`. A Celery message that a worker had taken comes
-    back a minute later; without `waits_for_celery` it is not waited for, and what Celery lost is not counted.
+    `replicas`, `min_replicas` and `appendfsync` are settings of Redis. `wait_for` is the number of replicas that
+    must confirm an event. Replication is late by `lag_ms`. A Celery message in the hands of a worker returns a
+    minute later; without `waits_for_celery` the run does not wait for it and does not count what Celery lost.
     """
     sizes = {
         "seed": seed,
@@ -92,7 +92,7 @@ def failover(
 
 @dataclass(frozen=True)
 class Trial:
-    """One run: its parts, and whether the set-up makes a promise that may be broken."""
+    """One run: its parts, and whether its set-up promises no loss."""
 
     report: Report
     cluster: SentinelCluster
@@ -103,7 +103,7 @@ class Trial:
     waits_for_celery: bool
 
     def run(self, ways: Sequence[str], say: Say) -> None:
-        """Fail over under load, then judge."""
+        """Fail over under load, then judge the result."""
         emulator = EmulatorControl(str(self.stack.emulator_url))
         emulator.faults({"knob": "latency", "milliseconds": 20, "jitter_ms": 60})
         with self.load as load:
@@ -127,7 +127,7 @@ class Trial:
         self.report.expect(is_back, f"{name}: not everybody was back after {RECOVERY_SECONDS:.0f} s")
 
     def _fail_over(self, way: str) -> dict[str, float]:
-        """Break the primary, wait until everybody works with another, mend; return seconds until each was back."""
+        """Break the primary, wait until every client uses another, repair; return the seconds until each was back."""
         cluster, load, old = self.cluster, self.load, self.cluster.primary()
         began, figures = time.monotonic(), dict[str, float]()
         _break(cluster, old, way)
@@ -183,13 +183,13 @@ class Trial:
         self.report.expect(not self.load.abandoned, f"{self.load.abandoned} events were never acknowledged")
 
     def _recorded_at(self, sent: Sent) -> int:
-        """Return the time (microseconds) of the newest event that the ledger has for the login, 0 for none."""
+        """Return the time (microseconds) of the newest event of the login in the ledger, 0 for none."""
         key = "nightly:login:" + self.services.vault.reference("toolbox", sent.login_id)
         return int(self.services.redis.hget(key, "t") or 0)
 
 
 def _settle_down(cluster: SentinelCluster, load: Load) -> None:
-    """Wait until the former primary follows the new one, and work goes on."""
+    """Wait until the former primary follows the new one and calls are settled again."""
     wait_until(cluster.is_whole, seconds=WITHIN_SECONDS, every_seconds=0.2)
     sent = len(load.acknowledged)
     wait_until(lambda: len(load.acknowledged) > sent + 20, seconds=WITHIN_SECONDS)

@@ -1,6 +1,6 @@
-"""Producers that repeat each event until Redis has acknowledged it, and remember what was acknowledged.
+"""Producers that repeat each event until Redis has acknowledged it, and remember the acknowledged ones.
 
-One sends through the stream (as `publish` does, with WAIT if asked), one sends Celery messages.
+One sends through the stream (as `publish` does, with WAIT on request), the other sends Celery messages.
 """
 
 import random
@@ -40,7 +40,7 @@ class Sent:
 
 
 class Load:
-    """Two producers in threads of their own, a context manager; `finish` before leaving ends them."""
+    """Two producers in threads of their own, as a context manager; `finish` before leaving ends them."""
 
     def __init__(self, url: str, chance: random.Random, *, replicas: int, events_per_second: float) -> None:
         self._client = connect(url, name="producer")
@@ -65,7 +65,7 @@ class Load:
         self._celery.close()
 
     def finish(self) -> None:
-        """Let each producer have its present event acknowledged, and end."""
+        """Let each producer have its present event acknowledged, then end."""
         self._stopping.set()
         for thread in self._threads:
             thread.join(GIVE_UP_SECONDS)
@@ -75,7 +75,7 @@ class Load:
         return {sent.login_id: sent for sent in self.acknowledged}.values()  # a producer's times only grow
 
     def last_of(self, way: str) -> Sent:
-        """Return the newest acknowledged event of a login of its own that came this way."""
+        """Return the newest acknowledged event with a login of its own from this producer."""
         churned = self._churned[way]
         return next(sent for sent in reversed(self.acknowledged) if sent.way == way and sent.login_id not in churned)
 
@@ -123,7 +123,7 @@ class Load:
 
 
 def _celery_for(url: str) -> Celery:
-    """Return a producer of another team: nothing of ours but the address."""
+    """Return a producer of another team, which knows only the address."""
     broker, options = kombu_address(url)
     app = Celery(broker=broker, set_as_current=False)
     app.conf.broker_transport_options = options

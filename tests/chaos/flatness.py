@@ -1,7 +1,7 @@
-"""Whether a process grows: its memory, threads and open files, looked at again and again while nobody asks it anything.
+"""Detects a growing process: samples memory, threads and open files while it is idle.
 
-Growth is the difference between the middle one of the last third of the samples and of the first third, so that neither
-a slow start nor one odd sample decides. Reads /proc, so it needs Linux.
+Growth is the difference between the medians of the last and the first third of the samples, so that neither a slow
+start nor one odd sample decides. Reads /proc, so it needs Linux.
 """
 
 import time
@@ -23,7 +23,7 @@ AGREEING = 10
 
 @dataclass(frozen=True)
 class Sample:
-    """One look at a process."""
+    """One sample of a process."""
 
     memory_mb: float
     threads: int
@@ -34,7 +34,7 @@ class Sample:
 
 
 def sample(pid: int) -> Sample:
-    """Look at a process; raises OSError where it is gone."""
+    """Sample a process; raises OSError if it has ended."""
     proc = Path(f"/proc/{pid}")
     lines = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
     files = len(list((proc / "fd").iterdir()))
@@ -42,7 +42,7 @@ def sample(pid: int) -> Sample:
 
 
 def sample_at_rest(pid: int, *, seconds: float = 30) -> Sample:
-    """Look at a process once its number of open files has kept still for a second, or the time is up."""
+    """Sample a process once its number of open files is stable for a second, or the time is up."""
     seen = [sample(pid)]
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -54,7 +54,7 @@ def sample_at_rest(pid: int, *, seconds: float = 30) -> Sample:
 
 
 def growth(samples: Sequence[Sample]) -> list[str]:
-    """Return what grew by more than it may, one line each."""
+    """Return one line for each figure that grew more than allowed."""
     third = max(1, len(samples) // 3)
     first, last = (
         [median_low(values) for values in zip(*map(astuple, part), strict=True)]

@@ -1,8 +1,8 @@
-"""Draws the troubles of the emulated Flinks: about one call in ten fails, in every way that heals.
+"""Draws the faults of the emulated Flinks: about one call in ten fails, in every temporary way.
 
-No fault here makes a dead letter or closes the gate; the logins that Flinks does not know are drawn with the traffic. A
-late write lands within timeout + settle of its call. It is a slow answer, not a silence that ends with the client's
-leaving, because a client that is stopped for long leaves late, and no server waits for that.
+No fault here makes a dead letter or closes the gate; logins unknown to Flinks are drawn with the traffic. A late
+write lands within timeout + settle of its call. It is a slow response and not a silence, because a worker that is
+stopped disconnects late, and no server waits for that.
 """
 
 from collections.abc import Sequence
@@ -48,9 +48,9 @@ SLOWING: tuple[Fault, ...] = (
 
 
 def troubles(timeout_seconds: float, slowed_calls: int, known: Sequence[str], chance: Random) -> list[Fault]:
-    """Return the faults to set: a usual delay, late writes, failures, oddities, and so many calls of each slowing.
+    """Return the faults to set: a usual delay, late writes, failures, odd responses, and calls that slow down.
 
-    A short run is better off without slowing: it would pass at a fraction of its rate.
+    Short runs should not use slow calls: they would reach only a fraction of their rate.
     """
     late = {"knob": "latency", "milliseconds": 1300 * timeout_seconds, "jitter_ms": 500 * timeout_seconds}
     slowing = SLOWING if slowed_calls else ()

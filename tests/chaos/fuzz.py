@@ -1,7 +1,7 @@
-"""Ten thousand inputs that no producer should send, through both ways in: none stops a worker, none disappears.
+"""Ten thousand malformed inputs through the stream and Celery: none stops a worker, none disappears.
 
-Each must end as a recorded event or as a letter with a reason, and be counted once. Large bodies must not
-hold up the events behind them for long, nor make the worker large.
+Each must end as a recorded event or as a dead letter with a reason, and be counted once. Large bodies must not delay
+the events behind them for long, nor make the worker large.
 """
 
 import itertools
@@ -36,7 +36,7 @@ MEMORY_MB = 900
 def fuzz(
     folder: Path, *, seed: int, say: Say, inputs: int = 10_000, huge_inputs: int = 10, huge_bytes: int = 10_000_000
 ) -> Report:
-    """Send so many malformed inputs, one in three through Celery, then `huge_inputs` for each way in."""
+    """Send `count` malformed inputs, one in three through Celery, then `huge_inputs` for stream and queue."""
     report = Report("fuzz", {"seed": seed, "inputs": inputs, "huge_inputs": huge_inputs, "huge_bytes": huge_bytes})
     chance = random.Random(seed)
     with BriefStack(folder, isolated=True) as stack:
@@ -62,7 +62,7 @@ def fuzz(
 
 
 class Sent:
-    """What was sent, and how it must be counted."""
+    """The sent inputs and their expected counts."""
 
     def __init__(self) -> None:
         self.units = 0
@@ -104,7 +104,7 @@ def _send(services: Services, producer: Producer, items: Sequence[Malformed]) ->
 
 
 def _send_message(producer: Producer, text: str) -> None:
-    """Send what a Celery client of any language could: protocol 2 around a body that we have written ourselves."""
+    """Send what a Celery client of any language could: protocol 2 around a hand-written body."""
     headers = {"lang": "any", "task": "account.linked", "id": str(uuid.uuid4()), "root_id": None, "parent_id": None}
     producer.publish(
         text.encode(),
@@ -120,7 +120,7 @@ def _send_message(producer: Producer, text: str) -> None:
 def _send_huge(
     services: Services, stack: EmbeddedStack, chance: random.Random, count: int, size: int, sent: Sent, say: Say
 ) -> float:
-    """Send large inputs and a good event behind each; return the longest that one of those waited, in seconds."""
+    """Send large inputs with a valid event behind each; return the longest delay of those events in seconds."""
     waits = [0.0]
     with _celery(stack) as celery, celery.connection_for_write() as connection:
         for number in range(count * 2):
@@ -148,7 +148,7 @@ def _wait_of_a_good_one(services: Services, sent: Sent, chance: random.Random) -
 
 
 def _expect_all_ended(report: Report, services: Services, sent: Sent, say: Say) -> None:
-    """Wait until as many ended as were sent, then see that it stays so."""
+    """Wait until all inputs have ended, then check that nothing changes any more."""
     wait_until(lambda: _ended(services) >= sent.units, seconds=TAKEN_IN_SECONDS, every_seconds=0.2)
     say(f"{_ended(services)} of {sent.units} ended")
     report.expect(_ended(services) == sent.units, f"{_ended(services)} events ended, of {sent.units} sent")
@@ -193,7 +193,7 @@ def _celery(stack: EmbeddedStack) -> Celery:
 
 
 def _memory_mb(workers: Sequence[ManagedProcess], *, peak: bool = False) -> int:
-    """Return the resident memory of the largest process among the workers, in MB."""
+    """Return the resident memory of the largest worker process, in MB."""
     name, sizes = "VmHWM" if peak else "VmRSS", [0]
     for pid in (pid for worker in workers for pid in (worker.pid, *worker.children())):
         status = Path(f"/proc/{pid}/status").read_text()

@@ -1,4 +1,4 @@
-"""Many raw clients at once against one address, and what they were answered."""
+"""Many raw clients at once against one address, and the responses that they got."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ Address = tuple[str, int]
 
 
 class Seen:
-    """What the clients of one address saw; `wrong` holds one line for each kind of answer that may not be."""
+    """The results of the clients of one address; `wrong` has one line for each kind of forbidden response."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -36,7 +36,7 @@ class Seen:
         self.wrong: dict[str, Input] = {}
 
     def note(self, sent: Input, answer: bytes) -> None:
-        """Judge one answer, or several of one connection; none at all is right for what is no whole request."""
+        """Judge the responses of one connection; no response is right for an incomplete request."""
         self.sent += 1
         self.endings[sent.ending] += 1
         statuses = [int(status) for status in STATUS.findall(answer)]
@@ -48,12 +48,12 @@ class Seen:
                 self.wrong.setdefault(f"an answer {status}", sent)
 
     def fail(self, sent: Input, error: Exception) -> None:
-        """Note a client that was not let in."""
+        """Count a client that was not admitted."""
         self.wrong.setdefault(f"no connection: {type(error).__name__}", sent)
 
 
 def attack(address: Address, inputs: Callable[[], Input], seen: Seen, is_over: threading.Event) -> None:
-    """Send inputs until it is over; returns when every connection is closed."""
+    """Send inputs until the time is over; returns when every connection is closed."""
     asyncio.run(_attack(address, inputs, seen, is_over))
 
 

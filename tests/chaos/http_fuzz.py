@@ -1,8 +1,9 @@
-"""The proof that no HTTP client, whatever it sends, ends a process, draws a 500 from it or makes it grow.
+"""No HTTP client may crash a process, get a 500 or make it grow.
 
-Against a real `nightly review` (page and `POST /events`) and a worker's metrics endpoint: requests that schemathesis
-makes from docs/openapi.yaml, sound ones cut at every place or with mistakes in them, and noise. After each round all
-clients leave, and memory, threads and open files are looked at. The first round only warms up.
+Attacks a real `nightly review` (page and `POST /events`) and the metrics endpoint of a worker with requests that
+schemathesis makes from docs/openapi.yaml, valid ones cut at every position or with mistakes in them, and noise.
+After each round all clients disconnect, and memory, threads and open files are sampled. The first round only warms
+up.
 """
 
 import http.client
@@ -36,7 +37,7 @@ REVIEW = [sys.executable, "-m", "worker", "review", "--port", "0"]
 
 
 class Hostile:
-    """Gives one input after the other: the next cut of a sound request, or one with mistakes."""
+    """Yields inputs one after the other: the next cut of a valid request, or one with mistakes."""
 
     def __init__(self, make: Callable[[], list[bytes]], seed: int) -> None:
         self._make, self._seed, self._chance = make, seed, random.Random(seed)
@@ -45,7 +46,7 @@ class Hostile:
         self._cuts: list[Input] = []
 
     def renew(self) -> None:
-        """Sign anew, because a signature is good for five minutes; the order of the cuts stays."""
+        """Sign again, because a signature is valid for five minutes; the order of the cuts stays."""
         self._requests = self._make()
         self._cuts = [one for request in self._requests for one in cuts(request)]
         self.cuts = len(self._cuts)
@@ -74,7 +75,7 @@ class Target:
 
 
 def fuzz_http(folder: Path, *, seconds: float = 600, seed: int, say: Say) -> Report:
-    """Attack for so many seconds, in rounds of 30 s, shorter where there would be fewer than five."""
+    """Attack for `seconds`, in rounds of 30 s, or shorter ones to have at least five."""
     report = Report("HTTP from hostile clients", {"seconds": seconds, "seed": seed})
     settings = {
         "LOGIN_KEYS": LOGIN_KEY,

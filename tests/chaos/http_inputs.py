@@ -1,4 +1,4 @@
-"""What hostile clients send: sound requests cut at every place, sound requests with mistakes in them, and noise."""
+"""Input of hostile clients: valid requests cut at every position, valid requests with mistakes in them, and noise."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ TOKENS = (
 
 
 class Ending(StrEnum):
-    """What a client does after it has sent something."""
+    """What a client does after sending."""
 
     READS = "reads the answer"
     SENDS_THE_REST = "sends the rest, then reads the answer"
@@ -47,7 +47,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Input:
-    """What one client sends. `rest` follows in a packet of its own, where `ending` says so."""
+    """The input of one client. `rest` follows in a packet of its own, if `ending` says so."""
 
     first: bytes
     ending: Ending
@@ -55,7 +55,7 @@ class Input:
 
 
 def page_requests() -> list[bytes]:
-    """Return sound requests for the review page and the way in, signed now."""
+    """Return valid requests for the status page and `POST /events`, signed now."""
     one = json.dumps(event()).encode()
     batch = json.dumps([event(id=f"evt-{number}") for number in range(3)]).encode()
     login = b"authorization: Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()) + b"\r\n"
@@ -74,12 +74,12 @@ def page_requests() -> list[bytes]:
 
 
 def metrics_requests() -> list[bytes]:
-    """Return sound requests for the metrics endpoint."""
+    """Return valid requests for the metrics endpoint."""
     return [_request(b"GET /metrics"), _request(b"HEAD /metrics?a=b"), _request(b"POST /metrics"), _request(b"GET /")]
 
 
 def cuts(request: bytes) -> Iterator[Input]:
-    """Cut a request at every place, with every ending."""
+    """Cut a request at every position, with every ending."""
     for place in range(len(request) + 1):
         for ending in Ending:
             yield Input(request[:place], ending, request[place:] if ending is Ending.SENDS_THE_REST else b"")

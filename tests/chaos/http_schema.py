@@ -1,4 +1,4 @@
-"""Requests that schemathesis makes from docs/openapi.yaml: sound, unsigned, and signed but unfit ones."""
+"""Requests that schemathesis makes from docs/openapi.yaml: valid, unsigned, and signed but invalid ones."""
 
 import random
 from collections import Counter
@@ -25,7 +25,7 @@ MOST_CHARACTERS = 400
 
 
 class FromSchema:
-    """Sends to one address; `wrong` holds one line for each kind of request that met what the document forbids."""
+    """Sends to one address; `wrong` has one line for each kind of request with a response that the document forbids."""
 
     def __init__(self, url: str, seed: int) -> None:
         self._url, self._chance = url, random.Random(seed)
@@ -40,7 +40,7 @@ class FromSchema:
         self._turns = cycle(list(self._kinds))
 
     def send_until(self, at: float) -> None:
-        """Send requests of every kind in turn until `monotonic()` reaches `at`; a later call goes on from there."""
+        """Send requests of every kind in turn until `monotonic()` reaches `at`; a later call continues from there."""
         self._is_over_at = at
         while monotonic() < at and self._kinds:
             kind = next(self._turns)

@@ -1,4 +1,4 @@
-"""Judges a chaos run against what was sent: each promise of the README on its own, by its number."""
+"""Judges a chaos run: each promise of the README by its number."""
 
 import functools
 import re
@@ -47,7 +47,7 @@ def judge_events(scene: Scene, traffic: Traffic, restarts: int, report: Report) 
 
 
 def judge_wishes(scene: Scene, traffic: Traffic, report: Report) -> None:
-    """Promise 2: each login's last confirmed call is its newest wish, at Flinks as in the ledger."""
+    """Promise 2: the last confirmed call of each login is its newest wish, at Flinks and in the ledger."""
     known = {login: event for login, event in traffic.newest.items() if login not in traffic.unknown}
     flags = {login: flag.is_activated for logins in scene.emulator.state().values() for login, flag in logins.items()}
     wrong = [login for login in known.keys() | flags.keys() if flags.get(login) is not _wish(known, login)]
@@ -82,12 +82,12 @@ def _entries(scene: Scene, logins: Sequence[str]) -> list[tuple[str, list[bytes 
 
 
 def _wish_of(confirmed: bytes | None) -> bytes | None:
-    """Return the wish of the last confirmed call, which the ledger keeps as `<revision>:<wish>:<ms>`."""
+    """Return the wish of the last confirmed call, which the ledger stores as `<revision>:<wish>:<ms>`."""
     return confirmed.split(b":")[1] if confirmed else None
 
 
 def judge_calls(scene: Scene, calls: Sequence[Call], trouble: Trouble, report: Report) -> None:
-    """Promises 4 and 6: one call at a time for a login, within the ceiling and the limit, as Flinks saw it."""
+    """Promises 4 and 6: one call at a time for a login, within the rate and the limit, as Flinks saw it."""
     lease, ceiling = scene.settings.lease_seconds, scene.settings.flinks_calls_per_second
     stats = scene.emulator.stats()
     within = overlaps_within_a_lease(calls, lease)

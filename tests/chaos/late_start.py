@@ -1,7 +1,7 @@
-"""The proof of a narrow case: a call that begins late, because Redis' reply came late, and whose worker dies at once.
+"""A narrow case of promise 2: a call starts late, because the reply of Redis was late, and its worker dies at once.
 
-A call may begin up to five seconds after its claim. If its worker dies then, and Flinks makes the write as late as a
-write may land, a login that rests from its *claim* is asserted too early: the old wish lands last, and stays.
+A call may start up to five seconds after its claim. If its worker dies then, and Flinks makes the write as late as
+possible, a login whose rest counts from its *claim* is called too early: the old wish lands last and stays.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ LOGIN, BYSTANDER, _ = CANARIES
 
 
 def late_start(folder: Path, *, rounds: int = 5, seed: int, say: Say) -> Report:
-    """Prove promise 2 for a call that begins late and loses its worker; `seed` has nothing to draw."""
+    """Prove promise 2 for a call that starts late and loses its worker; nothing is drawn by `seed`."""
     report = Report("A call that begins late and loses its worker", {"rounds": rounds, "seed": seed})
     wrong = late_writes = 0
     with Scene(folder, SETTINGS) as scene:
@@ -42,7 +42,7 @@ def late_start(folder: Path, *, rounds: int = 5, seed: int, say: Say) -> Report:
 
 
 def _play(scene: Scene, *, minute: int) -> tuple[bool, bool]:
-    """Let one old wish be sent late by a worker that dies; say whether it was sent, and whether the newest wish won."""
+    """Let a dying worker send one old wish late; return whether it was sent and whether the newest wish won."""
     before = len(scene.emulator.calls())
     scene.middleman.hold_back_one(scene.reference(LOGIN).encode(), seconds=REPLY_LATE_SECONDS)
     _record(scene, Event(LOGIN, wants_active=True, minute=minute, id=f"evt-{minute:016x}"))
@@ -59,7 +59,7 @@ def _play(scene: Scene, *, minute: int) -> tuple[bool, bool]:
 
 
 def _record(scene: Scene, event: Event) -> None:
-    """Put an event into the ledger, past the workers, who are woken by their own pulse."""
+    """Record an event without the workers, who are woken by their own pulse."""
     scene.services.intake.accept_celery(event.type, (), event.arguments(), event.id)
 
 

@@ -1,7 +1,7 @@
-"""TCP links that can be cut: what a broken network does to Redis, its replicas and its sentinels, without root.
+"""TCP links that can be cut: broken networks between Redis, its replicas and its sentinels, without root.
 
-Each link forwards one loopback port to one server. A party is told by the address that it calls from, so
-a link can be dead for one and alive for another, which is what a partition is. All run in one thread.
+Each link forwards one loopback port to one server. A party is recognised by its source address, so a link can be
+dead for one party and alive for another, as in a network partition. All links run in one thread.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ CHUNK = 65_536
 
 
 class Links:
-    """The thread in which links live; a context manager."""
+    """The thread that runs the links, as a context manager."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -34,19 +34,19 @@ class Links:
         self._loop.close()
 
     def open(self, listen: tuple[str, int], target: tuple[str, int], *, tls: ssl.SSLContext | None = None) -> "Link":
-        """Forward `listen` to `target`; with `tls`, clients must speak it, and the target is spoken to in clear."""
+        """Forward `listen` to `target`; with `tls`, clients must use it, and the target is reached unencrypted."""
         link = Link(self, target)
         self.run(link.listen(listen, tls))
         self._links.append(link)
         return link
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine in the thread and wait for its end."""
+        """Run a coroutine in the thread and wait for its result."""
         asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
 
 
 class Link:
-    """One forwarded port. `lag_seconds` delays what the server says to the parties in `lagging`."""
+    """One forwarded port. `lag_seconds` delays the replies of the server to the parties in `lagging`."""
 
     def __init__(self, links: Links, target: tuple[str, int]) -> None:
         self._links, self._target = links, target
@@ -57,24 +57,24 @@ class Link:
         self.lag_seconds = 0.0
 
     def cut(self, *parties: str) -> None:
-        """Let nothing through for these parties any more: no byte, no end of file; what is on its way is lost."""
+        """Block these parties: no byte and no end of file passes; bytes in transit are lost."""
         self._dead = frozenset(parties)
 
     def mend(self) -> None:
-        """Let everything through again; connections that lost bytes meanwhile are reset."""
+        """Unblock everything; connections that lost bytes meanwhile are reset."""
         self._links.run(self._reset(self._dead))
         self._dead = frozenset()
 
     def drop(self) -> None:
-        """Reset every connection at once, losing what is on its way, as when a machine dies."""
+        """Reset every connection at once, losing bytes in transit, as when a machine dies."""
         self._links.run(self._reset(frozenset(self._open.values())))
 
     async def listen(self, address: tuple[str, int], tls: ssl.SSLContext | None) -> None:
-        """Begin to accept."""
+        """Start to accept."""
         self._server = await asyncio.start_server(self._accept, *address, ssl=tls)
 
     async def close(self) -> None:
-        """Accept no more and reset what is open."""
+        """Stop accepting and reset open connections."""
         if self._server:
             self._server.close()
         await self._reset(frozenset(self._open.values()))

@@ -1,4 +1,4 @@
-"""The tests that are too long for every run: many more random schedules, and what takes a minute to show."""
+"""The tests that are too long for every run: many more random schedules, and tests that take a minute."""
 
 import os
 import re
@@ -14,7 +14,7 @@ SUMMARY = re.compile(r"(\d+) (passed|failed|skipped|error)")
 
 
 def long_tests(folder: Path, *, schedules: int = 20_000, seed: int, say: Say) -> Report:
-    """Run the ledger's and the workers' tests in their long form; hypothesis draws by `seed`."""
+    """Run the tests of the ledger and the workers at length; hypothesis draws by `seed`."""
     report = Report("The long forms of the tests", {"schedules": schedules, "seed": seed})
     say(f"{schedules:,} random schedules, and every long form; some minutes")
     places = [str(ROOT / place) for place in PLACES]

@@ -1,6 +1,6 @@
-"""Makes input that no producer should send, for both ways in: random, seeded, each kind with a name.
+"""Makes malformed input for stream and Celery: random, seeded, each kind with a name.
 
-A canary stands wherever content may stand, so that a reason or a log line that quotes content is found out.
+A canary is put wherever content may be, so that a reason or a log line that quotes content is found.
 """
 
 import json
@@ -45,9 +45,9 @@ WRONG_VALUES = (
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """One input: `body` for the stream (or `fields`, where there is no such body), or `text` for a Celery message.
+    """One input: `body` for the stream (or `fields`, if there is no such body), or `text` for a Celery message.
 
-    `units` is how many events or rejections it must end as; `good` are loginIds of events in it that are valid.
+    `units` is the expected number of events or rejections; `good` are the loginIds of valid events in it.
     """
 
     kind: str
@@ -93,7 +93,7 @@ def _kwargs(chance: random.Random) -> dict[str, Any]:
 
 
 def _spoiled(chance: random.Random, document: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the event with something wrong in it, whatever else is done to it."""
+    """Return the event with a mistake in it."""
     times = {"time", "occurred_at"} & set(names)
     name = chance.choice(names)
     how = chance.randrange(6)
@@ -179,7 +179,7 @@ def _arrays(chance: random.Random) -> Malformed:
 
 
 def _batch(chance: random.Random) -> Malformed:
-    """A few good ones among the bad."""
+    """Some valid events among the invalid ones."""
     documents: list[Any] = [_spoiled(chance, _document(chance), FIELDS) for _ in range(chance.randint(3, 30))]
     good = [_document(chance) for _ in range(chance.randint(1, 3))]
     logins = tuple(str(document["data"]["loginId"]) for document in good)

@@ -1,7 +1,7 @@
-"""Stands between the workers and Redis, and does what networks do: hold back, go silent, reset, refuse.
+"""A proxy between the workers and Redis that fails as networks do: it delays, goes silent, resets, refuses.
 
-Runs in a thread of its own. A silence is half-open: both sides believe that they are connected, and what they say is
-lost, a request as well as a reply to one that was carried out.
+Runs in a thread of its own. A silence is half-open: both sides believe that they are connected, and what they send
+is lost, a request as well as the reply to a request that was executed.
 """
 
 import asyncio
@@ -42,16 +42,16 @@ class Middleman:
         return int(self._do(self._cut()))
 
     def silence(self) -> None:
-        """From now on lose every byte, both ways, on connections old and new."""
+        """From now on lose every byte, both ways, on old and new connections."""
         self._is_silent = True
 
     def go_on(self) -> None:
-        """End a silence as networks do: whoever was connected is reset, and who connects anew is heard."""
+        """End a silence as networks do: old connections are reset and new ones work."""
         self._is_silent = False
         self.cut()
 
     def hold_back(self) -> None:
-        """Let nothing pass from now on, and lose nothing: a congested network."""
+        """Hold everything back from now on without losing it, as a congested network does."""
         self._loop.call_soon_threadsafe(self._passable.clear)
 
     def let_pass(self) -> None:
@@ -59,15 +59,15 @@ class Middleman:
         self._loop.call_soon_threadsafe(self._passable.set)
 
     def hold_back_one(self, reply: bytes, *, seconds: float) -> None:
-        """Deliver the next reply of Redis that holds these bytes so much later."""
+        """Delay the next reply of Redis that contains these bytes."""
         self._late_reply = reply, seconds
 
     def forget(self) -> int:
-        """Lose every byte of the present connections for ever, as a firewall does that forgot them; new ones work."""
+        """Lose every byte of the present connections for ever, as a firewall without state does; new ones work."""
         return int(self._do(self._forget()))
 
     def shut(self) -> None:
-        """Reset everybody, and whoever comes."""
+        """Reset every connection, old and new."""
         self._is_shut = True
         self.cut()
 

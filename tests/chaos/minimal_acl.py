@@ -1,4 +1,4 @@
-"""Reads the smallest ACL rule that Nightly works with from the guide, so that what is advised is what is tested."""
+"""Reads the smallest ACL rule for Nightly from the guide, so that the tests use the advised rule."""
 
 import re
 
@@ -15,7 +15,7 @@ def minimal_acl(user: str = "nightly") -> str:
 
 
 def minimal_acl_parts(user: str, *, has_selectors: bool) -> list[str]:
-    """Return the rule as the arguments of ACL SETUSER, for Redis 6.2 without selectors, as the guide says."""
+    """Return the rule as the arguments of ACL SETUSER, for Redis 6.2 without selectors, as the guide describes."""
     rule = minimal_acl(user)
     if not has_selectors:
         return rule.translate({ord("("): None, ord(")"): None}).split()

@@ -1,4 +1,4 @@
-"""The proof that an outage of Flinks costs few calls and no attempt, and that calls resume without a rush."""
+"""An outage of Flinks costs few calls and no attempt, and calls resume gradually."""
 
 import time
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ MINUTE = 60.0
 
 @dataclass
 class Outage:
-    """What was seen of it; times are seconds since 1970."""
+    """Observations; times are seconds since 1970."""
 
     began_at: float
     ended_at: float = 0.0
@@ -36,7 +36,7 @@ def outage(
     seed: int,
     say: Say,
 ) -> Report:
-    """Let Flinks be away (`mode`: 503, refuse or hang) with `logins` due, for so many seconds, then come back."""
+    """Take Flinks down (`mode`: 503, refuse or hang) with `logins` due, for a number of seconds, then bring it back."""
     sizes = {
         "logins": logins,
         "seconds": seconds,
@@ -102,7 +102,7 @@ def _judge_outage(backlog: Backlog, seen: Outage, logins: int, report: Report) -
 
 
 def _charged(backlog: Backlog) -> int:
-    """Count logins with a charged attempt that their next claim will not give back."""
+    """Count logins with a charged attempt that their next claim will not refund."""
     outage_from = int(backlog.redis.hget(f"nightly:gate:{INSTANCE}", "outage_from") or 0)
     pipeline = backlog.redis.pipeline(transaction=False)
     for key in backlog.redis.scan_iter("nightly:login:*", count=5000):
@@ -112,7 +112,7 @@ def _charged(backlog: Backlog) -> int:
 
 
 def _in_a_row(text: bytes | None, first_failure: bytes | None) -> tuple[int, int]:
-    """Return when a login's failures in a row began (ms), and how many they are, as outage.lua writes them."""
+    """Return the time (ms) of the first of a login's failures in a row and their number, as outage.lua writes them."""
     parts = [int(part) for part in (text or b"0:0:0").split(b":")]
     return (parts[0] if len(parts) == 3 else int(first_failure or 0)), parts[-1]
 

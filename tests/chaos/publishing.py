@@ -1,4 +1,4 @@
-"""Publishes as a producer with at-least-once delivery does: whatever Redis did not confirm is sent again."""
+"""Publishes like a producer with at-least-once delivery: an event that Redis did not confirm is sent again."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ MOST_AT_ONCE = 50
 
 
 class Publisher:
-    """Sends parcels from a thread, as far as `pace` allows: it says what part of them may have been sent by now."""
+    """Sends parcels from a thread, limited by `pace`, which returns the part that may have been sent by now."""
 
     def __init__(self, url: str, parcels: Sequence[Parcel], pace: Callable[[], float], key: SealingKey) -> None:
         self._parcels, self._pace, self._key = parcels, pace, key

@@ -1,4 +1,4 @@
-"""Measures how soon calls are settled again once Redis can be reached again, while work is due."""
+"""Measures how soon calls are settled again once Redis is reachable, while logins are due."""
 
 import statistics
 import time
@@ -10,7 +10,7 @@ WITHOUT_WORK_SECONDS = 1.0
 
 
 class Recovery:
-    """Times from each return of Redis to the next settled call, by what was over. `look` has to be called often."""
+    """Times from each return of Redis to the next settled call, by kind of failure. `look` has to be called often."""
 
     def __init__(self, calls_settled: Callable[[], int], is_work_due: Callable[[], bool]) -> None:
         self._calls_settled, self._is_work_due = calls_settled, is_work_due
@@ -26,11 +26,11 @@ class Recovery:
         return max((max(each) for each in self.seconds.values()), default=0)
 
     def begin(self, after: Kind) -> None:
-        """Redis answers, and nobody has reached it yet."""
+        """Redis answers, and no client has reached it yet."""
         self._awaited = after, time.monotonic(), self._calls_settled()
 
     def look(self) -> None:
-        """Note the time if a call has been settled since; forget it if there is nothing to settle."""
+        """Record the time once a call has been settled; forget it if nothing is left to settle."""
         if self._awaited is None:
             return
         after, began_at, before = self._awaited
@@ -42,7 +42,7 @@ class Recovery:
             self._awaited = None
 
     def figures(self) -> dict[str, str]:
-        """Return what was measured, by what was over."""
+        """Return the measurements by kind of failure."""
         return {
             f"settling again after {after}": f"{min(each):.1f} - {statistics.median(each):.1f} - {max(each):.1f} s"
             f" (min - median - max of {len(each)})"

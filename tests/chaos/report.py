@@ -1,4 +1,4 @@
-"""What a proof hands back: what it did, what it measured, and which promises broke."""
+"""The result of a scenario: its parameters, its measurements, and the broken promises."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class Report:
-    """The result of one proof. `figures` are shown in their order; no entry in `broken` means proved."""
+    """The result of one scenario. `figures` are shown in their order; no entry in `broken` means proved."""
 
     title: str
     sizes: Mapping[str, object]
@@ -18,12 +18,12 @@ class Report:
     broken: list[str] = field(default_factory=list)
 
     def expect(self, holds: object, otherwise: str) -> None:
-        """Note a broken promise, or a run that proved nothing because too little happened in it."""
+        """Record a broken promise, or a run that proved nothing because too little happened in it."""
         if not holds:
             self.broken.append(otherwise)
 
     def text(self) -> str:
-        """Return the report as a person reads it."""
+        """Return the report as text."""
         lines = [f"{self.title}: {'BROKEN' if self.broken else 'held'}"]
         lines += [f"  with {', '.join(f'{name}={value}' for name, value in self.sizes.items())}"]
         lines += [f"  {name}: {value}" for name, value in self.figures.items()]

@@ -1,7 +1,7 @@
-"""Proves that a rolling restart under load is not noticed: no event waits longer than a few seconds for its call.
+"""A rolling restart under load goes unnoticed: no event waits longer than a few seconds for its call.
 
-Two workers; one is stopped warmly and started again, then the other, and so on, while events keep coming. Each
-event is timed from just before its XADD until the emulator commits its wish, or the wish of a newer event.
+Two workers are stopped warmly and started again in turn while events keep coming. Each event is timed from just
+before its XADD until the emulator commits its wish or a newer one.
 """
 
 import json
@@ -30,7 +30,7 @@ STOP_SECONDS = 45
 
 @dataclass
 class Sent:
-    """One event: when it was about to be published, in seconds since 1970, and what it wishes."""
+    """One event: its planned time of publication in seconds since 1970, and its wish."""
 
     login: str
     wants_active: bool
@@ -39,7 +39,7 @@ class Sent:
 
 @dataclass
 class Publisher:
-    """A thread that puts events on the stream at an even pace until it is told to stop."""
+    """A thread that adds events to the stream at an even pace until it is stopped."""
 
     url: str
     events_per_second: float
@@ -48,7 +48,7 @@ class Publisher:
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Publish; what a slow machine delays is caught up, and timed from when it went out."""
+        """Publish; after a delay of the machine it catches up, and times each event from when it was sent."""
         logins = [str(uuid.UUID(int=self.chance.getrandbits(128))) for _ in range(self._size())]
         wishes = dict.fromkeys(logins, False)
         with Redis.from_url(self.url) as client:
@@ -139,7 +139,7 @@ def unapplied(sent: Sequence[Sent], calls: Iterable[Call]) -> int:
 
 
 def judge(report: Report, sent: Sequence[Sent], calls: Sequence[Call], limit_seconds: float) -> None:
-    """Note how long events waited; broken where one was lost or waited too long."""
+    """Record how long events waited; broken if one was lost or waited too long."""
     found = waits(sent, calls)
     known = sorted(wait for wait in found if wait is not None)
     missing, late = len(found) - len(known), sum(wait > limit_seconds for wait in known)

@@ -1,7 +1,7 @@
-"""Proves that a rotation of LOGIN_KEYS under load is not noticed: no letter, no shut gate, and no event waits long.
+"""A rotation of LOGIN_KEYS under load goes unnoticed: no dead letter, no closed gate, and no event waits long.
 
-Two workers are restarted in turn, each with a new key in front of the old one. Between the two restarts, both keys seal
-what comes in, and only the restarted worker opens what the new one sealed.
+Two workers are restarted in turn, each with a new key in front of the old one. Between the two restarts both keys
+seal new events, and only the restarted worker opens those of the new key.
 """
 
 import random
@@ -32,9 +32,9 @@ WAKE_SECONDS = 0.1
 
 
 class Eavesdropper:
-    """Counts the claims of a worker that holds `key_id` alone which met logins that it could not open.
+    """Counts claims, by a worker that holds only `key_id`, that met logins it could not open.
 
-    Such a claim reads a login, or its sealed value alone, and writes nothing to it.
+    Such a claim reads a login or its sealed value and writes nothing to it.
     """
 
     def __init__(self, url: str, key_id: str) -> None:
@@ -80,7 +80,7 @@ def rotation(
     seed: int = 1,
     say: Say,
 ) -> Report:
-    """Rotate LOGIN_KEYS under load; broken where an event waited longer than `limit_seconds` or a person was needed."""
+    """Rotate LOGIN_KEYS under load; broken if an event waited longer than `limit_seconds` or needed a person."""
     sizes = {"events_per_second": events_per_second, "seconds_between": seconds_between}
     report = Report("rotation", sizes | {"limit_seconds": limit_seconds, "seed": seed})
     overrides = {"FLINKS_CALLS_PER_SECOND": str(int(events_per_second * 4)), "FLINKS_TIMEOUT_SECONDS": "5"}
@@ -110,7 +110,7 @@ def rotation(
 
 
 def _wake_both(url: str, seconds: float) -> None:
-    """Send wake-ups that either worker may take: else the restarted one, which opens all, may do all the work alone."""
+    """Send wake-ups that either worker may take; otherwise the restarted one, which opens all, may do all the work."""
     ends_at = time.monotonic() + seconds
     with Celery(broker=kombu_address(url)[0], set_as_current=False) as app:
         while time.monotonic() < ends_at:
@@ -119,7 +119,7 @@ def _wake_both(url: str, seconds: float) -> None:
 
 
 def _keys_in_use(stack: EmbeddedStack, vault: Vault, sent: Sequence[Sent], *, seconds: float) -> Counter[str]:
-    """Return how many of the logins of the last `seconds` each key has sealed."""
+    """Return the number of logins that each key has sealed in the last `seconds`."""
     lately = {event.login for event in sent if event.at > time.time() - seconds}
     with Redis.from_url(stack.environment["REDIS_URL"]) as client, client.pipeline(transaction=False) as pipeline:
         for login in lately:
@@ -141,7 +141,7 @@ def _judge_rotation(report: Report, stack: EmbeddedStack, vault: Vault, in_use: 
 
 
 def _expect_a_rotation(report: Report, client: BytesRedis, vault: Vault, in_use: Counter[str], met: int) -> None:
-    """Note where too little happened to prove anything."""
+    """Record if too little happened to prove anything."""
     new, old = vault.key_ids
     report.figures["between the restarts"] = (
         f"{in_use[new]} logins sealed under the new key, {in_use[old]} under the old one; "

@@ -1,7 +1,7 @@
-"""The table of proofs: what `make prove` runs, by name, in this order.
+"""The table of scenarios that `make prove` runs, by name, in this order.
 
-A proof is a function `(folder, *, <sizes>, seed, say) -> Report`. The defaults of its sizes are its long form;
-each size becomes an option of the runner, so a line here is all that a new proof needs.
+A scenario is a function `(folder, *, <sizes>, seed, say) -> Report`. The defaults of its sizes are its long form;
+each size becomes an option of the runner, so a new scenario needs only a line here.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
-"""Builds what a chaos run plays on: Redis, the middleman before it, the witness behind it, the emulator, no worker yet.
+"""Builds the parts of a chaos run: Redis, the middleman before it, the witness behind it, the emulator, no worker
+yet.
 
-Workers reach Redis through the middleman alone. The judge's own client goes straight to it.
+Workers reach Redis only through the middleman. The judge has a direct client.
 """
 
 import time
@@ -24,7 +25,7 @@ INSTANCE = "toolbox"
 
 
 class Scene:
-    """Everything but workers; use it as a context manager. `settings` are those of the workers to come."""
+    """Everything but workers, as a context manager. `settings` are those of the workers to come."""
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.folder, self._overrides = folder, settings
@@ -57,7 +58,7 @@ class Scene:
         self._exits.close()
 
     def kill_redis(self) -> None:
-        """`kill -9`, and let nobody in until it is back."""
+        """`kill -9` Redis and admit no client until it is back."""
         self.is_redis_away = True
         self.redis_killed_at.append(time.time())
         self.server.kill()
@@ -65,38 +66,38 @@ class Scene:
         self.witness.wait_for_silence()
 
     def return_redis(self) -> None:
-        """Start it again. The workers have to wait for `middleman.open`, so that the witness misses nothing."""
+        """Start Redis again. The workers have to wait for `middleman.open`, so that the witness misses nothing."""
         self.server.start()
         self.witness.listen()
         self.is_redis_away = False
 
     def fill_redis(self) -> None:
-        """Let it take no more writes."""
+        """Make Redis refuse writes."""
         self.redis.config_set("maxmemory", 1)
 
     def empty_redis(self) -> None:
-        """Let it take writes again."""
+        """Make Redis accept writes again."""
         self.redis.config_set("maxmemory", 0)
 
     def reference(self, login: str) -> str:
-        """Return the login's reference."""
+        """Return the reference of the login."""
         return self.services.vault.reference(INSTANCE, login)
 
     def calls_settled(self) -> int:
-        """Return how many calls the ledger has settled."""
+        """Return the number of calls that the ledger has settled."""
         return int(self.redis.hget(f"nightly:tally:{INSTANCE}", "calls") or 0)
 
     def in_flight(self) -> int:
-        """Return how many logins are leased."""
+        """Return the number of leased logins."""
         return int(self.redis.zcard(f"nightly:leases:{INSTANCE}"))
 
     def is_work_due(self) -> bool:
-        """Say whether a call could be made now."""
+        """Return whether a call could be made now."""
         instance = self.services.views.status()["instances"].get(INSTANCE, {})
         return bool(instance.get("due_live") or instance.get("in_flight"))
 
     def is_at_rest(self) -> bool:
-        """Say whether nothing is due, waiting, in flight or unread."""
+        """Return whether nothing is due, waiting, in flight or unread."""
         queued = waiting(self.redis)  # first: what has left the queue by now is in the ledger by now
         status = self.services.views.status()
         names = ("due_live", "due_backfill", "waiting", "in_flight")
@@ -104,5 +105,5 @@ class Scene:
         return not any(open_work) and status["stream_length"] == 0 and queued == 0
 
     def is_taken_in(self) -> bool:
-        """Say whether nothing waits to be read."""
+        """Return whether nothing is unread."""
         return self.redis.xlen(STREAM) == 0 and waiting(self.redis) == 0

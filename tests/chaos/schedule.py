@@ -1,4 +1,4 @@
-"""Draws when what is struck in a chaos run. The same seed draws the same schedule."""
+"""Draws the times of the faults in a chaos run. The same seed draws the same schedule."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from random import Random
 
 
 class Kind(StrEnum):
-    """What may be done to a running system."""
+    """A kind of fault."""
 
     KILL_WORKER = "worker killed"
     KILL_CHILD = "pool child killed"
@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Blow:
-    """One strike; `seconds` is how long it lasts, where it does."""
+    """One fault; `seconds` is its duration, if it has one."""
 
     at_seconds: float
     kind: Kind
@@ -42,10 +42,10 @@ def draw_blows(
     lease_seconds: float,
     chance: Random,
 ) -> list[Blow]:
-    """Draw so many of each over the run.
+    """Draw a number of faults of each kind over the run.
 
-    A stop outlasts a lease. Of ten cuts two are silences before the cut, one is a silence that no cut ends, and one is
-    congestion, up to nearly a lease.
+    A stop outlasts a lease. Of ten cuts two are silences before the cut, one is a silence without a cut, and one is
+    congestion for up to nearly a lease.
     """
 
     def times(count: int, lasting: float = 0) -> Iterator[float]:

@@ -1,7 +1,7 @@
-"""Judges the calls as Flinks saw them: overlaps, how many at once, how many in a second.
+"""Judges the calls as Flinks saw them: overlaps, calls in flight, calls in a second.
 
-Promise 4 holds a call to its lease, so a call counts as in flight for its lease at most: that of a worker stopped with
-its connection open goes on for ever, as far as Flinks can see, while its login has long been handed to another.
+Promise 4 holds for the lease of a call, so a call counts as in flight for its lease at most: that of a worker
+stopped with its connection open would count for ever at Flinks, although its login has long had another call.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,9 @@ JITTER_SECONDS = 0.25
 
 
 def overlaps_within_a_lease(calls: Sequence[Call], lease_seconds: float) -> list[tuple[int, int]]:
-    """Return (older, newer) of every two calls for one login in flight at once within the older one's lease."""
+    """Return (older, newer) of every two calls for one login in flight at the same time within the lease of the
+    older.
+    """
     started_at = {call.seq: call.started_monotonic for call in calls}
     found = []
     for call in calls:
@@ -38,7 +40,7 @@ def most_at_once(calls: Sequence[Call], lease_seconds: float) -> int:
 
 
 def fastest_second(moments: Sequence[float]) -> tuple[int, float]:
-    """Return the most moments in any window of one second, and when that window ended; they come in order."""
+    """Return the largest number of times within one second, and when that second ended; the times are sorted."""
     most, ended_at, first = 0, 0.0, 0
     for number, moment in enumerate(moments):
         while moments[first] <= moment - 1:

@@ -1,7 +1,7 @@
 """A Redis that fails over: a primary, replicas and three sentinels on loopback, behind links that can be cut.
 
-Everybody meets the servers at their links, sentinels and replicas too, and each party calls from an address
-of its own (127.0.0.x), so that the primary can be cut off from the others and not from its clients.
+Every party reaches the servers through their links, sentinels and replicas too, and each from an address of its own
+(127.0.0.x), so that the primary can be cut off from the others but not from its clients.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ START_SECONDS = 30.0
 
 @dataclass
 class Node:
-    """One Redis server: where it lives, and the port at which everybody else meets it."""
+    """One Redis server: its own port, and the port at which the others reach it."""
 
     name: str
     address: tuple[str, int]
@@ -43,7 +43,9 @@ class Node:
 
 
 class SentinelCluster(Started):
-    """Primary, replicas and three sentinels in `folder`; a context manager. Needs Linux' whole 127.0.0.0/8."""
+    """Primary, replicas and three sentinels in `folder`, as a context manager. Needs the whole of 127.0.0.0/8
+    (Linux).
+    """
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class SentinelCluster(Started):
 
     @property
     def url(self) -> str:
-        """What REDIS_URL is set to."""
+        """The value for REDIS_URL."""
         hosts = ",".join(f"{host}:{port}" for host, port in self.sentinels)
         query = f"sentinel_password={quote(SENTINEL_PASSWORD, safe='')}"
         return f"sentinel://{USER}:{quote(PASSWORD, safe='')}@{hosts}/{SERVICE}/0?{query}"
@@ -98,13 +100,13 @@ class SentinelCluster(Started):
         self._links.__exit__()
 
     def primary(self) -> Node:
-        """Return the server that most sentinels call the primary."""
+        """Return the server that most sentinels consider the primary."""
         told = [self._told_by(address) for address in self.sentinels]
         port = max(set(told), key=told.count)
         return next(node for node in self.nodes if node.port == port)
 
     def is_whole(self) -> bool:
-        """Whether every other server follows the primary without a gap, and every sentinel knows all of them."""
+        """Whether every other server follows the primary without a gap and every sentinel knows all of them."""
         try:
             primary = self.primary()
             info = self.ask(primary).info("replication")
@@ -115,7 +117,7 @@ class SentinelCluster(Started):
             return False
 
     def ask(self, node: Node) -> Redis:
-        """Return a client of the server itself, past its link, with every right."""
+        """Return a client of the server itself, without its link, with every right."""
         host, port = node.address
         return _impatient(host, port, KEEPER, KEEPER_PASSWORD)
 
@@ -128,23 +130,23 @@ class SentinelCluster(Started):
                 other.link.cut(node.address[0])
 
     def heal(self) -> None:
-        """Mend every link."""
+        """Repair every link."""
         for node in self.nodes:
             node.link.mend()
 
     def lag(self, seconds: float) -> None:
-        """Let what servers say to their replicas arrive so much later, as between two sites."""
+        """Delay replication, as between two sites."""
         for node in self.nodes:
             node.link.lagging = frozenset(other.address[0] for other in self.nodes)
             node.link.lag_seconds = seconds
 
     def lose_machine(self, node: Node) -> None:
-        """End a server and everything that it had handed to the network."""
+        """Kill a server with everything that it had sent to the network."""
         node.link.drop()
         node.process.kill()
 
     def restart(self, node: Node) -> None:
-        """Start a server that ended, on its port and its data."""
+        """Start a killed server again, on its port and its data."""
         node.process.stop()
         node.process.start().wait_ready(lambda: self._answers(node.address), seconds=START_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Measures how soon a pause, a resumption and a cancellation of a backfill take effect under load, as Flinks sees."""
+"""Measures how soon pausing, resuming and cancelling a backfill take effect under load, as Flinks sees it."""
 
 import json
 import threading
@@ -24,7 +24,7 @@ QUIET_SECONDS = 6.0
 
 
 def steer(scene: Scene, rows: int, calls_per_second: int, chance: Random, report: Report, say: Say) -> None:
-    """Pause, resume and cancel a backfill while live events arrive; broken where one took five seconds or more."""
+    """Pause, resume and cancel a backfill while live events arrive; broken if one took five seconds or more."""
     logins = [str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(rows)]
     drawn = [Drawn(Kind.FRESH, line, f"{login},", login) for line, login in enumerate(logins, 2)]
     commands = Commands(scene, drawn)
@@ -65,7 +65,7 @@ def _is_at_work(scene: Scene, backfill_id: str) -> bool:
 
 
 class _Calls:
-    """When the calls of these logins began, seconds since 1970; asked for sparingly, for it costs the emulator time."""
+    """When the calls of these logins began, in seconds since 1970; used rarely, because it costs the emulator time."""
 
     def __init__(self, scene: Scene, ours: set[str]) -> None:
         self._scene, self._ours = scene, ours
@@ -73,7 +73,7 @@ class _Calls:
         self.at: list[float] = []
 
     def look(self) -> list[float]:
-        """Return all since the beginning."""
+        """Return all since the start."""
         fresh = self._scene.emulator.calls(self._seen)
         self._seen = fresh[-1].seq if fresh else self._seen
         self.at += [call.started_at for call in fresh if call.login_id in self._ours]
@@ -81,7 +81,7 @@ class _Calls:
 
 
 def _effect(scene: Scene, ours: set[str], command: Callable[[], object], *, ends: bool) -> float:
-    """Return the seconds from giving a command to the last call of these logins, or to the first where it begins."""
+    """Return the seconds from a command to the last call of these logins, or to the first one if it resumes."""
     calls, began = _Calls(scene, ours), time.time()
     command()
     if not ends:

@@ -1,6 +1,6 @@
-"""Sets the calls that Flinks saw against what the witness heard: was each claimed in time, and with the newest wish?
+"""Compares the calls at Flinks with what the witness saw: was each claimed in time, and with the newest wish?
 
-Promise 3 in one sentence: at the moment of the claim nothing newer was recorded.
+Promise 3: at the moment of the claim no newer wish was recorded.
 """
 
 from bisect import bisect_right
@@ -19,7 +19,7 @@ CLOCK_SECONDS = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A claim, and the newest event that had been recorded for its login by then."""
+    """A claim, and the newest event recorded for its login by then."""
 
     at: float
     newest: Event
@@ -27,7 +27,7 @@ class Claimed:
 
 @dataclass
 class Story:
-    """What was heard of one login, in order."""
+    """The observations of one login, in order."""
 
     recorded: list[tuple[float, Event]] = field(default_factory=list)
     claims: list[Claimed] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Story:
         return self.claims[at - 1] if at else None
 
     def may_have_been_recorded_unheard(self, wish: bool | None, claim: Claimed, killed_at: float) -> bool:  # noqa: FBT001 - the wish
-        """Say whether a newer event with this wish went down with Redis: it is heard again soon after."""
+        """Return whether a newer event with this wish was lost with Redis: it is recorded again soon after."""
         return killed_at <= claim.at and any(
             killed_at <= at < killed_at + DEAF_SECONDS and event.rank > claim.newest.rank and event.wants_active is wish
             for at, event in self.recorded
@@ -52,7 +52,7 @@ class Story:
 
 @dataclass
 class Findings:
-    """Numbers (`seq`) of calls that broke the promise."""
+    """Numbers (`seq`) of the calls that broke the promise."""
 
     stale: list[int] = field(default_factory=list)
     late: list[int] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Findings:
 def stories(
     heard: Iterable[Heard], events: Mapping[str, Event], reference_of: Callable[[str], str]
 ) -> dict[str, Story]:
-    """Tell what was heard apart by login: reference -> story."""
+    """Sort the observations by login: reference -> story."""
     told: dict[str, Story] = {}
     for each in heard:
         if each.event_id is not None:
@@ -83,7 +83,7 @@ def judge(
     lease_seconds: float,
     redis_killed_at: Sequence[float],
 ) -> Findings:
-    """Hold each call against the last claim before it."""
+    """Compare each call with the last claim before it."""
     found = Findings()
     for call in calls:
         story = told.get(reference_of(call.login_id or ""), Story())

@@ -1,4 +1,4 @@
-"""The short form of the proof of backfills; `make prove` runs the long one, in which they are killed ten times."""
+"""The short form of the backfill scenario; `make prove` runs the long one with ten kills."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_a_backfill_report_is_exact_although_its_start_every_worker_and_redis_ar
 
 
 def test_the_reference_distinguishes_rows_called_before_and_after_a_live_event() -> None:
-    """A judge that lets either outcome pass would prove nothing."""
+    """A judge that accepts any outcome would prove nothing."""
 
     def call(login: str, ended_at: float) -> Call:
         return Call(1, "customer", login, wish=True, started_at=0, started_monotonic=0, ended_at=ended_at, status=200)

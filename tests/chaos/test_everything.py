@@ -1,4 +1,4 @@
-"""The short form of the proof that puts everything together; `make prove` runs the long one."""
+"""The short form of the main scenario; `make prove` runs the long one."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The short forms of the proofs about the gate; `make prove` runs the long ones."""
+"""The short forms of the scenarios about the gate; `make prove` runs the long ones."""
 
 from pathlib import Path
 

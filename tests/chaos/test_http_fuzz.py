@@ -1,4 +1,4 @@
-"""The short form of the attack on HTTP; `make fuzz` is the long one. Its instruments must notice what they are for."""
+"""The short form of the attack on HTTP (`make fuzz` runs the long one), and tests of its instruments."""
 
 import os
 import socketserver
@@ -44,7 +44,7 @@ def test_open_files_of_a_process_are_counted() -> None:
 
 @contextmanager
 def answering(answer: bytes) -> Iterator[Address]:
-    """A server that gives the same answer to everything."""
+    """A server that gives the same response to everything."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:

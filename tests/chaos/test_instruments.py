@@ -1,4 +1,4 @@
-"""A proof is worth what its instruments are: each must notice what it is there for."""
+"""The instruments of the scenarios detect what they are built to detect."""
 
 import random
 import socket

@@ -1,4 +1,4 @@
-"""The short form of a rolling restart. The limit is wide, because the machine is busy with other tests too."""
+"""The short form of a rolling restart. The limit is wide, because other tests use the machine too."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def test_no_event_waits_long_while_workers_are_restarted_in_turn(tmp_path: Path)
 
 
 def test_an_event_is_timed_until_its_own_or_a_newer_wish_is_committed() -> None:
-    """A measure that cannot see a lost or a late event would prove nothing."""
+    """A measurement that cannot see a lost or a late event would prove nothing."""
 
     def call(login: str, committed_at: float | None, *, wish: bool) -> Call:
         return Call(1, "customer", login, wish, 0, 0, committed_at=committed_at)

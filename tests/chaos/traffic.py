@@ -1,7 +1,7 @@
-"""Draws what is published in a chaos run, and what must come of it. The same seed draws the same.
+"""Draws the events of a chaos run and their expected results. The same seed draws the same events.
 
-The newest wish of a login is worked out here by the contract alone: the greatest `occurred_at`, at the same instant
-inactive before linked, then the greater id.
+The newest wish of a login follows from the contract alone: the greatest `occurred_at`, then inactive before linked,
+then the greater id.
 """
 
 import json
@@ -46,17 +46,17 @@ class Event:
 
     @property
     def is_sealed(self) -> bool:
-        """Half of the producers seal the loginId, where they have the workers' public key."""
+        """Half of the producers seal the loginId, if they have the public key of the workers."""
         return self.id[-1] in "02468ace"
 
     def document(self, key: SealingKey | None = None) -> dict[str, Any]:
-        """As CloudEvents 1.0 JSON has it."""
+        """The event as CloudEvents 1.0 JSON."""
         time = (BEGIN + timedelta(minutes=self.minute)).isoformat()
         data = {"sealedLoginId": key.seal(self.login)} if key and self.is_sealed else {"loginId": self.login}
         return {"specversion": "1.0", "id": self.id, "source": "chaos", "type": self.type, "time": time, "data": data}
 
     def arguments(self, key: SealingKey | None = None) -> dict[str, str]:
-        """As a Celery message has it."""
+        """The event as a Celery message."""
         time = (BEGIN + timedelta(minutes=self.minute)).isoformat()
         login = {"sealed_login_id": key.seal(self.login)} if key and self.is_sealed else {"login_id": self.login}
         return {**login, "occurred_at": time, "event_id": self.id}
@@ -64,21 +64,21 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What is sent at once: one Celery message, or one stream entry with some events, or one nobody can read."""
+    """What is sent at once: one Celery message, one stream entry with events, or one unreadable entry."""
 
     events: tuple[Event, ...]
     is_celery: bool = False
     malformed: bytes = b""
 
     def body(self, key: SealingKey) -> bytes:
-        """The stream entry's field `event`."""
+        """The field `event` of the stream entry."""
         documents = [event.document(key) for event in self.events]
         return self.malformed or json.dumps(documents[0] if len(documents) == 1 else documents).encode()
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Everything that is sent, in the order in which it is sent, and what must come of it."""
+    """Everything that is sent, in the order of sending, and its expected results."""
 
     parcels: Sequence[Parcel]
     events: Sequence[Event]
@@ -90,7 +90,7 @@ class Traffic:
 
 
 def draw(events: int, logins: int, chance: Random) -> Traffic:
-    """Draw so many events, each login having one at least."""
+    """Draw `count` events, with at least one for each login."""
     names = [*CANARIES, UNKNOWN_CANARY]
     names += [str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(logins - len(names))]
     owners = names + chance.choices(names, k=events - len(names))
@@ -111,7 +111,7 @@ def draw(events: int, logins: int, chance: Random) -> Traffic:
 
 
 def _history(login: str, count: int, chance: Random) -> Iterator[tuple[float, Event]]:
-    """Link, churn, link again: each event with the part of the run at which it happened."""
+    """Link, inactive, link again: each event with the part of the run at which it happened."""
     wants_active, minute = chance.random() < 0.7, 0
     for number in range(count):
         event_id = f"evt-{chance.getrandbits(64):016x}"

@@ -1,4 +1,4 @@
-"""Strikes the blows of a schedule, each while calls are in flight, and takes back what has lasted long enough."""
+"""Injects the faults of a schedule, each while calls are in flight, and ends those whose time is over."""
 
 import time
 from collections import Counter
@@ -18,7 +18,7 @@ IDLE_SECONDS = 20.0
 
 
 class Trouble:
-    """`step` has to be called often; it says when everything is over."""
+    """`step` has to be called often; it returns whether everything is over."""
 
     def __init__(
         self, scene: Scene, crew: Crew, recovery: Recovery, *, blows: Sequence[Blow], seconds: float, chance: Random
@@ -37,7 +37,7 @@ class Trouble:
 
     @property
     def progress(self) -> float:
-        """The part of the events that may have been published: never all while a blow is to come."""
+        """The part of the events that may have been published: never all while a fault is to come."""
         if self._began_at is None:
             return EARLY_PART
         if self.is_over:
@@ -66,12 +66,12 @@ class Trouble:
         return self.is_over
 
     def before(self, moment: float) -> str:
-        """Return what was done last before that moment (monotonic), and how long before."""
+        """Return the last action before that moment (monotonic), and how long before."""
         earlier = [(moment - at, what) for at, what in self.moments if at <= moment]
         return "before the first blow" if not earlier else f"{earlier[-1][0]:.1f} s after: {earlier[-1][1]}"
 
     def tell(self, say: Say) -> None:
-        """Say how far it is."""
+        """Report the progress."""
         say(f"{self._next} of {len(self._blows)} blows, {self.progress:.0%} of the events")
 
     def _try(self, blow: Blow, now: float) -> None:
@@ -114,7 +114,7 @@ class Trouble:
         return True
 
     def _last(self, blow: Blow, begin: Callable[[], None], end: Callable[[], None]) -> None:
-        """Begin a trouble with Redis that has an end."""
+        """Begin a fault of Redis that has an end."""
 
         def is_over() -> None:
             self._is_redis_in_trouble = False

@@ -1,8 +1,9 @@
-"""Knows of each event whether it was recorded, and of each call when it was handed out: it listens to Redis' MONITOR.
+"""Observes Redis with MONITOR: which events were recorded, and when each call was claimed.
 
-An event counts once its id stood in a script call that raised the tally of recorded events as often as it had ids. A
-worker's reply and ours leave Redis after the same fsync, so what is heard here was durable, and what a killed Redis did
-not tell us it told no worker either, who then does it again. A restarted Redis is reached by nobody before the witness.
+An event counts once its id was in a script call that raised the tally of recorded events by the number of its ids.
+The reply to a worker and ours leave Redis after the same fsync, so what is seen here was durable; what a killed
+Redis did not send us it sent no worker either, and that worker does it again. No client reaches a restarted Redis
+before the witness.
 """
 
 import re
@@ -20,7 +21,7 @@ READ_BYTES = 1 << 20
 
 
 class Heard(NamedTuple):
-    """One event recorded, or one login claimed; `at` is Redis' clock, seconds since 1970."""
+    """One recorded event or one claimed login; `at` is the clock of Redis, in seconds since 1970."""
 
     at: float
     event_id: str | None
@@ -28,7 +29,7 @@ class Heard(NamedTuple):
 
 
 class Witness:
-    """Listens to one Redis, from `listen` until it is killed, and again."""
+    """Observes one Redis, from `listen` until it is killed, and again."""
 
     def __init__(self, url: str) -> None:
         self._address = urlsplit(url)
@@ -40,7 +41,7 @@ class Witness:
         self._thread: threading.Thread | None = None
 
     def listen(self) -> None:
-        """Begin to listen; returns when Redis has said that it will tell everything from now on."""
+        """Begin to observe; returns when Redis has confirmed MONITOR."""
         self._call, self._counted = [], 0
         self._socket = socket.create_connection(("127.0.0.1", self._address.port or 0), timeout=30)
         for command in (f"AUTH {self._address.password}", "MONITOR"):
@@ -53,14 +54,14 @@ class Witness:
 
     @property
     def claimed_at(self) -> list[float]:
-        """When calls were handed out."""
+        """When calls were claimed."""
         return [heard.at for heard in self.story if heard.event_id is None]
 
     def is_recorded(self, event_id: str) -> bool:
         return event_id in self.times_recorded
 
     def wait_for_silence(self) -> None:
-        """Return when everything that a killed Redis had said was heard, or stop listening to a living one."""
+        """Return when everything from a killed Redis was read, or stop observing a running one."""
         if self._socket and self._thread:
             self._thread.join()
             self._socket.close()

@@ -1,4 +1,4 @@
-"""The proof that a wrong customer id costs a few dead letters and no more, and that one command mends them."""
+"""A wrong customer id costs only a few dead letters, and one command replays them."""
 
 import time
 from pathlib import Path
@@ -25,7 +25,7 @@ def wrong_customer(
 ) -> Report:
     """Run workers with a wrong customer id on `logins` due ones; then with the right one, and replay the suspects.
 
-    For `quiet_seconds` after the gate has shut it must hold everything back.
+    For `quiet_seconds` after it has closed, the gate must hold everything back.
     """
     sizes = {"logins": logins, "calls_per_second": calls_per_second, "quiet_seconds": quiet_seconds}
     report = Report("A wrong customer id", sizes | {"workers": workers, "seed": seed})
