@@ -1,4 +1,4 @@
-"""Searches everything that Nightly wrote for secrets, in whatever spelling they may hide.
+"""Searches everything that Nightly wrote for secrets in any spelling.
 
 Shared by the leak test and the chaos run.
 """
@@ -20,9 +20,9 @@ Written = Sequence[tuple[str, bytes]]
 
 
 def spellings(secret: str) -> set[bytes]:
-    """Return the ways in which a secret may stand somewhere without being seen by eye, all in lower case.
+    """Return the hidden spellings of a secret, all in lower case.
 
-    Of base64 those characters are left out that what stands beside the secret decides as well.
+    For base64 the characters that depend on adjacent bytes are left out.
     """
     found = {encode(secret).lower().encode() for name, encode in ENCODINGS.items() if "base64" not in name}
     for form in {secret, secret.upper(), secret.replace("-", "")}:
@@ -31,7 +31,7 @@ def spellings(secret: str) -> set[bytes]:
 
 
 def leaks(secrets: Iterable[str], written: Written) -> list[str]:
-    """Return one line for each spelling of a secret that stands somewhere."""
+    """Return one line for each spelling of a secret that was found."""
     lowered = [(place, text.lower().translate(_TO_URL_ALPHABET)) for place, text in written]
     found = []
     for secret in secrets:
@@ -48,7 +48,7 @@ def logs_in(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def redis_contents(redis: Any, *, but_not: Collection[bytes] = INBOUND) -> Iterator[tuple[str, bytes]]:
-    """Yield the name of every key, and its value unless it is one of `but_not`: where inbound events wait."""
+    """Yield the name of every key, and its value unless it is in `but_not`, where inbound events wait."""
     readers = {
         b"string": redis.get,
         b"hash": redis.hgetall,
@@ -65,7 +65,7 @@ def redis_contents(redis: Any, *, but_not: Collection[bytes] = INBOUND) -> Itera
 
 
 def output_of(arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> bytes:
-    """Return everything that `nightly <arguments>` prints."""
+    """Return the whole output of `nightly <arguments>`."""
     command = [sys.executable, "-m", "worker", *arguments]
     done = subprocess.run(command, env=dict(environment), cwd=folder, timeout=60, capture_output=True, check=False)
     assert done.returncode in {0, 1}, done.stderr.decode()

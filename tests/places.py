@@ -1,4 +1,4 @@
-"""Where the checkout is, for tests that start its processes or read its files."""
+"""The path of the checkout, for tests that start its processes or read its files."""
 
 from pathlib import Path
 

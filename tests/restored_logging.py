@@ -1,4 +1,4 @@
-"""Logging is the whole process': what a test changes is put back."""
+"""Restores logging, which belongs to the whole process, after a test."""
 
 import logging
 import sys
@@ -15,7 +15,7 @@ from worker.telemetry.logs import TALKATIVE_LOGGERS
 
 @contextmanager
 def restored_logging() -> Iterator[None]:
-    """Let anything configure logging, warnings and hooks, and undo it."""
+    """Let the body configure logging, warnings and hooks, then undo it."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in TALKATIVE_LOGGERS}

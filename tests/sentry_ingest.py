@@ -1,4 +1,4 @@
-"""A Sentry that keeps what it is sent, so that tests can read it."""
+"""A stand-in for Sentry that keeps the events it receives."""
 
 import json
 import threading
@@ -8,7 +8,7 @@ from zlib import MAX_WBITS, decompress
 
 
 class SentryIngest:
-    """Listens on a free loopback port while it is open; `dsn` is what SENTRY_DSN has to name."""
+    """Listens on a free loopback port while it is open; `dsn` is the value for SENTRY_DSN."""
 
     def __init__(self) -> None:
         self.envelopes: list[bytes] = []
@@ -34,7 +34,7 @@ class SentryIngest:
         return f"http://public@127.0.0.1:{self._server.server_port}/1"
 
     def events(self) -> list[dict[str, Any]]:
-        """Return every event that came: an envelope is lines of JSON, an item's header above its body."""
+        """Return every received event: an envelope is lines of JSON, the header of an item above its body."""
         lines = [line for envelope in self.envelopes for line in envelope.splitlines()]
         bodies = [json.loads(line) for line in lines if line.startswith(b"{")]
         return [body for body in bodies if "event_id" in body and ("message" in body or "exception" in body)]

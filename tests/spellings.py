@@ -1,4 +1,4 @@
-"""How a loginId may be written, for tests that look for it: made by encoding, where the worker decodes."""
+"""The spellings of a loginId that tests look for, made by encoding, while the worker decodes."""
 
 import base64
 import html
@@ -79,7 +79,7 @@ OF_A_GUID: Mapping[str, Encode] = {
 
 
 def mixed(text: str, chance: random.Random) -> str:
-    """Return a text in which each character is written in a way of its own."""
+    """Return a text with each character in a spelling of its own."""
     ways: tuple[Callable[[int], str], ...] = (
         chr,
         lambda code: urllib.parse.quote(chr(code)),

@@ -1,4 +1,4 @@
-"""What is started and stopped by a test, as a context manager that leaves nothing behind when its start fails."""
+"""A context manager for what a test starts and stops; it leaves nothing behind if its start fails."""
 
 from abc import ABC, abstractmethod
 from typing import Self
@@ -13,7 +13,7 @@ class Started(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """End whatever runs."""
+        """End every part."""
 
     def __enter__(self) -> Self:
         try:

@@ -1,4 +1,4 @@
-"""How a test waits: it polls a condition against a deadline, and says what did not come true."""
+"""Waiting in tests: polls a condition with a deadline, and reports what did not come true."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Certificates of our own making, for servers that live as long as a test."""
+"""Certificates for the test servers."""
 
 import ipaddress
 import ssl
@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificate(path: Path, name: str, address: str) -> Path:
-    """Write a key and a certificate that signs itself, both into one PEM file, and return its path."""
+    """Write a key and a self-signed certificate into one PEM file, and return its path."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(address))])
@@ -37,7 +37,7 @@ def write_certificate(path: Path, name: str, address: str) -> Path:
 
 
 def speaking_tls(certificate: Path) -> ssl.SSLContext:
-    """A server's side of TLS, with the certificate that `write_certificate` made."""
+    """The server side of TLS, with the certificate from `write_certificate`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context

@@ -1,6 +1,6 @@
-"""Runs `nightly ...` in the test's own process: the whole command, without the imports that each new process costs.
+"""Runs `nightly ...` in the test's own process, which saves the imports of a new process.
 
-That the command is a process too (its exit status, its pipes, a signal) is tested in cli/test_process.py.
+cli/test_process.py tests it as a process: exit status, pipes, signals.
 """
 
 import io
@@ -16,13 +16,13 @@ Done = subprocess.CompletedProcess[str]
 
 
 class Command:
-    """`nightly`, with settings of the test's own for each run; `never_shown`: what no output may ever hold."""
+    """`nightly`, with its own settings for each run; `never_shown`: text that no output may contain."""
 
     def __init__(self, capfd: pytest.CaptureFixture[str], *, never_shown: str = "Traceback") -> None:
         self._capfd, self._never_shown = capfd, never_shown
 
     def __call__(self, *arguments: str, stdin: str = "", **settings: str) -> Done:
-        """Run it to its end; nobody may ever see a traceback."""
+        """Run the command; no output may contain a traceback."""
         self._capfd.readouterr()
         with restored_logging(), pytest.MonkeyPatch.context() as here:
             here.setattr(sys, "argv", ["nightly", *arguments])

@@ -1,4 +1,4 @@
-"""The real parts that integration tests share: the emulator under control, and a stack that starts workers."""
+"""The parts that integration tests share: the controlled emulator, and a stack that starts workers."""
 
 import os
 import resource
@@ -20,7 +20,7 @@ Start = Callable[..., ManagedProcess]
 
 @pytest.fixture
 def emulator(emulator_url: str) -> Iterator[EmulatorControl]:
-    """The session's emulator, reset: no fault, no login, no recorded call is left of the test before."""
+    """The session's emulator, reset: no fault, login or recorded call of an earlier test is left."""
     with EmulatorControl(emulator_url) as control:
         control.reset()
         yield control
@@ -41,7 +41,7 @@ def stack(tmp_path: Path, redis_url: str, emulator: EmulatorControl, login_keys:
 
 @pytest.fixture
 def start(redis_url: str, tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[Start]:
-    """Start the page on a free port; stopped at the end, whatever happened. `files`: its limit of open files."""
+    """Start the page on a free port; it is stopped at the end. `files`: its limit of open files."""
     started: list[ManagedProcess] = []
 
     def run(*, users: str = "", host: str = "127.0.0.1", url: str = redis_url, files: int = 0) -> ManagedProcess:
@@ -61,7 +61,7 @@ def start(redis_url: str, tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """Let the test itself open thousands of sockets."""
+    """Allow the test process to open thousands of sockets."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(4096, hard) if hard > 0 else 4096), hard))
     yield

@@ -1,5 +1,7 @@
-"""Measures how the work for a text grows with its length: a pattern that looks at the same characters again and again
-takes four times as long for twice the text, whatever the machine."""
+"""Measures how the time for a text grows with its length.
+
+A pattern that reads the same characters again and again takes four times as long for twice the text, on any machine.
+"""
 
 import math
 import time
@@ -31,7 +33,7 @@ _FILLINGS = (" ", "'", "x", "\\", "x ")
 
 
 def families() -> Families:
-    """Return texts without end, by name: a piece repeated, a piece before a run, and runs that begin again."""
+    """Return endless texts by name: a repeated piece, a piece before a run, and runs that begin again."""
     made = dict(_families())
     made["a word and a space"] = lambda size: "a" * (size - 1) + " "
     return made
@@ -55,7 +57,7 @@ def _runs(first: str, filling: str, size: int) -> str:
 
 
 def growths(work: Callable[[str], object], made: Families) -> list[str]:
-    """Return a line for each family whose work grows faster than its text."""
+    """Return a line for each family whose time grows faster than its text."""
     usual = MOST_GROWTH * _seconds(work, (PLAIN * 2 * max(SIZES))[: 2 * max(SIZES)], 0) + NOISE_SECONDS
     return [line for name, family in made.items() if (line := _growth(work, name, family, usual))]
 
@@ -73,7 +75,7 @@ def _growth(work: Callable[[str], object], name: str, family: Callable[[int], st
 
 
 def _seconds(work: Callable[[str], object], text: str, limit: float) -> float:
-    """Return the processor's time: the best of five, or the first within the limit."""
+    """Return the processor time: the best of five, or the first within the limit."""
     best = math.inf
     for _ in range(5):
         start = time.process_time()

@@ -1,4 +1,4 @@
-"""Finds what a test left running: every test works in a folder of its own, and so does every process it starts."""
+"""Finds processes that a test left running: they work in the folder of the test."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def at_work_in(folder: Path) -> list[int]:
-    """Every process of this machine, but this one, whose working folder lies in `folder`."""
+    """Every other process of this machine whose working folder is in `folder`."""
     found = []
     for link in Path("/proc").glob("[0-9]*/cwd"):
         with contextlib.suppress(OSError):
@@ -17,7 +17,7 @@ def at_work_in(folder: Path) -> list[int]:
 
 
 def kill_leftovers(folder: Path) -> list[int]:
-    """Kill what is still at work in `folder` and return it: an empty list is a clean test."""
+    """Kill the processes that still work in `folder` and return them; empty for a clean test."""
     left = at_work_in(folder)
     for pid in left:
         with contextlib.suppress(ProcessLookupError):

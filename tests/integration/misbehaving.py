@@ -1,4 +1,4 @@
-"""Servers that misbehave in every way we know of, and the one question that the tests ask of them."""
+"""Servers with every known kind of misbehaviour, and a call to them."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ Handler = Callable[[Reader, Writer], Awaitable[None]]
 
 @contextlib.asynccontextmanager
 async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serve on a free port of loopback and give the port; on leaving, nothing of the server is left."""
+    """Serve on a free loopback port and yield the port; on leaving, the server is removed completely."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def handle(reader: Reader, writer: Writer) -> None:
@@ -120,7 +120,7 @@ def reset(writer: Writer) -> None:
 
 @functools.cache
 def instance_at(base_url: str) -> Instance:
-    """Return always the same object for an address, as the settings do: its connections are kept by it."""
+    """Return always the same object for an address, as the settings do: the client keeps its connections by it."""
     return Instance(
         name="toolbox",
         customer_id="43387ca6-0391-4c82-857d-70d95f087ecb",
@@ -134,7 +134,7 @@ def instance_at(base_url: str) -> Instance:
 async def ask(
     client: FlinksClient, base_url: str, *, timeout_seconds: float = 5, not_after: float = float("inf")
 ) -> Verdict | None:
-    """Wish the login active. A client that forgets its own deadline fails the test instead of hanging it."""
+    """Send an active wish. A client that misses its own deadline fails the test instead of blocking it."""
     async with asyncio.timeout(20):
         return await client.set_scheduled_refresh(
             instance_at(base_url), LOGIN, wants_active=True, timeout_seconds=timeout_seconds, not_after=not_after

@@ -1,4 +1,4 @@
-"""The commands of docker-compose.yml, run here without a container: what they start, refuse and give away."""
+"""The commands of docker-compose.yml, run without a container: what they start, refuse and expose."""
 
 import os
 import subprocess
@@ -30,12 +30,12 @@ SECRETS_OF_WORKERS = {"LOGIN_KEYS", "FLINKS_AUTH_KEY", "FLINKS_INSTANCES", "BROK
 
 
 def as_the_shell_sees_it(text: str) -> str:
-    """Undo what Compose does to a dollar sign."""
+    """Undo Compose's escaping of a dollar sign."""
     return text.replace("$$", "$")
 
 
 def check(name: str, environment: Mapping[str, str], *, instead: tuple[str, str] = ("", "")) -> bool:
-    """Run a service's health check."""
+    """Run the health check of a service."""
     kind, *test = SERVICES[name]["healthcheck"]["test"]
     command = ["sh", "-c", as_the_shell_sees_it(test[0])] if kind == "CMD-SHELL" else test
     command = [word.replace(*instead) if instead[0] else word for word in command]
@@ -45,7 +45,7 @@ def check(name: str, environment: Mapping[str, str], *, instead: tuple[str, str]
 
 @pytest.fixture
 def programs(tmp_path: Path) -> str:
-    """A PATH with the server under the name that it has in the image, and a client that knows the password."""
+    """A PATH with the server under the name that it has in the image, and a client that has the password."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "valkey-server").symlink_to(find_redis_binary().path)
@@ -62,7 +62,7 @@ def port() -> int:
 
 @pytest.fixture
 def server(tmp_path: Path, programs: str, port: int, orphan_guard: OrphanGuard) -> Iterator[ManagedProcess]:
-    """The ledger's Redis, on a free port of loopback."""
+    """The Redis of the ledger, on a free loopback port."""
     command = [as_the_shell_sees_it(word) for word in SERVICES["redis"]["command"]]
     command += ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
     environment = os.environ | {"PATH": programs, "TMPDIR": str(tmp_path), "REDIS_URL": URL}

@@ -1,4 +1,4 @@
-"""What can be checked of the deployment files without a container engine: that they agree with the project."""
+"""The deployment files agree with the project; checked without a container engine."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Texts of others are read in a time that grows with their length and no faster, however they are made."""
+"""The time to read foreign text grows linearly with its length, for every kind of text."""
 
 import json
 from collections.abc import Callable, Mapping

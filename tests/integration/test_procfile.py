@@ -1,4 +1,4 @@
-"""The Procfile, really started: each process type comes up, and stops when it is told to.
+"""The Procfile, really started: each process type comes up, and stops on a signal.
 
 One type at a time, because honcho gives the others five seconds once the first has stopped.
 """
@@ -29,7 +29,7 @@ def port() -> int:
 def honcho(
     request: pytest.FixtureRequest, tmp_path: Path, stack: EmbeddedStack, port: int, orphan_guard: OrphanGuard
 ) -> Iterator[ManagedProcess]:
-    """Honcho with the process type that the test names, and PORT as its platform would give it."""
+    """Honcho with the process type of the test, and PORT as a platform would set it."""
     command = [sys.executable, "-m", "honcho", "-e", os.devnull, "-f", str(PROCFILE), "start", "-p", str(port)]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     process = ManagedProcess(

@@ -1,4 +1,4 @@
-"""What is installed is hashed and licensed, and the bill of materials says so of all of production."""
+"""Every installed package is hashed and licensed, and the bill of materials lists all of production."""
 
 import json
 import re

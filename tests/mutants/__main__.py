@@ -1,9 +1,9 @@
-"""Makes mutants of the ledger's Lua and of the decision core, and names those that no test notices.
+"""Makes mutants of the ledger's Lua and of the decision core, and lists those that no test notices.
 
-python -m tests.mutants                                    all of them, in an hour or so
-python -m tests.mutants worker/ledger/lua/commands/settle.lua       one file's
-python -m tests.mutants worker/reconciler/retry_policy.py:71                 one line's
-python -m tests.mutants --sample 200 --seed 3              some of them
+python -m tests.mutants                                            all of them, in an hour or so
+python -m tests.mutants worker/ledger/lua/lib/settle.lua           those of one file
+python -m tests.mutants worker/reconciler/retry_policy.py:71       those of one line
+python -m tests.mutants --sample 200 --seed 3                      some of them
 """
 
 import argparse
@@ -24,7 +24,7 @@ ENDS = ("killed", "timed out", "survived", "invalid", "lost")
 
 
 def main() -> int:
-    """Judge what was asked for; 1 when a mutant survived."""
+    """Judge the requested mutants; returns 1 if one survived."""
     asked = _arguments()
     os.chdir(ROOT)
     os.nice(asked.nice)

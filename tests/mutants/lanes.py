@@ -1,4 +1,4 @@
-"""Judges mutants side by side: a fork for each, so that a mistake dies with its process."""
+"""Judges mutants in parallel: a fork for each, so that a crash ends only its process."""
 
 import multiprocessing
 import signal
@@ -14,9 +14,10 @@ Judge = Callable[[Mutant, int, Connection], None]
 
 
 def in_lanes(mutants: Iterable[Mutant], judge: Judge, tell: Callable[[Fate, int], None], *, jobs: int) -> None:
-    """Run `judge` (mutant, lane, answer) in a fork for each mutant, `jobs` at a time, and `tell` what it answered last.
+    """Run `judge` (mutant, lane, answer) in a fork for each mutant, `jobs` at a time, and pass its last answer to
+    `tell`.
 
-    A fork that its own alarm ended has timed out; one that ended otherwise without an answer is `lost`, our fault.
+    A fork that its own alarm ended has timed out; another end without an answer is `lost`, an error of ours.
     """
     waiting, out = iter(mutants), dict[int, tuple[BaseProcess, Connection, Mutant]]()
     lanes = list(range(jobs))

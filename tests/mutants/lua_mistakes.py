@@ -1,4 +1,4 @@
-"""Makes the mutants of one Lua script: a reader of tokens is enough for the plain Lua of the ledger."""
+"""Makes the mutants of one Lua script with a tokeniser, which is enough for the plain Lua of the ledger."""
 
 import re
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ def _in_context(text: str, start: int, end: int, after: str) -> tuple[str, str]:
 
 
 def _changes(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield start, end and what stands there instead."""
+    """Yield start, end and replacement."""
     tokens = [Token(str(match.lastgroup), match[0], match.start()) for match in _TOKENS.finditer(text)]
     code = [token for token in tokens if token.kind != "comment"]
     for before, token in zip([None, *code], code, strict=False):
@@ -100,7 +100,9 @@ def _instead(before: Token | None, token: Token) -> list[str]:
 
 
 def _other_numbers(value: float, *, is_index: bool) -> list[str]:
-    """One more and one less; of a thousand or more the double and the half, as a millisecond more is no mistake."""
+    """One more and one less; for a thousand or more the double and the half, because a millisecond more changes
+    nothing.
+    """
     others = [value + 1] if is_index or not value.is_integer() else [value + 1, value - 1]
     if value >= BIG:
         others = [value * 2, value // 2]
@@ -108,7 +110,7 @@ def _other_numbers(value: float, *, is_index: bool) -> list[str]:
 
 
 def _without(text: str, kinds: set[str]) -> str:
-    """Blank some kinds of tokens, so that what is looked for stands in code."""
+    """Blank some kinds of tokens, so that a search finds only code."""
     return _TOKENS.sub(lambda match: " " * len(match[0]) if match.lastgroup in kinds else match[0], text)
 
 
@@ -122,7 +124,7 @@ def _end_of_statement(text: str, start: int) -> int:
 
 
 def _groups(text: str, start: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield the extents of the fields (with their values) of one HSET or HDEL, where more than one stands there."""
+    """Yield the extents of the fields (with their values) of one HSET or HDEL that has more than one."""
     commas, depth, at = [], 0, start
     while depth >= 0:
         depth += (text[at] in "({") - (text[at] in ")}")

@@ -1,7 +1,8 @@
-"""Lets the ledger's tests judge mutants of the Lua: tests are collected once, and each mutant gets a fork of that.
+"""Runs the ledger's tests on mutants of the Lua: tests are collected once, and each mutant gets a fork of that
+process.
 
-A pytest plugin. A fork runs the tests against a Redis that runs already, the likeliest killer first, and stops at
-the first that fails. The model's schedules come last, as they cost most.
+A pytest plugin. A fork runs the tests on a running Redis, the most successful test first, and stops at the first
+failure. The schedules of the model come last, because they take longest.
 """
 
 import os
@@ -30,7 +31,7 @@ SECONDS_THE_MODEL = 240
 
 
 class LuaMutants:
-    """Give it to `pytest.main`, with the tests to run; `fates` holds what became of each mutant."""
+    """Pass it to `pytest.main` with the tests to run; `fates` holds the result of each mutant."""
 
     def __init__(self, mutants: Iterable[Mutant], folder: Path, *, jobs: int, is_quick: bool, say: Say) -> None:
         self._is_quick = is_quick
@@ -43,7 +44,7 @@ class LuaMutants:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> object:
-        """Give tests the Redis that runs already."""
+        """Give tests the running Redis."""
         if fixturedef.argname not in {"redis_server", "orphan_guard"}:
             return None
         fixturedef.cached_result = (self._server, fixturedef.cache_key(request), None)
@@ -96,7 +97,7 @@ class LuaMutants:
         assert not session.testsfailed, "the tests fail without any mutant"
 
     def _judge(self, session: pytest.Session, mutant: Mutant, answer: Connection) -> None:
-        """In a fork: say `invalid`, the name of the test that failed, or nothing."""
+        """In a fork: report `invalid`, the name of the test that failed, or nothing."""
         _be_quiet()
         if not _patch(mutant, self._server):
             answer.send(("invalid", ""))
@@ -158,7 +159,7 @@ def _be_quiet() -> None:
 
 
 def _patch(mutant: Mutant, server: EmbeddedRedis | None) -> bool:
-    """Put the mutant in the place of its script; returns whether Redis can compile it."""
+    """Put the mutant in place of its script; returns whether Redis can compile it."""
     original, whole = (ROOT / mutant.path).read_text("utf-8"), scripts.source
     scripts.source = lambda name: whole(name).replace(original, mutant.text, 1)  # type: ignore[assignment]
     assert server is not None
@@ -173,7 +174,7 @@ def _patch(mutant: Mutant, server: EmbeddedRedis | None) -> bool:
 def judge_lua(
     mutants: list[Mutant], folder: Path, *, jobs: int, schedules: int, is_quick: bool, say: Say
 ) -> list[Fate]:
-    """Return what became of each mutant; `schedules` is how many of the model's are run (0: none).
+    """Return the result of each mutant; `schedules` is the number of schedules of the model (0: none).
 
     `is_quick` leaves out the slow tests.
     """

@@ -1,4 +1,4 @@
-"""What a mutant is: one file of ours with one small thing wrong in it."""
+"""A mutant: one of our files with one small mistake in it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Mutant:
-    """`text` is the whole file with the mistake in it."""
+    """`text` is the whole file with the mistake."""
 
     path: str
     """From the project's root."""
@@ -23,7 +23,7 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Fate:
-    """What became of a mutant: killed, timed out, survived, invalid (no code at all), or lost (our fault)."""
+    """The result of a mutant: killed, timed out, survived, invalid (not code), or lost (an error of ours)."""
 
     mutant: Mutant
     end: str

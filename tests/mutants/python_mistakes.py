@@ -1,4 +1,4 @@
-"""Makes the mutants of one Python module, by its syntax tree."""
+"""Makes the mutants of one Python module from its syntax tree."""
 
 import ast
 from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def _nodes_at(tree: ast.AST, number: int) -> ast.AST:
 
 
 def _nodes(parent: ast.AST) -> Iterator[tuple[ast.AST, Callable[[ast.AST | None], None]]]:
-    """Yield each node that decides something, with the means to put another in its place."""
+    """Yield each node that decides something, with a function to replace it."""
     for name, value in ast.iter_fields(parent):
         if name in {"annotation", "returns", "decorator_list"}:
             continue
@@ -73,7 +73,7 @@ def _nodes(parent: ast.AST) -> Iterator[tuple[ast.AST, Callable[[ast.AST | None]
 
 
 def _is_prose(node: ast.AST) -> bool:
-    """A docstring, or a description."""
+    """Whether the node is a docstring or a description."""
     is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     return is_docstring or (isinstance(node, ast.keyword) and node.arg in {"description", "repr"})
 

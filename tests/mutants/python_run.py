@@ -1,6 +1,6 @@
-"""Lets the unit tests judge mutants of the decision core: each in a fork of a process that holds all libraries.
+"""Runs the unit tests on mutants of the decision core, each in a fork of a process that has imported all libraries.
 
-Our own modules are imported in the fork, and the mutated one from the mutant's text: no file is changed.
+The fork imports our own modules, and the mutated one from the text of the mutant: no file is changed.
 """
 
 import importlib
@@ -60,7 +60,7 @@ SECONDS = 180
 
 
 class FirstFailure:
-    """Remembers which test failed."""
+    """Remembers the test that failed."""
 
     def __init__(self) -> None:
         self.name = ""
@@ -71,7 +71,7 @@ class FirstFailure:
 
 
 def judge_python(mutants: list[Mutant], folder: Path, *, jobs: int, say: Say) -> list[Fate]:
-    """Return what became of each mutant."""
+    """Return the result of each mutant."""
     for library in LIBRARIES:
         importlib.import_module(library)
     fates: list[Fate] = []

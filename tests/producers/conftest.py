@@ -1,4 +1,4 @@
-"""One running Nightly for all producers: each of them tells of logins of its own, and the emulator hears of those."""
+"""One running Nightly for all producers; each sends events of logins of its own."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nightly]:
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
-    """The folder of the installed Node packages; skips the test, with the reason, where they cannot be had."""
+    """The folder of the installed Node packages; skips the test, with the reason, if they are not available."""
     if reason := why_not_installed():
         pytest.skip(reason)
     return MODULES
@@ -34,7 +34,7 @@ def node_modules() -> Path:
 
 @pytest.fixture
 def surroundings(working: Nightly) -> Mapping[str, str]:
-    """What a producer's environment holds: Redis' address, the public key, and this environment's commands on PATH."""
+    """The environment of a producer: the address of Redis, the public key, and our commands on PATH."""
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     public_key = str(working.services.vault.public_keys[0])
@@ -42,7 +42,7 @@ def surroundings(working: Nightly) -> Mapping[str, str]:
 
 
 def expect_call(working: Nightly, login_id: str, *, on: bool) -> None:
-    """Wait until Flinks was asked, once, to switch this login on or off."""
+    """Wait until Flinks got exactly one call to switch this login on or off."""
 
     def calls() -> list[bool | None]:
         return [call.wish for call in working.emulator.calls() if call.login_id == login_id]

@@ -1,4 +1,4 @@
-"""Installs the Node packages that the tests need, once, as package-lock.json names and hashes them; or says why not."""
+"""Installs the Node packages for the tests, once, as package-lock.json names and hashes them; or reports why not."""
 
 import fcntl
 import hashlib
@@ -13,7 +13,7 @@ _INSTALL = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--logle
 
 
 def why_not_installed() -> str:
-    """Install what is not there; return why the tests that need it must be skipped, or an empty text."""
+    """Install missing packages; return the reason to skip their tests, or an empty text."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             return f"no `{program}` on PATH: producers in Node are NOT tested"

@@ -1,4 +1,4 @@
-"""Takes the code blocks out of a document, so that what a reader copies is what the tests run."""
+"""Reads the code blocks of a document, so that the tests run what a reader copies."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """One fenced block of a document: `name` says where it stands."""
+    """One fenced block of a document; `name` is its position."""
 
     name: str
     language: str
@@ -19,7 +19,7 @@ class Snippet:
 
 
 def snippets(document: str, *, section: str = "") -> Iterator[Snippet]:
-    """Yield the blocks of a document below the root, or of its section of that heading alone."""
+    """Yield the blocks of a document below the root, or only those of the section with that heading."""
     text = (ROOT / document).read_text()
     first = 0
     if section:

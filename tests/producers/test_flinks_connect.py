@@ -1,4 +1,4 @@
-"""The recipe for Flinks Connect's redirect, as it stands in its document, run as its document says."""
+"""The recipe for the redirect of Flinks Connect, run as its document describes."""
 
 import os
 import re
@@ -21,7 +21,7 @@ NOWHERE = "redis://127.0.0.1:1/0"
 
 
 def run_as_documented(folder: Path, env: Mapping[str, str], guard: OrphanGuard) -> ManagedProcess:
-    """Serve the document's snippet, with the options of the document's command, on a free port."""
+    """Serve the snippet of the document, with the options of its command, on a free port."""
     (snippet,) = snippets(DOCUMENT)
     (folder / "your_module.py").write_text(snippet.code)
     found = re.search(r"`uvicorn (your_module:app[^`]*)`", (ROOT / DOCUMENT).read_text())
@@ -33,7 +33,7 @@ def run_as_documented(folder: Path, env: Mapping[str, str], guard: OrphanGuard) 
 
 
 class Browser:
-    """One customer's: it keeps the cookie, and sends it to our app alone."""
+    """The client of one customer, which sends its cookie only to our app."""
 
     def __init__(self, server: ManagedProcess) -> None:
         self._address = re.findall(r"running on http://(\S+)", server.output())[0]
@@ -48,7 +48,7 @@ class Browser:
         return answer
 
     def opens_connect(self) -> str:
-        """Look at the page with the frame; return the redirectUrl's path, to which Flinks will send us."""
+        """Load the page with the frame; return the path of redirectUrl, to which Flinks redirects."""
         answer = self.get("/connect")
         cookie = answer.headers["Set-Cookie"]
         assert {"httponly", "secure", "samesite=lax"} <= {part.strip().lower() for part in cookie.split(";")}

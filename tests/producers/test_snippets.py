@@ -1,4 +1,4 @@
-"""Every snippet of the producers' guide, and of the README's part on events, does what it says when it is run."""
+"""Every snippet of the producers' guide, and of the README's part on events, works when it is run."""
 
 import json
 import shutil
@@ -79,7 +79,7 @@ def test_each_snippet_leads_to_the_call_that_it_describes(
 
 
 def _told(snippet: Snippet, working: Nightly, login: str) -> Snippet:
-    """Fill in what a reader fills in: the login, and where Redis is."""
+    """Fill in what a reader fills in: the login and the address of Redis."""
     code = snippet.code.replace("your-login-id", login)
     code = code.replace("redis://localhost:6379/0", working.stack.environment["REDIS_URL"])
     if "{ loginId }" in code:

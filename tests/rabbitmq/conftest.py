@@ -1,4 +1,4 @@
-"""Nightly with RabbitMQ as its broker; without a `rabbitmq-server` on PATH these tests are skipped, and say so."""
+"""Nightly with RabbitMQ as its broker; without a `rabbitmq-server` on PATH these tests are skipped with a reason."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +30,7 @@ def rabbit_node(tmp_path_factory: pytest.TempPathFactory, orphan_guard: OrphanGu
 
 @pytest.fixture
 def rabbit(rabbit_node: RabbitNode) -> RabbitNode:
-    """The session's RabbitMQ without a queue or an exchange of ours."""
+    """The session's RabbitMQ, without our queues and exchanges."""
     with rabbit_node.connection() as connection:
         for name in QUEUES:
             connection.channel().queue_delete(name)
@@ -41,12 +41,12 @@ def rabbit(rabbit_node: RabbitNode) -> RabbitNode:
 
 @dataclass
 class OnRabbit(Nightly):
-    """The system under test, and the ways of its producers."""
+    """The system under test, and its producers."""
 
     node: RabbitNode
 
     def send_with_celery(self, events: Iterable[Mapping[str, Any]], *, link: Any = None, **settings: Any) -> None:
-        """Send events as a Celery client does that knows nothing of us but the names."""
+        """Send events as a Celery client that knows only the names."""
         options = {"confirm_publish": True}
         with Celery(broker=self.node.url, broker_transport_options=options, set_as_current=False) as app:
             app.conf.update(settings)
@@ -59,7 +59,7 @@ class OnRabbit(Nightly):
                 app.send_task(event["type"], kwargs=arguments, queue=EVENTS_QUEUE, link=link)
 
     def send_plain(self, events: Iterable[Any], *, content_type: str = "application/cloudevents+json") -> None:
-        """Publish CloudEvents on the topic exchange, by their type; each one is confirmed."""
+        """Publish CloudEvents on the topic exchange by their type; each one is confirmed."""
         with self.node.connection() as connection, connection.Producer() as producer:
             for event in events:
                 first = event[0] if isinstance(event, list) else event
@@ -69,12 +69,12 @@ class OnRabbit(Nightly):
                 )
 
     def waiting(self) -> int:
-        """How many messages wait in the queue of events."""
+        """The number of messages that wait in the event queue."""
         state = look(self.node.url)[EVENTS_QUEUE]
         return state.waiting if state else 0
 
     def is_at_rest(self) -> bool:
-        """Say whether nothing is due, waiting, in flight or unread."""
+        """Return whether nothing is due, waiting, in flight or unread."""
         return self.waiting() == 0 and super().is_at_rest()
 
     def worker_reads(self) -> None:

@@ -1,4 +1,4 @@
-"""A real RabbitMQ for tests: a node of its own on free loopback ports, with its own data, cookie and epmd."""
+"""A real RabbitMQ for tests: a node on free loopback ports, with its own data, cookie and epmd."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ START_SECONDS = 60
 
 
 def server_script() -> str | None:
-    """The script that starts a node as whoever calls it; Debian's own on PATH becomes another user."""
+    """The script that starts a node as the calling user; Debian's own on PATH changes the user."""
     if shutil.which("rabbitmq-server") is None or shutil.which("epmd") is None:
         return None
     of_debian = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"))
@@ -63,12 +63,12 @@ class RabbitNode(Started):
 
     @property
     def url(self) -> str:
-        """The address with the user that every node has."""
+        """The address with the default user of every node."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
     @property
     def tls_url(self) -> str:
-        """The same, encrypted, and verified by its own certificate."""
+        """The same address over TLS, verified by its own certificate."""
         return f"amqps://guest:guest@localhost:{self.tls_port}//?ssl_ca_certs={self.certificate}"
 
     def connection(self, **options: Any) -> Connection:
@@ -76,20 +76,20 @@ class RabbitNode(Started):
         return Connection(self.url, transport_options={"confirm_publish": True}, **options)
 
     def start(self) -> Self:
-        """Start it, and wait until it takes connections."""
+        """Start it, and wait until it accepts connections."""
         if self._epmd.exit_code is None and not self._epmd.is_running:
             self._epmd.start()
         self._server.start().wait_ready(self._answers, seconds=START_SECONDS)
         return self
 
     def kill(self) -> None:
-        """`kill -9` the node and whatever belongs to it."""
+        """`kill -9` all processes of the node."""
         self._server.kill()
         self._server.stop(0)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Stop all of its processes for a while: its connections stay, and nothing answers."""
+        """Stop (SIGSTOP) all of its processes for a while: its connections stay open without any response."""
         os.killpg(self._server.pid, signal.SIGSTOP)
         try:
             yield

@@ -1,4 +1,4 @@
-"""What `nightly doctor` and `nightly status` say of RabbitMQ, and that no password is in it."""
+"""`nightly doctor` and `nightly status` report on RabbitMQ without its password."""
 
 import json
 import os

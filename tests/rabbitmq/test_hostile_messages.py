@@ -1,4 +1,4 @@
-"""What a hostile producer writes to RabbitMQ, and a person who deletes queues there, stop no worker."""
+"""Hostile messages in RabbitMQ, and queues that an operator deletes there, stop no worker."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ CONTROL = "celery.pidbox"
 
 
 def publish(nightly: OnRabbit, body: bytes, marks: dict[str, str], *, exchange: str = "", key: str = "") -> None:
-    """Publish one bomb: its marks say how it is packed, in a header or in the properties."""
+    """Publish one decompression bomb; its compression is named in a header or in the properties."""
     properties: dict[str, Any] = {"content_type": "application/json", "content_encoding": "utf-8"}
     properties |= {name.replace("-", "_"): value for name, value in marks.items() if name != "compression"}
     is_marked = "compression" in marks
@@ -93,7 +93,7 @@ def test_queues_that_an_operator_deletes_are_consumed_again(nightly: OnRabbit, i
 
 
 def test_only_event_tasks_run_from_the_event_queue(nightly: OnRabbit) -> None:
-    """Handed on to the worker's own queues, it went out with the worker's rights: its headers could name any queue."""
+    """Passed on to the worker's own queues, it was sent with the worker's rights: its headers could name any queue."""
     worker = nightly.stack.start_worker()
     nightly.worker_reads()
     with nightly.node.connection() as connection:

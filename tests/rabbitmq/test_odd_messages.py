@@ -1,4 +1,4 @@
-"""Whatever lies in RabbitMQ's queues: it is worked or kept for review, and stops nothing."""
+"""Any message in RabbitMQ's queues is recorded or kept for review, and stops nothing."""
 
 import json
 from datetime import UTC, datetime

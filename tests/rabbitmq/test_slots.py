@@ -1,4 +1,4 @@
-"""Events are taken in whatever the pool is busy with, and nothing waits for RabbitMQ without end."""
+"""Events are recorded while the pool is busy, and every wait for RabbitMQ is bounded."""
 
 import socket
 
@@ -21,7 +21,7 @@ def settings_for_workers() -> dict[str, str]:
 
 
 def test_an_event_is_recorded_while_a_reconciler_holds_the_only_slot(nightly: OnRabbit) -> None:
-    """Before, an event was a task of the pool's: it waited for the end of a reconciler's slice, and its last call."""
+    """Before, an event was a task of the pool: it waited for the end of a reconciler's slice and its last call."""
     first, second = new_logins(2)
     nightly.emulator.faults({"knob": "latency", "milliseconds": 30_000})
     worker = nightly.stack.start_worker(concurrency=1)

@@ -1,4 +1,4 @@
-"""Kill workers, children or the broker itself: no event is lost on RabbitMQ, and nothing ends wrong."""
+"""Kills of workers, children or the broker: no event is lost on RabbitMQ or applied wrongly."""
 
 import os
 import random
@@ -32,7 +32,7 @@ def _check(nightly: OnRabbit, newest: dict[str, bool], sent: int) -> None:
 
 
 def test_two_thousand_events_survive_kills_of_workers_children_and_the_broker(nightly: OnRabbit) -> None:
-    """The broker is away at the start, too."""
+    """The broker is unavailable at the start, too."""
     chance = random.Random(5)
     events, newest = histories(new_logins(900), chance)
     assert len(events) >= 2000
@@ -60,7 +60,7 @@ def test_two_thousand_events_survive_kills_of_workers_children_and_the_broker(ni
 
 
 def _send_and_kill_the_broker(nightly: OnRabbit, worker: ManagedProcess, events: list[dict[str, Any]]) -> None:
-    """Both kinds of message are confirmed, and lie in the queue or unanswered, when the broker dies."""
+    """Messages of both kinds are confirmed, and wait in the queue or unacknowledged, when the broker dies."""
     worker.signal(signal.SIGSTOP)
     nightly.send_with_celery(events[::2])
     nightly.send_plain(events[1::2])

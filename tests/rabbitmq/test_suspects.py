@@ -1,4 +1,6 @@
-"""What RabbitMQ delivers again may have ended its reader: a batch is split, and a lost connection is no death."""
+"""A message that RabbitMQ redelivers may have killed its reader: a batch is split, and a lost connection is no
+death.
+"""
 
 import json
 
@@ -27,7 +29,7 @@ def reader_of(nightly: OnRabbit, deliveries: Deliveries) -> RabbitReader:
 
 
 def die_with_it_in_hand(nightly: OnRabbit, deliveries: Deliveries, *, is_counted: bool) -> None:
-    """Take a message, count it as a reader does what came again, and lose the connection without another word."""
+    """Take a message, count it as a reader does with redelivered ones, and lose the connection."""
     reader = reader_of(nightly, deliveries)
     reader._open()
     eventually(lambda: reader._receive() or reader._held, describe="the message")

@@ -1,4 +1,4 @@
-"""Whoever sends through RabbitMQ, however: each event leads to its call."""
+"""Every way of sending through RabbitMQ leads to a call."""
 
 from tests.integration.celery_worker.conftest import cloud_event, new_logins
 from tests.rabbitmq.conftest import OnRabbit

@@ -1,4 +1,4 @@
-"""Unit tests open no socket: a test that tries to fails, with this reason."""
+"""Unit tests open no socket: a test that tries to fails with this reason."""
 
 import socket
 from typing import NoReturn

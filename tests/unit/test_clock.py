@@ -1,4 +1,4 @@
-"""The clock of leases and deadlines goes on while a machine is suspended."""
+"""The clock of leases and deadlines continues while a machine is suspended."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Which connection gives way to another, and what a listener does when it may open no more files."""
+"""Which connection is closed for another one, and what a listener does without free file descriptors."""
 
 import asyncio
 import errno
@@ -21,7 +21,7 @@ from worker.listening import (
 
 
 class Transport(asyncio.Transport):
-    """A connection from an address, which knows whether it was aborted."""
+    """A connection from an address, which records whether it was aborted."""
 
     def __init__(self, address: str) -> None:
         super().__init__({"peername": (address, 1)})

@@ -1,4 +1,6 @@
-"""The `nightly backfill` command in this process, and a worker's two halves by hand: feeding, and calls that end."""
+"""The `nightly backfill` command in the test's own process, and a worker's two steps by hand: feed rows, settle
+calls.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -52,6 +54,6 @@ def work_off(services: Services, *, outcome: str = "applied", code: str = "", in
 
 
 def only(services: Services) -> Backfill:
-    """Return the one backfill there is."""
+    """Return the only backfill."""
     [found] = services.backfills.all()
     return found

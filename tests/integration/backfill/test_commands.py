@@ -1,4 +1,4 @@
-"""`nightly backfill` as a person and a script meet it: steering, reports, rejects, and logins of the ledger."""
+"""`nightly backfill` for people and scripts: commands, reports, rejects, and logins of the ledger."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What a dry run foretells is what then happens, to the row, on mixtures of everything that a ledger may hold."""
+"""A dry run predicts the outcome of every row, on random mixtures of everything that a ledger may contain."""
 
 import json
 import random
@@ -26,7 +26,7 @@ TIMES = ("2026-05-01T00:00:00Z", AS_OF, "2026-07-01T00:00:00Z")
 
 
 def prepare(services: Services, logins: list[str], chance: random.Random) -> None:
-    """Give a part of the logins a past: wishes older, as old and newer than the backfill's, called, dead or waiting."""
+    """Give some logins a history: wishes older, as old and newer than the backfill, called, dead or waiting."""
     terms: dict[str, Any] = {"owner": "o", "worker": "w", "calls_per_second": 100_000, "fingerprint": "tests"}
     services.redis.hset("nightly:configs:toolbox", "tests", "proven")
     for turn in range(3):
@@ -44,7 +44,7 @@ def prepare(services: Services, logins: list[str], chance: random.Random) -> Non
 
 
 def claim(services: Services, count: int, terms: dict[str, Any]) -> list[Claim]:
-    """Claim so many, or as many as are due: the bucket of the rate may hold fewer at first."""
+    """Claim `count` logins, or all that are due: the rate limit may allow fewer at first."""
     taken: list[Claim] = []
     for _ in range(100):
         bounds = {"at_most": count - len(taken), "lease_seconds": 15, "settle_seconds": 20, "max_in_flight": 1000}

@@ -1,4 +1,4 @@
-"""A load that is killed goes on where it was, half a file is never handed over, and the same file is noticed."""
+"""A load that is killed resumes, half a file is never handed over, and a repeated file is refused."""
 
 import gzip
 import json
@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def kill_while_loading(path: Path, services: Services, *, chunks: int) -> None:
-    """SIGKILL a start once so many chunks are there. Its standard input stays open, so it cannot end before."""
+    """SIGKILL a `start` command once `chunks` are stored. Its standard input stays open, so it cannot end before."""
     command = [sys.executable, "-m", "worker", "backfill", "start", "-", "--off"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)}) as process:
         assert process.stdin is not None
@@ -41,7 +41,7 @@ def kill_while_loading(path: Path, services: Services, *, chunks: int) -> None:
 
 
 def restarted(path: Path) -> None:
-    """Give the same command again, with the whole file on standard input."""
+    """Repeat the same command with the whole file on standard input."""
     command = [sys.executable, "-m", "worker", "backfill", "start", "-", "--off"]
     with path.open("rb") as stream:
         done = subprocess.run(

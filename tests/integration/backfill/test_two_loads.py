@@ -1,4 +1,4 @@
-"""Two starts at once, whose files begin with the same rows: a backfill never holds rows of both."""
+"""Two `start` commands at once, with files that begin alike: a backfill never holds rows of both."""
 
 from collections.abc import Callable, Iterator
 
@@ -18,7 +18,7 @@ TERMS = Terms(instance="toolbox", wish=Asks.OFF)
 
 
 def rows(name: str, *, stops_at: int = ALL, at: int = -1, then: Callable[[], object] = lambda: None) -> Iterator[Row]:
-    """Yield rows that differ from another file's from row SAME on; before row `at`, let `then` happen."""
+    """Yield rows that differ from those of another file from row SAME on; before row `at`, call `then`."""
     for number in range(stops_at):
         if number == at:
             then()

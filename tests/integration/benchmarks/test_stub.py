@@ -1,4 +1,4 @@
-"""The stub that every benchmark stands on: what it counts is what was asked of it."""
+"""The Flinks stub of the benchmarks counts exactly the calls that it received."""
 
 import json
 import socket

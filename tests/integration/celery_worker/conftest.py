@@ -1,4 +1,4 @@
-"""A whole Nightly for one test: Redis, the emulator, workers, and the questions that tests ask of them."""
+"""A whole Nightly for one test: Redis, the emulator, workers, and queries for tests."""
 
 import json
 import os
@@ -23,12 +23,12 @@ BEGIN = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 
 def new_logins(count: int) -> list[str]:
-    """Return fresh loginIds, GUIDs as Flinks makes them."""
+    """Return new loginIds, GUIDs as in Flinks."""
     return [str(uuid.uuid4()) for _ in range(count)]
 
 
 def cloud_event(login_id: str, *, on: bool, minute: int, name: str = "") -> dict[str, Any]:
-    """Return one CloudEvent: `minute` is the time that decides the order."""
+    """Return one CloudEvent; `minute` is its time, which decides the order."""
     return {
         "specversion": "1.0",
         "id": name or f"evt-{uuid.uuid4()}",
@@ -40,7 +40,7 @@ def cloud_event(login_id: str, *, on: bool, minute: int, name: str = "") -> dict
 
 
 def histories(logins: Iterable[str], chance: random.Random) -> tuple[list[dict[str, Any]], dict[str, bool]]:
-    """Return two events or more for each login, shuffled and partly doubled, and the wish each one must end with."""
+    """Return two events or more for each login, shuffled and partly repeated, and the newest wish of each."""
     events, newest = [], {}
     for login in logins:
         wishes = [chance.random() < 0.5 for _ in range(chance.randint(1, 3))]
@@ -61,19 +61,19 @@ class Nightly:
     redis: Redis
 
     def send(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Put events on the stream, one entry each."""
+        """Add events to the stream, one entry each."""
         with self.redis.pipeline(transaction=False) as pipeline:
             for event in events:
                 pipeline.xadd("account-events:stream", {"event": json.dumps(event)})
             pipeline.execute()
 
     def tally(self, instance: str = "toolbox") -> dict[str, int]:
-        """Return the ledger's count of events by what became of them."""
+        """Return the ledger's count of events by outcome."""
         state = self.services.views.status()["instances"].get(instance, {})
         return dict(state.get("tally", {}))
 
     def is_at_rest(self) -> bool:
-        """Say whether nothing is due, waiting, in flight or unread."""
+        """Return whether nothing is due, waiting, in flight or unread."""
         queued = waiting(self.redis)
         status = self.services.views.status()
         open_work = [
@@ -88,11 +88,11 @@ class Nightly:
         eventually(self.is_at_rest, seconds=seconds, describe=f"rest (tally {self.tally()})")
 
     def flags(self) -> dict[str, bool]:
-        """Return what the emulated Flinks has, by loginId."""
+        """Return the flags of the emulated Flinks, by loginId."""
         return {login: flag.is_activated for logins in self.emulator.state().values() for login, flag in logins.items()}
 
     def reference(self, login_id: str, instance: str = "toolbox") -> str:
-        """Return the login's reference."""
+        """Return the reference of the login."""
         return self.services.vault.reference(instance, login_id)
 
     def letters(self) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""A worker with a fault that production code has no switch for: patched in a launcher, before Celery starts."""
+"""A worker with a fault that production code cannot be given: a launcher patches it before Celery starts."""
 
 import sys
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def start_hooked(
     is_ready: bool = True,
     options: Sequence[str] = (),
 ) -> ManagedProcess:
-    """Start a worker of two slots whose watchdog looks so often, with `patch` run before Celery starts."""
+    """Start a worker with two slots and a fast watchdog; `patch` runs before Celery starts."""
     launcher = Path(stack.folder, "launcher.py")
     launcher.write_text(LAUNCHER.format(patch=patch, look_seconds=look_seconds))
     argv = [sys.executable, str(launcher), *ARGV, "-n", "worker-hooked@%h", "--concurrency", "2", *options]

@@ -1,4 +1,4 @@
-"""A TCP proxy whose connections can be made to stall: open at both ends and silent, as behind a lost firewall."""
+"""A TCP proxy whose connections can stall: open at both ends and silent, as behind a firewall that lost its state."""
 
 import contextlib
 import socket
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class StallingProxy:
-    """Forwards loopback connections to `port`; a context manager."""
+    """Forwards loopback connections to `port`, as a context manager."""
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -18,11 +18,11 @@ class StallingProxy:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port on which it listens."""
         return int(self._server.getsockname()[1])
 
     def stall(self) -> int:
-        """Forward nothing any more on connections made until now, close none; return how many there are."""
+        """Stop forwarding on the present connections without closing them; return their number."""
         with self._lock:
             self._epoch += 1
             return len(self._sockets) // 2

@@ -1,4 +1,4 @@
-"""A backfill through real workers: it drains behind live events, and its report is exact whoever is killed."""
+"""A backfill through real workers: it drains behind live events, and its report is exact after kills."""
 
 import uuid
 from collections import Counter

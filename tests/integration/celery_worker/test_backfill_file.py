@@ -1,4 +1,4 @@
-"""A file, from the command to the report, with a real worker: a newer live event wins."""
+"""A file, from the command to the report, with a real worker; a newer live event wins."""
 
 import csv
 import subprocess

@@ -1,4 +1,4 @@
-"""A broker that is away while the ledger answers: pulses go on, so live workers are known and lost leases come back."""
+"""With an unavailable broker and a working ledger, pulses continue: live workers are known and lost leases return."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The primary's machine is lost under load, and a replica takes over: nothing that was acknowledged is lost."""
+"""The machine of the primary is lost under load and a replica takes over: no acknowledged event is lost."""
 
 import sys
 from pathlib import Path

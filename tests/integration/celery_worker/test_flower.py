@@ -1,4 +1,4 @@
-"""Flower, a real one, sees the events of both types as tasks, and no loginId."""
+"""A real Flower shows the events of both types as tasks, and no loginId."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ PAGES = ("/api/tasks", "/api/workers?refresh=true", "/tasks", "/workers")
 
 @pytest.fixture
 def flower(nightly: Nightly, tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[str]:
-    """Flower beside the workers' Redis, which enables task events as it does by default; its address."""
+    """Flower on the workers' Redis, which enables task events by default; its address."""
     port = free_port()
     broker = kombu_address(nightly.stack.environment["REDIS_URL"])[0]
     argv = [sys.executable, "-m", "celery", "--broker", broker, "flower", "--address=127.0.0.1", f"--port={port}"]

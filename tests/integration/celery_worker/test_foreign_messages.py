@@ -1,4 +1,4 @@
-"""Any bytes on any of our queues: the worker lives, goes on, and keeps them for review instead of dropping them."""
+"""Any bytes on any of our queues: the worker continues and keeps them for review instead of dropping them."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ EVENT = {"login_id": "", "occurred_at": "2026-11-22T10:00:00Z"}
 
 
 def envelope(body: Any, *, queue: str = "account-events", **changes: Any) -> dict[str, Any]:
-    """Return a message as kombu writes it; `changes` replace parts of it, and None takes one away."""
+    """Return a message as kombu writes it; `changes` replace parts of it, and None removes one."""
     text = body if isinstance(body, str) else base64.b64encode(json.dumps(body).encode()).decode()
     parts: dict[str, Any] = {
         "body": text,

@@ -1,4 +1,4 @@
-"""A Redis that is full: nothing is dropped, no worker ends, and all goes on by itself once it has room."""
+"""A full Redis: no event is dropped, no worker ends, and work continues by itself once there is room."""
 
 import json
 import subprocess

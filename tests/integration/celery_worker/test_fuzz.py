@@ -1,4 +1,4 @@
-"""Whatever comes in, no worker stops, and everything ends as an event or a letter."""
+"""Malformed input stops no worker, and all of it ends as an event or a dead letter."""
 
 from pathlib import Path
 

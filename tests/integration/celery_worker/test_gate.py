@@ -1,4 +1,4 @@
-"""Our own mistake costs one call and no message."""
+"""A mistake in our configuration costs one call and no message."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_a_repaired_flinks_key_is_used_again_when_the_gate_is_opened_by_hand(nig
 
 
 def test_logins_that_their_institution_refuses_become_dead_letters_and_delay_no_other_login(nightly: Nightly) -> None:
-    """Two of them shut the gate, as if our key were refused."""
+    """Two such logins close the gate, as if our key were refused."""
     nightly.emulator.accept_keys(WRONG_KEY)
     *refused, well = new_logins(5)
     nightly.emulator.faults({"knob": "unauthorized", "logins": refused})

@@ -1,4 +1,4 @@
-"""What a hostile or clumsy producer writes on any of our queues costs a worker no memory, no place and no event."""
+"""Hostile or invalid messages on any of our queues cost a worker no memory, no slot and no event."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ IN_A_YEAR = "2099-01-01T00:00:00Z"
 
 
 def nested(depth: int) -> Any:
-    """Return a list in a list, and so on: JSON decoders take it, and what copies it later may not."""
+    """Return nested lists, which JSON decoders accept and later copies may not."""
     value: Any = []
     for _ in range(depth):
         value = [value]
@@ -74,7 +74,7 @@ def seen(nightly: Nightly) -> int:
 
 
 def comes_through(nightly: Nightly, worker: ManagedProcess, logins: list[str], letters: int) -> None:
-    """All these logins are called, so many messages are set aside, and nothing is left in anybody's hands."""
+    """All these logins are called, `count` messages are set aside, and no message is left unacknowledged."""
 
     def is_over() -> bool:
         return not worker.is_running or (nightly.flags() == dict.fromkeys(logins, True) and seen(nightly) >= letters)

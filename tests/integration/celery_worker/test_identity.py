@@ -1,4 +1,4 @@
-"""Who holds what: each start of a worker and each slice is one holder, whatever names and messages repeat."""
+"""Each start of a worker and each slice has an identity of its own, even if names and messages repeat."""
 
 from celery import Celery
 

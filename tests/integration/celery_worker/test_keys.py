@@ -1,4 +1,4 @@
-"""What one worker alone can open is called by that one, soon, however many others take its wake-ups first."""
+"""A login that only one worker can open is called by it soon, even if others take its wake-ups first."""
 
 import json
 import time

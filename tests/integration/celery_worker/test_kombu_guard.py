@@ -1,4 +1,4 @@
-"""kombu 5.7.0 ends a worker whose Redis goes away with an unacknowledged message in flight; the guard keeps it."""
+"""kombu 5.7.0 ends a worker whose Redis fails with an unacknowledged message in flight; our patch prevents it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""P7: after everything that can go wrong went wrong, no loginId and no key stands in anything that was written."""
+"""P7: after every kind of failure, nothing that was written contains a loginId or a key."""
 
 import base64
 import os
@@ -55,7 +55,7 @@ def settings_for_workers(sentry: SentryIngest, metrics_port: int) -> dict[str, s
 
 
 def _mistreat(nightly: Nightly) -> None:
-    """Send canaries where they belong and where they do not."""
+    """Send canaries in the right fields and in wrong ones."""
     nightly.emulator.unknown_logins(UNKNOWN)
     nightly.emulator.faults(
         {"knob": "server_error", "logins": [WORDY], "message": f"no such {WORDY} here", "times": 1},
@@ -88,7 +88,7 @@ def _mistreat(nightly: Nightly) -> None:
 
 @contextmanager
 def _celery_events(app: Celery) -> Iterator[list[str]]:
-    """Hear every Celery event: like a flower or a monitor would."""
+    """Collect every Celery event, as Flower or a monitor would."""
     heard: list[str] = []
     with app.connection_for_read() as connection:
         receiver: Any = app.events.Receiver(connection, handlers={"*": lambda event: heard.append(repr(event))})

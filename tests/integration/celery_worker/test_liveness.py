@@ -1,4 +1,4 @@
-"""A worker that cannot go on ends, with a line that says why; one that merely waits does not."""
+"""A stuck worker ends with a log line that says why; one that merely waits does not."""
 
 import os
 import signal

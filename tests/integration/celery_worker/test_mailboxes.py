@@ -1,4 +1,4 @@
-"""Kombu's list of mailboxes for remote control, on the broker, holds those of live workers alone."""
+"""Kombu's list of remote-control mailboxes on the broker names only live workers."""
 
 from celery.utils.nodenames import gethostname
 

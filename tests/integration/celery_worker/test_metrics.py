@@ -1,4 +1,4 @@
-"""Strangers at a worker's Prometheus endpoint do not disturb its work; two workers of a machine have one each."""
+"""Bad clients of the Prometheus endpoint do not disturb the worker; two workers of a machine have one endpoint each."""
 
 import contextlib
 import re

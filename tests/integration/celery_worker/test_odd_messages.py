@@ -1,4 +1,4 @@
-"""Celery messages that Celery itself would drop or delay are events all the same."""
+"""Celery messages that Celery itself would drop or delay are recorded as events."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ from worker.broker.celery_config import kombu_address
 
 
 def test_expired_delayed_and_rate_limited_messages_are_recorded_at_once(nightly: Nightly) -> None:
-    """On our broker, too, whatever broker somebody else named for Celery in the environment."""
+    """On our broker, even if the environment names another one for Celery."""
     expired, delayed, limited = logins = new_logins(3)
     with Celery(broker=kombu_address(nightly.stack.environment["REDIS_URL"])[0]) as producer:
         for login, options in (

@@ -1,7 +1,7 @@
 """P6 as Flinks sees it, with two workers.
 
-The ledger's pace is exact, and the model checks it call by call. Here a busy test machine may bunch calls on
-their way, so a fifth is allowed; a limit that each worker kept for itself would show twice the ceiling.
+The rate limit of the ledger is exact, and the model checks it call by call. Here a busy test machine may bunch
+calls, so a fifth more is allowed; a limit kept by each worker alone would show twice the rate.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""An event that kills whatever touches it is set aside after three deaths, and its neighbours are not."""
+"""An event that kills its readers is set aside after three deaths, and its neighbours are not."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -57,7 +57,7 @@ def send_on_the_stream(nightly: Nightly, logins: Sequence[str]) -> None:
 def test_only_the_message_that_kills_workers_is_set_aside(
     nightly: Nightly, send: Callable[[Nightly, Sequence[str]], None]
 ) -> None:
-    """Each worker is killed with SIGKILL between reading and recording, and nothing of what it had read is lost."""
+    """Each worker is killed with SIGKILL between reading and recording, and no event that it had read is lost."""
     logins = new_logins(20)
     send(nightly, [*logins[:10], POISON, *logins[10:]])
     for _ in range(DEATHS):

@@ -1,4 +1,4 @@
-"""`-Q` decides what a worker reads, whether Celery reads it or we do."""
+"""`-Q` decides which queues a worker reads, those of Celery and ours."""
 
 from celery import Celery
 

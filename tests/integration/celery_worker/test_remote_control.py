@@ -1,4 +1,4 @@
-"""Remote control answers questions, and nothing that is published there stops a worker or changes what it does."""
+"""Remote control answers inspect requests; nothing published there stops or changes a worker."""
 
 import base64
 import json
@@ -78,7 +78,7 @@ def control_message(body: Any, headers: dict[str, Any] | None = None, **parts: A
 
 
 def ask(producer: Celery, name: str, arguments: dict[str, Any] | None = None) -> Any:
-    """Return what the one worker answers, as soon as it does."""
+    """Return the reply of the only worker as soon as it comes."""
     (reply,) = producer.control.broadcast(name, arguments, reply=True, timeout=10, limit=1)
     (answer,) = reply.values()
     return answer

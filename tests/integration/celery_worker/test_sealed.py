@@ -1,4 +1,4 @@
-"""With every producer sealing, Redis never holds a loginId: its append-only file shows all that it ever held."""
+"""If every producer seals, Redis never holds a loginId; its append-only file proves it."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def settings_for_workers() -> dict[str, str]:
 
 @pytest.fixture
 def public_key(nightly: Nightly) -> str:
-    """What an operator gives to producers: the command needs LOGIN_KEYS and nothing else."""
+    """The keys that an operator gives to producers: the command needs only LOGIN_KEYS."""
     keys = {"LOGIN_KEYS": nightly.stack.environment["LOGIN_KEYS"], "PATH": os.environ["PATH"]}
     return _nightly(["keys", "public"], keys, nightly.stack.folder).strip()
 

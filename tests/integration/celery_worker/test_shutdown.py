@@ -1,4 +1,4 @@
-"""A worker that is told to stop ends within bounds, whatever Redis and Flinks do, and loses nothing."""
+"""A worker stops within bounds in any state of Redis and Flinks, and loses nothing."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ class Own:
     server: EmbeddedRedis
 
     def end_seconds(self) -> float:
-        """Return how long the worker takes to end from now, or fail."""
+        """Return the seconds until the worker ends, or fail."""
         began_at = time.monotonic()
         (worker,) = self.nightly.stack.workers
         eventually(lambda: not worker.is_running, seconds=60, describe="the end of the worker")
@@ -61,7 +61,7 @@ def own(tmp_path: Path, orphan_guard: OrphanGuard, emulator: EmulatorControl, lo
 
 
 def test_a_signal_to_the_process_group_interrupts_no_call_and_no_new_call_begins(own: Own) -> None:
-    """As a shell, systemd or honcho send it."""
+    """As a shell, systemd or honcho sends it."""
     (worker,) = own.nightly.stack.workers
     calls = own.nightly.tally()["calls"]
     os.killpg(worker.pid, signal.SIGTERM)

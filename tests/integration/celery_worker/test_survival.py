@@ -1,4 +1,4 @@
-"""Kill it anywhere: nothing is lost, nothing ends wrong, and it comes back within seconds."""
+"""Kills at any point: no event is lost or applied wrongly, and work continues within seconds."""
 
 import os
 import random

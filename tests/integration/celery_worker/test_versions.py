@@ -1,4 +1,4 @@
-"""Workers that do not belong on one Redis, of an older version or of a sandbox, end and take nothing."""
+"""A worker of an older version or of a sandbox ends on a Redis of others, and takes nothing."""
 
 import json
 

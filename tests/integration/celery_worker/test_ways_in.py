@@ -1,4 +1,4 @@
-"""What comes in is taken apart, ordered and judged as promised. The producers themselves run in tests/producers."""
+"""Events from every input are split, ordered and validated as promised. The producers run in tests/producers."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from worker.services import build_services
 
 @pytest.fixture(scope="module")
 def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nightly]:
-    """One running Nightly for all ways in; each test looks at logins of its own."""
+    """One running Nightly for all inputs; each test uses logins of its own."""
     with BriefStack(tmp_path_factory.mktemp("ways-in"), isolated=True) as stack:
         services = build_services(stack.settings())
         yield Nightly(stack, EmulatorControl(str(stack.emulator_url)), services, services.redis)

@@ -1,4 +1,4 @@
-"""The `nightly` command as a person meets it: what it says, how it ends, and no loginId anywhere."""
+"""The `nightly` command for people: its output, its exit codes, and no loginId anywhere."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""The doctor at a real Redis: what is well, and each thing that is not."""
+"""The doctor on a real Redis: a sound installation, and each fault."""
 
 import json
 import socket
@@ -21,14 +21,14 @@ Doctor = Callable[..., dict[str, dict[str, str]]]
 
 @pytest.fixture
 def listener() -> Iterator[str]:
-    """A base URL where something accepts connections and never says a word."""
+    """A base URL of a server that accepts connections and stays silent."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.fixture
 def doctor(redis_url: str, login_keys: str, listener: str, capfd: pytest.CaptureFixture[str]) -> Doctor:
-    """Run the doctor; returns its checks by name, and fails the test where the exit code is not what they say."""
+    """Run the doctor; returns its checks by name, and fails the test if the exit code does not match them."""
     settings = {
         "REDIS_URL": redis_url,
         "LOGIN_KEYS": login_keys,

@@ -1,4 +1,4 @@
-"""The `nightly` command as a script meets it: a process with an exit status, standard input, pipes and signals."""
+"""The `nightly` command for scripts: a process with an exit status, standard input, pipes and signals."""
 
 import json
 import os

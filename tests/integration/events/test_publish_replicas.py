@@ -1,4 +1,4 @@
-"""`publish(replicas=...)` against a real Redis: what no replica confirmed is told, and stays in the stream."""
+"""`publish(replicas=...)` on a real Redis: an event that no replica confirmed is reported and stays in the stream."""
 
 import pytest
 from redis import Redis

@@ -1,4 +1,4 @@
-"""The client against servers on real sockets that answer well, badly, slowly or not at all."""
+"""The client against real servers that respond correctly, wrongly, slowly or not at all."""
 
 import asyncio
 import gzip

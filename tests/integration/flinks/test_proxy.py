@@ -1,4 +1,4 @@
-"""A company's proxy between us and Flinks: used as httpx would use it, and told nothing."""
+"""A company's proxy between us and Flinks: used as httpx would use it, and without any secret."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The way to Flinks against real sockets: names, ports, certificates."""
+"""Connections to Flinks over real sockets: names, ports, certificates."""
 
 import asyncio
 import socket
@@ -56,7 +56,7 @@ def test_a_server_that_accepts_no_connection_is_a_timeout_before_sending() -> No
 
 
 def test_a_call_that_waits_too_long_for_a_free_connection_is_not_sent_and_is_no_sign_of_an_outage() -> None:
-    """It was a timeout, as if Flinks took no connection: charged, and a sign of an outage."""
+    """It used to be a timeout, as if Flinks accepted no connection: charged, and a sign of an outage."""
 
     async def main() -> list[Verdict | None]:
         async with serving(silent) as port, FlinksClient(max_connections=1) as client:

@@ -1,4 +1,4 @@
-"""Every request that we build, judged by openapi-core against the endpoint's contract."""
+"""openapi-core judges every request that we build against the contract of the endpoint."""
 
 import json
 from typing import Any

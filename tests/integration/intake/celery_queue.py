@@ -1,4 +1,4 @@
-"""What tests of Celery's queue share: an intake that remembers, a reader, and a client that sends."""
+"""Shared by tests of the Celery queue: an intake in memory, a reader, and a client that sends."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ TIME = "2026-11-22T10:00:00Z"
 
 
 class Memory:
-    """An intake that remembers."""
+    """An intake that stores in memory."""
 
     def __init__(self) -> None:
         self.taken: list[CeleryMessage] = []

@@ -1,4 +1,4 @@
-"""A reader of the stream over a real ledger, ways to end one, and a producer that attacks it."""
+"""A stream reader over a real ledger, ways to kill it, and a hostile producer."""
 
 import json
 import time
@@ -78,7 +78,7 @@ def die_with_all_in_hand(reader: StreamReader) -> None:
 
 
 def die_with_a_suspect_in_hand(reader: StreamReader, source: str = "stream") -> None:
-    """Count as `step` does, and get no further."""
+    """Count the entry as `step` does, then die."""
     suspect = reader._group.claim_next()
     assert suspect is not None
     reader._deliveries.take_in_hand(f"{source}:{suspect.id.decode()}")
@@ -93,7 +93,7 @@ def empty(reader: StreamReader) -> None:
 
 @pytest.fixture
 def attacker(redis_client: Redis, redis_url: str) -> Iterator[Redis]:
-    """A client with the rights of the producer that the guide advises."""
+    """A client with the rights of the producer in the guide."""
     rule = minimal_acl_parts("producer", has_selectors=counts(redis_client))
     redis_client.execute_command("ACL", "SETUSER", "producer", "on", ">word", *rule)
     with Redis.from_url(redis_url, single_connection_client=True) as client:
@@ -103,7 +103,7 @@ def attacker(redis_client: Redis, redis_url: str) -> Iterator[Redis]:
 
 
 def counts(client: Redis) -> bool:
-    """Whether this server counts what was added to a stream."""
+    """Whether this server counts the entries added to a stream."""
     return int(client.info("server")["redis_version"].split(".")[0]) >= 7  # type: ignore[index, union-attr]
 
 

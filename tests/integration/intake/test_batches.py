@@ -1,4 +1,4 @@
-"""A batch that outlived its readers is split, so that only a deadly event of it is set aside."""
+"""A batch whose readers died is split, so that only its poison event is set aside."""
 
 import json
 from typing import Any

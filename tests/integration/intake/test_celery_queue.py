@@ -1,4 +1,4 @@
-"""Celery messages on a real Redis, sent by real Celery and kombu clients: none is lost on its way into the ledger."""
+"""Celery messages on a real Redis, sent by real Celery and kombu clients: none is lost before the ledger."""
 
 import base64
 import json
@@ -130,7 +130,7 @@ def test_large_messages_are_moved_in_small_numbers(redis_client: Redis, intake: 
 def test_a_task_that_is_not_an_event_is_set_aside_and_never_run(
     redis_client: Redis, producer: Celery, intake: Memory
 ) -> None:
-    """Handed on to `refresh`, two thousand of them held up all calls for 24 s."""
+    """Passed on to `refresh`, two thousand of them delayed all calls by 24 s."""
     for task in ("refresh.reconcile", "backfill.feed"):
         producer.send_task(task, queue="account-events", kwargs={"key": "0badcafe", "hops": 20})
     empty(reader_of(redis_client, intake))
@@ -176,7 +176,7 @@ def test_a_producer_that_declares_no_queue_finds_it_bound(redis_client: Redis, r
 def test_a_message_that_kombu_took_for_an_older_worker_returns_to_the_queue(
     redis_client: Redis, redis_url: str, producer: Celery, intake: Memory
 ) -> None:
-    """Restored by whatever worker consumes another queue by kombu: the table of what is taken is one for all."""
+    """Any worker that consumes another queue through kombu restores it: kombu keeps one table for all queues."""
     send(producer, "login-1")
     exchange = Exchange("account-events", type="direct")
     older = Connection(kombu_address(redis_url)[0], transport_options={"visibility_timeout": 0})

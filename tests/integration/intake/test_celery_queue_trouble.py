@@ -1,4 +1,4 @@
-"""Celery's queue on a broker that is full, a replica, or used by somebody else: nothing is lost."""
+"""Celery's queue on a broker that is full, a replica, or used by others: no message is lost."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def server(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]
 def test_a_full_broker_loses_no_message_is_reported_once_and_can_still_be_emptied(
     server: EmbeddedRedis, redis_client: Redis, intake: Memory
 ) -> None:
-    """The ledger, `redis_client`, has room. Redis refuses the broker's client every write but those of a script."""
+    """The ledger, `redis_client`, has room. Redis refuses the broker's client every write outside a script."""
     with (
         Redis.from_url(server.url) as broker,
         Celery(broker=kombu_address(server.url)[0], set_as_current=False) as producer,

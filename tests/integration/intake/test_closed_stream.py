@@ -1,4 +1,4 @@
-"""A producer closes the stream with the largest id, with its own user: workers open it again and lose nothing."""
+"""A producer closes the stream with the largest id: workers reopen it and lose nothing."""
 
 import json
 import threading

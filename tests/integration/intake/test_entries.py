@@ -1,4 +1,4 @@
-"""Entries that are gone, too large, or lost on the way are taken off the pending list, and hide none behind them."""
+"""Missing, oversized or undelivered entries are removed from the pending list and hide no other entry."""
 
 from typing import Any
 

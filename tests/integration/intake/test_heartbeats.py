@@ -1,4 +1,4 @@
-"""Only a death counts as a death: a reader at work keeps what it holds, and one that left in good order is not dead."""
+"""Only a death counts as a death: a busy reader keeps its entries, and a reader that stopped normally is not dead."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Only deaths are counted: neither a lost connection nor an error makes an event deadly."""
+"""Only deaths are counted: neither a lost connection nor an error makes an event poison."""
 
 import pytest
 from redis import Redis

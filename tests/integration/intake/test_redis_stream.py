@@ -1,4 +1,4 @@
-"""The stream reader against a real Redis: what it read is recorded before it is acknowledged, whatever happens."""
+"""The stream reader on a real Redis: an entry is recorded before it is acknowledged."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,7 +19,7 @@ from worker.vault.vault import Vault
 
 
 class Memory:
-    """An intake that remembers, and breaks on what it is told to."""
+    """An intake in memory that fails on request."""
 
     def __init__(self) -> None:
         self.taken: list[bytes] = []

@@ -1,4 +1,4 @@
-"""INTAKE_REPLICAS: a message is acknowledged only when the replicas have what it became, by every way in."""
+"""INTAKE_REPLICAS: a message from any input is acknowledged only once the replicas have its event."""
 
 import json
 from collections.abc import Iterator
@@ -54,13 +54,13 @@ def intake(redis_client: Redis, vault: Vault, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def broker(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRedis]:
-    """A broker on another server than the ledger's, which keeps what it has."""
+    """A broker on another server than the ledger; it keeps its data."""
     with EmbeddedRedis(tmp_path, name="broker", guard=orphan_guard) as server:
         yield server
 
 
 def cut_off(replica: Redis) -> None:
-    """Stand for a slow link: the replica keeps what it has, and gets nothing more."""
+    """Simulate a slow link: the replica keeps its data and receives nothing more."""
     replica.replicaof("no", "one")
 
 

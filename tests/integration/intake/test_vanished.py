@@ -1,4 +1,4 @@
-"""What a producer trims from the stream, with its own user, is counted and reported."""
+"""Entries that a producer trims from the stream are counted and reported."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Two instances in one slice, a real ledger and real servers: the slow one costs the healthy one nothing."""
+"""Two instances in one slice, a real ledger and real servers: the slow one does not affect the healthy one."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ def make_due(ledger: Ledger, vault: Vault, instance: Instance, count: int) -> No
 
 
 def test_a_slow_instance_neither_delays_a_healthy_one_nor_closes_its_gate(redis_client: Redis, vault: Vault) -> None:
-    """All shared one pool: calls for the healthy one timed out waiting in it, and counted as an outage of Flinks."""
+    """With a shared pool, calls for the healthy one timed out waiting in it and counted as an outage of Flinks."""
     ledger = Ledger(redis_client)
 
     async def main() -> None:

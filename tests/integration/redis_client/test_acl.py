@@ -1,4 +1,4 @@
-"""The ACL rule that the guide advises is enough for a worker, a producer and every command; and it is needed."""
+"""The ACL rules in the guide are sufficient for a worker, a producer and every command, and they are needed."""
 
 import json
 import re
@@ -93,7 +93,7 @@ NOT_ALLOWED = (
 
 @pytest.fixture
 def confined(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[tuple[Redis, str]]:
-    """A Redis with the users that the guide advises: the administrator's client, and Nightly's URL."""
+    """A Redis with the users of the guide: the administrator's client, and Nightly's URL."""
     server = EmbeddedRedis(tmp_path, name="confined", guard=orphan_guard, takes_config=True)
     with server, Redis.from_url(server.url, decode_responses=True) as admin:
         for user in USERS:
@@ -107,7 +107,9 @@ def has_selectors(client: Redis) -> bool:
 
 
 def _refused(admin: Redis) -> set[tuple[str, str]]:
-    """What Redis refused: newer redis-py asks for CLIENT MAINT_NOTIFICATIONS, and takes no for an answer."""
+    """The commands that Redis refused, without CLIENT MAINT_NOTIFICATIONS, which newer redis-py tries and may be
+    refused.
+    """
     log = admin.execute_command("ACL", "LOG", "1000")
     return {(entry["reason"], entry["object"].partition("|")[0]) for entry in log} - {("command", "client")}
 

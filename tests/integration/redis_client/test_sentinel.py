@@ -1,4 +1,4 @@
-"""A real sentinel with a password of its own, in front of the session's Redis: both clients find their way."""
+"""A real sentinel with its own password, in front of the session's Redis: both clients find the primary."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A pool goes where the sentinels point, also while the former primary still answers; and stays if none answers."""
+"""A pool follows the sentinels even while the former primary still answers, and stays if no sentinel answers."""
 
 import time
 from typing import Any

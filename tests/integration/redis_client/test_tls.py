@@ -1,4 +1,4 @@
-"""`rediss://` against an endpoint that really speaks TLS: ledger, Celery and doctor verify whom they talk to."""
+"""`rediss://` with real TLS: ledger, Celery and doctor verify the server."""
 
 import subprocess
 import sys

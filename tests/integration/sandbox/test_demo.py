@@ -1,4 +1,4 @@
-"""The demo as a person runs it: it proves what it says, and nothing of it is left, however it ends."""
+"""The demo as a person runs it: its result is true, and it leaves nothing behind in any case."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.waiting import eventually
 
 @pytest.fixture
 def demo(request: pytest.FixtureRequest, tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[ManagedProcess]:
-    """`nightly demo` with the arguments that the test gives, started in an empty folder that is also its TMPDIR."""
+    """`nightly demo` with the arguments of the test, started in an empty folder that is also its TMPDIR."""
     (tmp_path / "tmp").mkdir()
     process = ManagedProcess(
         "demo",

@@ -1,4 +1,4 @@
-"""`nightly run` as a person uses it: what it prints can be pasted, and it ends when it should."""
+"""`nightly run` as a person uses it: its output can be pasted, and it ends when it should."""
 
 import os
 import re
@@ -23,7 +23,7 @@ from worker.vault.vault import Vault, decode_key, new_key
 
 @pytest.fixture
 def run(tmp_path: Path, orphan_guard: OrphanGuard, request: pytest.FixtureRequest) -> Iterator[ManagedProcess]:
-    """`nightly run` in an empty folder, up."""
+    """A running `nightly run` in an empty folder."""
     process = ManagedProcess(
         "run",
         [sys.executable, "-m", "worker", "run", "--port", "0", *getattr(request, "param", [])],
@@ -44,7 +44,7 @@ def printed_commands(run: ManagedProcess) -> list[str]:
 
 
 def environment_of(part: str, run: ManagedProcess) -> dict[str, str]:
-    """Return the environment with which a part of the run was started (Linux)."""
+    """Return the environment in which a part of the run was started (Linux)."""
     found = re.search(rf"{part} ready \(pid (\d+)\)", run.output())
     assert found
     return dict(line.split("=", 1) for line in Path(f"/proc/{found[1]}/environ").read_text().split("\0") if line)
@@ -104,7 +104,7 @@ def test_a_part_that_dies_ends_the_run_and_is_reported(run: ManagedProcess, part
 
 
 def run_that_is_refused(folder: Path, **settings: str) -> str:
-    """Start `nightly run`, which must end by itself with one line of reasons; return it."""
+    """Run `nightly run`, which must end by itself with one line of reasons; return that line."""
     env = os.environ | {"PYTHONPATH": str(ROOT)} | settings
     command = [sys.executable, "-m", "worker", "run", "--port", "0"]
     done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=False)

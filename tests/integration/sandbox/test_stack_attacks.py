@@ -1,4 +1,4 @@
-"""Attacks on the embedded server as another user of the machine would make them: none reaches data, files or code."""
+"""Attacks on the embedded server by another user of the machine: none reaches data, files or code."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ except OSError as error:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that every user may enter, unlike pytest's own: a project's, say."""
+    """A folder that every user may enter, unlike pytest's own."""
     folder = Path(tempfile.mkdtemp(prefix="nightly-attacked-"))
     folder.chmod(0o755)
     yield folder
@@ -49,7 +49,7 @@ def open_folder() -> Iterator[Path]:
 
 
 def attack(server: EmbeddedRedis) -> dict[str, str]:
-    """Let another user try; returns what came of it."""
+    """Let another user try; returns the result."""
     argv = [sys.executable, "-I", "-c", ATTACK, server.url, str(server.data_folder)]
     done = subprocess.run(argv, cwd="/", capture_output=True, text=True, timeout=30, check=True)
     return dict(line.split(": ", 1) for line in done.stdout.splitlines())

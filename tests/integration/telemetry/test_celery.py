@@ -1,4 +1,4 @@
-"""A real Celery worker, with events on and foreign bytes on its queue, tells no canary to anyone."""
+"""A real Celery worker with task events and foreign messages shows no canary anywhere."""
 
 import json
 import os
@@ -112,7 +112,7 @@ def _send_everything(app: Celery) -> None:
 
 @contextmanager
 def _listening(app: Celery) -> Iterator[list[dict[str, Any]]]:
-    """Collect every Celery event; it listens as soon as the worker has answered its call for a heartbeat."""
+    """Collect every Celery event, from when the worker has answered a request for a heartbeat."""
     told: list[dict[str, Any]] = []
     with app.connection_for_read() as connection:
         receiver: Any = app.events.Receiver(connection, handlers={"*": told.append})

@@ -1,4 +1,6 @@
-"""The Prometheus endpoint under attack: few threads, few descriptors, few reads of the ledger, and still an answer."""
+"""The Prometheus endpoint under attack: few threads, few descriptors, few reads of the ledger, and it still
+responds.
+"""
 
 import contextlib
 import http.client

@@ -1,4 +1,4 @@
-"""Strangers attack the page's process as a security review did: it stays up, says little, and serves everybody else."""
+"""Attacks on the page's process from a security review: it stays up, discloses little, and serves other clients."""
 
 import contextlib
 import http.client
@@ -34,7 +34,7 @@ def address_of(page: ManagedProcess) -> tuple[str, int]:
 
 
 def is_served(page: ManagedProcess) -> bool:
-    """Say whether a new client is answered; a client that is told to come back may try again."""
+    """Return whether a new client gets a response; one that gets `Retry-After` may try again."""
     client = http.client.HTTPConnection(*address_of(page), timeout=SERVED_WITHIN_SECONDS)
     with closing(client), contextlib.suppress(OSError, http.client.HTTPException):
         client.request("GET", "/health")
@@ -137,7 +137,7 @@ AMBIGUOUS = {
 
 
 def answer_to(page: ManagedProcess, raw: bytes) -> bytes:
-    """Return all that is answered until the connection ends."""
+    """Return every byte until the connection ends."""
     with connections(page, 1, first=raw) as [client]:
         return b"".join(iter(lambda: client.recv(65536), b""))
 

@@ -1,4 +1,4 @@
-"""A cell of a CSV that a spreadsheet would run as a formula is made harmless, and comes back as it was."""
+"""A CSV cell that a spreadsheet would run as a formula is made harmless, and can be restored."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What is packed into a chunk is unpacked again, whatever stood in the file."""
+"""Rows packed into a chunk are unpacked unchanged, whatever the file contained."""
 
 import uuid
 

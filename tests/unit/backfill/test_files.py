@@ -1,4 +1,4 @@
-"""Whatever form a file has, its rows are read as they were written; what is no row says why, and repeats nothing."""
+"""Rows of every file format are read as they were written; an invalid row has a reason that repeats no content."""
 
 import csv
 import gzip

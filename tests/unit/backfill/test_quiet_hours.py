@@ -1,4 +1,4 @@
-"""When a backfill rests: within its quiet hours, by the clock of their own zone."""
+"""A backfill rests in its quiet hours, by the clock of their time zone."""
 
 from datetime import UTC, datetime
 

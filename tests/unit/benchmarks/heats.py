@@ -1,4 +1,4 @@
-"""Heats as a race would have measured them."""
+"""Heats with made-up measurements."""
 
 from benchmarks.figures import Tally
 from benchmarks.heat import Heat

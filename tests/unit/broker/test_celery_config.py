@@ -1,4 +1,4 @@
-"""What Celery is told: every line that keeps an event from being lost or a worker from stopping."""
+"""The Celery settings that keep an event from being lost or a worker from stopping."""
 
 import ssl
 from typing import Any

@@ -1,4 +1,4 @@
-"""Under what name a worker leases, pulses and reads."""
+"""The name under which a worker leases, pulses and reads."""
 
 import re
 from types import SimpleNamespace

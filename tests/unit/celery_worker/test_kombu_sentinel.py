@@ -1,4 +1,4 @@
-"""Celery's consumer leaves a server that is not the primary any more, and no other."""
+"""Celery's consumer drops a server that is no longer the primary, and no other server."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -67,7 +67,7 @@ def test_within_a_second_no_sentinel_is_asked_again() -> None:
 
 
 class SentinelChannel(Channel):
-    """Stands in for kombu's class of that name."""
+    """A stand-in for kombu's class of that name."""
 
     def _sentinel_managed_pool(self) -> SentinelConnectionPool:
         return SentinelConnectionPool("main", Sentinel([]))  # type: ignore[no-untyped-call]
@@ -92,7 +92,7 @@ def test_only_channels_with_sentinels_look_up_the_primary_and_only_between_two_b
 
 
 def test_the_patch_accepts_the_arguments_of_a_sentinel_channel() -> None:
-    """It gives one positional argument; a worker with a sentinel:// address could not start."""
+    """kombu passes one positional argument; a worker with a sentinel:// address could not start."""
     guard_kombu()
     channel_class: Any = kombu_redis.SentinelChannel
     channel = channel_class.__new__(channel_class)

@@ -1,4 +1,4 @@
-"""A message's arguments stay out of everything that Celery tells, in the parent and in the pool's child."""
+"""The arguments of a message appear in nothing that Celery logs or sends, in the parent and in the pool's child."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ QUEUE = "account-events"
 
 
 class Events:
-    """Takes the place of the event dispatcher."""
+    """A stand-in for the event dispatcher."""
 
     enabled = True
     hostname = "test"
@@ -38,7 +38,7 @@ class Events:
 
 
 class Consumer:
-    """As much of a consumer as a strategy asks for."""
+    """The parts of a consumer that a strategy uses."""
 
     hostname = "test"
     connection_errors = ()
@@ -76,7 +76,7 @@ def linked(app: Celery) -> Any:
 
 @pytest.fixture
 def message(app: Celery, linked: Any) -> Iterator[Any]:
-    """A message as a foreign producer sends it: with its arguments in the headers as well."""
+    """A message as a foreign producer sends it: with its arguments in the headers too."""
     del linked
     queue = f"{QUEUE}-{uuid.uuid4()}"
     with Connection("memory://") as connection, connection.channel() as opened:
@@ -176,7 +176,7 @@ def test_the_event_of_a_success_holds_no_result(receive: Callable[[], Any], even
 
 
 def test_without_this_class_the_arguments_leak(app: Celery, linked: Any, message: Any, events: Events) -> None:
-    """The tests above could fail: Celery's own request tells everything."""
+    """The tests above can fail: Celery's own request shows everything."""
     linked.Request = "celery.worker.request:Request"
     consumer = Consumer(app, events)
     strategy.default(linked, app, consumer)(message, None, message.ack, message.reject, [])
@@ -193,7 +193,7 @@ def test_celery_builds_its_request_class_from_ours(app: Celery, linked: Any, eve
 
 
 def _info_of(error: Exception) -> ExceptionInfo:
-    """Return what the pool hands over: it has been through a pipe."""
+    """Return the pickled and unpickled error, as the pool hands it over."""
     try:
         raise error
     except type(error):

@@ -1,4 +1,4 @@
-"""What a worker's mailbox answers, and what it never gives away or does."""
+"""The commands that a worker's mailbox answers, and those that it ignores."""
 
 from importlib import import_module
 from typing import Any
@@ -13,7 +13,7 @@ REPLY_TO = {"exchange": "reply.celery.pidbox", "routing_key": "one"}
 
 
 class Node:
-    """A mailbox whose commands only note that they were called, and whose answers are kept."""
+    """A mailbox that records its commands and keeps its replies."""
 
     def __init__(self) -> None:
         self.called: list[str] = []

@@ -1,4 +1,4 @@
-"""A loop outlives whatever its step raises, says so once, and ends when it is told to."""
+"""A loop survives every exception of its step, reports it once, and ends on request."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from worker.celery_worker.repeating_thread import Loop
 
 @pytest.fixture
 def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Exception, str]]:
-    """What was told to Sentry; a failed step is tried again at once."""
+    """Reports to Sentry; a failed step is tried again at once."""
     told: list[tuple[Exception, str]] = []
     monkeypatch.setattr(loop, "report_unexpected", lambda error, where: told.append((error, where)))
     monkeypatch.setattr(loop, "RETRY_SECONDS", 0.001)
@@ -24,7 +24,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Exception, str]]:
 
 
 class Script:
-    """A step that raises what the script says, then does nothing; `is_done` once it came to the end twice."""
+    """A step that raises the scripted errors, then does nothing; `is_done` after two steps without one."""
 
     def __init__(self, *raised: Exception | None) -> None:
         self.raised = list(raised)

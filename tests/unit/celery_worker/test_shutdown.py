@@ -1,4 +1,4 @@
-"""How a worker begins to end."""
+"""The start of a shutdown."""
 
 import threading
 
@@ -6,7 +6,7 @@ from worker.celery_worker.shutdown import Shutdown, Stage
 
 
 def test_a_shutdown_request_wakes_the_main_loop_from_another_thread() -> None:
-    """In the signal's handler the loop's own lock may be held by the thread that the signal interrupted."""
+    """The interrupted thread may hold the lock of the main loop, so the signal handler must not take it."""
     shutdown = Shutdown(within_seconds=3600)
     is_awake, woken_by = threading.Event(), []
 

@@ -1,4 +1,4 @@
-"""In which order a worker starts."""
+"""The order in which the parts of a worker start."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +12,7 @@ from worker.celery_worker.bootsteps import Background
 
 
 class StartedError(Exception):
-    """The readers would start now."""
+    """A stand-in for the step that starts the readers."""
 
 
 def test_the_first_pulse_is_in_the_ledger_before_any_reader_starts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Each message reaches the task of its type, and the tasks wish what the contract says."""
+"""Each message goes to the task of its type, and the wishes of the tasks match the contract."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ print(json.dumps({task.name: task.wants_active for task in tasks if hasattr(task
 
 
 class Task:
-    """A task that remembers its batches."""
+    """A task that records its batches."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""Task events of readers: off until Celery's own are on, without arguments, and never in the way."""
+"""Task events of the readers: off until Celery's own are on, without arguments, and never blocking."""
 
 from types import SimpleNamespace
 from typing import Any

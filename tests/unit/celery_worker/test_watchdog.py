@@ -1,4 +1,4 @@
-"""The watchdog ends a worker for what stands still though it should move, and for nothing else."""
+"""The watchdog ends a worker whose parts are stuck, and no other."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +13,14 @@ from worker.celery_worker.watchdog import LOOK_SECONDS, STUCK_LOOKS, Part, Progr
 
 
 class FakeRequest:
-    """A task in the pool's hands."""
+    """A task that the pool is running."""
 
     name = "refresh.reconcile"
     worker_pid = 4711
 
 
 class FakeShutdown:
-    """Remembers how it was begun."""
+    """Records the requested stages."""
 
     def __init__(self) -> None:
         self.begun: list[int] = []

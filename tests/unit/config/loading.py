@@ -1,4 +1,4 @@
-"""What tests of the settings share: values that are right or must not be shown, and how a refusal is read."""
+"""Shared by tests of the settings: valid values, secret values, and how to read a refusal."""
 
 from collections.abc import Callable
 

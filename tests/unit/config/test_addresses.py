@@ -1,4 +1,4 @@
-"""Which addresses are taken: Redis, brokers, and Flinks over TLS but for loopback."""
+"""The accepted addresses: Redis, brokers, and Flinks over TLS except on loopback."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What holds where nothing is set, and what follows from what is set."""
+"""The defaults, and values that follow from other settings."""
 
 import os
 from pathlib import Path

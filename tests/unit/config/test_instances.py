@@ -1,4 +1,4 @@
-"""Keys and instances: whose credentials are used where, and how two of them are told apart."""
+"""Keys and instances: which credentials an instance uses, and how two instances differ."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which addresses send passwords and events unencrypted to another machine."""
+"""Addresses that send passwords and events unencrypted to another machine are reported."""
 
 import pytest
 from structlog.testing import capture_logs

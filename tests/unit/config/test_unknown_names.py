@@ -1,4 +1,4 @@
-"""A name that is none of ours stops the start where it was meant to be one, in the environment as in `.env`."""
+"""A misspelt setting name prevents the start, in the environment and in `.env`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Each wrong value stops the start with exactly one line, which names the variable and never the value."""
+"""Each wrong value prevents the start with exactly one line, which names the variable and never the value."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""The published schemas and the worker agree on every document, but for two cases that no schema has words for.
+"""The published schemas and the worker agree on every document, except for two rules that no schema can express.
 
-Both stand in the schemas' descriptions: a character that only Unicode's tables refuse, and a time that only a
-calendar does. A schema never refuses what the worker takes.
+The schemas describe both: a character that only Unicode's tables refuse, and a time that only a calendar refuses. A
+schema never refuses what the worker accepts.
 """
 
 import json
@@ -33,7 +33,7 @@ def schema_takes(name: str, document: object) -> bool:
 
 
 def worker_takes_arguments(kwargs: Mapping[str, Any]) -> bool:
-    """As the intake does, which puts the task's id where no event id is."""
+    """As intake does, which uses the task id if there is no event id."""
     event_id = kwargs.get("event_id")
     arguments = {**kwargs, "event_id": "task-id" if event_id is None else event_id}
     try:
@@ -44,7 +44,7 @@ def worker_takes_arguments(kwargs: Mapping[str, Any]) -> bool:
 
 
 def worker_takes_body(document: object) -> bool:
-    """Say whether all of a stream entry is accepted."""
+    """Return whether all of a stream entry is accepted."""
     try:
         for event in decode_documents(json.dumps(document).encode()):
             LifecycleEvent.from_cloudevent(event, "toolbox")
@@ -72,7 +72,7 @@ def only_a_calendar_refuses(time: object) -> bool:
 
 
 def no_schema_could_refuse(document: Mapping[str, Any]) -> bool:
-    """Look at the fields of an event in either form."""
+    """Check the fields of an event in either form."""
     data = document.get("data")
     inner = data if isinstance(data, dict) else {}
     texts = [document.get(name) for name in ("login_id", "event_id", "account_id", "id", "source", "subject")]
@@ -102,7 +102,7 @@ _others = st.one_of(st.none(), st.booleans(), st.integers(), st.just([]), st.jus
 
 
 def _fields(required: Mapping[str, st.SearchStrategy[Any]], **optional: st.SearchStrategy[Any]) -> Any:
-    """Mostly right: a field or two are any text, any time, something else, missing, or one too many."""
+    """Mostly valid: a field or two are any text, any time, something else, missing, or one too many."""
     good = st.fixed_dictionaries(dict(required), optional=optional)
     spoilt = st.dictionaries(st.sampled_from([*required, *optional, "loginID", "extra"]), _others | _texts, max_size=1)
     missing = st.sampled_from([None, None, None, *required])

@@ -1,4 +1,4 @@
-"""Documents name only what exists: files, folders, and headings of other documents."""
+"""Documents name only existing files, folders, and headings of other documents."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_every_link_leads_to_a_file_and_a_heading(document: Path) -> None:
 
 @pytest.mark.parametrize("document", CURRENT, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_path_that_a_document_names_exists(document: Path) -> None:
-    """A decision record may be named by its number alone: `docs/adr/0015`."""
+    """A decision record may be named by its number: `docs/adr/0015`."""
     for path in _PATH.findall(document.read_text()):
         assert any(ROOT.glob(path)) or any(ROOT.glob(f"{path}-*.md")), path
 

@@ -1,4 +1,4 @@
-"""The document of the way in over HTTP is valid, and says what the models say."""
+"""The OpenAPI document is valid and matches the models."""
 
 import yaml
 from openapi_spec_validator import validate

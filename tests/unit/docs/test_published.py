@@ -1,4 +1,4 @@
-"""What is published for producers is what the models say now, can be read, and names the queues that workers read."""
+"""The published documents match the models, are valid, and name the queues that workers read."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How tests read an event, or the reason why it is none."""
+"""Reads an event, or the reason for its refusal."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""A body is one event or an array of them, and whatever is none is refused."""
+"""A body is one event or an array of events; everything else is refused."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Which fields an event has, which values each may have, and how a refusal names it."""
+"""The fields of an event, their allowed values, and the reason for a refusal."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -11,7 +11,7 @@ from worker.vault.vault import Vault
 
 
 class FakeRedis:
-    """Keeps what was added; a pipeline is a list that is handed over at `execute`."""
+    """Keeps the added entries; a pipeline is a list that is handed over at `execute`."""
 
     def __init__(self) -> None:
         self.batches: list[list[dict[str, Any]]] = []

@@ -1,4 +1,4 @@
-"""No reason and no representation repeats what was sent."""
+"""No reason and no representation repeats the input."""
 
 import pytest
 from hypothesis import given

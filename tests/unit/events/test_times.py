@@ -1,4 +1,4 @@
-"""A time is RFC 3339 with a zone, and is kept in an order that is exact to the microsecond."""
+"""A time is RFC 3339 with a zone, and times are ordered exactly to the microsecond."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 

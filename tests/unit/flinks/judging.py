@@ -1,4 +1,4 @@
-"""What the tests of the protocol share: one login, one moment, and a short way to a verdict."""
+"""Shared by the tests of the protocol: one login, one moment, and a short way to a verdict."""
 
 import json
 from collections.abc import Mapping

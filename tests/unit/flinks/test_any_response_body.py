@@ -1,4 +1,4 @@
-"""Whatever bytes come back: a verdict, and no login in it."""
+"""Any bytes get a verdict, without a login in it."""
 
 import json
 

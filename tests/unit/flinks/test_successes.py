@@ -1,4 +1,4 @@
-"""What a 2xx may mean, which is more than success."""
+"""The possible meanings of a 2xx, which may not be a success."""
 
 import json
 

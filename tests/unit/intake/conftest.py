@@ -1,4 +1,4 @@
-"""A desk for each test."""
+"""An intake in memory for each test."""
 
 import pytest
 

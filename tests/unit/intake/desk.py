@@ -1,4 +1,4 @@
-"""An intake over a ledger and letters that remember."""
+"""An intake over a ledger and dead letters in memory."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ FAR = "2099-01-01T00:00:00Z"
 
 
 class FakeLedger:
-    """Records everything, but what is dated 2099 is ahead."""
+    """Records every wish, except those dated 2099, which are ahead of time."""
 
     def __init__(self) -> None:
         self.wishes: list[Wish] = []
@@ -35,7 +35,7 @@ def _is_ahead(wish: Wish) -> bool:
 
 
 class FakeLetters:
-    """Keeps what is parked, up to a limit."""
+    """Keeps rejected messages, up to a limit."""
 
     def __init__(self) -> None:
         self.parked: list[Message] = []
@@ -55,7 +55,7 @@ class FakeLetters:
 
 
 class Desk:
-    """An intake and what came of its messages."""
+    """An intake and the results of its messages."""
 
     def __init__(self, vault: Vault, *, require_sealed: bool = False) -> None:
         self.vault, self.ledger, self.letters = vault, FakeLedger(), FakeLetters()

@@ -1,4 +1,4 @@
-"""A body of the stream, one event or many, is taken apart and recorded together."""
+"""A body of the stream, one event or several, is split and recorded together."""
 
 import json
 import random

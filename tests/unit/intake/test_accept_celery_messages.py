@@ -1,4 +1,4 @@
-"""A Celery message becomes a wish, or is kept for a person."""
+"""A Celery message becomes a wish, or is kept for review."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a producer sealed is opened at intake; what cannot be opened, or must not come in clear, is kept."""
+"""Intake opens a sealed loginId; an event that cannot be opened, or must not be in clear, is kept for review."""
 
 import pytest
 

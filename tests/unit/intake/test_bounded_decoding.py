@@ -1,4 +1,4 @@
-"""A compressed body gives at most what an event may have, and only in the two ways that Celery documents."""
+"""A compressed body is decompressed up to the size limit, and only with the two methods that Celery documents."""
 
 import bz2
 import lzma

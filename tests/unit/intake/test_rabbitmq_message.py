@@ -1,4 +1,4 @@
-"""What a message of RabbitMQ's is taken for, and how many are recorded together."""
+"""The kinds of RabbitMQ messages, and how many are recorded together."""
 
 import json
 from struct import pack

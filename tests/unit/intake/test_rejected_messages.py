@@ -1,4 +1,4 @@
-"""What is kept of an event that cannot be accepted: sealed, told once, and with no loginId in its id."""
+"""A rejected message is sealed, reported once, and has no loginId in its id."""
 
 from typing import cast
 
@@ -30,7 +30,7 @@ def test_an_id_that_holds_the_login_is_masked_in_every_spelling(desk: Desk, text
 @pytest.mark.parametrize("login", [LOGIN, "jo+anne@bank:42"])
 @pytest.mark.parametrize("encoding", sorted(ENCODINGS))
 def test_an_id_that_holds_the_login_in_another_encoding_is_masked(desk: Desk, login: str, encoding: str) -> None:
-    """Percent-encoded, and in base64, it was stored and shown."""
+    """Percent-encoded or in base64, it was stored and shown."""
     spelt = ENCODINGS[encoding](login)
     assert desk.celery(login_id=login, occurred_at=TIME, event_id=f"link-{spelt}", account_id=f"acct/{spelt}")
     assert desk.wish.event_id.startswith("masked-")

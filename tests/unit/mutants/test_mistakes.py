@@ -1,4 +1,4 @@
-"""The mutants that `make mutants` makes are what it says: one mistake each, of every kind, none twice."""
+"""The mutants of `make mutants`: one mistake each, of every kind, none twice."""
 
 from functools import cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a reviewer reads beside a code or a closed gate."""
+"""The advice for a code or a closed gate."""
 
 from worker.operations.advice import advice_for, gate_advice, gate_reason
 

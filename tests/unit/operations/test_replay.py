@@ -1,4 +1,4 @@
-"""A replay never sends an old payload, and one letter that fails does not stop the others."""
+"""A replay never sends an old payload, and one failed replay does not stop the others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def message_letter(letter_id: str, body: bytes, **changes: Any) -> tuple[Letter,
 
 
 class FakeLetters:
-    """Letters by id; closing one that is closed raises, as the ledger does."""
+    """Dead letters by id; closing a closed one raises, as in the ledger."""
 
     def __init__(self, *letters: Letter) -> None:
         self.all = {letter.id: letter for letter in letters}
@@ -47,7 +47,7 @@ class FakeLetters:
 
 
 class FakeIntake:
-    """Accepts what is `good`; remembers what it was given, and how many letters were closed by then."""
+    """Accepts the body `good`; records its input, and how many dead letters were closed by then."""
 
     def __init__(self, letters: FakeLetters) -> None:
         self.letters = letters
@@ -64,7 +64,7 @@ class FakeIntake:
 
 
 class Review:
-    """A review list of letters; one of a message comes with its body."""
+    """A review list of dead letters; a dead letter of a message comes with its body."""
 
     def __init__(self, vault: Vault, *letters: Letter | tuple[Letter, bytes]) -> None:
         pairs = [each if isinstance(each, tuple) else (each, None) for each in letters]

@@ -1,4 +1,4 @@
-"""What the doctor says about SEAL_TO, keys that sealed much, and plain text."""
+"""The doctor's checks of SEAL_TO, keys that sealed much, and unencrypted connections."""
 
 import os
 

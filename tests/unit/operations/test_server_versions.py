@@ -1,4 +1,4 @@
-"""Which servers let a script break out of Lua, by the version that they report."""
+"""The servers that let a script escape from Lua, by their version."""
 
 import pytest
 

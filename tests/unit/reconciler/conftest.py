@@ -1,4 +1,4 @@
-"""A slice that looks often, and what is told to Sentry meanwhile."""
+"""A slice that looks for work often, and its reports to Sentry."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def piece(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Slice:
 
 @pytest.fixture
 def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
-    """What was told to Sentry."""
+    """The reports to Sentry."""
     told: list[tuple[str, dict[str, Any]]] = []
     for name in ("report_unexpected",):
         monkeypatch.setattr(dispatcher, name, lambda *_, _name=name, **fields: told.append((_name, fields)))

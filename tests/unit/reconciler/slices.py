@@ -24,7 +24,7 @@ BOUNDS = Bounds(lease_seconds=2, call_seconds=1, calls_per_second=50, max_in_fli
 
 
 class FakeLedger:
-    """Hands out what is due and keeps what is settled; fails as often as it is told to."""
+    """Hands out due logins and keeps settlements; fails as often as requested."""
 
     def __init__(self) -> None:
         self.due: dict[str, list[Claim]] = {"toolbox": [], "eu": []}
@@ -73,7 +73,7 @@ class FakeLedger:
 
 
 class FakeCaller:
-    """Answers by login: with a verdict, None, an exception, or what a coroutine returns."""
+    """Answers by login: with a verdict, None, an exception, or the result of a coroutine."""
 
     def __init__(self, answer: Callable[[str], Any] = lambda _: APPLIED) -> None:
         self.answer = answer

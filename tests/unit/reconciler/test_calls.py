@@ -1,4 +1,4 @@
-"""Every login that is due is called within its limits, and settled whatever the call does."""
+"""Every due login is called within its limits, and settled after any outcome of the call."""
 
 from dataclasses import replace
 from typing import Any

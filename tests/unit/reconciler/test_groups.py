@@ -1,4 +1,4 @@
-"""How many logins one script settles and claims: many where the processor is the limit, fewer where the window is."""
+"""The number of logins that one script settles and claims: many where the processor is the limit, else fewer."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A slice looks for work as often as it must, ends when there is none, and never spins."""
+"""A slice looks for work as often as needed, ends when there is none, and never spins."""
 
 import asyncio
 import threading

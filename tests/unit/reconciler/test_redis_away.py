@@ -1,4 +1,4 @@
-"""While Redis is away nothing is lost, told twice, or held beyond its lease."""
+"""While Redis is unavailable no login is lost, settled twice, or held beyond its lease."""
 
 import time
 from dataclasses import replace

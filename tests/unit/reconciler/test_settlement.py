@@ -1,4 +1,4 @@
-"""What the ledger is told of a call, for every outcome that a call can have."""
+"""The settlement of a call, for every possible outcome."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""One reading of a sentinel:// address, for the ledger and for Celery."""
+"""The ledger and Celery read a sentinel:// address in the same way."""
 
 import pytest
 

@@ -30,7 +30,7 @@ def reference(login_id: str) -> str:
 
 
 def on_the_wire(parcels: list[Parcel]) -> Iterator[tuple[str, str, str, str]]:
-    """Every event (login, time, type, id) that names a login of the mix, in the order in which it is sent."""
+    """Every event (login, time, type, id) for a login of the mix, in the order of sending."""
     ours = MIX.newest.keys() | MIX.unknown
     for parcel in parcels:
         if isinstance(parcel, CeleryMessage):
@@ -104,7 +104,7 @@ def test_the_emulator_knows_every_fault_and_each_of_them_ends() -> None:
 
 
 def evidence(mix: Mix) -> Evidence:
-    """What a Nightly without a mistake leaves behind."""
+    """The state after a run without a mistake."""
     dead = len(mix.unknown)
     tally = {"recorded": mix.good, "applied_on": mix.good - dead, "dead_lettered": dead, "dead:INVALID_LOGIN": dead}
     letters = [letter("login", "INVALID_LOGIN", login=reference(login)) for login in mix.unknown]

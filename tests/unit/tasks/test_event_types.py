@@ -1,4 +1,4 @@
-"""The models of a message take no value of another type, and repeat none in their own errors."""
+"""The models of a message accept only values of the right type, and their errors repeat no value."""
 
 from typing import Any
 

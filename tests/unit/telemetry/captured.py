@@ -1,4 +1,4 @@
-"""What the tests of telemetry look for, and where."""
+"""Canaries for the tests of telemetry, and the captured output."""
 
 import io
 import json
@@ -12,7 +12,7 @@ CANARIES = (GUID, OPAQUE, SHORT, KEY)
 
 
 class Lines:
-    """What stood on stderr."""
+    """The captured stderr."""
 
     def __init__(self, stream: io.StringIO) -> None:
         self.stream = stream

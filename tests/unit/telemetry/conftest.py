@@ -14,7 +14,7 @@ from worker.telemetry.logs import configure_logging
 
 @pytest.fixture
 def canaries() -> tuple[str, ...]:
-    """A GUID login, an opaque one, one that no pattern knows, and a key."""
+    """A GUID login, an opaque one, one that no pattern recognises, and a key."""
     return CANARIES
 
 
@@ -26,7 +26,7 @@ def lines(start_logging: Callable[..., Lines]) -> Lines:
 
 @pytest.fixture
 def start_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Lines]]:
-    """Start logging in a format; `is_terminal` says what stderr claims to be."""
+    """Start logging in a format; `is_terminal`: whether stderr claims to be a terminal."""
     with restored_logging():
         yield lambda log_format, **options: _start(monkeypatch, log_format, **options)
 

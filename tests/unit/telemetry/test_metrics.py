@@ -1,4 +1,4 @@
-"""What a scrape says, for every shape of the ledger's answer."""
+"""The result of a scrape, for every kind of status."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""How often a line appears that strangers can cause."""
+"""A line that clients can cause appears at a limited rate."""
 
 import asyncio
 

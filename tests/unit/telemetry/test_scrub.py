@@ -1,4 +1,4 @@
-"""What may be shown and what may not."""
+"""Secrets are masked, and useful values are kept."""
 
 import uuid
 from collections import UserDict

@@ -1,4 +1,4 @@
-"""Every byte that would go to Sentry is searched for canaries; a Transport of ours catches them all."""
+"""Every byte for Sentry is captured by our own Transport and searched for canaries."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ DSN = "https://abcdef@sentry.invalid/1"
 
 
 class CapturingTransport(Transport):
-    """Keeps what would be sent."""
+    """Keeps the events instead of sending them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def test_without_a_dsn_sentry_is_off_and_reports_do_nothing() -> None:
 
 
 def test_a_process_without_a_dsn_does_not_import_the_sdk() -> None:
-    """It takes a sixth of a worker's start."""
+    """The import takes a sixth of the start of a worker."""
     code = "import sys, worker.services, worker.celery_worker.bootsteps; sys.exit('sentry_sdk' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
 

@@ -1,4 +1,4 @@
-"""How an exception is told."""
+"""The description of an exception."""
 
 import pytest
 from billiard.einfo import ExceptionInfo

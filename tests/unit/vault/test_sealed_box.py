@@ -1,4 +1,4 @@
-"""A producer seals a loginId with the public key alone, and nothing but the workers' private key opens it."""
+"""A producer seals a loginId with only the public key, and only the workers' private key opens it."""
 
 import base64
 import os
@@ -33,7 +33,7 @@ def test_a_sealed_login_reveals_nothing_and_differs_each_time() -> None:
 
 
 def test_workers_open_what_any_libsodium_seals() -> None:
-    """As a producer in another language does: the public key's text is split at its full stop."""
+    """As a producer in another language does: the text of the public key is split at its full stop."""
     key_id, _, encoded = str(KEYS.public[0]).partition(".")
     raw = base64.urlsafe_b64decode(encoded + "=")
     box = SealedBox(PublicKey(raw)).encrypt(GUID.encode())
@@ -43,7 +43,7 @@ def test_workers_open_what_any_libsodium_seals() -> None:
 
 
 def test_public_keys_never_change() -> None:
-    """Producers hold the public key, and a stream may hold what was sealed to it."""
+    """Producers hold the public key, and a stream may hold logins sealed to it."""
     assert str(KEYS.public[0]) == "eedd883d.j0DFrbaPJWJK5bIU6nZ6bslNgp09e14a0bpvPiE4KF8"
     assert [key.id for key in OpeningKeys([OLD]).public] == [KEYS.public[1].id]
 

@@ -1,4 +1,4 @@
-"""No spelling of a loginId escapes, and ordinary ids are none."""
+"""Every spelling of a loginId is found, and ordinary ids are not mistaken for it."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What looks like a token is one; ids in common use are none."""
+"""Texts that look like tokens are recognised, and common ids are not."""
 
 import base64
 import secrets

@@ -1,4 +1,4 @@
-"""A reference names a login and tells nothing; a sealed loginId opens for its own reference alone."""
+"""A reference names a login without revealing it; a sealed loginId opens only for its own reference."""
 
 import base64
 import re
@@ -54,7 +54,7 @@ def test_references_never_change() -> None:
 
 
 def test_stored_seals_and_fingerprints_stay_valid_for_ever() -> None:
-    """The ledger keeps both: a change of how they are made would lose every login."""
+    """The ledger keeps both: a change in how they are made would lose every login."""
     sealed_guid = "01042200aae29adcba1dfe63b1eab230ec9372344e137bd2893edb4c3fede9686216fdaa5187dd5bd9ba0e6727f12401ea8d"
     sealed_text = "01042200aad5f3134856c9e6c553bf11c73b4b8d06b678381660e90aa5c1ca7bc8b25c7c224b1f10aea56218"
     assert KEPT.open_login("lgn_qczxyfu5kgat7jjnkev3sgbpma", bytes.fromhex(sealed_guid)) == GUID

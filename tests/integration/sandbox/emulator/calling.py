@@ -1,4 +1,4 @@
-"""How tests call the emulated endpoint, and look at a flag."""
+"""Calls the emulated endpoint and reads a flag."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def path(customer_id: str = DEFAULT_CUSTOMER_ID, name: str = "SetScheduledRefres
 
 
 class Client:
-    """Calls the endpoint as a worker would; `send` returns the answer, `error` the transport error's class."""
+    """Calls the endpoint as a worker would; `send` returns the response, `error` the class of the transport error."""
 
     def __init__(self, base_url: str) -> None:
         self.http = httpx.Client(base_url=base_url, timeout=10, trust_env=False)

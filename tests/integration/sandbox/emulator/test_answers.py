@@ -1,4 +1,4 @@
-"""The emulator answers as the contract of Flinks says."""
+"""The emulator responds as the contract of Flinks says."""
 
 from typing import Any
 

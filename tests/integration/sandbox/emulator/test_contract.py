@@ -1,4 +1,4 @@
-"""The emulator against Flinks' own OpenAPI contract, judged by tools that others wrote."""
+"""The emulator fits the OpenAPI contract of Flinks, judged by third-party tools."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The control API: what was called, what is set, and what a reset forgets."""
+"""The control API: recorded calls, settings, and reset."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

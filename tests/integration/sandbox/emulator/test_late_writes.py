@@ -1,4 +1,4 @@
-"""When a write lands: before its answer, after the client has left, or never."""
+"""The time of a write: before its response, after the client has disconnected, or never."""
 
 import httpx
 

@@ -1,4 +1,4 @@
-"""The emulator as a process: its options, its end, and what reaches its port."""
+"""The emulator as a process: its options, its end, and unexpected input on its port."""
 
 import http.client
 import json
@@ -21,7 +21,7 @@ from tests.waiting import eventually
 
 @contextmanager
 def started(*arguments: str, **environ: str) -> Iterator[tuple[subprocess.Popen[str], EmulatorControl]]:
-    """An emulator of the test's own, for what concerns the process and its options."""
+    """A separate emulator, for tests of the process and its options."""
     command = [sys.executable, "-m", "sandbox.emulator", *arguments]
     environ = os.environ | {"PYTHONPATH": str(ROOT)} | environ
     pipe = subprocess.PIPE

@@ -1,4 +1,4 @@
-"""An attacker floods the page with wrong passwords: the users get in, the log stays short, and the process small."""
+"""A flood of wrong passwords: the users still log in, the log stays short, and the process small."""
 
 import contextlib
 import json
@@ -29,7 +29,7 @@ def users() -> str:
 
 
 def log_in(page: ManagedProcess, name: str, password: str, *, address: str) -> tuple[int, bytes]:
-    """Return the status and the body for one log-in from an address of this machine."""
+    """Return the status and the body for one login from an address of this machine."""
     host, _, port = str(listening_url(page)).removeprefix("http://").partition(":")
     basic = b64encode(f"{name}:{password}".encode()).decode()
     with closing(HTTPConnection(host, int(port), timeout=30, source_address=(address, 0))) as client:
@@ -40,7 +40,7 @@ def log_in(page: ManagedProcess, name: str, password: str, *, address: str) -> t
 
 @contextmanager
 def flood(page: ManagedProcess, name: str, *, address: str) -> Iterator[None]:
-    """Guess as fast as it goes, another password each time, for FLOOD_SECONDS at least."""
+    """Guess as fast as possible, each time with another password, for FLOOD_SECONDS at least."""
     is_over, until = threading.Event(), time.monotonic() + FLOOD_SECONDS
 
     def guess(flooder: int) -> None:

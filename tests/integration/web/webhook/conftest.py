@@ -1,4 +1,4 @@
-"""The way in over HTTP as it is served, in a thread of the test: on the session's Redis or on one of its own."""
+"""`POST /events`, served in a thread of the test, on the session's Redis or on a separate one."""
 
 import json
 import threading
@@ -44,7 +44,7 @@ def served(settings: Settings) -> Iterator[Producer]:
 
 @pytest.fixture
 def serve(redis_url: str) -> Iterator[Serve]:
-    """Serve with settings of the test's own; none of the workers' secrets is among them."""
+    """Serve with the settings of the test, without any secret of the workers."""
     doors: list[Any] = []
 
     def run(**changes: Any) -> Producer:
@@ -72,7 +72,7 @@ def own_redis(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[EmbeddedRed
 
 
 def entries(client: Redis) -> list[Any]:
-    """Return what the entries of the stream hold, each an event or an array of them."""
+    """Return the content of the stream entries, each an event or an array of events."""
     return [json.loads(fields[b"event"]) for _, fields in client.xrange(STREAM)]
 
 

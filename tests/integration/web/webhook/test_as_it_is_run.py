@@ -1,4 +1,4 @@
-"""The real `nightly review`: every snippet of docs/http.md leads to its call, and nothing that is sent is told."""
+"""The real `nightly review`: every snippet of docs/http.md leads to its call, and no sent value is disclosed."""
 
 import json
 import os

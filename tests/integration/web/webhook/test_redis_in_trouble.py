@@ -1,4 +1,4 @@
-"""A Redis that is away or full: 503, when to come back, and nothing that was answered 202 is missing afterwards."""
+"""Redis unavailable or full: the response is 503 with Retry-After, and no event answered 202 is lost."""
 
 import threading
 from pathlib import Path

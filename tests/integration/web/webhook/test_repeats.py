@@ -1,4 +1,4 @@
-"""Nobody without a secret takes anything from a producer that has one, and no producer takes anything from another."""
+"""Clients without a secret cost a producer nothing, and no producer costs another one anything."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ REPEATED = 20
 
 
 def overheard(document: object, **signing: Any) -> tuple[bytes, dict[str, str]]:
-    """Return a request as somebody sees it who records what a producer sends."""
+    """Return a request as an eavesdropper would record it."""
     body = json.dumps(document).encode()
     return body, {"content-type": STRUCTURED} | signed(body, **signing)
 
@@ -41,7 +41,7 @@ def test_a_producer_above_its_rate_does_not_reduce_the_rate_of_another_secret(se
 def test_hanging_requests_of_one_secret_take_no_thread_and_no_place_from_another(
     producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They used to take all threads that there are, and a place each of those that all secrets share."""
+    """They used to take every thread, and one place each of those that all secrets share."""
     accept, may_go_on = Acceptor.accept, threading.Event()
 
     def hang(acceptor: Acceptor, sender: str, *request: Any) -> int:
@@ -62,7 +62,7 @@ def test_hanging_requests_of_one_secret_take_no_thread_and_no_place_from_another
 
 
 def test_a_producer_above_its_rate_is_refused_before_its_events_are_read(serve: Serve) -> None:
-    """A producer gone mad would otherwise keep the processor busy with what is refused anyway."""
+    """Otherwise a faulty producer would keep the processor busy with requests that are refused."""
     producer = serve(http_events_per_second=0.1)
     assert producer.send([event(), event(), event()]).status_code == 202
     assert producer.send(event(time="noon")).status_code == 429

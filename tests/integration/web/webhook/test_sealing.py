@@ -1,4 +1,4 @@
-"""Where SEAL_TO is set, no loginId that came over HTTP is in Redis in clear; where it must be, none is accepted."""
+"""With SEAL_TO, no loginId from HTTP is in Redis in clear; where sealing is required, none is accepted in clear."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Events over real HTTP onto a real stream: what is answered, and what the workers get."""
+"""Events over real HTTP onto a real stream: the responses, and the entries for the workers."""
 
 import json
 from typing import Any

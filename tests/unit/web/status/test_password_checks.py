@@ -1,4 +1,4 @@
-"""Whose password is checked next, while others flood."""
+"""The order of password checks during a flood."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -98,7 +98,7 @@ def test_a_flood_of_guesses_is_refused_and_locks_out_no_returning_user() -> None
 
 
 class Log:
-    """Keeps what is logged."""
+    """Keeps the log lines."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, object]] = []

@@ -1,4 +1,4 @@
-"""Whichever way an event is written into a request, it is the document that the stream would hold."""
+"""In every mode, an event in a request is the same document as on the stream."""
 
 import json
 from typing import Any

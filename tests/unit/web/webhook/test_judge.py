@@ -1,4 +1,4 @@
-"""Which events are accepted over HTTP, and what of them the stream gets."""
+"""The events accepted over HTTP, and the fields that reach the stream."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ def judge(*documents: object, seals: bool = False, requires_sealed: bool = False
 
 
 def fields(*documents: object, **options: bool) -> list[tuple[int, str]]:
-    """Return the position of each wrong event, and its first wrong field."""
+    """Return the position of each invalid event, and its first invalid field."""
     with pytest.raises(Refused) as caught:
         judge(*documents, **options)
     assert LOGIN not in str(caught.value.errors) + caught.value.detail

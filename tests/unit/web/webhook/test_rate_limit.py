@@ -1,4 +1,4 @@
-"""The brake: any batch passes once, and over time no more than the rate."""
+"""The rate limit: any batch passes once, and over time no more than the rate."""
 
 import pytest
 

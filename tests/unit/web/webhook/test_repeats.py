@@ -1,4 +1,4 @@
-"""Which accepted requests are remembered: the latest, in bounded memory."""
+"""The latest accepted requests are remembered, in bounded memory."""
 
 from worker.web.webhook.repeats import Accepted
 

@@ -1,4 +1,4 @@
-"""Who holds a secret may send; nobody else, nothing altered, nothing old."""
+"""Only a request signed with a secret is accepted: unaltered and recent."""
 
 import base64
 from typing import Any
