@@ -1,4 +1,4 @@
-"""`python -m docs.generator`: writes every document that is made from models, constants and the lock anew."""
+"""`python -m docs.generator`: writes every generated document from models, constants and the lock."""
 
 from docs.generator.rendered import DOCS, rendered
 

@@ -1,4 +1,4 @@
-"""Describes the ways in through Redis and RabbitMQ as an AsyncAPI 3.0 document: which address, which message."""
+"""Describes events through Redis and RabbitMQ as an AsyncAPI 3.0 document: addresses and messages."""
 
 from importlib.metadata import version
 from typing import Any
@@ -10,24 +10,25 @@ from worker.events.publisher import FIELD
 
 Part = dict[str, Any]
 _NAMES = {event_type: event_type.replace(".", " ").title().replace(" ", "") for event_type in EVENT_TYPES}
-"""Of each type's message, as a name in a document: AccountLinked."""
+"""The name of each type's message in the document, such as AccountLinked."""
 _ABOUT = """\
 Nightly switches Flinks nightly refreshes on when an account is linked and off when it goes inactive.
-Send one event for each change; the time at which it happened decides the order, so an event that comes
-late, twice or in the wrong order does no harm. The way in over HTTP is described in [openapi.yaml](openapi.yaml).
+Send one event for each change. The time of the change decides the order, so a late, repeated or misordered
+event does no harm. [openapi.yaml](openapi.yaml) describes events over HTTP.
 """
 _STREAM = f"""\
-The recommended way in. `XADD {STREAM} * {FIELD} <JSON>`: one entry holds one CloudEvent or an array of them,
+The recommended way to send. `XADD {STREAM} * {FIELD} <JSON>`: one entry holds one CloudEvent or an array of them,
 at most {MAX_BODY_BYTES} bytes. Workers delete an entry once all of it is recorded.
 """
 _QUEUE = f"""\
-The Celery queue `{EVENTS_QUEUE}`, for whoever has a Celery client of any language: protocol 2, JSON, keyword
-arguments only. The Python client may be given a datetime with a zone, which it writes in a notation of its own.
-On RabbitMQ the same message goes to the direct exchange `{EVENTS_QUEUE}`, by the routing key `{EVENTS_QUEUE}`.
+The Celery queue `{EVENTS_QUEUE}`, for a Celery client in any language: protocol 2, JSON, keyword arguments only.
+The Python client accepts a datetime with a zone, which it writes in its own notation.
+On RabbitMQ the same message goes to the direct exchange `{EVENTS_QUEUE}` with the routing key `{EVENTS_QUEUE}`.
 """
 _EXCHANGE = f"""\
-For whoever has any other AMQP client: the exchange `{TOPIC}` and the type as the routing key. One message
-holds one CloudEvent or an array of them, as JSON. Persistent, mandatory and with publisher confirms, or it may be lost.
+For any other AMQP client: the exchange `{TOPIC}` with the event type as the routing key. One message
+holds one CloudEvent or an array of them, as JSON. Publish it persistent, mandatory and with publisher confirms;
+otherwise it may be lost.
 """
 
 
@@ -58,7 +59,7 @@ def _redis() -> Part:
         "host": "localhost:6379",
         "pathname": "/0",
         "protocol": "redis",
-        "description": "What REDIS_URL names: yours stands elsewhere.",
+        "description": "The server in REDIS_URL; yours has another address.",
     }
 
 
@@ -67,7 +68,7 @@ def _rabbitmq() -> Part:
         "host": "localhost:5672",
         "pathname": "/",
         "protocol": "amqp",
-        "description": "What BROKER_URL names, where it is RabbitMQ (3.10 or newer): yours stands elsewhere.",
+        "description": "The server in BROKER_URL, if it is RabbitMQ (3.10 or newer); yours has another address.",
     }
 
 
@@ -95,7 +96,9 @@ def _exchange() -> Part:
     return _on("rabbitmq") | {
         "address": "{type}",
         "description": _EXCHANGE,
-        "parameters": {"type": {"enum": list(EVENT_TYPES), "description": "It only routes: the event's own counts."}},
+        "parameters": {
+            "type": {"enum": list(EVENT_TYPES), "description": "Only for routing; the type in the event decides."}
+        },
         "messages": _named("CloudEvent", "Batch"),
         "bindings": {"amqp": {"is": "routingKey", "exchange": exchange}},
     }
@@ -135,7 +138,7 @@ def _celery_message(event_type: str) -> Part:
         },
         "payload": {
             "type": "array",
-            "description": "Celery's body: positional arguments (none), keyword arguments, and what follows the task.",
+            "description": "Celery's body: positional arguments (none), keyword arguments, and task options.",
             "minItems": 3,
             "maxItems": 3,
             "items": [

@@ -1,6 +1,6 @@
-"""Decides which packages production installs, and which licence each of them has, from the lock and their own metadata.
+"""Lists the packages that production installs and their licences, from the lock and the metadata of each package.
 
-Where the metadata names a family of licences or none, somebody has read the licence file, and READ says what it is.
+Where the metadata is unclear, READ has the licence from the package's licence file, read by hand.
 """
 
 import re
@@ -19,7 +19,7 @@ IMAGE = {
     "platform_python_implementation": "CPython",
     "sys_platform": "linux",
 }
-"""What the image runs on: packages for other systems and older Pythons are not part of it."""
+"""The platform of the image; packages for other systems and older Pythons are left out."""
 READ = {
     "amqp": "BSD-3-Clause",
     "billiard": "BSD-3-Clause",
@@ -29,7 +29,7 @@ READ = {
     "python-dateutil": "BSD-3-Clause",
     "vine": "BSD-3-Clause",
 }
-"""What the packages' own licence files say; of python-dateutil, that BSD-3-Clause holds for all of its code."""
+"""Licences read from the packages' own licence files; for python-dateutil, BSD-3-Clause covers all of its code."""
 SPDX = {
     "Apache 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
@@ -37,25 +37,26 @@ SPDX = {
     "MIT License": "MIT",
 }
 ACCEPTED = frozenset({"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0"})
-"""They ask for a notice, and for nothing of our own code."""
+"""These licences require a notice and have no effect on our own code."""
 WATCHED = {
-    "MPL-2.0": "whoever receives its files can have their source; the package is source, and we pass it on unchanged",
+    "MPL-2.0": "requires that recipients can get the source of its files; the package is source, distributed unchanged",
 }
-"""Accepted as we use them, with the reason."""
+"""Accepted for our use, with the reason."""
 _ENTRY = re.compile(r"^([a-z0-9.-]+)==(\S+)(?: ; (.+?))?((?: *\\\n +--hash=\S+)+)", re.MULTILINE)
 _HEAD = """\
 # Licences
 
-Made by `make schemas` from requirements/runtime.txt and the packages' metadata: change docs/generator/licences.py.
+`make schemas` generates this page from requirements/runtime.txt and the metadata of the packages; to change it, edit
+docs/generator/licences.py.
 
-This is what the image installs beside Nightly, which is MIT. `make sbom` writes the same to `dist/sbom.cdx.json`, a
-CycloneDX document, with versions, hashes of the files, and dependencies.
+The table lists the packages that the image installs in addition to Nightly, which has the MIT licence. `make sbom`
+writes the same list to `dist/sbom.cdx.json`, a CycloneDX document, with versions, file hashes and dependencies.
 
-Neither names what wheels hold in compiled form: OpenSSL (Apache-2.0) in cryptography, libsodium (ISC) in pynacl,
-hiredis (BSD-3-Clause) in hiredis, libffi (MIT) in cffi. The base image, its Python, and the Redis or Valkey server
-have licences of their own.
+Both leave out libraries that wheels contain in compiled form: OpenSSL (Apache-2.0) in cryptography, libsodium (ISC) in
+pynacl, hiredis (BSD-3-Clause) in hiredis, libffi (MIT) in cffi. The base image, its Python, and the Redis or Valkey
+server have their own licences.
 
-Accepted: {accepted}. A test fails on any other licence, unless its reason is here:
+Accepted licences: {accepted}. A test fails on any other licence, except:
 
 {watched}
 
@@ -66,7 +67,7 @@ Accepted: {accepted}. A test fails on any other licence, unless its reason is he
 
 @dataclass(frozen=True)
 class Package:
-    """One package that the image installs; `hashes` are the sha256 of each of its files that the lock admits."""
+    """One package that the image installs; `hashes` are the sha256 of its files in the lock."""
 
     name: str
     version: str
@@ -75,7 +76,7 @@ class Package:
 
 
 def packages() -> list[Package]:
-    """Return what the image installs; raises LookupError for a package that has no licence or is not installed here."""
+    """Return the packages of the image; raises LookupError for a package without a licence or not installed here."""
     entries = _ENTRY.findall(LOCK.read_text())
     return [
         Package(name, version, tuple(re.findall(r"sha256:([0-9a-f]{64})", hashes)), _licence(name))
@@ -88,7 +89,7 @@ def page() -> str:
     """Return docs/licences.md."""
     found = packages()
     watched = [
-        f"- {licence} ({', '.join(one.name for one in found if licence in parts(one.licence))}) asks that {reason}."
+        f"- {licence} ({', '.join(one.name for one in found if licence in parts(one.licence))}) {reason}."
         for licence, reason in WATCHED.items()
     ]
     head = _HEAD.format(accepted=", ".join(sorted(ACCEPTED)), watched="\n".join(watched))

@@ -1,4 +1,4 @@
-"""Describes the way in over HTTP as an OpenAPI 3.1 document, made of the event's own model."""
+"""Describes `POST /events` as an OpenAPI 3.1 document, from the model of an event."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,19 +13,19 @@ from worker.web.webhook.signature import TOLERANCE_SECONDS
 
 Schema = dict[str, Any]
 _REF = "#/components/schemas/"
-_SAFE_TO_REPEAT = "Sending it again, signed anew, is always right: an event that came before is a duplicate."
+_SAFE_TO_REPEAT = "It is always safe to sign and send it again: a repeated event is a duplicate and has no effect."
 _PRINTABLE = "Printable characters, no space at either end."
 _REFUSALS: Mapping[HTTPStatus, str] = {
     HTTPStatus.BAD_REQUEST: "The body, or a `ce-*` header, cannot be read.",
-    HTTPStatus.UNAUTHORIZED: "The signature is missing, too old, too young, or none of ours.",
-    HTTPStatus.NOT_FOUND: "This way in is closed here.",
-    HTTPStatus.METHOD_NOT_ALLOWED: "It is not a POST.",
-    HTTPStatus.REQUEST_TIMEOUT: "The body did not come in time.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"More than {MAX_BODY_BYTES} bytes, also once sealed, or {MAX_EVENTS} events.",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The media type, its charset or its encoding is not one of these.",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "Some event cannot be accepted; none of the request was.",
+    HTTPStatus.UNAUTHORIZED: "The signature is missing or wrong, or its time is too far from the server's.",
+    HTTPStatus.NOT_FOUND: "This server accepts no events.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "The method is not POST.",
+    HTTPStatus.REQUEST_TIMEOUT: "The body did not arrive in time.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"Over {MAX_BODY_BYTES} bytes, also after sealing, or {MAX_EVENTS} events.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The media type, its charset or its encoding is not supported.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "An event is invalid; no event of the request was accepted.",
     HTTPStatus.TOO_MANY_REQUESTS: "More events than allowed for this secret; none was accepted.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of the server's.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "An error in the server.",
     HTTPStatus.SERVICE_UNAVAILABLE: f"No event can be stored now. {_SAFE_TO_REPEAT}",
 }
 _WAITING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
@@ -38,10 +38,10 @@ def document() -> Schema:
         "info": {
             "title": "Nightly: events over HTTP",
             "version": version("nightly-refresh-worker"),
-            "description": "How to sign, and what to do about each answer, is said in docs/http.md.",
+            "description": "docs/http.md explains how to sign a request and how to handle each response.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "https://nightly.example", "description": "Where you serve it."}],
+        "servers": [{"url": "https://nightly.example", "description": "The address of your server."}],
         "security": [],
         "paths": {"/events": {"post": _post()}},
         "components": {"schemas": _schemas()},
@@ -53,8 +53,8 @@ def _post() -> Schema:
     answers |= {str(status.value): _refusal(status, text) for status, text in _REFUSALS.items()}
     return {
         "operationId": "sendEvents",
-        "summary": "Send events; 202 says that Redis has them.",
-        "description": f"All of a request's events are accepted, or none. {_SAFE_TO_REPEAT}",
+        "summary": "Send events; 202 means that Redis has them.",
+        "description": f"All events of a request are accepted, or none. {_SAFE_TO_REPEAT}",
         "parameters": [*_signature_headers(), *_attribute_headers()],
         "requestBody": {
             "required": True,
@@ -70,9 +70,12 @@ def _post() -> Schema:
 
 def _signature_headers() -> list[Schema]:
     ours = {
-        "webhook-id": ("Of this message, the same when it is sent again; no full stop.", r"^[!-\-/-~]{1,256}$"),
+        "webhook-id": ("The id of this message, the same when it is sent again; no full stop.", r"^[!-\-/-~]{1,256}$"),
         "webhook-timestamp": (f"Seconds since 1970, within {TOLERANCE_SECONDS} s of the server's.", "^[0-9]{1,12}$"),
-        "webhook-signature": ("`v1,<base64>`, as the Standard Webhooks specification says; several by spaces.", "^v1,"),
+        "webhook-signature": (
+            "`v1,<base64>` as in the Standard Webhooks specification; several, separated by spaces.",
+            "^v1,",
+        ),
     }
     return [
         {"name": name, "in": "header", "required": True, "description": text, "schema": _matching(pattern)}
@@ -86,7 +89,7 @@ def _matching(pattern: str) -> Schema:
 
 def _attribute_headers() -> list[Schema]:
     fields = [name for name in CloudEvent.model_fields if name not in {"data", "datacontenttype"}]
-    text = f"In binary mode ({Mode.BINARY}) alone: the attribute, percent-encoded. Covered by the signature."
+    text = f"Only in binary mode ({Mode.BINARY}): the attribute, percent-encoded. Covered by the signature."
     return [
         {"name": PREFIX + name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
         for name in fields
@@ -103,7 +106,7 @@ def _accepted() -> Schema:
                 "type": "integer",
                 "minimum": 1,
                 "maximum": MAX_EVENTS,
-                "description": "How many events the request held.",
+                "description": "The number of events in the request.",
             }
         },
     }
@@ -131,9 +134,9 @@ def _schemas() -> Schema:
 
 
 def _plainly(field: Schema) -> Schema:
-    """Drop titles, defaults and patterns, and say in words what the model's validators ask of texts.
+    """Drop titles, defaults and patterns, and describe the rules of the model's validators in words.
 
-    The patterns stand in docs/schemas; what makes requests out of this document cannot turn them round.
+    docs/schemas has the patterns; tools that generate requests from this document cannot invert them.
     """
     field = _kept(field)
     if "anyOf" in field:
@@ -163,7 +166,7 @@ def _problem() -> Schema:
     }
     return {
         "type": "object",
-        "description": "RFC 9457; it never repeats what was sent. `code` is for programs.",
+        "description": "RFC 9457; it never repeats the input. `code` is for programs.",
         "required": ["type", "title", "status", "code", "detail"],
         "properties": {
             "type": text,
@@ -171,6 +174,6 @@ def _problem() -> Schema:
             "status": {"type": "integer"},
             "code": text,
             "detail": text,
-            "errors": {"type": "array", "items": error, "description": "One for each event at fault, by position."},
+            "errors": {"type": "array", "items": error, "description": "One for each invalid event, by position."},
         },
     }

@@ -1,4 +1,4 @@
-"""Decides how the published files are written, so that the same models always give the same bytes."""
+"""Renders the published files; the same models always give the same bytes."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import yaml
 from docs.generator import asyncapi, licences, openapi, schemas
 
 DOCS = Path(__file__).resolve().parents[1]
-_HEAD = "# Made by `make schemas` from worker/events/contract.py and docs/generator: change it there.\n"
+_HEAD = "# Made by `make schemas` from worker/events and docs/generator: make changes there.\n"
 
 
 def rendered() -> dict[str, str]:
@@ -31,7 +31,7 @@ def _yaml(value: Any) -> str:
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes prose of several lines as a block, and names nothing twice by an anchor."""
+    """Writes text of several lines as a block, and uses no anchors."""
 
     def ignore_aliases(self, _: Any) -> bool:
         return True

@@ -1,7 +1,7 @@
-"""`python -m docs.generator.sbom PATH`: writes what the image installs as a reproducible CycloneDX document.
+"""`python -m docs.generator.sbom PATH`: writes the packages of the image as a reproducible CycloneDX document.
 
-cyclonedx-py describes this environment, which holds more than production: what the lock does not name is left out, and
-the hashes that the lock admits are added. Nothing in it names this machine, the time or a package index.
+cyclonedx-py describes this environment, which has more than production: packages outside the lock are left out, and
+the hashes of the lock are added. The document names neither this machine nor the time nor a package index.
 """
 
 import json
@@ -20,7 +20,7 @@ DESCRIBE += ["--pyproject", str(ROOT / "pyproject.toml"), sys.executable]
 
 
 def document() -> dict[str, Any]:
-    """Return the document; raises LookupError where this environment is not what the lock says."""
+    """Return the document; raises LookupError if this environment differs from the lock."""
     bom: dict[str, Any] = json.loads(subprocess.check_output(DESCRIBE, stderr=subprocess.DEVNULL))  # noqa: S603 - argv is ours
     found = {_normal(component["name"]): component for component in bom["components"]}
     bom["components"] = [_described(package, found) for package in packages()]
@@ -38,7 +38,7 @@ def _described(package: Package, found: dict[str, dict[str, Any]]) -> dict[str, 
     files = {
         "type": "distribution",
         "url": component["purl"],
-        "comment": "each file that the lock admits",
+        "comment": "each file in the lock",
         "hashes": hashes,
     }
     key = "expression" if " " in package.licence else "license"

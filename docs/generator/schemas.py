@@ -1,6 +1,6 @@
-"""Turns the models of `worker/events/contract.py` into JSON Schemas (draft 7, which AsyncAPI reads too).
+"""Turns the models of `worker/events/models.py` into JSON Schemas (draft 7, which AsyncAPI reads too).
 
-The rule for a text and the one for a time stand once each, and are referred to.
+The rules for a text and for a time are defined once each and used by reference.
 """
 
 from collections.abc import Mapping
@@ -14,21 +14,21 @@ from worker.events.models import TEXT, TIME, CeleryArguments, CloudEvent, LoginD
 Schema = dict[str, Any]
 DRAFT = "http://json-schema.org/draft-07/schema#"
 FILES = {"celeryArguments": "celery-arguments", "cloudEvent": "cloudevent", "batch": "batch"}
-"""Which schemas are published, and the name of each one's file."""
+"""The published schemas and their file names."""
 _TEXT: Schema = {
     "type": "string",
     "minLength": 1,
     "maxLength": 256,
     **TEXT,
-    "description": "1 to 256 printable characters, no space at either end. The pattern does not say: what lies beyond "
-    "U+FFFF, or is not assigned, must be printable too.",
+    "description": "1 to 256 printable characters, no space at either end. Beyond the pattern: characters above U+FFFF "
+    "and unassigned ones must be printable too.",
 }
 _TIME: Schema = {
     "type": "string",
     "format": "date-time",
     **TIME,
-    "description": "RFC 3339 with a time zone, kept to the microsecond. The pattern does not say: the day must exist, "
-    "and the time must lie between 1970 and 2254-12-31T00:00:00Z.",
+    "description": "RFC 3339 with a time zone, kept to the microsecond. Beyond the pattern: the day must exist, and "
+    "the time must be between 1970 and 2254-12-31T00:00:00Z.",
 }
 _EXAMPLE_TIME = "2026-11-22T10:00:00Z"
 _EXAMPLES: Mapping[str, Schema] = {
@@ -52,8 +52,8 @@ def components(prefix: str) -> dict[str, Schema]:
         "cloudEvent": _of(CloudEvent, prefix) | _example("cloudEvent"),
         "batch": {
             "title": "Batch",
-            "description": f"CloudEvents in one JSON array of at most {MAX_BODY_BYTES} bytes. The worker takes it "
-            "apart: good ones count, bad ones go to review.",
+            "description": f"CloudEvents in one JSON array of at most {MAX_BODY_BYTES} bytes. The worker records the "
+            "valid events and keeps invalid ones for review.",
             "type": "array",
             "minItems": 1,
             "maxItems": MAX_BATCH_EVENTS,
@@ -79,7 +79,7 @@ def _of(model: type[BaseModel], prefix: str) -> Schema:
 
 
 def _property(schema: Schema, prefix: str) -> Schema:
-    """Say one field's rule by reference; draft 7 reads nothing that stands beside a `$ref`."""
+    """Express the rule of a field by reference; draft 7 ignores everything beside a `$ref`."""
     if "$ref" in schema:
         return {"$ref": f"{prefix}loginData"}
     kept = {key: value for key, value in schema.items() if key not in {"title", "default"}}
@@ -99,7 +99,7 @@ def _referred(schema: Schema, prefix: str) -> Schema:
 
 
 def _with_default_id(schema: Schema) -> Schema:
-    """Say what the intake does before it asks the model: without an event id, the task's id stands for it."""
+    """Make the event id optional, because intake uses the task id instead."""
     event_id = schema["properties"]["event_id"]
     event_id["anyOf"] = [*event_id.pop("allOf"), {"type": "null"}]
     return {**schema, "required": [name for name in schema["required"] if name != "event_id"]}
@@ -110,7 +110,7 @@ def _example(name: str) -> Schema:
 
 
 def _alone(every: Mapping[str, Schema], name: str) -> Schema:
-    """Return one schema with whatever it refers to."""
+    """Return one schema with every schema that it refers to."""
     needed, todo = set[str](), [name]
     while todo:
         for other in _names_in(every[todo.pop()]):
