@@ -32,7 +32,7 @@ if is_newer() then return refuse_newer() end
 
 -- A login whose lease is lost ten times in a row probably kills or stops the workers that call it: it becomes a dead
 -- letter. The waits between grow, so that other logins of a crash loop are not in flight at each crash.
-local function set_aside(ref, instance, login, rests_until)
+local function give_up_after_losses(ref, instance, login, rests_until)
   give_up(ref, instance, login, {
     code = 'retries_exhausted', status = '',
     message = 'ten calls in a row never ended: the workers that made them were killed or stopped',
@@ -49,7 +49,7 @@ local function take_back(ref, instance, login, rest)
   redis.call('HSET', login_key(ref), FIELD.last_code, 'lease_lost', FIELD.lease_was_lost, '1')
   local before = tonumber(login.leases_lost or '0')
   if before + 1 >= LOST_IN_A_ROW and login.revision == login.claimed_revision then
-    set_aside(ref, instance, login, now + rest)
+    give_up_after_losses(ref, instance, login, now + rest)
     return
   end
   local wait = before > 0 and math.min(2 ^ before * 1000, LONGEST_WAIT) or 0

@@ -1,6 +1,6 @@
--- The last attempts of a login, one a line, oldest first, from the first failure on (worker/ledger/attempts.py).
--- A string takes less memory than a Redis list. It expires 30 days after the last attempt;
--- that of a dead letter, 30 days after the letter is closed.
+-- Keeps the last attempts of a login, from its first failure on: one a line, oldest first (worker/ledger/attempts.py).
+-- A string takes less memory than a Redis list. It expires 30 days after the last attempt, or 30 days after the login's
+-- dead letter is closed.
 
 local ATTEMPTS_KEPT = 20
 

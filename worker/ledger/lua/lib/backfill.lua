@@ -1,12 +1,13 @@
--- The backfills themselves: their keys, how long they are kept, and when one has ended.
+-- Keys of backfills, how long they are kept, and when a backfill has ended.
 --
--- nightly:backfill:<id>         hash: its terms, status, rows, fed (the next row to hand over), ended, and a number for
---                               each outcome; code:<text> is the number that stands for a code in its rows
--- nightly:backfills, nightly:backfills:running   every one by its creation; those that have not ended and are loaded
+-- nightly:backfill:<id>         hash: its terms, status, rows, fed (the next row to feed), ended, and a count for each
+--                               outcome; code:<text> is the number of a code in its rows
+-- nightly:backfills             all backfills by creation time
+-- nightly:backfills:running     those that are loaded and have not ended
 -- nightly:backfill-digests      hash: digest of content, wish and instance -> id
 -- nightly:backfill:<id>:chunks  hash: number of a chunk -> its rows, sealed
--- nightly:backfill:<id>:rows    six bytes a row: letter of its outcome, number of its code, when (s, big endian); a
---                               zero letter: it waits
+-- nightly:backfill:<id>:rows    six bytes a row: letter of its outcome (0: it waits), number of its code, time (s, big
+--                               endian)
 
 local KEPT = 30 * DAY
 
@@ -20,7 +21,7 @@ local function keep_for(id, life)
   end
 end
 
--- End a backfill whose last row has ended; of a cancelled one, the last that had been handed over.
+-- End a backfill whose last row has ended; a cancelled backfill ends with the last row that was fed.
 local function end_if_done(id, now)
   local status, rows, fed, ended, ended_at = unpack(redis.call('HMGET', backfill_key(id),
     'status', 'rows', 'fed', 'ended', 'ended_at'))

@@ -1,19 +1,19 @@
--- How much of a backfill stands in an instance's lane: about two seconds of work, so that a pause or a cancellation
--- takes effect within seconds, and what waits stays packed. Two seconds of what the lane really sends off: Flinks may be
--- slower than the ceiling, and live events may take most of it.
+-- Limits how many rows of backfills wait in an instance's lane: about two seconds of work, so that a pause or a
+-- cancellation takes effect within seconds, and other rows stay packed. The measure is the lane's actual pace: Flinks
+-- may be slower than the ceiling, and live events may take most of it.
 
 local LANE_SECONDS, LANE_AT_LEAST = 2, 16
-local LEARN_AFTER, FORGET_AFTER = 500, 10000 -- ms: the pace is measured over no less than this, and no more
-local FIRST_RATE = 10 -- calls/s, as long as no claim has said what the ceiling is
--- Logins whose calls failed wait in the lane, too: they hold rows up only when they have become many.
+local LEARN_AFTER, FORGET_AFTER = 500, 10000 -- ms: the pace is measured over a time between these
+local FIRST_RATE = 10 -- calls/s, until the first claim stores the ceiling
+-- Logins whose calls failed wait in the lane, too: they delay rows only when they are many.
 local RETRIES_SECONDS, RETRIES_AT_LEAST = 60, 1000
 
 local function waiting_soon(instance, now)
   return redis.call('ZCOUNT', due_key(instance, 'backfill'), '-inf', now + 1000 * LANE_SECONDS)
 end
 
--- Measure the pace anew: twice what left the lane in a second, or twice as much as before where it ran dry, for then
--- it is the lane that was slow.
+-- Measure the pace: the limit is what leaves the lane in two seconds. If the lane ran dry, the limit itself was too
+-- low, and at least doubles.
 local function learn_pace(instance, now)
   local key = rate_key(instance)
   local calls, seen, at, limit, ceiling = unpack(redis.call('HMGET', key,
@@ -33,7 +33,7 @@ local function learn_pace(instance, now)
     'lane_limit', whole(later(math.ceil(limit), LANE_AT_LEAST)))
 end
 
--- Returns how many more rows the lane takes, and how many it takes in all.
+-- Returns how many more rows the lane takes now, and its limit.
 local function lane_room(instance, now)
   local rate, changed_at, ceiling, learnt = unpack(redis.call('HMGET', rate_key(instance),
     'rate', 'changed_at', 'ceiling', 'lane_limit'))

@@ -1,13 +1,13 @@
--- What becomes of the rows of backfills, written in the script that brings it about, so that no crash parts the two.
+-- Stores the outcomes of backfill rows, in the script that causes them, so that no crash separates the two.
 --
--- A login whose wish a row waits for has the field p, "<id>:<row>". It goes when the row ends, but a dead row's stays:
--- a replay lets that row wait again.
+-- A login whose wish a row waits for names that row in FIELD.row, "<id>:<row>". The field is deleted when the row ends,
+-- except with `dead`: a replay makes that row wait again.
 
 local LETTERS = { applied = 'a', already = 'y', superseded = 's', duplicate = 'd', invalid = 'i', dead = 'x' }
 local WAITS = string.rep('\0', 6)
 local MOST_CODES = 254
-local ends = {} -- for each backfill: rows that ended in this script, by outcome; false where it is gone
-local ended_at = nil -- when that was
+local ends = {} -- for each backfill: rows that ended in this script, by outcome; false if the backfill is deleted
+local ended_at = nil -- the time of that
 
 local function ends_of(id)
   if ends[id] == nil then ends[id] = redis.call('EXISTS', backfill_key(id)) == 1 and {} end
@@ -31,7 +31,7 @@ local function count_end(id, outcome, change, now)
   ended_at = now
 end
 
--- A row ends, once: of one that has ended nothing changes.
+-- End a row. A row that has ended does not change.
 local function end_row(id, row, outcome, code, now)
   if not ends_of(id) then return end
   local letter = letter_of(id, row)
@@ -43,13 +43,13 @@ end
 
 local function name_of(id, row) return id .. ':' .. row end
 
--- The row that a login's field p names ends.
+-- End the row that a login's FIELD.row names.
 local function end_row_of(name, outcome, code, now)
   local id, row = name:match('^(.+):(%d+)$')
   if id then end_row(id, tonumber(row), outcome, code, now) end
 end
 
--- A dead row waits again, because its letter was replayed, also one of a backfill that had ended.
+-- Make a dead row wait again, because its letter was replayed; its backfill may have ended.
 local function let_row_wait(name, now)
   local id, row = name:match('^(.+):(%d+)$')
   if not id or not ends_of(id) or letter_of(id, row) ~= 'x' then return end

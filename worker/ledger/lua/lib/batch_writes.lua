@@ -1,8 +1,9 @@
--- What a script does to sorted sets and to the tally, gathered for all its logins and written in one command a key.
+-- Gathers what a script changes in sorted sets and in the tally, for all its logins, and writes it with one command a
+-- key.
 
 local tallies, moves = {}, {}
 local also_gathered = {} -- functions that write what other files gather
-local PIECE = 1000 -- arguments of one command: Lua hands over no more than some thousands
+local PIECE = 1000 -- arguments of one command; unpack fails with some thousands
 
 local function count(instance, name)
   local tally = tallies[instance] or {}
@@ -10,7 +11,7 @@ local function count(instance, name)
   tally[name] = (tally[name] or 0) + 1
 end
 
--- Put a login into a sorted set, or take it out: the last that a script says of the two holds.
+-- Put a login into a sorted set, or take it out (score false): the last of several moves counts.
 local function move(key, ref, score)
   local set = moves[key] or {}
   moves[key] = set
@@ -19,14 +20,14 @@ end
 local function put(key, score, ref) move(key, ref, score) end
 local function take(key, ref) move(key, ref, false) end
 
--- The score of a login in a sorted set, as this script leaves it; nil where it is not in it.
+-- Returns the score of a login in a sorted set as this script leaves it; nil if it is not in the set.
 local function place_of(key, ref)
   local score = moves[key] and moves[key][ref]
   if score == nil then score = redis.call('ZSCORE', key, ref) end
   return score and tonumber(score) or nil
 end
 
--- Make a login due at `due_at` in its lane, never before it has rested.
+-- Make a login due in its lane at `due_at`, or later, when its rest ends.
 local function put_due(ref, instance, lane, due_at, rests_until)
   put(due_key(instance, lane), later(due_at, rests_until), ref)
 end
@@ -36,7 +37,7 @@ local function in_pieces(command, key, args)
 end
 
 local function write_gathered()
-  local texts = {} -- of scores, most of which are the same: Redis takes long to write a number out
+  local texts = {} -- of scores, most of which are equal: formatting a number is slow
   for key, set in pairs(moves) do
     local taken, placed = {}, {}
     for ref, score in pairs(set) do
@@ -58,8 +59,8 @@ local function write_gathered()
   for _, write in ipairs(also_gathered) do write() end
 end
 
--- Run `work`, and write what it gathered, also where Redis refused something midway: what was done till then stands
--- whole, as a login whose hash says "due" but which no lane holds would wait for ever.
+-- Run `work`, and write what it gathered, even if Redis refused a command midway: a login whose hash says "due" and
+-- that is in no lane would wait for ever.
 local function gathering(work)
   local is_done, result = pcall(work)
   write_gathered()

@@ -1,14 +1,14 @@
--- Which due logins a claim may hand out: those that the caller's keys open.
+-- Finds the due logins that a claim may take: those that the caller's keys open.
 --
--- A login that was sealed under a key which the caller lacks is passed over. It stays as it is while a live worker
--- holds the key (context.is_foreign). Where none does, it is due again later, up to a minute, so that the logins behind
--- it are reached.
+-- A login that is sealed under a key which the caller lacks is passed over. While a live worker holds that key, the
+-- login stays as it is (context.is_foreign). If no worker does, it becomes due up to a minute later, so that claims
+-- reach the logins behind it.
 
-local read_lane, next_of, unspotted, put_off_unopened
+local read_lane, next_of, next_without_failure, put_off_unopened
 
-do -- What follows is private to this file: one chunk of Lua holds no more than 200 local variables.
+do -- Private to this file: a chunk of Lua holds at most 200 local variables.
 
-local LOOK_AT_MOST, PAGE = 1000, 100 -- logins of a lane that one claim passes over; it reads so many at a time
+local LOOK_AT_MOST, PAGE = 1000, 100 -- logins of a lane that one claim passes over at most, and reads at a time
 local MISSING_WAIT_LEAST, MISSING_WAIT_MOST = 1000, 60000
 
 local unopened = {} -- key that no live worker holds -> lane and reference, in turn
@@ -16,15 +16,15 @@ local opens = {} -- beginning of a sealed value -> whether the caller holds its 
 local workers = nil
 local held = {} -- id of a key -> whether a live worker holds it
 
--- The due logins of a lane, as one claim goes through them in their order; `rank` is that of the next page.
+-- Returns a cursor over the due logins of a lane, in their order; `rank` is that of the next page.
 function read_lane(context, name, n)
   local key = due_key(context.instance, name)
   local refs = redis.call('ZRANGEBYSCORE', key, '-inf', context.now, 'LIMIT', 0, n)
   return { key = key, refs = refs, at = 0, rank = #refs, passed_over = 0 }
 end
 
--- Half of the looks go to the next logins, the other half to some further down: the worker that holds the key of
--- thousands in front may not be able to call. Returns whether there is anything more.
+-- Read the next page. After half of the logins that may be passed over, jump ahead: the worker that holds the key of
+-- thousands of logins in front may be unable to call. Returns whether there are more logins.
 local function turn_page(context, lane)
   local due = redis.call('ZCOUNT', lane.key, '-inf', context.now)
   if lane.rank >= due then return false end
@@ -60,7 +60,8 @@ local function pass_over(context, lane, ref, key_id)
   refs[#refs + 1], refs[#refs + 2] = lane.key, ref
 end
 
--- Read something of a login; one whose key holds no hash (a person wrote to it) leaves its lane, or it would stop all.
+-- Read from a login. If its key holds no hash (a person wrote to it), the login leaves its lane: it would stop all
+-- claims.
 local function reading(lane, ref, read)
   local is_done, result = pcall(read, ref)
   if is_done then return result end
@@ -70,7 +71,7 @@ end
 
 local function read_sealed(ref) return redis.call('HGET', login_key(ref), FIELD.sealed) end
 
--- The next login that the caller can open, and its fields; nil where there is none.
+-- Returns the next login that the caller can open, and its fields; nil if there is none.
 function next_of(context, lane)
   while true do
     if lane.at == #lane.refs and not (lane.passed_over > 0 and turn_page(context, lane)) then return nil end
@@ -88,8 +89,9 @@ function next_of(context, lane)
   end
 end
 
--- The one call that tries goes for a login of which no call failed, if there is one near: it may have been the login.
-function unspotted(context, lane)
+-- Returns the login for a canary: one of the first 20 without a failed call, as a failure may have been the login's own
+-- fault; else the first.
+function next_without_failure(context, lane)
   local first_ref, first = nil, nil
   for _ = 1, 20 do
     local ref, login = next_of(context, lane)
@@ -100,6 +102,7 @@ function unspotted(context, lane)
   return first_ref, first
 end
 
+-- Logins whose key no live worker holds are due again later.
 function put_off_unopened(context)
   for key_id, refs in pairs(unopened) do
     local wait = math.min(later(note_missing(key_id, context.now), MISSING_WAIT_LEAST), MISSING_WAIT_MOST)

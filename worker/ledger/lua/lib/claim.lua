@@ -1,15 +1,15 @@
--- Claims due logins of one instance: the only scheduler. One script decides the gate, the rate, the in-flight limit and
--- the lanes, so that two claims never exceed a limit between them (P3, P4, P6).
+-- Claims due logins of one instance: the only scheduler. One script decides on gate, rate, in-flight limit and lanes,
+-- so that two claims together never exceed a limit (P3, P4, P6).
 -- Reply {state, wait (ms; -1: nothing is due), now (ms), then for each login:
---       reference, claim number, revision, wish, sealed loginId, failed attempts, first failure (ms or ''), account,
---       1 if its history holds attempts}
+--       reference, claim number, revision, wish, sealed loginId, failed attempts, first failure (ms or ''), account id,
+--       1 if attempts of it are stored}
 --       state: claimed | idle | busy (rate or in-flight limit) | paused (Flinks throttles) |
---              canary (one call is out, and others wait for what comes of it) | closed
+--              canary (one call is in flight, and its result decides about others) | closed
 
-local BACKFILL_TURN = 10 -- every tenth call belongs to the backfill lane, so that it never starves
+local BACKFILL_TURN = 10 -- every tenth call is for the backfill lane, so that it never starves
 local EARLY_MS = 20
 local MARGIN = 1.03
-local HELD_BACK = 1000 -- ms without wake-ups for logins that the caller's keys do not open
+local HELD_BACK = 1000 -- ms without messages for logins that the caller's keys do not open
 
 local function next_due(context)
   local first = nil
@@ -20,21 +20,22 @@ local function next_due(context)
   return first
 end
 
--- How many calls the rate allows now: a bucket (GCRA), kept as the moment `tat` at which it is full again.
+-- Returns how many calls the rate allows now: a token bucket (GCRA), stored as the time `tat` at which it is full
+-- again.
 local function read_bucket(context)
   local paused_until, tat, turn, rate, changed_at, lane_calls = unpack(redis.call('HMGET', rate_key(context.instance),
     'paused_until', 'tat', 'turn', 'rate', 'changed_at', 'lane_calls'))
   local bucket = { turn = tonumber(turn or '0') or 0, lane_calls = tonumber(lane_calls or '0') or 0 }
   bucket.paused = math.min(tonumber(paused_until or '0') or 0, context.now + LONGEST_PAUSE) - context.now
-  -- ms a call: three parts in a hundred more than the ceiling asks, so that an early call and a network that
-  -- bunches two of them still leave every second, as Flinks counts it, within the ceiling (P6).
+  -- ms a call, with a margin of 3 %: even if a call is early and the network bunches two calls, each second as Flinks
+  -- counts it stays within the ceiling (P6).
   bucket.interval = 1000 / climbed(rate, changed_at, context.ceiling, context.now) * MARGIN
-  -- How early a call may be, so that a claim that came late loses no time: up to 20 ms, less than an interval unless
-  -- intervals are shorter than a claim takes. Measured by the ceiling, so that a cut rate grants no new burst.
+  -- How early a call may be, so that a late claim loses no time: up to 20 ms, and less than an interval unless
+  -- intervals are shorter than a claim takes. It depends on the ceiling, so that a cut rate grants no new burst.
   local early = math.max(math.min(EARLY_MS, 900 / context.ceiling), EARLY_MS - 1000 / context.ceiling)
   bucket.burst = bucket.interval + early
   bucket.tat = later(tonumber(tat or '0') or 0, context.now)
-  -- Never that far ahead, unless the clock was set back.
+  -- So far ahead only after the clock was set back.
   if bucket.tat > context.now + bucket.burst + 5000 then bucket.tat = context.now end
   bucket.tokens = math.floor((context.now + bucket.burst - bucket.tat) / bucket.interval + 0.000001)
   return bucket
@@ -71,7 +72,7 @@ end
 -- Put a login in flight and into the reply; returns 1, or 0 where it was deleted.
 local function put_in_flight(context, ref, login, leases, lease, rest, held, reply)
   local key = login_key(ref)
-  -- Somebody deleted the login. If an event brought it back in the other lane, it is still in this one, too.
+  -- A person deleted the login. If an event then recreated it in the other lane, this lane still has the old entry.
   if login.state ~= 'due' then return 0 end
   local last = tonumber(login.claim_number or '0') or 0
   local number = last < context.now and context.now_text or whole(last + 1)
@@ -81,7 +82,7 @@ local function put_in_flight(context, ref, login, leases, lease, rest, held, rep
   if login.rests_until or login.lease_was_lost then redis.call('HDEL', key, FIELD.rests_until, FIELD.lease_was_lost) end
   put(leases, context.now + lease, ref)
   local failures, first_failure = charged_failures(context, key, held, login)
-  -- Where no call has ended, none has failed.
+  -- Without a call that ended, no attempt is stored.
   local has_history = (login.last_code or login.confirmed) and redis.call('EXISTS', attempts_key(ref)) or 0
   local at = #reply
   reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = ref, number, login.revision, login.wish
@@ -92,12 +93,12 @@ local function put_in_flight(context, ref, login, leases, lease, rest, held, rep
 end
 
 -- Claim up to `n` logins, from both lanes in turn. Returns their number, and the number from the backfill lane. The
--- first leaves its lane at once: a full Redis refuses a script's first write unless it only frees memory, and then
--- accepts all that follow.
+-- first login leaves its lane at once: a full Redis refuses a script's first write unless it frees memory, and accepts
+-- all writes after that.
 local function claim_logins(context, n, lease, rest, is_canary, turn, reply)
   local first_page = is_canary and 20 or n
   local live, backfill = read_lane(context, 'live', first_page), read_lane(context, 'backfill', first_page)
-  local choose = is_canary and unspotted or next_of
+  local choose = is_canary and next_without_failure or next_of
   local used, of_backfills, is_first = 0, 0, true
   local leases, held = leases_key(context.instance), held_ms(context.gate, context.now)
   while used < n do
@@ -121,8 +122,8 @@ local function claim_logins(context, n, lease, rest, is_canary, turn, reply)
   return used, of_backfills
 end
 
--- Nothing could be handed out. Where only others can open what is due, no pulse wakes a worker with the caller's keys
--- again at once.
+-- Nothing was claimed. If only other workers can open the logins that are due, no pulse asks for a reconciler with the
+-- caller's keys for a second.
 local function idle(context)
   if context.is_foreign then
     redis.call('SET', hint_key(context.key_ids:match('^%x+')), '1', 'PX', HELD_BACK)

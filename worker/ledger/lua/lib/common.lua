@@ -1,23 +1,23 @@
--- What every script shares: the clock, the names of keys, the fields of a login, the ways back to "due".
--- It is put in front of each script when it is loaded; what only some of them need stands in files of its own, because
--- each run of a script makes all its functions anew.
+-- What every script shares: the clock, the schema, names of keys, fields of a login, notices.
+-- It is the beginning of each script (worker/ledger/scripts.py). Functions that only some scripts need are in other
+-- files, because each run of a script creates all of its functions again.
 --
 -- Every event ends in the tally once: recorded + replayed =
 --   applied_on + applied_off + superseded + duplicate + dead_lettered + (still waiting, or in flight).
 
--- The shape of what is stored. Raise it when code of today could misread what tomorrow's writes: workers of
--- both may run at once, and the older ones then stop at their next pulse and say so.
+-- Version of the stored data. Raise it if the present code could misread what the new code writes: workers of both may
+-- run at once, and the older ones then stop at their next pulse with an error.
 local SCHEMA = 6
 local DAY = 86400000
-local SILENT = 10000 -- a worker without a sign of life for longer than this, ms, is not counted on
+local SILENT = 10000 -- ms: a worker without a heartbeat for longer than this does not count as live
 
--- A login is one hash, nightly:login:<reference>. Its fields have short names in Redis, as there are millions of logins,
--- and these words in the code (in Python: worker/ledger/login_fields.py).
+-- A login is one hash, nightly:login:<reference>. Its fields have short names in Redis, as there are millions of
+-- logins, and these words in the code (in Python: worker/ledger/login_fields.py).
 local FIELD = {
   instance = 'i',
   sealed = 'v', -- loginId
   account_id = 'a',
-  occurred_us = 't', -- of the newest wish, as the next three
+  occurred_us = 't', -- this and the next three: of the newest wish
   wish = 'w', -- 1: on, 0: off
   event_id = 'e',
   revision = 'r',
@@ -31,14 +31,14 @@ local FIELD = {
   held_before_failure = 'j', -- how long calls had been held at the first failure, less Retry-After since then, ms
   leases_lost = 'b', -- in a row
   rests_until = 'h', -- ms: an earlier call may still land
-  refused_by = 'u', -- fingerprint whose call Flinks refused for this login, while it accepted others
+  refused_by = 'u', -- fingerprint of the configuration that Flinks refused for this login and accepted for others
   last_code = 'z', -- no such field after a confirmed call whose code was `applied`
   confirmed = 'C', -- the last confirmed call: "<revision>:<wish>:<time, ms>"
   letter = 'x', -- id of the open dead letter
-  claim_number = 'k', -- grows and is no smaller than the time, so that a claim which a failover undid is never repeated
+  claim_number = 'k', -- grows, and is at least the time in ms: after a failover no lost number is used again
   claim = 'c', -- in flight: "<revision>:<wish>:<is_counted>:<rest after a lost lease, ms>:<owner>"
-  reassert_after = 'm', -- in flight: assert the wish again, not before this time (ms): a late call may land until then
-  lease_was_lost = 'g', -- 1: the last claim was lost, so a settlement of it comes too late
+  reassert_after = 'm', -- in flight: assert the wish again after this time (ms): a late call may land until then
+  lease_was_lost = 'g', -- 1: the lease of the last claim was lost, so its settlement comes too late
 }
 local WORD = {}
 for word, name in pairs(FIELD) do WORD[name] = word end
@@ -66,20 +66,21 @@ local function tally_key(instance) return 'nightly:tally:' .. instance end
 
 local function later(a, b) if a > b then return a end return b end
 
--- All fields of a login: one pass over its hash. To ask for them by name takes a scan for each, and to the end of the
--- hash for those that lack, as most do.
+-- Returns all fields of a login, by one HGETALL: HMGET would scan the hash once for each name, to its end where the
+-- field is missing, as most are.
 local function read_login(ref)
   local flat, login = redis.call('HGETALL', login_key(ref)), {}
   for at = 1, #flat, 2 do login[WORD[flat[at]] or flat[at]] = flat[at + 1] end
   return login
 end
 
--- The id of the key that sealed a value, in hex; nil where the value does not begin like one: with the byte
--- 1 and the four bytes of that id (worker/vault/vault.py).
+-- Returns the id of the key that sealed a value, in hex. A sealed value begins with the byte 1 and the four bytes of
+-- that id (worker/vault/vault.py); for any other value, returns nil.
 local function key_id_of(sealed)
   if #sealed < 5 or string.byte(sealed) ~= 1 then return nil end
   return string.format('%02x%02x%02x%02x', string.byte(sealed, 2, 5))
 end
 
--- Something that a person should hear of, once: the next pulse after `from` hands it to a worker.
+-- Store a notice for a person, once: the first heartbeat after `from` hands it to a worker
+-- (worker/operations/alerts.py).
 local function give_notice(text, from) redis.call('ZADD', 'nightly:notices', 'NX', from, text) end

@@ -1,30 +1,29 @@
--- What a call tells of its caller's configuration: that it is right, refused, cannot be reached, or knows no login.
--- `context` is that of settle_and_claim.lua, whose gate and config change here as they change in Redis.
+-- Judges the caller's configuration by its calls: proven, refused, unreachable, or suspect after a storm of refusals.
+-- `context` is that of settle_and_claim.lua; its gate and config are updated here together with Redis.
 
 local UNREACHABLE_IN_A_ROW = 5
 local UNREACHABLE_PROBE = 60000
 local DOUBTED_DELAY, DOUBTS = 30000, 3
--- Refusals of one login that a wrong customer id or instance would bring for every login.
+-- Refusals of single logins that a wrong customer id or instance would cause for every login.
 local STORM_CODES = { 'INVALID_LOGIN', 'UNAUTHORIZED' }
 
 local function has(item, flag) return item.flags:find(flag, 1, true) ~= nil end
 
-local function stand(context, standing)
+local function set_standing(context, standing)
   if context.config.standing == standing then return false end
   redis.call('HSET', configs_key(context.instance), context.fingerprint, standing)
   context.config.standing = standing
   return true
 end
 
--- Whether it may call no more until a person opens the gate. What comes of its calls that are still out changes nothing
--- of that: neither a success nor another trouble may have it call again, or have a storm's answers believed.
+-- Whether the configuration may make no calls until a person opens the gate. The results of its calls in flight do not
+-- change that: no success and no other failure lets it call again, or ends a storm.
 local function is_condemned(context)
   local standing = context.config.standing
   return standing == 'refused' or standing == 'suspect'
 end
 
--- A person's own closing stands above all others, and the first halt above what follows from it. Returns whether
--- the gate was turned.
+-- Shut the gate, unless a person, a halt or the same cause shut it before. Returns whether the gate was changed.
 local function shut(context, cause, item)
   local gate = context.gate
   if is_shut_by(gate, 'operator') or is_shut_by(gate, 'halt') or is_shut_by(gate, cause) then return false end
@@ -33,7 +32,7 @@ local function shut(context, cause, item)
   return true
 end
 
--- A confirmed call proves the caller's configuration, and opens a gate that another one had shut.
+-- A confirmed call proves the caller's configuration, and opens a gate that another configuration shut.
 local function prove_config(context)
   if context.gate.storm_limit then
     redis.call('HDEL', gate_key(context.instance), 'storm_limit')
@@ -42,7 +41,7 @@ local function prove_config(context)
   if context.has_run then redis.call('DEL', invalid_key(context.instance, context.fingerprint)) end
   context.has_run = false
   if is_condemned(context) then return end
-  if stand(context, 'proven') then
+  if set_standing(context, 'proven') then
     local doubt = context.fingerprint .. ':doubt'
     redis.call('HDEL', configs_key(context.instance), doubt, doubt .. 's')
   end
@@ -51,18 +50,18 @@ local function prove_config(context)
   end
 end
 
--- Flinks refuses our credentials or our address. A proven configuration is only doubted at first: it may be this one
--- login that Flinks will not hear of. It is refused when another login is, too, with none confirmed in between.
--- Returns whether it is the login: refused once more, while others were confirmed.
+-- Flinks refuses our credentials or our address. A proven configuration is only doubted at first, as the refusal may be
+-- of this login alone. The configuration counts as refused once a second login is refused with no success in between.
+-- Returns whether only this login is refused: it is refused again, while others were confirmed.
 local function is_alone_refused(context, ref, login, item)
   local configs, doubt = configs_key(context.instance), context.fingerprint .. ':doubt'
   if context.config.standing == 'proven' and login.refused_by == context.fingerprint then
-    -- Codes of letters are Flinks' or ours; a bare status and our own trouble are neither.
+    -- The code of a dead letter is Flinks' or one of the contract's: not an HTTP status, not a failure of our own.
     if item.code:match('^http_') or item.code == 'unsealable' then item.code = 'unexpected_response' end
     return true
   end
   if context.config.standing == 'proven' then
-    stand(context, 'doubted')
+    set_standing(context, 'doubted')
     redis.call('HSET', configs, doubt, ref, context.fingerprint .. ':doubts', 0)
   end
   local is_same = context.config.standing == 'doubted' and redis.call('HGET', configs, doubt) == ref
@@ -70,14 +69,14 @@ local function is_alone_refused(context, ref, login, item)
     redis.call('HSET', login_key(ref), FIELD.refused_by, context.fingerprint)
     item.delay = later(item.delay, DOUBTED_DELAY)
   elseif not is_condemned(context) then
-    stand(context, 'refused')
+    set_standing(context, 'refused')
     redis.call('HSET', login_key(ref), FIELD.refused_by, context.fingerprint)
     shut(context, 'halt', item)
   end
   return false
 end
 
--- A few "no such host" or TLS failures in a row, over all logins, mean that the address is wrong.
+-- Five DNS or TLS failures in a row, over all logins, mean that the address is wrong.
 local function watch_address(context, item)
   local lost = context.fingerprint .. ':lost'
   if not has(item, 'h') then
@@ -87,7 +86,7 @@ local function watch_address(context, item)
   end
   context.config.lost = redis.call('HINCRBY', configs_key(context.instance), lost, 1)
   if context.config.lost < UNREACHABLE_IN_A_ROW or is_condemned(context) then return end
-  stand(context, 'unreachable')
+  set_standing(context, 'unreachable')
   context.config.canary_until = context.now + UNREACHABLE_PROBE
   local canary = context.fingerprint .. ':canary'
   redis.call('HSET', configs_key(context.instance), canary, whole(context.config.canary_until))
@@ -101,7 +100,7 @@ local function counts_for_storm(item)
   return false
 end
 
--- Marks the open letters of a run as suspects. Returns the codes of the run.
+-- Mark the open letters of a run as suspects. Returns the codes of the run.
 local function suspect_letters(context, ids, last_code)
   local seen, codes = { [last_code] = true }, {}
   for _, id in ipairs(ids) do
@@ -117,10 +116,10 @@ local function suspect_letters(context, ids, last_code)
   return codes
 end
 
--- A refusal of many logins in a row: our customer id is wrong, more likely than all of them.
+-- Refusals of many logins in a row: more likely our customer id is wrong than all of those logins.
 local function watch_for_storm(context, ref, letter, item)
   local key = invalid_key(context.instance, context.fingerprint)
-  redis.call('HSETNX', configs_key(context.instance), context.fingerprint, '') -- so that opening by hand finds the run
+  redis.call('HSETNX', configs_key(context.instance), context.fingerprint, '') -- set_gate.lua finds the run by it
   redis.call('HSET', key, ref, letter)
   redis.call('PEXPIRE', key, DAY)
   context.has_run = true
@@ -128,7 +127,7 @@ local function watch_for_storm(context, ref, letter, item)
   if run < (context.gate.storm_limit or context.storm_logins) then return end
   local codes = suspect_letters(context, redis.call('HVALS', key), item.code)
   redis.call('DEL', key)
-  stand(context, 'suspect')
+  set_standing(context, 'suspect')
   local text = run .. ' logins in a row, and no success in between'
   if not shut(context, 'storm', { code = table.concat(codes, ' or '), status = '', message = text }) then return end
   for _, code in ipairs(codes) do

@@ -1,7 +1,7 @@
--- How a dead letter is filed, and closed.
+-- Opens and closes dead letters.
 --
--- nightly:kept  hash: how many messages are in open letters, and how many bytes their bodies have
--- nightly:letter-body:<id>  the sealed body of an open letter's message
+-- nightly:kept              hash: number of messages in open letters, and the bytes of their bodies
+-- nightly:letter-body:<id>  sealed body of the message of an open letter
 
 local MESSAGES_KEPT = 'nightly:kept'
 local CLOSED_LETTER_KEPT = 90 * DAY
@@ -22,13 +22,13 @@ local function drop_body(id, size)
   redis.call('DEL', body_key(id))
 end
 
--- Take a letter out of its group. A group without open letters is no group.
+-- Take a letter out of its group. A group without open letters is deleted.
 local function leave_group(id, group)
   redis.call('ZREM', 'nightly:group:' .. group, id)
   if redis.call('EXISTS', 'nightly:group:' .. group) == 0 then redis.call('SREM', 'nightly:groups', group) end
 end
 
--- Close a letter; it stays readable for 90 days, its login's attempts for 30, and a message's body goes at once.
+-- Close a letter. It is kept for 90 days, its login's attempts for 30, and a message's body is deleted at once.
 local function close_letter(id, status, now)
   local key = letter_key(id)
   local group, login, kept_bytes = unpack(redis.call('HMGET', key, 'group', 'login', 'kept_bytes'))
@@ -42,7 +42,7 @@ local function close_letter(id, status, now)
   if login then redis.call('PEXPIRE', attempts_key(login), 30 * DAY) end
 end
 
--- File a letter under its group. Returns 1 when the group had no open letter before.
+-- Open a letter in its group. Returns 1 if the group had no open letter before.
 local function open_letter(id, group, now, fields)
   local key = letter_key(id)
   redis.call('HSET', key, 'id', id, 'group', group, 'status', 'open', 'created_at', whole(now), unpack(fields))

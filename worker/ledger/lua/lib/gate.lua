@@ -1,27 +1,26 @@
--- What the scripts share about the gate of an instance: whether calls may be made, and who shut it and why.
--- It is put behind the prelude and in front of the scripts that ask for the gate.
+-- Reads the gate of an instance: whether calls may be made, and what shut it.
 --
--- nightly:gate:<instance> is one hash; none means open. It is shut by a halt, a storm or a person, and an outage
--- holds calls beside that:
+-- nightly:gate:<instance>  hash; no such key: open. A halt, a storm or a person shuts the gate; an outage holds calls
+--     independently of that
 --   state open | closed    cause halt | storm | operator, or what opened it    changed_at, ms
 --   code, http_status, detail, by, fingerprint    for the person who reads it
---   outage 1: Flinks is down    outage_at, outage_detail    since when, and what showed it
---   probe_at, probe_wait, probes    when one call may try whether it is over, the wait before that, how many tried
---   canary, canary_until            the login that tries, and until when it is waited for
---   outage_from, outage_to          failures between these were the outage's: their attempts are given back
---   held_since     since when the gate, or an outage, holds calls
---   held_ms, held_to    how long calls were held, and up to when that is counted: by the gate, by an outage, while no
---     worker was alive, and by a pause that Flinks asked for, to whose end it is counted at once. No wish ages meanwhile
---   storm_limit    logins refused in a row that are a storm, once a person has opened the gate after one
--- nightly:configs:<instance> holds the standing of each configuration, by its fingerprint:
---   proven    calls were confirmed         doubted  a call was refused: one at a time, until one is confirmed
---   refused   Flinks refuses it            suspect  a storm came of it: neither calls until a person opens the gate
+--   outage 1: Flinks is down    outage_at, outage_detail    its begin, and the failures that showed it
+--   probe_at, probe_wait, probes    time of the next trial call, the wait before it, number of trials so far
+--   canary, canary_until            the login whose call is the trial, and the end of its lease
+--   outage_from, outage_to          failures between these times are the outage's: their attempts are not charged
+--   held_since     since when the gate or an outage holds calls
+--   held_ms, held_to    total time in which calls were held, counted up to held_to: by the gate, by an outage, while no
+--     worker was alive, and by a pause that Flinks asked for (counted in advance). No wish ages in that time
+--   storm_limit    refused logins in a row that are a storm, once a person has opened the gate after a storm
+-- nightly:configs:<instance>  hash: the standing of each configuration, by its fingerprint
+--   proven    calls were confirmed         doubted  a call was refused: one call at a time, until one is confirmed
+--   refused   Flinks refuses it            suspect  it caused a storm: both make no calls until a person opens the gate
 --   unreachable  one call a minute         (none)   not tried yet: one call at a time, until one is confirmed
---   <fingerprint>:canary, :canary_login    the one call that is out: until when, and for whom
---   <fingerprint>:doubt, :doubts           the login that was refused, and how often in a row
---   <fingerprint>:lost                     failures in a row to find the host or to agree on TLS
---   <fingerprint>:used                     when a worker had it last, ms, to the day
--- nightly:alive                           the last sign of life of any worker, ms
+--   <fingerprint>:canary, :canary_login    the one call in flight: the end of its lease, and its login
+--   <fingerprint>:doubt, :doubts           the login that was refused, and its refusals in a row
+--   <fingerprint>:lost                     DNS or TLS failures in a row
+--   <fingerprint>:used                     last use by a worker, ms, to the day
+-- nightly:alive                           last heartbeat of any worker, ms
 -- nightly:excluded:<instance>:<worker>     a worker whose calls alone fail: it makes none until this key expires
 
 local PROBE_LONGEST = 60000
@@ -53,22 +52,23 @@ local function read_config(instance, fingerprint)
   return { standing = got[1] or '', canary_until = tonumber(got[2] or '0') or 0, canary = got[3], lost = got[4] }
 end
 
--- Up to when held_ms counts. What lies further ahead than a pause may end is from before the clock was set back.
+-- Returns the time up to which held_ms counts. A time further ahead than the longest pause was written before the clock
+-- was set back: ignored.
 local function counted_to(gate, now) return gate.held_to <= now + LONGEST_PAUSE and gate.held_to or 0 end
 
--- Since when calls are held back; now, where they are not.
+-- Returns since when calls are held; now, if they are not.
 local function held_from(gate, now)
   local from = gate.held_since or now
   return gate.alive_at and now - gate.alive_at > SILENT and math.min(from, gate.alive_at) or from
 end
 
--- How long calls of this instance were held back so far, ms.
+-- Returns for how long calls of this instance were held in all, ms.
 local function held_ms(gate, now)
   local to = counted_to(gate, now)
   return gate.held_ms - later(to - now, 0) + later(now - later(held_from(gate, now), to), 0)
 end
 
--- Count a time in which calls were held, except what is counted already.
+-- Count a time in which calls were held, without the part that is counted already.
 local function count_held(instance, gate, from, to, now)
   from = later(from, counted_to(gate, now))
   if to <= from then return end
@@ -76,11 +76,11 @@ local function count_held(instance, gate, from, to, now)
   redis.call('HSET', gate_key(instance), 'held_ms', whole(gate.held_ms), 'held_to', whole(to))
 end
 
--- Whether a moment lies ahead. One that lies further ahead than any could is from before the clock was set back.
+-- Whether a time lies ahead. A time further ahead than the longest possible was written before the clock was set back.
 local function is_ahead(moment, now, longest) return moment > now and moment <= now + longest end
 
--- May this configuration call? Returns open | canary (one call) | waiting (for the canary that is out) | closed,
--- and the ms after which asking again makes sense (-1: only when something has changed).
+-- Returns whether a configuration may call: open | canary (one call) | waiting (for the canary in flight) | closed; and
+-- after how many ms to ask again (-1: no sooner than something changes).
 local function admission(gate, config, now)
   if config.standing == 'refused' or config.standing == 'suspect' then return 'closed', -1 end
   if is_shut_by(gate, 'operator') then return 'closed', -1 end
@@ -94,7 +94,7 @@ local function admission(gate, config, now)
   return 'canary', 0
 end
 
--- One call is out to find out whether more may follow.
+-- Note the canary: the one call whose result decides whether more may follow.
 local function send_canary(instance, gate, config, fingerprint, ref, until_ms)
   if gate.is_out then
     redis.call('HSET', gate_key(instance), 'canary', ref, 'canary_until', whole(until_ms))

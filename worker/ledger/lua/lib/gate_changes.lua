@@ -1,9 +1,9 @@
--- How the gate of an instance is shut and opened, and how an outage begins and ends. It is put behind gate.lua.
+-- Shuts and opens the gate of an instance, and begins and ends an outage.
 
 local PROBE_FIRST = 5000
 local KEPT_CHANGES = 200
-local OF_A_SHUT_GATE = { 'code', 'http_status', 'detail', 'by', 'fingerprint' }
-local OF_AN_OUTAGE = {
+local FIELDS_OF_SHUT_GATE = { 'code', 'http_status', 'detail', 'by', 'fingerprint' }
+local FIELDS_OF_OUTAGE = {
   'outage', 'outage_at', 'outage_detail', 'probe_at', 'probe_wait', 'probes', 'canary', 'canary_until',
 }
 
@@ -11,9 +11,9 @@ local function changes_key(instance) return 'nightly:gate-changes:' .. instance 
 local function health_key(instance) return 'nightly:health:' .. instance end
 local function invalid_key(instance, fingerprint) return 'nightly:invalid:' .. instance .. ':' .. fingerprint end
 
--- Keep what was turned, let a person hear of it, and return the gate as it is now. What opens again begins at
--- one call a second and climbs, so that what waited is no stampede.
-local function turned(instance, before, change, now)
+-- Log a change of the gate, give notice of it, and return the gate as it is now. A gate that opens starts at one call a
+-- second and climbs, so that the backlog is no stampede.
+local function announce_change(instance, before, change, now)
   local key, gate = gate_key(instance), read_gate(instance)
   local was_held, is_held = before.is_shut or before.is_out, gate.is_shut or gate.is_out
   change.at = now
@@ -32,16 +32,16 @@ local function turned(instance, before, change, now)
   return read_gate(instance)
 end
 
--- Shut the gate, or open it; `about`: field, value, ...
+-- Shut or open the gate; `about` is a list: field, value, ...
 local function turn_gate(instance, gate, state, cause, now, about)
   local change = { state = state, cause = cause }
   for i = 1, #about, 2 do change[about[i]] = about[i + 1] end
-  redis.call('HDEL', gate_key(instance), unpack(OF_A_SHUT_GATE))
+  redis.call('HDEL', gate_key(instance), unpack(FIELDS_OF_SHUT_GATE))
   redis.call('HSET', gate_key(instance), 'state', state, 'cause', cause, 'changed_at', whole(now), unpack(about))
-  return turned(instance, gate, change, now)
+  return announce_change(instance, gate, change, now)
 end
 
--- A pause ends early: the rest of it was not held.
+-- End a pause early; its remaining time does not count as held.
 local function end_pause(instance, gate, now)
   redis.call('HDEL', rate_key(instance), 'paused_until')
   local ahead = counted_to(gate, now) - now
@@ -50,9 +50,9 @@ local function end_pause(instance, gate, now)
   redis.call('HSET', gate_key(instance), 'held_ms', whole(gate.held_ms), 'held_to', whole(now))
 end
 
--- Forget the outage, without telling; its failures are still known as its own.
+-- Forget the outage without a notice; outage_from and outage_to stay, so its failures are still not charged.
 local function clear_outage(instance, gate, now)
-  redis.call('HDEL', gate_key(instance), unpack(OF_AN_OUTAGE))
+  redis.call('HDEL', gate_key(instance), unpack(FIELDS_OF_OUTAGE))
   redis.call('DEL', health_key(instance))
   if gate.is_out then redis.call('HSET', gate_key(instance), 'outage_to', whole(now)) end
 end
@@ -62,16 +62,17 @@ local function begin_outage(instance, gate, since, detail, now)
     'outage_from', whole(since), 'probe_at', whole(now + PROBE_FIRST), 'probe_wait', PROBE_FIRST)
   redis.call('HDEL', gate_key(instance), 'outage_to')
   redis.call('DEL', health_key(instance))
-  return turned(instance, gate, { state = 'closed', cause = 'outage', detail = detail }, now)
+  return announce_change(instance, gate, { state = 'closed', cause = 'outage', detail = detail }, now)
 end
 
 local function end_outage(instance, gate, now)
   clear_outage(instance, gate, now)
   local state = gate.is_shut and 'closed' or 'open'
-  return turned(instance, gate, { state = state, cause = 'Flinks answers again' }, now)
+  return announce_change(instance, gate, { state = state, cause = 'Flinks answers again' }, now)
 end
 
--- The one call that tries whether the outage is over has ended. One that was never sent says nothing.
+-- The trial call of an outage has ended: end the outage, or wait longer for the next trial. A call that was never sent
+-- decides nothing.
 local function end_probe(instance, gate, outcome, is_answered, now)
   redis.call('HDEL', gate_key(instance), 'canary', 'canary_until')
   gate.canary, gate.canary_until = nil, 0

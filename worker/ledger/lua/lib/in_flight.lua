@@ -1,7 +1,8 @@
--- How a flight ends: the fields that it takes, the way back to "due", and giving the login up.
+-- Ends the flight of a login, from its claim to its settlement or the loss of its lease: back to due, or to a dead
+-- letter.
 
--- Forget a flight, and what else says nothing from here on. The longest field goes last: an allocator that gives back
--- no less than some tens of bytes then gives all of them back.
+-- Delete the fields of a flight that has ended. The longest field goes last: an allocator that returns memory only in
+-- steps of some tens of bytes then returns all of it.
 local function forget_flight(key, login, owes)
   if not (owes or login.reassert_after or login.leases_lost) then
     redis.call('HDEL', key, FIELD.claim)
@@ -15,11 +16,11 @@ local function forget_flight(key, login, owes)
   redis.call('HDEL', key, unpack(gone))
 end
 
--- Until when a login rests after its flight: as long as this call, or a fenced one, may still land.
+-- Returns until when a login rests after its flight: as long as this call, or a fenced one, may still land.
 local function rest_after(login, rests_until) return later(rests_until, tonumber(login.reassert_after or '0')) end
 
--- End a flight without a result for its wish: the login is due again, and whoever owes its event a
--- place in the tally owes it still. A wish that was overtaken meanwhile is superseded.
+-- End a flight without a result for its wish: the login is due again, and the tally still lacks its event. A wish that
+-- was overtaken meanwhile counts as superseded.
 local function put_back(ref, instance, login, due_at, rests_until)
   local key, fields = login_key(ref), { FIELD.state, 'due' }
   rests_until = rest_after(login, rests_until)
@@ -33,25 +34,26 @@ local function put_back(ref, instance, login, due_at, rests_until)
   put_due(ref, instance, login.lane, due_at, rests_until)
 end
 
--- Read a login that may be in flight, with the parts of its claim: claimed_revision, claimed_wish, claim_is_counted and
--- claim_owner. Returns it, and how long it rests if its lease is lost, ms.
+-- Returns a login that may be in flight, with the parts of its claim (claimed_revision, claimed_wish, claim_is_counted,
+-- claim_owner), and how long it rests if its lease is lost, ms.
 local function read_flight(ref)
   local login = read_login(ref)
-  local revision, wish, is_ended, rest, whose = (login.claim or ''):match('^(%d+):(%d):(%d):(%d+):(.*)$')
+  local revision, wish, is_counted, rest, owner = (login.claim or ''):match('^(%d+):(%d):(%d):(%d+):(.*)$')
   if revision then
-    login.claimed_revision, login.claimed_wish, login.claim_is_counted, login.claim_owner = revision, wish, is_ended, whose
+    login.claimed_revision, login.claimed_wish = revision, wish
+    login.claim_is_counted, login.claim_owner = is_counted, owner
   end
   login.lane = login.lane or 'live'
   return login, tonumber(rest)
 end
 
--- How long a person has to hear of a new kind of letter: a storm, which tells more, is noticed before.
+-- ms: the notice of a new group waits this long, as a storm, which explains more, may be detected first.
 local NEW_GROUP_AFTER = 10000
 
 local function group_notice(group) return 'group|' .. group end
 
--- Give a login up that is in flight: its wish becomes a dead letter. A newer wish still waits until a call that
--- may land has landed. Returns the letter's id.
+-- Give a login in flight up: its wish becomes a dead letter. A newer wish is not called before the rest of this call
+-- ends. Returns the letter's id.
 local function give_up(ref, instance, login, item, now, rests_until)
   local key = login_key(ref)
   rests_until = rest_after(login, rests_until)

@@ -1,13 +1,14 @@
--- How fast the calls of an instance go out, over all workers.
+-- Limits the calls of an instance over all workers.
 
--- The cluster-wide rate, calls/s: halved by throttling, climbing back by a twentieth of the ceiling a second.
+-- Returns the cluster-wide rate, calls/s: throttling halves it, and it climbs back by 5 % of the ceiling a second.
 local function climbed(rate, changed_at, ceiling, now)
   if not rate then return ceiling end
   local seconds = math.max(0, now - tonumber(changed_at)) / 1000 -- Redis' clock may be set back
   return math.min(ceiling, tonumber(rate) + seconds * 0.05 * ceiling)
 end
 
--- Flinks says that we call too fast: half the rate, once for a whole volley of refused calls, and a pause if it asks.
+-- Flinks throttles us: halve the rate, at most once a second as refusals come in bunches, and pause if Flinks asks for
+-- it.
 local function slow_down(instance, ceiling, now, retry_after)
   local key = rate_key(instance)
   local rate, changed_at, cut_at, paused_until = unpack(redis.call('HMGET', key,

@@ -1,10 +1,10 @@
--- How what became of calls is written down, each only by the holder of its claim (the fence of P4).
+-- Settles calls that have ended. Only the holder of a claim may settle it (the fence of P4).
 -- Reply for each call: applied | overtaken | waiting | fenced | unsent | parked | halted (it waits behind the gate) |
---       repeated (settled before: the reply was lost, and the caller asked again)
+--       repeated (settled before: the reply was lost, and the caller sent it again)
 
 local settle_calls
 
-do -- What follows is private to this file: one chunk of Lua holds no more than 200 local variables.
+do -- Private to this file: a chunk of Lua holds at most 200 local variables.
 
 local function settle_applied(context, ref, login, item)
   local key = login_key(ref)
@@ -38,8 +38,8 @@ local function settle_applied(context, ref, login, item)
   return 'applied'
 end
 
--- While calls are held because Flinks, or the way to it, is down, a failure to reach it is not the login's.
-local function is_not_its_own(context, item)
+-- Whether a failure is the outage's, not the login's: Flinks, or the network to it, is known to be down.
+local function is_of_outage(context, item)
   return has(item, 'd') and (context.gate.is_out or (has(item, 'h') and context.config.standing == 'unreachable'))
 end
 
@@ -74,7 +74,7 @@ local function settle_waiting(context, ref, login, item)
     end
   elseif item.outcome == 'transient' then
     count(context.instance, 'retried')
-    if login.revision == login.claimed_revision and not is_not_its_own(context, item) then
+    if login.revision == login.claimed_revision and not is_of_outage(context, item) then
       charge(context, ref, login, item)
     end
   end
@@ -86,7 +86,7 @@ end
 
 local function settle_dead(context, ref, login, item)
   local is_of_storm = counts_for_storm(item)
-  if is_not_its_own(context, item) or (is_of_storm and context.config.standing == 'suspect') then
+  if is_of_outage(context, item) or (is_of_storm and context.config.standing == 'suspect') then
     settle_waiting(context, ref, login, item)
     return 'halted'
   end
@@ -101,9 +101,9 @@ local function settle_dead(context, ref, login, item)
   return letter == '' and 'overtaken' or 'parked'
 end
 
--- A call whose claim is no longer the login's: it may have landed after what was called since, or land until its rest
--- is over. So the newest wish is asserted once more, and no earlier than that. A dead login waits as long when a newer
--- wish or a replay makes it due. Of a login that somebody deleted only the lease is left.
+-- Settle a call whose claim the login no longer has: the call may have landed after a later one, or may land until its
+-- rest is over. So the newest wish is asserted again after that rest; a dead login rests, too, before a newer wish or a
+-- replay is called. Of a login that a person deleted, only the lease is left to delete.
 local function fence(context, ref, login, item)
   count(context.instance, 'fenced')
   if not login.state then take(leases_key(context.instance), ref) end
@@ -131,7 +131,7 @@ local function is_held_by_us(context, login, number)
   return login.state == 'flight' and login.claim_number == number and login.claim_owner == context.owner
 end
 
--- A success is, only where failures went before.
+-- A success is stored only after failures.
 local function is_worth_remembering(ref, item)
   if item.attempt == '' then return false end
   return item.outcome ~= 'applied' or redis.call('EXISTS', attempts_key(ref)) == 1
@@ -154,8 +154,8 @@ local function settle(context, ref, number, item)
   return 'halted'
 end
 
--- Settle each of `calls` (read_calls in settle_and_claim.lua); returns a result for each. What they say about Flinks'
--- health is counted first, so that the calls that show an outage are not charged for it.
+-- Settle `calls` (read_calls in settle_and_claim.lua); returns a result for each. First count what they say about
+-- Flinks' health, so that the calls that show an outage are not charged for it.
 function settle_calls(context, calls, rules)
   context.gate = watch_health(context.instance, context.gate, calls, context.now, {
     worker = context.worker, ratio = rules.outage_ratio, calls = rules.outage_min_calls, window = rules.outage_window,

@@ -1,5 +1,4 @@
--- What lists still name when Redis has let it expire, taken off them once an hour. It is put behind the files whose keys
--- it tidies.
+-- Deletes, once an hour, entries of lists whose keys have expired. It comes after the files whose keys it names.
 
 local TIDY_AGAIN = 3600000
 local UNUSED_CONFIG_KEPT = 30 * DAY
@@ -16,7 +15,7 @@ local function tidy_backfills()
   end
 end
 
--- Forget how configurations stand that no worker has used for a month: one that comes back tries one call, as a new one.
+-- Forget configurations that no worker has used for a month: one that comes back tries one call, like a new one.
 local function tidy_configs(instance, now)
   local key, used_at = configs_key(instance), {}
   for _, field in ipairs(redis.call('HKEYS', key)) do
