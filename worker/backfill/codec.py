@@ -25,7 +25,7 @@ _LETTERS = {
     b"i": RowOutcome.INVALID,
     b"x": RowOutcome.DEAD,
 }
-"""As backfill_rows.lua writes them."""
+"""As backfill.lua writes them."""
 _ROW = struct.Struct(">cBI")
 _CODE = "code:"
 

@@ -16,37 +16,33 @@ NEWER = "the ledger was written by a newer Nightly; update this worker"
 REPLICAS_WITHIN_MS = 2000
 """How long replicas have to confirm what a script wrote; less than the connection's own timeout."""
 
-_CALLER = ("batch_writes", "rate_limit", "gate")
-_ROWS = ("backfill", "backfill_rows")
-_SETTLING = ("dead_letters", *_ROWS, "attempts", "in_flight", "gate_changes", "outage", "credentials", "settle")
-_CLAIMING = ("login_keys", "candidates", "claim")
 PARTS = {
-    "record": ("batch_writes", "dead_letters", *_ROWS, "wishes", "seals"),
-    "settle_and_claim": (*_CALLER, *_SETTLING, *_CLAIMING),
-    "pulse": (
-        "batch_writes",
-        "dead_letters",
-        *_ROWS,
-        "attempts",
-        "in_flight",
-        "gate",
-        "tidying",
-        "reconcilers",
+    "record": ("login_keys", "dead_letters", "backfill", "wishes"),
+    "settle_and_claim": (
         "rate_limit",
-        "backfill_lane",
+        "gate",
+        "dead_letters",
+        "backfill",
+        "in_flight",
+        "outage",
+        "credentials",
+        "settle",
         "login_keys",
+        "candidates",
+        "claim",
     ),
-    "set_gate": ("gate", "gate_changes"),
-    "reject_event": ("dead_letters", "seals"),
-    "close_dead_letter": ("batch_writes", "dead_letters", *_ROWS),
-    "join_reconcilers": ("reconcilers", "login_keys"),
+    "pulse": ("dead_letters", "backfill", "in_flight", "gate", "rate_limit", "login_keys"),
+    "set_gate": ("gate",),
+    "reject_event": ("login_keys", "dead_letters"),
+    "close_dead_letter": ("dead_letters", "backfill"),
+    "join_reconcilers": ("login_keys",),
     "note_missing_key": ("login_keys",),
     "open_ledger": (),
-    "backfill_add_chunk": ("backfill", "seals"),
+    "backfill_add_chunk": ("login_keys", "backfill"),
     "backfill_commit": ("backfill",),
     "backfill_set_status": ("backfill",),
-    "backfill_room": ("rate_limit", "backfill_lane"),
-    "backfill_feed": ("batch_writes", "dead_letters", *_ROWS, "wishes", "gate", "rate_limit", "backfill_lane", "seals"),
+    "backfill_room": ("rate_limit",),
+    "backfill_feed": ("login_keys", "dead_letters", "backfill", "wishes", "gate", "rate_limit"),
 }
 """What each command needs beside lib/common.lua, in order. Each run makes all these functions anew."""
 

@@ -1,4 +1,4 @@
--- Keys of backfills, how long they are kept, and when a backfill has ended.
+-- Keys of backfills, how long they are kept, when a backfill has ended, and the outcomes of its rows.
 --
 -- nightly:backfill:<id>         hash: its terms, status, rows, fed (the next row to feed), ended, and a count for each
 --                               outcome; code:<text> is the number of a code in its rows
@@ -31,4 +31,83 @@ local function end_if_done(id, now)
   if status ~= 'cancelled' then redis.call('HSET', backfill_key(id), 'status', 'finished') end
   redis.call('SREM', 'nightly:backfills:running', id)
   keep_for(id, KEPT)
+end
+
+-- Stores the outcomes of backfill rows, in the script that causes them, so that no crash separates the two.
+--
+-- A login whose wish a row waits for names that row in FIELD.row, "<id>:<row>". The field is deleted when the row ends,
+-- except with `dead`: a replay makes that row wait again.
+local LETTERS = { applied = 'a', already = 'y', superseded = 's', duplicate = 'd', invalid = 'i', dead = 'x' }
+local WAITS = string.rep('\0', 6)
+local MOST_CODES = 254
+local ends = {} -- for each backfill: rows that ended in this script, by outcome; false if the backfill is deleted
+local ended_at = nil -- the time of that
+
+local function ends_of(id)
+  if ends[id] == nil then ends[id] = redis.call('EXISTS', backfill_key(id)) == 1 and {} end
+  return ends[id]
+end
+
+local function number_of(id, code)
+  if code == '' then return 0 end
+  local key, field = backfill_key(id), 'code:' .. code
+  local number = redis.call('HGET', key, field)
+  if number then return tonumber(number) end
+  number = math.min(redis.call('HINCRBY', key, 'codes', 1), MOST_CODES)
+  redis.call('HSET', key, field, number)
+  return number
+end
+
+local function letter_of(id, row) return redis.call('GETRANGE', rows_key(id), 6 * row, 6 * row) end
+
+local function count_end(id, outcome, change, now)
+  ends[id][outcome] = (ends[id][outcome] or 0) + change
+  ended_at = now
+end
+
+-- End a row. A row that has ended does not change.
+local function end_row(id, row, outcome, code, now)
+  if not ends_of(id) then return end
+  local letter = letter_of(id, row)
+  if letter ~= '' and letter ~= '\0' then return end
+  local bytes = struct.pack('>BBI4', LETTERS[outcome]:byte(), number_of(id, code), math.floor(now / 1000))
+  redis.call('SETRANGE', rows_key(id), 6 * row, bytes)
+  count_end(id, outcome, 1, now)
+end
+
+local function name_of(id, row) return id .. ':' .. row end
+
+-- End the row that a login's FIELD.row names.
+local function end_row_of(name, outcome, code, now)
+  local id, row = name:match('^(.+):(%d+)$')
+  if id then end_row(id, tonumber(row), outcome, code, now) end
+end
+
+-- Make a dead row wait again, because its letter was replayed; its backfill may have ended.
+local function let_row_wait(name, now)
+  local id, row = name:match('^(.+):(%d+)$')
+  if not id or not ends_of(id) or letter_of(id, row) ~= 'x' then return end
+  redis.call('SETRANGE', rows_key(id), 6 * row, WAITS)
+  count_end(id, 'dead', -1, now)
+  if redis.call('HDEL', backfill_key(id), 'ended_at') == 0 then return end
+  if redis.call('HGET', backfill_key(id), 'status') == 'finished' then
+    redis.call('HSET', backfill_key(id), 'status', 'running')
+  end
+  redis.call('SADD', 'nightly:backfills:running', id)
+  keep_for(id, nil)
+end
+
+also_gathered[#also_gathered + 1] = function()
+  for id, by_outcome in pairs(ends) do
+    if by_outcome and next(by_outcome) then
+      local all = 0
+      for outcome, times in pairs(by_outcome) do
+        redis.call('HINCRBY', backfill_key(id), outcome, times)
+        all = all + times
+      end
+      redis.call('HINCRBY', backfill_key(id), 'ended', all)
+      end_if_done(id, ended_at)
+    end
+  end
+  ends = {}
 end

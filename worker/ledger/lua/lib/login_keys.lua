@@ -1,8 +1,9 @@
--- Finds out which live workers hold a key of LOGIN_KEYS, and since when none does.
+-- The keys of LOGIN_KEYS: which live workers hold one, since when none does, and how many values were sealed with it.
 --
 -- Each worker lists the ids of its keys in nightly:workers, newest first.
 -- nightly:missing-keys          hash: id of a key that no live worker holds -> "<first missed>:<last missed>", ms
 -- nightly:missing-noticed:<id>  exists for an hour after a notice of that key
+-- nightly:seals                 hash: id of a key -> values sealed with it, including those of redelivered messages
 
 local MISSING_NOTICE_AFTER, MISSING_NOTICE_AGAIN, MISSING_FORGOTTEN = 60000, 3600000, 600000
 
@@ -46,3 +47,21 @@ end
 
 -- Exists while a message is on its way to a worker that holds this key, and while such a worker has nothing to do.
 local function hint_key(key_id) return 'nightly:hint' .. (key_id and ':' .. key_id or '') end
+
+-- Nonces are random. AES-GCM with random nonces is safe for 2^32 seals with one key (NIST SP 800-38D, 8.3); a notice
+-- warns long before.
+local SEALS_NOTICED = 2 ^ 30 -- as SEALS_WARN in worker/operations/secrecy_checks.py
+
+-- Count values that one process sealed under its newest key; '' is no seal.
+local function count_seals(sealed_values, now)
+  local last, seals = '', 0
+  for _, sealed in ipairs(sealed_values) do
+    if sealed ~= '' then last, seals = sealed, seals + 1 end
+  end
+  local key_id = key_id_of(last)
+  if not key_id then return end
+  local total = redis.call('HINCRBY', 'nightly:seals', key_id, seals)
+  if total >= SEALS_NOTICED and total - seals < SEALS_NOTICED then
+    give_notice('seals|' .. key_id .. '|' .. whole(total), now)
+  end
+end
