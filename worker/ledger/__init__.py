@@ -1,10 +1,10 @@
-"""The ledger: what should be, per login, in Redis. Changed only by the Lua scripts in `lua/`.
+"""The ledger in Redis: the wish of each login, and how far it is applied. Only the Lua scripts in `lua/` change it.
 
 models.py        the values that go in and come out
 ledger.py        record, settle and claim, pulse: what workers do
 dead_letters.py  list, show, replay, resolve
-queries.py       read-only: status, and everything known of one login
-gate_control.py  what a person may do to the gate
+queries.py       reads: status, and one login
+gate_control.py  opens and closes the gate by hand
 attempts.py      the last attempts of a login
 login_fields.py  the short names of a login's fields in Redis
 scripts.py       loads and runs the Lua scripts
@@ -28,7 +28,7 @@ from worker.ledger.models import (
 )
 
 LEDGER_UNAVAILABLE = (redis.RedisError, LedgerMismatch, NotReplicated)
-"""What recording raises while the ledger cannot take an event: the event stays where it is, and is tried again."""
+"""What recording raises while the ledger cannot accept an event: the event stays in its queue and is tried again."""
 
 __all__ = [
     "LEDGER_UNAVAILABLE",

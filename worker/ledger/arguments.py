@@ -8,7 +8,7 @@ from worker.ledger.models import Claim, ClaimReply, Settlement, Wish
 
 
 def wish_arguments(wish: Wish) -> tuple[str | bytes | int, ...]:
-    """Return one event as record.lua takes it."""
+    """Return the arguments of record.lua for one event."""
     return (
         wish.reference,
         wish.instance,
@@ -24,18 +24,18 @@ def wish_arguments(wish: Wish) -> tuple[str | bytes | int, ...]:
 def bounds_arguments(
     at_most: int, lease_seconds: float, max_in_flight: int, settle_seconds: float, key_ids: Sequence[str]
 ) -> tuple[int | str, ...]:
-    """Return the limits of a claim, as settle_and_claim.lua takes them."""
+    """Return the arguments of settle_and_claim.lua that limit a claim."""
     return at_most, round(lease_seconds * 1000), max_in_flight, round(settle_seconds * 1000), ",".join(key_ids)
 
 
 def rules_arguments(rules: GateRules) -> tuple[float, ...]:
-    """Return the thresholds of the gate, as settle_and_claim.lua takes them."""
+    """Return the arguments of settle_and_claim.lua that are thresholds of the gate."""
     window_ms = round(rules.outage_window_seconds * 1000)
     return rules.outage_ratio, rules.outage_min_calls, window_ms, rules.outage_in_a_row, rules.storm_logins
 
 
 def settlement_arguments(settlements: Sequence[Settlement]) -> Iterator[str | int]:
-    """Yield how calls ended, as settle_and_claim.lua takes it."""
+    """Yield the arguments of settle_and_claim.lua for calls that have ended."""
     for item in settlements:
         yield item.claim.reference
         yield item.claim.number

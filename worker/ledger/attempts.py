@@ -1,4 +1,4 @@
-"""The last attempts of a login, as Redis keeps them: one JSON array a line, its values in the order of `FIELDS`."""
+"""Formats and reads the last attempts of a login: one JSON array a line, its values in the order of `FIELDS`."""
 
 import json
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from worker.redis_client.connect import BytesRedis
 
 FIELDS = ("at", "revision", "wish", "seconds", "outcome", "code", "worker", "http_status", "flinks_code", "message")
-"""`at`: claimed at, ms. `seconds`: how long the call took. `flinks_code`: Flinks' own code, where `code` is another.
-A value that an attempt lacks is null, or left out at the end."""
+"""`at`: time of the claim, ms. `seconds`: duration of the call. `flinks_code`: Flinks' own code, if `code` differs from it.
+Missing values are null, or left out at the end."""
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -20,7 +20,7 @@ def attempt_text(**about: object) -> str:
 
 
 def read_attempts(client: BytesRedis, reference: str) -> list[dict[str, Any]]:
-    """Return the remembered attempts of a login, oldest first, each without what it lacks."""
+    """Return the stored attempts of a login, oldest first, each without missing values."""
     lines = (client.get(f"nightly:attempts:{reference}") or b"").splitlines()
     found = [zip(FIELDS, json.loads(line), strict=False) for line in lines]
     return [{name: value for name, value in attempt if value not in {None, ""}} for attempt in found]

@@ -1,8 +1,8 @@
-"""Dead letters as the ledger keeps them: park, find, read, replay, resolve.
+"""Dead letters in the ledger: park, find, read, replay, resolve.
 
-A letter stands for one login whose newest wish cannot be carried out, or for one message that could not
-be accepted. Letters are filed in groups (instance, code, wish), because reviewers decide by group. The sealed body of a
-message is kept beside its letter until that is closed, so that no list of letters loads it.
+A letter is about one login whose newest wish cannot be applied, or one message that could not be accepted. Letters have
+groups (instance, code, wish), because reviewers decide by group. The sealed body of a message has its own key until the
+letter is closed, so that lists of letters do not load it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from worker.redis_client.connect import BytesRedis
 PAGE = 500
 MESSAGES_AT_MOST = 100_000
 MESSAGE_BYTES_AT_MOST = 268_435_456
-"""Of the messages in open letters. What is rejected beyond is only counted: there must be room for events."""
+"""Limits for the messages in open letters. Beyond them a message is only counted, as events need the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Letter:
 
     id: str
     kind: str
-    """`login`, or `message` for one that was not accepted."""
+    """`login`, or `message` for a message that was not accepted."""
     status: str
     """open | replayed | resolved | superseded"""
     code: str
@@ -37,7 +37,7 @@ class Letter:
     login: str = ""
     instance: str = ""
     wish: str = ""
-    """on | off | empty where no wish could be read"""
+    """on | off | empty: no wish could be read"""
     lane: str = ""
     revision: int = 0
     event_id: str = ""
@@ -55,12 +55,12 @@ class Letter:
     closed_by: str = ""
     note: str = ""
     suspect: str = ""
-    """The storm of refused logins that it belongs to, or empty. In a storm the mistake is probably ours."""
+    """The storm of refused logins that the letter belongs to, or empty. A storm is probably a mistake of ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message that was not accepted, as it is parked: nothing in it is a secret but the sealed body."""
+    """A message that was not accepted. Its only secret, the body, is sealed."""
 
     id: str
     code: str
@@ -69,21 +69,21 @@ class Message:
     size: int
     """Of the body, in bytes."""
     sealed_body: bytes = field(default=b"", repr=False)
-    """Empty where the body stays elsewhere."""
+    """Empty if the body is kept elsewhere."""
     event_id: str = ""
-    """The producer's, where it may be shown."""
+    """The producer's event id, if it may be shown."""
     must_keep: bool = False
-    """It counts, but the limits do not hold for it."""
+    """Keep it beyond the limits; it counts towards them."""
 
 
 class Parked(StrEnum):
-    """What parking one message did."""
+    """Result of parking one message."""
 
     FIRST = "first"
     """Kept, and the first open letter of its group."""
     KEPT = "kept"
     UNKEPT = "unkept"
-    """Only counted: the limits were reached."""
+    """Only counted: the limits are reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,9 @@ class Letters:
         self._now_ms = now_ms
 
     def park(self, messages: Sequence[Message], *, replicas: int = 0) -> list[Parked]:
-        """Keep messages that were not accepted, in one script; returns what became of each.
+        """Keep messages that were not accepted, in one script; returns a result for each.
 
-        Raises NotReplicated where fewer than `replicas` confirmed; parking them again is harmless.
+        Raises NotReplicated if fewer than `replicas` replicas confirmed it; parking the messages again is harmless.
         """
         args = [part for message in messages for part in _fields(message)]
         limits = MESSAGES_AT_MOST, MESSAGE_BYTES_AT_MOST
@@ -117,7 +117,7 @@ class Letters:
         return [Parked(item.decode()) for item in reply]
 
     def body(self, letter_id: str) -> bytes:
-        """Return the sealed body of an open letter of a message; empty where there is none."""
+        """Return the sealed body of the message of an open letter; empty if there is none."""
         return self.redis.get(f"nightly:letter-body:{letter_id}") or b""
 
     def get(self, letter_id: str) -> Letter:
@@ -136,10 +136,10 @@ class Letters:
         only_suspects: bool = False,
         limit: int | None = None,
     ) -> Iterator[Letter]:
-        """Yield letters, oldest first, all of them unless `limit`.
+        """Yield letters, oldest first, all of them without a `limit`.
 
-        The ids are gathered first (ZSCAN misses none that stays), so letters that are closed or added
-        while the caller works through them neither hide others nor come twice.
+        The ids are read first (ZSCAN misses no letter that stays open), so letters that are closed or added while the
+        caller iterates neither hide others nor come twice.
         """
         key = "nightly:letters:open" if is_open else "nightly:letters:closed"
         scores = dict(self.redis.zscan_iter(key, count=PAGE))
@@ -154,7 +154,7 @@ class Letters:
         return islice(wanted, limit)
 
     def groups(self) -> Sequence[Group]:
-        """Return every group that has open letters, largest first."""
+        """Return the groups with open letters, largest first."""
         found = []
         for raw in self.redis.smembers("nightly:groups"):
             key = f"nightly:group:{raw.decode()}"
@@ -168,13 +168,13 @@ class Letters:
         return sorted(found, key=lambda group: -group.count)
 
     def attempts(self, reference: str) -> Sequence[dict[str, Any]]:
-        """Return the remembered attempts of one login, oldest first."""
+        """Return the stored attempts of one login, oldest first."""
         return read_attempts(self.redis, reference)
 
     def close(self, letter_id: str, action: str, *, by: str, note: str = "") -> str:
         """Replay or resolve one letter; returns `replayed`, `resolved` or `superseded`.
 
-        Raises UnknownLetter, and LetterClosed when somebody was faster.
+        Raises UnknownLetter, and LetterClosed if another reviewer was faster.
         """
         status = self._scripts.run("close_dead_letter", self._now(), letter_id, action, by, note).decode()
         if status == "missing":
@@ -220,5 +220,4 @@ def _letter(raw: dict[bytes, bytes]) -> Letter:
         elif kind is str:
             values[name] = value.decode("utf-8", "replace")
     values["wish"] = {"1": "on", "0": "off"}.get(values.get("wish", ""), "")
-    values.setdefault("last_at", values["created_at"])
     return Letter(**values)

@@ -1,4 +1,4 @@
-"""What a person may do to an instance's gate: close it, or open it again."""
+"""Opens and closes the gate of an instance by hand."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from worker.redis_client.connect import BytesRedis
 
 
 class GateKeeper:
-    """Opens and closes gates by hand; the scripts do the rest."""
+    """Opens and closes gates for a person; the scripts do it for all other causes."""
 
     def __init__(
         self, client: BytesRedis, rules: GateRules = DEFAULT_RULES, *, now_ms: Callable[[], int] | None = None
@@ -20,12 +20,12 @@ class GateKeeper:
     def open(self, instance: str, *, by: str) -> None:
         """Open the gate, forget which configurations were refused (each may try one call again), and end a pause.
 
-        After a storm it confirms that those logins are refused rightly; a run four times as long closes it again.
+        After a storm it confirms that those logins are invalid; only a run four times as long closes the gate again.
         """
         self._turn(instance, "open", by, "")
 
     def close(self, instance: str, *, by: str, reason: str) -> None:
-        """Close the gate: no call is made until it is opened by hand. Events are recorded as ever."""
+        """Close the gate: no call is made until a person opens it. Events are still recorded."""
         self._turn(instance, "closed", by, reason)
 
     def _turn(self, instance: str, state: str, by: str, why: str) -> None:

@@ -1,7 +1,7 @@
 """What workers do with the ledger: record, settle and claim, pulse. Each is one Lua script, so each is atomic.
 
-Blocking; every method raises redis.RedisError when Redis does not answer. `now_ms` is for tests alone:
-without it Redis' own clock rules, so that no worker's clock can reorder anything.
+Blocking; every method raises redis.RedisError if Redis does not answer. `now_ms` is only for tests: the time is that of
+Redis, so that a worker's clock cannot reorder anything.
 """
 
 import json
@@ -21,9 +21,9 @@ from worker.ledger.scripts import NEWER, Scripts
 from worker.redis_client.connect import BytesRedis
 
 RECORD_BATCH = 200
-"""Events in one script call: it keeps Redis busy for about a millisecond, and other clients waiting."""
+"""Events in one script call. Redis serves no other client meanwhile."""
 HEARTBEAT_SECONDS = 3.0
-"""How long a reconciler that fell silent still counts as working."""
+"""How long a reconciler keeps its slot without a heartbeat."""
 MISMATCHES = {
     "newer": NEWER,
     "mismatch": (
@@ -41,7 +41,7 @@ MISMATCHES = {
         "or set FLINKS_AUTH_KEY and unset SANDBOX."
     ),
 }
-"""Why a ledger is not ours, by what open_ledger.lua replies."""
+"""Why a ledger is not ours, by the reply of open_ledger.lua."""
 _RECORDED = {result.encode(): result for result in Recorded}
 _SETTLED = {result.encode(): result for result in Settled}
 
@@ -55,11 +55,11 @@ class Ledger:
         self._now_ms = now_ms
 
     def claim_ledger(self, reference_key: str, *, is_sandbox: bool = False, only_look: bool = False) -> None:
-        """Check that this ledger is ours, and make it so unless `only_look`: workers begin, commands look.
+        """Check that this ledger is ours, and mark a new one as ours unless `only_look` (commands only look).
 
-        `reference_key` is a fingerprint of the key behind all references. Raises LedgerMismatch when the
-        ledger was written under another one, or by code of a newer schema; and, unless `only_look`, where
-        it was begun as a sandbox and we are none, or the other way round.
+        `reference_key` is a fingerprint of the key behind all references. Raises LedgerMismatch if the ledger was
+        written under another key or by code of a newer schema; and, unless `only_look`, if it is a sandbox and we are
+        in production, or the reverse.
         """
         purpose, kind = "look" if only_look else "begin", "sandbox" if is_sandbox else "production"
         standing = self._scripts.run("open_ledger", self._now(), reference_key, purpose, kind).decode()
@@ -69,10 +69,10 @@ class Ledger:
     def record(
         self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float = 3600, replicas: int = 0
     ) -> list[Recorded]:
-        """Take events in, any order, any number of times; returns one result for each.
+        """Record events, in any order and any number of times; returns one result for each.
 
-        With `replicas`, returns only when that many have them too; raises NotReplicated where they do not say so in
-        time: then the events are in the ledger, and a failover may lose them.
+        With `replicas`, returns after that many replicas have confirmed them; raises NotReplicated if they do not in
+        time: the events are in the ledger then, but a failover may lose them.
         """
         ahead_ms = round(furthest_ahead_seconds * 1000)
         results: list[Recorded] = []
@@ -106,12 +106,12 @@ class Ledger:
         key_ids: Sequence[str] = (),
         rules: GateRules = DEFAULT_RULES,
     ) -> tuple[list[Settled], ClaimReply]:
-        """Write down how calls ended, then claim due logins, as many as gate, rate and in-flight limit allow.
+        """Settle calls that have ended, then claim due logins, as many as gate, rate and in-flight limit allow.
 
-        What the calls say of Flinks may close the gate. A login whose lease is lost rests for `settle_seconds` from
-        when that is noticed: its call may still land. `key_ids` are the caller's, newest first (`Vault.key_ids`): a
-        login that none of them opens is not claimed; without any, every due login may be. Where newer code has changed
-        the ledger, calls are still settled, nothing is claimed, and the claim's state is `newer`.
+        The results of the calls may shut the gate. A login whose lease is lost rests for `settle_seconds` from the
+        moment that is noticed, as its call may still land. `key_ids` are the caller's, newest first (`Vault.key_ids`):
+        only logins that they open are claimed, or any login if there are none. If newer code has changed the ledger,
+        calls are settled, nothing is claimed, and the state of the claim is `newer`.
         """
         caller = (instance, fingerprint, calls_per_second, owner, worker)
         bounds = bounds_arguments(at_most, lease_seconds, max_in_flight, settle_seconds, key_ids)
@@ -133,11 +133,11 @@ class Ledger:
         slots: int = 0,
         about: Mapping[str, object] | None = None,
     ) -> Pulse:
-        """Count what is due on `fingerprints`' instances, and decide on a wake-up.
+        """Count the logins due on the instances in `fingerprints`, and say whether to send messages.
 
-        With `slots`, also a sign of life (`about` holds the worker's `keys`, as in `Vault.key_ids`): it takes back lost
-        leases, and the reply may hold notices. Pass them on, then `forget_notice`; what is not forgotten is handed out
-        once more after a while.
+        With `slots`, it is also the worker's heartbeat (`about` holds its `keys`, as in `Vault.key_ids`): it takes back
+        lost leases, and the reply may hold notices. Pass them on, then call `forget_notice`; a later heartbeat gets
+        those that are not forgotten.
         """
         pairs = [text for pair in fingerprints.items() for text in pair]
         reply = self._scripts.run("pulse", self._now(), worker, slots, json.dumps(about or {}), *pairs)
@@ -146,22 +146,22 @@ class Ledger:
         return Pulse(int(due), int(lost), bool(should_wake), notices, bool(should_feed))
 
     def forget_notice(self, notice: Notice) -> None:
-        """Take a notice that was passed on off the list."""
+        """Delete a notice that was passed on."""
         self.redis.zrem("nightly:notices", notice.text)
 
     def enlist(self, worker: str, owner: str) -> int:
-        """Ask for a reconciler's place, or keep it (at least every HEARTBEAT_SECONDS).
+        """Take a slot for a reconciler, or renew it (at least every HEARTBEAT_SECONDS).
 
-        Returns how many reconcilers there are, this one included; 0 when this worker has no place left.
+        Returns the number of reconcilers, this one included; 0 if this worker has no free slot.
         """
         return int(self._scripts.run("join_reconcilers", self._now(), worker, owner, round(HEARTBEAT_SECONDS * 1000)))
 
     def leave(self, worker: str, owner: str) -> None:
-        """Give the reconciler's place back."""
+        """Free the slot of a reconciler that ends."""
         self.redis.zrem("nightly:reconcilers", f"{worker}|{owner}")
 
     def sign_off(self, worker: str) -> None:
-        """Take a worker that ends off the list of live ones."""
+        """Remove a worker that ends from the live ones."""
         self.redis.hdel("nightly:workers", worker)
 
     def _now(self) -> str | int:

@@ -1,7 +1,7 @@
-"""The values that go into the ledger and come out of it. Does no I/O.
+"""The values that go into the ledger and come out of it.
 
-Nobody changes one. Those that are made for each call are not frozen all the same: it takes three times as long to make
-a frozen one.
+All are constant. Those made for each call are not declared frozen only because creating them would take three times as
+long.
 """
 
 from dataclasses import dataclass, field
@@ -9,24 +9,24 @@ from enum import StrEnum
 
 
 class Lane(StrEnum):
-    """Which queue a waiting login stands in: live events first, backfills in the gaps."""
+    """The queue of a waiting login: live events come first, backfills use what is left."""
 
     LIVE = "live"
     BACKFILL = "backfill"
 
 
 class Recorded(StrEnum):
-    """What recording one event did."""
+    """Result of recording one event."""
 
     RECORDED = "recorded"
     DUPLICATE = "duplicate"
     SUPERSEDED = "superseded"
     AHEAD = "ahead"
-    """Dated too far in the future to be believed: nothing was stored."""
+    """Dated too far in the future: nothing was stored."""
 
 
 class Settled(StrEnum):
-    """What settling one call did."""
+    """Result of settling one call."""
 
     APPLIED = "applied"
     OVERTAKEN = "overtaken"
@@ -41,7 +41,7 @@ class Settled(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One event in the form the ledger keeps: nothing in it is a secret but `sealed`, which is sealed."""
+    """One event as the ledger keeps it. Its only secret, the loginId, is sealed."""
 
     reference: str
     instance: str
@@ -55,7 +55,7 @@ class Wish:
 
 @dataclass(slots=True)
 class Claim:
-    """A login handed to one worker until its lease runs out. `number` is the fence of its settlement."""
+    """A login given to one worker until its lease ends. A settlement with another `number` is fenced."""
 
     reference: str
     number: int
@@ -66,12 +66,12 @@ class Claim:
     first_failure_ms: int | None
     account_id: str | None
     has_history: bool = True
-    """Whether attempts of it are remembered: only then is a success remembered too."""
+    """Whether attempts of it are stored: only then a success is stored, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimReply:
-    """Claimed logins, or why there are none and when to ask again (None: nothing is due at all)."""
+    """Claimed logins, or the reason for none and when to ask again (None: nothing is due)."""
 
     state: str
     wait_seconds: float | None
@@ -85,28 +85,28 @@ class Settlement:
 
     claim: Claim
     outcome: str
-    """An Outcome, or `unsent`: the call was never made."""
+    """An `Outcome` (worker/flinks/outcome.py), or `unsent`: the call was never made."""
     delay_seconds: float = 0
     rest_seconds: float = 0
-    """How long a call that may still land keeps its login from being called again."""
+    """How long the login is not called again, because this call may still land."""
     code: str = ""
     http_status: int | None = None
     message: str = ""
     attempt: str = ""
-    """For the login's history (`attempts.attempt_text`), or empty."""
+    """The attempt to store (`attempts.attempt_text`), or empty."""
     retry_after_seconds: float = 0
     flags: str = ""
     """`u` unconfirmed, `h` host or TLS unreachable, `d` Flinks is down, `a` ambiguous."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is a success of which there is nothing more to say, as nearly all are."""
+        """Whether it is a plain success, as nearly all are: the script then needs no other argument."""
         return self.code == "applied" == self.outcome and not (self.flags or self.attempt or self.rest_seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that a person should hear of: a gate that was shut or opened, or the first letter of its kind."""
+    """News for a person, such as a gate that shut or opened, or the first dead letter of its group."""
 
     text: str
     """As the ledger keeps it, until `Ledger.forget_notice`."""
@@ -130,11 +130,11 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What one pulse found: logins due, leases taken back, whether to send messages, what to tell."""
+    """Result of one pulse: logins due, leases taken back, whether to send messages, notices to pass on."""
 
     due: int
     leases_lost: int
     should_wake: bool
     notices: tuple[Notice, ...] = ()
     should_feed: bool = False
-    """Whether to send a message that has rows of backfills handed over."""
+    """Whether to send a message that feeds backfills."""

@@ -1,4 +1,4 @@
-"""Read-only: the ledger's state per instance, and everything it knows of one login."""
+"""Reads the state of the ledger: all of it by instance, or one login. Changes nothing."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from worker.ledger.stream_state import stream_state
 from worker.redis_client.connect import BytesRedis
 
 CLIMB = 0.05
-"""Share of the ceiling by which a cut rate climbs back each second (current_speed in rate_limit.lua)."""
+"""Share of the ceiling by which a cut rate climbs back each second (`climbed` in rate_limit.lua)."""
 
 
 class Views:
@@ -31,7 +31,7 @@ class Views:
 
     def status(self) -> dict[str, Any]:
         """Return the whole state: instances, workers, rejected messages, the stream."""
-        stream_length = self._stream_length()  # first: what has left it by now is in the ledger by now
+        stream_length = self._stream_length()  # first: an entry that has left the stream is in the ledger already
         now = self.now_ms()
         names = sorted(raw.decode() for raw in self.redis.smembers("nightly:instances"))
         return {
@@ -48,21 +48,21 @@ class Views:
         }
 
     def seals(self) -> dict[str, int]:
-        """Return how often something was sealed under each key of LOGIN_KEYS, by the key's id."""
+        """Return the number of seals under each key of LOGIN_KEYS, by the key's id."""
         return {key_id.decode(): int(count) for key_id, count in self.redis.hgetall("nightly:seals").items()}
 
     def kind(self) -> str | None:
-        """Return `sandbox` or `production`, as the ledger was begun; None before."""
+        """Return `sandbox` or `production`; None for a ledger that no worker has opened yet."""
         raw = self.redis.hget("nightly:meta", "kind")
         return raw.decode() if raw else None
 
     def workers(self, now_ms: int) -> list[dict[str, Any]]:
-        """Return the workers heard of within ten seconds: their last pulse's age, and where they are excluded."""
+        """Return the live workers: seconds since the last heartbeat, and the instances where each is excluded."""
         found = []
         for name, raw in self.redis.hgetall("nightly:workers").items():
             about = json.loads(raw)
             age = (now_ms - about.pop("at")) / 1000
-            if age <= 10:  # noqa: PLR2004 - SILENT in gate.lua
+            if age <= 10:  # noqa: PLR2004 - SILENT in common.lua
                 found.append({"name": name.decode(), "silent_seconds": round(max(age, 0), 1), **about})
         instances = [raw.decode() for raw in self.redis.smembers("nightly:instances")]
         for about in found:
@@ -71,7 +71,7 @@ class Views:
         return sorted(found, key=lambda about: str(about["name"]))
 
     def missing_keys(self, now_ms: int) -> list[dict[str, Any]]:
-        """Return each key that logins or rows wait for and no live worker holds: `key_id`, `since` (ms), `seconds`."""
+        """Return each key that logins or rows need and no live worker holds: `key_id`, `since` (ms), `seconds`."""
         since = {
             key.decode(): int(raw.partition(b":")[0]) for key, raw in self.redis.hgetall("nightly:missing-keys").items()
         }
@@ -79,7 +79,7 @@ class Views:
         return sorted(keys, key=lambda key: key["since"])
 
     def login(self, reference: str) -> dict[str, Any] | None:
-        """Return what the ledger knows of one login (None: nothing), never its sealed value."""
+        """Return one login (None: unknown), without its sealed value."""
         stored = read_hash(self.redis.hgetall(f"nightly:login:{reference}"))
         if not stored.keys() >= _OF_EVERY_LOGIN:
             return None
@@ -111,19 +111,19 @@ class Views:
         }
 
     def gate(self, instance: str) -> dict[str, Any]:
-        """Return the gate of one instance: state (open, closed, half_open), and why and since when if it ever moved.
+        """Return the gate of one instance: state (open, closed, half_open), and cause and time of its last change.
 
-        Half open is a closed one while the single call is out that tries whether the outage is over.
+        It is half open in an outage while the one trial call is in flight.
         """
         return _gate(self.redis.hgetall(f"nightly:gate:{instance}"), self.now_ms())
 
     def gate_changes(self, instance: str, *, at_most: int = 200) -> list[dict[str, Any]]:
-        """Return the last changes of a gate, oldest first: `at` (ms), `state`, `cause`, and what was said of it."""
+        """Return the last changes of a gate, oldest first: `at` (ms), `state`, `cause` and details."""
         raw = self.redis.lrange(f"nightly:gate-changes:{instance}", -at_most, -1)
         return [{name: value for name, value in json.loads(item).items() if value != ""} for item in raw]
 
     def _instance(self, name: str, now: int) -> dict[str, Any]:
-        """Read one instance in one transaction: a login that moves meanwhile is counted exactly once."""
+        """Read one instance in one transaction, so that a login which moves meanwhile is counted once."""
         lanes = [f"nightly:due:{name}:{lane}" for lane in Lane]
         with self.redis.pipeline(transaction=True) as pipeline:
             for key in lanes:
@@ -176,7 +176,9 @@ def _gate(raw: dict[bytes, bytes], now: int) -> dict[str, Any]:
     gate: dict[str, Any] = {"state": "open", "changed_at": None}
     gate |= {name: field[name] for name in _GATE_TEXTS if field.get(name)}
     gate |= {name: int(field[name]) for name in _GATE_NUMBERS if name in field}
-    if gate["state"] != "closed" and "outage" in field:  # shut for another reason, that one needs a person first
+    if (
+        gate["state"] != "closed" and "outage" in field
+    ):  # a gate that is shut, too, shows that cause: it may need a person
         state = "half_open" if int(field.get("canary_until", 0)) > now else "closed"
         gate |= {"state": state, "cause": "outage", "detail": field["outage_detail"]}
         gate["changed_at"] = int(field["outage_at"])
@@ -184,7 +186,7 @@ def _gate(raw: dict[bytes, bytes], now: int) -> dict[str, Any]:
 
 
 def _rate(raw: dict[bytes, bytes], now: int) -> dict[str, float | None]:
-    """Return the present rate, calls/s; the same where it is cut, else None; and its ceiling. None: no call yet."""
+    """Return the rate now (calls/s), the same if it is cut (else None), and the ceiling. All None: no call yet."""
     ceiling = float(raw[b"ceiling"]) if b"ceiling" in raw else None
     if ceiling is None or b"rate" not in raw:
         return {"rate_per_second": ceiling, "rate_cut_to": None, "ceiling": ceiling}

@@ -1,4 +1,4 @@
-"""Loads the Lua scripts, each behind the parts they share, and binds them to one Redis client."""
+"""Assembles each Lua script from the library files that it needs, and runs it on one Redis client."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from worker.redis_client.connect import BytesRedis
 
 NEWER = "the ledger was written by a newer Nightly; update this worker"
 REPLICAS_WITHIN_MS = 2000
-"""How long replicas have to confirm what a script wrote; less than the connection's own timeout."""
+"""How long to wait until replicas confirm a write; less than the timeout of the connection."""
 
 PARTS = {
     "record": ("login_keys", "dead_letters", "backfill", "wishes"),
@@ -44,26 +44,26 @@ PARTS = {
     "backfill_room": ("rate_limit",),
     "backfill_feed": ("login_keys", "dead_letters", "backfill", "wishes", "gate", "rate_limit"),
 }
-"""What each command needs beside lib/common.lua, in order. Each run makes all these functions anew."""
+"""The files of lib/ that each command needs beside common.lua, in order. Each run creates all their functions again."""
 
 
 @cache
 def source(name: str) -> str:
-    """Return the text of one script with the shared parts in front."""
+    """Return the text of one script: common.lua, its library files, the command."""
     folder = files("worker.ledger").joinpath("lua")
     paths = (*(f"lib/{part}.lua" for part in ("common", *PARTS[name])), f"commands/{name}.lua")
     return "\n".join(folder.joinpath(path).read_text("utf-8") for path in paths)
 
 
 class Scripts:
-    """The scripts of the ledger by name; each is sent to Redis once and then called by its digest."""
+    """The scripts of the ledger by name. Each is sent to Redis once, and then called by its digest."""
 
     def __init__(self, client: BytesRedis) -> None:
         self._client = client
         self._scripts: dict[str, Script] = {}
 
     def run(self, name: str, *args: str | bytes | float) -> Any:
-        """Run one script; raises redis.RedisError, and LedgerMismatch where newer code has changed the ledger."""
+        """Run one script; raises redis.RedisError, and LedgerMismatch if newer code has changed the ledger."""
         script = self._scripts.get(name)
         if script is None:
             script = self._scripts[name] = self._client.register_script(source(name))
@@ -71,10 +71,10 @@ class Scripts:
             return script(args=args)
 
     def run_replicated(self, name: str, *args: str | bytes | float, replicas: int) -> Any:
-        """Run one script, and return its reply when so many replicas have what it wrote; raises NotReplicated too.
+        """Run one script, and return its reply once that many replicas confirmed its writes; raises NotReplicated, too.
 
-        The whole text is sent along, so that the script and the WAIT, which asks about its own connection's writes
-        alone, are one request: if that is sent again, on a new connection, both are.
+        WAIT asks only about writes of its own connection. So the script is sent in full, in one request with WAIT:
+        a retry on a new connection repeats both.
         """
         if not replicas:
             return self.run(name, *args)
@@ -93,11 +93,11 @@ class Scripts:
         except redis.ResponseError as error:
             if "NEWERLEDGER" in str(error):
                 raise LedgerMismatch(NEWER) from None
-            if _is_from_a_replica(error):  # the next call finds the new primary
+            if _is_from_a_replica(error):  # the next call connects to the new primary
                 self._client.connection_pool.disconnect()
             raise
 
 
 def _is_from_a_replica(error: redis.ResponseError) -> bool:
-    """Redis 7 says so by the error's code, Redis 6.2 in the text of an error of the script."""
+    """Redis 7 has an error code for this; Redis 6.2 names it in the text of the script's error."""
     return isinstance(error, redis.exceptions.ReadOnlyError) or "READONLY" in str(error)

@@ -1,13 +1,13 @@
-"""Reads how the event stream is doing: whether its ids follow the clock, and what vanished from it unread."""
+"""Reads the state of the event stream: whether its ids follow the clock, and how many entries vanished unread."""
 
 from typing import Any
 
 from worker.redis_client.connect import BytesRedis
 
 AHEAD_MS = 60_000
-"""Ids further ahead of Redis' clock are no work of that clock, and hide how long entries wait."""
+"""Ids further ahead of Redis' clock do not come from that clock, and hide how long entries wait."""
 LARGEST_MS = 2**64 - 1
-"""The first half of the largest id: a stream that has reached it takes no entry, or will soon take none."""
+"""The first half of the largest id: a stream that has reached it accepts no entry, or soon will accept none."""
 
 _STATE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return { '0-0', 0 } end
@@ -29,8 +29,8 @@ def account_key(stream: str) -> str:
 def stream_state(client: BytesRedis, stream: str, now_ms: int) -> dict[str, Any]:
     """Return `last_id`, `ids_ahead_seconds`, `is_closed`, `counts_entries`, `vanished` and `vanished_at` (ms).
 
-    Each name begins with `stream_`. Without `counts_entries` (before Redis 7, or no stream yet) most of what
-    vanishes cannot be noticed.
+    Each name begins with `stream_`. Without `counts_entries` (before Redis 7, or no stream yet) most entries that
+    vanish cannot be noticed.
     """
     last_id, counts_entries = client.eval(_STATE, 1, stream)
     vanished, vanished_at = client.hmget(account_key(stream), "vanished", "vanished_at")
