@@ -6,8 +6,8 @@ from typing import Any
 from worker.redis_client.connect import BytesRedis
 
 FIELDS = ("at", "revision", "wish", "seconds", "outcome", "code", "worker", "http_status", "flinks_code", "message")
-"""`at`: time of the claim, ms. `seconds`: duration of the call. `flinks_code`: Flinks' own code, if `code` differs from it.
-Missing values are null, or left out at the end."""
+"""`at`: time of the claim, ms. `seconds`: duration of the call. `flinks_code`: Flinks' own code, if it differs
+from `code`. Missing values are null, or left out at the end."""
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
