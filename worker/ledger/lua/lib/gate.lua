@@ -29,16 +29,21 @@ local LONGEST_PAUSE = 3600000
 
 local function excluded_key(instance, worker) return 'nightly:excluded:' .. instance .. ':' .. worker end
 
+local function number_or_nil(text) return tonumber(text or '') end
+local function number_or_zero(text) return tonumber(text or '0') or 0 end
+
 local function read_gate(instance)
-  local got = redis.call('HMGET', gate_key(instance), 'state', 'cause', 'outage', 'held_since', 'held_ms', 'probe_at',
-    'probe_wait', 'canary', 'canary_until', 'outage_from', 'outage_to', 'storm_limit', 'held_to')
-  local number = function(at) return tonumber(got[at] or '0') or 0 end
+  local state, cause, outage, outage_from, outage_to, probe_at, probe_wait, canary, canary_until, held_since, held_ms,
+    held_to, storm_limit = unpack(redis.call('HMGET', gate_key(instance),
+      'state', 'cause', 'outage', 'outage_from', 'outage_to', 'probe_at', 'probe_wait', 'canary', 'canary_until',
+      'held_since', 'held_ms', 'held_to', 'storm_limit'))
   return {
-    is_shut = got[1] == 'closed', cause = got[2], is_out = got[3] == '1',
-    held_since = tonumber(got[4] or ''), held_ms = number(5), probe_at = number(6), probe_wait = number(7),
-    canary = got[8], canary_until = number(9), outage_from = tonumber(got[10] or ''),
-    outage_to = tonumber(got[11] or ''), storm_limit = tonumber(got[12] or ''), held_to = number(13),
-    alive_at = tonumber(redis.call('GET', 'nightly:alive') or ''),
+    is_shut = state == 'closed', cause = cause, is_out = outage == '1',
+    outage_from = number_or_nil(outage_from), outage_to = number_or_nil(outage_to),
+    probe_at = number_or_zero(probe_at), probe_wait = number_or_zero(probe_wait),
+    canary = canary, canary_until = number_or_zero(canary_until),
+    held_since = number_or_nil(held_since), held_ms = number_or_zero(held_ms), held_to = number_or_zero(held_to),
+    storm_limit = number_or_nil(storm_limit), alive_at = number_or_nil(redis.call('GET', 'nightly:alive')),
   }
 end
 
@@ -47,9 +52,9 @@ local function used_field(fingerprint) return fingerprint .. ':used' end
 local function is_shut_by(gate, cause) return gate.is_shut and gate.cause == cause end
 
 local function read_config(instance, fingerprint)
-  local got = redis.call('HMGET', configs_key(instance), fingerprint, fingerprint .. ':canary',
-    fingerprint .. ':canary_login', fingerprint .. ':lost')
-  return { standing = got[1] or '', canary_until = tonumber(got[2] or '0') or 0, canary = got[3], lost = got[4] }
+  local standing, canary_until, canary, lost = unpack(redis.call('HMGET', configs_key(instance), fingerprint,
+    fingerprint .. ':canary', fingerprint .. ':canary_login', fingerprint .. ':lost'))
+  return { standing = standing or '', canary_until = number_or_zero(canary_until), canary = canary, lost = lost }
 end
 
 -- Returns the time up to which held_ms counts. A time further ahead than the longest pause was written before the clock

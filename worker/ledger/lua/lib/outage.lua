@@ -64,10 +64,10 @@ end
 -- Add signs to the bucket of now; a good sign ends the bad signs in a row.
 local function add_signs(instance, good, bad, slot)
   local key = health_key(instance)
-  local got = redis.call('HMGET', key, slot % BUCKETS, 'bad', 'bad_since')
-  if good > 0 and (got[2] or got[3]) then redis.call('HDEL', key, 'bad', 'bad_since') end
-  local at, well, ill = (got[1] or ''):match('^(%d+):(%d+):(%d+)$')
-  if tonumber(at) == slot then good, bad = good + well, bad + ill end
+  local bucket, in_a_row, since = unpack(redis.call('HMGET', key, slot % BUCKETS, 'bad', 'bad_since'))
+  if good > 0 and (in_a_row or since) then redis.call('HDEL', key, 'bad', 'bad_since') end
+  local bucket_slot, good_before, bad_before = (bucket or ''):match('^(%d+):(%d+):(%d+)$')
+  if tonumber(bucket_slot) == slot then good, bad = good + good_before, bad + bad_before end
   redis.call('HSET', key, slot % BUCKETS, string.format('%.0f:%d:%d', slot, good, bad))
 end
 
@@ -76,9 +76,11 @@ local function signs_in_window(instance, slot)
   local good, bad = 0, 0
   local all = redis.call('HGETALL', health_key(instance))
   for i = 2, #all, 2 do
-    local at, well, ill = all[i]:match('^(%d+):(%d+):(%d+)$')
-    at = tonumber(at)
-    if at and at <= slot and at > slot - BUCKETS then good, bad = good + well, bad + ill end
+    local bucket_slot, good_then, bad_then = all[i]:match('^(%d+):(%d+):(%d+)$')
+    bucket_slot = tonumber(bucket_slot)
+    if bucket_slot and bucket_slot <= slot and bucket_slot > slot - BUCKETS then
+      good, bad = good + good_then, bad + bad_then
+    end
   end
   return good, bad
 end
