@@ -1,1 +1,1 @@
-"""Backfills: wishes for many logins at once, packed in the ledger, and handed over no faster than calls are made."""
+"""Backfills: wishes for many logins at once, kept in sealed chunks and fed into the lane as fast as calls are made."""

@@ -1,6 +1,6 @@
-"""Encodes and decodes backfills as Redis stores them: chunks of rows, the hash, and six bytes of outcome for each row.
+"""Encodes and decodes what Redis stores of a backfill: chunks of rows, its hash, and six bytes of outcome for each row.
 
-A chunk holds loginIds in clear, so it is sealed before it is stored.
+A packed chunk holds loginIds in clear, so `store.py` seals it before it stores it.
 """
 
 import json
@@ -12,11 +12,12 @@ from typing import Any
 from worker.backfill.models import Asks, Backfill, Row, RowOutcome, RowResult, Status
 
 ROWS_IN_CHUNK = 500
-"""In every chunk but the last: a row's number gives its chunk. Higher: more is opened to hand over a few rows."""
+"""Size of every chunk except the last, so a row's number gives its chunk. A larger chunk costs more to decrypt when
+only a few of its rows are handed over."""
 KEEP_RAW_BYTES = 4096
-"""Kept of the line of an invalid row: nobody corrects a longer one."""
+"""Maximum bytes kept of an invalid row's line; a longer line is not corrected by hand."""
 _LEFT_OUT: list[Any] = ["", None, None, "", ""]
-_LEVEL = 3  # of zlib: loginIds are random, and hardly get smaller for more effort
+_LEVEL = 3  # zlib level: loginIds are random, so a higher level hardly shrinks them
 _LETTERS = {
     b"a": RowOutcome.APPLIED,
     b"y": RowOutcome.ALREADY,
@@ -25,19 +26,19 @@ _LETTERS = {
     b"i": RowOutcome.INVALID,
     b"x": RowOutcome.DEAD,
 }
-"""As backfill.lua writes them."""
+"""The first of a row's six bytes, as backfill.lua writes it."""
 _ROW = struct.Struct(">cBI")
 _CODE = "code:"
 
 
 def pack(rows: Sequence[Row]) -> bytes:
-    """Return the rows as bytes, about twenty for each loginId."""
+    """Return the rows as compressed bytes, about 20 bytes a row."""
     text = json.dumps(list(_records(rows)), separators=(",", ":"), ensure_ascii=False)
     return zlib.compress(text.encode("utf-8", "surrogatepass"), _LEVEL)
 
 
 def unpack(packed: bytes) -> list[Row]:
-    """Return the rows that `pack` was given."""
+    """Return the rows that `pack` encoded."""
     line, rows = 0, []
     for record in json.loads(zlib.decompress(packed).decode("utf-8", "surrogatepass")):
         line += record[0]
@@ -46,7 +47,7 @@ def unpack(packed: bytes) -> list[Row]:
 
 
 def _records(rows: Sequence[Row]) -> Iterator[list[Any]]:
-    """Yield lists without what their row leaves out at the end, each line counted from the one before."""
+    """Yield one list a row: trailing empty fields are left out, and a line is the distance from the line before."""
     line = 0
     for row in rows:
         raw = row.raw[:KEEP_RAW_BYTES].decode("latin-1")
@@ -63,7 +64,7 @@ def _row(line: int, record: list[Any]) -> Row:
 
 
 def backfill_of(backfill_id: str, raw: Mapping[bytes, bytes]) -> Backfill:
-    """Return the backfill whose hash this is."""
+    """Return the backfill that the hash `raw` describes."""
     text = {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items()}
     status, rows, fed = Status(text["status"]), int(text["rows"]), int(text["fed"])
     counts = {outcome.value: int(text.get(outcome, 0)) for outcome in RowOutcome}
@@ -96,7 +97,10 @@ def backfill_of(backfill_id: str, raw: Mapping[bytes, bytes]) -> Backfill:
 
 
 def results_of(raw: Mapping[bytes, bytes], packed: bytes, start: int, count: int) -> list[RowResult]:
-    """Return what became of `count` rows from `start` on; `packed` holds their bytes, as far as any are written."""
+    """Return the results of `count` rows from row `start` on.
+
+    `packed` holds their six bytes each. It may be short: Redis stores no bytes behind the last row that ended.
+    """
     rows, fed = int(raw[b"rows"]), int(raw[b"fed"])
     count = max(0, min(count, rows - start))
     is_cancelled = raw[b"status"] == b"cancelled"

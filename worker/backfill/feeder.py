@@ -1,7 +1,7 @@
-"""Hands rows of the running backfills over to the ledger, as many as their lanes take, and shares the room fairly.
+"""Hands rows of the running backfills over to the lanes of their instances, in fair shares.
 
-Nothing is remembered here: the script that hands rows over moves the backfill's cursor with them, so a feeder may be
-killed anywhere, and two at once hand no row over twice. Blocking; raises redis.RedisError.
+The script that hands rows over also moves the backfill's cursor. So a feeder keeps no state, may be killed at any
+point, and two feeders at once hand no row over twice. Blocking; raises redis.RedisError.
 """
 
 import random
@@ -19,18 +19,18 @@ from worker.vault.spellings import Spellings
 from worker.vault.vault import Vault
 
 FEED_AT_MOST = 100
-"""Rows in one script: it keeps Redis busy for about a millisecond, and other clients waiting."""
+"""Maximum rows in one script call, which blocks Redis for about a millisecond."""
 FEED_SECONDS = 2.0
-"""How long one feeding may take, where rows end without a call: then it gives its slot to others."""
+"""Time limit for one `feed`. Rows that end without a call do not fill the lane, and other tasks need the slot."""
 QUIET_LOOK_MS = 10_000
-"""While all backfills rest, they are looked at so often."""
+"""Interval between checks while every backfill is in its quiet hours."""
 
 log = get_logger(__name__)
 _CHANCE = random.SystemRandom()
 
 
 class Cursor:
-    """How far one backfill has been handed over, and its current chunk."""
+    """The next row of one backfill to hand over, and the chunk that holds it."""
 
     def __init__(self, backfills: Backfills, backfill: Backfill) -> None:
         self.backfill = backfill
@@ -45,7 +45,7 @@ class Cursor:
         return self.at >= self.backfill.rows
 
     def next_rows(self, at_most: int) -> Sequence[Row]:
-        """Return the next rows of the present chunk; raises SealError and UnknownBackfill."""
+        """Return the next rows, none of them from a later chunk; raises SealError and UnknownBackfill."""
         number, offset = divmod(self.at, ROWS_IN_CHUNK)
         if number != self._number:
             self._rows, self._number = self._backfills.chunk(self.backfill.id, number), number
@@ -53,7 +53,7 @@ class Cursor:
 
 
 class Feeder:
-    """Fills the lanes of the instances that have a fingerprint once."""
+    """Feeds the backfills of the instances that have a fingerprint."""
 
     def __init__(
         self,
@@ -68,10 +68,10 @@ class Feeder:
         self._fingerprints = fingerprints
         self._is_stopping = is_stopping
         self.leaves_rows_to_others = False
-        """Whether rows were met that another live worker can open, and this one cannot: it lacks their key."""
+        """Whether `feed` left rows because this worker lacks their key, and another live worker holds that key."""
 
     def feed(self) -> int:
-        """Hand over what the lanes have room for; returns how many rows that were."""
+        """Fill each lane once; returns how many rows were handed over."""
         ends_at = time.monotonic() + FEED_SECONDS
         by_instance = defaultdict(list)
         for backfill in self._awake():
@@ -79,18 +79,18 @@ class Feeder:
         return sum(self._fill(cursors, ends_at) for cursors in by_instance.values())
 
     def _awake(self) -> list[Backfill]:
-        """Return those of our instances that have rows to hand over and no quiet hour."""
-        mine = [one for one in self._backfills.running() if one.instance in self._fingerprints]
-        running = [one for one in mine if one.status is Status.RUNNING and one.fed < one.rows]
+        """Return the running backfills that have rows left, and are outside their quiet hours."""
+        served = [backfill for backfill in self._backfills.running() if backfill.instance in self._fingerprints]
+        running = [one for one in served if one.status is Status.RUNNING and one.fed < one.rows]
         now = self._backfills.now_ms()
-        awake = [one for one in running if not _is_quiet(one, now)]
+        awake = [backfill for backfill in running if not _is_quiet(backfill, now)]
         if running and not awake:
             self._backfills.hold_hints(QUIET_LOOK_MS)
         return awake
 
     def _fill(self, cursors: list[Cursor], ends_at: float) -> int:
-        """Give every backfill of an instance the same share, and what one leaves to the others."""
-        _CHANCE.shuffle(cursors)  # where there is less room than backfills, another is the first each time
+        """Give every backfill of an instance an equal share; what one does not use goes to the others."""
+        _CHANCE.shuffle(cursors)  # with room for fewer rows than there are backfills, a random one is first
         before = sum(cursor.at for cursor in cursors)
         taking = cursors
         while taking and time.monotonic() < ends_at and not self._is_stopping():
@@ -99,14 +99,14 @@ class Feeder:
         return sum(cursor.at for cursor in cursors) - before
 
     def _hand_over(self, cursor: Cursor, at_most: int) -> bool:
-        """Hand some rows over; False: it can take no more now."""
+        """Hand over at most `at_most` rows; returns whether this backfill can hand over more now."""
         try:
             rows = cursor.next_rows(at_most)
         except UnknownKey as error:
             self.leaves_rows_to_others |= self._backfills.is_key_held(error.key_id)
             return False
         except (SealError, UnknownBackfill) as error:
-            log.error("backfill_unreadable", backfill=cursor.backfill.id, reason=str(error))  # noqa: TRY400 - it says all
+            log.error("backfill_unreadable", backfill=cursor.backfill.id, reason=str(error))  # noqa: TRY400 - the reason is enough
             return False
         fields = [field for row in rows for field in self._fields(cursor.backfill, row)]
         fingerprint = self._fingerprints[cursor.backfill.instance]

@@ -1,7 +1,6 @@
-"""Reads a file's lines in bounded memory: plain or gzipped, from a path or standard input, however long a line is.
+"""Reads lines from a path or standard input, plain or gzipped (recognised by its first bytes), in bounded memory.
 
-A compressed file is recognised by its first bytes, not by its name. A stream that ends too early raises UnreadableFile,
-so half a file is never taken for a whole one.
+A gzip stream that ends too early raises UnreadableFile, so a truncated file is never taken for a complete one.
 """
 
 import gzip
@@ -18,7 +17,7 @@ from worker.errors import UnreadableFile
 
 STANDARD_INPUT = "-"
 MAX_LINE_BYTES = 65_536
-"""A longer line is no row. It is read past, and never held whole."""
+"""Maximum length of a row. The rest of a longer line is skipped, and never held in memory."""
 _BUFFER_BYTES = 262_144
 _GZIP = b"\x1f\x8b"
 _NOT_TEXT = {
@@ -31,11 +30,11 @@ _NOT_TEXT = {
 _BOM = b"\xef\xbb\xbf"
 
 Line = tuple[int, bytes]
-"""A line's number in the file, from 1, and its bytes without the line's end; cut where it is too long."""
+"""A line's number in the file, from 1, and its bytes without the line end; truncated if it is too long."""
 
 
 class Lines(Iterator[Line]):
-    """The lines of a stream. What was looked at too early can be given back."""
+    """The lines of a stream. A caller that read ahead can give lines back."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -57,14 +56,14 @@ class Lines(Iterator[Line]):
         if content.endswith(b"\n"):
             return self._number, content[:-2] if content.endswith(b"\r\n") else content[:-1]
         if len(content) > MAX_LINE_BYTES:
-            self._read_past()
+            self._skip_rest_of_line()
         return self._number, content
 
     def give_back(self, lines: list[Line]) -> None:
-        """Let these be the next lines, in this order."""
+        """Put lines back in front: they are the next ones, in this order."""
         self._returned.extendleft(reversed(lines))
 
-    def _read_past(self) -> None:
+    def _skip_rest_of_line(self) -> None:
         try:
             while (rest := self._stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
                 continue
@@ -74,7 +73,7 @@ class Lines(Iterator[Line]):
 
 @contextmanager
 def opened(path: str) -> Iterator[Lines]:
-    """Open a path, or `-` for standard input; raises UnreadableFile for what is no text."""
+    """Open a path, or `-` for standard input; raises UnreadableFile for a file that is not text."""
     if path == STANDARD_INPUT:
         yield Lines(_unpacked(sys.stdin.buffer))
         return
@@ -92,9 +91,9 @@ def _unpacked(stream: BinaryIO) -> BinaryIO:
         start = buffered.peek(8)[:8]
     except OSError as error:
         raise UnreadableFile(f"the file cannot be read: {error.strerror}") from None
-    for magic, what in _NOT_TEXT.items():
+    for magic, problem in _NOT_TEXT.items():
         if start.startswith(magic):
-            raise UnreadableFile(f"the file {what}")
+            raise UnreadableFile(f"the file {problem}")
     if not start.startswith(_GZIP):
         return buffered
     return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=buffered)), _BUFFER_BYTES)
@@ -102,7 +101,7 @@ def _unpacked(stream: BinaryIO) -> BinaryIO:
 
 def _broken(error: Exception, after: int) -> str:
     if isinstance(error, EOFError):
-        return f"the file is cut off: its gzip stream ends after line {after} without an end mark"
+        return f"the file is truncated: its gzip stream ends after line {after} without an end mark"
     if isinstance(error, gzip.BadGzipFile | zlib.error):
         return f"the file is damaged: its gzip stream cannot be unpacked after line {after}"
     return f"the file cannot be read after line {after}: {getattr(error, 'strerror', None) or type(error).__name__}"

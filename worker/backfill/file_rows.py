@@ -1,7 +1,7 @@
-"""Streams rows out of a file: CSV with a header, one JSON object a line, or one loginId a line.
+"""Parses a file into rows: CSV with a header, one JSON object a line, or one loginId a line.
 
-The first line that is not blank or a comment decides the format. A row that cannot be used keeps its line and a
-reason, which names the field and the rule, never a value. What is valid is what an event may carry.
+The first line that is neither blank nor a comment decides the format. An invalid row keeps its line and a reason that
+names the field and the rule, never a value; the rules are those of an event.
 """
 
 import csv
@@ -26,9 +26,9 @@ from worker.events.models import Opaque
 
 DELIMITERS = (",", ";", "\t")
 KEEP_BYTES = 4096
-"""So much of a line that is no row is kept, for the rejects file."""
+"""Maximum bytes kept of an invalid line, for the rejects file."""
 MAX_RECORD_LINES = 20
-"""A quoted field may hold line ends, but a quote that is still open after this many lines is a stray one."""
+"""Maximum further lines of a quoted field. A quote that is still open after them is a stray one."""
 _UNNAMED = 1000
 _PLAIN = re.compile(r"[!-~](?:[ -~]{0,254}[!-~])?")
 _TOO_LONG = f"line: longer than {MAX_LINE_BYTES} bytes"
@@ -36,7 +36,7 @@ _NOT_UTF8 = "line: is not UTF-8"
 
 
 class _Contract(BaseModel):
-    """What an event says of a login, and a row too."""
+    """The fields of an event that a row has too, with the rules of an event."""
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
@@ -46,7 +46,7 @@ class _Contract(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a file is written; `header` is its first line, unchanged (CSV only)."""
+    """The format of a file. `header` is its first line, unchanged (CSV only)."""
 
     kind: Literal["csv", "ndjson", "plain"]
     header: str = ""
@@ -54,22 +54,22 @@ class Form:
 
     @property
     def has_reasons(self) -> bool:
-        """Whether this is a CSV of rejected rows that we wrote."""
+        """Whether this is a CSV of rejected rows that `report.py` wrote."""
         return self.kind == "csv" and next(csv.reader([self.header], delimiter=self.delimiter))[0] == REASON
 
     def to_text(self) -> str:
-        """Return it as one line, for the ledger."""
+        """Return the form as one line, to be stored in the ledger."""
         return json.dumps([self.kind, self.header, self.delimiter])
 
     @classmethod
     def from_text(cls, text: str) -> "Form":
-        """Read what `to_text` wrote; plain where nothing is known."""
+        """Parse what `to_text` returned; an empty text is the plain form."""
         return cls(*json.loads(text)) if text else cls("plain")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file that is open: its base name, its form, and its rows, to be read once."""
+    """An open file: its base name, its form, and its rows, which can be read once."""
 
     name: str
     form: Form
@@ -78,7 +78,7 @@ class Source:
 
 @contextmanager
 def open_rows(path: str, *, instance: str) -> Iterator[Source]:
-    """Open a file, or `-`; a row that names another instance is invalid. Raises UnreadableFile, also for its rows."""
+    """Open a path or `-`; a row of another instance is invalid. Raises UnreadableFile, also while rows are read."""
     with opened(path) as lines:
         form = _form(lines)
         rows = {"csv": _csv_rows, "ndjson": _json_rows, "plain": _plain_rows}[form.kind](lines, form, instance)
@@ -86,34 +86,34 @@ def open_rows(path: str, *, instance: str) -> Iterator[Source]:
 
 
 def _form(lines: Lines) -> Form:
-    first = next((line for line in lines if not _is_idle(line[1])), None)
+    first = next((line for line in lines if not _is_blank_or_comment(line[1])), None)
     if first is None:
         return Form("plain")
     text = first[1].decode("utf-8", "replace").strip()
     if text.startswith("["):
         raise UnreadableFile("the file is a JSON array: write one object a line")
     if "\r" in text:
-        raise UnreadableFile("the file's lines end in a carriage return alone: save it with other line ends")
+        raise UnreadableFile("the file's lines end with a bare carriage return: save it with LF or CRLF line ends")
     if not text.startswith("{"):
         for delimiter in DELIMITERS:
             names = next(csv.reader([text], delimiter=delimiter))
             if LOGIN in roles_in(names):
                 return Form("csv", text, delimiter)
-        _refuse_nameless(text)
+        _refuse_columns_without_login(text)
     lines.give_back([first])
     return Form("ndjson" if text.startswith("{") else "plain")
 
 
-def _is_idle(content: bytes) -> bool:
+def _is_blank_or_comment(content: bytes) -> bool:
     return not content.strip() or content.lstrip().startswith(b"#")
 
 
-def _refuse_nameless(text: str) -> None:
+def _refuse_columns_without_login(text: str) -> None:
     delimiter = max(DELIMITERS, key=text.count)
     if delimiter in text:
-        found = shown(next(csv.reader([text], delimiter=delimiter)))
+        names = shown(next(csv.reader([text], delimiter=delimiter)))
         raise UnreadableFile(
-            f"the file has columns, but its first line names none of them loginId (or login_id, login). Found: {found}"
+            f"the file has columns, but its first line names none of them loginId (or login_id, login). Found: {names}"
         )
 
 
@@ -125,7 +125,7 @@ def _plain_rows(lines: Lines, _: Form, __: str) -> Iterator[Row]:
         elif not (value := text.strip(" ")) or value.startswith("#"):
             continue
         elif any(delimiter in value for delimiter in DELIMITERS):
-            yield _invalid(line, "line: holds columns, but the file's first line is no header")
+            yield _invalid(line, "line: has columns, but the file's first line is not a header")
         else:
             yield _row(line, value, None)
 
@@ -151,13 +151,14 @@ def _from_document(line: Line, document: object, instance: str) -> Row:
     ranks: dict[str, int] = {}
     inner = document.get("data")
     for part in (document, inner if isinstance(inner, dict) else {}):
-        _gather(part, fields, ranks)
+        _collect_fields(part, fields, ranks)
     if LOGIN not in fields:
         return _invalid(line, "login_id: is required")
     return _checked(line, fields[LOGIN], fields.get(ACCOUNT), fields.get(INSTANCE), instance)
 
 
-def _gather(part: Mapping[str, Any], fields: dict[str, Any], ranks: dict[str, int]) -> None:
+def _collect_fields(part: Mapping[str, Any], fields: dict[str, Any], ranks: dict[str, int]) -> None:
+    """Keep the value with the most certain name for each role; of two equal ones, the first."""
     for name, value in part.items():
         known = role_of(name)
         if known and value is not None and known[1] < ranks.get(known[0], _UNNAMED):
@@ -180,7 +181,7 @@ def _csv_rows(lines: Lines, form: Form, instance: str) -> Iterator[Row]:
         else:
             fields = text.split(delimiter)
         if fields is None:
-            yield _invalid(line, "line: a quote is not closed, or something stands behind it")
+            yield _invalid(line, "line: a quote is not closed, or text follows it")
         elif len(fields) != width:
             yield _invalid(line, f"line: has {len(fields)} fields, the header {width}")
         else:
@@ -191,7 +192,10 @@ def _csv_rows(lines: Lines, form: Form, instance: str) -> Iterator[Row]:
 
 
 def _quoted(lines: Lines, first: Line, text: str, form: Form, width: int) -> tuple[Line, list[str] | None]:
-    """Return a record with quotes; where further lines do not make it one of the right width, those are rows again."""
+    """Return a record with quotes, which may take several lines, and its fields.
+
+    If those lines do not make a record of the right width, the further lines are given back, and there are no fields.
+    """
     further: list[Line] = []
 
     def parts() -> Iterator[str]:
@@ -212,17 +216,17 @@ def _quoted(lines: Lines, first: Line, text: str, form: Form, width: int) -> tup
 
 def _checked(line: Line, login: object, account: object, its_instance: object, instance: str) -> Row:
     if its_instance and its_instance != instance:
-        return _invalid(line, "instance: is another one than the backfill's")
+        return _invalid(line, "instance: is not the backfill's instance")
     return _row(line, login, account)
 
 
 def _row(line: Line, login: Any, account: Any) -> Row:
-    """Return a valid row, or an invalid one with the reason that an event would get."""
+    """Return a valid row, or an invalid one with the reason that an event would be rejected for."""
     try:
         if _PLAIN.fullmatch(login) and (not account or _PLAIN.fullmatch(account)):
             return Row(line[0], login, account or None)
     except TypeError:
-        pass  # a JSON value that is no text
+        pass  # a JSON value that is not a string
     if login == "":
         return _invalid(line, "login_id: is empty")
     try:

@@ -1,7 +1,7 @@
-"""Says what a backfill would do, row by row as the ledger's script would decide, without writing anything to Redis.
+"""Counts what a backfill would do, by the rules of `backfill_feed.lua`, without writing to Redis.
 
-Which logins came before is remembered in a file on disk that is gone afterwards, so memory stays bounded. On a system
-where nothing else happens meanwhile, the counts are what then comes out; Flinks' own refusals cannot be foreseen.
+On an idle system the counts are exact, except that Flinks' own refusals cannot be predicted. References already seen
+are kept in a temporary file, so memory stays bounded.
 """
 
 import sqlite3
@@ -19,14 +19,14 @@ from worker.vault.vault import Vault
 
 BATCH = 500
 CALL = "call"
-"""The row needs a call: it will be applied, or a dead letter."""
+"""The row needs a call, and ends as applied or as a dead letter."""
 _READ = ("occurred_us", "wish", "event_id", "state")
 _OF_A_BACKFILL = b"bf-"
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Counts of rows, by what would become of each."""
+    """Counts of rows by their predicted outcome."""
 
     rows: int
     calls: int
@@ -35,17 +35,17 @@ class Forecast:
     duplicates: int
     invalid: int
     dead: int
-    """Dead letters, which stay so: only where each login's own wish is asserted."""
+    """Logins that are dead letters already and stay so; only if each login's own wish is asserted again."""
     first_problem: str = ""
-    """Of the first invalid row: its line and why."""
+    """Line number of the first invalid row, and its problem."""
 
     def hours(self, calls_per_second: float) -> float:
-        """Return how long the calls take at this rate."""
+        """Return how many hours the calls take at this rate."""
         return self.calls / calls_per_second / 3600
 
 
 class DryRun:
-    """Foresees one backfill."""
+    """Predicts the outcomes of one backfill."""
 
     def __init__(
         self, client: BytesRedis, vault: Vault, *, instance: str, wish: Asks, as_of_us: int, reassert: bool
@@ -58,7 +58,10 @@ class DryRun:
         self._reassert = reassert
 
     def foresee(self, rows: Iterable[Row], *, on_rows: Callable[[int], None] = lambda _: None) -> Forecast:
-        """Count; calls `on_rows` with the count so far. Raises redis.RedisError, and what reading the rows raises."""
+        """Count the outcomes of all rows. `on_rows` is called with the number of rows so far.
+
+        Raises redis.RedisError, and whatever reading the rows raises.
+        """
         counts: Counter[str] = Counter()
         first_problem = ""
         with _seen_before() as seen:
@@ -80,8 +83,8 @@ class DryRun:
         )
 
     def _outcomes(self, rows: Iterable[Row], seen: sqlite3.Connection) -> Iterator[tuple[Row, str]]:
-        left = iter(rows)
-        while batch := list(islice(left, BATCH)):
+        remaining = iter(rows)
+        while batch := list(islice(remaining, BATCH)):
             valid = {row.line: self._vault.reference(self._instance, row.login_id) for row in batch if not row.problem}
             known = self._look_up(list(valid.values()))
             for row in batch:
@@ -95,7 +98,7 @@ class DryRun:
         if self._wish is Asks.AS_IS:
             return self._as_is(reference, login, seen)
         if "occurred_us" in login and not self._is_newer(login):
-            return RowOutcome.SUPERSEDED  # its login's event stays another's: a second row meets the same
+            return RowOutcome.SUPERSEDED  # the login keeps the other event, so a second row is superseded too
         if not _is_first(reference, seen):
             return RowOutcome.DUPLICATE
         is_as_wished = login.get("state") == b"done" and login.get("wish") == self._flag
@@ -114,13 +117,13 @@ class DryRun:
         return b"1" if self._wish is Asks.ON else b"0"
 
     def _is_newer(self, login: StoredLogin) -> bool:
-        """Whether our wish is greater than the ledger's, as wishes.lua compares."""
-        their_us = int(login["occurred_us"])
-        if self._as_of_us != their_us:
-            return self._as_of_us > their_us
+        """Return whether the backfill's wish is newer than the ledger's, by the order of wishes.lua."""
+        ledger_us = int(login["occurred_us"])
+        if self._as_of_us != ledger_us:
+            return self._as_of_us > ledger_us
         if login.get("wish") != self._flag:
             return self._wish is Asks.OFF
-        # Event ids decide, and ours begins with bf-. Against another backfill's they are random: taken as newer.
+        # Event ids decide, and this backfill's begin with bf-. Another backfill's id is random: ours is taken as newer.
         return login.get("event_id", b"")[: len(_OF_A_BACKFILL)] <= _OF_A_BACKFILL
 
     def _look_up(self, references: Sequence[str]) -> dict[str, StoredLogin]:
@@ -133,7 +136,7 @@ class DryRun:
 
 @contextmanager
 def _seen_before() -> Iterator[sqlite3.Connection]:
-    """Open a set of references on disk, removed when this is left; after a SIGKILL it stays, and holds no loginId."""
+    """Open a temporary set of references on disk. A SIGKILL leaves the file behind; it has no loginIds."""
     with tempfile.NamedTemporaryFile(prefix="nightly-dry-run-") as file:
         connection = sqlite3.connect(file.name, isolation_level=None)
         try:

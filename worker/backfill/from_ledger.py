@@ -1,6 +1,6 @@
-"""Chooses logins by what the ledger knows of them: `--from-ledger --where applied<2026-11-01 --where wish=on`.
+"""Selects logins in the ledger by conditions: `--from-ledger --where applied<2026-11-01 --where wish=on`.
 
-The ledger is read by SCAN while it goes on working; a login that changes meanwhile is judged as it was when read.
+SCAN reads the ledger while workers change it, so each login is judged as it was when it was read.
 """
 
 import operator
@@ -26,7 +26,7 @@ FIELDS: Mapping[str, str] = {
     "code": "the last code, such as INVALID_LOGIN; applied after a plain success",
     "account": "your own account id",
 }
-"""What a condition may name, with its meaning."""
+"""Fields that a condition may name, with their meanings."""
 _TIMES = frozenset({"applied", "wished"})
 _STATES = {"waiting": "due", "due": "due", "in_flight": "flight", "flight": "flight", "applied": "done", "done": "done"}
 _STATES |= {"dead_lettered": "dead", "dead": "dead"}
@@ -41,7 +41,7 @@ _READ = ("instance", "wish", "state", "last_code", "account_id", "confirmed", "o
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the ledger knows of one login, as conditions see it; times in microseconds since 1970, None: never."""
+    """The fields of one login that conditions compare. Times are in microseconds since 1970; None means never."""
 
     applied: int | None
     wished: int
@@ -53,7 +53,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition. For a field that a login does not have, only `!=` holds."""
+    """One condition. If a login does not have the field, only `!=` holds."""
 
     field: str
     operator: str
@@ -61,34 +61,34 @@ class Condition:
 
     @classmethod
     def read(cls, text: str) -> "Condition":
-        """Read one; raises BackfillError, which lists the fields, or says what the value should be."""
-        found = _CONDITION.fullmatch(text.strip())
-        if found is None or found[1] not in FIELDS:
+        """Parse `FIELD OPERATOR VALUE`; raises BackfillError with the known fields or the allowed values."""
+        parts = _CONDITION.fullmatch(text.strip())
+        if parts is None or parts[1] not in FIELDS:
             names = "; ".join(f"{name} ({meaning})" for name, meaning in FIELDS.items())
             raise BackfillError(f"a condition is FIELD, = != < <= > or >=, and a value. The fields are: {names}")
-        name, sign, value = found.groups()
+        name, sign, value = parts.groups()
         if name in _TIMES:
             return cls(name, sign, microseconds(value))
         if sign not in {"=", "!="}:
-            raise BackfillError(f"{name} can be compared by = and != alone")
+            raise BackfillError(f"{name} can only be compared with = and !=")
         return cls(name, sign, _word(name, value))
 
     def holds(self, known: Known) -> bool:
-        """Say whether it holds for a login."""
-        found = getattr(known, self.field)
-        if found is None:
+        """Return whether the condition holds for a login."""
+        actual = getattr(known, self.field)
+        if actual is None:
             return self.operator == "!="
-        return _OPERATORS[self.operator](found, self.value)
+        return _OPERATORS[self.operator](actual, self.value)
 
 
 def microseconds(text: str) -> int:
-    """Return a day (its beginning in UTC) or an RFC 3339 time as microseconds since 1970; raises BackfillError."""
+    """Return a day (its start in UTC) or an RFC 3339 time as microseconds since 1970; raises BackfillError."""
     try:
         moment = datetime.fromisoformat(text)
         if _DAY.fullmatch(text):
             moment = moment.replace(tzinfo=UTC)
         return microseconds_since_1970(moment)
-    except (ValueError, TypeError, OverflowError):  # TypeError: a time without its zone
+    except (ValueError, TypeError, OverflowError):  # TypeError: a time without a zone
         raise BackfillError("a time is a day such as 2026-11-01, or 2026-11-01T08:00:00Z with its zone") from None
 
 
@@ -101,9 +101,9 @@ def _word(name: str, value: str) -> str:
 
 
 def selected(client: BytesRedis, vault: Vault, *, instance: str, where: Sequence[Condition]) -> Iterator[Row]:
-    """Yield the logins of an instance for which every condition holds, each once more if SCAN meets it again.
+    """Yield a row, with the login's own wish, for each login of an instance that meets every condition.
 
-    The lines count from 1, and each row carries its login's own wish. Raises redis.RedisError.
+    If SCAN returns a login twice, it is yielded twice. Lines are numbered from 1. Raises redis.RedisError.
     """
     number = 0
     for keys in _pages(client):

@@ -1,7 +1,7 @@
-"""Loads rows into a backfill, chunk by chunk; only a whole one is committed, and only a committed one is handed over.
+"""Loads rows into a backfill chunk by chunk, and commits it once it is complete; then its rows can be handed over.
 
-A load that was killed continues when the same command is run again. That needs the same rows in front:
-each chunk carries a keyed hash of all rows up to its end.
+Running the same command again resumes a load that was killed. A keyed hash of all rows up to each chunk's end proves
+that the rows loaded before are the same.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ END_OF_FORM = b"\0"
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is asked for. `as_of_us` None: now, and a load that goes on keeps the time it began with."""
+    """The options of a backfill. `as_of_us` None means now; a load that is resumed keeps the time of its start."""
 
     instance: str
     wish: Asks
@@ -35,11 +35,11 @@ class Terms:
     timezone: str = ""
     again: bool = False
     resumable: bool = True
-    """Whether the same command brings the same rows in the same order: a file does, the ledger's logins do not."""
+    """Whether the same command yields the same rows in the same order: true for a file, false for `--from-ledger`."""
 
 
 class Digests:
-    """A keyed hash of rows, as far as they came: equal for the same rows under the same terms, and says nothing."""
+    """Running keyed hash of rows and terms: equal for equal rows and terms, and it reveals nothing about them."""
 
     def __init__(self, vault: Vault, *terms: object) -> None:
         self._vault = vault
@@ -47,7 +47,7 @@ class Digests:
         self._hash = hashlib.sha256()
 
     def add(self, rows: Iterable[Row]) -> str:
-        """Return the hash of everything up to these rows."""
+        """Add rows; returns the hash of all rows added up to now."""
         for row in rows:
             text = f"{row.line}\0{row.login_id}\0{row.account_id}\0{row.wants_active}\0{row.problem}\n"
             self._hash.update(text.encode("utf-8", "surrogatepass"))
@@ -56,7 +56,7 @@ class Digests:
         return self.so_far()
 
     def so_far(self) -> str:
-        """Return the hash of all rows until now."""
+        """Return the hash of all rows added up to now."""
         return self._vault.fingerprint("backfill", *self._terms, self._hash.hexdigest())
 
 
@@ -68,12 +68,12 @@ class Loading:
         self._vault = vault
         self._on_rows = on_rows
         self.went_on_at = 0
-        """So many rows were there already when a load went on."""
+        """Number of rows that were already loaded when the load was resumed; 0 for a new load."""
 
     def load(self, rows: Iterable[Row], form: Form, terms: Terms, *, now_us: int) -> Backfill:
         """Load all rows and commit; returns the backfill.
 
-        Raises UnreadableFile and BackfillError where nothing can be handed over, and SameFile: nothing is left then.
+        Raises UnreadableFile, SameFile and BackfillError. After the first two, what was loaded is deleted.
         """
         chunks = self._chunks(rows, form)
         digests = Digests(self._vault, terms.instance, terms.wish, terms.reassert)
@@ -123,9 +123,7 @@ class Loading:
             raise _changed(begun)
         if not valid:
             self._backfills.forget(begun.id)
-            raise BackfillError(
-                f"none of the {count:,} rows can be read; line {first[0][0].line}: {first[0][0].problem}"
-            )
+            raise BackfillError(f"none of the {count:,} rows is valid; line {first[0][0].line}: {first[0][0].problem}")
 
     def _chunks(self, rows: Iterable[Row], form: Form | None) -> Iterator[list[Row]]:
         masked = (_without_login(row, self._vault) for row in rows)
@@ -137,12 +135,12 @@ class Loading:
 
 
 def form_of(first: Row) -> Form:
-    """Return the form of the file that a backfill's first row came from: it comes before the row's own line."""
+    """Return the form of the file that a backfill was loaded from; its first row's `raw` begins with it."""
     return Form.from_text(first.raw.partition(END_OF_FORM)[0].decode())
 
 
 def line_of(row: Row) -> bytes:
-    """Return an invalid row's own line, as far as it was kept."""
+    """Return an invalid row's own line, as far as it was kept, without the form that may precede it."""
     head, mark, tail = row.raw.partition(END_OF_FORM)
     return tail if mark and head.startswith(b"[") else row.raw
 
@@ -161,6 +159,6 @@ def _chain(first: list[list[Row]], rest: Iterator[list[Row]]) -> Iterator[list[R
 
 def _changed(begun: Backfill) -> BackfillError:
     return BackfillError(
-        f"backfill {begun.id} began to load from the same rows, but the file has changed since. "
-        f"Give it up with: nightly backfill cancel {begun.id}"
+        f"backfill {begun.id} began to load from this file, but the file has changed since. "
+        f"Abandon it with: nightly backfill cancel {begun.id}"
     )

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """The status of a backfill. After a cancel, rows that were handed over are still called: see `ended_at`."""
+    """The status of a backfill. Rows handed over before a cancel are still called: see `ended_at`."""
 
     LOADING = "loading"
     RUNNING = "running"
@@ -16,7 +16,7 @@ class Status(StrEnum):
 
 
 class Asks(StrEnum):
-    """What a backfill wishes for its logins; `as-is`: what the ledger wishes for each already, once more."""
+    """What a backfill wishes for its logins; `as-is` asserts the wish that the ledger has for each login again."""
 
     ON = "on"
     OFF = "off"
@@ -24,29 +24,29 @@ class Asks(StrEnum):
 
 
 class RowOutcome(StrEnum):
-    """What became of one row."""
+    """The outcome of one row."""
 
     APPLIED = "applied"
-    """Flinks confirmed it."""
+    """Flinks confirmed the wish."""
     ALREADY = "already"
-    """It was as wished and confirmed before: no call."""
+    """The login was already as wished and confirmed: no call."""
     SUPERSEDED = "superseded"
-    """A newer wish was there, or came before the call was confirmed."""
+    """The ledger had a newer wish, or one came before the call was confirmed."""
     DUPLICATE = "duplicate"
-    """The same login stood in this backfill before."""
+    """The same login came earlier in this backfill."""
     INVALID = "invalid"
-    """It could not be read; its chunk says why."""
+    """The row could not be read, and its chunk says why; or an `as-is` row's login is not in the ledger."""
     DEAD = "dead"
-    """It became a dead letter, with a code."""
+    """The row's wish became a dead letter, or an `as-is` row's login was one; the code says why."""
     CANCELLED = "cancelled"
-    """It was not handed over when the backfill was cancelled."""
+    """The row had not been handed over when the backfill was cancelled."""
     WAITING = "waiting"
-    """Not handed over yet, or its call has not ended."""
+    """The row has not been handed over, or its call has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as it was read. `problem` says why it is invalid, never with its loginId; `raw` is its line, cut."""
+    """One row as it was read. `problem` says why it is invalid, without the loginId; `raw` is its line, truncated."""
 
     line: int
     login_id: str = field(repr=False)
@@ -58,7 +58,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """What became of one row. `code`: of a dead letter, or of an unusual success; `at_ms`: when, to the second."""
+    """The outcome of one row.
+
+    `code` is that of a dead letter or of an unusual success; `at_ms` is the time of the outcome, to the second.
+    """
 
     outcome: RowOutcome
     code: str = ""
@@ -75,23 +78,23 @@ class Backfill:
     status: Status
     as_of_us: int
     reassert: bool = False
-    """Whether logins that are as wished already are called again."""
+    """Whether logins that are already as wished are called again."""
     name: str = "-"
     by: str = ""
     rows: int = 0
     chunks: int = 0
     fed: int = 0
-    """The next row to hand over."""
+    """Rows handed over; also the number of the next row to hand over."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Rows by what became of them: every RowOutcome has its number, and together they are `rows`."""
+    """Number of rows for every RowOutcome; their sum is `rows`."""
     rate: float | None = None
-    """Rows handed over a second, at most; None: as fast as they drain."""
+    """Maximum rows handed over a second; None: as fast as the lane drains."""
     quiet: str = ""
     timezone: str = ""
     created_at: int = 0
     loaded_at: int | None = None
     ended_at: int | None = None
-    """When its last row ended; of a cancelled one, the last that had been handed over."""
+    """When its last row ended; for a cancelled backfill, the last row that had been handed over."""
     digest: str = ""
     first_digest: str = ""
     digest_so_far: str = ""

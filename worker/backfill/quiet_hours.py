@@ -1,4 +1,4 @@
-"""Decides whether a backfill is in its quiet hours, in the time zone that was given with them."""
+"""Parses a backfill's quiet hours, and decides whether a moment is in them. Daylight saving follows their time zone."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", re.A
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """From `begins` until just before `ends`, every day; over midnight where it ends before it begins."""
+    """Every day from `begins` until just before `ends`; past midnight if `ends` is earlier than `begins`."""
 
     begins: time
     ends: time
@@ -21,26 +21,26 @@ class QuietHours:
 
     @classmethod
     def read(cls, text: str, timezone: str = "") -> Self | None:
-        """Read `22:00-06:00` and a zone such as `America/Toronto` (none: UTC); None for no text.
+        """Parse hours such as `22:00-06:00` in a time zone such as `America/Toronto` (default UTC).
 
-        Raises BackfillError with what is wrong.
+        Returns None for an empty text; raises BackfillError with the problem.
         """
         if not text:
             return None
-        found = _HOURS.fullmatch(text)
-        if found is None:
+        hours = _HOURS.fullmatch(text)
+        if hours is None:
             raise BackfillError("quiet hours are written HH:MM-HH:MM, such as 22:00-06:00")
-        first, second, third, fourth = map(int, found.groups())
-        if (first, second) == (third, fourth):
-            raise BackfillError("quiet hours that begin and end at once would be none, or all day")
+        from_hour, from_minute, to_hour, to_minute = map(int, hours.groups())
+        if (from_hour, from_minute) == (to_hour, to_minute):
+            raise BackfillError("quiet hours must not begin and end at the same time")
         try:
             zone = ZoneInfo(timezone or "UTC")
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise BackfillError("the time zone is not known; write one such as America/Toronto") from None
-        return cls(time(first, second), time(third, fourth), zone)
+        return cls(time(from_hour, from_minute), time(to_hour, to_minute), zone)
 
     def include(self, now_ms: int) -> bool:
-        """Say whether this moment, in ms since 1970, is one of them."""
+        """Return whether a moment, in milliseconds since 1970, is in the quiet hours."""
         now = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(self.zone).time()
         if self.begins < self.ends:
             return self.begins <= now < self.ends

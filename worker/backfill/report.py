@@ -1,8 +1,7 @@
-"""Writes what became of each row of a backfill, and the rows that a person should correct and feed back.
+"""Writes a backfill's report, one line a row in the file's order, and the rejected rows to correct and load again.
 
-The report has one line for each row that was read, in the file's order, and no loginId unless `reveal`. The rejects
-have loginIds: they are written only on request, to a file that only its owner can read. No cell of a CSV
-runs as a formula in a spreadsheet (`csv_cells.py`).
+The report has no loginIds unless `reveal`. Rejected rows have them, so they are written only on request, to a file
+that only its owner can read. CSV cells are neutralised (`csv_cells.py`).
 """
 
 import csv
@@ -33,14 +32,14 @@ REJECTED = frozenset({RowOutcome.INVALID, RowOutcome.DEAD})
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """One row, and what became of it."""
+    """One row and its result so far."""
 
     row: Row
     result: RowResult
 
 
 def ended_rows(backfills: Backfills, backfill: Backfill) -> Iterator[Ended]:
-    """Yield every row of a backfill in its order; raises redis.RedisError, UnknownBackfill, SealError."""
+    """Yield every row of a backfill, in the file's order; raises redis.RedisError, UnknownBackfill, SealError."""
     for number in range(backfill.chunks):
         rows = backfills.chunk(backfill.id, number)
         results = backfills.results(backfill.id, number * ROWS_IN_CHUNK, len(rows))
@@ -51,7 +50,7 @@ def ended_rows(backfills: Backfills, backfill: Backfill) -> Iterator[Ended]:
 def documents(
     ended: Iterator[Ended], backfill: Backfill, vault: Vault, *, reveal: bool = False
 ) -> Iterator[dict[str, object]]:
-    """Yield a report's lines: COLUMNS, and `login_id` at the end where it is to be revealed."""
+    """Yield the lines of a report: COLUMNS, and `login_id` at the end if `reveal`."""
     for one in ended:
         row, result = one.row, one.result
         document: dict[str, object] = {
@@ -67,14 +66,14 @@ def documents(
 
 
 def wish_of(row: Row, backfill: Backfill) -> str:
-    """Return what a row wishes: on or off."""
+    """Return a row's wish: on or off."""
     if backfill.wish is Asks.AS_IS and row.wants_active is not None:
         return "on" if row.wants_active else "off"
     return backfill.wish.value
 
 
 def write_report(lines: Iterator[Mapping[str, object]], out: BinaryIO, *, as_json: bool, reveal: bool = False) -> None:
-    """Write a report's lines as CSV, or one JSON object a line."""
+    """Write the lines of a report as CSV, or as one JSON object a line."""
     if as_json:
         out.writelines(json.dumps(line).encode() + b"\n" for line in lines)
         return
@@ -90,10 +89,10 @@ def write_report(lines: Iterator[Mapping[str, object]], out: BinaryIO, *, as_jso
 
 
 def write_rejects(ended: Iterator[Ended], out: BinaryIO) -> int:
-    """Write invalid and dead rows in the form of the file they came from; returns how many they are.
+    """Write invalid and dead rows in the format of the file that they came from; returns their number.
 
-    A CSV has the reason in a column in front, any other form in a comment above. Both are read past when the file is
-    fed back, and the apostrophes in a CSV's cells are taken out.
+    A CSV has the reason in its first column, any other format in a comment above the row. A load of this file ignores
+    both, and removes the apostrophes from a CSV's cells.
     """
     count, form = 0, Form("plain")
     for position, one in enumerate(ended):
@@ -110,22 +109,22 @@ def write_rejects(ended: Iterator[Ended], out: BinaryIO) -> int:
 def _reject(one: Ended, form: Form) -> bytes:
     reason = one.row.problem or one.result.code or one.result.outcome.value
     if form.kind == "csv":
-        line = _neutral(line_of(one.row), form) if one.row.problem else _again(one.row, form).encode()
+        line = _neutral(line_of(one.row), form) if one.row.problem else _written(one.row, form).encode()
         return _csv([reason], form.delimiter).encode() + form.delimiter.encode() + line + b"\n"
-    line = line_of(one.row) if one.row.problem else _again(one.row, form).encode()
+    line = line_of(one.row) if one.row.problem else _written(one.row, form).encode()
     return f"# line {one.row.line}: {reason}\n".encode() + line + b"\n"
 
 
 def _neutral(line: bytes, form: Form) -> bytes:
-    """Return a line of the file, neutralised; a file of rejected rows that was fed back has its apostrophes already."""
+    """Return a line of the file, neutralised once, even if the file is one of rejected rows with apostrophes."""
     delimiter = form.delimiter.encode()
     if form.has_reasons:
         line = delimiter.join(map(restored, line.split(delimiter)))
     return neutralised_line(line, delimiter)
 
 
-def _again(row: Row, form: Form) -> str:
-    """Return a valid row as its file would write it."""
+def _written(row: Row, form: Form) -> str:
+    """Return a valid row in the format of its file."""
     if form.kind == "plain":
         return row.login_id
     if form.kind == "ndjson":
@@ -141,17 +140,17 @@ def _again(row: Row, form: Form) -> str:
 
 
 def _csv(fields: list[str], delimiter: str) -> str:
-    out = io.StringIO()
-    csv.writer(out, delimiter=delimiter, lineterminator="").writerow(map(neutral_text, fields))
-    return out.getvalue()
+    line = io.StringIO()
+    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(map(neutral_text, fields))
+    return line.getvalue()
 
 
 @contextmanager
 def written_whole(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes its name only when all of it is written; raises UnreadableFile."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Open a temporary file for writing, and rename it to `path` once it is complete; raises UnreadableFile."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except OSError as error:
         raise UnreadableFile(f"the file cannot be written: {error.strerror}") from None
     try:
@@ -159,10 +158,10 @@ def written_whole(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
             yield out
             out.flush()
             os.fsync(out.fileno())
-        beside.replace(path)
+        partial.replace(path)
     except BaseException:
         with suppress(OSError):
-            beside.unlink()
+            partial.unlink()
         raise
 
 

@@ -1,7 +1,7 @@
-"""Keeps backfills in Redis: their terms, their rows in sealed chunks, and what became of each row.
+"""Keeps backfills in Redis: their terms, their rows in sealed chunks, and the outcome of each row.
 
-Blocking; every method raises redis.RedisError when Redis does not answer. Whatever changes is changed by the ledger's
-scripts. `now_ms` and `new_id` are for tests alone.
+Blocking; every method raises redis.RedisError when Redis does not answer. The ledger's scripts change a backfill once
+it exists.
 """
 
 import base64
@@ -18,19 +18,19 @@ from worker.vault.vault import Vault
 
 ALL, RUNNING = "nightly:backfills", "nightly:backfills:running"
 LOADING_LIFE_MS = 86_400_000
-"""A load that makes no progress for so long is forgotten."""
+"""A load without progress for this long expires."""
 FUTURE_US = 60_000_000
-"""An as-of that lies further ahead is refused: it would override the live events until then."""
+"""Maximum distance of `as_of_us` into the future. A wish from the future would override live events until then."""
 FEED_HINT, RESULT_BYTES = "nightly:feed-hint", 6
 
 
 def random_id() -> str:
-    """Return an id that no other backfill has."""
+    """Return a new random id."""
     return "bf-" + base64.b32encode(os.urandom(7)).decode().lower()[:10]
 
 
 class Backfills:
-    """The backfills behind one Redis client (which must return bytes)."""
+    """The backfills in one Redis. Its client must return bytes; `now_ms` and `new_id` are for tests."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Backfills:
         timezone: str = "",
         first_digest: str = "",
     ) -> Backfill:
-        """Begin to load a backfill; nothing of it is handed over before `commit`. Raises BackfillError."""
+        """Create a backfill that is loading: `commit` lets its rows be handed over. Raises BackfillError."""
         now = self.now_ms()
         if as_of_us > now * 1000 + FUTURE_US:
             raise BackfillError("a backfill's wishes cannot be dated in the future")
@@ -79,10 +79,10 @@ class Backfills:
     def put_chunk(
         self, backfill_id: str, number: int, rows: Sequence[Row], digest_so_far: str, *, digest_before: str = ""
     ) -> None:
-        """Add chunk `number` (from 0); one that is there already stays. Every chunk but the last is full.
+        """Add chunk `number` (from 0). A chunk that exists is kept. Every chunk except the last must be full.
 
-        Raises UnknownBackfill, and BackfillError when it loads no more, a chunk is missing, or what is loaded so far
-        has another digest than `digest_before` (empty: not looked at).
+        Raises UnknownBackfill, and BackfillError if the backfill is not loading, an earlier chunk is missing, or the
+        chunks loaded so far do not have the digest `digest_before` (empty: not compared).
         """
         sealed = self._vault.seal(_context(backfill_id, number), pack(rows))
         bounds = (ROWS_IN_CHUNK, LOADING_LIFE_MS)
@@ -94,14 +94,14 @@ class Backfills:
         if result == "changed":
             raise _other_rows(backfill_id)
         if result not in {"added", "known"}:
-            raise BackfillError(f"backfill {backfill_id} is {result}: nothing more can be loaded")
+            raise BackfillError(f"backfill {backfill_id} is {result}: no more rows can be loaded")
 
     def commit(self, backfill_id: str, digest: str, *, again: bool = False, only_loaded: bool = False) -> Backfill:
-        """Say that everything is loaded: from now on it is handed over. Once more on a running one: no change.
+        """Start a backfill whose rows are all loaded. One that was started before does not change.
 
-        Raises UnknownBackfill, BackfillError when it was cancelled, and SameFile when another one that was not
-        cancelled has the same digest, unless `again`; it is loading still then. `only_loaded`: raises BackfillError,
-        too, where the rows that are loaded have another digest.
+        Raises UnknownBackfill, BackfillError if it is cancelled, and SameFile if another backfill that is not
+        cancelled has the same digest, unless `again`; then it is still loading. With `only_loaded`, also raises
+        BackfillError if the rows loaded so far have another digest.
         """
         result = self._run("backfill_commit", backfill_id, digest, int(again), int(only_loaded))
         if result.startswith("same "):
@@ -113,7 +113,7 @@ class Backfills:
         return self.get(backfill_id)
 
     def find_loading(self, first_digest: str) -> Backfill | None:
-        """Return the youngest backfill that is loading and began with `first_digest`: a start that was killed."""
+        """Return the newest backfill that is loading and has this `first_digest`, to resume it."""
         for backfill in reversed(self.all()):
             if backfill.status is Status.LOADING and backfill.first_digest == first_digest:
                 return backfill
@@ -131,42 +131,42 @@ class Backfills:
         return self._read(self.redis.zrange(ALL, 0, -1))
 
     def running(self) -> list[Backfill]:
-        """Return those that have rows to hand over, or rows whose calls have not ended; paused ones, too."""
+        """Return the backfills that have not ended, including paused and cancelled ones whose calls are not over."""
         return self._read(sorted(self.redis.smembers(RUNNING)))
 
     def pause(self, backfill_id: str) -> None:
-        """Hand over no more for now; raises UnknownBackfill, and BackfillError unless it is running."""
-        self._steer(backfill_id, "pause")
+        """Stop handing rows over until `resume`; raises UnknownBackfill, and BackfillError unless it is running."""
+        self._set_status(backfill_id, "pause")
 
     def resume(self, backfill_id: str) -> None:
-        """Go on; raises UnknownBackfill, and BackfillError unless it is paused."""
-        self._steer(backfill_id, "resume")
+        """Hand rows over again; raises UnknownBackfill, and BackfillError unless it is paused."""
+        self._set_status(backfill_id, "resume")
 
     def cancel(self, backfill_id: str) -> None:
-        """Hand over no more, for good; raises UnknownBackfill, and BackfillError when it has ended."""
-        self._steer(backfill_id, "cancel")
+        """Stop handing rows over for good; raises UnknownBackfill, and BackfillError if it has ended."""
+        self._set_status(backfill_id, "cancel")
 
     def forget(self, backfill_id: str) -> None:
-        """Remove one that is still loading; raises BackfillError for any other. One that is gone is no error."""
+        """Delete a backfill that is loading; raises BackfillError for any other status. It may be deleted already."""
 
         def remove(pipeline: Any) -> None:
             if pipeline.hget(_key(backfill_id), "status") not in {None, b"loading"}:
-                raise BackfillError(f"backfill {backfill_id} is loaded already; cancel it")
+                raise BackfillError(f"backfill {backfill_id} is already loaded; cancel it")
             pipeline.multi()
             pipeline.delete(_key(backfill_id), _key(backfill_id) + ":chunks")
             pipeline.zrem(ALL, backfill_id)
 
-        self.redis.transaction(remove, _key(backfill_id))  # again, where a start commits it meanwhile
+        self.redis.transaction(remove, _key(backfill_id))  # tries again if another start commits it meanwhile
 
     def chunk(self, backfill_id: str, number: int) -> list[Row]:
-        """Return the rows of one chunk; raises UnknownBackfill where it is gone, SealError, UnknownKey."""
+        """Return the rows of one chunk; raises UnknownBackfill if it does not exist, SealError, UnknownKey."""
         sealed = self.redis.hget(_key(backfill_id) + ":chunks", str(number))
         if sealed is None:
             raise UnknownBackfill(f"backfill {backfill_id!r} has no chunk {number}")
         return unpack(self._vault.open(_context(backfill_id, number), sealed))
 
     def results(self, backfill_id: str, start: int, count: int) -> list[RowResult]:
-        """Return what became of `count` rows from row `start` (from 0) on; raises UnknownBackfill."""
+        """Return the results of `count` rows from row `start` (from 0) on; raises UnknownBackfill."""
         with self.redis.pipeline(transaction=True) as pipeline:
             pipeline.hgetall(_key(backfill_id))
             last = max((start + count) * RESULT_BYTES - 1, 0)
@@ -179,17 +179,18 @@ class Backfills:
     def feed(
         self, backfill_id: str, first: int, fields: Sequence[str | bytes], *, fingerprint: str
     ) -> tuple[str, int, int]:
-        """Hand rows over from row `first` on, three fields each as backfill_feed.lua takes them.
+        """Hand over rows from row `first` on. `fields` has three fields a row, as backfill_feed.lua takes them.
 
-        `fingerprint` is the caller's configuration for the backfill's instance: nothing is handed over while it may
-        call nobody. Returns `fed` or why not, how many were handed over, and how much room is left for more of them.
+        `fingerprint` names the caller's configuration of the backfill's instance. If that configuration may make no
+        calls now, no row is handed over. Returns the state (`fed`, or the reason why no row was handed over), the
+        number of rows handed over, and how many more rows the lane takes now.
         """
         now = self._now()
         state, handed_over, room = self._scripts.run("backfill_feed", now, backfill_id, fingerprint, first, *fields)
         return state.decode(), int(handed_over), int(room)
 
     def is_key_held(self, key_id: str) -> bool:
-        """Return whether a live worker holds a key that the caller lacks; that none does is noted for a person."""
+        """Return whether a live worker holds a key that the caller lacks; if none does, the missing key is noted."""
         return bool(self._scripts.run("note_missing_key", self._now(), key_id))
 
     def lane_room(self, instance: str) -> int:
@@ -197,11 +198,11 @@ class Backfills:
         return int(self._scripts.run("backfill_room", self._now(), instance))
 
     def hold_hints(self, milliseconds: int) -> None:
-        """Keep pulses from asking for `backfill.feed` messages for a while; a resumed or new backfill ends that."""
+        """Send no `backfill.feed` messages for a while; a backfill that is started or resumed ends the pause."""
         self.redis.set(FEED_HINT, 1, px=milliseconds)
 
     def now_ms(self) -> int:
-        """Return Redis' clock."""
+        """Return the time of Redis in milliseconds since 1970."""
         if self._now_ms:
             return self._now_ms()
         seconds, micros = self.redis.time()
@@ -210,7 +211,7 @@ class Backfills:
     def _now(self) -> str | int:
         return self._now_ms() if self._now_ms else ""
 
-    def _steer(self, backfill_id: str, action: str) -> None:
+    def _set_status(self, backfill_id: str, action: str) -> None:
         result = self._run("backfill_set_status", backfill_id, action)
         if result != "done":
             raise BackfillError(f"backfill {backfill_id} is {result}: it cannot {action}")
@@ -227,8 +228,8 @@ class Backfills:
         with self.redis.pipeline(transaction=False) as pipeline:
             for name in names:
                 pipeline.hgetall(_key(name))
-            found = pipeline.execute()
-        return [backfill_of(name, raw) for name, raw in zip(names, found, strict=True) if b"status" in raw]
+            hashes = pipeline.execute()
+        return [backfill_of(name, raw) for name, raw in zip(names, hashes, strict=True) if b"status" in raw]
 
 
 def _key(backfill_id: str) -> str:
@@ -237,7 +238,7 @@ def _key(backfill_id: str) -> str:
 
 def _other_rows(backfill_id: str) -> BackfillError:
     return BackfillError(
-        f"another start loads the same first rows into {backfill_id}; repeat this one when that has ended"
+        f"another start is loading the same first rows into {backfill_id}; run this one again when it has ended"
     )
 
 

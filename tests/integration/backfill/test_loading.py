@@ -97,8 +97,8 @@ def test_the_same_file_is_refused_unless_again_is_given(nightly: Nightly, servic
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (gzip.compress(b"".join(b"login-%d\n" % number for number in range(9000)))[:-30], "cut off"),
-        (b"", "no row"), (b"\x07\n\x07\n", "none of the 2 rows can be read; line 1: login_id: holds a character"),
+        (gzip.compress(b"".join(b"login-%d\n" % number for number in range(9000)))[:-30], "truncated"),
+        (b"", "no row"), (b"\x07\n\x07\n", "none of the 2 rows is valid; line 1: login_id: holds a character"),
     ],
 )  # fmt: skip
 def test_an_unreadable_file_leaves_nothing_behind(

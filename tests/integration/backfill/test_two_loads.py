@@ -70,7 +70,7 @@ def test_a_load_that_is_committed_while_another_command_removes_it_is_kept(
         multi(pipeline)
 
     monkeypatch.setattr(Pipeline, "multi", late)
-    with pytest.raises(BackfillError, match="loaded already"):
+    with pytest.raises(BackfillError, match="already loaded"):
         store.forget(backfill.id)
     assert store.get(backfill.id).status == "running"
     assert store.chunk(backfill.id, 0) == [Row(1, "ours")]

@@ -108,14 +108,14 @@ BAD = [
     (b"loginId,b\nsecret\xff,1\n", "line: is not UTF-8"),
     (b"loginId,b\n" + b"s" * 257 + b",1\n", "login_id: string should have at most 256 characters"),
     (b"loginId,account\nsecret," + b"s" * 257 + b"\n", "account_id: string should have at most 256 characters"),
-    (b"loginId,instance\nsecret,other\n", "instance: is another one than the backfill's"),
+    (b"loginId,instance\nsecret,other\n", "instance: is not the backfill's instance"),
     (b'{"a": 1}\n', "login_id: is required"),
     (b'{"loginId": 17}\n', "login_id: must be a text"),
     (b'{"loginId": " secret"}\n', "login_id: begins or ends with a space"),
     (b'{"loginId": "secret", "accountId": 5}\n', "account_id: must be a text"),
     (b'{"loginId": "secret"\n', "line: is not JSON"),
     (b'{"loginId": "first"}\n"secret"\n', "line: is not an object"),
-    (b"first\nsecret,5\n", "line: holds columns, but the file's first line is no header"),
+    (b"first\nsecret,5\n", "line: has columns, but the file's first line is not a header"),
 ]
 
 
@@ -147,9 +147,9 @@ def test_a_line_of_ten_megabytes_is_one_bad_row_and_is_never_loaded_whole(path: 
     ("content", "said"),
     [
         (b"name,token\nann,secret-1\n", "Found: name, token"),
-        (f"{GUID};42\n{GUID};43\n".encode(), "Found: 2 more that are no plain words"),
+        (f"{GUID};42\n{GUID};43\n".encode(), "Found: 2 more that are not plain words"),
         (b"[\n{}]", "JSON array"), (b"PK\x03\x04rest", "spreadsheet"), ("a".encode("utf-16"), "UTF-16"),
-        (b"loginId,b\ra,1\rb,2", "carriage return"), (gzip.compress(b"a\n" * 99, mtime=0)[:-9], "cut off"),
+        (b"loginId,b\ra,1\rb,2", "carriage return"), (gzip.compress(b"a\n" * 99, mtime=0)[:-9], "truncated"),
         (gzip.compress(b"a\n" * 99, mtime=0)[:-6] + b"xxxxxx", "damaged"),
     ],
 )  # fmt: skip

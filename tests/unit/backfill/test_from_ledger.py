@@ -33,7 +33,7 @@ def test_a_misspelt_condition_lists_every_name(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("wish=yes", "wish is on or off"), ("state=ready", "one of: waiting"), ("code<X", "by = and != alone"),
+        ("wish=yes", "wish is on or off"), ("state=ready", "one of: waiting"), ("code<X", "with = and !="),
         ("applied<noon", "a time is"), ("applied<2026-11-01T08:00:00", "with its zone"), ("applied<20261101", "a time"),
     ],
 )  # fmt: skip
