@@ -1,1 +1,1 @@
-"""Claims logins that are due, calls Flinks, and settles what it answered."""
+"""Claims logins that are due, calls Flinks for each, and settles the outcomes."""

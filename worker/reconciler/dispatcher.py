@@ -1,6 +1,6 @@
-"""One instance's claim -> call -> settle for one slice, as a sliding window.
+"""Claims logins, calls Flinks and settles outcomes for one instance during one slice, in a sliding window.
 
-Each turn is one script: it settles answers and claims as many logins as there is room for, while calls are in flight.
+Each turn runs one script, which settles finished calls and claims logins for the free places in the window.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ from worker.vault.vault import Vault
 
 CLAIM_AT_MOST = 64
 SETTLE_AT_MOST = 64
-"""In one script. Higher: other clients of Redis wait longer, two milliseconds behind two full scripts."""
+"""Settlements in one script. Higher: other Redis clients wait longer; two full scripts block Redis for 2 ms."""
 LINGER_SECONDS = 1.0
-"""Wait for logins that fall due this soon instead of ending the slice: the pacemaker would not be faster."""
+"""Wait for logins that fall due this soon instead of ending the slice: a new slice would not start sooner."""
 LOOK_SECONDS = 0.02  # how often an idle dispatcher looks for new work
 REDIS_PAUSE_SECONDS = 0.5
 SLICE_SECONDS = 30.0
 _QUIET = frozenset({Settled.APPLIED, Settled.OVERTAKEN, Settled.UNSENT})
 
 log = get_logger(__name__)
-_CHANCE = random.SystemRandom()  # children are forked: a seeded generator would draw the same waits in each
+_RANDOM = random.SystemRandom()  # forked children would share a seeded generator's state and draw the same waits
 
 
 class Caller(Protocol):
@@ -52,12 +52,12 @@ class Caller(Protocol):
         timeout_seconds: float,
         not_after: float,
     ) -> Verdict | None:
-        """Make one call; None: `not_after` (of `elapsed_seconds`) had passed, and nothing was sent."""
+        """Make one call; returns None if `not_after` (on the `elapsed_seconds` clock) has passed: nothing was sent."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Limits for one dispatcher: lease and deadline in seconds, the cluster-wide limits, retries, the gate's rules."""
+    """Limits for one dispatcher: lease, call deadline, cluster-wide rate and in-flight limit, retries, gate rules."""
 
     lease_seconds: float
     call_seconds: float
@@ -70,10 +70,10 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Parts:
-    """What all dispatchers of a slice share. `owner` identifies the slice, and its worker's leases.
+    """What all dispatchers of a slice share.
 
-    `worker_name` identifies the worker in attempts and is the same after a restart; empty: `worker`. `hand_over` is
-    called in a thread when the slice ends: another reconciler may start while the last calls are still in flight.
+    `owner` owns the slice's leases. `worker_name` (if empty, `worker`) names the worker in attempts and survives a
+    restart. A thread calls `hand_over` when the slice ends: another may start while the last calls are in flight.
     """
 
     ledger: Ledger
@@ -90,8 +90,8 @@ class Parts:
 class Dispatcher:
     """Claims and calls until nothing is due or the slice ends, then waits for the calls in flight and settles them.
 
-    `share` returns how many calls this dispatcher may have in flight; `threads` run its scripts, one at a time. While
-    Redis is unreachable, settlements are kept until the leases of their claims expire.
+    `share` returns how many calls this dispatcher may have in flight. `threads` runs its scripts, one at a time.
+    While Redis is unreachable, the dispatcher keeps its settlements until the leases of their claims expire.
     """
 
     def __init__(
@@ -114,11 +114,11 @@ class Dispatcher:
         self.is_idle = self._is_newer = False
 
     async def run(self) -> None:
-        """Work until this dispatcher and all others are idle, or the slice has ended and nothing is in flight."""
+        """Run turns until all dispatchers are idle, or until the slice has ended and nothing is in flight."""
         try:
             await self._run()
         finally:
-            for task in self._in_flight:  # an unexpected error ended the slice: the leases return these logins
+            for task in self._in_flight:  # an unexpected error ended the slice: these logins are due when leases expire
                 task.cancel()
 
     async def _run(self) -> None:
@@ -132,7 +132,7 @@ class Dispatcher:
                 return
             if self.is_idle and all(other.is_idle for other in self.others):
                 return
-            if now >= gives_up_at:  # Redis is unreachable, and the leases of unsettled calls have expired
+            if now >= gives_up_at:  # Redis is unreachable and the leases of unsettled calls have expired
                 return
             await self._pause(LOOK_SECONDS if wait is None else min(wait, LOOK_SECONDS))
 
@@ -141,11 +141,11 @@ class Dispatcher:
         if self._parts.is_stopping() or self._is_newer:
             return 0
         left = self._share() - len(self._in_flight) - max(len(self._answers) - SETTLE_AT_MOST, 0)
-        # Small claims: calls that start together end together, and would leave the window empty between two claims.
+        # Small claims: calls that start together end together, which would empty the window until the next claim.
         return max(0, min(left, CLAIM_AT_MOST // 2 if left < 2 * CLAIM_AT_MOST else CLAIM_AT_MOST))
 
     async def _turn(self, at_most: int) -> float | None:
-        """Settle and claim; returns the seconds to wait before the next turn; None: nothing is due in this slice."""
+        """Settle and claim; returns the seconds until the next turn, or None if nothing is due in this slice."""
         group, self._answers = self._answers[:SETTLE_AT_MOST], self._answers[SETTLE_AT_MOST:]
         self._answered.clear()
         if not group and not at_most:
@@ -200,8 +200,8 @@ class Dispatcher:
             else:
                 name = self._parts.worker_name or self._parts.worker
                 call = Call(claim, claimed_at_ms, elapsed_seconds() - started_at, name)
-                self._answers.append(settlement_of(call, verdict, self._parts.bounds.retry, _CHANCE.random))
-        finally:  # a done callback would cost one more turn of the event loop for each call
+                self._answers.append(settlement_of(call, verdict, self._parts.bounds.retry, _RANDOM.random))
+        finally:  # a done callback would cost each call one more turn of the event loop
             self._in_flight.discard(asyncio.current_task())
             self._answered.set()
 
@@ -212,9 +212,9 @@ class Dispatcher:
             return await self._parts.caller.set_scheduled_refresh(
                 self._instance, login_id, claim.wants_active, **limits
             )
-        except UnknownKey:  # a worker that holds the key will call for this login
+        except UnknownKey:  # a worker that has the key will make this call
             return None
-        except SealError as error:  # altered bytes
+        except SealError as error:  # the sealed bytes were altered
             return Verdict(Outcome.HALT, "unsealable", message=str(error))
         except Exception as error:
             log.exception("call_failed_unexpectedly", login=claim.reference, instance=self._instance.name)
@@ -239,7 +239,7 @@ class Dispatcher:
         )
 
     async def _pause(self, seconds: float) -> None:
-        """Wait up to `seconds` for an answer, then collect all that have arrived: groups grow with the load."""
+        """Wait up to `seconds` for a call to end, then let more end: settlement groups grow with the load."""
         if not self._answered.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):

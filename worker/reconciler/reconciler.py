@@ -1,11 +1,11 @@
 """Runs one slice of reconciling: claim -> call -> settle.
 
 1. A `refresh.reconcile` message starts a slice. It carries no data: the ledger knows which logins are due.
-2. The slice runs one dispatcher an instance in one event loop, so a closed gate holds up no other instance.
-3. A dispatcher claims logins, as many as rate and limits allow, makes one call for each, and settles its outcome.
+2. The slice runs one dispatcher per instance in one event loop, so a closed gate delays no other instance.
+3. A dispatcher claims as many logins as the rate and the limits allow, makes one call for each, and settles it.
 4. When nothing is due or the time is up, it waits for the calls in flight, settles them, and returns.
 
-No state is kept here: after a kill, the leases expire and the logins become due again.
+A slice keeps no state in memory that matters: after a kill, its leases expire and the logins become due again.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ HEARTBEAT_SECONDS = 1.0
 
 
 class SlotHeartbeat:
-    """Heartbeats this reconciler's slot once a second, and reads how many reconcilers there are."""
+    """Refreshes this reconciler's slot once a second and reads the number of reconcilers."""
 
     def __init__(self, parts: Parts, reconcilers: int, ends_at: float, threads: Executor) -> None:
         self._parts = parts
@@ -37,7 +37,7 @@ class SlotHeartbeat:
         return math.ceil(self._parts.bounds.max_in_flight / max(self._reconcilers, 1))
 
     async def run(self) -> None:
-        """Heartbeat until the slice ends, then hand the slot over, as the last calls may take their whole deadline."""
+        """Heartbeat until the slice ends, then hand the slot over: the last calls may take until their deadline."""
         parts, in_thread = self._parts, asyncio.get_running_loop().run_in_executor
         while (left := self._ends_at - elapsed_seconds()) > 0:
             await asyncio.sleep(min(HEARTBEAT_SECONDS, left))
@@ -48,12 +48,12 @@ class SlotHeartbeat:
 
 
 async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]], *, reconcilers: int = 1) -> bool:
-    """Dispatch for every (instance, fingerprint) until nothing is due or the time is up; True: the time was up.
+    """Dispatch for every (instance, fingerprint) until nothing is due or the time is up; returns whether it was up.
 
-    `reconcilers` is their number, this one included.
+    `reconcilers` is the number of running reconcilers, this one included.
     """
     ends_at = elapsed_seconds() + parts.bounds.slice_seconds
-    # Own threads: slow name lookups may occupy all threads of the event loop's default pool.
+    # A pool of our own: slow name lookups can occupy all threads of the event loop's default pool.
     threads = ThreadPoolExecutor(len(instances) + 1, thread_name_prefix="ledger")
     heartbeat = SlotHeartbeat(parts, reconcilers, ends_at, threads)
     dispatchers = [

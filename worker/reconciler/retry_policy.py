@@ -1,9 +1,9 @@
-"""Decides when a login whose call failed is tried again, and when a person has to look at it. Does no I/O.
+"""Decides when a failed call is retried, and when its login becomes a dead letter instead.
 
-The window for each wait doubles from one second to an hour, and the wait is drawn from the whole of it ("full
-jitter"), so that logins which failed together do not come back together. The 19 windows between 20 attempts add
-up to 8 hours, half of that on average: a bank's maintenance lasts a night's part, and a refresh that is switched
-on some hours later is still on before the next night. An outage of Flinks as a whole is the gate's affair.
+Exponential backoff with full jitter: the window doubles from one second to one hour, and the wait is drawn from the
+whole window, so that logins that failed together are not retried together. The 19 waits between 20 attempts add up to
+8 hours at most and 4 on average: that outlasts a bank's nightly maintenance and still ends before the next night. The
+gate handles an outage of Flinks as a whole.
 """
 
 from collections.abc import Callable
@@ -17,21 +17,21 @@ SLOW_TO_CLEAR_FLOOR_SECONDS = 10.0
 THROTTLED_FLOOR_SECONDS = 1.0
 THROTTLED_WINDOW_SECONDS = 4.0
 MAX_SPREAD_SECONDS = 60.0
-_MOST_DOUBLINGS = 30  # beyond any window, and far from what a float cannot hold
+_MOST_DOUBLINGS = 30  # exceeds every window and stays far below the largest float
 
 
 @dataclass(frozen=True, slots=True)
 class RetryLimits:
-    """How long a wish may fail before it becomes a dead letter, and how long a login rests."""
+    """How long a wish may fail before it becomes a dead letter, and how long its login waits."""
 
     max_attempts: int
-    """Failed attempts that are charged, the last one included. Too low: a bank's maintenance makes dead letters."""
+    """Charged attempts, the last one included. Too low: a bank's maintenance causes dead letters."""
     max_age_seconds: float
-    """Age of the first failed attempt. Too high: a person hears of a stuck login days late."""
+    """Age of the first failed attempt. Too high: operators learn of a stuck login days late."""
     settle_seconds: float
     """Shortest wait after an ambiguous call. Too low: a late write can undo a newer one."""
     cap_seconds: float = 3600.0
-    """The longest window. Too high: a login comes back long after what ailed it is over."""
+    """The longest window. Too high: a login is retried long after its problem is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +49,16 @@ class Exhausted:
 def decide(
     verdict: Verdict, *, attempts: int, waiting_seconds: float, limits: RetryLimits, random: Callable[[], float]
 ) -> Retry | Exhausted:
-    """Return what follows a TRANSIENT or THROTTLED verdict; raises ValueError for the others, which never wait.
+    """Return what follows a TRANSIENT or THROTTLED verdict; raises ValueError for other outcomes, which are final.
 
-    `attempts` counts the failed attempts charged to this wish, this one included; `waiting_seconds` is the time
-    since the first of them. `random` returns numbers in [0, 1). Being throttled never exhausts: it says nothing
-    about the login.
+    `attempts` counts the failed attempts charged to this wish, this one included. `waiting_seconds` is the time since
+    the first of them. `random` returns numbers in [0, 1). Throttling never exhausts the attempts, because it says
+    nothing about the login.
     """
     if verdict.outcome is Outcome.THROTTLED:
         drawn = THROTTLED_FLOOR_SECONDS + THROTTLED_WINDOW_SECONDS * random()
     elif verdict.outcome is not Outcome.TRANSIENT:
-        raise ValueError(f"{verdict.outcome} is final: nothing waits for it")
+        raise ValueError(f"{verdict.outcome} is final: it is never retried")
     elif attempts >= limits.max_attempts or waiting_seconds >= limits.max_age_seconds:
         return Exhausted()
     else:
@@ -72,7 +72,7 @@ def _window_seconds(verdict: Verdict, attempts: int, limits: RetryLimits) -> flo
 
 
 def _floor_seconds(verdict: Verdict, limits: RetryLimits, random: Callable[[], float]) -> float:
-    """Return the shortest wait allowed, spread a little: a floor is the same for everyone who was told it."""
+    """Return the shortest wait allowed, with jitter: logins with the same floor must not be retried together."""
     floor = max(
         verdict.retry_after_seconds or 0.0,
         limits.settle_seconds if verdict.is_ambiguous else 0.0,

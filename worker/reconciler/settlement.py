@@ -1,7 +1,6 @@
-"""Turns what a call meant into what the ledger is told: the last decision before a settlement.
+"""Builds the settlement of a call from its verdict; the ledger's `settle_and_claim` script then applies it.
 
-Here a failure becomes a waiting time, or a dead letter when patience ends. Does no I/O; time and chance
-are arguments.
+`retry_policy.py` turns a failure into a wait, or into a dead letter when its attempts are exhausted.
 """
 
 from collections.abc import Callable
@@ -13,12 +12,12 @@ from worker.ledger.models import Claim, Settlement
 from worker.reconciler.retry_policy import Exhausted, RetryLimits, decide
 
 DISTRUST_SECONDS = 1.0
-"""A halted login comes back this much later: its gate is shut by then, and opens when it may be called."""
+"""Delay of a halted login. The gate is shut by then and decides when the login may be called."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as it went: by Redis' clock when, for how long, and by whom."""
+    """One finished call: its claim, when it was claimed by Redis' clock, its duration and its worker."""
 
     claim: Claim
     claimed_at_ms: int
@@ -27,12 +26,12 @@ class Call:
 
 
 def settlement_of(call: Call, verdict: Verdict, limits: RetryLimits, random: Callable[[], float]) -> Settlement:
-    """Return what to settle for a call that was made. A success is an entry of the history only where one is kept."""
+    """Return the settlement of a call that was made. A success is recorded as an attempt only beside earlier ones."""
     claim = call.claim
-    is_told = claim.has_history or verdict.outcome is not Outcome.APPLIED
-    if not is_told and verdict.is_confirmed:  # nearly every call: what follows would say the same of it
+    has_attempt = claim.has_history or verdict.outcome is not Outcome.APPLIED
+    if not has_attempt and verdict.is_confirmed:  # nearly every call; the code below would return the same
         return Settlement(claim, "applied", code=verdict.code, http_status=verdict.http_status)
-    signs = {
+    flags = {
         "a": verdict.is_ambiguous,
         "d": verdict.is_down,
         "h": verdict.is_unreachable,
@@ -62,14 +61,14 @@ def settlement_of(call: Call, verdict: Verdict, limits: RetryLimits, random: Cal
         code=code,
         http_status=verdict.http_status,
         message=message,
-        attempt=_attempt(call, verdict) if is_told else "",
+        attempt=_attempt(call, verdict) if has_attempt else "",
         retry_after_seconds=verdict.retry_after_seconds or 0,
-        flags="".join(flag for flag, is_set in signs.items() if is_set),
+        flags="".join(flag for flag, is_set in flags.items() if is_set),
     )
 
 
 def unsent(claim: Claim) -> Settlement:
-    """Return what to settle for a claim whose call was never made: no attempt, due again at once."""
+    """Return the settlement of a claim whose call was never made: no attempt is charged, the login is due at once."""
     return Settlement(claim=claim, outcome="unsent", code="unsent")
 
 
