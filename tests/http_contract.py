@@ -59,7 +59,7 @@ def acceptable(case: Case[Any]) -> Case[Any]:
         texts += [(each, name) for name in ("id", "source", "subject") if each.get(name)]
         for holder, name in texts:
             holder[name] = "".join(filter(str.isprintable, holder[name])).strip() or "x"
-        if "loginId" in data:  # where the way in seals, no other field may hold it
+        if "loginId" in data:  # where the server seals, no other field may contain it
             data["loginId"] = f"login {data['loginId']}"[:256].strip()
         data["instance"] = None
         if "time" in each:

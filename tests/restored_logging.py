@@ -21,7 +21,7 @@ def restored_logging() -> Iterator[None]:
     levels = {name: logging.getLogger(name).level for name in TALKATIVE_LOGGERS}
     configure = structlog.configure
     with pytest.MonkeyPatch.context() as hooks:
-        # A logger that keeps what it was first configured with could not be restored.
+        # A logger that caches its first configuration could not be restored.
         hooks.setattr(structlog, "configure", lambda **given: configure(**given | {"cache_logger_on_first_use": False}))
         hooks.setattr(sys, "excepthook", sys.excepthook)
         hooks.setattr(threading, "excepthook", threading.excepthook)

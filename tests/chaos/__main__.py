@@ -80,7 +80,7 @@ def prove(name: str, sizes: Mapping[str, Any], seed: int) -> Report:
     say(f"begins, seed {seed}")
     try:
         report = SCENARIOS[name](folder, **sizes, seed=seed, say=say)
-    except Exception as error:  # noqa: BLE001 - the other proofs run all the same
+    except Exception as error:  # noqa: BLE001 - the other proofs still run
         traceback.print_exc()
         report = Report(name, {**sizes, "seed": seed}, broken=[f"it ended with {type(error).__name__}: {error}"])
     except BaseException:
@@ -98,7 +98,7 @@ def prove(name: str, sizes: Mapping[str, Any], seed: int) -> Report:
 def markdown(reports: Sequence[Report]) -> str:
     """Return the report of the whole run."""
     held = sum(not report.broken for report in reports)
-    lines = ["# What was proved", "", f"{held} of {len(reports)} proofs held."]
+    lines = ["# Results", "", f"{held} of {len(reports)} proofs held."]
     for report in reports:
         lines += ["", f"## {report.title}", "", "```", report.text(), "```"]
     return "\n".join(lines) + "\n"

@@ -140,7 +140,7 @@ def load_through_kills(
             commands.kill_at_random(chance, 2.5)
         say(f"start killed {number + 1} times: {dict(commands.killed)}")
     code, words = commands.start()
-    for _ in range(3):  # a Redis that was killed may be missed by one more
+    for _ in range(3):  # a killed Redis may fail one more command
         if code == 0 or "the same rows" in words:
             break
         code, words = commands.start()

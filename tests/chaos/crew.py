@@ -88,7 +88,7 @@ class Crew:
             Kind.STOP_CHILD: [chance.choice(children)],
             Kind.STOP_ALL: [worker.pid, *children],
         }[kind]
-        if not _send(signal.SIGSTOP, pids):  # one has just ended: leave the others alone, too
+        if not _send(signal.SIGSTOP, pids):  # one has just ended: do not stop the others either
             _send(signal.SIGCONT, pids)
             return None
         self._stopped.add(worker)

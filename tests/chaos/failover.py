@@ -139,7 +139,7 @@ class Trial:
 
         since("promotion", lambda: cluster.primary() is not old)
         new = cluster.primary()
-        if way == "partition":  # let it last: the former primary goes on answering
+        if way == "partition":  # let it last: the former primary still answers
             wait_until(lambda: time.monotonic() - began > CUT_SECONDS, seconds=WITHIN_SECONDS)
         before = _applied(cluster, new)
         since("calls", lambda: _applied(cluster, new) > before + 20)

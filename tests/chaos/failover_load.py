@@ -72,7 +72,7 @@ class Load:
 
     def newest(self) -> Iterable[Sent]:
         """Return the newest acknowledged event of each login."""
-        return {sent.login_id: sent for sent in self.acknowledged}.values()  # a producer's times only grow
+        return {sent.login_id: sent for sent in self.acknowledged}.values()  # the times of a producer only increase
 
     def last_of(self, way: str) -> Sent:
         """Return the newest acknowledged event with a login of its own from this producer."""
@@ -96,11 +96,11 @@ class Load:
             with suppress(redis.RedisError, NotReplicated, OperationalError, OSError):
                 send(sent, event_id)
                 self.acknowledged.append(sent)
-                if sent.login_id not in self._churned[sent.way]:  # what `last_of` returns is as new as this says
+                if sent.login_id not in self._churned[sent.way]:  # so `last_of` returns the newest one
                     self.last_acknowledged_at[sent.way] = time.monotonic()
                 return
             self.repeated += 1
-            time.sleep(RETRY_SECONDS)  # a producer's own pace, no wait of a test
+            time.sleep(RETRY_SECONDS)  # the retry interval of a producer, not a wait of the test
         self.abandoned += 1
 
     def _through_stream(self, sent: Sent, event_id: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 Fault = dict[str, Any]
 
 LATE_SHARE = 0.01
-# The share of calls that it strikes, and the fault. Of several that would strike the first does.
+# The share of calls with the fault, and the fault. The first matching fault applies.
 FAILING: tuple[tuple[float, Fault], ...] = (
     (0.010, {"knob": "server_error"}),
     (0.015, {"knob": "retry_later"}),
@@ -29,14 +29,14 @@ FAILING: tuple[tuple[float, Fault], ...] = (
     (0.005, {"knob": "commit_then_timeout"}),
     (0.005, {"knob": "slow_body", "step_ms": 50}),
 )
-# A refusal cut short names no code any more, and is a dead letter with reason: so only for logins that Flinks knows.
+# A truncated refusal names no code and rightly becomes a dead letter, so only logins that Flinks knows get it.
 TRUNCATED: Fault = {"knob": "truncated_json", "probability": 0.01}
-# These succeed, oddly.
+# These succeed with an odd response.
 ODD: tuple[tuple[float, Fault], ...] = (
     (0.010, {"knob": "slow_body", "step_ms": 5, "bytes_per_step": 4}),
     (0.005, {"knob": "unconfirmed"}),
 )
-# Each slows a login or everybody down, so it strikes only so many calls in the whole run.
+# Each slows a login or all logins down, so it applies to a limited number of calls in the run.
 SLOWING: tuple[Fault, ...] = (
     {"knob": "too_many_requests"},
     {"knob": "rate_limited", "retry_after": "seconds", "seconds": 1},

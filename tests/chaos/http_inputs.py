@@ -109,7 +109,7 @@ def _make_a_mistake(request: bytearray, chance: random.Random) -> None:
             request[start:start] = chance.choice(TOKENS)
         case 3:
             request[start:end] = chance.randbytes(end - start)
-        case _:  # a header that is not ours, in the place of one
+        case _:  # replace a header by an unknown one
             line = request.find(b"\r\n", start)
             request[line + 2 : line + 2] = chance.choice(TOKENS)
 

@@ -82,7 +82,7 @@ def _live_through(backlog: Backlog, seen: Outage, recorded: int, seconds: float,
     backlog.waits_for(lambda: backlog.tally("recorded") >= recorded, seconds, say, "intake")
     while time.monotonic() < ends_at:
         seen.memory_mib.append(backlog.memory_mib())
-        time.sleep(1)  # the outage's own length is what is tried here
+        time.sleep(1)  # the length of the outage is under test
 
 
 def _judge_outage(backlog: Backlog, seen: Outage, logins: int, report: Report) -> None:

@@ -45,7 +45,7 @@ class Publisher:
                 try:
                     arguments = event.arguments(self._key)
                     self._celery.send_task(event.type, kwargs=arguments, queue="account-events", task_id=event.id)
-                except Exception as error:  # noqa: BLE001 - whatever kombu makes of a lost broker: it was not confirmed
+                except Exception as error:  # noqa: BLE001 - any error of kombu for a lost broker: it was not confirmed
                     self.errors[type(error).__name__] += 1
                     time.sleep(LOOK_SECONDS)
                 else:

@@ -49,7 +49,7 @@ class Eavesdropper:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        self._redis.ping()  # so that it hears something, and sees that it should stop
+        self._redis.ping()  # so that it receives a command and checks whether to stop
         self._thread.join(10)
         self._redis.close()
 

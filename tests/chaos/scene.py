@@ -98,7 +98,7 @@ class Scene:
 
     def is_at_rest(self) -> bool:
         """Return whether nothing is due, waiting, in flight or unread."""
-        queued = waiting(self.redis)  # first: what has left the queue by now is in the ledger by now
+        queued = waiting(self.redis)  # read first: a message that has left the queue is in the ledger
         status = self.services.views.status()
         names = ("due_live", "due_backfill", "waiting", "in_flight")
         open_work = [instance[name] for instance in status["instances"].values() for name in names]

@@ -95,7 +95,7 @@ class SentinelCluster(Started):
         """End everything."""
         for process in [*self._watchers, *(node.process for node in self.nodes)]:
             with contextlib.suppress(EmbeddedStackError):
-                process.signal(18)  # a stopped process does not hear SIGTERM
+                process.signal(18)  # a stopped process does not get SIGTERM
             process.stop()
         self._links.__exit__()
 

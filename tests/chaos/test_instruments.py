@@ -82,7 +82,7 @@ def test_every_event_is_sent_a_tenth_of_them_twice_and_many_out_of_order() -> No
     assert late > 200
 
 
-ANSWER = b"-NOAUTH Authentication required.\r\n"  # no password is given: that Redis answers at all is enough
+ANSWER = b"-NOAUTH Authentication required.\r\n"  # without a password: any reply of Redis is enough
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_the_middleman_forwards_delays_loses_forgets_resets_and_refuses(own_redi
             with connected() as newer:
                 assert ping(newer) == ANSWER
         middleman.shut()
-        with pytest.raises(ConnectionError), connected() as link:  # reset at once, or at the first word
+        with pytest.raises(ConnectionError), connected() as link:  # reset at once, or at the first command
             ping(link)
         middleman.open()
         with connected() as link:

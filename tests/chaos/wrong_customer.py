@@ -37,7 +37,7 @@ def wrong_customer(
         backlog.start_workers(workers)
         backlog.waits_for(lambda: backlog.tally("recorded") == logins, 120, say, "intake")
         report.expect(backlog.waits_for(lambda: backlog.gate()["state"] == "closed", 60, say, "the gate"), "gate open")
-        time.sleep(quiet_seconds)  # what the gate holds back is what is tried here
+        time.sleep(quiet_seconds)  # whether the gate holds everything back is under test
         _judge_storm(backlog, sentry, report)
         backlog.stop_workers()
         say("restarting the workers with the right customer id")

@@ -81,7 +81,7 @@ def judge_python(mutants: list[Mutant], folder: Path, *, jobs: int, say: Say) ->
         for stream in (1, 2):
             os.dup2(nowhere, stream)
         signal.alarm(SECONDS)
-        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they take longer to load than our tests to run
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # plugins take longer to load than our tests to run
         _import_instead(mutant)
         first = FirstFailure()
         options = [*PYTEST, f"--basetemp={folder}/unit-{lane}"]

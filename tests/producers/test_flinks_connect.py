@@ -94,8 +94,8 @@ def test_a_link_of_another_customer_is_refused(working: Nightly, server: Managed
     path = stranger.opens_connect()
 
     refused = [
-        customer.get(with_login(path, login)),  # the stranger's own, sent to the customer
-        Browser(server).get(with_login(path, login)),  # nobody's session
+        customer.get(with_login(path, login)),  # the attacker's own link, sent to the customer
+        Browser(server).get(with_login(path, login)),  # without a session
         customer.get(with_login("/done/" + customer.cookie.split("=")[1] + "x", login)),
     ]
 

@@ -17,7 +17,7 @@ GUIDE = [*snippets("docs/sending-events.md"), *snippets("README.md", section="Se
 KNOWS_NOTHING_OF_OURS = "\nimport sys\nassert not {'worker', 'tasks', 'emulator'} & {*sys.modules}\n"
 CLOSED = {
     "redis": "\nawait redis.close();\n",
-    # its `applyAsync` returns before it has written: only a turn of the loop later may it be closed
+    # `applyAsync` returns before it has written, so the connection is closed one turn of the event loop later
     "celery-node": "\nawait new Promise((written) => setImmediate(written));\nawait client.disconnect();\n",
 }
 """What ends a program in Node that would keep its connection, as a service does."""

@@ -36,7 +36,7 @@ def die_with_it_in_hand(nightly: OnRabbit, deliveries: Deliveries, *, is_counted
     if is_counted:
         message = reader._held[0]
         deliveries.take_in_hand(deliveries.name_of(str(message.headers.get("id", "")), body_of(message)))
-    reader._connection.close()  # without an answer
+    reader._connection.close()  # without an acknowledgement
 
 
 @pytest.mark.parametrize("deaths", [1, DEATHS, 2 * DEATHS - 1])

@@ -11,6 +11,6 @@ def _no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:
         pytest.fail("a unit test tried to use the network; it belongs in tests/integration")
 
-    for name in ("connect", "connect_ex", "bind", "sendto"):  # socketpair, which asyncio needs, uses none of them
+    for name in ("connect", "connect_ex", "bind", "sendto"):  # asyncio needs socketpair, which uses none of these
         monkeypatch.setattr(socket.socket, name, refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)

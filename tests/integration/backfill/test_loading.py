@@ -88,7 +88,7 @@ def test_the_same_file_is_refused_unless_again_is_given(nightly: Nightly, servic
         assert refused.returncode == 1
         assert f"backfill {first.id}" in refused.stderr
         assert [one.id for one in services.backfills.all()] == [first.id]
-        work_off(services)  # noticed as well when it has finished
+        work_off(services)  # refused even after the first one has ended
     assert nightly("start", str(path), "--off").returncode == 0
     assert nightly("start", str(path), "--on", "--again").returncode == 0
     assert len(services.backfills.all()) == 3

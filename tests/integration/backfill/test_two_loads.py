@@ -48,7 +48,7 @@ def test_a_load_does_not_commit_rows_over_chunks_that_another_load_wrote_first(s
     backfill = store.create(instance="toolbox", wish="off", as_of_us=1)
     ours, theirs = [Row(1, "ours")], [Row(1, "theirs")]
     store.put_chunk(backfill.id, 0, ours, "digest of ours")
-    store.put_chunk(backfill.id, 0, theirs, "digest of theirs")  # it is there already, and stays as it is
+    store.put_chunk(backfill.id, 0, theirs, "digest of theirs")  # the chunk exists already and is kept
     with pytest.raises(BackfillError, match="another start"):
         store.commit(backfill.id, "digest of theirs", only_loaded=True)
     assert store.commit(backfill.id, "digest of ours", only_loaded=True).status == "running"

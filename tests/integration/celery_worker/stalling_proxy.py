@@ -53,6 +53,6 @@ class StallingProxy:
         with contextlib.suppress(OSError):
             while data := source.recv(65_536):
                 if epoch != self._epoch:
-                    return  # what arrives is lost, and neither side hears of it
+                    return  # arriving bytes are lost, and neither side notices
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)

@@ -41,7 +41,7 @@ def read(url: str) -> str:
 def tasks_of(flower: str) -> dict[str, dict[str, Any]]:
     try:
         found: dict[str, dict[str, Any]] = json.loads(read(f"{flower}/api/tasks"))
-    except OSError:  # it starts
+    except OSError:  # it is still starting
         return {}
     return found
 

@@ -41,7 +41,7 @@ def nightly(tmp_path: Path, orphan_guard: OrphanGuard, emulator: EmulatorControl
 def test_a_full_redis_loses_no_event_and_ends_no_worker(nightly: Nightly) -> None:
     (worker,) = nightly.stack.workers
     by_stream, by_celery = new_logins(20), new_logins(20)
-    with nightly.redis.pipeline() as pipeline:  # in one transaction with the end of the room
+    with nightly.redis.pipeline() as pipeline:  # in one transaction with the new limit
         for login in by_stream:
             pipeline.xadd("account-events:stream", {"event": json.dumps(cloud_event(login, on=True, minute=0))})
         for item in _messages(nightly, by_celery):

@@ -112,7 +112,7 @@ def test_an_idle_worker_or_one_without_redis_keeps_running_and_works_when_redis_
         with BriefStack(tmp_path / "stack", isolated=True, overrides=overrides, workers=0) as stack:
             worker = start_hooked(stack, look_seconds=0.5)
             server.stop()
-            for _ in range(16):  # each time it is touched is a look: more of them than make a worker stuck
+            for _ in range(16):  # each touch is one look of the watchdog: more looks than the limit for a stuck worker
                 alive.unlink(missing_ok=True)
                 eventually(alive.exists, seconds=20, describe="a sign of life")
             assert worker.is_running

@@ -153,7 +153,7 @@ def test_a_connection_that_the_server_has_closed_is_not_used() -> None:
 
 def open_connections(client: FlinksClient) -> int:
     (way,) = client._ways.values()
-    pools = way.transport.client._connector._conns  # type: ignore[attr-defined]  # aiohttp shows its pool to nobody
+    pools = way.transport.client._connector._conns  # type: ignore[attr-defined]  # aiohttp's pool is private
     return sum(protocol.is_connected() for pool in pools.values() for protocol, _ in pool)
 
 
@@ -225,6 +225,6 @@ def test_no_failure_logs_the_login_or_the_key(caplog: pytest.LogCaptureFixture) 
     with caplog.at_level(logging.DEBUG):
         for handler in (answering(reply(CONFIRMED)), resetting, closing_after(b"nonsense\r\n\r\n"), silent):
             verdict_of(handler, timeout_seconds=0.3)
-    assert caplog.records  # asyncio itself speaks at this level
+    assert caplog.records  # asyncio itself logs at this level
     assert LOGIN not in caplog.text
     assert "a-secret-key" not in caplog.text

@@ -131,7 +131,7 @@ def test_an_impossible_address_is_unreachable() -> None:
 
 
 async def ask_as_a_drain_does(client: FlinksClient, url: str) -> Verdict | None:
-    await asyncio.to_thread(time.sleep, 0)  # the claim, by which the loop comes to hear of its sockets
+    await asyncio.to_thread(time.sleep, 0)  # the claim lets the loop process its sockets
     return await asyncio.create_task(ask(client, url))
 
 

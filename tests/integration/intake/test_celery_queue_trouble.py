@@ -54,7 +54,7 @@ def test_a_full_broker_loses_no_message_is_reported_once_and_can_still_be_emptie
                 reader.step()
             assert intake.logins == logins
             assert reader.step() == 0
-            for _ in range(3):  # it would wait now, which a full Redis refuses
+            for _ in range(3):  # it tries to wait, which a full Redis refuses
                 with pytest.raises(redis.exceptions.OutOfMemoryError):
                     reader.step()
             broker.config_set("maxmemory", 0)

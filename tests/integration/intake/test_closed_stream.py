@@ -122,7 +122,7 @@ def test_no_event_added_while_the_stream_is_recreated_is_lost(
         try:
             attacker.execute_command("XADD", STREAM, ahead, "event", json.dumps(event(1000 + closed)))
         except redis.ResponseError:
-            pass  # not made anew since the last time
+            pass  # not recreated since the last time
         else:
             closed += 1
         alive.step()

@@ -125,7 +125,9 @@ def test_large_entries_are_recorded_and_acknowledged_in_portions(redis_client: R
 def test_readers_gone_for_long_are_removed_from_the_group_unless_they_hold_entries(
     redis_client: Redis, intake: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entry_group, "TAKE_OVER_AFTER_MS", 60_000)  # or the last reader takes what `holding` holds
+    monkeypatch.setattr(
+        entry_group, "TAKE_OVER_AFTER_MS", 60_000
+    )  # otherwise the last reader takes over the entries of `holding`
     gone, holding, alive = (reader_of(redis_client, intake, name) for name in ("gone", "holding", "alive"))
     redis_client.xadd(STREAM, {"event": b"a"})
     gone.step()

@@ -107,7 +107,7 @@ def test_vanished_entries_are_reported_once_an_hour_as_one_number(
         for _ in range(2):
             redis_client.xadd(STREAM, {"event": "{}"})
         attacker.execute_command("XADD", STREAM, "MAXLEN", "=", "0", "*", "event", "{}")
-        if not counts(redis_client):  # what a dead reader held is counted there too
+        if not counts(redis_client):  # entries of a dead reader are counted there too
             redis_client.hincrby(f"nightly:entries:{STREAM}", "vanished", 3)
         with capture_logs() as lines:
             for account in accounts:

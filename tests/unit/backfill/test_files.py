@@ -129,7 +129,7 @@ def test_a_bad_row_says_why_and_keeps_its_line(path: Path, content: bytes, probl
 
 
 def test_a_line_of_ten_megabytes_is_one_bad_row_and_is_never_loaded_whole(path: Path) -> None:
-    import tracemalloc  # noqa: PLC0415 - it slows what it watches
+    import tracemalloc  # noqa: PLC0415 - it slows all later code
 
     path.write_bytes(b"first\n" + b"x" * 10_000_000 + b"\nlast\n")
     tracemalloc.start()

@@ -19,7 +19,7 @@ from kombu import Connection
 
 from worker.celery_worker.redacted_request import HIDDEN, QuietRequest
 
-CONTROL: Any = import_module("celery.worker.control")  # Any: the stubs leave out half of it
+CONTROL: Any = import_module("celery.worker.control")  # Any: the stubs are incomplete
 CANARY = "maple tree"
 QUEUE = "account-events"
 

@@ -119,7 +119,7 @@ def test_short_tasks_one_after_the_other_are_not_one_long_task(
     progress, addresses = Progress(), set()
     found = dog(shutdown, progress=progress)
     for _ in range(100):
-        requests.clear()  # the one before is gone, and Python gives its place in memory to the next
+        requests.clear()  # the previous request is freed, and Python reuses its address for the next
         requests.append(FakeRequest())
         addresses.add(id(requests[0]))
         progress.made("ledger")

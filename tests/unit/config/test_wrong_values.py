@@ -114,7 +114,7 @@ def test_no_line_and_no_representation_repeats_a_value(env: Set, name: str) -> N
         told = repr(Settings.load())
     except SettingsError as error:
         told = repr(error) + str(error.__cause__)
-    if name != "sentry_environment":  # shown in Sentry by its nature
+    if name != "sentry_environment":  # Sentry shows it on purpose
         assert CANARY not in told
 
 

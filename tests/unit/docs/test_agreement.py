@@ -67,7 +67,7 @@ def only_a_calendar_refuses(time: object) -> bool:
         return not EPOCH <= datetime.fromisoformat(time.upper()) <= LATEST
     except ValueError:
         return True
-    except TypeError:  # no zone: that the schema refuses too
+    except TypeError:  # no zone: the schema refuses it too
         return False
 
 

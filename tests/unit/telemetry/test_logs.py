@@ -17,7 +17,7 @@ from tests.unit.telemetry.captured import Lines
 from worker.telemetry.foreign import describe_foreign
 from worker.telemetry.logs import get_logger
 
-CONSUMER: Any = import_module("celery.worker.consumer.consumer")  # Any: the stubs leave the texts out
+CONSUMER: Any = import_module("celery.worker.consumer.consumer")  # Any: the stubs omit the texts
 REFERENCE = "lgn_" + "a2" * 13
 TASK_ID = "5e115eab-1111-4000-8000-00000c0ffee1"
 
@@ -51,7 +51,9 @@ def test_our_own_fields_are_scrubbed_too(lines: Lines, canaries: tuple[str, ...]
 
 
 def test_a_log_call_never_raises(start_logging: Callable[..., Lines]) -> None:
-    lines = start_logging("json")  # here, because pytest's own handlers, which do raise, came after the fixtures
+    lines = start_logging(
+        "json"
+    )  # here and not in a fixture, because pytest adds its own handlers, which raise, after the fixtures
 
     class Broken:
         def __str__(self) -> str:

@@ -120,7 +120,7 @@ def test_a_client_that_gets_its_response_early_does_not_keep_its_place_by_sendin
     with connected(producer) as client:
         client.sendall(head + b"content-length: 100000\r\n\r\n")
         answer = client.recv(65536)
-        client.sendall(b"x")  # which ends the time that a kept connection has between two requests
+        client.sendall(b"x")  # this ends the idle time of a keep-alive connection
         eventually(lambda: is_closed(client), describe="the end of the connection")
     assert answer[:13] == answered
 
@@ -160,7 +160,7 @@ def test_a_client_that_reads_no_answer_is_closed(producer: Producer, monkeypatch
 def test_a_client_above_the_limit_gets_retry_after_and_can_succeed_later(
     producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Places, "make_room", lambda _: False)  # as if every request were being worked on
+    monkeypatch.setattr(Places, "make_room", lambda _: False)  # as if every connection were busy
     with ExitStack() as opened:
         for _ in range(CONNECTIONS):
             opened.enter_context(connected(producer))

@@ -30,7 +30,7 @@ class Queue:
             self.order.append(who)
 
         task = asyncio.ensure_future(wait())
-        for _ in range(3):  # until it waits, and what it pushed out knows
+        for _ in range(3):  # until it waits and the removed check has failed
             await asyncio.sleep(0)
         return task
 
