@@ -1,1 +1,1 @@
-"""Everything that knows Flinks: its protocol, which is pure, and the client around it."""
+"""The Flinks API: `protocol.py` builds requests and classifies answers, `client.py` sends them."""

@@ -1,7 +1,7 @@
 """Sends calls to Flinks: transport, deadline, TLS, proxy. Only this module and prepared.py import httpx.
 
-One call is one attempt: no retry, no redirect, no cookie, nothing decompressed, and never longer than its deadline.
-Each instance has its own connections. Requests go straight to the transport, for speed (docs/adr/0006).
+A call is one attempt with a deadline: no retry, no redirect, no cookie, no decompression. Each instance has its own
+connections. Requests bypass httpx's client and go to the transport, which saves CPU (docs/adr/0006).
 """
 
 import asyncio
@@ -39,11 +39,11 @@ from worker.flinks.protocol import (
 from worker.flinks.response_body import MAX_BODY_BYTES
 
 KEEPALIVE_SECONDS = 15.0
-"""Shorter than what servers and load balancers grant, or an idle connection is closed just as we write to it."""
+"""Shorter than the idle timeout of servers and load balancers, which may close a connection just as we write to it."""
 MAX_CONNECT_SECONDS = 5.0
-# HttpProcessingError: aiohttp's parser without its C extension lets it through from a broken body.
+# HttpProcessingError: aiohttp's parser raises it for a broken body when the C extension is missing.
 _FAILURES = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, HttpProcessingError, OSError)
-# Judged on aiohttp's own exceptions, the most telling first: httpx-aiohttp calls a reset a ConnectTimeout.
+# Classified by aiohttp's exceptions, the most specific first: httpx-aiohttp maps a reset to ConnectTimeout.
 _KINDS: tuple[tuple[tuple[type[Exception], ...], FailureKind], ...] = (
     ((aiohttp.ClientConnectorDNSError, aiohttp.InvalidURL, httpx.InvalidURL), FailureKind.NAME_NOT_FOUND),
     ((aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError), FailureKind.TLS),
@@ -54,7 +54,7 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], FailureKind], ...] = (
 )
 
 
-_NOT_AFTER: ContextVar[float] = ContextVar("not_after")  # of the call that a task makes
+_NOT_AFTER: ContextVar[float] = ContextVar("not_after")  # for the connector: the limit of the current task's call
 
 
 def _version() -> str:
@@ -72,8 +72,8 @@ def _utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """How calls of one instance travel; it holds on to the instance, so that its id stays its own."""
+class _Route:
+    """Prepared request parts and transport of one instance. References the instance, so that its id is not reused."""
 
     instance: Instance
     method: str
@@ -81,15 +81,15 @@ class _Way:
     headers: PreparedHeaders
     transport: httpx.AsyncBaseTransport
     slots: asyncio.Semaphore
-    """One for each connection that the instance may have. The wait for one is ours, and no part of a call's time."""
+    """One per connection that the instance may have. Waiting for a slot does not count as part of the call."""
 
 
 class _TooLateError(Exception):
-    """There is a connection, and the call may not begin any more."""
+    """A connection became ready only after the call's `not_after`."""
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Hands out no connection after the caller's `not_after`: aiohttp writes the request as soon as it has one."""
+    """Refuses a connection after the call's `not_after`: aiohttp writes the request as soon as it has a connection."""
 
     async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
         connection = await super().connect(*args, **kwargs)
@@ -100,20 +100,20 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class FlinksClient:
-    """Calls Flinks, any instance of it, from one event loop; `async with` opens and closes the connections.
+    """Calls any Flinks instance from one event loop; `async with` opens and closes the connections.
 
-    Each instance has at most `max_connections` connections; a call beyond them waits for one of the instance's own
-    calls to end. Certificates are verified against certifi's roots, or SSL_CERT_FILE or SSL_CERT_DIR where set.
-    HTTPS_PROXY, ALL_PROXY and NO_PROXY are honoured as httpx does, read once on opening; the call is tunnelled,
-    so the proxy never sees a loginId. Loopback is never proxied. Opening raises SettingsError if the proxy is not
-    an http or https one.
+    Each instance has at most `max_connections` connections; a further call waits until one of the instance's calls
+    ends. Certificates are verified against certifi's roots, or against SSL_CERT_FILE or SSL_CERT_DIR if set.
+    HTTPS_PROXY, ALL_PROXY and NO_PROXY are honoured as httpx does and read once on opening. The proxy tunnels the
+    call, so it never sees a loginId. Loopback is never proxied. Opening raises SettingsError unless the proxy is an
+    http or https one.
     """
 
     def __init__(self, *, max_connections: int, now: Callable[[], datetime] = _utc_now) -> None:
         self._max_connections = max_connections
         self._now = now
         self._exits = AsyncExitStack()
-        self._ways: dict[int, _Way] = {}
+        self._routes: dict[int, _Route] = {}
 
     async def __aenter__(self) -> Self:
         self._tls = httpx.create_ssl_context()
@@ -122,7 +122,7 @@ class FlinksClient:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self._ways.clear()
+        self._routes.clear()
         await self._exits.aclose()
 
     async def set_scheduled_refresh(
@@ -136,22 +136,22 @@ class FlinksClient:
     ) -> Verdict | None:
         """Switch a login's nightly refresh on or off and return the verdict, or None if nothing was sent.
 
-        `not_after` (of `elapsed_seconds`) is the latest moment at which the call may begin: the end of the lease less
-        `timeout_seconds`. A process that slept past it, stopped or suspended, does not send a wish that others may
-        have replaced by now: it is judged again when there is a connection, right before the request is written. A call
-        that waited too long for a connection of ours is not sent either, and says nothing about Flinks.
-        `timeout_seconds` bounds the whole call, the body included; connecting gets at most half of it, so that a
-        failure to connect is told from a call that may have been carried out.
+        `not_after` (on the `elapsed_seconds` clock) is the latest moment at which the call may begin: the end of the
+        lease less `timeout_seconds`. It is checked before connecting and again right before the request is written: a
+        process that was stopped or suspended past it does not send a wish that another worker may have replaced. A
+        call that waited too long for a slot is not sent either; that says nothing about Flinks.
+        `timeout_seconds` bounds the whole call, the body included. Connecting gets at most half of it, which separates
+        a failure to connect from a call that Flinks may have carried out.
         """
-        way = self._ways.get(id(instance)) or self._open_way(instance)
+        route = self._routes.get(id(instance)) or self._open_route(instance)
         content = content_of(login_id, wants_active)
-        async with way.slots:
+        async with route.slots:
             if elapsed_seconds() > not_after:
                 return None
             _NOT_AFTER.set(not_after)
             try:
                 async with asyncio.timeout(timeout_seconds):
-                    response, body = await _exchange(way, content, min(MAX_CONNECT_SECONDS, timeout_seconds / 2))
+                    response, body = await _exchange(route, content, min(MAX_CONNECT_SECONDS, timeout_seconds / 2))
             except _TooLateError:
                 return None
             except _FAILURES as error:
@@ -166,35 +166,35 @@ class FlinksClient:
             now=self._now(),
         )
 
-    def _open_way(self, instance: Instance) -> _Way:
-        sent = build_request(instance, "", wants_active=False)
-        url = PreparedUrl(sent.url)
+    def _open_route(self, instance: Instance) -> _Route:
+        request = build_request(instance, "", wants_active=False)
+        url = PreparedUrl(request.url)
         is_direct = url.host in LOOPBACK_HOSTS or bool(proxy_bypass(url.host))
         transport = self._transport(None if is_direct else self._proxy)
         self._exits.push_async_callback(transport.aclose)
-        headers = PreparedHeaders({**sent.headers, **_TRANSPORT_HEADERS})
+        headers = PreparedHeaders({**request.headers, **_TRANSPORT_HEADERS})
         slots = asyncio.Semaphore(self._max_connections)
-        way = _Way(instance, sent.method, url, headers, transport, slots)
-        self._ways[id(instance)] = way
-        return way
+        route = _Route(instance, request.method, url, headers, transport, slots)
+        self._routes[id(instance)] = route
+        return route
 
     def _transport(self, proxy: httpx.Proxy | None) -> AiohttpTransport:
-        # No limit: a wait for a connection inside the connector would look like a server that takes no connection.
+        # No limit: waiting for a free connection inside the connector would count as a failure to connect.
         connector = _Connector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ssl=self._tls)
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return AiohttpTransport(verify=self._tls, client=session, proxy=proxy)
 
 
-async def _exchange(way: _Way, content: bytes, connect_seconds: float) -> tuple[httpx.Response, bytes]:
-    # httpx-aiohttp takes "pool" for the time until a connection is ready: name, TCP and TLS together.
+async def _exchange(route: _Route, content: bytes, connect_seconds: float) -> tuple[httpx.Response, bytes]:
+    # httpx-aiohttp uses "pool" as the limit for the name lookup, TCP and TLS together.
     extensions = {"timeout": {"pool": connect_seconds}}
-    request = PreparedRequest(way.method, way.url, way.headers, content=content, extensions=extensions)
-    response = await way.transport.handle_async_request(request)
+    request = PreparedRequest(route.method, route.url, route.headers, content=content, extensions=extensions)
+    response = await route.transport.handle_async_request(request)
     body, is_whole = b"", False
     try:
         body, is_whole = await _first_bytes(response)
     finally:
-        if not is_whole:  # closes the connection instead of returning it to the pool, where a whole one is already
+        if not is_whole:  # closes the connection; after a whole body it is already back in the pool
             await response.aclose()
     return response, body
 
@@ -204,9 +204,9 @@ def _read_headers(response: httpx.Response) -> dict[str, str]:
 
 
 async def _first_bytes(response: httpx.Response) -> tuple[bytes, bool]:
-    """Return the body as it came over the wire, at most 64 KiB of it, and whether it was read to its end."""
+    """Return at most 64 KiB of the body as it came over the wire, and whether it was read to its end."""
     stream = cast("httpx.AsyncByteStream", response.stream)
-    body = bytearray()  # bytes would be copied again for each chunk, and a chunk may be one byte
+    body = bytearray()  # bytes would be copied for each chunk, and a chunk may be one byte
     async with aclosing(cast("AsyncGenerator[bytes, None]", aiter(stream))) as chunks:
         async for chunk in chunks:
             body += chunk
@@ -218,13 +218,13 @@ async def _first_bytes(response: httpx.Response) -> tuple[bytes, bool]:
 def _kind_of(error: BaseException) -> FailureKind:
     original = error.__cause__ if isinstance(error, httpx.HTTPError) and error.__cause__ else error
     if isinstance(original, aiohttp.ClientConnectorDNSError) and original.errno == socket.EAI_AGAIN:
-        return FailureKind.CONNECT  # the name server did not answer, which says nothing about the name
+        return FailureKind.CONNECT  # the name server did not answer; the name may still exist
     return next((kind for types, kind in _KINDS if isinstance(original, types)), FailureKind.PROTOCOL)
 
 
 def _proxy_from_environment() -> httpx.Proxy | None:
-    found = getproxies()
-    address = found.get("https") or found.get("all")
+    proxies = getproxies()
+    address = proxies.get("https") or proxies.get("all")
     if not address:
         return None
     try:

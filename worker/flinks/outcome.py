@@ -3,10 +3,10 @@
 outcome     what the answer means                          what the ledger does with the login
 ---------   --------------------------------------------   ---------------------------------------------
 APPLIED     the flag has the wished state                  done at this revision
-TRANSIENT   a temporary failure of Flinks or the network   waits (backoff), one attempt charged
-THROTTLED   we call too fast                               waits, no attempt charged, the rate comes down
-DEAD        this login or this request can never succeed   a dead letter, for a person
-HALT        our own configuration is wrong                 stays due, no attempt charged, the gate closes
+TRANSIENT   a temporary failure of Flinks or the network   backs off, one attempt charged
+THROTTLED   we call too fast                               waits, no attempt charged, the rate drops
+DEAD        this login or this request can never succeed   becomes a dead letter, for a person
+HALT        our own configuration is wrong                 stays due, no attempt charged, the gate shuts
 
 An unexpected answer is never APPLIED.
 """
@@ -16,7 +16,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What one answer means; the ledger acts on nothing else."""
+    """What one answer means. The ledger acts on this alone."""
 
     APPLIED = "applied"
     TRANSIENT = "transient"
@@ -29,8 +29,8 @@ class Outcome(StrEnum):
 class Verdict:
     """The meaning of one call.
 
-    `code` is the FlinksCode if the answer had a known one, else a code of Nightly.
-    `message` is Flinks' text with every identifier masked, at most 200 characters.
+    `code` is the FlinksCode if the answer had a known one, else one of Nightly's own codes. `message` is Flinks' text
+    with every identifier masked, at most 200 characters.
     """
 
     outcome: Outcome
@@ -39,14 +39,14 @@ class Verdict:
     flinks_code: str | None = None
     message: str = ""
     retry_after_seconds: float | None = None
-    """The server's wish, a floor under our own waiting time."""
+    """The server's Retry-After: the minimum of our own wait."""
     is_ambiguous: bool = False
-    """The write may still land: no answer came back, or Flinks said that it has yet to carry the call out."""
+    """The write may still land: no answer came back, or Flinks accepted the call without carrying it out yet."""
     is_confirmed: bool = True
     """False for a 200 whose text says neither "activated" nor "deactivated"."""
     is_unreachable: bool = False
-    """No such host, or a TLS failure: a few in a row mean that the address is wrong."""
+    """The host does not exist, or TLS failed. A few in a row mean that the address is wrong."""
     is_down: bool = False
-    """No answer of Flinks' own: it, or the way to it, is down. Many such in a row are an outage."""
+    """The answer is not from Flinks: Flinks or the network to it is down. Many in a row are an outage."""
     is_slow_to_clear: bool = False
-    """Flinks is busy with this very card: the first wait is tens of seconds."""
+    """Flinks is busy with this card: the first wait is tens of seconds."""

@@ -1,6 +1,6 @@
-"""Parses the URL and the headers once for each instance, because only the body changes from call to call.
+"""Request parts that are parsed once per instance, because only the body changes from call to call.
 
-httpx.Request would parse them for each call, which costs 14 us of CPU (docs/performance.md, What was tried).
+httpx.Request would parse the URL and the headers for each call, at 14 us of CPU (docs/performance.md, What was tried).
 """
 
 from collections.abc import ItemsView, Mapping
@@ -10,7 +10,7 @@ import httpx
 
 
 class PreparedUrl(httpx.URL):
-    """A URL whose text is kept."""
+    """A URL that keeps its text instead of building it for each call."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -21,7 +21,7 @@ class PreparedUrl(httpx.URL):
 
 
 class PreparedHeaders(httpx.Headers):
-    """Headers whose items are read out once. Requests share them, so they must not be changed."""
+    """Headers that keep their items. Requests share them, so nothing may change them."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         super().__init__(headers)
@@ -33,7 +33,7 @@ class PreparedHeaders(httpx.Headers):
 
 
 class PreparedRequest(httpx.Request):
-    """A request made of prepared parts; the transport adds Host and Content-Length."""
+    """A request from prepared parts; the transport adds Host and Content-Length."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class PreparedRequest(httpx.Request):
         content: bytes,
         extensions: dict[str, Any],
     ) -> None:
-        # Does not call httpx's own constructor, which would parse all these parts again.
+        # Skips httpx's constructor, which would parse the parts again.
         self.method, self.url, self.headers, self.extensions = method, url, headers, extensions
         self.stream = httpx.ByteStream(content)
         self._body = content

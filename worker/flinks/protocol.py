@@ -1,8 +1,8 @@
 """Builds the request to Flinks and classifies its answer. Classify a new FlinksCode here, in the tables below.
 
-The FlinksCode is looked up first, and the HTTP status only if there is no known code, because a 401 can mean a bad key,
-a bad login, too many calls, or a bank that is down. An unexpected answer is never APPLIED, and no text that leaves this
-module names a login.
+The FlinksCode decides first, and the HTTP status only if there is no known code, because a 401 can mean a bad key, a
+bad login, too many calls, or a bank that is down. An unexpected answer is never APPLIED, and no text that leaves this
+module identifies a login.
 """
 
 import json
@@ -22,20 +22,20 @@ from worker.flinks.response_body import Answer, Claim, claim_of, read
 
 # The login or the request can never succeed. These codes count even with HTTP 429.
 REJECTED_CODES = frozenset({"INVALID_LOGIN", "INVALID_REQUEST"})
-# We call too fast; an HTTP 429 says the same whatever else it carries.
+# We call too fast. HTTP 429 means the same, whatever else the answer holds.
 THROTTLED_CODES = frozenset({"TOO_MANY_REQUESTS"})
-# Flinks has taken the call on and has not carried it out yet: the write may land at any time.
+# Flinks accepted the call but has not carried it out yet: the write may land at any time.
 TAKEN_ON_CODES = frozenset({"OPERATION_DISPATCHED", "OPERATION_PENDING"})
-# Flinks is busy with this very card, as it is just after an account was linked: tens of seconds. The first two turn the
-# call away because of another operation, so no write of ours is under way.
+# Flinks is busy with this card for tens of seconds, as it is just after an account was linked. The first two codes
+# refuse the call because another operation runs, so no write of ours is in progress.
 SLOW_TO_CLEAR_CODES = frozenset({"CARD_IN_USE", "CONCURRENT_SESSION", *TAKEN_ON_CODES})
-# For now. Every code that ends in RETRY_LATER belongs here too, spelt with whatever prefix.
+# Temporary. Every code that ends in RETRY_LATER, with any prefix, is transient too.
 TRANSIENT_CODES = frozenset(
     {"AGGREGATION_ERROR", "DISABLED_INSTITUTION", "SESSION_EXPIRED", "SESSION_NONEXISTENT", *SLOW_TO_CLEAR_CODES}
 )
 RETRY_LATER = "RETRY_LATER"
-# Only the end user can cure these. UNAUTHORIZED is the institution's refusal of this login; a refusal of our key is
-# ACCESS_DENIED.
+# Only the end user can fix these. UNAUTHORIZED means that the institution refused this login; ACCESS_DENIED means that
+# Flinks refused our key.
 END_USER_CODES = frozenset({
     "DISABLED_LOGIN",
     "INVALID_PASSWORD",
@@ -51,20 +51,20 @@ END_USER_CODES = frozenset({
 # Our key, our address or our contract with Flinks is wrong: no login is to blame.
 HALT_CODES = frozenset({"ACCESS_DENIED", "METHOD_NOT_AVAILABLE"})
 
-# The HTTP status, asked only where no known code was given; any other 4xx is DEAD, `unknown_code`.
-# 3xx halts: following it would carry the login to an address that is not configured.
+# The HTTP status decides only if the answer has no known code; any other 4xx is DEAD, `unknown_code`.
+# 3xx halts: following a redirect would send the loginId to an address that is not configured.
 STATUS_OUTCOMES: Mapping[int, Outcome] = {
     **dict.fromkeys((*range(300, 400), 404), Outcome.HALT),
     **dict.fromkeys((408, 425, *range(500, 600)), Outcome.TRANSIENT),
     429: Outcome.THROTTLED,
 }
-# These halt only if no FlinksCode came with them, not even an unknown one.
+# These halt only if the answer has no FlinksCode, not even an unknown one.
 HALT_STATUSES_WITHOUT_CODE = frozenset({401, 403, 405, 406, 415})
-# A gateway lost sight of the call while Flinks may still be at it: transient, and ambiguous as a timeout is.
+# A gateway gave up on the call, but Flinks may still carry it out: transient, and ambiguous as a timeout is.
 GATEWAY_STATUSES = frozenset({502, 504, 524})
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
-"""A server that says longer is asked again after this: one odd header must not stop an instance for a day."""
+"""Upper limit of a server's Retry-After: one odd header must not stop an instance for a day."""
 _KNOWN_CODES: Mapping[str, Outcome] = {
     **dict.fromkeys(REJECTED_CODES | END_USER_CODES, Outcome.DEAD),
     **dict.fromkeys(THROTTLED_CODES, Outcome.THROTTLED),
@@ -73,7 +73,7 @@ _KNOWN_CODES: Mapping[str, Outcome] = {
 }
 _AMBIGUOUS_SLUGS = frozenset({"protocol_error", *(f"http_{status}" for status in GATEWAY_STATUSES)})
 READ_HEADERS = ("content-encoding", "retry-after")
-"""The only headers of an answer that mean something here."""
+"""The only headers of an answer that Nightly reads."""
 _APPLIED = Verdict(Outcome.APPLIED, "applied", http_status=HTTPStatus.OK.value)
 _SHOWABLE_CODE = re.compile(r"[A-Z][A-Z0-9_ ]{0,63}")
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -81,7 +81,7 @@ _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 @dataclass(frozen=True, slots=True)
 class FlinksRequest:
-    """One call, ready for any HTTP library. Its repr shows the method and the URL, which hold no secret."""
+    """One call, ready for any HTTP library. Its repr shows only the method and the URL, which hold no secret."""
 
     method: str
     url: str
@@ -117,7 +117,7 @@ _FAILURES: Mapping[FailureKind, Verdict] = {
 
 
 def build_request(instance: Instance, login_id: str, wants_active: bool) -> FlinksRequest:  # noqa: FBT001 - the wish
-    """Return the PATCH that sets the flag. Both fields are always sent: Flinks takes a missing flag for false."""
+    """Return the PATCH that sets the flag. Both fields are always sent: Flinks reads a missing flag as false."""
     key = instance.auth_key.get_secret_value()
     return FlinksRequest(
         method="PATCH",
@@ -132,12 +132,12 @@ def build_request(instance: Instance, login_id: str, wants_active: bool) -> Flin
 
 
 def content_of(login_id: str, wants_active: bool) -> bytes:  # noqa: FBT001 - the wish
-    """Return the body of the PATCH, which alone differs from call to call."""
+    """Return the body of the PATCH, the only part that differs from call to call."""
     return json.dumps({"loginId": login_id, "isActivated": wants_active}).encode()
 
 
 def verdict_of_failure(kind: FailureKind) -> Verdict:
-    """Return the meaning of a call that brought no answer: transient, and ambiguous if it may have been sent."""
+    """Return the verdict of a call without an answer: transient, and ambiguous if it may have been sent."""
     return _FAILURES[kind]
 
 
@@ -151,14 +151,13 @@ def decipher(
     wants_active: bool,
     now: datetime,
 ) -> Verdict:
-    """Return the meaning of one answer, whatever its bytes are; never raises.
+    """Return the verdict of one answer, whatever its bytes are; never raises.
 
-    Only the first 64 KiB of `body` are looked at, and of `headers` those in READ_HEADERS. `now` (UTC-aware) is what
-    a Retry-After date is measured from.
-    `auth_key` is ours: a refusal may repeat it, and it is masked as the login is.
-    A 2xx that carries an error, in FlinksCode or HttpStatusCode, is judged as that error.
+    Reads only the first 64 KiB of `body` and the headers in READ_HEADERS. `now` (UTC-aware) is the reference for a
+    Retry-After date. `auth_key` is masked like the loginId, because a refusal may repeat it. A 2xx that carries an
+    error, in FlinksCode or HttpStatusCode, is classified as that error.
     """
-    # The usual answer, which the code below would judge alike: 5 us of CPU less a call (docs/performance.md).
+    # The usual answer. The code below returns the same; this saves 5 us of CPU a call (docs/performance.md).
     if status == HTTPStatus.OK and not headers and body == _confirmation(login_id, wants_active=wants_active):
         return _APPLIED
     lowered = {name.lower(): value for name, value in headers.items()}
@@ -190,7 +189,7 @@ def _confirmation(login_id: str, *, wants_active: bool) -> bytes:
 
 def _judge_success(status: int, answer: Answer, login_id: str, auth_key: str, *, wants_active: bool) -> Verdict:
     if not answer.is_readable:
-        # A page of some proxy, or a confirmation cut short: neither success nor error. Asserting again is harmless.
+        # A proxy's page or a truncated confirmation is neither success nor error. Repeating the call is harmless.
         return replace(verdict_of_failure(FailureKind.PROTOCOL), http_status=status)
     claim = claim_of(answer.text, login_id, wants_active=wants_active)
     if claim is Claim.CONFIRMED:
@@ -218,12 +217,12 @@ def _classify(code: str, status: int) -> tuple[Outcome, str]:
 
 
 def _showable(code: str, *secrets: str) -> str | None:
-    """Return the code if it looks like one of Flinks' and holds no secret, nor what may identify a login."""
+    """Return the code if it looks like a FlinksCode and holds no secret and nothing that may identify a login."""
     return code if _SHOWABLE_CODE.fullmatch(code) and mask(code, *secrets) == code else None
 
 
 def _retry_after_seconds(value: str, now: datetime) -> float | None:
-    """Return a Retry-After header, seconds or HTTP-date, as seconds from `now`, at most an hour; None for nonsense."""
+    """Return a Retry-After header (seconds or HTTP-date) as seconds from `now`, at most 3600; None if malformed."""
     if _SECONDS.fullmatch(value.strip()):
         seconds = float(value)
     else:

@@ -1,4 +1,4 @@
-"""Redacts texts of third parties: plain words stay, and everything that may identify a login is removed."""
+"""Redacts third-party texts: keeps plain words and masks everything that may identify a login."""
 
 import html
 import re
@@ -11,7 +11,7 @@ from worker.vault.spellings import Spellings
 MASK = "***"
 MAX_MESSAGE_CHARACTERS = 200
 MAX_LINE_CHARACTERS = 2000
-"""Of a longer text only the beginning is looked at. A loginId takes about 1,500 characters in its longest spelling."""
+"""Only this much of a text is examined and kept. A loginId's longest spelling has about 1,500 characters."""
 _GUID = re.compile(GUID, re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}")
 _DIGIT = re.compile(r"[0-9]")
@@ -20,10 +20,10 @@ _DIGIT = re.compile(r"[0-9]")
 def mask(text: str, *secrets: str) -> str:
     """Return at most 200 characters of `text`: one line, printable, with every identifier replaced by `***`.
 
-    An identifier is a word that holds one of `secrets` (the loginId, our key) in any spelling, a GUID, the word after
-    "LoginId" in a confirmation, and a run of 16 or more of [A-Za-z0-9_-] that holds a digit. Of a secret that is
-    written plainly, only its own characters go; where one is spread over words, nothing is left. Invisible characters
-    go first, or one of them inside a loginId would hide it from the rest.
+    Identifiers are: a word that holds one of `secrets` (the loginId, our key) in any spelling, a GUID, the word after
+    "LoginId" in a confirmation, and a run of 16 or more of [A-Za-z0-9_-] that holds a digit. A secret written plainly
+    loses only its own characters; a secret spread over several words masks the whole line. Invisible characters are
+    removed first, because one inside a loginId would hide it from the other rules.
     """
     line = "".join(" " if character.isspace() else character for character in text if _is_kept(character))
     forms = {form for secret in filter(None, secrets) for form in (secret, quote(secret, safe=""), html.escape(secret))}
@@ -36,7 +36,7 @@ def mask(text: str, *secrets: str) -> str:
 
 
 def _without_words_of(secret: Spellings, line: str) -> str:
-    """Return the beginning of a line, with words masked that hold a secret."""
+    """Return the beginning of a line with each word masked that holds the secret."""
     words, length = [], 0
     for word in line.split(" "):
         start = word[:MAX_LINE_CHARACTERS]

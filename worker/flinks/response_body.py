@@ -1,8 +1,7 @@
 """Parses the body of a Flinks answer; `protocol.py` then classifies it. Never raises.
 
 Flinks confirms in prose ("LoginId ... has now been activated ..."), sent as a JSON string, and reports errors as a JSON
-object. Error pages of proxies, truncated bodies and other shapes are handled too. The time is linear in the length,
-because the body is parsed on the event loop.
+object. Proxies' error pages and truncated bodies are handled too, in linear time, because the event loop waits.
 """
 
 import json
@@ -23,33 +22,33 @@ NAMED_LOGIN = re.compile(
 )
 """The word after "LoginId" in a confirmation (group 2), and what is before it.
 
-The first alternative is for a login in the same word as "LoginId", the second for one in the next word. Each word is
-thereby tried once: one pattern for both would try all words again for each "LoginId" before them.
+The first alternative matches a login in the same word as "LoginId", the second one in the next word. Two alternatives
+try each word once; a single pattern would try all words again for each "LoginId" before them.
 """
 _GUID = re.compile(rf"\b{GUID}\b", re.IGNORECASE)
 _OURS = "\0"
-"""Stands for our own login in a text under test, so that the login's characters are not read as Flinks' words."""
+"""Replaces our own login in a text that is parsed, so that the login's characters are not read as Flinks' words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a body says.
+    """A parsed body.
 
-    `is_readable` is False for HTML, JSON that breaks off, an array, an encoding that we did not ask for, or an
-    object whose FlinksCode or HttpStatusCode is of the wrong kind: on a 2xx that is no answer at all.
+    `is_readable` is False for HTML, truncated JSON, an array, a content encoding that we did not request, and an object
+    whose FlinksCode or HttpStatusCode has the wrong type. A 2xx with such a body is no answer at all.
     """
 
     is_readable: bool
     text: str = ""
-    """The prose: the string itself, or the object's Message. Holds identifiers: mask it before showing it."""
+    """The string itself, or the object's Message. Holds identifiers: mask it before you show it."""
     code: str = ""
-    """FlinksCode, empty where absent, null or of the wrong kind."""
+    """FlinksCode; empty if absent, null or of the wrong type."""
     status: int = 0
-    """HttpStatusCode, 0 where absent."""
+    """HttpStatusCode; 0 if absent."""
 
 
 class Claim(Enum):
-    """What the prose of a 2xx claims about our wish."""
+    """Whether the prose of a 2xx confirms our wish."""
 
     CONFIRMED = auto()
     CONTRADICTED = auto()
@@ -57,7 +56,7 @@ class Claim(Enum):
 
 
 def read(body: bytes, content_encoding: str = "") -> Answer:
-    """Return what the first 64 KiB of `body` say."""
+    """Parse the first 64 KiB of `body`."""
     if content_encoding.strip().lower() not in {"", "identity"}:
         return Answer(is_readable=False)
     text = body[:MAX_BODY_BYTES].decode(errors="replace").removeprefix("\ufeff").strip()
@@ -72,10 +71,10 @@ def read(body: bytes, content_encoding: str = "") -> Answer:
 
 
 def claim_of(text: str, login_id: str, *, wants_active: bool) -> Claim:
-    """Return whether `text` confirms this wish for this login, denies it, or says neither.
+    """Return whether `text` confirms this wish for this login, contradicts it, or is silent about it.
 
-    Words are matched whole, because "deactivated" holds "activated". Another login, the opposite state or
-    a negation beside a state is a contradiction.
+    Words are matched whole, because "deactivated" contains "activated". Another login, the opposite state, and a
+    negation beside a state are contradictions.
     """
     ours = re.compile(
         rf"(?<![^\s'\"(\[<{{:=]){re.escape(login_id)}(?=['\")\]>}}.,;:!?]{{0,8}}+(?:\s|$))", re.IGNORECASE
@@ -113,7 +112,7 @@ def _read_object(document: Mapping[str, Any]) -> Answer:
 
 
 def _status(value: object) -> int | None:
-    """Return an HttpStatusCode, also one sent as text; 0 where there is none, None where it is not a status."""
+    """Return an HttpStatusCode, which may be sent as text; 0 if absent, None if it is not a status."""
     if value is None:
         return 0
     text = str(value).removesuffix(".0") if isinstance(value, str | int | float) else ""

@@ -152,8 +152,8 @@ def test_a_connection_that_the_server_has_closed_is_not_used() -> None:
 
 
 def open_connections(client: FlinksClient) -> int:
-    (way,) = client._ways.values()
-    pools = way.transport.client._connector._conns  # type: ignore[attr-defined]  # aiohttp's pool is private
+    (route,) = client._routes.values()
+    pools = route.transport.client._connector._conns  # type: ignore[attr-defined]  # aiohttp's pool is private
     return sum(protocol.is_connected() for pool in pools.values() for protocol, _ in pool)
 
 
