@@ -1,4 +1,4 @@
-"""`account.inactive`: an account went inactive, so its nightly refresh should be off."""
+"""The task `account.inactive`: an account became inactive, so its nightly refresh should be off."""
 
 from tasks.event_task import EventTask
 from worker.celery_worker.app import app

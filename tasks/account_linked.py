@@ -1,4 +1,4 @@
-"""`account.linked`: a customer linked an account, so its nightly refresh should be on."""
+"""The task `account.linked`: a customer linked an account, so its nightly refresh should be on."""
 
 from tasks.event_task import EventTask
 from worker.celery_worker.app import app

@@ -1,4 +1,7 @@
-"""`backfill.feed`: a hint that a lane has room for rows. Acknowledged at once, because losing it loses nothing."""
+"""The task `backfill.feed`: hands rows of backfills to lanes that have room.
+
+Its message is only a hint and is acknowledged at once: if it is lost, the next pulse sends another.
+"""
 
 from typing import Any
 
@@ -12,21 +15,21 @@ from worker.errors import LedgerMismatch
 from worker.telemetry.logs import get_logger
 
 REQUEST = "tasks.event_request:EventRequest"
-"""As of a reconcile message: its headers decide nothing."""
+"""Ignores the message's options, as for `refresh.reconcile`."""
 
 log = get_logger(__name__)
 
 
 @app.task(name="backfill.feed", ignore_result=True, typing=False, Request=REQUEST)
 def feed(hops: object = 0, **_: Any) -> None:
-    """Fill the lanes once, then see to it that somebody works on what is in them."""
+    """Fill the lanes once, then make sure that reconcilers run for their rows."""
     services = app.services()
     feeder = Feeder(
         services.backfills, services.vault, services.fingerprints, is_stopping=lambda: app.shutdown.is_stopping
     )
     try:
         handed_over = feeder.feed()
-    except (redis.RedisError, LedgerMismatch) as error:  # the next pulse asks again
+    except (redis.RedisError, LedgerMismatch) as error:  # the next pulse sends another message
         log.warning("feeding_waited", error=type(error).__name__)
         return
     if handed_over:

@@ -1,8 +1,8 @@
-"""Runs a message's task whatever its options say, and keeps the message for review if the task fails.
+"""The Celery request of our tasks: ignores a message's options, and keeps the message for review if its task fails.
 
 Only the id, the task's name and the arguments count. `expires` and time limits would lose an event, an ETA would hold
-it in a worker's memory, and callbacks or a chain would make a worker send messages that a stranger chose. Where Celery
-rejects without requeueing, which deletes, the message is kept as a dead letter.
+it in a worker's memory, and callbacks or a chain would let any producer make a worker send messages. Where Celery
+would reject without requeueing, which deletes the message, it becomes a dead letter.
 """
 
 from typing import Any
@@ -15,14 +15,14 @@ from worker.celery_worker.redacted_request import QuietRequest
 from worker.errors import InvalidEvent
 
 IN_HAND = "in_hand"
-"""The request's field with the name that counts a redelivered event; empty for a first delivery."""
+"""The request's field with the name under which redeliveries of the event are counted; empty for a first delivery."""
 _NOTHING_ELSE: dict[str, Any] = {"properties": {}, "reply_to": None, "correlation_id": None, "delivery_info": {}}
 
 
 class EventRequest(QuietRequest):
     """A request without expiry, ETA, time limits or callbacks.
 
-    Its message is acknowledged once its task has succeeded, or once it is kept for review.
+    Its message is acknowledged once its task has succeeded or the message is kept for review.
     """
 
     _app: Any
@@ -39,15 +39,15 @@ class EventRequest(QuietRequest):
             raise InvalidTaskError("the body is not [args, kwargs, embed]")
         named = {"lang": "py", "task": given["task"], "id": given["id"]}
         super().__init__(message, *args, headers=named, body=(arguments, keywords, {}), decoded=True, **options)
-        # Text, as in a message: the pool passes it to a child faster than nested values.
+        # Text, as in the message: the pool passes it to a child faster than nested values.
         self._body, self._content_type, self._content_encoding = dumps(self._body), "application/json", "utf-8"
         self.request_dict.update(_NOTHING_ELSE)
         self._child_died = False
-        # The child counts it once it handles the event: an event that only waits cannot kill a child.
+        # The child counts the delivery when it starts on the event: a waiting event cannot kill a child.
         self.request_dict[IN_HAND] = self._name = came_again(self._app, message)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
-        """Acknowledge a message that the task has rejected; note whether the child died, and keep the count if so."""
+        """Acknowledge a message that the task rejected. Keep the count of redeliveries if the pool's child died."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(error, InvalidEvent):
             self.acknowledge()  # the task raises it once the message is kept for review

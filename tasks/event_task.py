@@ -1,7 +1,7 @@
-"""The base of both event tasks: records or rejects a batch of events, whether a reader or Celery delivered them.
+"""The base of both event tasks: records or rejects a batch of events that a reader or Celery delivered.
 
-A reader holds its messages while Redis is away. A task that Celery delivered waits, and returns its message to the
-queue after PATIENCE_SECONDS, so that a worker that stops does not wait for Redis.
+While Redis is unreachable, a reader keeps its messages. A task that Celery delivered waits PATIENCE_SECONDS, then
+returns its message to the queue; a worker that is stopping returns it at once.
 """
 
 import time
@@ -27,13 +27,13 @@ PAUSE_SECONDS = 0.5
 log = get_logger(__name__)
 
 
-class EventTask(Task):  # type: ignore[type-arg] # generic in the stubs alone
-    """The task of one type of event: `name` is the type, `wants_active` what its events wish (isActivated)."""
+class EventTask(Task):  # type: ignore[type-arg] # generic only in the stubs
+    """The task of one event type: `name` is the type, `wants_active` the wish of its events (isActivated)."""
 
     abstract = True
     wants_active: bool
     Request = "tasks.event_request:EventRequest"
-    typing = False  # wrong arguments are rejected, not a TypeError
+    typing = False  # wrong arguments make a dead letter, not a TypeError
     acks_late = True
     reject_on_worker_lost = True
     acks_on_failure_or_timeout = False
@@ -45,9 +45,10 @@ class EventTask(Task):  # type: ignore[type-arg] # generic in the stubs alone
         return app.services().intake.accept_batch(batch, wants_active=self.wants_active)
 
     def run(self, *args: Any, **kwargs: Any) -> None:
-        """Accept one message that Celery delivered; raises InvalidEvent if it was rejected, Reject if Redis stays away.
+        """Accept one message that Celery delivered.
 
-        Celery's monitors show the first as FAILURE. EventRequest acknowledges the message, which is kept for review.
+        Raises InvalidEvent if it was rejected: Celery's monitors show FAILURE, and EventRequest acknowledges the
+        message, which is kept for review. Raises Reject if Redis stays unreachable.
         """
         message: EventMessage = CeleryMessage(str(self.name), args, kwargs, str(self.request.id))
         with app.deliveries().in_hand(getattr(self.request, IN_HAND, None) or ""):
@@ -81,8 +82,8 @@ class EventTask(Task):  # type: ignore[type-arg] # generic in the stubs alone
 
 
 def wake(services: Services) -> None:
-    """Send a reconcile message if work is due; if that fails, the next pulse sends it a second later."""
+    """Send a reconcile message if due work needs one; if sending fails, the next pulse sends it a second later."""
     try:
         app.wake(services)
-    except Exception as error:  # noqa: BLE001 - the event is recorded; the next pulse sends the message
+    except Exception as error:  # noqa: BLE001 - the events are recorded; the next pulse sends the message
         log.info("wake_up_not_sent", error=type(error).__name__)

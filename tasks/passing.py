@@ -1,4 +1,4 @@
-"""Passes a message on that another worker can work on, and this one cannot: it lacks a key of LOGIN_KEYS."""
+"""Passes a message on to another worker, because this one lacks a key of LOGIN_KEYS."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,13 @@ log = get_logger(__name__)
 
 
 def pass_on(send: Callable[[int], None], hops: object) -> None:
-    """Send the message once more with a hop less, if it has one; where that fails, the next pulse sends another.
+    """Send the message again with one hop less, unless it has none left; if that fails, the next pulse sends another.
 
-    None has more than HOPS, whatever it says: otherwise a forged message would circulate without end.
+    `hops` is capped at HOPS, because a forged message would otherwise circulate without end.
     """
     if not isinstance(hops, int) or hops < 1:
         return
     try:
         send(min(hops, HOPS) - 1)
-    except Exception as error:  # noqa: BLE001 - whatever the broker said: a hint that is lost costs a second
+    except Exception as error:  # noqa: BLE001 - whatever the broker answered; a lost hint costs a second
         log.info("message_not_passed_on", error=type(error).__name__)

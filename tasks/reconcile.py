@@ -1,4 +1,7 @@
-"""`refresh.reconcile`: a hint that something is due. Acknowledged at once, because losing it loses nothing."""
+"""The task `refresh.reconcile`: runs one slice of `worker/reconciler`, which calls Flinks for logins that are due.
+
+Its message is only a hint and is acknowledged at once: if it is lost, the next pulse sends another.
+"""
 
 import asyncio
 import secrets
@@ -17,7 +20,7 @@ from worker.reconciler.retry_policy import RetryLimits
 from worker.services import Services
 
 REQUEST = "tasks.event_request:EventRequest"
-"""A hint is as cheap to work as to judge, so its headers decide nothing either."""
+"""Ignores the message's options: running a slice costs as little as checking them."""
 
 _of_thread = threading.local()
 """Each thread keeps its event loop and its Flinks connections between slices."""
@@ -25,9 +28,9 @@ _of_thread = threading.local()
 
 @app.task(name="refresh.reconcile", ignore_result=True, typing=False, Request=REQUEST)
 def reconcile(key: object = "", hops: object = 0, **_: Any) -> None:
-    """Work for one slice, if this worker has a place free; then see to it that work left over is taken up.
+    """Run one slice if a reconciler slot is free, then send a message for work that is left.
 
-    `key` is the id of the key that the work needs: a worker without it passes the message on.
+    `key` is the id of the key that the work needs. A worker without that key passes the message on.
     """
     services = app.services()
     if key and key not in services.vault.key_ids:

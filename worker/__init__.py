@@ -1,9 +1,9 @@
 """Nightly: keeps Flinks nightly refreshes as your events say they should be.
 
-    from worker import publish              # tell Nightly what happened to an account
-    celery -A worker worker                 # work
+    from worker import publish              # publish an event of an account
+    celery -A worker worker                 # run a worker
 
-Both names are loaded when they are first used, so that a producer needs no worker's settings.
+Both names load at first use, so that a producer does not need a worker's settings.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""`nightly`, which is also `python -m worker`: the commands, and those of the sandbox where it is installed."""
+"""The entry point of `nightly` and `python -m worker`: all commands, plus those of `sandbox/` if it is installed."""
 
 import importlib.util
 import sys
@@ -13,7 +13,7 @@ SANDBOX = {
 
 
 def main() -> int:
-    """Run the command line; returns the exit code, or raises SystemExit with it."""
+    """Run the command line; returns the exit code or raises SystemExit with it."""
     if importlib.util.find_spec("sandbox"):  # the wheel and the production image leave it out
         for name, entry in SANDBOX.items():
             add(name, entry)

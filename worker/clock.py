@@ -1,6 +1,6 @@
-"""The clock by which a worker measures leases and deadlines: it goes on while the machine is suspended.
+"""The clock for leases and deadlines: it keeps running while the machine is suspended.
 
-CLOCK_MONOTONIC stands still then, and a worker that wakes up would trust a lease that ran out hours ago.
+CLOCK_MONOTONIC stops during suspension, so a worker that resumes would trust a lease that expired hours ago.
 """
 
 import time
@@ -9,5 +9,5 @@ _BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # Linux; macOS 
 
 
 def elapsed_seconds() -> float:
-    """Return seconds since some fixed moment, the time spent suspended included where the system can tell it."""
+    """Return seconds since a fixed moment, including time spent suspended if the system measures it."""
     return time.monotonic() if _BOOT_CLOCK is None else time.clock_gettime(_BOOT_CLOCK)

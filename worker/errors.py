@@ -2,26 +2,26 @@
 
 NightlyError
 ├── SettingsError        the environment is wrong; carries one line for each wrong value
-├── InvalidEvent         a message cannot be accepted; says which field is wrong and why
+├── InvalidEvent         a message cannot be accepted; names the field and the rule
 ├── NotReplicated        Redis has the events, but too few replicas confirmed them in time
-├── SealError            a sealed value cannot be opened with the keys at hand
-│   └── UnknownKey       LOGIN_KEYS lacks the key that sealed it; says which one by its id
+├── SealError            a sealed value cannot be opened with LOGIN_KEYS
+│   └── UnknownKey       LOGIN_KEYS lacks the key that sealed the value; carries the key's id
 ├── LedgerError          the ledger in Redis cannot be used
-│   ├── LedgerMismatch   it was written by newer code, under other LOGIN_KEYS, or is a sandbox where we are none
+│   ├── LedgerMismatch   it belongs to newer code, other LOGIN_KEYS, or the other kind (sandbox or production)
 │   ├── UnknownLetter    no dead letter has that id
 │   └── UnknownBackfill  no backfill has that id
-├── LetterClosed         the dead letter was replayed, resolved or superseded already
-├── BackfillError        a backfill is not in a state for that, or its terms are wrong
+├── LetterClosed         the dead letter was already replayed, resolved or superseded
+├── BackfillError        the state of a backfill does not allow the action, or its parameters are wrong
 │   └── SameFile         another backfill has the same content and wish
-├── UnreadableFile       a file of rows cannot be read, or not to its end
+├── UnreadableFile       a file of rows cannot be read to its end
 └── EmbeddedStackError   a part of the embedded stack (demo, run, tests) did not start
 
-No message of these classes ever contains a loginId, a key or the value of a setting.
+No message of these classes contains a loginId, a key or the value of a setting.
 """
 
 
 class NightlyError(Exception):
-    """The root: catch it to show a message to a person, without a traceback."""
+    """The base class. Catch it to show a person the message without a traceback."""
 
 
 class SettingsError(NightlyError):
@@ -35,7 +35,7 @@ class SettingsError(NightlyError):
 class InvalidEvent(NightlyError):
     """A message cannot be accepted. `reason` names the field and the rule, never the value.
 
-    `event_id` is the producer's, where it could be read and may be shown.
+    `event_id` is the producer's id if it could be read and may be shown.
     """
 
     def __init__(self, reason: str, *, code: str = "invalid_event", event_id: str = "") -> None:
@@ -46,15 +46,15 @@ class InvalidEvent(NightlyError):
 
 
 class NotReplicated(NightlyError):
-    """Redis has the events, but too few replicas confirmed them in time: a failover might lose them. Publish again."""
+    """Redis has the events, but too few replicas confirmed them in time. A failover may lose them: publish again."""
 
 
 class SealError(NightlyError):
-    """A sealed value cannot be opened: its key is gone from LOGIN_KEYS or the bytes are not ours."""
+    """A sealed value cannot be opened: LOGIN_KEYS lacks its key, or Nightly did not write these bytes."""
 
 
 class UnknownKey(SealError):
-    """LOGIN_KEYS lacks the key, `key_id` in hex, that sealed a value; another process may hold it."""
+    """LOGIN_KEYS lacks the key that sealed a value, `key_id` in hex. Another process may have it."""
 
     def __init__(self, key_id: str) -> None:
         self.key_id = key_id
@@ -66,7 +66,7 @@ class LedgerError(NightlyError):
 
 
 class LedgerMismatch(LedgerError):
-    """The ledger was written by newer code, under other LOGIN_KEYS, or as a sandbox where we are none."""
+    """The ledger belongs to newer code, to other LOGIN_KEYS, or to the other kind (sandbox or production)."""
 
 
 class UnknownLetter(LedgerError):
@@ -78,15 +78,15 @@ class UnknownBackfill(LedgerError):
 
 
 class LetterClosed(NightlyError):
-    """The dead letter was replayed, resolved or superseded already."""
+    """The dead letter was already replayed, resolved or superseded."""
 
 
 class BackfillError(NightlyError):
-    """A backfill is not in a state in which that can be done, or its terms are wrong."""
+    """The state of a backfill does not allow the action, or its parameters are wrong."""
 
 
 class SameFile(BackfillError):
-    """Another backfill, `backfill_id`, has the same content and the same wish for the same instance."""
+    """The backfill `backfill_id` has the same content and the same wish for the same instance."""
 
     def __init__(self, backfill_id: str) -> None:
         self.backfill_id = backfill_id
@@ -94,7 +94,7 @@ class SameFile(BackfillError):
 
 
 class UnreadableFile(NightlyError):
-    """A file of rows cannot be read, or not to its end; nothing of it was handed over."""
+    """A file of rows cannot be read to its end; none of its rows was handed over."""
 
 
 class EmbeddedStackError(NightlyError):

@@ -1,7 +1,7 @@
-"""A listening socket that takes in no more connections than there are places for.
+"""A listening socket that accepts a limited number of connections; each open connection takes one place.
 
-When all places are taken, the connection that has kept its server waiting longest is closed for the new one, first
-among those of the address that holds most. A connection whose request is being worked on is never closed for another.
+When all places are taken, a new connection replaces the one whose client has kept the server waiting longest, among
+the connections of the network with the most of them. A connection whose request is being processed is never replaced.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from ipaddress import IPv6Address, ip_address
 from operator import itemgetter
 
 RESERVED_DESCRIPTORS = 150
-"""For everything but clients: Redis' connections (one a thread), files, and connections that are just being closed."""
+"""File descriptors for everything but clients: Redis connections (one per thread), files, connections that close."""
 ARRIVING_AT_ONCE = 16
-"""Connections that were accepted but not yet given to their protocol. More wait in the kernel's queue meanwhile."""
+"""Accepted connections that no protocol has taken over yet. Further connections wait in the kernel's queue."""
 SHORTAGE_SECONDS = 0.05
-"""A pause where a descriptor is missing and no connection can be closed, so that the event loop does not spin."""
+"""Pause if no file descriptor is free and no connection can be closed, so that the event loop does not spin."""
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _DETAIL = (
     b'{"type":"about:blank","title":"Service Unavailable","status":503,"code":"busy",'
@@ -35,24 +35,24 @@ BUSY = (
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """One connection. `waits_since` is the clock's time since when its client keeps us waiting; None while we work."""
+    """One connection. `waits_since` is when we began to wait for its client (monotonic), None while we work."""
 
     network: str
     close: Callable[[], None]
     waits_since: float | None = field(default_factory=time.monotonic)
 
     def wait(self) -> None:
-        """The client's turn begins, unless it has begun before."""
+        """Begin to wait for the client, unless we wait already."""
         if self.waits_since is None:
             self.waits_since = time.monotonic()
 
     def work(self) -> None:
-        """Our turn begins."""
+        """Begin to work on the client's request."""
         self.waits_since = None
 
 
 class Places:
-    """The connections of one server. `on_closed` and `on_refused` are called for each that was closed or refused."""
+    """The connections of one server. `on_closed` and `on_refused` are called for each closed or refused connection."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Places:
         return self.arriving + len(self._taken)
 
     def admit(self) -> bool:
-        """Whether a connection that was just accepted may come in; its protocol then calls `enter`."""
+        """Return whether a place is free for an accepted connection; its protocol then calls `enter`."""
         if len(self) >= self.limit and not self.make_room():
             self._on_refused()
             return False
@@ -78,7 +78,7 @@ class Places:
         return True
 
     def enter(self, transport: asyncio.Transport) -> Place:
-        """Return the place of an admitted connection."""
+        """Give an admitted connection its place."""
         peer = transport.get_extra_info("peername")
         place = Place(network_of(peer[0] if peer else ""), transport.abort)
         self.arriving -= 1
@@ -86,13 +86,15 @@ class Places:
         return place
 
     def leave(self, place: Place) -> None:
-        """Give a place back; does nothing the second time."""
+        """Give a place back; a second call does nothing."""
         self._taken.discard(place)
 
     def make_room(self) -> bool:
-        """Close the connection that has kept us waiting longest; False where none does."""
+        """Close the connection to replace; returns False if we wait for no client."""
         held = Counter(place.network for place in self._taken)
-        waiting = [(-held[one.network], one.waits_since, one) for one in self._taken if one.waits_since is not None]
+        waiting = [
+            (-held[place.network], place.waits_since, place) for place in self._taken if place.waits_since is not None
+        ]
         if not waiting:
             return False
         *_, longest = min(waiting, key=itemgetter(0, 1))
@@ -103,14 +105,14 @@ class Places:
 
 
 class BoundedListener(socket.socket):
-    """A listening socket for asyncio's own event loop, which calls `accept` until that would block."""
+    """A listening socket for asyncio's own event loop, which calls `accept` until it would block."""
 
     places: Places
     pause_seconds: float = 0
-    """Before each connection; only for a loop that has a thread of its own."""
+    """Pause before each connection; only for an event loop that has its own thread."""
 
     def accept(self) -> tuple[socket.socket, object]:
-        """Return a connection that has a place; raises BlockingIOError where the event loop should go on first."""
+        """Return a connection that has a place; raises BlockingIOError if the event loop should continue first."""
         if self.places.arriving >= ARRIVING_AT_ONCE:
             raise BlockingIOError
         if self.pause_seconds:
@@ -130,9 +132,9 @@ class BoundedListener(socket.socket):
 
 
 def listen(host: str, port: int, places: Places, *, pause_seconds: float = 0) -> BoundedListener:
-    """Return a socket that listens, and whose connections send what is written at once; raises OSError."""
+    """Return a listening socket whose connections send without delay (TCP_NODELAY); raises OSError."""
     plain = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    # asyncio sees no TCP in a socket made like this, and without the option each answer would wait 40 ms.
+    # asyncio does not recognise such a socket as TCP; without the option each answer would wait 40 ms.
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener = BoundedListener(plain.family, plain.type, plain.proto, fileno=plain.detach())
     listener.places, listener.pause_seconds = places, pause_seconds
@@ -140,7 +142,7 @@ def listen(host: str, port: int, places: Places, *, pause_seconds: float = 0) ->
 
 
 def places_that_fit(wanted: int) -> int:
-    """Return how many of `wanted` connections the limit of open files allows, after raising it as far as needed."""
+    """Raise the limit of open files if needed, and return how many of `wanted` connections it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + RESERVED_DESCRIPTORS
     if soft != resource.RLIM_INFINITY and soft < needed:
@@ -152,7 +154,7 @@ def places_that_fit(wanted: int) -> int:
 
 
 def network_of(host: str) -> str:
-    """Return what one client can choose its addresses from: an IPv4 address, or the first 64 bits of an IPv6 one."""
+    """Return the address range that one client controls: an IPv4 address, or the first 64 bits of an IPv6 address."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:

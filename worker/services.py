@@ -1,4 +1,4 @@
-"""Builds the parts from the settings: the composition root that the Celery app, the tasks and the commands share."""
+"""The composition root: builds every part from the settings, for the Celery app, the tasks and the commands."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Services:
-    """Everything one process needs. Connections are opened at first use, so build it after a fork."""
+    """Everything that one process needs. Connections open at first use; a forked process must build its own."""
 
     settings: Settings
     vault: Vault
@@ -37,14 +37,14 @@ class Services:
     backfills: Backfills
 
     def begin_ledger(self) -> None:
-        """Make the ledger ours, a sandbox's or production's; raises LedgerMismatch and redis.RedisError."""
+        """Claim the ledger for these keys, as sandbox or production; raises LedgerMismatch and redis.RedisError."""
         self.ledger.claim_ledger(self.vault.fingerprint("reference"), is_sandbox=self.settings.sandbox)
 
 
 def build_services(settings: Settings, *, name: str = "nightly", dispatch: Dispatch | None = None) -> Services:
     """Build the parts; needs REDIS_URL and LOGIN_KEYS. `dispatch`: see Intake."""
     if settings.redis_url is None:
-        raise AssertionError("REDIS_URL is required before")
+        raise AssertionError("the caller must require REDIS_URL")
     vault = settings.vault()
     client = connect(settings.redis_url.get_secret_value(), name=name)
     ledger, letters = Ledger(client), Letters(client)
@@ -67,7 +67,7 @@ def build_services(settings: Settings, *, name: str = "nightly", dispatch: Dispa
 def build_intake(
     settings: Settings, ledger: Ledger, letters: Letters, vault: Vault, dispatch: Dispatch | None = None
 ) -> Intake:
-    """Build the intake, which reports what it rejects."""
+    """Build the intake, which logs and reports each rejected message."""
     return Intake(
         ledger,
         letters,
@@ -77,18 +77,18 @@ def build_intake(
         max_ahead_seconds=settings.event_max_ahead_seconds,
         replicas=settings.intake_replicas,
         require_sealed=settings.require_sealed,
-        on_rejected=_tell_rejected,
+        on_rejected=_report_rejected,
         dispatch=dispatch,
     )
 
 
 def warn_of_plain_text(settings: Settings) -> None:
-    """Log each setting that connects to another machine without TLS, with the machines and never a password."""
+    """Log each setting that connects to another machine without TLS: the host names, never a password."""
     for setting, hosts in plain_text_settings(settings).items():
         log.warning("plain_text_connection", setting=setting, hosts=hosts, advice=ADVICE)
 
 
-def _tell_rejected(rejected: Rejected) -> None:
+def _report_rejected(rejected: Rejected) -> None:
     log.warning(
         "event_rejected",
         reason=rejected.reason,
