@@ -1,4 +1,4 @@
-"""Backfills in the schedules: begun, fed by two feeders at once, paused, resumed and cancelled, several at a time."""
+"""Backfills in the random schedules: several at a time, started, fed by two feeders, paused, resumed and cancelled."""
 
 from collections import Counter
 from random import Random
@@ -18,7 +18,7 @@ AT_ONCE = 3
 
 
 class Backfilling:
-    """The part of a schedule that fills back."""
+    """The part of a schedule that runs backfills."""
 
     client: Redis
     seen: Counter[str]
@@ -29,7 +29,7 @@ class Backfilling:
     sent: int
 
     def a_backfill_begins(self, chance: Random) -> None:
-        """Of a few rows: some twice, some invalid."""
+        """Start one with a few rows, some of them repeated or invalid."""
         if len(self._unended()) >= AT_ONCE:
             return
         instance, wish = chance.choice(INSTANCES), chance.choice([Asks.ON, Asks.ON, Asks.OFF, Asks.OFF, Asks.AS_IS])
@@ -44,7 +44,7 @@ class Backfilling:
         self.rows.filled.append(Filled(self.backfills.commit(backfill.id, backfill.id), logins))
 
     def a_backfill_is_fed(self, chance: Random) -> None:
-        """By two feeders that saw the same cursor; only one of them hands anything over."""
+        """Two feeders with the same cursor feed it; only one of them feeds any row."""
         if found := [one for one in self._unended() if one.fed < len(one.logins)]:
             filled, at_most = chance.choice(found), chance.randint(1, 4)
             self._feed(filled, at_most)
@@ -65,14 +65,14 @@ class Backfilling:
         filled.fed += handed_over
         if handed_over:
             again, none, _ = self.backfills.feed(filled.backfill.id, first, fields, fingerprint=fingerprint)
-            assert (again == "fed", none) == (False, 0), "a slower feeder handed a row over once more"
+            assert (again == "fed", none) == (False, 0), "a slower feeder fed a row again"
 
     def _states(self, filled: Filled) -> dict[str, str]:
         logins = {login for login in filled.logins if login}
         return {login: (self.client.hget(f"nightly:login:{login}", "s") or b"").decode() for login in logins}
 
     def _expect(self, filled: Filled, row: int, login: str | None, states: dict[str, str]) -> tuple[RowOutcome, str]:
-        """Say what must become of a row that is handed over, and know the wish it makes."""
+        """Note the expected outcome of a row that is fed, and its wish."""
         if login is None:
             return RowOutcome.INVALID, ""
         known = self.world.newest.get(login)
@@ -118,7 +118,7 @@ class Backfilling:
         states[login] = "due"
 
     def a_person_steers_a_backfill(self, chance: Random) -> None:
-        """Pauses, resumes or cancels it, where its state allows."""
+        """Pause, resume or cancel it, if its status allows that."""
         if found := self._unended():
             filled = chance.choice(found)
             status = self.backfills.get(filled.backfill.id).status
@@ -133,13 +133,13 @@ class Backfilling:
                     act(filled.backfill.id)
 
     def look_for_given_up(self) -> None:
-        """A pulse may give a login up whose workers died ten times in a row."""
+        """Note logins that a pulse gave up after ten lost leases in a row."""
         for login in list(self.rows.waiting_logins()):
             if self.client.hget(f"nightly:login:{login}", "s") == b"dead":
                 self.rows.end(login, RowOutcome.DEAD, "retries_exhausted")
 
     def check_rows(self) -> None:
-        """Every row is as the model says, and so are the counts; what has ended for good is looked at no more."""
+        """Check rows and counts against the model, without backfills that have ended for good."""
         if not self.rows.filled:
             return
         with self.client.pipeline(transaction=False) as pipeline:
@@ -168,7 +168,7 @@ class Backfilling:
         assert filled.is_ended or backfill.status is not Status.FINISHED
 
     def finish_backfills(self) -> None:
-        """Hand the rest over, resuming what was paused."""
+        """Feed the remaining rows; resume paused backfills."""
         for filled in self._unended():
             if self.backfills.get(filled.backfill.id).status is Status.PAUSED:
                 self.backfills.resume(filled.backfill.id)

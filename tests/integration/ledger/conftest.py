@@ -1,4 +1,4 @@
-"""A ledger under a clock that the test sets, and its three verbs with terms that suit most tests."""
+"""A ledger with a clock that the test sets, and fixtures to record, claim and settle with default terms."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ Start = Callable[..., str]
 
 
 class Clock:
-    """Redis' clock, as a test sets it."""
+    """Redis' clock, set by the test."""
 
     def __init__(self) -> None:
         self.ms = 1_700_000_000_000
@@ -84,7 +84,7 @@ def settle(ledger: Ledger) -> Callable[..., Settled]:
 
 
 def take_back(ledger: Ledger) -> Pulse:
-    """Take back the leases that are over, as another worker's sign of life does."""
+    """Take back leases that have ended, as another worker's heartbeat does."""
     return ledger.pulse({}, worker="another", slots=1)
 
 
@@ -102,7 +102,7 @@ def tally(ledger: Ledger, name: str) -> int:
 
 
 def causes(ledger: Ledger) -> list[tuple[str, str]]:
-    """Return every change of the gate: what it became, and why."""
+    """Return every change of the gate: its state and cause."""
     return [(change["state"], change["cause"]) for change in Views(ledger.redis).gate_changes(INSTANCE)]
 
 
@@ -116,7 +116,7 @@ def settle_together(
 
 
 def claim_all(clock: Clock, claim: Any, count: int, **terms: Any) -> list[Claim]:
-    """Take so many one after the other, as fast as a thousand calls a second allow."""
+    """Claim this many logins one after the other, at a thousand calls a second."""
     taken: list[Claim] = []
     for _ in range(20 * count):
         if len(taken) >= count:

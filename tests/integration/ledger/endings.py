@@ -1,4 +1,4 @@
-"""How calls end: in every way that Flinks, the network and the worker that made them can bring about."""
+"""How calls end in the random schedules: in every way that Flinks, the network or their worker can cause."""
 
 from collections import Counter
 from random import Random
@@ -28,7 +28,7 @@ DOWN = "d"
 
 
 class Endings:
-    """The part of a schedule that settles calls, or lets them be lost."""
+    """The part of a schedule that settles calls or loses them."""
 
     client: Redis
     seen: Counter[str]
@@ -44,7 +44,7 @@ class Endings:
     claims_too: bool
 
     def a_call_ends(self, chance: Random) -> None:
-        """In each way there is."""
+        """End one call, in a random way."""
         flights = [flight for flight in self.world.flights if not flight.is_lost]
         if not flights:
             return
@@ -71,9 +71,9 @@ class Endings:
         by_mood = {
             "well": well,
             "down": (self._fails_for_now, self._fails_for_now, self._times_out, self._times_out_for_the_last_time),
-            "knows nobody": (self._is_invalid,),
+            "refuses every login": (self._is_invalid,),
             "our key is refused, too": (self._is_invalid, self._is_invalid, self._finds_our_key_refused),
-            "nowhere to be found": (self._finds_no_host,),
+            "has no host": (self._finds_no_host,),
             "one login is refused": (self._finds_our_key_refused,) if flight.login.startswith("lgn_a") else well[:3],
         }
         chance.choice(by_mood[self.moods[flight.instance]])(flight, chance)
@@ -119,22 +119,24 @@ class Endings:
         assert result in {Settled.PARKED, Settled.OVERTAKEN}
 
     def _is_invalid(self, flight: Flight, chance: Random) -> None:
-        """Believed until that makes a storm, neither a login earlier nor one later, and not from then on."""
+        """Flinks refuses the login: dead-lettered until exactly the login that makes a storm, held from then on."""
         is_believed = flight.caller not in self.storms.suspects
         result = self._settle(flight, chance, "dead", code=chance.choice(["INVALID_LOGIN", "UNAUTHORIZED"]))
-        assert (result is not Settled.HALTED) == is_believed, "a storm was dead-lettered, or a gate shut without one"
+        assert (result is not Settled.HALTED) == is_believed, (
+            "a storm was dead-lettered, or a gate shut without a storm"
+        )
         if not is_believed:
             self.seen["invalid after a storm"] += 1
             return
         letter = self.client.hget(f"nightly:login:{flight.login}", "x") if result is Settled.PARKED else b""
         is_storm = self.storms.refuse(flight.caller, flight.login, letter.decode())
         standing = self.client.hget(f"nightly:configs:{flight.instance}", flight.worker.fingerprint)
-        assert (standing == b"suspect") == is_storm, "a storm was not seen, or seen where there was none"
+        assert (standing == b"suspect") == is_storm, "a storm was missed, or detected without cause"
         if is_storm:
             self.seen["storm"] += 1
             suspects = {each.id for each in self.letters.list(only_suspects=True)}
             open_ones = {each.id for each in self.letters.list()}
-            assert suspects == self.storms.letters & open_ones, "the storm's letters are those under suspicion"
+            assert suspects == self.storms.letters & open_ones, "the suspects are not the letters of the storm"
 
     def _finds_our_key_refused(self, flight: Flight, chance: Random) -> None:
         result = self._settle(flight, chance, "halt", code="ACCESS_DENIED", http_status=401)
@@ -152,7 +154,7 @@ class Endings:
             assert self._settle(flight, chance, "unsent") is Settled.UNSENT
 
     def _kills_its_worker(self, flight: Flight, chance: Random) -> None:
-        """Which may have begun the call as late as it might: then its deadline ends with the lease."""
+        """The worker dies; its call may have begun as late as possible, so that its deadline ends with the lease."""
         given_up_at = flight.claimed_at + LEASE_MS
         self.world.land(flight, chance.choice(["at once", "never", "late", "late", "late", "late"]), given_up_at)
         self._lose(flight)
@@ -174,7 +176,7 @@ class Endings:
         self.seen[f"{outcome} -> {result}"] += 1
         if flight.caller in self.storms.suspects:
             standing = self.client.hget(f"nightly:configs:{flight.instance}", flight.worker.fingerprint)
-            assert standing == b"suspect", "a storm was forgotten"
+            assert standing == b"suspect", "a storm was ended by another result"
         self._end_row(flight, result, outcome, str(fields.get("code", "")))
         if chance is not None and chance.random() < 0.2:
             is_out_again = any(one.login == flight.login and not one.is_lost for one in self.world.flights)
@@ -184,7 +186,7 @@ class Endings:
         return result
 
     def _end_row(self, flight: Flight, result: Settled, outcome: str, code: str) -> None:
-        """The row of a backfill that the login's wish stands for, if the call was for that very wish."""
+        """End the row that waits for the login's wish, if the call was for that wish."""
         is_confirmed = outcome == "applied" and result in {Settled.APPLIED, Settled.OVERTAKEN}
         if is_confirmed and flight.claim.revision == self.world.revisions[flight.login]:
             self.rows.end(flight.login, RowOutcome.APPLIED)
@@ -193,7 +195,7 @@ class Endings:
             self.rows.end(flight.login, RowOutcome.DEAD, code if outcome == "dead" else letter.decode())
 
     def _send(self, flight: Flight, settlement: Settlement) -> Settled:
-        """Every second time, and claim with it."""
+        """Settle; every second time, claim in the same script."""
         self.sent += 1
         if self.claims_too and self.sent % 2:
             return self._send_and_claim(flight, settlement)
@@ -227,7 +229,7 @@ class Endings:
         return result
 
     def _gate_for(self, instance: str, worker: Worker) -> tuple[dict[str, Any], bytes | None]:
-        """The gate, and how the worker's configuration stands."""
+        """Return the gate, and the standing of the worker's configuration."""
         standing = self.client.hget(f"nightly:configs:{instance}", worker.fingerprint)
         return self.views.gate(instance), standing
 

@@ -1,4 +1,4 @@
-"""What people do in the schedules, reviewers and whoever turns a gate; and what Flinks does to all calls at once."""
+"""What reviewers and operators do in the random schedules, and what Flinks does to all calls at once."""
 
 from collections import Counter
 from random import Random
@@ -16,18 +16,18 @@ MOODS = (
     "down",
     "down",
     "down",
-    "knows nobody",
-    "knows nobody",
+    "refuses every login",
+    "refuses every login",
     "our key is refused, too",
-    "nowhere to be found",
-    "nowhere to be found",
+    "has no host",
+    "has no host",
     "one login is refused",
 )
-"""What each is, `Endings.a_call_ends` says."""
+"""`Endings.a_call_ends` explains each."""
 
 
 class People:
-    """The part of a schedule that turns gates, closes letters, and has Flinks change its mood."""
+    """The part of a schedule that changes gates, closes letters, and changes how Flinks behaves."""
 
     seen: Counter[str]
     world: World
@@ -39,11 +39,11 @@ class People:
     moods: dict[str, str]
 
     def flinks_changes_its_mood(self, chance: Random) -> None:
-        """For one instance, which our customer id may be wrong for."""
+        """Change how Flinks answers one instance, whose customer id may be wrong."""
         self.moods[chance.choice(INSTANCES)] = chance.choice(MOODS)
 
     def a_person_turns_a_gate(self, chance: Random) -> None:
-        """Shut by hand, or opened, whatever had shut it."""
+        """Shut the gate by hand, or open it whatever shut it."""
         instance = chance.choice(INSTANCES)
         if chance.random() < 0.1:
             self.gates.close(instance, by="ann", reason="because")
@@ -57,7 +57,7 @@ class People:
         self.storms.open(instance, after_storm=gate["state"] != "open" and gate["cause"] == "storm")
 
     def two_reviewers_close_a_letter(self, chance: Random) -> None:
-        """The same one, at once: one of them is told that it is closed."""
+        """Both close the same letter at once; the second gets LetterClosed."""
         letters = sorted(self.letters.list(), key=lambda letter: letter.login)  # their ids depend on Redis' hash seed
         if letters:
             of_rows = [letter for letter in letters if letter.login in self.rows.row_of]

@@ -1,4 +1,4 @@
-"""What tests of rejected messages share."""
+"""Parks messages for the tests of rejected messages."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""What became of every row of every backfill, by a model that knows nothing of the Lua: one rule for each event.
+"""A model of backfill rows, independent of the Lua scripts: one rule for each event.
 
-A row that is handed over waits for its login's wish, until that is confirmed, given up, or replaced by a newer one.
+A row that is fed waits until its login's wish is confirmed, dead-lettered, or replaced by a newer one.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ WAITS: Ending = (RowOutcome.WAITING, "")
 
 @dataclass
 class Filled:
-    """One backfill: its terms, the login of each row (None: the row is invalid), and what became of the rows."""
+    """One backfill: its terms, the login of each row (None: the row is invalid), and the outcome of each row."""
 
     backfill: Backfill
     logins: list[str | None]
@@ -36,14 +36,14 @@ class Filled:
 
 @dataclass
 class Rows:
-    """Every backfill of a schedule, and for which row each login's wish stands."""
+    """Every backfill of a schedule, and the row that each login's wish belongs to."""
 
     seen: Counter[str]
     filled: list[Filled] = field(default_factory=list)
     row_of: dict[str, tuple[Filled, int]] = field(default_factory=dict)
 
     def end(self, login: str, outcome: RowOutcome, code: str = "") -> None:
-        """The row that a login's wish stands for ends, if it waits."""
+        """End the row that a login's wish belongs to, if it waits."""
         if login in self.row_of:
             filled, row = self.row_of[login]
             if filled.endings[row] == WAITS:
@@ -53,12 +53,12 @@ class Rows:
                 del self.row_of[login]
 
     def replace(self, login: str) -> None:
-        """A newer wish has come for a login."""
+        """Note a newer wish for a login."""
         self.end(login, RowOutcome.SUPERSEDED)
         self.row_of.pop(login, None)
 
     def replay(self, login: str) -> None:
-        """A dead letter was replayed: the dead row waits again."""
+        """Note that a dead letter was replayed: its row waits again."""
         if login in self.row_of:
             filled, row = self.row_of[login]
             filled.endings[row] = WAITS

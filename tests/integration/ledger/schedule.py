@@ -1,6 +1,6 @@
-"""Random schedules: what producers, workers, Flinks, reviewers and time may do to the real ledger, step by step.
+"""Random schedules: steps of producers, workers, Flinks, reviewers and time, on the real ledger.
 
-A schedule is a list of seeds, and the same seeds are the same schedule: nothing may depend on the time of day,
+A schedule is a list of seeds, and the same seeds give the same schedule: nothing may depend on the time of day,
 on random ids, or on an order that Redis does not promise. After each step the promises are checked (`world.py`).
 """
 
@@ -46,7 +46,7 @@ GUID = "e1c1b1a0-0000-4000-8000-00000000000e"
 
 
 class Schedule(Backfilling, Endings, People):
-    """One schedule, from an empty ledger until all is quiet."""
+    """One schedule, from an empty ledger until nothing is left to do."""
 
     def __init__(self, client: Redis, seen: Counter[str]) -> None:
         client.flushall()
@@ -95,7 +95,7 @@ class Schedule(Backfilling, Endings, People):
     # -- events ------------------------------------------------------------------------------------------
 
     def events_arrive(self, chance: Random) -> None:
-        """Around a clock that moves on: newer than all before, older, of the same instant, and again."""
+        """Record events that are newer than all before, older, of the same instant, or repeated."""
         self.second += chance.randint(0, 1)
         wishes = [self._wish(chance) for _ in range(chance.randint(1, 3))]
         if chance.random() < 0.3:
@@ -134,7 +134,7 @@ class Schedule(Backfilling, Endings, People):
     # -- time --------------------------------------------------------------------------------------------
 
     def time_passes(self, chance: Random) -> None:
-        """Milliseconds, or hours."""
+        """Advance the clock by milliseconds or hours."""
         self.world.advance_to(
             self.world.now + chance.choice([1, 50, 500, LEASE_MS + 1, 5_000, 40_000, 60_000, 3_600_000])
         )
@@ -143,7 +143,7 @@ class Schedule(Backfilling, Endings, People):
     # -- calls -------------------------------------------------------------------------------------------
 
     def a_worker_claims(self, chance: Random) -> None:
-        """Mostly at the pace that the rate allows, sometimes after a login's rest."""
+        """Claim, mostly at the pace of the rate, sometimes after a login's rest."""
         self.world.advance_to(self.world.now + chance.choice([0, 60, 60, 60, 1500, 3000]))
         self._claim(chance.choice(INSTANCES), chance.choice(WORKERS), chance.randint(1, 5), chance.random() < 0.5)
 
@@ -175,19 +175,19 @@ class Schedule(Backfilling, Endings, People):
 
     def _judge_gate(self, flight: Flight, gate: dict[str, object], standing: bytes | None) -> None:
         is_condemned = standing in {b"refused", b"suspect"} or flight.caller in self.storms.suspects
-        assert not is_condemned, "a refused configuration was given a call"
+        assert not is_condemned, "a refused configuration claimed a call"
         if gate["state"] == "open":
             return
-        assert gate["cause"] != "operator", "a call was made behind a gate that a person had shut"
+        assert gate["cause"] != "operator", "a call was claimed behind a gate that a person shut"
         if gate["cause"] == "outage":
             flight.probe_of = flight.instance, gate["changed_at"]
             out = [other for other in self.world.flights if other.probe_of == flight.probe_of]
             ended = [other.claimed_at + LEASE_MS <= self.world.now for other in out]
-            assert all(ended), "two calls try at once whether the outage is over"
+            assert all(ended), "two trial calls of one outage at once"
             self.seen["probe"] += 1
 
     def a_stopped_worker_wakes(self, chance: Random) -> None:
-        """It was stopped in the instant before it sent: the worst there is. Its call may time out, and land later."""
+        """Resume a worker that was stopped just before it sent its call: the call may time out and land later."""
         lost = [flight for flight in self.world.flights if flight.is_lost]
         if not lost:
             return
@@ -209,14 +209,14 @@ class Schedule(Backfilling, Endings, People):
         assert self._settle(flight, None, outcome, code="INVALID_LOGIN") is Settled.FENCED
 
     def the_clock_steps_forward(self, _: Random) -> None:
-        """Every lease ends early, with its call still out. A rest that runs is cut short: the docs say so."""
+        """End every lease early, with its call in flight. A running rest is cut short, as the docs say."""
         if not self.world.late:
             self.seen["the clock steps forward"] += bool(self.world.flights)
             self.world.advance_to(self.world.now + 40_000)
             self._pulse()
 
     def a_lost_reply_is_asked_for_again(self, chance: Random) -> None:
-        """However late, and whatever became of the login since."""
+        """Send a settlement again, at any time and after any change of its login."""
         if self.stale:
             result = self._send(*self.stale.pop(chance.randrange(len(self.stale))))
             assert result in {Settled.REPEATED, Settled.FENCED}
@@ -241,7 +241,7 @@ class Schedule(Backfilling, Endings, People):
                 break
         self.world.check()
         self.check_rows()
-        assert not self._unended(), "a backfill has not ended though all is quiet"
+        assert not self._unended(), "a backfill has not ended though nothing is left to do"
         for login, wish in self.world.newest.items():
             state, confirmed = self.client.hmget(f"nightly:login:{login}", ["s", "C"])
             assert state in {b"done", b"dead"}

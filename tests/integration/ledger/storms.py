@@ -1,8 +1,8 @@
-"""When a run of refused logins is a storm, by a model that knows nothing of the Lua.
+"""A model of storms of refused logins, independent of the Lua scripts.
 
 A run belongs to one configuration of one instance, and counts different logins since that configuration's last
-confirmed call. It is looked at when it grows, so that one which is longer than a measure that has just fallen is a
-storm with its next login.
+confirmed call. It is compared with the limit when it grows: a run beyond a limit that has just fallen is a storm with
+its next login.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ Caller = tuple[str, str]
 
 @dataclass
 class Storms:
-    """The runs, how long one may grow, and who may call no more because of one."""
+    """The runs, the limit of each instance, and the configurations that a storm stopped."""
 
     runs: dict[Caller, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     """Of each run its logins, and each one's letter ('': a newer wish came instead)."""
@@ -26,7 +26,7 @@ class Storms:
     """Those that a storm has put under suspicion."""
 
     def refuse(self, caller: Caller, login: str, letter: str) -> bool:
-        """A login was refused, and that was believed; returns whether that is a storm."""
+        """Note a refused login that was dead-lettered; returns whether that is a storm."""
         run = self.runs[caller]
         run[login] = letter
         if len(run) < self.limits[caller[0]]:
@@ -37,12 +37,12 @@ class Storms:
         return True
 
     def confirm(self, caller: Caller) -> None:
-        """A call was confirmed: its configuration's run ends, and the instance's measure is the old one again."""
+        """Note a confirmed call: its configuration's run ends, and the instance's limit is the default again."""
         self.runs[caller].clear()
         self.limits[caller[0]] = RULES.storm_logins
 
     def open(self, instance: str, *, after_storm: bool) -> None:
-        """A person has opened the gate: all runs end, and all may call again."""
+        """Note that a person opened the gate: all runs end, and all configurations may call again."""
         for caller in list(self.runs):
             if caller[0] == instance:
                 self.runs[caller].clear()

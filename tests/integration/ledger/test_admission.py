@@ -1,4 +1,4 @@
-"""Who may call, how many go out to find that out, and when whoever may not call should ask again."""
+"""Which configurations may call, with how many calls at first, and when a refused one asks again."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ OUTAGE = {"outage": "1", "outage_at": 1, "outage_detail": "ten in a row", "probe
 
 
 @pytest.mark.parametrize("standing", [None, "doubted", "unreachable"])
-def test_one_call_goes_out_for_a_configuration_that_has_to_prove_itself_however_fast_the_rate(
+def test_an_unproven_configuration_gets_one_call_at_any_rate(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, standing: str | None
 ) -> None:
     ledger.record(wishes(20))
@@ -28,16 +28,16 @@ def test_one_call_goes_out_for_a_configuration_that_has_to_prove_itself_however_
     (canary,) = claim(fingerprint="new", **FAST).claims
     until = str(clock.ms + 15_000).encode()
     assert redis_client.hmget(CONFIGS, "new:canary", "new:canary_login") == [until, canary.reference.encode()]
-    assert not redis_client.exists(GATE), "the gate itself has nothing to do with it"
+    assert not redis_client.exists(GATE), "the gate itself is not involved"
     clock.ms += 1000
     reply = claim(fingerprint="new", **FAST)
     assert (reply.state, reply.wait_seconds) == ("canary", 0.05)
     clock.ms += 13_990
     assert claim(fingerprint="new", **FAST).wait_seconds == 0.01
-    assert len(claim(**FAST).claims) > 1, "another configuration is not held up"
+    assert len(claim(**FAST).claims) > 1, "another configuration is not delayed"
 
 
-def test_one_call_tries_whether_an_outage_is_over_however_fast_the_rate(
+def test_an_outage_gets_one_trial_call_at_any_rate(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(20))
@@ -51,7 +51,7 @@ def test_one_call_tries_whether_an_outage_is_over_however_fast_the_rate(
     assert (reply.state, reply.wait_seconds) == ("canary", 0.01)
 
 
-def test_one_call_tries_at_once_whether_an_outage_is_over_and_a_new_configuration_is_right(
+def test_one_call_tries_both_an_outage_and_a_new_configuration(
     ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(2))
@@ -84,9 +84,7 @@ def test_the_end_of_another_call_does_not_end_the_wait_for_the_canary(
 # -- when to ask again -------------------------------------------------------------------------------------
 
 
-def test_who_may_not_call_is_told_when_to_ask_again(
-    ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
-) -> None:
+def test_a_refused_claim_says_when_to_ask_again(ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any) -> None:
     ledger.record(wishes(2))
     redis_client.hset(GATE, mapping=OUTAGE | {"probe_at": clock.ms + 4000})
     assert (claim().state, claim().wait_seconds) == ("closed", 4)
@@ -102,7 +100,7 @@ def test_who_may_not_call_is_told_when_to_ask_again(
     ("key", "field", "furthest"),
     [(GATE, "probe_at", 60_000), (GATE, "canary_until", 200_000), (CONFIGS, "new:canary", 200_000)],
 )
-def test_a_moment_that_lies_further_ahead_than_any_could_is_from_before_the_clock_was_set_back(
+def test_a_time_too_far_ahead_is_ignored_as_written_before_the_clock_was_set_back(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, key: str, field: str, furthest: int
 ) -> None:
     ledger.record(wishes(2))

@@ -1,4 +1,4 @@
-"""How old a failing wish is: neither time without workers nor time for which Flinks asked us to wait counts."""
+"""The age of a failing wish: time without workers and time for which Flinks asked us to wait do not count."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,7 +34,7 @@ def fails(ledger: Ledger, claim: Any, settle: Any) -> Callable[..., None]:
 
 @pytest.fixture
 def age(clock: Clock, claim: Any, settle: Any) -> Age:
-    """Return how old the login's wish is by what its next claim says, ms; the call is not made."""
+    """Return the age of the login's wish as its next claim says it, ms; the call is not made."""
 
     def age() -> int:
         (call,) = claim().claims
@@ -46,7 +46,7 @@ def age(clock: Clock, claim: Any, settle: Any) -> Age:
 
 
 def live(ledger: Ledger, clock: Clock, ms: int) -> None:
-    """Let time pass with a worker alive."""
+    """Let time pass with a live worker."""
     for _ in range(ms // 10_000):
         clock.ms += 10_000
         ledger.pulse({}, worker="w", slots=1)
@@ -72,7 +72,7 @@ def test_time_in_which_no_worker_was_alive_does_not_count(
 
 @pytest.mark.parametrize("first", ["the claim", "the sign of life"])
 @pytest.mark.parametrize(("silence_ms", "counts"), [(10_000, True), (10_001, False)])
-def test_ten_seconds_without_a_sign_of_life_are_no_time_without_workers(
+def test_ten_seconds_without_a_heartbeat_are_not_time_without_workers(
     ledger: Ledger, clock: Clock, fails: Any, age: Age, first: str, silence_ms: int, *, counts: bool
 ) -> None:
     ledger.pulse({}, worker="w", slots=1)
@@ -83,7 +83,7 @@ def test_ten_seconds_without_a_sign_of_life_are_no_time_without_workers(
     assert age() == (silence_ms if counts else 0)
 
 
-def test_a_caller_that_only_asks_is_no_worker(ledger: Ledger, clock: Clock, fails: Any, age: Age) -> None:
+def test_a_pulse_without_slots_is_no_heartbeat(ledger: Ledger, clock: Clock, fails: Any, age: Age) -> None:
     ledger.pulse({}, worker="w", slots=1)
     fails()
     for _ in range(10):
@@ -93,7 +93,7 @@ def test_a_caller_that_only_asks_is_no_worker(ledger: Ledger, clock: Clock, fail
     assert age() == 0
 
 
-def test_a_failure_after_a_time_without_workers_is_as_old_as_it_is(
+def test_a_failure_after_time_without_workers_keeps_its_full_age(
     ledger: Ledger, clock: Clock, fails: Any, age: Age
 ) -> None:
     ledger.pulse({}, worker="w", slots=1)
@@ -108,7 +108,7 @@ def test_a_failure_after_a_time_without_workers_is_as_old_as_it_is(
 def test_time_behind_a_shut_gate_and_without_workers_is_counted_once(
     ledger: Ledger, clock: Clock, fails: Any, age: Age, keeper: GateKeeper, shut_at: int, opened_at: int
 ) -> None:
-    """In minutes after the failure; no worker is alive from 10 to 70."""
+    """Times are minutes after the failure; no worker is live from 10 to 70."""
     fails()
     for minute in range(100):
         if minute == shut_at:
@@ -120,10 +120,10 @@ def test_time_behind_a_shut_gate_and_without_workers_is_counted_once(
         else:
             live(ledger, clock, MINUTE_MS)
     held = set(range(10, 70)) | set(range(shut_at, opened_at))
-    assert 0 <= (100 - len(held)) * MINUTE_MS - age() <= 10_000, "as exact as a sign of life every ten seconds"
+    assert 0 <= (100 - len(held)) * MINUTE_MS - age() <= 10_000, "exact to one heartbeat in ten seconds"
 
 
-def test_a_step_of_redis_clock_makes_no_wish_older(ledger: Ledger, clock: Clock, fails: Any, age: Age) -> None:
+def test_a_step_of_redis_clock_does_not_age_a_wish(ledger: Ledger, clock: Clock, fails: Any, age: Age) -> None:
     ledger.pulse({}, worker="w", slots=1)
     fails()
     clock.ms += 48 * HOUR_MS
@@ -138,7 +138,7 @@ def test_a_step_of_redis_clock_makes_no_wish_older(ledger: Ledger, clock: Clock,
 
 @pytest.fixture
 def throttle(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> Callable[[int], None]:
-    """Have Flinks ask the whole instance to wait, seconds."""
+    """Let Flinks ask the whole instance to wait, seconds."""
     ledger.record([replace(wish, reference=f"lgn_throttled_{at}") for at, wish in enumerate(wishes(9))])
     calls = iter(claim(at_most=9, calls_per_second=1000, lease_seconds=9999).claims)
     clock.ms += 1000
@@ -163,7 +163,7 @@ def test_a_pause_that_flinks_asked_for_does_not_count(
     assert age() == 2 * MINUTE_MS + 1000
 
 
-def test_a_longer_pause_counts_only_by_what_it_adds(clock: Clock, throttle: Any, fails: Any, age: Age) -> None:
+def test_a_longer_pause_counts_only_the_time_that_it_adds(clock: Clock, throttle: Any, fails: Any, age: Age) -> None:
     fails()
     throttle(600)
     clock.ms += 5 * MINUTE_MS
@@ -172,7 +172,7 @@ def test_a_longer_pause_counts_only_by_what_it_adds(clock: Clock, throttle: Any,
     assert age() == 20 * MINUTE_MS
 
 
-def test_a_first_failure_within_a_pause_is_as_old_as_the_time_after_it(
+def test_a_first_failure_within_a_pause_ages_from_the_end_of_the_pause(
     ledger: Ledger, clock: Clock, throttle: Any, age: Age, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -184,7 +184,7 @@ def test_a_first_failure_within_a_pause_is_as_old_as_the_time_after_it(
     assert age() == 5 * MINUTE_MS
 
 
-def test_a_pause_that_a_person_ends_counts_no_further(
+def test_a_pause_that_a_person_ends_counts_up_to_then(
     clock: Clock, throttle: Any, fails: Any, age: Age, keeper: GateKeeper
 ) -> None:
     fails()
@@ -201,7 +201,7 @@ def test_a_pause_that_a_person_ends_counts_no_further(
 def test_a_pause_and_a_shut_gate_are_counted_once(
     clock: Clock, throttle: Any, fails: Any, age: Age, keeper: GateKeeper, shut_at: int, opened_at: int
 ) -> None:
-    """In minutes after the failure; the pause is from 10 to 60."""
+    """Times are minutes after the failure; the pause is from 10 to 60."""
     fails()
     for minute in range(80):
         if minute == shut_at:
@@ -216,7 +216,9 @@ def test_a_pause_and_a_shut_gate_are_counted_once(
 
 
 @pytest.mark.parametrize("attempts", [1, 3])
-def test_what_flinks_asks_one_login_to_wait_does_not_count(clock: Clock, fails: Any, age: Age, attempts: int) -> None:
+def test_a_wait_that_flinks_asked_for_one_login_does_not_count(
+    clock: Clock, fails: Any, age: Age, attempts: int
+) -> None:
     for _ in range(attempts):
         fails(code="http_503", delay_seconds=3600, retry_after_seconds=3600)
         clock.ms += HOUR_MS
@@ -224,7 +226,7 @@ def test_what_flinks_asks_one_login_to_wait_does_not_count(clock: Clock, fails: 
     assert age() == MINUTE_MS
 
 
-def test_a_wait_that_flinks_asked_for_makes_no_wish_younger_than_it_is(clock: Clock, fails: Any, age: Age) -> None:
+def test_a_wait_that_flinks_asked_for_never_gives_a_negative_age(clock: Clock, fails: Any, age: Age) -> None:
     fails(code="http_503", delay_seconds=0, retry_after_seconds=3600)
     clock.ms += MINUTE_MS
     assert age() == 0

@@ -1,4 +1,4 @@
-"""Which failures are a login's own, since when they are counted, and how long they are remembered."""
+"""Which failures are charged to a login, from when they count, and how long attempts are kept."""
 
 from typing import Any
 
@@ -14,26 +14,26 @@ FLIGHT_FIELDS = ["c", "m", "b"]
 FAILURE_FIELDS = ["n", "f", "d", "j", "u"]
 
 
-def test_only_a_failure_that_said_flinks_is_down_may_be_the_outages(
+def test_only_failures_that_say_flinks_is_down_may_belong_to_an_outage(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
     settle(claim().claims[0], "transient", flags="d")
-    assert redis_client.hget(LOGIN, "d") == b"1", "since the first failure, and no more than that"
+    assert redis_client.hget(LOGIN, "d") == b"1", "one, which is the first failure"
     clock.ms += 1000
     settle(claim().claims[0], "transient", flags="d")
-    assert redis_client.hget(LOGIN, "d") == b"1000:2", "the last so long after it"
+    assert redis_client.hget(LOGIN, "d") == b"1000:2", "two, the last 1000 ms after the first failure"
     clock.ms += 1000
     settle(claim().claims[0], "transient", code="CARD_IN_USE")
     assert redis_client.hmget(LOGIN, "n", "d") == [b"3", None]
 
 
-def test_attempts_are_kept_from_the_first_failure_on_twenty_of_them_for_30_days(
+def test_twenty_attempts_from_the_first_failure_on_are_kept_for_30_days(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
     settle(claim().claims[0], "applied", attempt="[0]")
-    assert Letters(redis_client).attempts("lgn_0") == [], "a success alone is nothing to remember"
+    assert Letters(redis_client).attempts("lgn_0") == [], "a success without failures is not stored"
     redis_client.set("nightly:attempts:lgn_0", "\n".join(["[1]"] * 20))
     ledger.record(wishes(1, minute=1))
     clock.ms += 1000
@@ -43,7 +43,7 @@ def test_attempts_are_kept_from_the_first_failure_on_twenty_of_them_for_30_days(
     assert redis_client.ttl("nightly:attempts:lgn_0") in range(30 * 86_400 - 60, 30 * 86_400 + 1)
 
 
-def test_attempts_of_a_dead_letter_expire_30_days_after_it_was_closed_by_a_newer_event_too(
+def test_attempts_of_a_dead_letter_expire_30_days_after_a_newer_event_closed_it(
     ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -53,7 +53,7 @@ def test_attempts_of_a_dead_letter_expire_30_days_after_it_was_closed_by_a_newer
     assert redis_client.ttl("nightly:attempts:lgn_0") in range(30 * 86_400 - 60, 30 * 86_400 + 1)
 
 
-def test_a_failure_behind_a_gate_that_was_shut_before_does_not_count_that_time(
+def test_time_behind_a_shut_gate_before_the_first_failure_is_not_subtracted(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     keeper = GateKeeper(redis_client, now_ms=clock)
@@ -80,7 +80,7 @@ def test_a_failure_behind_a_gate_that_was_shut_before_does_not_count_that_time(
         (9, 1001, 2, 3),
     ],
 )
-def test_the_failures_in_a_row_that_fell_within_the_outage_are_given_back_and_one_of_a_row_that_began_before(
+def test_failures_in_a_row_within_an_outage_are_not_charged(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, first: int, last: int, in_a_row: int, left: int
 ) -> None:
     ledger.record(wishes(1))
@@ -99,7 +99,7 @@ def test_the_failures_in_a_row_that_fell_within_the_outage_are_given_back_and_on
     ("in_a_row", "began", "ended", "left"),
     [("1", 0, 1, 2), ("1", 1, 2, 3), ("900:2", 0, 900, 1), ("900:2", 0, 899, 3), ("900:2", 1, 900, 2)],
 )
-def test_a_row_that_began_with_the_first_failure_of_all_is_kept_by_how_long_it_lasted(
+def test_failures_in_a_row_from_the_first_failure_on_are_stored_in_short(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, in_a_row: str, began: int, ended: int, left: int
 ) -> None:
     ledger.record(wishes(1))
@@ -117,7 +117,7 @@ def test_a_first_failure_never_lies_ahead(ledger: Ledger, clock: Clock, redis_cl
     assert claim().claims[0].first_failure_ms == clock.ms
 
 
-def test_a_claim_says_whether_attempts_for_its_login_are_remembered(
+def test_a_claim_says_whether_attempts_of_its_login_are_stored(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))

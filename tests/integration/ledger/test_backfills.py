@@ -1,4 +1,4 @@
-"""The life of a backfill: loaded whole or not at all, steered, ended, and kept for a while."""
+"""The life of a backfill: loaded whole or not at all, paused or cancelled, finished, and kept for a while."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ DAY_MS = 86_400_000
 WAITING = RowOutcome.WAITING
 
 
-def test_nothing_is_handed_over_before_everything_is_loaded(
+def test_no_row_is_fed_before_everything_is_loaded(
     backfills: Backfills, feeder: Feeder, clock: Clock, redis_client: Redis
 ) -> None:
     backfill = backfills.create(instance=INSTANCE, wish="on", as_of_us=clock.ms * 1000, first_digest="f")
@@ -42,7 +42,7 @@ def test_nothing_is_handed_over_before_everything_is_loaded(
     assert backfills.chunk(backfill.id, 1) == rows[:1]
 
 
-def test_a_load_that_is_given_up_leaves_nothing(backfills: Backfills, redis_client: Redis, start: Start) -> None:
+def test_an_abandoned_load_leaves_nothing(backfills: Backfills, redis_client: Redis, start: Start) -> None:
     backfill = backfills.create(instance=INSTANCE, wish="on", as_of_us=1)
     backfills.put_chunk(backfill.id, 0, [Row(2, "one")], "d")
     backfills.forget(backfill.id)
@@ -52,7 +52,7 @@ def test_a_load_that_is_given_up_leaves_nothing(backfills: Backfills, redis_clie
         backfills.forget(start(["one"]))
 
 
-def test_the_same_content_is_noticed_unless_it_was_cancelled_or_is_asked_for_again(
+def test_the_same_content_is_refused_unless_cancelled_or_repeated_on_purpose(
     backfills: Backfills,
 ) -> None:
     def load(digest: str, **how: bool) -> str:
@@ -69,11 +69,11 @@ def test_the_same_content_is_noticed_unless_it_was_cancelled_or_is_asked_for_aga
     load("same")
 
 
-def test_an_empty_backfill_has_ended_when_it_is_loaded(start: Start, backfills: Backfills) -> None:
+def test_an_empty_backfill_finishes_when_it_is_loaded(start: Start, backfills: Backfills) -> None:
     assert backfills.get(start([])).status is Status.FINISHED
 
 
-def test_a_cancelled_backfill_ends_with_the_last_call_that_was_handed_over(
+def test_a_cancelled_backfill_ends_with_the_last_row_that_was_fed(
     backfills: Backfills, feeder: Feeder, start: Start, clock: Clock, claim: Any, settle: Any, redis_client: Redis
 ) -> None:
     backfill_id = start([f"login-{at}" for at in range(30)], rate=1)
@@ -96,7 +96,7 @@ def test_a_cancelled_backfill_ends_with_the_last_call_that_was_handed_over(
     ("before", "action"),
     [("", "resume"), ("pause", "pause"), ("cancel", "pause"), ("cancel", "resume"), ("cancel", "cancel")],
 )
-def test_what_the_state_forbids_is_refused_by_one_clear_sentence(
+def test_an_action_that_the_status_does_not_allow_is_refused_in_one_sentence(
     backfills: Backfills, start: Start, before: str, action: str
 ) -> None:
     backfill_id = start(["one"])
@@ -108,12 +108,12 @@ def test_what_the_state_forbids_is_refused_by_one_clear_sentence(
         getattr(backfills, action)("bf-nobody")
 
 
-def test_a_wish_of_the_future_is_refused(start: Start, clock: Clock) -> None:
+def test_an_as_of_in_the_future_is_refused(start: Start, clock: Clock) -> None:
     with pytest.raises(BackfillError, match="future"):
         start(["one"], as_of_us=clock.ms * 1000 + 61_000_000)
 
 
-def test_what_has_expired_leaves_the_lists(
+def test_expired_backfills_leave_the_lists(
     backfills: Backfills, start: Start, redis_client: Redis, ledger: Ledger
 ) -> None:
     gone, kept = start(["one"]), start(["one"])

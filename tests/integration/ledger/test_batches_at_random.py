@@ -1,7 +1,7 @@
-"""Calls settled in one batch, with the next claimed in the same script, end as they would have one by one.
+"""Calls settled in one batch, with the next claim in the same script, have the same results as one by one.
 
-The large schedules settle one call at a time, and hold the promises by that; workers settle many. Only an outage may
-tell the two apart, as its signs are counted before a batch is carried out: nothing here says that Flinks is down.
+The large schedules settle one call at a time; workers settle many. Only an outage may differ, as its signs are counted
+before a batch is settled: so no call here says that Flinks is down.
 """
 
 from collections import Counter
@@ -56,7 +56,7 @@ class Side:
         return settled, ledger_calls.claim(self.ledger, INSTANCE, at_most=5, **TERMS, **MORE, **terms)
 
     def holds(self) -> dict[str, Any]:
-        """Return the whole ledger, but for what lives by the real time, and the buckets of health."""
+        """Return the whole ledger without expiry times, keys of real time, and the signs of an outage."""
         found: dict[str, Any] = {}
         for key in sorted(self.client.keys("nightly:*")):
             name = key.decode().split(":")[1]
@@ -79,7 +79,7 @@ class Side:
 
 
 class Twins:
-    """One schedule, told to both: to one in batches, to the other one by one."""
+    """One schedule for both ledgers: in batches for one, one by one for the other."""
 
     def __init__(self, one: Redis, other: Redis, chance: Random, seen: Counter[str]) -> None:
         self.clock, self.chance, self.seen, self.second = Clock(), chance, seen, 0
@@ -109,7 +109,7 @@ class Twins:
         return Wish(login, INSTANCE, b"sealed", occurred_us, self.chance.random() < 0.5, "e", None, lane)
 
     def calls_end(self) -> None:
-        """Up to six of one configuration's; and now and then one that was settled before."""
+        """End up to six calls of one configuration, sometimes including one that was settled before."""
         fingerprint = self.chance.choice(FINGERPRINTS)
         flights = self.out[fingerprint]
         self.chance.shuffle(flights)
@@ -143,7 +143,7 @@ class Twins:
                 side.letters.close(letter.id, action, by="bob")
 
 
-def test_a_batch_ends_as_its_calls_would_have_one_by_one(redis_client: Redis, redis_url: str) -> None:
+def test_a_batch_has_the_results_of_its_calls_settled_one_by_one(redis_client: Redis, redis_url: str) -> None:
     seen: Counter[str] = Counter()
     with Redis.from_url(f"{redis_url}?db=1") as other:
         for seed in range(SCHEDULES):

@@ -1,4 +1,4 @@
-"""What a claim hands out: to whom, how fast, from which lane, and when to ask again."""
+"""What a claim returns: which logins, how many, from which lane, and when to ask again."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,7 +21,7 @@ def backfill(count: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("account", ["cust-42", None])
-def test_a_claim_holds_what_the_call_needs_and_the_login_says_who_has_it(
+def test_a_claim_holds_what_the_call_needs_and_the_login_names_the_owner(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, account: str | None
 ) -> None:
     ledger.record([replace(wish, account_id=account) for wish in wishes(1, on=False)])
@@ -41,7 +41,7 @@ def test_a_claim_holds_what_the_call_needs_and_the_login_says_who_has_it(
     assert (found["state"], found["due_at"], found["lease_until"]) == ("in_flight", None, clock.ms + 15_000)
 
 
-def test_a_claim_forgets_that_the_one_before_was_lost(
+def test_a_claim_deletes_the_mark_of_a_lost_lease(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -54,7 +54,7 @@ def test_a_claim_forgets_that_the_one_before_was_lost(
     assert redis_client.hmget(LOGIN, "g", "h", "c") == [None, None, b"1:1:0:0:owner"]
 
 
-def test_a_login_that_somebody_deleted_is_passed_over(ledger: Ledger, redis_client: Redis, claim: Any) -> None:
+def test_a_deleted_login_is_not_claimed(ledger: Ledger, redis_client: Redis, claim: Any) -> None:
     ledger.record(wishes(1))
     redis_client.delete(LOGIN)
     reply = claim()
@@ -62,7 +62,7 @@ def test_a_login_that_somebody_deleted_is_passed_over(ledger: Ledger, redis_clie
     assert not redis_client.exists(LOGIN, f"nightly:leases:{INSTANCE}", f"nightly:due:{INSTANCE}:live", RATE)
 
 
-def test_a_login_that_came_anew_in_the_other_lane_after_it_was_deleted_is_handed_out_once(
+def test_a_login_recreated_in_the_other_lane_is_claimed_once(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record([replace(wish, lane=Lane.BACKFILL) for wish in wishes(1)])
@@ -73,7 +73,7 @@ def test_a_login_that_came_anew_in_the_other_lane_after_it_was_deleted_is_handed
     assert len(calls + claim(calls_per_second=1000).claims) == 1
 
 
-def test_what_waits_behind_a_deleted_login_is_asked_for_in_time(
+def test_a_deleted_login_does_not_delay_those_behind_it(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     clock.ms += 700
@@ -99,7 +99,7 @@ def test_a_claim_says_when_the_next_login_falls_due(ledger: Ledger, clock: Clock
     assert (reply.state, reply.wait_seconds) == ("idle", 0.7)
 
 
-def test_a_full_house_is_asked_again_in_25_ms_and_one_at_the_rate_when_the_next_call_may_go(
+def test_at_the_in_flight_limit_ask_again_in_25_ms_and_at_the_rate_limit_when_the_next_call_may_go(
     ledger: Ledger, clock: Clock, claim: Any
 ) -> None:
     ledger.record(wishes(5))
@@ -113,12 +113,12 @@ def test_a_full_house_is_asked_again_in_25_ms_and_one_at_the_rate_when_the_next_
         assert reply.state == "busy"
         waits.append(reply.wait_seconds)
         clock.ms += round(reply.wait_seconds * 1000)
-    assert len(waits) == 1, "it came exactly in time"
+    assert len(waits) == 1, "it is claimed exactly when it is due"
     assert 0.9 < waits[0] <= 1.03
 
 
 @pytest.mark.parametrize(("asked", "free", "taken"), [(3, 10, 3), (10, 3, 3), (10, 0, 0)])
-def test_no_more_is_handed_out_than_asked_for_and_than_the_limit_leaves(
+def test_a_claim_keeps_to_the_asked_number_and_the_in_flight_limit(
     ledger: Ledger, redis_client: Redis, claim: Any, asked: int, free: int, taken: int
 ) -> None:
     ledger.record(wishes(20))
@@ -128,7 +128,7 @@ def test_no_more_is_handed_out_than_asked_for_and_than_the_limit_leaves(
     assert redis_client.zcard(f"nightly:leases:{INSTANCE}") == 2 + taken
 
 
-def test_a_busy_claim_waits_for_what_is_due_later_still(ledger: Ledger, clock: Clock, claim: Any) -> None:
+def test_a_busy_claim_waits_for_logins_that_are_due_even_later(ledger: Ledger, clock: Clock, claim: Any) -> None:
     ledger.record(wishes(1))
     claim()
     clock.ms += 700
@@ -142,13 +142,13 @@ def test_a_busy_claim_waits_for_what_is_due_later_still(ledger: Ledger, clock: C
 # -- lanes -------------------------------------------------------------------------------------------------
 
 
-def test_either_lane_takes_what_the_other_leaves(ledger: Ledger, claim: Any) -> None:
+def test_each_lane_uses_turns_that_the_other_leaves(ledger: Ledger, claim: Any) -> None:
     ledger.record(backfill(2) + wishes(1))
     first = [call.reference for call in claim(calls_per_second=1000).claims]
     assert first == ["lgn_0", "lgn_0-old", "lgn_1-old"]
 
 
-def test_the_tenth_call_is_the_backfills_also_within_one_claim(
+def test_every_tenth_call_is_for_the_backfill_lane_within_one_claim_too(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(backfill(3) + wishes(30))
@@ -165,7 +165,7 @@ def test_the_tenth_call_is_the_backfills_also_within_one_claim(
 
 @pytest.mark.parametrize("spot", ["d", "u"])
 @pytest.mark.parametrize(("spotted", "tries"), [(0, "lgn_00"), (1, "lgn_01"), (19, "lgn_19"), (20, "lgn_00")])
-def test_the_call_that_tries_goes_for_a_login_without_a_spot_among_the_first_twenty(
+def test_a_canary_prefers_a_login_without_failures_among_the_first_twenty(
     ledger: Ledger, redis_client: Redis, claim: Any, spot: str, spotted: int, tries: str
 ) -> None:
     ledger.record([replace(wish, reference=f"lgn_{at:02}") for at, wish in enumerate(wishes(25))])
@@ -174,13 +174,15 @@ def test_the_call_that_tries_goes_for_a_login_without_a_spot_among_the_first_twe
     assert [call.reference for call in claim(fingerprint="new").claims] == [tries]
 
 
-def test_a_proven_configuration_passes_no_login_over(ledger: Ledger, redis_client: Redis, claim: Any) -> None:
+def test_a_proven_configuration_claims_logins_with_failures_too(
+    ledger: Ledger, redis_client: Redis, claim: Any
+) -> None:
     ledger.record(wishes(2))
     redis_client.hset(LOGIN, "d", "1:1:1")
     assert [call.reference for call in claim(at_most=1).claims] == ["lgn_0"]
 
 
-def test_a_claim_number_grows_though_the_clock_was_set_back(
+def test_a_claim_number_grows_even_after_the_clock_was_set_back(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(1))

@@ -1,4 +1,4 @@
-"""What a claim finds where one lane is full of logins that its caller cannot open."""
+"""Claims from a lane that is full of logins which the caller cannot open."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from worker.ledger import Lane, Ledger
 
 
 @pytest.mark.parametrize(("full", "other", "turn"), [(Lane.LIVE, Lane.BACKFILL, 0), (Lane.BACKFILL, Lane.LIVE, 9)])
-def test_a_lane_full_of_logins_that_a_worker_cannot_open_holds_up_none_of_the_other_lane(
+def test_a_lane_full_of_logins_that_a_worker_cannot_open_does_not_delay_the_other_lane(
     ledger: Ledger, redis_client: Redis, claim: Any, full: Lane, other: Lane, turn: int
 ) -> None:
     lives(ledger, "b", NEW)

@@ -1,4 +1,4 @@
-"""What random schedules do not reach: clocks set back, lost replies, two configurations, two owners, places."""
+"""Cases that random schedules do not reach: clocks set back, lost replies, two configurations, two owners, slots."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from worker.ledger.queries import Views
 HOUR_MS = 3_600_000
 
 
-def test_a_clock_set_back_an_hour_neither_stops_the_calls_nor_lifts_the_rate(
+def test_a_clock_set_back_an_hour_neither_stops_calls_nor_raises_the_rate(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(50))
@@ -29,7 +29,7 @@ def test_a_clock_set_back_an_hour_neither_stops_the_calls_nor_lifts_the_rate(
     assert 15 <= taken <= 52
 
 
-def test_a_reconciler_from_before_the_clock_was_set_back_keeps_no_place(ledger: Ledger, clock: Clock) -> None:
+def test_a_reconciler_from_before_the_clock_was_set_back_loses_its_slot(ledger: Ledger, clock: Clock) -> None:
     ledger.pulse({}, worker="worker", slots=2)
     assert ledger.enlist("worker", "killed")
     clock.ms -= HOUR_MS
@@ -37,7 +37,7 @@ def test_a_reconciler_from_before_the_clock_was_set_back_keeps_no_place(ledger: 
     assert ledger.enlist("worker", "next")
 
 
-def test_a_worker_keeps_one_slot_for_intake_and_a_reconciler_keeps_its_place(ledger: Ledger, clock: Clock) -> None:
+def test_a_worker_keeps_one_slot_for_intake_and_a_reconciler_renews_its_slot(ledger: Ledger, clock: Clock) -> None:
     ledger.pulse({}, worker="worker", slots=3)
     assert [ledger.enlist("worker", owner) for owner in ("a", "b", "c")] == [1, 2, 0]
     clock.ms += 2000
@@ -48,7 +48,7 @@ def test_a_worker_keeps_one_slot_for_intake_and_a_reconciler_keeps_its_place(led
     assert ledger.enlist("worker", "d")
 
 
-def test_a_settlement_whose_reply_was_lost_changes_nothing_when_it_comes_again(
+def test_a_settlement_sent_again_after_a_lost_reply_changes_nothing(
     ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -64,10 +64,10 @@ def test_an_owner_that_lost_its_claim_in_a_failover_settles_nothing(ledger: Ledg
     ledger.record(wishes(1))
     (mine,) = claim(owner="b").claims
     assert settle(mine, "applied", owner="a") is Settled.FENCED
-    assert settle(mine, "applied", owner="b") is Settled.OVERTAKEN, "the other one's call may have landed last"
+    assert settle(mine, "applied", owner="b") is Settled.OVERTAKEN, "the call of the other owner may have landed last"
 
 
-def test_an_unproven_configuration_has_one_call_out_until_one_is_confirmed(
+def test_an_unproven_configuration_has_one_call_in_flight_until_one_is_confirmed(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(20))
@@ -81,9 +81,7 @@ def test_an_unproven_configuration_has_one_call_out_until_one_is_confirmed(
     assert len(claim(fingerprint="new", calls_per_second=1000).claims) > 1
 
 
-def test_a_canary_whose_worker_died_is_replaced_when_its_lease_ran_out(
-    ledger: Ledger, clock: Clock, claim: Any
-) -> None:
+def test_a_canary_whose_worker_died_is_replaced_when_its_lease_ends(ledger: Ledger, clock: Clock, claim: Any) -> None:
     ledger.record(wishes(5))
     assert len(claim(fingerprint="new").claims) == 1
     clock.ms += 14_000
@@ -128,7 +126,7 @@ def test_a_host_that_cannot_be_found_halts_after_five_and_is_tried_once_a_minute
     assert claim().state == "claimed"
 
 
-def test_the_longer_of_two_pauses_stands_and_opening_the_gate_ends_it(
+def test_the_longer_of_two_pauses_counts_and_opening_the_gate_ends_it(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(5))
@@ -171,7 +169,7 @@ def test_a_throttled_volley_halves_the_rate_once_and_it_climbs_back(
     assert 95 <= calls_in_two_seconds() <= 101
 
 
-def test_every_tenth_call_is_the_backfill_lanes_however_long_the_live_one_is(
+def test_every_tenth_call_is_for_the_backfill_lane_at_any_length_of_the_live_lane(
     ledger: Ledger, clock: Clock, claim: Any
 ) -> None:
     live = wishes(100)
@@ -198,7 +196,7 @@ def test_a_client_whose_primary_became_a_replica_looks_for_the_new_one(ledger: L
     assert ledger.record(wishes(1, minute=2)) == ["recorded"]
 
 
-def test_failed_attempts_are_counted_from_the_first_one_and_start_anew_with_a_newer_wish(
+def test_failed_attempts_are_counted_from_the_first_and_start_again_with_a_newer_wish(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))

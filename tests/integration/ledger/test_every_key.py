@@ -1,4 +1,4 @@
-"""Every key of ours expires, or is in the table below with what bounds it, and names nothing that is gone."""
+"""Every key of ours expires, or is in the table below with what bounds it, and refers to no deleted key."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ def members(client: Redis, key: str) -> list[str]:
 
 
 def named(prefix: str, *, field: str = "", value: str = "") -> Gone:
-    """Each member names a key that exists, and whose field has that value."""
+    """Each member must name a key that exists and whose field has that value."""
 
     def named(client: Redis, key: str, _now: int) -> Iterator[str]:
         for member in members(client, key):
@@ -62,7 +62,7 @@ def named(prefix: str, *, field: str = "", value: str = "") -> Gone:
 
 
 def itself(field: str, *values: str) -> Gone:
-    """The hash is in one of these states, or it should expire."""
+    """The hash must have one of these states, or expire."""
 
     def itself(client: Redis, key: str, _now: int) -> Iterator[str]:
         if (client.hget(key, field) or b"").decode() not in values:
@@ -129,7 +129,7 @@ def without_end(client: Redis) -> list[str]:
 
 
 def strays(client: Redis, now: int) -> list[str]:
-    """Return keys that no rule allows to stay, and what the others should not hold any more."""
+    """Return keys that no rule allows, and entries that the others should have deleted."""
     found = []
     for key in without_end(client):
         rules = [gone for pattern, (_, gone) in STAYS.items() if re.fullmatch(f"nightly:({pattern})", key)]
@@ -149,7 +149,7 @@ def busy(
     claim: Any,
     settle: Any,
 ) -> None:
-    """A night in which everything happens that leaves a key."""
+    """Do everything that creates a key."""
     ledger.claim_ledger("reference-key")
     for worker in ("worker", "another"):
         ledger.pulse(FINGERPRINTS, worker=worker, slots=2)
@@ -215,17 +215,17 @@ def _trouble_of_every_kind(ledger: Ledger, clock: Clock, claim: Any, settle: Any
 
 
 @pytest.mark.usefixtures("busy")
-def test_every_key_without_an_end_is_known_and_each_rule_is_for_one(redis_client: Redis) -> None:
+def test_every_key_that_never_expires_has_a_rule_and_every_rule_is_used(redis_client: Redis) -> None:
     met = {key: [rule for rule in STAYS if re.fullmatch(f"nightly:({rule})", key)] for key in without_end(redis_client)}
     assert {key: rules for key, rules in met.items() if len(rules) != 1} == {}
     assert set(STAYS) - {rule for rules in met.values() for rule in rules} == set()
 
 
 @pytest.mark.usefixtures("busy")
-def test_after_a_year_nothing_is_left_of_what_is_over(
+def test_after_a_year_nothing_finished_is_left(
     redis_client: Redis, ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
-    """Keys live by Redis' own clock, which no test waits for: those that would have expired are deleted."""
+    """Keys expire by Redis' own clock, so the test deletes those that would have expired."""
     for key in list(redis_client.scan_iter()):
         if 0 <= redis_client.pttl(key) <= YEAR_MS:
             redis_client.delete(key)

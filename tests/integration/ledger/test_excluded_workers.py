@@ -56,7 +56,7 @@ def test_a_worker_whose_calls_alone_fail_is_excluded_and_the_others_go_on(
     assert excluded == {"well": [], "cut off": [INSTANCE]}
 
 
-def test_where_no_other_worker_is_well_the_calls_of_one_are_an_outage(
+def test_failures_of_one_worker_are_an_outage_if_no_other_has_a_good_sign(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(100))
@@ -65,11 +65,11 @@ def test_where_no_other_worker_is_well_the_calls_of_one_are_an_outage(
     settle(claim_all(clock, claim, 1)[0], "applied", worker="b")
     for failing in claim_all(clock, claim, 10, worker="a"):
         settle(failing, "transient", worker="a", **DOWN)
-    assert causes(ledger) == [("closed", "outage")], "b was well before, and says nothing of now"
+    assert causes(ledger) == [("closed", "outage")], "the good sign of b is older than the failures"
 
 
 @pytest.mark.parametrize(("later_ms", "excluded"), [(0, []), (1, ["cut off"])])
-def test_another_worker_was_well_only_if_that_was_after_the_first_call_that_failed(
+def test_only_a_good_sign_after_the_first_failure_excludes_the_failing_worker(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, later_ms: int, excluded: list[str]
 ) -> None:
     ledger.record(wishes(20))
@@ -84,7 +84,7 @@ def test_another_worker_was_well_only_if_that_was_after_the_first_call_that_fail
     assert causes(ledger) == ([] if excluded else [("closed", "outage")])
 
 
-def test_any_good_sign_of_another_worker_excludes_a_worker_again_within_the_hour_without_a_second_notice(
+def test_within_an_hour_any_good_sign_of_another_worker_excludes_again_without_a_notice(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(20))
@@ -97,7 +97,7 @@ def test_any_good_sign_of_another_worker_excludes_a_worker_again_within_the_hour
     assert ledger.pulse({}, worker="well", slots=2).notices == ()
 
 
-def test_a_worker_is_not_measured_by_its_own_good_signs(
+def test_a_workers_own_good_signs_do_not_exclude_it(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(20))
@@ -108,7 +108,7 @@ def test_a_worker_is_not_measured_by_its_own_good_signs(
     assert causes(ledger) == [("closed", "outage")]
 
 
-def test_a_worker_that_was_well_in_the_same_batch_is_not_excluded(
+def test_a_worker_with_a_good_sign_in_the_same_batch_is_not_excluded(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(20))
@@ -121,7 +121,7 @@ def test_a_worker_that_was_well_in_the_same_batch_is_not_excluded(
     assert causes(ledger) == [("closed", "outage")], "Flinks answered it a moment ago"
 
 
-def test_a_workers_signs_are_kept_as_long_as_the_window_and_a_good_one_ends_the_bad_ones(
+def test_signs_of_a_worker_last_for_the_window_and_a_good_one_ends_the_bad_ones(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(20))

@@ -1,4 +1,4 @@
-"""How rows are handed over: each once, as many as the lane takes, by turns, and only when they may."""
+"""How rows are fed: each once, as many as the lane takes, backfills in turn, and only while calls may be made."""
 
 import pytest
 from redis import Redis
@@ -23,7 +23,7 @@ from worker.vault.vault import Vault
 APPLIED, WAITING, DUPLICATE = RowOutcome.APPLIED, RowOutcome.WAITING, RowOutcome.DUPLICATE
 
 
-def test_of_two_feeders_that_saw_the_same_cursor_one_hands_over(
+def test_of_two_feeders_at_the_same_cursor_only_one_feeds(
     backfills: Backfills, vault: Vault, start: Start, ledger: Ledger
 ) -> None:
     backfill_id = start([f"login-{at}" for at in range(30)])
@@ -36,7 +36,7 @@ def test_of_two_feeders_that_saw_the_same_cursor_one_hands_over(
 @pytest.mark.parametrize(
     ("before", "first", "why"), [("pause", 0, "paused"), ("cancel", 0, "cancelled"), ("", 1, "moved")]
 )
-def test_a_feeder_that_is_late_hands_nothing_over(
+def test_a_late_feeder_feeds_nothing(
     backfills: Backfills, start: Start, ledger: Ledger, before: str, first: int, why: str
 ) -> None:
     backfill_id = start(["one"])
@@ -47,7 +47,7 @@ def test_a_feeder_that_is_late_hands_nothing_over(
     assert (tally(ledger, "recorded"), outcomes(backfills, backfill_id)[0] is APPLIED) == (0, False)
 
 
-def test_nothing_is_handed_over_into_a_ledger_of_a_newer_shape(
+def test_nothing_is_fed_into_a_ledger_of_a_newer_schema(
     backfills: Backfills, start: Start, redis_client: Redis
 ) -> None:
     backfill_id = start(["one"])
@@ -62,7 +62,7 @@ def test_nothing_is_handed_over_into_a_ledger_of_a_newer_shape(
             act()
 
 
-def test_a_feeder_goes_on_over_chunks_where_a_killed_one_left_off(
+def test_a_feeder_continues_across_chunks_after_a_killed_one(
     backfills: Backfills, vault: Vault, feeder: Feeder, start: Start, ledger: Ledger
 ) -> None:
     backfill_id = start(["same"] * 1100)  # all but one end without a call, so none fills the lane
@@ -72,16 +72,16 @@ def test_a_feeder_goes_on_over_chunks_where_a_killed_one_left_off(
     assert ledger.redis.strlen(f"nightly:backfill:{backfill_id}:rows") == 6 * 1100
 
 
-def test_the_lane_grows_where_it_runs_dry_and_takes_two_seconds_of_what_it_really_sends_off(
+def test_the_lane_grows_when_it_runs_dry_and_holds_two_seconds_of_its_actual_pace(
     feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:
     rate, lane = f"nightly:rate:{INSTANCE}", f"nightly:due:{INSTANCE}:backfill"
     redis_client.hset(rate, "ceiling", 50)
     start([f"login-{at}" for at in range(900)])
-    assert (feeder.feed(), feeder.feed()) == (16, 0), "nothing is known of its pace yet"
+    assert (feeder.feed(), feeder.feed()) == (16, 0), "the pace is not known yet"
     assert ledger.pulse({INSTANCE: "proven-one"}, worker="w", slots=2).should_feed is False
     fed = []
-    for _ in range(4):  # everything is sent off at once
+    for _ in range(4):  # every call is claimed at once
         redis_client.hincrby(rate, "lane_calls", redis_client.zcard(lane))
         redis_client.delete(lane)
         clock.ms += 1000
@@ -95,7 +95,7 @@ def test_the_lane_grows_where_it_runs_dry_and_takes_two_seconds_of_what_it_reall
     assert redis_client.zcard(lane) == 40
 
 
-def test_a_pace_of_long_ago_is_forgotten(feeder: Feeder, start: Start, clock: Clock, redis_client: Redis) -> None:
+def test_an_old_pace_is_forgotten(feeder: Feeder, start: Start, clock: Clock, redis_client: Redis) -> None:
     redis_client.hset(
         f"nightly:rate:{INSTANCE}", mapping={"ceiling": 50, "lane_limit": 100, "lane_at": clock.ms - 11_000}
     )
@@ -103,7 +103,7 @@ def test_a_pace_of_long_ago_is_forgotten(feeder: Feeder, start: Start, clock: Cl
     assert feeder.feed() == 16
 
 
-def test_logins_that_wait_for_a_later_try_hold_rows_up_only_when_they_are_many(
+def test_waiting_retries_delay_rows_only_when_they_are_many(
     feeder: Feeder, start: Start, clock: Clock, redis_client: Redis
 ) -> None:
     start([f"login-{at}" for at in range(300)])
@@ -115,7 +115,7 @@ def test_logins_that_wait_for_a_later_try_hold_rows_up_only_when_they_are_many(
     assert feeder.feed() == 16
 
 
-def test_two_backfills_share_the_room_and_one_takes_what_the_other_leaves(
+def test_two_backfills_share_the_room_and_each_uses_what_the_other_leaves(
     backfills: Backfills, feeder: Feeder, start: Start, redis_client: Redis, clock: Clock
 ) -> None:
     redis_client.hset(f"nightly:rate:{INSTANCE}", mapping={"ceiling": 50, "lane_limit": 100, "lane_at": clock.ms})
@@ -130,7 +130,7 @@ def test_two_backfills_share_the_room_and_one_takes_what_the_other_leaves(
     assert (backfills.get(large).fed, backfills.get(small).fed) == (147, 3)
 
 
-def test_instances_have_lanes_of_their_own_and_a_shut_gate_takes_nothing(
+def test_instances_have_separate_lanes_and_a_shut_gate_takes_no_rows(
     backfills: Backfills, feeder: Feeder, start: Start, redis_client: Redis, clock: Clock
 ) -> None:
     GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by="ann", reason="because")
@@ -141,7 +141,7 @@ def test_instances_have_lanes_of_their_own_and_a_shut_gate_takes_nothing(
     assert feeder.feed() == 1
 
 
-def test_a_rate_of_its_own_holds_a_backfill_back(feeder: Feeder, start: Start, clock: Clock) -> None:
+def test_a_backfill_keeps_to_its_own_rate(feeder: Feeder, start: Start, clock: Clock) -> None:
     start([f"login-{at}" for at in range(300)], rate=2)
     assert feeder.feed() == 4, "two seconds of it at once"
     handed_over = 0
@@ -160,25 +160,27 @@ def test_a_rate_below_one_a_second_still_moves(feeder: Feeder, start: Start, clo
     assert fed == [1, 0, 1]
 
 
-def test_a_rate_of_its_own_is_kept_though_the_clock_was_set_back(feeder: Feeder, start: Start, clock: Clock) -> None:
+def test_a_backfill_keeps_to_its_own_rate_after_the_clock_was_set_back(
+    feeder: Feeder, start: Start, clock: Clock
+) -> None:
     start([f"login-{at}" for at in range(9)], rate=2)
     assert feeder.feed() == 4
     clock.ms -= 3_600_000
     assert [feeder.feed(), feeder.feed()] == [4, 0]
 
 
-def test_nothing_is_handed_over_in_quiet_hours(
+def test_nothing_is_fed_in_quiet_hours(
     feeder: Feeder, start: Start, clock: Clock, redis_client: Redis, ledger: Ledger
 ) -> None:
-    start(["one"], quiet="22:00-23:00", timezone="UTC")  # the clock stands at 22:13
+    start(["one"], quiet="22:00-23:00", timezone="UTC")  # the clock shows 22:13
     assert feeder.feed() == 0
-    assert redis_client.pttl("nightly:feed-hint") > 1000, "nobody is asked to feed every second meanwhile"
+    assert redis_client.pttl("nightly:feed-hint") > 1000, "no pulse asks for rows meanwhile"
     assert not ledger.pulse({INSTANCE: "proven-one"}, worker="w", slots=2).should_feed
     clock.ms += 3_600_000
     assert feeder.feed() == 1
 
 
-def test_a_pulse_asks_for_rows_once_a_second_while_there_are_some_and_calls_may_be_made(
+def test_a_pulse_asks_for_rows_once_a_second_while_rows_are_left_and_calls_may_be_made(
     backfills: Backfills, start: Start, ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:
     def asks(instance: str = INSTANCE, slots: int = 2) -> bool:
@@ -187,7 +189,7 @@ def test_a_pulse_asks_for_rows_once_a_second_while_there_are_some_and_calls_may_
     assert not asks()
     backfill_id = start(["one"])
     assert not asks("acme")
-    assert not asks(slots=0), "who only asks whether work is due"
+    assert not asks(slots=0), "a pulse without slots"
     assert (asks(), asks()) == (True, False)
     redis_client.delete("nightly:feed-hint")
     backfills.pause(backfill_id)
@@ -234,14 +236,14 @@ def test_a_feeder_that_lacks_the_key_of_a_backfill_leaves_it_to_one_that_has_it(
     assert not feeder.leaves_rows_to_others
 
 
-def test_a_person_is_told_of_a_backfill_whose_key_nobody_holds_after_a_minute(
+def test_a_missing_key_of_a_backfill_gives_notice_after_a_minute(
     vault: Vault, start: Start, ledger: Ledger, clock: Clock
 ) -> None:
     start(["one"])
     lacking, told = without_the_key(ledger, clock), []
     for _ in range(2):
         assert lacking.feed() == 0
-        assert not lacking.leaves_rows_to_others, "nobody can open it, so passing the message on is no use"
+        assert not lacking.leaves_rows_to_others, "no worker can open it, so the message is not passed on"
         told.append([notice.parts for notice in ledger.pulse({}, worker="a", slots=2).notices])
         clock.ms += 60_000
     assert told == [[], [[vault.key_ids[0], str(clock.ms - 120_000)]]]

@@ -1,4 +1,4 @@
-"""Rows are handed over by the admission that a claim goes by: that of the configuration that asks."""
+"""Rows are fed only if the feeder's configuration may call, by the same rule as a claim."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from worker.ledger import Ledger
 from worker.vault.vault import Vault
 
 
-def test_a_backfill_goes_on_behind_a_gate_that_another_configuration_shut(
+def test_a_backfill_continues_though_another_configuration_shut_the_gate(
     backfills: Backfills,
     feeder: Feeder,
     vault: Vault,
@@ -43,7 +43,7 @@ def test_a_backfill_goes_on_behind_a_gate_that_another_configuration_shut(
     assert backfills.get(backfill_id).counts["applied"] == 1
 
 
-def test_rows_are_handed_over_behind_an_outage_only_when_a_call_may_try_whether_it_is_over(
+def test_in_an_outage_rows_are_fed_only_when_a_trial_call_may_be_made(
     feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(20))

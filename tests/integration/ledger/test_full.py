@@ -1,4 +1,4 @@
-"""What the ledger does while its Redis is full: it hands out what is due, refuses the rest whole, and loses nothing."""
+"""A full Redis: the ledger still claims, refuses everything else completely, and loses nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ def own_redis(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[Redis]:
         yield client
 
 
-def test_a_full_redis_hands_out_what_is_due_loses_no_login_and_settles_once_it_has_room(own_redis: Redis) -> None:
+def test_a_full_redis_still_claims_loses_no_login_and_settles_once_it_has_room(own_redis: Redis) -> None:
     ledger = Ledger(own_redis)
     own_redis.hset(f"nightly:configs:{INSTANCE}", "proven-one", "proven")
     ledger.record(wishes(3))

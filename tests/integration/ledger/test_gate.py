@@ -1,4 +1,4 @@
-"""What the gate remembers when it turns, who stands above whom, and what is forgotten when it opens."""
+"""What the gate stores when it changes, which cause takes precedence, and what opening deletes."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def keeper(redis_client: Redis, clock: Clock) -> GateKeeper:
     return GateKeeper(redis_client, now_ms=clock)
 
 
-def test_nothing_shuts_a_gate_anew_that_a_person_has_shut(
+def test_no_other_cause_replaces_a_gate_shut_by_a_person(
     ledger: Ledger, clock: Clock, keeper: GateKeeper, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(30))
@@ -44,11 +44,13 @@ def test_nothing_shuts_a_gate_anew_that_a_person_has_shut(
     for failing in rest:
         settle(failing, "transient", **DOWN)
     assert gate(ledger)["cause"] == "operator"
-    assert causes(ledger) == [("closed", "operator"), ("closed", "outage")], "an outage holds calls beside that"
+    assert causes(ledger) == [("closed", "operator"), ("closed", "outage")], (
+        "an outage holds calls independently of that"
+    )
     assert gate(ledger)["by"] == "ann"
 
 
-def test_nothing_shuts_a_gate_anew_that_a_halt_has_shut(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
+def test_no_other_cause_replaces_a_gate_shut_by_a_halt(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
     ledger.record(wishes(30))
     first, second, third, *rest = claim_all(clock, claim, 30)
     settle(first, "halt", code="ACCESS_DENIED")
@@ -57,11 +59,11 @@ def test_nothing_shuts_a_gate_anew_that_a_halt_has_shut(ledger: Ledger, clock: C
     for failing in rest:
         settle(failing, "transient", **DOWN)
     assert gate(ledger)["cause"] == "halt"
-    assert causes(ledger) == [("closed", "halt"), ("closed", "outage")], "an outage holds calls beside that"
+    assert causes(ledger) == [("closed", "halt"), ("closed", "outage")], "an outage holds calls independently of that"
 
 
 @pytest.mark.parametrize("field", ["code", "http_status", "fingerprint"])
-def test_a_gate_that_turns_forgets_what_the_turn_before_was_about(
+def test_a_change_of_the_gate_deletes_the_details_of_the_one_before(
     redis_client: Redis, clock: Clock, keeper: GateKeeper, field: str
 ) -> None:
     redis_client.hset(GATE, field, "1")
@@ -75,7 +77,7 @@ def test_a_gate_that_turns_forgets_what_the_turn_before_was_about(
     ]
 
 
-def test_a_person_who_shuts_the_gate_ends_no_outage_and_one_who_opens_it_does(
+def test_shutting_the_gate_by_hand_keeps_an_outage_and_opening_ends_it(
     clock: Clock, redis_client: Redis, keeper: GateKeeper
 ) -> None:
     redis_client.hset(GATE, mapping=OUTAGE)
@@ -87,10 +89,10 @@ def test_a_person_who_shuts_the_gate_ends_no_outage_and_one_who_opens_it_does(
     keeper.open(INSTANCE, by="ann")
     assert not any(redis_client.hmget(GATE, *OUTAGE))
     assert redis_client.hget(GATE, "outage_to") == str(clock.ms).encode()
-    assert not redis_client.exists(f"nightly:health:{INSTANCE}"), "it begins anew"
+    assert not redis_client.exists(f"nightly:health:{INSTANCE}"), "signs are counted from zero"
 
 
-def test_an_outage_that_ends_leaves_nothing_but_when_it_was(
+def test_an_outage_that_ends_leaves_only_its_times(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(2))
@@ -102,7 +104,7 @@ def test_an_outage_that_ends_leaves_nothing_but_when_it_was(
     assert redis_client.hget(RATE, "rate") == b"1", "calls resume slowly"
 
 
-def test_a_gate_that_a_right_configuration_opens_forgets_who_shut_it_and_why(
+def test_a_gate_opened_by_a_confirmed_call_forgets_its_cause(
     ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(2))
@@ -113,7 +115,7 @@ def test_a_gate_that_a_right_configuration_opens_forgets_who_shut_it_and_why(
     assert not any(redis_client.hmget(GATE, *about))
 
 
-def test_the_time_that_calls_were_held_runs_from_the_first_shutting_to_the_opening_and_adds_up(
+def test_held_time_runs_from_the_first_cause_to_the_opening_and_adds_up(
     clock: Clock, redis_client: Redis, keeper: GateKeeper
 ) -> None:
     keeper.close(INSTANCE, by="ann", reason="")
@@ -139,7 +141,7 @@ def test_the_time_that_calls_were_held_runs_from_the_first_shutting_to_the_openi
     assert not redis_client.hexists(GATE, "outage_to"), "there was no outage"
 
 
-def test_a_gate_held_since_a_moment_ahead_was_not_held_as_the_clock_was_set_back(
+def test_a_gate_held_since_a_time_ahead_counts_no_held_time(
     clock: Clock, redis_client: Redis, keeper: GateKeeper
 ) -> None:
     keeper.close(INSTANCE, by="ann", reason="")
@@ -149,7 +151,7 @@ def test_a_gate_held_since_a_moment_ahead_was_not_held_as_the_clock_was_set_back
     assert Views(redis_client).gate_changes(INSTANCE)[-1]["held_ms"] == 0
 
 
-def test_opening_an_open_gate_slows_nothing_down_and_opening_a_shut_one_begins_at_one_call_a_second(
+def test_only_opening_a_shut_gate_starts_at_one_call_a_second(
     clock: Clock, redis_client: Redis, keeper: GateKeeper
 ) -> None:
     keeper.open(INSTANCE, by="ann")
@@ -168,7 +170,7 @@ def test_two_hundred_changes_are_kept(redis_client: Redis, keeper: GateKeeper) -
     assert (len(kept), kept[0]["by"], kept[-1]["by"]) == (200, "ann", "bob")
 
 
-def test_calls_from_before_a_gate_turned_say_nothing_of_what_came_after(
+def test_calls_from_before_a_change_of_the_gate_do_not_change_it(
     ledger: Ledger, clock: Clock, redis_client: Redis, keeper: GateKeeper, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(20))
@@ -192,7 +194,7 @@ def test_calls_from_before_a_gate_turned_say_nothing_of_what_came_after(
     assert redis_client.hget(GATE, "outage_to") == str(clock.ms - 1000).encode(), "that outage ended then"
 
 
-def test_shutting_a_gate_forgets_no_configuration_and_no_pause(
+def test_shutting_a_gate_keeps_configurations_and_pause(
     ledger: Ledger, clock: Clock, redis_client: Redis, keeper: GateKeeper
 ) -> None:
     ledger.record(wishes(1))

@@ -1,4 +1,4 @@
-"""Sorted sets and tally are written once a script, for all its logins: also for many, and where it stops midway."""
+"""Sorted sets and tally are written once a script, for many logins and after an error midway, too."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ BROKEN = "nightly:login:lgn_1"
 FAST = {"at_most": 5000, "calls_per_second": 1_000_000, "max_in_flight": 5000}
 
 
-def test_more_logins_than_lua_hands_to_one_command_are_moved_at_once(
+def test_more_logins_than_one_command_takes_are_moved_in_one_script(
     ledger: Ledger, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(5000))
@@ -23,7 +23,7 @@ def test_more_logins_than_lua_hands_to_one_command_are_moved_at_once(
     assert (redis_client.zcard(LEASES), tally(ledger, "applied_on"), tally(ledger, "calls")) == (0, 5000, 5000)
 
 
-def test_what_was_recorded_before_redis_refused_something_is_due_and_counted(
+def test_events_recorded_before_redis_refused_a_command_are_due_and_counted(
     ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:
     redis_client.set(BROKEN, "not a hash")
@@ -33,7 +33,7 @@ def test_what_was_recorded_before_redis_refused_something_is_due_and_counted(
     assert tally(ledger, "recorded") == 1
 
 
-def test_what_was_claimed_before_redis_refused_something_has_its_lease_and_is_due_no_more(
+def test_logins_claimed_before_redis_refused_a_command_have_leases_and_are_not_due(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(3))
@@ -41,10 +41,10 @@ def test_what_was_claimed_before_redis_refused_something_has_its_lease_and_is_du
     with pytest.raises(ResponseError, match="WRONGTYPE"):
         claim(**FAST)
     assert redis_client.zrange(LEASES, 0, -1, withscores=True) == [(b"lgn_0", clock.ms + 15_000)]
-    assert redis_client.zrange(DUE, 0, -1) == [b"lgn_2"], "and what is broken stands in nobody's way"
+    assert redis_client.zrange(DUE, 0, -1) == [b"lgn_2"], "and the broken login does not block others"
 
 
-def test_what_was_settled_before_redis_refused_something_has_no_lease_and_is_counted(
+def test_calls_settled_before_redis_refused_a_command_have_no_lease_and_are_counted(
     ledger: Ledger, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(3))

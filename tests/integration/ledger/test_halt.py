@@ -1,4 +1,4 @@
-"""When our own credentials or address are wrong: what shows it, and what a late answer changes of that."""
+"""Wrong credentials or a wrong address: how it is detected, and that late responses do not change it."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ GATE, CONFIGS = f"nightly:gate:{INSTANCE}", f"nightly:configs:{INSTANCE}"
 
 
 @pytest.mark.parametrize("standing", ["refused", "suspect"])
-def test_a_late_success_does_not_clear_a_configuration_that_was_found_wrong(
+def test_a_late_success_does_not_clear_a_refused_configuration(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, standing: str
 ) -> None:
     ledger.record(wishes(5))
@@ -28,7 +28,7 @@ def test_a_late_success_does_not_clear_a_configuration_that_was_found_wrong(
 
 
 @pytest.mark.parametrize("code", ["ACCESS_DENIED", "unsealable"])
-def test_two_logins_refused_in_one_batch_are_our_mistake_as_two_in_a_row_are(
+def test_two_logins_refused_in_one_batch_halt_as_two_in_a_row_do(
     ledger: Ledger, clock: Clock, claim: Any, code: str
 ) -> None:
     ledger.record(wishes(2))
@@ -38,14 +38,14 @@ def test_two_logins_refused_in_one_batch_are_our_mistake_as_two_in_a_row_are(
     assert (gate(ledger)["cause"], gate(ledger)["code"]) == ("halt", code)
 
 
-def test_a_login_alone_refused_with_a_code_of_flinks_keeps_that_code(
+def test_a_single_refused_login_keeps_the_code_of_flinks(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(2))
     poison, other = claim_all(clock, claim, 2)
     assert settle(poison, "halt", code="ACCESS_DENIED") is Settled.HALTED
     due_at = redis_client.zscore(f"nightly:due:{INSTANCE}:live", poison.reference)
-    assert due_at == clock.ms + 30_000, "the others are heard first"
+    assert due_at == clock.ms + 30_000, "other logins are called first"
     settle(other, "applied")
     clock.ms += 30_000
     (again,) = claim_all(clock, claim, 1)
@@ -65,7 +65,7 @@ def test_failures_to_find_the_host_are_counted_in_a_row(ledger: Ledger, clock: C
 
 
 @pytest.mark.parametrize(("asked_for", "waits"), [(0, 30_000), (29, 30_000), (31, 31_000)])
-def test_a_login_that_is_doubted_waits_for_the_others_and_no_shorter_than_it_would_have(
+def test_a_refused_login_waits_for_others_and_at_least_its_own_backoff(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, asked_for: int, waits: int
 ) -> None:
     ledger.record(wishes(2))
@@ -75,7 +75,7 @@ def test_a_login_that_is_doubted_waits_for_the_others_and_no_shorter_than_it_wou
     assert redis_client.hget(CONFIGS, FP) == b"doubted"
 
 
-def test_a_login_that_is_doubted_anew_is_given_three_refusals_again(
+def test_a_login_in_doubt_again_has_three_refusals_again(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -94,7 +94,7 @@ def test_a_login_that_is_doubted_anew_is_given_three_refusals_again(
     assert gate(ledger)["cause"] == "halt"
 
 
-def test_five_lookups_that_fail_charge_no_login_more_and_one_answer_forgets_them(
+def test_no_login_is_charged_after_five_dns_failures_and_one_response_resets_them(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(7))
@@ -109,7 +109,7 @@ def test_five_lookups_that_fail_charge_no_login_more_and_one_answer_forgets_them
     assert not redis_client.hexists(CONFIGS, f"{FP}:lost")
 
 
-def test_after_a_refusal_that_shut_the_gate_another_login_tries_first(
+def test_after_a_halt_the_trial_call_is_for_another_login(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(2))
@@ -121,10 +121,10 @@ def test_after_a_refusal_that_shut_the_gate_another_login_tries_first(
     assert [one.reference for one in claim(fingerprint="newer").claims] != [refused.reference]
 
 
-def test_a_refused_configuration_calls_no_more_where_its_late_calls_find_no_host(
+def test_dns_failures_of_late_calls_do_not_let_a_refused_configuration_call(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
-    """It did, once a minute: the host's trouble may pass, the refused key does not."""
+    """It used to call once a minute: DNS failures may end, but the refused key stays refused."""
     ledger.record(wishes(20))
     first, second, *late = claim_all(clock, claim, 10)
     for refused in (first, second):

@@ -1,4 +1,4 @@
-"""The last attempts of a login: what is remembered of each, how many, and for how long."""
+"""The last attempts of a login: what is stored of each, how many, and for how long."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,9 +24,7 @@ def attempt_of(claim: Claim, verdict: Verdict, *, seconds: float = 0.25, worker:
     return settlement_of(Call(claim, claim.number, seconds, worker), verdict, LIMITS, lambda: 0.0).attempt
 
 
-def test_every_attempt_comes_back_with_all_that_was_known_of_it(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
-) -> None:
+def test_every_attempt_is_read_with_all_its_values(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
     ledger.record(wishes(1))
     began = clock.ms
     for verdict, seconds, worker in ((BUSY, 0.25, "w1"), (TIMEOUT, 61.001, "w2"), (BUSY, 0, "w1")):
@@ -49,7 +47,7 @@ def test_every_attempt_comes_back_with_all_that_was_known_of_it(
     ]  # fmt: skip
 
 
-def test_a_settlement_that_is_sent_twice_is_repeated_and_no_claim_number_comes_twice(
+def test_a_settlement_sent_twice_is_repeated_and_claim_numbers_are_unique(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))

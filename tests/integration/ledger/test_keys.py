@@ -1,4 +1,4 @@
-"""What becomes of logins that were sealed under a key which a worker lacks, or all of them."""
+"""Logins that are sealed under a key which one worker, or every worker, lacks."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +23,7 @@ Claims = Callable[..., ClaimReply]
 
 
 def sealed(vault: Vault, *names: str, lane: Lane = Lane.LIVE) -> list[Wish]:
-    """Return wishes for logins of these names, as a worker with this vault takes them in."""
+    """Return wishes for logins of these names, sealed by this vault."""
     (wish,) = wishes(1)
     return [
         replace(wish, reference=f"lgn_{name}", sealed=vault.seal_login(f"lgn_{name}", name), lane=lane)
@@ -47,7 +47,7 @@ def is_woken(ledger: Ledger, worker: str) -> bool:
 
 
 @pytest.mark.parametrize("lane", list(Lane))
-def test_a_login_whose_key_another_live_worker_holds_is_passed_over_untouched(
+def test_a_login_whose_key_another_live_worker_holds_is_left_to_it(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Claims, lane: Lane
 ) -> None:
     lives(ledger, "b", NEW)
@@ -57,13 +57,13 @@ def test_a_login_whose_key_another_live_worker_holds_is_passed_over_untouched(
     assert redis_client.hgetall("nightly:login:lgn_new") == before
     assert redis_client.zrange(f"nightly:due:{INSTANCE}:{lane}", 0, -1) == [b"lgn_new"]
     assert redis_client.zrange(f"nightly:leases:{INSTANCE}", 0, -1) == [b"lgn_old"]
-    assert redis_client.hget(f"nightly:rate:{INSTANCE}", "turn") == b"1", "it cost no place in the rate"
+    assert redis_client.hget(f"nightly:rate:{INSTANCE}", "turn") == b"1", "it used no call of the rate"
     assert not redis_client.exists("nightly:missing-keys")
     clock.ms += 1000
     assert taken(claim(key_ids=NEW.key_ids)) == ["new"]
 
 
-def test_what_was_not_sealed_by_us_is_handed_out_as_before(ledger: Ledger, claim: Claims) -> None:
+def test_a_value_without_a_key_id_is_claimed_by_any_worker(ledger: Ledger, claim: Claims) -> None:
     ledger.record(wishes(1))
     assert claim(key_ids=OLD.key_ids).claims[0].sealed == b"sealed"
 
@@ -75,7 +75,7 @@ def test_a_worker_finds_its_own_logins_behind_many_that_it_cannot_open(ledger: L
     assert taken(claim(key_ids=OLD.key_ids, **FAST)) == ["z-own"]
 
 
-def test_a_worker_finds_its_own_logins_though_whoever_holds_the_key_of_thousands_in_front_calls_none(
+def test_a_worker_finds_its_logins_behind_thousands_of_a_worker_that_cannot_call(
     ledger: Ledger, clock: Clock, claim: Claims
 ) -> None:
     lives(ledger, "b", NEW)
@@ -90,13 +90,13 @@ def test_a_worker_finds_its_own_logins_though_whoever_holds_the_key_of_thousands
     assert len(found) == 100, f"{looks} claims found {len(found)}"
 
 
-def test_the_one_call_that_tries_goes_for_a_login_that_the_caller_can_open(ledger: Ledger, claim: Claims) -> None:
+def test_a_canary_is_a_login_that_the_caller_can_open(ledger: Ledger, claim: Claims) -> None:
     lives(ledger, "b", NEW)
     ledger.record([*sealed(NEW, *(f"a{number:02}" for number in range(30))), *sealed(OLD, "b", "c")])
     assert taken(claim(key_ids=OLD.key_ids, fingerprint="unproven")) == ["b"]
 
 
-def test_who_can_open_nothing_that_is_due_ends_and_is_woken_again_once_a_second(
+def test_a_worker_that_can_open_no_due_login_ends_and_is_asked_again_once_a_second(
     ledger: Ledger, redis_client: Redis, claim: Claims
 ) -> None:
     lives(ledger, "a", OLD)
@@ -106,12 +106,12 @@ def test_who_can_open_nothing_that_is_due_ends_and_is_woken_again_once_a_second(
     reply = claim(key_ids=OLD.key_ids)
     assert (reply.state, reply.wait_seconds) == ("idle", None)
     ledger.leave("a", "one")
-    assert not is_woken(ledger, "a"), "it would find the same again, and again"
-    assert is_woken(ledger, "b"), "the one that holds the key does not wait for that"
+    assert not is_woken(ledger, "a"), "it would find the same logins again"
+    assert is_woken(ledger, "b"), "a worker with the key is asked at once"
     assert 0 < redis_client.pttl(f"nightly:hint:{OLD_ID}") <= 1000
 
 
-def test_a_reconciler_that_lacks_the_newest_key_of_a_worker_is_none_to_it(ledger: Ledger) -> None:
+def test_a_reconciler_without_a_workers_newest_key_does_not_count_for_it(ledger: Ledger) -> None:
     lives(ledger, "a", OLD)
     lives(ledger, "b", NEW)
     ledger.record(sealed(NEW, "new"))
@@ -124,16 +124,16 @@ def test_a_reconciler_that_lacks_the_newest_key_of_a_worker_is_none_to_it(ledger
     assert not is_woken(ledger, "a"), "the reconciler of the other holds its key, too"
 
 
-def test_a_worker_counts_only_the_slots_of_those_that_hold_its_newest_key(ledger: Ledger) -> None:
+def test_a_worker_counts_only_slots_of_workers_with_its_newest_key(ledger: Ledger) -> None:
     lives(ledger, "a", OLD, slots=9)
     lives(ledger, "b", NEW, slots=2)
     ledger.record(sealed(NEW, *map(str, range(150))))
     assert ledger.enlist("b", "one")
-    assert not is_woken(ledger, "b"), "its own place is taken, and those of the other are no use"
-    assert is_woken(ledger, "a"), "that one cannot tell what is due"
+    assert not is_woken(ledger, "b"), "its slot is taken, and the other worker lacks the key"
+    assert is_woken(ledger, "a"), "due logins that it cannot open count, too"
 
 
-def test_a_new_reconciler_lets_the_next_message_go_to_each_of_its_keys(ledger: Ledger, redis_client: Redis) -> None:
+def test_a_new_reconciler_allows_the_next_message_for_each_of_its_keys(ledger: Ledger, redis_client: Redis) -> None:
     lives(ledger, "b", NEW)
     for name in (f"nightly:hint:{NEW_ID}", f"nightly:hint:{OLD_ID}", f"nightly:hint:{OTHER_ID}"):
         redis_client.set(name, "1")
@@ -148,7 +148,7 @@ def missing(ledger: Ledger, clock: Clock) -> list[tuple[str, float]]:
     return [(key["key_id"], key["seconds"]) for key in Views(ledger.redis, now_ms=clock).missing_keys(clock.ms)]
 
 
-def test_a_login_whose_key_nobody_holds_waits_longer_each_time_up_to_a_minute(
+def test_a_login_with_a_missing_key_waits_longer_each_time_up_to_a_minute(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Claims
 ) -> None:
     lives(ledger, "a", OLD)
@@ -166,7 +166,7 @@ def test_a_login_whose_key_nobody_holds_waits_longer_each_time_up_to_a_minute(
     assert missing(ledger, clock) == [(NEW_ID, 184.0)]
 
 
-def test_a_thousand_that_nobody_can_open_leave_the_way_to_those_behind_them(
+def test_a_thousand_logins_with_a_missing_key_do_not_block_those_behind_them(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Claims
 ) -> None:
     lives(ledger, "a", OLD)
@@ -183,7 +183,7 @@ def test_a_thousand_that_nobody_can_open_leave_the_way_to_those_behind_them(
     assert redis_client.zcount(DUE, clock.ms + 1000, clock.ms + 1000) >= 900
 
 
-def test_a_person_is_told_of_a_key_that_was_missing_for_a_minute_and_once_an_hour(
+def test_a_key_missing_for_a_minute_gives_notice_once_an_hour(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Claims
 ) -> None:
     ledger.record(sealed(NEW, "new", "newer"))
@@ -207,7 +207,7 @@ def test_a_person_is_told_of_a_key_that_was_missing_for_a_minute_and_once_an_hou
     assert told(after=60_000) == [["key", NEW_ID, str(began)]]
 
 
-def test_when_a_worker_with_the_key_appears_nothing_is_missing_any_more(
+def test_a_key_is_not_missing_once_a_worker_holds_it(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Claims
 ) -> None:
     ledger.record([*sealed(NEW, "new"), *sealed(OTHER, "other")])
@@ -222,7 +222,7 @@ def test_when_a_worker_with_the_key_appears_nothing_is_missing_any_more(
     assert missing(ledger, clock) == [(OTHER_ID, 601.0)]
     clock.ms += 1
     lives(ledger, "b", NEW)
-    assert missing(ledger, clock) == [], "no login asks for it any more"
+    assert missing(ledger, clock) == [], "no login needs it any more"
     assert not redis_client.exists("nightly:missing-keys")
 
 
@@ -237,7 +237,9 @@ def test_a_worker_that_was_silent_for_ten_seconds_holds_no_key(ledger: Ledger, c
     assert missing(ledger, clock) == [(NEW_ID, 0.0)]
 
 
-def test_a_clock_that_was_set_back_makes_no_key_missing_for_long(ledger: Ledger, clock: Clock, claim: Claims) -> None:
+def test_a_clock_set_back_does_not_lengthen_the_time_a_key_is_missing(
+    ledger: Ledger, clock: Clock, claim: Claims
+) -> None:
     ledger.record(sealed(NEW, "new"))
     claim(key_ids=OLD.key_ids)
     clock.ms -= 500_000

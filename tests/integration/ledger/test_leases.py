@@ -1,4 +1,4 @@
-"""A lease that is lost: its login rests, comes back after longer and longer waits, and is set aside after ten."""
+"""Lost leases: the login rests, comes back after growing waits, and becomes a dead letter after ten in a row."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ LOGIN = "nightly:login:lgn_0"
 MINE = {INSTANCE: "proven-one"}
 
 
-def test_a_lost_lease_is_counted_and_remembered_and_its_login_rests(
+def test_a_lost_lease_is_counted_and_stored_and_its_login_rests(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -40,7 +40,7 @@ def test_a_lost_lease_is_counted_and_remembered_and_its_login_rests(
     assert tally == {b"recorded": b"1", b"ambiguous": b"1", b"leases_lost": b"1"}
 
 
-def test_a_login_whose_calls_never_end_is_not_set_aside_while_a_newer_event_waits(
+def test_a_login_that_loses_leases_gets_no_letter_while_a_newer_event_waits(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(1, on=False))
@@ -55,7 +55,7 @@ def test_a_login_whose_calls_never_end_is_not_set_aside_while_a_newer_event_wait
     assert {attempt["wish"] for attempt in Letters(redis_client).attempts("lgn_0")} == {False}
 
 
-def test_the_letter_of_a_login_that_is_set_aside_says_why(
+def test_the_letter_after_ten_lost_leases_says_why(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -106,7 +106,7 @@ def test_a_wait_is_no_shorter_than_the_rest(ledger: Ledger, clock: Clock, redis_
     assert redis_client.zscore(f"nightly:due:{INSTANCE}:live", "lgn_0") == clock.ms + 20_000
 
 
-def test_a_late_answer_of_the_second_call_that_was_lost_in_a_row_is_too_late_as_well(
+def test_a_late_settlement_of_the_second_lost_call_in_a_row_is_fenced_too(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -137,7 +137,7 @@ def test_the_rest_after_a_lost_lease_is_that_of_the_worker_that_made_the_call(
     assert [call.reference for call in claim().claims] == ["lgn_0"]
 
 
-def test_the_rest_begins_when_the_lease_is_taken_back_so_that_no_step_of_the_clock_swallows_it(
+def test_the_rest_begins_when_the_lease_is_taken_back_despite_a_step_of_the_clock(
     ledger: Ledger, clock: Clock, claim: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -153,7 +153,7 @@ def test_the_rest_begins_when_the_lease_is_taken_back_so_that_no_step_of_the_clo
 # -- a login that a person deleted -------------------------------------------------------------------------
 
 
-def test_the_lease_of_a_deleted_login_is_dropped_and_nothing_comes_back(
+def test_the_lease_of_a_deleted_login_is_deleted_without_recreating_the_login(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -165,7 +165,7 @@ def test_the_lease_of_a_deleted_login_is_dropped_and_nothing_comes_back(
     assert redis_client.hgetall(f"nightly:tally:{INSTANCE}") == {b"recorded": b"1"}
 
 
-def test_a_login_that_came_anew_after_it_was_deleted_is_not_taken_back_by_the_old_lease(
+def test_a_recreated_login_is_not_taken_back_by_its_old_lease(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -179,7 +179,7 @@ def test_a_login_that_came_anew_after_it_was_deleted_is_not_taken_back_by_the_ol
     assert call.revision == 1
 
 
-def test_a_login_in_flight_whose_key_somebody_wrote_over_stops_no_pulse(
+def test_an_overwritten_login_in_flight_does_not_stop_pulses(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(2))
@@ -191,6 +191,6 @@ def test_a_login_in_flight_whose_key_somebody_wrote_over_stops_no_pulse(
     assert redis_client.hget("nightly:login:lgn_1", "s") == b"due"
 
 
-def test_what_is_left_of_a_deleted_login_is_shown_as_no_login(redis_client: Redis, clock: Clock) -> None:
+def test_the_rest_of_a_deleted_login_is_not_shown(redis_client: Redis, clock: Clock) -> None:
     redis_client.hset(LOGIN, mapping={"s": "due", "z": "lease_lost"})
     assert Views(redis_client, now_ms=clock).login("lgn_0") is None

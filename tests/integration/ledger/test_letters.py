@@ -1,4 +1,4 @@
-"""What becomes of a dead letter: filed, closed once, and its login due again with the wish of now."""
+"""Dead letters: opened in a group, closed once, and replayed with the newest wish of the login."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,7 @@ def letters(redis_client: Redis, clock: Clock) -> Letters:
 
 @pytest.fixture
 def letter(ledger: Ledger, letters: Letters, clock: Clock, claim: Any, settle: Any) -> Letter:
-    """Of a login that failed for now, and 2 s later for good; its account is known."""
+    """Return the letter of a login with an account that failed twice, 2 s apart, the second time for good."""
     ledger.record([replace(wish, account_id="cust-42") for wish in wishes(1)])
     (tried,) = claim().claims
     settle(tried, "transient", code="http_503", flags="d", attempt=attempt_text(code="http_503"))
@@ -38,7 +38,7 @@ def letter(ledger: Ledger, letters: Letters, clock: Clock, claim: Any, settle: A
     return letter
 
 
-def test_a_letter_says_everything_that_is_known_of_its_login(letter: Letter, letters: Letters, clock: Clock) -> None:
+def test_a_letter_holds_everything_about_its_login(letter: Letter, letters: Letters, clock: Clock) -> None:
     assert letter == Letter(
         id="dl-1",
         kind="login",
@@ -63,7 +63,7 @@ def test_a_letter_says_everything_that_is_known_of_its_login(letter: Letter, let
     assert (group.code, group.wish, group.count, group.oldest_at) == ("DISABLED_LOGIN", "on", 1, clock.ms)
 
 
-def test_a_login_that_is_given_up_keeps_its_history_until_the_letter_is_closed(
+def test_a_dead_login_keeps_its_attempts_until_the_letter_is_closed(
     letter: Letter, letters: Letters, redis_client: Redis, clock: Clock
 ) -> None:
     assert [attempt["code"] for attempt in letters.attempts("lgn_0")] == ["http_503", "DISABLED_LOGIN"]
@@ -104,7 +104,7 @@ def test_a_replay_forgets_how_the_login_failed(
     assert not redis_client.hexists(LOGIN, forgotten)
 
 
-def test_a_resolved_letter_leaves_its_login_as_it_is(
+def test_resolving_a_letter_does_not_change_its_login(
     letter: Letter, letters: Letters, redis_client: Redis, claim: Any
 ) -> None:
     assert letters.close(letter.id, "resolved", by="ann") == "resolved"
@@ -132,7 +132,7 @@ def test_a_closed_letter_says_by_whom_and_why_and_stays_readable_for_90_days(
     assert list(letters.groups()) == []
 
 
-def test_a_letter_is_closed_once_and_one_that_does_not_exist_not_at_all(letter: Letter, letters: Letters) -> None:
+def test_a_letter_is_closed_once_and_an_unknown_letter_is_an_error(letter: Letter, letters: Letters) -> None:
     letters.close(letter.id, "resolved", by="ann")
     with pytest.raises(LetterClosed):
         letters.close(letter.id, "replayed", by="bob")
@@ -142,7 +142,7 @@ def test_a_letter_is_closed_once_and_one_that_does_not_exist_not_at_all(letter: 
 
 
 @pytest.mark.parametrize("moved_on", [{"s": "done"}, {"x": "dl-7"}])
-def test_a_letter_whose_login_moved_on_by_itself_replays_nothing(
+def test_a_letter_whose_login_has_changed_replays_nothing(
     letter: Letter, letters: Letters, redis_client: Redis, claim: Any, moved_on: dict[str, str]
 ) -> None:
     redis_client.hset(LOGIN, mapping=moved_on)

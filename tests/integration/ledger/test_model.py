@@ -1,4 +1,4 @@
-"""Random schedules against the real Lua on a real Redis: P2 to P6 hold in every one, after every step."""
+"""Random schedules on the real scripts and a real Redis: P2 to P6 hold after every step."""
 
 import os
 from collections import Counter
@@ -78,7 +78,7 @@ MUST_BE_SEEN = (
 
 @pytest.mark.parametrize("part", range(len(BEGINNINGS)))
 def test_every_promise_holds_in_random_schedules(redis_client: Redis, part: int) -> None:
-    """In parts, so that several processes share the work; each begins with one long schedule, always the same."""
+    """Parametrized so that several processes share the work; each part begins with the same long schedule."""
     seen: Counter[str] = Counter()
 
     @settings(
@@ -101,8 +101,8 @@ def test_every_promise_holds_in_random_schedules(redis_client: Redis, part: int)
     assert not rare, f"the schedules never touched {rare}; seen: {dict(seen)}"
 
 
-def test_the_same_seeds_are_the_same_schedule(redis_client: Redis) -> None:
-    """Or a failure could not be run again: what becomes of every login is the same, and so are the ids of backfills."""
+def test_the_same_seeds_give_the_same_schedule(redis_client: Redis) -> None:
+    """Otherwise a failure could not be repeated: every login ends the same, and backfills have the same ids."""
     ends = []
     for _ in range(2):
         schedule = Schedule(redis_client, Counter())

@@ -1,4 +1,4 @@
-"""Who is told of what, and that an older worker takes nothing on from a newer ledger."""
+"""Notices, and ledgers of a newer schema, another key or another kind."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from worker.ledger.queries import Views
 FP = "proven-one"
 
 
-def test_a_notice_is_handed_to_one_worker_and_again_to_another_if_that_one_died(ledger: Ledger, clock: Clock) -> None:
+def test_a_notice_goes_to_one_worker_and_to_another_if_that_one_died(ledger: Ledger, clock: Clock) -> None:
     GateKeeper(ledger.redis, now_ms=clock).close(INSTANCE, by="ann", reason="x|y")
     assert ledger.pulse({}).notices == (), "only workers pass on"
     (notice,) = ledger.pulse({}, worker="a", slots=2).notices
@@ -34,7 +34,7 @@ def test_a_notice_is_handed_to_one_worker_and_again_to_another_if_that_one_died(
     assert ledger.pulse({}, worker="b", slots=2).notices == ()
 
 
-def test_the_first_letter_of_its_kind_is_told_after_a_moment_and_a_storm_tells_instead(
+def test_a_new_group_gives_notice_after_ten_seconds_and_a_storm_replaces_it(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(100))
@@ -47,7 +47,7 @@ def test_the_first_letter_of_its_kind_is_told_after_a_moment_and_a_storm_tells_i
     assert [INSTANCE, "DISABLED_LOGIN", "on"] in told
 
 
-def test_a_kind_of_letters_is_told_once_as_long_as_one_of_it_is_open(
+def test_a_group_gives_notice_once_while_it_has_open_letters(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(3))
@@ -66,7 +66,7 @@ def test_a_kind_of_letters_is_told_once_as_long_as_one_of_it_is_open(
     assert told == [1, 0, 1]
 
 
-def test_code_that_is_older_than_the_ledger_takes_nothing_on_but_settles_what_it_holds(
+def test_code_older_than_the_ledger_claims_nothing_and_settles_its_calls(
     ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.claim_ledger("key")
@@ -86,7 +86,7 @@ def test_code_that_is_older_than_the_ledger_takes_nothing_on_but_settles_what_it
     assert redis_client.hget("nightly:meta", "schema") == b"99"
 
 
-def test_only_a_worker_begins_a_ledger_or_raises_its_mark(ledger: Ledger, redis_client: Redis) -> None:
+def test_only_a_worker_marks_a_ledger_or_raises_its_schema(ledger: Ledger, redis_client: Redis) -> None:
     ledger.claim_ledger("key", only_look=True)
     assert not redis_client.exists("nightly:meta")
     ledger.claim_ledger("key")

@@ -1,4 +1,4 @@
-"""One login that Flinks, our keys or whoever calls it cannot bear stops nobody else, and ends as a letter."""
+"""One login that is refused, cannot be opened or kills its workers becomes a letter and delays no other."""
 
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,7 @@ from worker.ledger.gate_control import GateKeeper
 FP = "proven-one"
 
 
-def test_a_login_that_alone_is_refused_becomes_a_letter_and_stops_nobody(
+def test_a_single_refused_login_becomes_a_letter_and_delays_no_other(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(10))
@@ -45,7 +45,7 @@ def test_a_login_that_alone_is_refused_becomes_a_letter_and_stops_nobody(
     assert causes(ledger) == []
 
 
-def test_two_different_logins_refused_in_a_row_are_our_mistake(
+def test_two_different_logins_refused_in_a_row_shut_the_gate(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(10))
@@ -59,7 +59,7 @@ def test_two_different_logins_refused_in_a_row_are_our_mistake(
     assert claim().state == "closed"
 
 
-def test_a_login_whose_calls_never_end_is_set_aside_after_ten(
+def test_a_login_that_loses_ten_leases_in_a_row_becomes_a_letter(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -74,7 +74,7 @@ def test_a_login_whose_calls_never_end_is_set_aside_after_ten(
     assert tally(ledger, "recorded") == tally(ledger, "dead_lettered") == 1
 
 
-def test_a_call_that_ended_lets_the_lost_ones_before_it_be_forgotten(
+def test_a_call_that_ended_resets_the_count_of_lost_leases(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -89,7 +89,7 @@ def test_a_call_that_ended_lets_the_lost_ones_before_it_be_forgotten(
     assert not list(Letters(redis_client).list())
 
 
-def test_the_same_login_refused_three_times_while_no_other_is_tried_is_our_mistake_after_all(
+def test_one_login_refused_three_times_with_no_other_call_between_shuts_the_gate(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -106,7 +106,7 @@ def test_the_same_login_refused_three_times_while_no_other_is_tried_is_our_mista
     assert claim().claims[0].reference == "lgn_other", "another login tries first"
 
 
-def test_late_refusals_of_the_old_key_do_not_shut_what_the_new_one_opened(
+def test_late_refusals_of_the_old_key_do_not_shut_a_gate_that_the_new_key_opened(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(40))
@@ -120,7 +120,7 @@ def test_late_refusals_of_the_old_key_do_not_shut_what_the_new_one_opened(
     assert causes(ledger) == [("closed", "halt"), ("open", "configuration accepted")]
 
 
-def test_a_login_that_our_keys_do_not_open_becomes_a_letter_when_others_do(
+def test_a_login_that_our_keys_do_not_open_becomes_a_letter_if_they_open_others(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(3))
@@ -135,7 +135,7 @@ def test_a_login_that_our_keys_do_not_open_becomes_a_letter_when_others_do(
     assert causes(ledger) == []
 
 
-def test_an_address_that_is_lost_charges_no_attempt_once_that_is_known(
+def test_a_wrong_address_charges_no_attempt_once_it_is_detected(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(20))
@@ -147,7 +147,7 @@ def test_an_address_that_is_lost_charges_no_attempt_once_that_is_known(
     assert failures == [1, 1, 1, 1, 0, 0, 0, 0]
 
 
-def test_a_claim_that_a_failover_undid_settles_nothing_of_a_later_one(
+def test_a_claim_undone_by_a_failover_does_not_settle_a_later_one(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))

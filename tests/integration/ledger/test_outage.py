@@ -1,4 +1,4 @@
-"""When Flinks is down: what shows it, what tries whether it is over, and how calls resume."""
+"""An outage of Flinks: how it is detected, trial calls, and how calls resume."""
 
 from itertools import pairwise
 from typing import Any
@@ -25,9 +25,7 @@ FP = "proven-one"
 SHARE = GateRules(outage_in_a_row=1000)
 
 
-def test_half_of_twenty_calls_is_an_outage_and_half_of_nineteen_or_less_than_half_is_none(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
-) -> None:
+def test_an_outage_takes_half_of_at_least_twenty_calls(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
     ledger.record(wishes(100))
     volley = claim_all(clock, claim, 41)
     for well in volley[:9]:
@@ -46,9 +44,7 @@ def test_half_of_twenty_calls_is_an_outage_and_half_of_nineteen_or_less_than_hal
     assert claim().state == "closed"
 
 
-def test_ten_logins_in_a_row_are_an_outage_however_slowly_they_come(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
-) -> None:
+def test_ten_logins_in_a_row_are_an_outage_at_any_pace(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
     ledger.record(wishes(100))
     for number in range(10):
         assert gate(ledger)["state"] == "open", f"after {number}"
@@ -59,10 +55,10 @@ def test_ten_logins_in_a_row_are_an_outage_however_slowly_they_come(
     clock.ms += 5_000
     settle(claim().claims[0], "applied")
     clock.ms += 10**9
-    assert {one.failures for one in claim_all(clock, claim, 99)} == {0}, "given back, however long ago they failed"
+    assert {one.failures for one in claim_all(clock, claim, 99)} == {0}, "not charged, however long ago they failed"
 
 
-def test_one_success_in_between_begins_the_row_anew(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
+def test_one_success_restarts_the_count_in_a_row(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
     ledger.record(wishes(100))
     for number in range(30):
         clock.ms += MINUTE_MS
@@ -74,7 +70,7 @@ def test_one_success_in_between_begins_the_row_anew(ledger: Ledger, clock: Clock
     assert gate(ledger)["state"] == "open"
 
 
-def test_logins_that_fail_for_ever_say_nothing_new_and_are_charged(
+def test_logins_that_always_fail_are_no_new_sign_and_are_charged(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(9))
@@ -85,9 +81,7 @@ def test_logins_that_fail_for_ever_say_nothing_new_and_are_charged(
     assert causes(ledger) == []
 
 
-def test_the_probe_goes_for_a_login_of_which_no_call_failed(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
-) -> None:
+def test_the_trial_call_is_for_a_login_without_failures(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
     ledger.record(wishes(11))
     for failing in claim_all(clock, claim, 10):
         settle(failing, "transient", **DOWN)
@@ -97,9 +91,7 @@ def test_the_probe_goes_for_a_login_of_which_no_call_failed(
     assert not ledger.redis.hexists(f"nightly:login:{probe.reference}", "d")
 
 
-def test_failures_with_a_code_of_flinks_own_are_no_outage(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
-) -> None:
+def test_failures_with_a_flinks_code_are_no_outage(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
     ledger.record(wishes(100))
     for busy in claim_all(clock, claim, 60):
         settle(busy, "transient", code="BANK_RETRY_LATER", delay_seconds=60)
@@ -117,7 +109,7 @@ def test_failures_are_forgotten_when_the_window_has_passed(
     assert gate(ledger)["state"] == "open"
 
 
-def test_the_thresholds_are_the_callers(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
+def test_the_caller_sets_the_thresholds(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
     ledger.record(wishes(10))
     rules = GateRules(outage_ratio=1, outage_min_calls=3, outage_window_seconds=60)
     for failing in claim_all(clock, claim, 2):
@@ -129,7 +121,7 @@ def test_the_thresholds_are_the_callers(ledger: Ledger, clock: Clock, claim: Any
     assert gate(ledger)["state"] == "closed"
 
 
-def test_in_an_outage_one_call_at_a_time_tries_at_five_ten_twenty_and_then_sixty_seconds(
+def test_trial_calls_of_an_outage_wait_5_10_20_40_and_then_60_seconds(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(100))
@@ -149,24 +141,24 @@ def test_in_an_outage_one_call_at_a_time_tries_at_five_ten_twenty_and_then_sixty
         since = clock.ms
     assert waits == [5, 10, 20, 40, 60, 60]
     assert gate(ledger)["probes"] == 6
-    assert causes(ledger) == [("closed", "outage")], "a try that failed is no change"
+    assert causes(ledger) == [("closed", "outage")], "a failed trial call is no change"
 
 
-def test_the_probe_is_sent_though_a_worker_was_killed_with_the_one_before(
+def test_a_trial_call_whose_worker_was_killed_is_replaced(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(100))
     fall_into_outage(clock, claim, settle)
     clock.ms += 5_000
     assert len(claim().claims) == 1
-    assert ledger.pulse({INSTANCE: FP}).due == 0, "nobody is woken while the probe is out"
+    assert ledger.pulse({INSTANCE: FP}).due == 0, "no reconciler is asked for during the trial call"
     clock.ms += 15_001
     assert ledger.pulse({INSTANCE: FP}).due > 0
     assert len(claim().claims) == 1
 
 
 @pytest.mark.parametrize("outcome", ["applied", "dead", "throttled", "transient"])
-def test_any_answer_of_flinks_own_ends_the_outage(
+def test_any_usable_flinks_response_ends_the_outage(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any, outcome: str
 ) -> None:
     ledger.record(wishes(100))
@@ -177,7 +169,7 @@ def test_any_answer_of_flinks_own_ends_the_outage(
     assert causes(ledger) == [("closed", "outage"), ("open", "Flinks answers again")]
 
 
-def test_a_probe_that_was_never_sent_says_nothing_and_the_next_goes_at_once(
+def test_an_unsent_trial_call_decides_nothing_and_the_next_is_made_at_once(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(100))

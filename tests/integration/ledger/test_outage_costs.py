@@ -1,4 +1,4 @@
-"""What an outage may not cost: an attempt, a wish's age, somebody else's halt."""
+"""An outage charges no attempt, does not age a wish, and does not open a gate with another cause."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ from worker.ledger.gate_control import GateKeeper
 FP = "proven-one"
 
 
-def test_no_attempt_is_charged_for_an_outage_not_even_those_that_showed_it(
+def test_no_attempt_is_charged_for_an_outage_including_those_that_showed_it(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(60))
     volley = claim_all(clock, claim, 60)
-    for failing in volley[:40]:  # twenty show the outage, twenty were under way already
+    for failing in volley[:40]:  # twenty show the outage, twenty were in flight already
         settle(failing, "transient", **DOWN)
-    for failing in volley[40:]:  # these were given their last chance
+    for failing in volley[40:]:  # the last attempts of these
         assert settle(failing, "dead", code="retries_exhausted", flags="d") is Settled.HALTED
     clock.ms += 5_000
     (probe,) = claim().claims
@@ -42,7 +42,7 @@ def test_no_attempt_is_charged_for_an_outage_not_even_those_that_showed_it(
     assert {(one.failures, one.first_failure_ms) for one in again} == {(0, None)}
 
 
-def test_an_attempt_that_failed_before_the_outage_stays_charged_but_does_not_age_in_it(
+def test_an_attempt_before_the_outage_stays_charged_and_does_not_age_in_it(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(11))
@@ -63,7 +63,7 @@ def test_an_attempt_that_failed_before_the_outage_stays_charged_but_does_not_age
     assert again[old.reference].first_failure_ms == failed_at + (opened_at - shut_at)
 
 
-def test_a_person_stands_above_an_outage_and_its_end_does_not_undo_that(
+def test_the_end_of_an_outage_does_not_open_a_gate_shut_by_a_person(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(100))
@@ -78,7 +78,7 @@ def test_a_person_stands_above_an_outage_and_its_end_does_not_undo_that(
     assert gate(ledger)["state"] == "closed"
 
 
-def test_behind_the_halt_of_one_configuration_an_outage_stops_the_other(
+def test_an_outage_stops_other_configurations_than_the_one_that_halted(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(100))

@@ -1,4 +1,4 @@
-"""Which calls are signs of an outage: in one batch or one by one, early and late in the window, first and second."""
+"""Which calls are signs of an outage: in a batch or one by one, early or late in the window, in a second outage."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ SHARE, ROW = GateRules(outage_in_a_row=1000), GateRules(outage_in_a_row=3)
 
 
 @pytest.mark.parametrize("arrive", ["together", "one by one"])
-def test_successes_and_failures_count_the_same_in_one_batch_or_one_by_one(
+def test_signs_count_the_same_in_one_batch_and_one_by_one(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any, arrive: str
 ) -> None:
     ledger.record(wishes(20))
@@ -41,7 +41,7 @@ def test_calls_of_an_earlier_part_of_the_window_count_too(
     assert gate(ledger)["detail"] == "15 of the last 30 calls failed"
 
 
-def test_a_success_never_shuts_the_gate_and_a_halt_says_nothing_of_an_outage(
+def test_a_success_never_shuts_the_gate_and_a_halt_is_no_sign(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(40))
@@ -67,7 +67,7 @@ def test_the_health_of_flinks_takes_ten_fields_at_most(
     assert redis_client.hlen(HEALTH) == 10
 
 
-def test_the_attempts_of_a_second_outage_are_given_back_too(
+def test_attempts_in_a_second_outage_are_not_charged_either(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     rules = GateRules(outage_min_calls=2)
@@ -83,7 +83,7 @@ def test_the_attempts_of_a_second_outage_are_given_back_too(
         clock.ms += 60_000
 
 
-def test_patience_ends_in_an_outage_only_for_what_is_not_the_outages(
+def test_an_outage_dead_letters_only_failures_of_another_cause(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(30))
@@ -95,10 +95,10 @@ def test_patience_ends_in_an_outage_only_for_what_is_not_the_outages(
     assert settle(disabled, "dead", code="DISABLED_LOGIN") is Settled.PARKED
 
 
-def test_an_answer_of_flinks_own_is_charged_in_an_outage_too(
+def test_a_response_with_a_code_of_flinks_is_charged_during_an_outage(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
-    """It was called before the outage began, and Flinks says that this login cannot be served now."""
+    """Its call began before the outage, and Flinks itself answered that it cannot serve this login now."""
     ledger.record(wishes(30))
     answered, *failing = claim_all(clock, claim, 21)
     for one in failing:
@@ -109,7 +109,7 @@ def test_an_answer_of_flinks_own_is_charged_in_an_outage_too(
     assert gate(ledger)["cause"] == "outage"
 
 
-def test_a_row_begins_anew_with_one_answer_and_the_outage_with_the_first_of_its_row(
+def test_a_response_restarts_the_count_and_the_outage_begins_with_the_first_of_its_row(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(20))
@@ -121,11 +121,11 @@ def test_a_row_begins_anew_with_one_answer_and_the_outage_with_the_first_of_its_
         settle(call, "applied" if at == 2 else "transient", rules=ROW, **({} if at == 2 else DOWN))
     assert gate(ledger)["detail"] == "3 calls in a row failed"
     assert redis_client.hget(f"nightly:gate:{INSTANCE}", "outage_from") == str(began_at).encode()
-    assert not redis_client.exists(HEALTH), "what comes after is counted anew"
+    assert not redis_client.exists(HEALTH), "later signs are counted from zero"
 
 
 @pytest.mark.parametrize(("outcome", "is_answer"), [("unsent", False), ("halt", False), ("throttled", True)])
-def test_a_call_that_was_never_sent_and_a_halt_are_no_answer_within_a_row(
+def test_unsent_calls_and_halts_do_not_restart_the_count(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any, *, outcome: str, is_answer: bool
 ) -> None:
     ledger.record(wishes(20))
@@ -137,7 +137,7 @@ def test_a_call_that_was_never_sent_and_a_halt_are_no_answer_within_a_row(
     assert gate(ledger)["state"] == ("open" if is_answer else "closed")
 
 
-def test_an_answer_of_whoever_lost_the_login_is_no_sign(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
+def test_a_fenced_call_is_no_sign(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
     ledger.record(wishes(20))
     for late in claim_all(clock, claim, 5):
         settle(late, "transient", rules=ROW, owner="another", **DOWN)

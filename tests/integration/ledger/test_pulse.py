@@ -1,4 +1,4 @@
-"""What a pulse finds: work that may be called, who lives, whether one more reconciler is wanted, what to tell."""
+"""What a pulse returns: due logins, live workers, whether another reconciler is wanted, notices."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,14 +15,14 @@ MINE = {INSTANCE: "proven-one"}
 
 
 def hint_is_gone(client: Redis) -> None:
-    """Redis' own clock lets it go after a second, which no test waits for."""
+    """Delete the hint, which expires after a second of Redis' own clock."""
     client.delete("nightly:hint")
 
 
-# -- whether anybody is wanted -------------------------------------------------------------------------------
+# -- whether a reconciler is wanted -------------------------------------------------------------------------------
 
 
-def test_what_is_due_in_both_lanes_is_counted_and_what_waits_is_not(ledger: Ledger, clock: Clock) -> None:
+def test_due_logins_of_both_lanes_are_counted_and_waiting_ones_are_not(ledger: Ledger, clock: Clock) -> None:
     ledger.record([replace(wish, lane=Lane.BACKFILL) for wish in wishes(2)] + wishes(5)[2:])
     assert ledger.pulse(MINE).due == 5
     assert ledger.pulse({}).due == 0
@@ -31,7 +31,7 @@ def test_what_is_due_in_both_lanes_is_counted_and_what_waits_is_not(ledger: Ledg
 
 
 @pytest.mark.parametrize("shut", ["closed", "canary", "paused"])
-def test_what_may_not_be_called_wakes_nobody(
+def test_logins_that_may_not_be_called_ask_for_no_reconciler(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, shut: str
 ) -> None:
     ledger.record(wishes(2))
@@ -61,7 +61,7 @@ def test_what_may_not_be_called_wakes_nobody(
         ("tat", 7_001, True),
     ],
 )
-def test_nobody_is_woken_for_a_call_that_may_go_in_more_than_a_second_unless_the_clock_was_set_back(
+def test_a_call_more_than_a_second_ahead_asks_for_no_reconciler(
     ledger: Ledger, clock: Clock, redis_client: Redis, *, field: str, moment: int, is_due: bool
 ) -> None:
     ledger.record(wishes(1))
@@ -72,7 +72,7 @@ def test_nobody_is_woken_for_a_call_that_may_go_in_more_than_a_second_unless_the
 @pytest.mark.parametrize(
     ("rate", "moment", "is_due"), [("0.1", 16_000, False), ("0.1", 16_001, True), ("50", 7_001, True)]
 )
-def test_the_slower_calls_go_the_further_ahead_the_next_one_may_be(
+def test_at_a_lower_rate_the_next_call_may_be_further_ahead(
     ledger: Ledger, clock: Clock, redis_client: Redis, *, rate: str, moment: int, is_due: bool
 ) -> None:
     ledger.record(wishes(1))
@@ -80,7 +80,7 @@ def test_the_slower_calls_go_the_further_ahead_the_next_one_may_be(
     assert ledger.pulse(MINE).due == is_due
 
 
-def test_one_message_is_sent_for_what_is_due_until_somebody_works_on_it(ledger: Ledger, redis_client: Redis) -> None:
+def test_one_message_is_sent_until_a_reconciler_starts(ledger: Ledger, redis_client: Redis) -> None:
     assert ledger.pulse(MINE).should_wake is False
     ledger.record(wishes(1))
     assert ledger.pulse(MINE).should_wake is True
@@ -88,13 +88,13 @@ def test_one_message_is_sent_for_what_is_due_until_somebody_works_on_it(ledger: 
     assert 0 < redis_client.pttl("nightly:hint") <= 1000
     assert ledger.enlist("worker", "a")
     assert not redis_client.exists("nightly:hint")
-    assert ledger.pulse(MINE).should_wake is False, "somebody works on it"
+    assert ledger.pulse(MINE).should_wake is False, "a reconciler is running"
     ledger.leave("worker", "a")
     assert ledger.pulse(MINE).should_wake is True
 
 
 @pytest.mark.parametrize(("due", "slots", "wanted"), [(100, 9, 1), (101, 9, 2), (201, 9, 3), (201, 3, 2), (201, 1, 1)])
-def test_a_reconciler_is_wanted_for_every_hundred_logins_as_far_as_slots_go(
+def test_one_reconciler_is_wanted_for_each_hundred_logins_up_to_the_slots(
     ledger: Ledger, clock: Clock, redis_client: Redis, due: int, slots: int, wanted: int
 ) -> None:
     ledger.pulse({}, worker="worker", slots=slots)
@@ -107,7 +107,7 @@ def test_a_reconciler_is_wanted_for_every_hundred_logins_as_far_as_slots_go(
     assert sent == wanted
 
 
-def test_every_worker_adds_one_reconciler_at_least_and_every_instance_its_logins(
+def test_every_worker_adds_at_least_one_reconciler_and_every_instance_its_logins(
     ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:
     for worker in ("a", "b"):
@@ -119,7 +119,7 @@ def test_every_worker_adds_one_reconciler_at_least_and_every_instance_its_logins
     assert (found.due, found.should_wake) == (102, True)
 
 
-def test_a_worker_counts_for_ten_seconds_and_is_forgotten_after_a_minute(
+def test_a_worker_is_live_for_ten_seconds_and_forgotten_after_a_minute(
     ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:
     ledger.pulse({}, worker="worker", slots=3, about={"version": "1"})
@@ -146,32 +146,34 @@ def test_a_worker_counts_for_ten_seconds_and_is_forgotten_after_a_minute(
     assert not redis_client.hexists("nightly:workers", "worker")
 
 
-# -- places ------------------------------------------------------------------------------------------------
+# -- slots -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("slots", "places"), [(None, 1), (1, 1), (2, 1), (4, 3)])
-def test_a_worker_has_a_place_less_than_slots_but_one_always(ledger: Ledger, slots: int | None, places: int) -> None:
+def test_a_worker_runs_one_reconciler_less_than_its_slots_and_at_least_one(
+    ledger: Ledger, slots: int | None, places: int
+) -> None:
     if slots is not None:
         ledger.pulse({}, worker="worker", slots=slots)
     taken = [ledger.enlist("worker", str(owner)) for owner in range(places + 1)]
     assert taken == [*range(1, places + 1), 0]
 
 
-def test_the_places_of_another_worker_are_its_own(ledger: Ledger) -> None:
+def test_each_worker_has_its_own_slots(ledger: Ledger) -> None:
     assert ledger.enlist("worker", "a") == 1
     assert ledger.enlist("worker2", "a") == 2
     assert ledger.enlist("work", "a") == 3
     assert not ledger.enlist("worker", "b")
 
 
-def test_who_keeps_its_place_takes_no_message_back(ledger: Ledger, redis_client: Redis) -> None:
+def test_renewing_a_slot_keeps_the_hint(ledger: Ledger, redis_client: Redis) -> None:
     ledger.enlist("worker", "a")
     redis_client.set("nightly:hint", "1")
     ledger.enlist("worker", "a")
     assert redis_client.exists("nightly:hint")
 
 
-def test_a_place_is_kept_for_three_seconds(ledger: Ledger, clock: Clock) -> None:
+def test_a_slot_is_kept_for_three_seconds(ledger: Ledger, clock: Clock) -> None:
     ledger.enlist("worker", "a")
     clock.ms += 2_999
     assert not ledger.enlist("worker", "b")
@@ -179,7 +181,7 @@ def test_a_place_is_kept_for_three_seconds(ledger: Ledger, clock: Clock) -> None
     assert ledger.enlist("worker", "b")
 
 
-def test_a_place_that_ends_a_minute_ahead_is_from_before_the_clock_was_set_back(
+def test_a_slot_that_ends_a_minute_ahead_is_freed_as_the_clock_was_set_back(
     ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:
     redis_client.zadd("nightly:reconcilers", {"a|1": clock.ms + 59_999, "a|2": clock.ms + 60_000, "a|3": clock.ms})
@@ -190,9 +192,7 @@ def test_a_place_that_ends_a_minute_ahead_is_from_before_the_clock_was_set_back(
 # -- notices -----------------------------------------------------------------------------------------------
 
 
-def test_ten_notices_are_handed_out_at_a_time_the_oldest_first(
-    ledger: Ledger, clock: Clock, redis_client: Redis
-) -> None:
+def test_a_heartbeat_gets_the_ten_oldest_notices(ledger: Ledger, clock: Clock, redis_client: Redis) -> None:
     for at in range(11):
         redis_client.zadd("nightly:notices", {f"gate|{at:02}": clock.ms - 20 + at})
 

@@ -1,4 +1,4 @@
-"""How fast calls are handed out: the ceiling, a bucket, cut rates that climb back, and pauses."""
+"""The rate of claims: the ceiling, the token bucket, cut rates that climb back, and pauses."""
 
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,7 @@ from worker.ledger import Ledger
 LOGIN, RATE = "nightly:login:lgn_0", f"nightly:rate:{INSTANCE}"
 
 
-def test_the_rate_is_three_parts_in_a_hundred_below_the_ceiling(ledger: Ledger, clock: Clock, claim: Any) -> None:
+def test_the_rate_is_three_percent_below_the_ceiling(ledger: Ledger, clock: Clock, claim: Any) -> None:
     ledger.record(wishes(30))
     taken = []
     for _ in range(1100):
@@ -23,14 +23,14 @@ def test_the_rate_is_three_parts_in_a_hundred_below_the_ceiling(ledger: Ledger, 
     assert 83 <= gaps[0] <= 103, "20 ms early at most"
 
 
-def test_a_claim_that_comes_late_catches_up_with_what_twenty_ms_hold(ledger: Ledger, clock: Clock, claim: Any) -> None:
+def test_a_late_claim_catches_up_by_twenty_ms_of_calls(ledger: Ledger, clock: Clock, claim: Any) -> None:
     ledger.record(wishes(100))
     for rate, taken in ((1000, 19), (1000, 19), (50, 1), (100, 1), (200, 3)):
         clock.ms += 60_000
         assert len(claim(at_most=50, calls_per_second=rate).claims) == taken
 
 
-def test_a_bucket_that_is_full_in_more_than_five_seconds_is_from_before_the_clock_was_set_back(
+def test_a_bucket_full_in_more_than_five_seconds_is_ignored_as_the_clock_was_set_back(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -66,7 +66,7 @@ def test_a_pause_from_before_the_clock_was_set_back_is_an_hour_at_most(
 @pytest.mark.parametrize(
     ("rate", "after_seconds", "speed"), [(10, 0, 10), (10, 4, 20), (10, 60, 50), (1, 1, 3.5), (1, 0, 1)]
 )
-def test_a_cut_rate_climbs_by_a_twentieth_of_the_ceiling_each_second(
+def test_a_cut_rate_climbs_by_five_percent_of_the_ceiling_each_second(
     ledger: Ledger,
     clock: Clock,
     redis_client: Redis,

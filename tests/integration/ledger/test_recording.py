@@ -1,4 +1,4 @@
-"""What recording an event does: the order of wishes, the lane, and what the newer one lets be forgotten."""
+"""Recording an event: the order of wishes, the lane, and what a newer wish deletes."""
 
 from dataclasses import replace
 from typing import Any
@@ -45,7 +45,7 @@ def lanes(client: Redis) -> dict[str, list[tuple[bytes, float]]]:
         ({"event_id": "za"}, "recorded"),
     ],
 )
-def test_the_newest_wish_is_the_later_then_inactive_then_the_larger_id(
+def test_the_newest_wish_is_the_latest_then_inactive_then_the_larger_id(
     ledger: Ledger, redis_client: Redis, changes: dict[str, Any], result: str
 ) -> None:
     other = replace(FIRST, **changes)
@@ -54,7 +54,7 @@ def test_the_newest_wish_is_the_later_then_inactive_then_the_larger_id(
     _stands_as(newest, redis_client)
     redis_client.flushall()
     backwards = {"recorded": "superseded", "superseded": "recorded"}.get(result, result)
-    assert ledger.record([other, FIRST]) == ["recorded", backwards], "whichever comes first"
+    assert ledger.record([other, FIRST]) == ["recorded", backwards], "in either order"
     _stands_as(newest, redis_client)
 
 
@@ -66,7 +66,7 @@ def _stands_as(wish: Wish, client: Redis) -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), [("m", "mm"), ("", "m")])
-def test_of_two_ids_that_begin_alike_the_longer_is_the_larger(ledger: Ledger, first: str, second: str) -> None:
+def test_of_two_ids_with_the_same_beginning_the_longer_is_larger(ledger: Ledger, first: str, second: str) -> None:
     short, long = replace(FIRST, event_id=first), replace(FIRST, event_id=second)
     assert ledger.record([short, long]) == ["recorded", "recorded"]
     assert ledger.record([short]) == ["superseded"]
@@ -89,7 +89,7 @@ def test_a_first_event_is_stored_whole_and_due_at_once(ledger: Ledger, clock: Cl
     assert tally(redis_client) == {"recorded": 1}
 
 
-def test_a_newer_event_is_the_next_revision_sealed_anew_and_keeps_an_account_it_does_not_name(
+def test_a_newer_event_is_the_next_revision_and_keeps_the_account_if_it_names_none(
     ledger: Ledger, redis_client: Redis
 ) -> None:
     ledger.record([FIRST, replace(FIRST, occurred_us=LATER_US, account_id=None, sealed=b"anew")])
@@ -97,9 +97,7 @@ def test_a_newer_event_is_the_next_revision_sealed_anew_and_keeps_an_account_it_
     assert tally(redis_client) == {"recorded": 2, "superseded": 1}
 
 
-def test_older_events_and_the_same_one_again_are_counted_and_change_nothing(
-    ledger: Ledger, redis_client: Redis
-) -> None:
+def test_older_and_repeated_events_are_counted_and_change_nothing(ledger: Ledger, redis_client: Redis) -> None:
     ledger.record([FIRST])
     before = redis_client.hgetall(LOGIN)
     ledger.record([FIRST, replace(FIRST, occurred_us=1, sealed=b"old")])
@@ -118,7 +116,7 @@ def test_an_event_that_was_applied_is_not_counted_again_when_a_newer_one_comes(
 
 
 @pytest.mark.parametrize("field", ["n", "f", "d", "j", "u"])
-def test_a_newer_event_forgets_how_the_older_failed(ledger: Ledger, redis_client: Redis, field: str) -> None:
+def test_a_newer_event_deletes_the_failures_of_the_older(ledger: Ledger, redis_client: Redis, field: str) -> None:
     ledger.record([FIRST])
     redis_client.hset(LOGIN, field, "1")
     ledger.record([replace(FIRST, occurred_us=LATER_US)])
@@ -141,7 +139,7 @@ def test_a_newer_event_closes_the_letter_of_its_login(
     ("first", "second", "ends_in"),
     [("live", "live", "live"), ("live", "backfill", "live"), ("backfill", "live", "live"), ("backfill",) * 3],
 )
-def test_a_live_event_lifts_a_waiting_login_and_a_backfill_never_demotes_it(
+def test_a_live_event_moves_a_waiting_login_to_the_live_lane_and_a_backfill_never_moves_it_back(
     ledger: Ledger, clock: Clock, redis_client: Redis, first: str, second: str, ends_in: str
 ) -> None:
     ledger.record([replace(FIRST, lane=Lane(first))])
@@ -153,7 +151,7 @@ def test_a_live_event_lifts_a_waiting_login_and_a_backfill_never_demotes_it(
     ("first", "lane", "ends_in"),
     [("live", "live", "live"), ("live", "backfill", "live"), ("backfill", "live", "live"), ("backfill",) * 3],
 )
-def test_a_login_in_flight_is_lifted_but_never_demoted_and_is_not_due_meanwhile(
+def test_a_login_in_flight_may_only_move_to_the_live_lane_and_is_not_due_meanwhile(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, first: str, lane: str, ends_in: str
 ) -> None:
     ledger.record([replace(FIRST, lane=Lane(first))])
@@ -174,7 +172,7 @@ def test_a_login_at_rest_takes_the_lane_of_the_next_event(
     assert lanes(redis_client) == {str(lane): [(b"lgn_0", clock.ms)]}
 
 
-def test_an_event_is_believed_up_to_the_limit_ahead_and_no_further(
+def test_an_event_further_ahead_than_the_limit_is_not_recorded(
     ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:
     furthest = (clock.ms + 60_000) * 1000
@@ -192,7 +190,7 @@ def test_a_record_by_redis_own_clock_is_due_now(redis_client: Redis) -> None:
     assert before <= due_at <= after
 
 
-def test_an_event_is_recorded_though_the_letter_of_its_login_is_gone(
+def test_an_event_is_recorded_even_if_the_letter_of_its_login_is_gone(
     ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record([FIRST])
@@ -202,7 +200,7 @@ def test_an_event_is_recorded_though_the_letter_of_its_login_is_gone(
     assert not redis_client.exists("nightly:letter:dl-1")
 
 
-def test_an_event_that_is_ahead_is_not_stored_and_the_others_are(ledger: Ledger, redis_client: Redis) -> None:
+def test_an_event_too_far_ahead_does_not_stop_the_others(ledger: Ledger, redis_client: Redis) -> None:
     ahead = replace(FIRST, reference="lgn_1", occurred_us=4_000_000_000_000_000)
     assert ledger.record([ahead, FIRST, ahead]) == [Recorded.AHEAD, Recorded.RECORDED, Recorded.AHEAD]
     assert redis_client.keys("nightly:login:*") == [LOGIN.encode()]

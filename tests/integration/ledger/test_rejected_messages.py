@@ -1,4 +1,4 @@
-"""What becomes of a message that was not accepted: kept once, whole, up to the limits, until its letter is closed."""
+"""Messages that were not accepted: kept once, up to the limits, until the letter is closed."""
 
 import pytest
 from redis import Redis
@@ -16,7 +16,7 @@ def letters(redis_client: Redis, clock: Clock) -> Letters:
     return Letters(redis_client, now_ms=clock)
 
 
-def test_a_message_that_comes_again_is_counted_and_the_newest_reason_stands(
+def test_a_repeated_message_is_counted_and_keeps_its_newest_reason(
     letters: Letters, redis_client: Redis, clock: Clock
 ) -> None:
     assert park(letters, reason="time: is required", source="stream")
@@ -31,9 +31,7 @@ def test_a_message_that_comes_again_is_counted_and_the_newest_reason_stands(
     assert redis_client.zrange(MESSAGE_GROUP, 0, -1) == [b"ev-1"]
 
 
-def test_a_message_whose_reason_is_of_another_kind_by_now_moves_to_that_group(
-    letters: Letters, redis_client: Redis
-) -> None:
+def test_a_repeated_message_with_another_code_moves_to_that_group(letters: Letters, redis_client: Redis) -> None:
     assert park(letters)
     assert park(letters, code="unknown_instance"), "the first of its kind"
     assert not redis_client.exists(MESSAGE_GROUP)
@@ -46,9 +44,7 @@ def test_only_the_first_open_letter_of_a_group_is_its_first(letters: Letters) ->
 
 
 @pytest.mark.parametrize("action", ["replayed", "resolved"])
-def test_a_message_that_was_closed_opens_again_when_it_comes_again(
-    letters: Letters, redis_client: Redis, action: str
-) -> None:
+def test_a_closed_message_opens_again_when_it_is_repeated(letters: Letters, redis_client: Redis, action: str) -> None:
     park(letters)
     assert letters.close("ev-1", action, by="ann", note="seen to") == action
     assert letters.get("ev-1").status == action
@@ -60,7 +56,7 @@ def test_a_message_that_was_closed_opens_again_when_it_comes_again(
 
 
 @pytest.mark.parametrize("action", ["replayed", "resolved"])
-def test_a_message_s_body_is_kept_as_long_as_its_letter_is_open(
+def test_the_body_of_a_message_is_kept_while_its_letter_is_open(
     letters: Letters, redis_client: Redis, action: str
 ) -> None:
     park(letters)
@@ -74,7 +70,7 @@ def test_a_message_s_body_is_kept_as_long_as_its_letter_is_open(
 
 
 @pytest.mark.parametrize("limit", [("MESSAGES_AT_MOST", 2), ("MESSAGE_BYTES_AT_MOST", 17)])
-def test_beyond_the_limits_a_message_is_only_counted_and_a_person_is_notified_once(
+def test_beyond_the_limits_a_message_is_only_counted_with_one_notice(
     ledger: Ledger, letters: Letters, redis_client: Redis, monkeypatch: pytest.MonkeyPatch, limit: tuple[str, int]
 ) -> None:
     monkeypatch.setattr(letters_module, *limit)
@@ -87,7 +83,7 @@ def test_beyond_the_limits_a_message_is_only_counted_and_a_person_is_notified_on
     assert [(notice.kind, notice.parts) for notice in notices if notice.kind == "unkept"] == [("unkept", ["1"])]
 
 
-def test_what_comes_again_or_may_hold_an_event_is_kept_beyond_the_limits(
+def test_repeated_messages_and_possible_events_are_kept_beyond_the_limits(
     letters: Letters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     park(letters)

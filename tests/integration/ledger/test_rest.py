@@ -1,4 +1,4 @@
-"""No call starts while an earlier one may still land, also where the earlier one was a login's last (P2)."""
+"""No call starts while an earlier one may still land, even if the earlier one was the last of its wish (P2)."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def rests_for(seconds: int, clock: Clock, claim: Any) -> bool:
 
 
 @pytest.mark.parametrize(("newer_came", "result"), [("before", Settled.OVERTAKEN), ("after", Settled.PARKED)])
-def test_a_newer_event_waits_for_the_last_call_of_the_older_that_was_given_up(
+def test_a_newer_event_waits_for_the_last_call_of_a_dead_lettered_wish(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any, newer_came: str, result: Settled
 ) -> None:
     ledger.record(wishes(1))
@@ -33,9 +33,7 @@ def test_a_newer_event_waits_for_the_last_call_of_the_older_that_was_given_up(
     assert rests_for(20, clock, claim)
 
 
-def test_a_replay_waits_for_the_last_call_of_a_login_that_was_given_up(
-    ledger: Ledger, clock: Clock, claim: Any, settle: Any
-) -> None:
+def test_a_replay_waits_for_the_last_call_of_its_login(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
     ledger.record(wishes(1))
     settle(claim().claims[0], "dead", **LAST)
     letters = Letters(ledger.redis, now_ms=clock)
@@ -44,9 +42,7 @@ def test_a_replay_waits_for_the_last_call_of_a_login_that_was_given_up(
     assert rests_for(20, clock, claim)
 
 
-def test_a_newer_event_waits_for_the_lost_call_of_a_login_that_was_set_aside(
-    ledger: Ledger, clock: Clock, claim: Any
-) -> None:
+def test_a_newer_event_waits_for_the_tenth_lost_call_of_its_login(ledger: Ledger, clock: Clock, claim: Any) -> None:
     ledger.record(wishes(1))
     for lost in range(10):
         clock.ms += 15_000 + 2**lost * 1000
@@ -64,7 +60,7 @@ AMBIGUOUS = {"code": "timeout", "flags": "ad", "rest_seconds": 20}
 
 @pytest.fixture
 def late(ledger: Ledger, clock: Clock, claim: Any) -> Claim:
-    """A call whose lease was taken back, as after a step of Redis' clock, while a newer event came."""
+    """Return a call whose lease was taken back, as after a step of Redis' clock, while a newer event was recorded."""
     ledger.record(wishes(1))
     (late,) = claim().claims
     clock.ms += 40_000
@@ -110,7 +106,7 @@ def test_of_two_late_calls_the_longer_rest_counts(
         ("unsent", {}, Settled.UNSENT),
     ],
 )
-def test_a_login_in_flight_rests_for_the_late_call_however_its_own_ends(
+def test_a_login_in_flight_rests_for_the_late_call_after_any_outcome_of_its_own(
     clock: Clock, claim: Any, settle: Any, late: Claim, outcome: str, fields: dict[str, Any], result: Settled
 ) -> None:
     (call,) = claim().claims
@@ -130,7 +126,7 @@ def test_a_login_in_flight_rests_for_the_late_call_when_its_own_lease_is_lost(
     assert rests_for(5, clock, claim)
 
 
-def test_a_login_in_flight_is_called_again_at_once_when_the_late_answer_is_definite(
+def test_a_login_in_flight_is_called_again_at_once_after_a_definite_late_response(
     clock: Clock, claim: Any, settle: Any, late: Claim
 ) -> None:
     (call,) = claim().claims
@@ -140,7 +136,7 @@ def test_a_login_in_flight_is_called_again_at_once_when_the_late_answer_is_defin
     assert claim().claims
 
 
-def test_a_login_that_was_set_aside_in_flight_waits_for_the_late_call_before_a_newer_event(
+def test_a_login_given_up_after_ten_losses_waits_for_the_late_call_before_a_newer_event(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any, late: Claim
 ) -> None:
     assert claim(lease_seconds=1).claims
@@ -154,7 +150,7 @@ def test_a_login_that_was_set_aside_in_flight_waits_for_the_late_call_before_a_n
 
 
 @pytest.mark.parametrize("comes", ["a newer event", "a replay"])
-def test_what_comes_for_a_dead_login_waits_for_the_late_call(
+def test_a_replay_or_event_for_a_dead_login_waits_for_the_late_call(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any, late: Claim, comes: str
 ) -> None:
     settle(claim().claims[0], "dead", code="DISABLED_LOGIN")
@@ -169,7 +165,7 @@ def test_what_comes_for_a_dead_login_waits_for_the_late_call(
 
 
 @pytest.mark.parametrize(("own", "seconds"), [(30, 30), (5, 20)])
-def test_a_late_call_settled_together_with_its_logins_own_is_rested_for(
+def test_a_login_rests_for_a_late_call_settled_in_the_same_batch(
     ledger: Ledger, clock: Clock, claim: Any, late: Claim, own: int, seconds: int
 ) -> None:
     (call,) = claim().claims
@@ -179,7 +175,7 @@ def test_a_late_call_settled_together_with_its_logins_own_is_rested_for(
     assert rests_for(seconds, clock, claim)
 
 
-def test_a_call_whose_claim_a_failover_undid_is_rested_for(
+def test_a_login_rests_for_a_call_whose_claim_a_failover_undid(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))

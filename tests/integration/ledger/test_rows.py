@@ -1,4 +1,4 @@
-"""What becomes of one row: it ends once, in the one way that its login came to."""
+"""The outcome of a row: it ends once, as the wish of its login does."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ SUPERSEDED, ALREADY, INVALID, DEAD = RowOutcome.SUPERSEDED, RowOutcome.ALREADY, 
 
 @pytest.fixture
 def apply(ledger: Ledger, claim: Any, settle: Any) -> Callable[[Wish], None]:
-    """Record a live event, and let its call be confirmed."""
+    """Record a live event, and confirm its call."""
 
     def apply(event: Wish) -> None:
         ledger.record([event])
@@ -30,7 +30,7 @@ def apply(ledger: Ledger, claim: Any, settle: Any) -> Callable[[Wish], None]:
     return apply
 
 
-def test_a_row_is_called_as_a_wish_of_its_time_and_ends_with_the_confirmation(
+def test_a_row_is_called_as_a_wish_of_its_as_of_and_ends_when_confirmed(
     backfills: Backfills, feeder: Feeder, start: Start, clock: Clock, vault: Vault, claim: Any, settle: Any
 ) -> None:
     backfill_id = start(["one"])
@@ -95,7 +95,7 @@ def test_a_live_event_for_a_waiting_row_supersedes_it_and_goes_first(
     assert not ledger.redis.hexists(f"nightly:login:{vault.reference(INSTANCE, 'one')}", "p")
 
 
-def test_a_login_that_is_as_wished_costs_no_call_unless_the_backfill_asserts_again(
+def test_a_login_with_the_same_wish_needs_no_call_unless_the_backfill_reasserts(
     backfills: Backfills,
     feeder: Feeder,
     start: Start,
@@ -124,7 +124,7 @@ def test_a_login_that_is_as_wished_costs_no_call_unless_the_backfill_asserts_aga
     assert outcomes(backfills, second) == [APPLIED]
 
 
-def test_the_ledger_knows_a_row_that_was_as_wished_as_a_confirmed_revision_with_its_account(
+def test_a_row_without_a_call_is_a_confirmed_revision_with_its_account(
     backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, vault: Vault, apply: Any
 ) -> None:
     event = live(vault, "one", clock.ms * 1000 - 10, on=False)
@@ -139,10 +139,12 @@ def test_the_ledger_knows_a_row_that_was_as_wished_as_a_confirmed_revision_with_
     assert (found["state"], found["event_id"]) == ("applied", f"{backfill.id}:0")
     start(["one"], wish="off", as_of_us=clock.ms * 1000 + 1)
     feeder.feed()
-    assert ledger.redis.hget(f"nightly:login:{event.reference}", "a") == b"cust-9", "no account id takes none away"
+    assert ledger.redis.hget(f"nightly:login:{event.reference}", "a") == b"cust-9", (
+        "an event without an account id keeps it"
+    )
 
 
-def test_a_dead_row_says_why_and_waits_again_when_its_letter_is_replayed(
+def test_a_dead_row_has_its_code_and_waits_again_when_its_letter_is_replayed(
     backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     backfill_id = start(["one", "two"])
@@ -165,7 +167,7 @@ def test_a_dead_row_says_why_and_waits_again_when_its_letter_is_replayed(
     assert backfills.get(backfill_id).status is Status.FINISHED
 
 
-def test_rows_that_died_of_different_codes_keep_each_its_own_and_only_the_replayed_one_waits_again(
+def test_dead_rows_keep_their_own_codes_and_only_a_replayed_one_waits_again(
     backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, claim: Any, settle: Any, vault: Vault
 ) -> None:
     backfill_id = start(["one", "two", "three"])
@@ -209,7 +211,7 @@ def test_a_row_whose_workers_die_ten_times_is_dead(
     assert backfills.results(backfill_id, 0, 1)[0].code == "retries_exhausted"
 
 
-def test_ends_of_rows_whose_backfill_is_gone_are_not_written(
+def test_outcomes_of_rows_of_a_deleted_backfill_are_not_stored(
     backfills: Backfills, feeder: Feeder, start: Start, ledger: Ledger, claim: Any, settle: Any
 ) -> None:
     backfill_id = start(["one"])

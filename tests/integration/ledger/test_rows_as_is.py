@@ -1,4 +1,4 @@
-"""What becomes of a row that asserts its login's own wish once more: what the login's state says."""
+"""Rows that assert their login's own wish again: the outcome depends on the state of the login."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ APPLIED, WAITING, DUPLICATE = RowOutcome.APPLIED, RowOutcome.WAITING, RowOutcome
 SUPERSEDED, INVALID, DEAD = RowOutcome.SUPERSEDED, RowOutcome.INVALID, RowOutcome.DEAD
 
 
-def test_as_is_calls_what_was_applied_once_more_with_its_own_wish_and_time(
+def test_as_is_calls_an_applied_login_again_with_its_own_wish_and_time(
     backfills: Backfills,
     feeder: Feeder,
     start: Start,
@@ -32,7 +32,7 @@ def test_as_is_calls_what_was_applied_once_more_with_its_own_wish_and_time(
     feeder.feed()
     assert outcomes(backfills, backfill_id) == [WAITING, INVALID, DUPLICATE]
     assert backfills.results(backfill_id, 1, 1)[0].code == "unknown_login"
-    assert [str(one) for one in ledger.record([event])] == ["duplicate"], "its event is still its event"
+    assert [str(one) for one in ledger.record([event])] == ["duplicate"], "its event is unchanged"
     again = {call.reference: call for call in claim(calls_per_second=1000).claims}[event.reference]
     assert (again.wants_active, again.revision) == (False, 2)
     settle(again, "applied", code="applied")
@@ -41,7 +41,7 @@ def test_as_is_calls_what_was_applied_once_more_with_its_own_wish_and_time(
 
 
 @pytest.mark.parametrize("state", ["waits", "is in flight"])
-def test_as_is_the_row_of_a_login_that_waits_or_is_in_flight_ends_as_its_call_does(
+def test_as_is_the_row_of_a_waiting_or_in_flight_login_ends_with_its_call(
     backfills: Backfills,
     feeder: Feeder,
     start: Start,
@@ -91,7 +91,7 @@ def test_as_is_a_dead_login_is_reported_dead_and_its_row_waits_again_when_the_le
     assert outcomes(backfills, backfill_id) == [APPLIED]
 
 
-def test_as_is_takes_a_waiting_login_over_from_an_older_backfill(
+def test_as_is_takes_over_a_waiting_login_of_an_older_backfill(
     backfills: Backfills, feeder: Feeder, start: Start, claim: Any, settle: Any
 ) -> None:
     older = start(["one"])

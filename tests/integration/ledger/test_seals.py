@@ -1,4 +1,4 @@
-"""Seals are counted under each key, and a key that sealed much is reported once."""
+"""Seals are counted by key, and a key that was used often gives notice once."""
 
 import pytest
 from redis import Redis
@@ -54,9 +54,7 @@ def test_the_seals_of_events_rows_chunks_and_letters_are_counted_under_the_newes
     assert views.seals() == {newest: 10, vault.key_ids[1]: 1}
 
 
-def test_a_key_that_sealed_a_quarter_of_what_it_may_is_reported_once(
-    ledger: Ledger, vault: Vault, redis_client: Redis
-) -> None:
+def test_a_key_at_a_quarter_of_its_limit_gives_notice_once(ledger: Ledger, vault: Vault, redis_client: Redis) -> None:
     newest = vault.key_ids[0]
     redis_client.hset(SEALS, newest, 2**30 - 2)
     for round_ in range(3):

@@ -1,4 +1,4 @@
-"""Settling and claiming in one step: the claim knows what the answers told, and newer code stops the claim alone."""
+"""Settling and claiming in one script: the claim sees what the settlements changed."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def turn(ledger: Ledger) -> Any:
     return turn
 
 
-def test_the_place_of_a_settled_call_is_given_to_the_next(
+def test_a_settled_call_makes_room_for_the_next_claim(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, turn: Any
 ) -> None:
     ledger.record(wishes(3))
@@ -43,9 +43,7 @@ def test_the_place_of_a_settled_call_is_given_to_the_next(
     assert (tally(ledger, "calls"), tally(ledger, "applied_on")) == (1, 1)
 
 
-def test_a_login_that_a_newer_event_overtook_goes_out_again_at_once(
-    ledger: Ledger, clock: Clock, claim: Any, turn: Any
-) -> None:
+def test_an_overtaken_login_is_claimed_again_at_once(ledger: Ledger, clock: Clock, claim: Any, turn: Any) -> None:
     ledger.record(wishes(1))
     (call,) = claim().claims
     ledger.record(wishes(1, minute=1, on=False))
@@ -55,7 +53,7 @@ def test_a_login_that_a_newer_event_overtook_goes_out_again_at_once(
     assert [(one.reference, one.wants_active) for one in reply.claims] == [("lgn_0", False)]
 
 
-def test_nothing_is_handed_out_where_nothing_is_asked_for(ledger: Ledger, clock: Clock, claim: Any, turn: Any) -> None:
+def test_nothing_is_claimed_when_nothing_is_asked_for(ledger: Ledger, clock: Clock, claim: Any, turn: Any) -> None:
     ledger.record(wishes(2))
     (call,) = claim(at_most=1).claims
     clock.ms += 100
@@ -63,7 +61,7 @@ def test_nothing_is_handed_out_where_nothing_is_asked_for(ledger: Ledger, clock:
     assert (result, reply.state, reply.wait_seconds) == (Settled.APPLIED, "busy", 0.025)
 
 
-def test_the_claim_knows_a_gate_that_the_answer_shut(ledger: Ledger, clock: Clock, claim: Any, turn: Any) -> None:
+def test_the_claim_sees_a_gate_that_the_settlement_shut(ledger: Ledger, clock: Clock, claim: Any, turn: Any) -> None:
     ledger.record(wishes(3))
     (call,) = claim(at_most=1, fingerprint="new").claims
     clock.ms += 100
@@ -71,9 +69,7 @@ def test_the_claim_knows_a_gate_that_the_answer_shut(ledger: Ledger, clock: Cloc
     assert (result, reply.state, reply.claims) == (Settled.HALTED, "closed", [])
 
 
-def test_the_claim_knows_that_the_one_call_that_tried_is_over(
-    ledger: Ledger, clock: Clock, claim: Any, turn: Any
-) -> None:
+def test_the_claim_sees_that_the_canary_has_ended(ledger: Ledger, clock: Clock, claim: Any, turn: Any) -> None:
     ledger.record(wishes(3))
     (canary,) = claim(fingerprint="new").claims
     clock.ms += 100
@@ -81,7 +77,7 @@ def test_the_claim_knows_that_the_one_call_that_tried_is_over(
     assert (result, len(reply.claims)) == (Settled.WAITING, 1)
 
 
-def test_newer_code_stops_the_claim_and_not_the_settlement(
+def test_a_newer_schema_stops_the_claim_but_not_the_settlement(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, turn: Any
 ) -> None:
     ledger.record(wishes(3))
@@ -92,7 +88,7 @@ def test_newer_code_stops_the_claim_and_not_the_settlement(
     assert (result, reply.state, reply.wait_seconds, reply.claims) == (Settled.APPLIED, "newer", None, [])
 
 
-def test_the_claim_knows_that_the_host_was_not_found_five_times(
+def test_the_claim_sees_five_dns_failures_of_the_settlement(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any, turn: Any
 ) -> None:
     ledger.record(wishes(9))
@@ -105,7 +101,7 @@ def test_the_claim_knows_that_the_host_was_not_found_five_times(
     assert (result, reply.state, reply.claims) == (Settled.WAITING, "canary", [])
 
 
-def test_the_claim_knows_that_the_outage_is_not_over(
+def test_the_claim_sees_that_the_outage_is_not_over(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, turn: Any
 ) -> None:
     ledger.record(wishes(3))

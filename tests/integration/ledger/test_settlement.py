@@ -1,4 +1,4 @@
-"""What a settled call leaves behind: the login's fields, the tally, and no trace of the flight."""
+"""What a settlement stores: the login's fields and the tally, and nothing of the flight."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def due_at(client: Redis, lane: str = "live") -> float | None:
 
 
 @pytest.mark.parametrize("wish", ["on", "off"])
-def test_an_applied_login_shows_what_was_confirmed_and_when(
+def test_an_applied_login_stores_its_confirmation(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, wish: str
 ) -> None:
     ledger.record(wishes(1, on=wish == "on"))
@@ -39,7 +39,7 @@ def test_an_applied_login_shows_what_was_confirmed_and_when(
 
 
 @pytest.mark.parametrize("lost_before", [[], ["b"]])
-def test_an_applied_login_keeps_nothing_of_its_flight_nor_of_its_failures(
+def test_an_applied_login_has_no_fields_of_flight_or_failures(
     ledger: Ledger, redis_client: Redis, claim: Any, settle: Any, lost_before: list[str]
 ) -> None:
     ledger.record(wishes(1))
@@ -49,7 +49,7 @@ def test_an_applied_login_keeps_nothing_of_its_flight_nor_of_its_failures(
     assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS, *FAILURE_FIELDS) == [None] * 8
 
 
-def test_a_login_that_waits_keeps_nothing_of_its_flight(
+def test_a_waiting_login_has_no_fields_of_its_flight(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -63,7 +63,7 @@ def test_a_login_that_waits_keeps_nothing_of_its_flight(
 
 
 @pytest.mark.parametrize("lost_before", [[], ["b"]])
-def test_a_login_that_is_given_up_keeps_nothing_of_its_flight(
+def test_a_dead_login_has_no_fields_of_its_flight(
     ledger: Ledger, redis_client: Redis, claim: Any, settle: Any, lost_before: list[str]
 ) -> None:
     ledger.record(wishes(1))
@@ -106,11 +106,11 @@ def test_a_newer_event_in_flight_is_due_at_once_but_not_before_a_pause_that_flin
         ledger.record(wishes(1, minute=2 * minute + 1))
         settle(call, outcome, delay_seconds=60)
         assert due_at(redis_client) == clock.ms + waits * 1000, outcome
-        assert not redis_client.hexists(LOGIN, "n"), "what became of an older wish is not charged to the newer"
+        assert not redis_client.hexists(LOGIN, "n"), "failures of an older wish are not charged to the newer"
     assert not list(Letters(redis_client).list())
 
 
-def test_a_call_that_may_still_land_keeps_its_login_resting_and_the_rest_is_remembered(
+def test_a_login_rests_while_its_call_may_still_land_and_the_rest_is_stored(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -125,7 +125,7 @@ def test_a_call_that_may_still_land_keeps_its_login_resting_and_the_rest_is_reme
     assert not redis_client.hexists(LOGIN, "h")
 
 
-def test_a_late_answer_makes_a_settled_login_due_again_after_its_rest(
+def test_a_late_response_makes_a_settled_login_due_again_after_its_rest(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -140,7 +140,7 @@ def test_a_late_answer_makes_a_settled_login_due_again_after_its_rest(
     assert tally(redis_client)["fenced"] == 1
 
 
-def test_a_late_answer_that_is_definite_changes_nothing_for_a_login_that_waits_or_was_given_up(
+def test_a_definite_late_response_does_not_change_a_waiting_or_dead_login(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -158,9 +158,7 @@ def test_a_late_answer_that_is_definite_changes_nothing_for_a_login_that_waits_o
     assert due_at(redis_client) is None
 
 
-def test_a_call_without_an_attempt_to_tell_of_adds_none_to_the_history(
-    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
-) -> None:
+def test_a_call_without_an_attempt_stores_none(ledger: Ledger, redis_client: Redis, claim: Any, settle: Any) -> None:
     ledger.record(wishes(1))
     settle(claim().claims[0], "transient", attempt="")
     assert not redis_client.exists("nightly:attempts:lgn_0")
@@ -179,7 +177,7 @@ def test_a_wish_that_is_asserted_again_is_counted_once(
     assert tally(redis_client)["applied_on"] == 1
 
 
-def test_a_login_is_not_given_up_while_another_call_for_it_may_have_landed(
+def test_a_login_is_not_dead_lettered_while_another_call_may_have_landed(
     ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -231,7 +229,7 @@ def test_a_deleted_login_is_settled_without_a_trace(
     assert not redis_client.exists(LOGIN, f"nightly:leases:{INSTANCE}")
 
 
-def test_the_last_code_is_that_of_the_last_call(
+def test_the_last_code_is_the_last_calls(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))

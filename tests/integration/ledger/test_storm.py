@@ -1,4 +1,4 @@
-"""A run of refused logins closes the gate before the backlog is dead-lettered."""
+"""A storm, many refused logins in a row, shuts the gate before the backlog is dead-lettered."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ from worker.ledger.gate_control import GateKeeper
 FP = "proven-one"
 
 
-def test_twenty_five_invalid_logins_in_a_row_close_the_gate_before_the_rest_is_dead_lettered(
+def test_twenty_five_invalid_logins_in_a_row_shut_the_gate(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(200))
@@ -34,11 +34,11 @@ def test_twenty_five_invalid_logins_in_a_row_close_the_gate_before_the_rest_is_d
     letters = list(Letters(redis_client).list(only_suspects=True))
     assert len(letters) == 25
     clock.ms += 60 * MINUTE_MS
-    assert claim().state == "closed", "time does not mend a wrong customer id"
+    assert claim().state == "closed", "a storm does not end by itself"
     assert tally(ledger, "dead_lettered") == 25
 
 
-def test_one_success_in_between_is_no_storm(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
+def test_one_success_in_between_prevents_a_storm(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:
     ledger.record(wishes(200))
     refuse(claim_all(clock, claim, 24), settle)
     settle(claim_all(clock, claim, 1)[0], "applied")
@@ -46,7 +46,7 @@ def test_one_success_in_between_is_no_storm(ledger: Ledger, clock: Clock, claim:
     assert gate(ledger)["state"] == "open"
 
 
-def test_one_login_refused_again_and_again_is_no_storm(
+def test_repeated_refusals_of_one_login_are_no_storm(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     for minute in range(40):
@@ -56,7 +56,7 @@ def test_one_login_refused_again_and_again_is_no_storm(
     assert len(list(Letters(redis_client).list())) == 1
 
 
-def test_another_configuration_opens_the_gate_with_its_first_confirmed_call_and_the_suspects_can_be_replayed(
+def test_a_confirmed_call_of_another_configuration_opens_the_gate_and_suspects_can_be_replayed(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(100))
@@ -64,12 +64,12 @@ def test_another_configuration_opens_the_gate_with_its_first_confirmed_call_and_
     right = {"fingerprint": "right"}
     (canary,) = claim(**right).claims
     assert claim(**right).state == "canary"
-    refuse([canary], settle, **right)  # a login that really is invalid does not condemn the right configuration
+    refuse([canary], settle, **right)  # an invalid login does not stop the right configuration
     clock.ms += 1_000
     (canary,) = claim(**right).claims
     settle(canary, "applied", **right)
     assert causes(ledger) == [("closed", "storm"), ("open", "configuration accepted")]
-    assert claim().state == "closed", "the wrong configuration stays out"
+    assert claim().state == "closed", "the wrong configuration still makes no calls"
     letters = Letters(redis_client, now_ms=clock)
     suspects = [letter.id for letter in letters.list(only_suspects=True)]
     assert [letters.close(each, "replayed", by="ann") for each in suspects] == ["replayed"] * 25
@@ -77,7 +77,7 @@ def test_another_configuration_opens_the_gate_with_its_first_confirmed_call_and_
     assert len(claim_all(clock, claim, 98, **right)) == 98
 
 
-def test_who_opens_the_gate_after_a_storm_is_believed_four_times_as_far(
+def test_opening_the_gate_after_a_storm_raises_its_limit_fourfold(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1000))
@@ -94,7 +94,7 @@ def test_who_opens_the_gate_after_a_storm_is_believed_four_times_as_far(
     clock.ms += MINUTE_MS
     settle(claim_all(clock, claim, 1)[0], "applied")
     refuse(claim_all(clock, claim, 25), settle)
-    assert gate(ledger)["cause"] == "storm", "a success brings the old measure back"
+    assert gate(ledger)["cause"] == "storm", "a success restores the limit"
 
 
 def test_a_storm_marks_no_letter_that_was_closed_meanwhile(
@@ -115,7 +115,7 @@ def test_a_storm_marks_no_letter_that_was_closed_meanwhile(
     assert {letter.suspect for letter in letters.list()} == {f"storm-{clock.ms}"}
 
 
-def test_a_success_brings_the_old_measure_of_a_storm_back_within_one_batch(
+def test_a_success_restores_the_storm_limit_within_one_batch(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(2))
@@ -131,16 +131,16 @@ def test_a_success_brings_the_old_measure_of_a_storm_back_within_one_batch(
 
 
 @pytest.mark.parametrize(("measure", "then"), [(3, 12), (5_000, 10_000), (20_000, 20_000)])
-def test_who_opens_the_gate_is_believed_up_to_ten_thousand_times_and_never_less_than_before(
+def test_the_storm_limit_rises_to_ten_thousand_at_most_and_never_falls(
     redis_client: Redis, clock: Clock, measure: int, then: int
 ) -> None:
-    """It was lowered to that where `GATE_STORM_LOGINS` is above it."""
+    """It used to fall to ten thousand where `GATE_STORM_LOGINS` is higher."""
     redis_client.hset(f"nightly:gate:{INSTANCE}", mapping={"state": "closed", "cause": "storm"})
     GateKeeper(redis_client, GateRules(storm_logins=measure), now_ms=clock).open(INSTANCE, by="ann")
     assert int(redis_client.hget(f"nightly:gate:{INSTANCE}", "storm_limit")) == then
 
 
-def test_only_a_storm_raises_the_measure_when_a_person_opens_the_gate(
+def test_opening_the_gate_raises_the_storm_limit_only_after_a_storm(
     ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:
     keeper = GateKeeper(redis_client, now_ms=clock)
@@ -161,7 +161,7 @@ def test_a_success_ends_a_run_that_began_in_the_same_batch(
     assert not redis_client.exists(f"nightly:invalid:{INSTANCE}:{FP}")
 
 
-def test_who_opens_the_gate_ends_the_run_of_a_configuration_that_was_never_proven(
+def test_opening_the_gate_ends_the_run_of_an_unproven_configuration(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(2))
@@ -171,7 +171,7 @@ def test_who_opens_the_gate_ends_the_run_of_a_configuration_that_was_never_prove
     assert not redis_client.exists(f"nightly:invalid:{INSTANCE}:new")
 
 
-def test_a_storm_behind_a_gate_that_a_person_has_shut_does_not_tell_instead_of_the_letters(
+def test_a_storm_behind_a_gate_shut_by_a_person_keeps_the_notice_of_the_letters(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -180,7 +180,7 @@ def test_a_storm_behind_a_gate_that_a_person_has_shut_does_not_tell_instead_of_t
     refuse([invalid], settle, rules=GateRules(storm_logins=1))
     clock.ms += 10_000
     kinds = [notice.kind for notice in ledger.pulse({}, worker="a", slots=1).notices]
-    assert kinds == ["gate", "group"], "nothing else says that a login is invalid"
+    assert kinds == ["gate", "group"], "no storm notice covers this letter"
 
 
 @pytest.mark.parametrize(
@@ -190,10 +190,10 @@ def test_a_storm_behind_a_gate_that_a_person_has_shut_does_not_tell_instead_of_t
         ("transient", {"code": "name_not_found", "flags": "dh", "delay_seconds": 3600.0}),
     ],
 )
-def test_what_else_comes_of_the_calls_that_were_out_does_not_make_a_storm_forgotten(
+def test_other_results_of_calls_in_flight_do_not_end_a_storm(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, outcome: str, fields: dict[str, Any]
 ) -> None:
-    """It did: `suspect` became `refused`, which believes INVALID_LOGIN, or `unreachable`, which may call."""
+    """They used to: `suspect` became `refused`, which dead-letters INVALID_LOGIN, or `unreachable`, which may call."""
     ledger.record(wishes(100))
     out = claim_all(clock, claim, 60)
     refuse(out[:25], settle)
@@ -207,10 +207,10 @@ def test_what_else_comes_of_the_calls_that_were_out_does_not_make_a_storm_forgot
     assert (gate(ledger)["cause"], causes(ledger)) == ("storm", [("closed", "storm")])
 
 
-def test_a_run_that_is_too_long_once_the_old_measure_is_back_is_a_storm_with_its_next_login(
+def test_a_run_beyond_a_restored_limit_is_a_storm_with_its_next_login(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
-    """A person has opened the gate, so four times as many are believed, until another configuration is confirmed."""
+    """A person opened the gate, so the limit is four times as high until another configuration is confirmed."""
     ledger.record(wishes(100))
     rules = GateRules(storm_logins=3)
     refuse(claim_all(clock, claim, 3), settle, rules=rules)

@@ -1,4 +1,4 @@
-"""Which refusals count for a storm, and that its gate names them."""
+"""Which refusals count for a storm; the gate names their codes."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ from worker.ledger import Ledger, Letters, Settled
         (("INVALID_LOGIN", "INVALID_LOGIN", "UNAUTHORIZED"), "INVALID_LOGIN or UNAUTHORIZED"),
     ],
 )
-def test_both_codes_that_refuse_a_login_make_one_run(
+def test_both_codes_of_a_refused_login_count_in_one_run(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any, codes: tuple[str, ...], named: str
 ) -> None:
-    """Two UNAUTHORIZED in a row shut the gate for everybody, as if our key were refused."""
+    """Two UNAUTHORIZED in a row used to halt all calls, as if our key were refused."""
     ledger.record(wishes(5))
     rules, letters = GateRules(storm_logins=3), Letters(redis_client, now_ms=clock)
     calls = claim_all(clock, claim, 5)
@@ -34,10 +34,10 @@ def test_both_codes_that_refuse_a_login_make_one_run(
         assert settle(call, "dead", code=code, http_status=401, rules=rules) is Settled.HALTED
     clock.ms += 10_000
     kinds = [notice.kind for notice in ledger.pulse({}, worker="a", slots=1).notices]
-    assert kinds == ["gate"], "the storm tells instead of its letters"
+    assert kinds == ["gate"], "the notice of the storm replaces that of its letters"
 
 
-def test_a_storm_whose_last_login_has_a_newer_wish_and_so_no_letter_names_its_code_too(
+def test_a_storm_names_the_code_of_a_last_login_without_a_letter_too(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
@@ -48,7 +48,7 @@ def test_a_storm_whose_last_login_has_a_newer_wish_and_so_no_letter_names_its_co
     assert (gate(ledger)["cause"], gate(ledger)["code"]) == ("storm", "UNAUTHORIZED")
 
 
-def test_a_refusal_that_only_the_end_user_can_cure_makes_no_storm(
+def test_refusals_that_only_the_end_user_can_fix_are_no_storm(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(3))

@@ -1,4 +1,4 @@
-"""Storms in random schedules of their own, with many calls out at once: the large ones seldom have any left by then."""
+"""Storms in separate random schedules with many calls in flight, which the large ones seldom have."""
 
 import os
 from collections import Counter
@@ -45,7 +45,7 @@ class StormSchedule:
         client.hset(f"nightly:configs:{INSTANCE}", mapping=dict.fromkeys(("old", "new"), "proven"))
 
     def step(self) -> None:
-        """Take one step; what settles is checked there."""
+        """Take one step; settlements check themselves."""
         self.clock.ms += self.chance.choice([5, 50, 61_000])
         steps = (self.events_arrive, self.calls_begin, self.calls_end, self.a_person_opens, self.a_reviewer_replays)
         (step,) = self.chance.choices(steps, (1, 6, 8, 0.5, 1))
@@ -54,7 +54,7 @@ class StormSchedule:
             self.weather = self.chance.choice(WEATHERS)
 
     def events_arrive(self) -> None:
-        """For all logins, so that some calls out are overtaken."""
+        """Record events for all logins, so that some calls in flight are overtaken."""
         self.minute += 1
         self.ledger.record(wishes(30, minute=self.minute))
 
@@ -64,11 +64,11 @@ class StormSchedule:
             self.clock.ms += 5
             terms = {"lease_seconds": 86_400, "settle_seconds": 3, "max_in_flight": 100, "fingerprint": caller[1]}
             claims = ledger_calls.claim(self.ledger, INSTANCE, at_most=4, **TERMS, **terms).claims
-            assert not claims or caller not in self.storms.suspects, "it calls again after a storm"
+            assert not claims or caller not in self.storms.suspects, "a configuration calls after its storm"
             self.out[caller] += claims
 
     def calls_end(self) -> None:
-        """Some of one configuration's, in one batch."""
+        """End some calls of one configuration in one batch."""
         caller = self.chance.choice(self.callers)
         calls = [self.out[caller].pop(0) for _ in range(min(self.chance.randint(1, 6), len(self.out[caller])))]
         endings = self.chance.choices(list(ENDINGS), self.weather, k=len(calls))
@@ -77,10 +77,10 @@ class StormSchedule:
         for settlement, result in zip(settlements, results, strict=True):
             self._judge(caller, settlement, result)
         standing = self.client.hget(f"nightly:configs:{INSTANCE}", caller[1])
-        assert (standing == b"suspect") == (caller in self.storms.suspects), "a storm was forgotten, or not seen"
+        assert (standing == b"suspect") == (caller in self.storms.suspects), "a storm was ended or missed"
         suspects = {each.id for each in self.letters.list(only_suspects=True)}
         open_ones = {each.id for each in self.letters.list()}
-        assert suspects == self.storms.letters & open_ones, "the storm's letters are those under suspicion"
+        assert suspects == self.storms.letters & open_ones, "the suspects are not the letters of the storm"
 
     def _settlement(self, call: Claim, ending: str) -> Settlement:
         refusal = {"code": self.chance.choice(REFUSALS)} if ending == "dead" else {}
@@ -91,7 +91,9 @@ class StormSchedule:
             self.storms.confirm(caller)
         elif settlement.outcome == "dead":
             is_believed = caller not in self.storms.suspects
-            assert (result is not Settled.HALTED) == is_believed, "a storm was dead-lettered, or none held calls"
+            assert (result is not Settled.HALTED) == is_believed, (
+                "a storm was dead-lettered, or calls were held without one"
+            )
             if is_believed:
                 login = f"nightly:login:{settlement.claim.reference}"
                 letter = self.client.hget(login, "x") if result is Settled.PARKED else b""
@@ -112,7 +114,7 @@ class StormSchedule:
 
 
 @pytest.mark.parametrize("part", range(2))
-def test_a_storm_is_found_with_its_last_login_and_never_forgotten(redis_client: Redis, part: int) -> None:
+def test_every_storm_is_detected_and_kept(redis_client: Redis, part: int) -> None:
     seen: Counter[str] = Counter()
     for seed in range(part * SCHEDULES, (part + 1) * SCHEDULES):
         schedule = StormSchedule(redis_client, Random(seed), seen)

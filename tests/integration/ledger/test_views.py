@@ -1,4 +1,4 @@
-"""What `status` counts is true at one instant, while workers move logins about."""
+"""`status` counts each login once, while workers move logins between states."""
 
 import threading
 
@@ -9,7 +9,7 @@ from worker.ledger import Ledger, Settlement, Wish
 from worker.ledger.queries import Views
 
 
-def test_a_login_that_moves_meanwhile_is_counted_exactly_once(redis_client: Redis) -> None:
+def test_a_login_that_moves_meanwhile_is_counted_once(redis_client: Redis) -> None:
     ledger, views = Ledger(redis_client), Views(redis_client)
     ledger.record([Wish("lgn_mover", "toolbox", b"sealed", 1_600_000_000_000_000, True, "e")])  # noqa: FBT003
     redis_client.hset("nightly:configs:toolbox", "fp", "proven")

@@ -1,7 +1,7 @@
-"""What the schedules are judged against: a model of Flinks and of wishes that knows nothing of the Lua.
+"""The model that schedules are checked against: Flinks and wishes, independent of the Lua scripts.
 
-It knows the newest wish of each login, what Flinks' flag is (writes land at once, late, or never), which claims are
-out. `check` holds the ledger to the promises by it.
+It knows the newest wish of each login, the flag at Flinks (writes land at once, late, or never), and which calls are in
+flight. `check` checks the promises by it.
 """
 
 from collections import Counter, defaultdict
@@ -25,7 +25,7 @@ ENDED = ("applied_on", "applied_off", "superseded", "duplicate", "dead_lettered"
 
 @dataclass(frozen=True)
 class Worker:
-    """Who claims: another worker, with another configuration, whose calls may land for another time."""
+    """A worker that claims, its configuration, and how long its calls may still land."""
 
     owner: str
     fingerprint: str
@@ -37,7 +37,7 @@ WORKERS = (Worker("o1", "old", 7_000), Worker("o2", "new", 3_000))
 
 @dataclass
 class Flight:
-    """A claim that is out; lost once its lease was taken back. Its write may have landed before its answer."""
+    """A call in flight; lost once its lease was taken back. Its write may land before its response."""
 
     claim: Claim
     worker: Worker
@@ -57,18 +57,18 @@ class Flight:
 
     @property
     def caller(self) -> tuple[str, str]:
-        """Return its instance, and the configuration that it was made under."""
+        """Return its instance and configuration."""
         return self.instance, self.worker.fingerprint
 
 
 def order_of(wish: Wish) -> tuple[int, bool, bytes]:
-    """The order of wishes, said once more and independently of the Lua."""
+    """Return the sort key of a wish, independently of the Lua scripts."""
     return wish.occurred_us, not wish.wants_active, wish.event_id.encode()
 
 
 @dataclass
 class World:
-    """Everything that the model knows, and the promises it holds the ledger to."""
+    """The state of the model, and the promises that it checks."""
 
     client: Redis
     seen: Counter[str]
@@ -84,14 +84,14 @@ class World:
     revisions: Counter[str] = field(default_factory=Counter)
 
     def advance_to(self, now: int) -> None:
-        """Let time pass, and late writes land on their way."""
+        """Let time pass, and late writes land meanwhile."""
         self.now = max(self.now, now)
         for entry in sorted(entry for entry in self.late if entry[0] <= self.now):
             self.late.remove(entry)
             self.flags[entry[1]] = entry[2]
 
     def land(self, flight: Flight, landing: str, given_up_at: int) -> None:
-        """Make the write of a call, unless it was made already: at once, never, or as late after its end as it may."""
+        """Make the write of a call unless it was made: at once, never, or as late as possible after its end."""
         if flight.has_landed:
             return
         if landing == "at once":
@@ -102,17 +102,17 @@ class World:
             self.advance_to(self.now)
 
     def judge_claim(self, flight: Flight) -> None:
-        """P3 and P4 at the moment of a claim."""
+        """Check P3 and P4 at a claim."""
         held = [other for other in self.flights if other.login == flight.login]
         assert all(other.is_lost for other in held), "P4: two calls in flight for one login"
         assert not [entry for entry in self.late if entry[1] == flight.login], "called while a call may still land"
         assert flight.claim.wants_active == self.newest[flight.login].wants_active, "P3: an old wish was claimed"
-        assert flight.claim.failures <= self.failures[flight.login], "charged for what was no failure of this wish"
+        assert flight.claim.failures <= self.failures[flight.login], "a failure of another wish was charged"
         self.seen["claim"] += 1
         self.seen["claim while a lost one is out"] += bool(held)
 
     def check(self) -> None:
-        """What must hold at all times."""
+        """Check the promises that hold at all times."""
         logins, open_letters = self._look()
         for instance in INSTANCES:
             self._check_rate(instance)
@@ -121,7 +121,7 @@ class World:
             expected = [str(wish.occurred_us), str(int(wish.wants_active)), wish.event_id]
             assert [at[b"t"].decode(), at[b"w"].decode(), at[b"e"].decode()] == expected
             if at[b"s"] == b"done":
-                assert self.flags[login] == wish.wants_active, "P2: a login at rest does not stand as wished"
+                assert self.flags[login] == wish.wants_active, "P2: a login at rest has another state than its wish"
         waiting = {at[b"x"]: at[b"s"] for at in logins.values() if b"x" in at}
         assert set(open_letters) == set(waiting)
         assert set(waiting.values()) <= {b"dead"}
@@ -143,7 +143,7 @@ class World:
         logins = dict(zip(self.newest, rest[2 * len(INSTANCES) :], strict=True))
         for at, instance in enumerate(INSTANCES):
             self._check_tally(instance, rest[2 * at], logins)
-            assert rest[2 * at + 1] <= MAX_IN_FLIGHT, "P6: too many in flight"
+            assert rest[2 * at + 1] <= MAX_IN_FLIGHT, "P6: too many calls in flight"
         return logins, open_letters
 
     def _check_tally(self, instance: str, tally: dict[bytes, bytes], logins: dict[str, dict[bytes, bytes]]) -> None:
@@ -153,11 +153,11 @@ class World:
         ended = sum(counts.get(name, 0) for name in ENDED)
         mine = [at for login, at in logins.items() if LOGINS[login] == instance]
         expected = ended + sum(map(unfinished, mine))
-        assert self.received[instance] + self.replays[instance] == expected, "P5: an event is unaccounted for"
+        assert self.received[instance] + self.replays[instance] == expected, "P5: an event is missing in the tally"
 
 
 def unfinished(at: dict[bytes, Any]) -> int:
-    """Events of one login that are still waiting or in flight and in no place of the tally."""
+    """Return the events of one login that wait or are in flight and are not in the tally yet."""
     if at[b"s"] == b"due":
         return int(at.get(b"q") != b"1")
     if at[b"s"] == b"flight":
