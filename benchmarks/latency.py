@@ -31,7 +31,7 @@ STEPS = (
     ("record", ""),
     ("pulse", ""),
     ("lpush", "refresh"),
-    ("enlist", ""),
+    ("join_reconcilers", ""),
     ("settle_and_claim", ""),
 )
 STAGES = (

@@ -25,7 +25,7 @@ STEPS = (
     ("pulse", "first pulse"),
     ("lpush", "reconcile message at Redis"),
     ("brpop", "consumer ready"),
-    ("enlist", "reconciler asks for its place"),
+    ("join_reconcilers", "reconciler takes its slot"),
     ("settle_and_claim", "claim"),
 )
 IMPORT = re.compile(r"import time:\s*(\d+) \|\s*(\d+) \|( *)(\S+)")

@@ -80,7 +80,7 @@ def open_system(folder: Path, flinks_url: str, environment: Mapping[str, str] | 
     try:
         with EmbeddedStack(home, isolated=True, overrides=overrides, workers=0, emulator=False, tcp=True) as stack:
             services = build_services(stack.settings(), name="benchmark")
-            services.ledger.claim_ledger(services.vault.fingerprint("reference"))
+            services.ledger.open_ledger(services.vault.fingerprint("reference"))
             yield System(stack, services)
             services.redis.close()
     finally:

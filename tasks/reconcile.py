@@ -37,12 +37,12 @@ def reconcile(key: object = "", hops: object = 0, **_: Any) -> None:
         pass_on(lambda left: app.send_reconcile(str(key), left), hops)
         return
     worker, owner = app.identity, secrets.token_hex(8)  # not the task's id: a message may be delivered twice
-    reconcilers = services.ledger.enlist(worker, owner)
+    reconcilers = services.ledger.join_reconcilers(worker, owner)
     if not reconcilers:
         return
 
     def hand_over() -> None:
-        services.ledger.leave(worker, owner)
+        services.ledger.leave_reconcilers(worker, owner)
         if not app.shutdown.is_stopping:
             wake(services)
 

@@ -37,8 +37,8 @@ class Services:
     backfills: Backfills
 
     def begin_ledger(self) -> None:
-        """Claim the ledger for these keys, as sandbox or production; raises LedgerMismatch and redis.RedisError."""
-        self.ledger.claim_ledger(self.vault.fingerprint("reference"), is_sandbox=self.settings.sandbox)
+        """Open the ledger with these keys, as sandbox or production; raises LedgerMismatch and redis.RedisError."""
+        self.ledger.open_ledger(self.vault.fingerprint("reference"), is_sandbox=self.settings.sandbox)
 
 
 def build_services(settings: Settings, *, name: str = "nightly", dispatch: Dispatch | None = None) -> Services:

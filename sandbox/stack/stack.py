@@ -188,7 +188,7 @@ class EmbeddedStack:
         fingerprint = known.vault().fingerprint("reference")
         client = connect(self._redis_url(), name="nightly-stack")
         with client, contextlib.suppress(redis.RedisError):
-            Ledger(client).claim_ledger(fingerprint, is_sandbox=known.sandbox)
+            Ledger(client).open_ledger(fingerprint, is_sandbox=known.sandbox)
 
     def _redis_url(self) -> str:
         url = self.settings().redis_url

@@ -139,7 +139,7 @@ class Background(bootsteps.StartStopStep):
         try:
             for reader in self._readers:
                 reader.leave()
-            worker.app.services().ledger.sign_off(worker.app.identity)
+            worker.app.services().ledger.remove_worker(worker.app.identity)
             if self._mailbox is not None:
                 self._mailbox.forget()
         except redis.RedisError:

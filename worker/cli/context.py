@@ -42,7 +42,7 @@ def open_services(*, to_change: bool = False) -> "Services":
     open_redis(settings.redis_address(), name=CLIENT_NAME)
     configure_logging(log_format=settings.log_format, log_level="ERROR")  # a command answers in its own words
     services = build_services(settings, name=CLIENT_NAME)
-    services.ledger.claim_ledger(services.vault.fingerprint("reference"), only_look=True)
+    services.ledger.open_ledger(services.vault.fingerprint("reference"), only_look=True)
     if to_change:
         _refuse_another_kind(settings, services.redis)
     return services

@@ -54,7 +54,7 @@ class Ledger:
         self._scripts = Scripts(client)
         self._now_ms = now_ms
 
-    def claim_ledger(self, reference_key: str, *, is_sandbox: bool = False, only_look: bool = False) -> None:
+    def open_ledger(self, reference_key: str, *, is_sandbox: bool = False, only_look: bool = False) -> None:
         """Check that this ledger is ours, and mark a new one as ours unless `only_look` (commands only look).
 
         `reference_key` is a fingerprint of the key behind all references. Raises LedgerMismatch if the ledger was
@@ -149,18 +149,18 @@ class Ledger:
         """Delete a notice that was passed on."""
         self.redis.zrem("nightly:notices", notice.text)
 
-    def enlist(self, worker: str, owner: str) -> int:
+    def join_reconcilers(self, worker: str, owner: str) -> int:
         """Take a slot for a reconciler, or renew it (at least every HEARTBEAT_SECONDS).
 
         Returns the number of reconcilers, this one included; 0 if this worker has no free slot.
         """
         return int(self._scripts.run("join_reconcilers", self._now(), worker, owner, round(HEARTBEAT_SECONDS * 1000)))
 
-    def leave(self, worker: str, owner: str) -> None:
+    def leave_reconcilers(self, worker: str, owner: str) -> None:
         """Free the slot of a reconciler that ends."""
         self.redis.zrem("nightly:reconcilers", f"{worker}|{owner}")
 
-    def sign_off(self, worker: str) -> None:
+    def remove_worker(self, worker: str) -> None:
         """Remove a worker that ends from the live ones."""
         self.redis.hdel("nightly:workers", worker)
 

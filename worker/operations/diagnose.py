@@ -126,7 +126,7 @@ def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
 def _ledger(settings: Settings, client: BytesRedis) -> Check:
     is_begun = bool(client.exists("nightly:meta"))
     try:
-        Ledger(client).claim_ledger(settings.vault().fingerprint("reference"), only_look=True)
+        Ledger(client).open_ledger(settings.vault().fingerprint("reference"), only_look=True)
     except LedgerMismatch as error:
         return doctor.check_ledger(is_begun=True, mismatch=str(error))
     return doctor.check_ledger(is_begun=is_begun, mismatch="", key_ids=settings.vault().key_ids)

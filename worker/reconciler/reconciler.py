@@ -42,7 +42,9 @@ class SlotHeartbeat:
         while (left := self._ends_at - elapsed_seconds()) > 0:
             await asyncio.sleep(min(HEARTBEAT_SECONDS, left))
             with suppress(redis.RedisError):
-                self._reconcilers = await in_thread(self._threads, parts.ledger.enlist, parts.worker, parts.owner)
+                self._reconcilers = await in_thread(
+                    self._threads, parts.ledger.join_reconcilers, parts.worker, parts.owner
+                )
         with suppress(redis.RedisError):  # a slot without a heartbeat expires
             await in_thread(self._threads, parts.hand_over)
 

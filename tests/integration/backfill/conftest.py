@@ -26,7 +26,7 @@ def services(redis_url: str, login_keys: str, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("COLUMNS", "160")
     services = build_services(Settings.load())
-    services.ledger.claim_ledger(services.vault.fingerprint("reference"))
+    services.ledger.open_ledger(services.vault.fingerprint("reference"))
     return services
 
 

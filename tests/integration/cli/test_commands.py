@@ -31,7 +31,7 @@ def nightly(
 def take_in(events: Sequence[tuple[str, str]] = (("evt-1", CANARY),)) -> list[str]:
     """Record events as a worker would; returns the references."""
     services = build_services(Settings.load())
-    services.ledger.claim_ledger(services.vault.fingerprint("reference"))
+    services.ledger.open_ledger(services.vault.fingerprint("reference"))
     for event_id, login_id in events:
         kwargs = {
             "login_id": login_id,

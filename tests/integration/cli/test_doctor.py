@@ -79,7 +79,7 @@ def test_a_redis_that_may_evict_keys_fails(doctor: Doctor, redis_client: Redis) 
 
 
 def test_a_ledger_sealed_with_other_keys_is_recognised(doctor: Doctor, redis_client: Redis) -> None:
-    Ledger(redis_client).claim_ledger("another-key")
+    Ledger(redis_client).open_ledger("another-key")
     assert doctor(LOGIN_KEYS=new_key())["LOGIN_KEYS"]["level"] == "fail"
 
 

@@ -31,21 +31,21 @@ def test_a_clock_set_back_an_hour_neither_stops_calls_nor_raises_the_rate(
 
 def test_a_reconciler_from_before_the_clock_was_set_back_loses_its_slot(ledger: Ledger, clock: Clock) -> None:
     ledger.pulse({}, worker="worker", slots=2)
-    assert ledger.enlist("worker", "killed")
+    assert ledger.join_reconcilers("worker", "killed")
     clock.ms -= HOUR_MS
     ledger.pulse({}, worker="worker", slots=2)
-    assert ledger.enlist("worker", "next")
+    assert ledger.join_reconcilers("worker", "next")
 
 
 def test_a_worker_keeps_one_slot_for_intake_and_a_reconciler_renews_its_slot(ledger: Ledger, clock: Clock) -> None:
     ledger.pulse({}, worker="worker", slots=3)
-    assert [ledger.enlist("worker", owner) for owner in ("a", "b", "c")] == [1, 2, 0]
+    assert [ledger.join_reconcilers("worker", owner) for owner in ("a", "b", "c")] == [1, 2, 0]
     clock.ms += 2000
-    assert ledger.enlist("worker", "a")
+    assert ledger.join_reconcilers("worker", "a")
     clock.ms += 2000
-    assert [ledger.enlist("worker", owner) for owner in ("c", "d")] == [2, 0], "b fell silent, a did not"
-    ledger.leave("worker", "a")
-    assert ledger.enlist("worker", "d")
+    assert [ledger.join_reconcilers("worker", owner) for owner in ("c", "d")] == [2, 0], "b fell silent, a did not"
+    ledger.leave_reconcilers("worker", "a")
+    assert ledger.join_reconcilers("worker", "d")
 
 
 def test_a_settlement_sent_again_after_a_lost_reply_changes_nothing(

@@ -150,10 +150,10 @@ def busy(
     settle: Any,
 ) -> None:
     """Do everything that creates a key."""
-    ledger.claim_ledger("reference-key")
+    ledger.open_ledger("reference-key")
     for worker in ("worker", "another"):
         ledger.pulse(FINGERPRINTS, worker=worker, slots=2)
-        assert ledger.enlist(worker, "owner")
+        assert ledger.join_reconcilers(worker, "owner")
     letters, keeper = Letters(redis_client, now_ms=clock), GateKeeper(redis_client, now_ms=clock)
     _backfills_of_every_kind(backfills, feeder, start, clock)
     ledger.record([live(vault, f"event-{at}", clock.ms * 1000, on=True) for at in range(60)])

@@ -102,10 +102,10 @@ def test_a_worker_that_can_open_no_due_login_ends_and_is_asked_again_once_a_seco
     lives(ledger, "a", OLD)
     lives(ledger, "b", NEW)
     ledger.record(sealed(NEW, "new"))
-    assert ledger.enlist("a", "one")
+    assert ledger.join_reconcilers("a", "one")
     reply = claim(key_ids=OLD.key_ids)
     assert (reply.state, reply.wait_seconds) == ("idle", None)
-    ledger.leave("a", "one")
+    ledger.leave_reconcilers("a", "one")
     assert not is_woken(ledger, "a"), "it would find the same logins again"
     assert is_woken(ledger, "b"), "a worker with the key is asked at once"
     assert 0 < redis_client.pttl(f"nightly:hint:{OLD_ID}") <= 1000
@@ -115,12 +115,12 @@ def test_a_reconciler_without_a_workers_newest_key_does_not_count_for_it(ledger:
     lives(ledger, "a", OLD)
     lives(ledger, "b", NEW)
     ledger.record(sealed(NEW, "new"))
-    assert ledger.enlist("a", "one") == 1
+    assert ledger.join_reconcilers("a", "one") == 1
     assert not is_woken(ledger, "a")
     assert is_woken(ledger, "b")
-    assert ledger.enlist("b", "two") == 2
+    assert ledger.join_reconcilers("b", "two") == 2
     assert not is_woken(ledger, "b")
-    ledger.leave("a", "one")
+    ledger.leave_reconcilers("a", "one")
     assert not is_woken(ledger, "a"), "the reconciler of the other holds its key, too"
 
 
@@ -128,7 +128,7 @@ def test_a_worker_counts_only_slots_of_workers_with_its_newest_key(ledger: Ledge
     lives(ledger, "a", OLD, slots=9)
     lives(ledger, "b", NEW, slots=2)
     ledger.record(sealed(NEW, *map(str, range(150))))
-    assert ledger.enlist("b", "one")
+    assert ledger.join_reconcilers("b", "one")
     assert not is_woken(ledger, "b"), "its slot is taken, and the other worker lacks the key"
     assert is_woken(ledger, "a"), "due logins that it cannot open count, too"
 
@@ -137,7 +137,7 @@ def test_a_new_reconciler_allows_the_next_message_for_each_of_its_keys(ledger: L
     lives(ledger, "b", NEW)
     for name in (f"nightly:hint:{NEW_ID}", f"nightly:hint:{OLD_ID}", f"nightly:hint:{OTHER_ID}"):
         redis_client.set(name, "1")
-    assert ledger.enlist("b", "one")
+    assert ledger.join_reconcilers("b", "one")
     assert redis_client.keys("nightly:hint*") == [f"nightly:hint:{OTHER_ID}".encode()]
 
 

@@ -69,7 +69,7 @@ def test_a_group_gives_notice_once_while_it_has_open_letters(
 def test_code_older_than_the_ledger_claims_nothing_and_settles_its_calls(
     ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
-    ledger.claim_ledger("key")
+    ledger.open_ledger("key")
     ledger.record(wishes(2))
     (held,) = claim(at_most=1).claims
     redis_client.hset("nightly:meta", "schema", 99)
@@ -77,8 +77,8 @@ def test_code_older_than_the_ledger_claims_nothing_and_settles_its_calls(
     for refused in (
         lambda: ledger.record(wishes(1, minute=1)),
         lambda: ledger.pulse({}, worker="a", slots=2),
-        lambda: ledger.claim_ledger("key"),
-        lambda: ledger.claim_ledger("key", only_look=True),
+        lambda: ledger.open_ledger("key"),
+        lambda: ledger.open_ledger("key", only_look=True),
     ):
         with pytest.raises(LedgerMismatch, match="newer Nightly"):
             refused()
@@ -87,16 +87,16 @@ def test_code_older_than_the_ledger_claims_nothing_and_settles_its_calls(
 
 
 def test_only_a_worker_marks_a_ledger_or_raises_its_schema(ledger: Ledger, redis_client: Redis) -> None:
-    ledger.claim_ledger("key", only_look=True)
+    ledger.open_ledger("key", only_look=True)
     assert not redis_client.exists("nightly:meta")
-    ledger.claim_ledger("key")
+    ledger.open_ledger("key")
     redis_client.hset("nightly:meta", "schema", 0)
-    ledger.claim_ledger("key", only_look=True)
+    ledger.open_ledger("key", only_look=True)
     assert redis_client.hget("nightly:meta", "schema") == b"0"
-    ledger.claim_ledger("key")
+    ledger.open_ledger("key")
     assert redis_client.hget("nightly:meta", "schema") == b"6"
     with pytest.raises(LedgerMismatch, match="LOGIN_KEYS"):
-        ledger.claim_ledger("another")
+        ledger.open_ledger("another")
 
 
 @pytest.mark.parametrize(("is_sandbox", "words"), [(True, "begun as a sandbox"), (False, "begun in production")])
@@ -108,12 +108,12 @@ def test_a_sandbox_and_production_never_share_a_ledger(
 ) -> None:
     assert Views(redis_client).status()["ledger"] is None
     for _ in range(2):  # two workers, or one that starts again
-        ledger.claim_ledger("key", is_sandbox=is_sandbox)
+        ledger.open_ledger("key", is_sandbox=is_sandbox)
     for key in ("key", "another"):
         with pytest.raises(LedgerMismatch, match=words):
-            ledger.claim_ledger(key, is_sandbox=not is_sandbox)
+            ledger.open_ledger(key, is_sandbox=not is_sandbox)
     for only_looks in (True, False):
-        ledger.claim_ledger("key", is_sandbox=only_looks, only_look=True)
+        ledger.open_ledger("key", is_sandbox=only_looks, only_look=True)
     assert Views(redis_client).status()["ledger"] == ("sandbox" if is_sandbox else "production")
     redis_client.flushall()
-    ledger.claim_ledger("key", is_sandbox=not is_sandbox)
+    ledger.open_ledger("key", is_sandbox=not is_sandbox)

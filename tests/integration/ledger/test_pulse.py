@@ -86,10 +86,10 @@ def test_one_message_is_sent_until_a_reconciler_starts(ledger: Ledger, redis_cli
     assert ledger.pulse(MINE).should_wake is True
     assert ledger.pulse(MINE).should_wake is False, "the message is on its way"
     assert 0 < redis_client.pttl("nightly:hint") <= 1000
-    assert ledger.enlist("worker", "a")
+    assert ledger.join_reconcilers("worker", "a")
     assert not redis_client.exists("nightly:hint")
     assert ledger.pulse(MINE).should_wake is False, "a reconciler is running"
-    ledger.leave("worker", "a")
+    ledger.leave_reconcilers("worker", "a")
     assert ledger.pulse(MINE).should_wake is True
 
 
@@ -155,30 +155,30 @@ def test_a_worker_runs_one_reconciler_less_than_its_slots_and_at_least_one(
 ) -> None:
     if slots is not None:
         ledger.pulse({}, worker="worker", slots=slots)
-    taken = [ledger.enlist("worker", str(owner)) for owner in range(places + 1)]
+    taken = [ledger.join_reconcilers("worker", str(owner)) for owner in range(places + 1)]
     assert taken == [*range(1, places + 1), 0]
 
 
 def test_each_worker_has_its_own_slots(ledger: Ledger) -> None:
-    assert ledger.enlist("worker", "a") == 1
-    assert ledger.enlist("worker2", "a") == 2
-    assert ledger.enlist("work", "a") == 3
-    assert not ledger.enlist("worker", "b")
+    assert ledger.join_reconcilers("worker", "a") == 1
+    assert ledger.join_reconcilers("worker2", "a") == 2
+    assert ledger.join_reconcilers("work", "a") == 3
+    assert not ledger.join_reconcilers("worker", "b")
 
 
 def test_renewing_a_slot_keeps_the_hint(ledger: Ledger, redis_client: Redis) -> None:
-    ledger.enlist("worker", "a")
+    ledger.join_reconcilers("worker", "a")
     redis_client.set("nightly:hint", "1")
-    ledger.enlist("worker", "a")
+    ledger.join_reconcilers("worker", "a")
     assert redis_client.exists("nightly:hint")
 
 
 def test_a_slot_is_kept_for_three_seconds(ledger: Ledger, clock: Clock) -> None:
-    ledger.enlist("worker", "a")
+    ledger.join_reconcilers("worker", "a")
     clock.ms += 2_999
-    assert not ledger.enlist("worker", "b")
+    assert not ledger.join_reconcilers("worker", "b")
     clock.ms += 1
-    assert ledger.enlist("worker", "b")
+    assert ledger.join_reconcilers("worker", "b")
 
 
 def test_a_slot_that_ends_a_minute_ahead_is_freed_as_the_clock_was_set_back(

@@ -138,7 +138,7 @@ def test_flinks_is_not_emulated_on_a_redis_that_the_user_named(
 
 def test_a_sandbox_never_uses_a_production_ledger(tmp_path: Path, redis_client: Redis, redis_url: str) -> None:
     keys = new_key()
-    Ledger(redis_client).claim_ledger(Vault([decode_key(keys)]).fingerprint("reference"))
+    Ledger(redis_client).open_ledger(Vault([decode_key(keys)]).fingerprint("reference"))
 
     line = run_that_is_refused(tmp_path, REDIS_URL=redis_url, LOGIN_KEYS=keys, SANDBOX="1")
 
@@ -161,7 +161,7 @@ def test_a_folder_used_with_the_emulator_is_never_used_with_the_real_flinks_or_t
     words: str,
 ) -> None:
     with EmbeddedRedis(tmp_path / ".nightly", guard=orphan_guard) as server, Redis.from_url(server.url) as client:
-        Ledger(client).claim_ledger("as an earlier run began it", is_sandbox=was_sandbox)
+        Ledger(client).open_ledger("as an earlier run began it", is_sandbox=was_sandbox)
 
     line = run_that_is_refused(tmp_path, **settings)
 

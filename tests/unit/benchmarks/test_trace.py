@@ -15,7 +15,7 @@ def test_each_step_is_the_first_of_its_kind_after_the_step_before() -> None:
 
 
 def test_a_missing_step_is_none_and_hides_no_other() -> None:
-    assert follow(STEPS, [("xadd", ""), ("enlist", ""), ("claim", "")], 0) == [20, None, 50]
+    assert follow(STEPS, [("xadd", ""), ("join_reconcilers", ""), ("claim", "")], 0) == [20, None, 50]
 
 
 def test_steps_before_the_event_do_not_belong_to_it() -> None:

@@ -38,7 +38,7 @@ class FakeLedger:
         self.is_newer = False
         self.key_ids: Sequence[str] = ()
 
-    def enlist(self, worker: str, owner: str) -> int:
+    def join_reconcilers(self, worker: str, owner: str) -> int:
         del worker, owner
         return self.reconcilers
 
