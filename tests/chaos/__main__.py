@@ -39,12 +39,12 @@ def sizes_of(scenario: Scenario) -> dict[str, inspect.Parameter]:
 
 def parser(scenarios: Mapping[str, Scenario]) -> argparse.ArgumentParser:
     """Build the command line: one option for each size of each scenario."""
-    options = argparse.ArgumentParser("python -m tests.chaos", description="Runs proofs at full size.")
+    options = argparse.ArgumentParser("python -m tests.chaos", description="Runs scenarios at full size.")
     add = options.add_argument
     add("names", nargs="*", metavar="NAME", help=f"what to prove, all unless named: {', '.join(scenarios)}")
     add("--seed", type=int, help="of everything that is drawn; a new one unless given")
     add("--report", type=Path, default=REPORT, help=f"where the report is written ({REPORT})")
-    add("--server", type=Path, metavar="PATH", help="the Valkey or Redis binary that every proof starts")
+    add("--server", type=Path, metavar="PATH", help="the Valkey or Redis binary that every scenario starts")
     owners: dict[str, list[str]] = {}
     kinds: dict[str, Callable[[str], object]] = {}
     for name, scenario in scenarios.items():
@@ -60,7 +60,7 @@ def chosen(options: argparse.ArgumentParser, given: argparse.Namespace) -> dict[
     """Return the sizes given for each scenario to run; exits with code 2 on an unknown name or size."""
     unknown = [name for name in given.names if name not in SCENARIOS]
     if unknown:
-        options.error(f"no proof is called {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+        options.error(f"no scenario is called {', '.join(unknown)}; the scenarios are {', '.join(SCENARIOS)}")
     names = given.names or list(SCENARIOS)
     sizes = {size: value for size, value in vars(given).items() if size not in {"names", "seed", "report", "server"}}
     for size in sizes:
@@ -80,7 +80,7 @@ def prove(name: str, sizes: Mapping[str, Any], seed: int) -> Report:
     say(f"begins, seed {seed}")
     try:
         report = SCENARIOS[name](folder, **sizes, seed=seed, say=say)
-    except Exception as error:  # noqa: BLE001 - the other proofs still run
+    except Exception as error:  # noqa: BLE001 - the other scenarios still run
         traceback.print_exc()
         report = Report(name, {**sizes, "seed": seed}, broken=[f"it ended with {type(error).__name__}: {error}"])
     except BaseException:
@@ -98,7 +98,7 @@ def prove(name: str, sizes: Mapping[str, Any], seed: int) -> Report:
 def markdown(reports: Sequence[Report]) -> str:
     """Return the report of the whole run."""
     held = sum(not report.broken for report in reports)
-    lines = ["# Results", "", f"{held} of {len(reports)} proofs held."]
+    lines = ["# Results", "", f"{held} of {len(reports)} scenarios held."]
     for report in reports:
         lines += ["", f"## {report.title}", "", "```", report.text(), "```"]
     return "\n".join(lines) + "\n"
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the requested scenarios one after the other; the report is written after each."""
     options = parser(SCENARIOS)
     given = options.parse_args(arguments)
-    proofs = chosen(options, given)
+    scenarios = chosen(options, given)
     if given.server:
         os.environ[CHOICE] = str(given.server.absolute())
     try:
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EmbeddedStackError as error:
         options.error(str(error))
     reports: list[Report] = []
-    for name, sizes in proofs.items():
+    for name, sizes in scenarios.items():
         seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
         reports.append(prove(name, sizes, seed))
         tell(reports[-1].text())

@@ -116,20 +116,20 @@ class _Crew:
 def _drain_through_kills(
     scene: Scene, crew: _Crew, found: Backfill, drawn: list[Drawn], kills: int, chance: Random, report: Report, say: Say
 ) -> dict[str, float]:
-    """Kill `count` times while rows wait and calls are in flight; returns when each live event was sent."""
+    """Kill `kills` times while rows wait and calls are in flight; returns when each live event was sent."""
     sender = _Sender(scene, found.id, events_beside(drawn, chance))
     thread = threading.Thread(target=sender.run, name="live-events")
     thread.start()
-    struck: Counter[str] = Counter()
+    hit: Counter[str] = Counter()
     paused_after = kills // 2
     try:
         for number in range(kills):
             target = int((number + chance.random()) / (kills + 0.5) * found.rows)
             state = eventually(lambda: _is_mid_way(scene, found.id, target), seconds=300, describe="the next kill")  # noqa: B023
-            struck.update(state)
+            hit.update(state)
             if number == kills - 1 and report.sizes["redis_kills"]:
                 crew.break_redis()
-                struck["Redis"] += 1
+                hit["Redis"] += 1
             if number == paused_after:
                 _paused_through_a_kill(scene, crew, found.id, drawn, report)
             else:
@@ -138,10 +138,10 @@ def _drain_through_kills(
     finally:
         sender.ends = True
         thread.join()
-    report.figures["all workers killed"] = f"{kills} times, {struck['waiting']} while rows waited, "
-    report.figures["all workers killed"] += f"{struck['in flight']} while calls were in flight"
-    report.figures["Redis killed while it drained"] = struck["Redis"]
-    report.expect(struck["waiting"] == struck["in flight"] == kills, f"kills struck nothing: {dict(struck)}")
+    report.figures["all workers killed"] = f"{kills} times, {hit['waiting']} while rows waited, "
+    report.figures["all workers killed"] += f"{hit['in flight']} while calls were in flight"
+    report.figures["Redis killed while it drained"] = hit["Redis"]
+    report.expect(hit["waiting"] == hit["in flight"] == kills, f"kills hit no work: {dict(hit)}")
     ends = scene.services.backfills
     is_over = wait_until(
         lambda: ends.get(found.id).status is Status.FINISHED and scene.is_at_rest(), seconds=60 + found.rows / 50

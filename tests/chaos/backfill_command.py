@@ -52,8 +52,8 @@ class Commands:
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 
-    def strike_while_loading(self, strike: Callable[[], object], *, chunks: int) -> None:
-        """Begin a `start` command and kill it once more chunks are loaded; it cannot have finished by then."""
+    def break_while_loading(self, break_it: Callable[[], object], *, chunks: int) -> None:
+        """Begin a `start` command; once more chunks are loaded, call `break_it`, then kill it before its end."""
         before = self._chunks()
         with self._begin() as process:
             assert process.stdin is not None
@@ -64,7 +64,7 @@ class Commands:
                 if self._chunks() >= before + chunks:
                     break
             eventually(lambda: self._chunks() >= before + chunks, seconds=30, describe="chunks")
-            strike()
+            break_it()
             self._kill(process)
             self.killed[self._state()] += 1
 
@@ -134,8 +134,8 @@ def load_through_kills(
     step = max(len(commands.lines) // ROWS_IN_CHUNK // (midst + 1), 1)
     for number in range(kills):
         if number < midst:
-            strike = break_redis if break_redis and number == midst - 1 else lambda: None
-            commands.strike_while_loading(strike, chunks=chance.randint(1, step))
+            break_it = break_redis if break_redis and number == midst - 1 else lambda: None
+            commands.break_while_loading(break_it, chunks=chance.randint(1, step))
         else:
             commands.kill_at_random(chance, 2.5)
         say(f"start killed {number + 1} times: {dict(commands.killed)}")

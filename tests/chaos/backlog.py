@@ -111,7 +111,7 @@ def _linked(login: str, now: str) -> dict[str, Any]:
     return {
         "specversion": "1.0",
         "id": f"evt-{login[:8]}",
-        "source": "proof",
+        "source": "tests",
         "type": "account.linked",
         "time": now,
         "data": {"loginId": login},

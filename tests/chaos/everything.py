@@ -18,7 +18,7 @@ from tests.chaos.publishing import Publisher
 from tests.chaos.recovery import Recovery
 from tests.chaos.report import Report, Say
 from tests.chaos.scene import Scene
-from tests.chaos.schedule import Blow, Kind, draw_blows
+from tests.chaos.schedule import Disruption, Kind, draw_disruptions
 from tests.chaos.traffic import Traffic, draw
 from tests.chaos.trouble import Trouble
 from tests.waiting import eventually
@@ -54,7 +54,7 @@ def everything_at_once(
     say: Say,
 ) -> Report:
     """Prove promises 1 to 7 while everything fails, for at least `seconds`."""
-    blow_sizes = {
+    disruption_sizes = {
         "kills": kills,
         "stops": stops,
         "redis_restarts": redis_restarts,
@@ -62,16 +62,16 @@ def everything_at_once(
         "cuts": cuts,
         "seconds": seconds,
     }
-    sizes = {"events": events, "logins": logins, **blow_sizes, "calls_per_second": calls_per_second, "seed": seed}
+    sizes = {"events": events, "logins": logins, **disruption_sizes, "calls_per_second": calls_per_second, "seed": seed}
     report = Report("Everything at once", sizes)
     chance = Random(seed)
     traffic = draw(events, logins, chance)
     with Scene(folder, SETTINGS | {"FLINKS_CALLS_PER_SECOND": str(calls_per_second)}) as scene:
-        blows = draw_blows(**blow_sizes, lease_seconds=scene.settings.lease_seconds, chance=chance)
+        disruptions = draw_disruptions(**disruption_sizes, lease_seconds=scene.settings.lease_seconds, chance=chance)
         scene.emulator.unknown_logins(*traffic.unknown)
         known = [login for login in traffic.newest if login not in traffic.unknown]
         scene.emulator.faults(*troubles(TIMEOUT_SECONDS, events // 2000, known, chance))
-        trouble = _live_through(scene, traffic, blows, seconds, chance, report, say)
+        trouble = _live_through(scene, traffic, disruptions, seconds, chance, report, say)
         say("at rest; judging")
         judge_events(scene, traffic, redis_restarts, report)
         judge_wishes(scene, traffic, report)
@@ -83,26 +83,32 @@ def everything_at_once(
 
 
 def _live_through(
-    scene: Scene, traffic: Traffic, blows: list[Blow], seconds: float, chance: Random, report: Report, say: Say
+    scene: Scene,
+    traffic: Traffic,
+    disruptions: list[Disruption],
+    seconds: float,
+    chance: Random,
+    report: Report,
+    say: Say,
 ) -> Trouble:
     """Publish events and inject faults, then remove all faults and wait for rest."""
     crew = Crew(scene.stack, size=WORKERS, slots=SLOTS)
     recovery = Recovery(scene.calls_settled, scene.is_work_due)
-    trouble = Trouble(scene, crew, recovery, blows=blows, seconds=seconds, chance=chance)
+    trouble = Trouble(scene, crew, recovery, disruptions=disruptions, seconds=seconds, chance=chance)
     key = scene.services.vault.public_keys[0]
     with Publisher(scene.server.url, traffic.parcels, lambda: trouble.progress, key) as publisher:
         _until(trouble.step, seconds=3 * seconds + 120, tell=lambda: trouble.tell(say))
         _until(lambda: trouble.step() and publisher.is_done, seconds=120, tell=lambda: trouble.tell(say))
         _judge_faults(scene, report)
-        say("every blow was struck, every event sent; faults lifted")
+        say("every disruption was injected, every event was sent; emulator faults removed")
         lifted_at = time.monotonic()
         scene.emulator.faults()
         _await_intake(scene, traffic, trouble, report)
     patience = 60 + len(traffic.events) / 100
     eventually(lambda: trouble.step() and scene.is_at_rest(), seconds=patience, describe="rest")
     eventually(lambda: not scene.emulator.stats().late_writes_pending, describe="the last late write")
-    report.figures["at rest after the last blow"] = f"{time.monotonic() - lifted_at:.1f} s"
-    _judge_blows(trouble, crew, recovery, blows, report)
+    report.figures["at rest after the last disruption"] = f"{time.monotonic() - lifted_at:.1f} s"
+    _judge_disruptions(trouble, crew, recovery, disruptions, report)
     report.figures["events sealed by their producer"] = sum(event.is_sealed for event in traffic.events)
     report.figures["errors that the producer met"] = dict(publisher.errors)
     report.figures["bytes lost in silences"] = scene.middleman.bytes_swallowed
@@ -148,14 +154,18 @@ def _judge_faults(scene: Scene, report: Report) -> None:
     report.expect(failed > settled * FAILED_SHARE, f"only {failed} of {settled} calls failed")
 
 
-def _judge_blows(trouble: Trouble, crew: Crew, recovery: Recovery, blows: list[Blow], report: Report) -> None:
-    report.figures["struck"] = {str(kind): trouble.struck[kind] for kind in Kind}
-    report.expect(trouble.struck.total() == len(blows), "not every blow was struck")
-    report.expect(not trouble.struck_idle, f"{trouble.struck_idle} blows were struck while nothing was in flight")
-    stops = sum(trouble.struck[kind] for kind in (Kind.STOP_CHILD, Kind.STOP_WORKER, Kind.STOP_ALL))
+def _judge_disruptions(
+    trouble: Trouble, crew: Crew, recovery: Recovery, disruptions: list[Disruption], report: Report
+) -> None:
+    report.figures["injected"] = {str(kind): trouble.injected[kind] for kind in Kind}
+    report.expect(trouble.injected.total() == len(disruptions), "not every disruption was injected")
+    report.expect(
+        not trouble.injected_idle, f"{trouble.injected_idle} disruptions were injected while nothing was in flight"
+    )
+    stops = sum(trouble.injected[kind] for kind in (Kind.STOP_CHILD, Kind.STOP_WORKER, Kind.STOP_ALL))
     report.expect(crew.woken == stops, f"only {crew.woken} of {stops} stopped processes lived to wake up")
     report.figures["workers started"] = crew.started
-    report.expect(not crew.died_by_themselves, f"workers died unstruck: {crew.died_by_themselves}")
+    report.expect(not crew.died_by_themselves, f"workers died by themselves: {crew.died_by_themselves}")
     report.figures["children outlived their killed parent by at most"] = f"{crew.orphans_lived_seconds:.1f} s"
     report.expect(not crew.has_orphans(), "children of a killed worker are still alive")
     deaf = crew.those_who_do_not_answer()

@@ -1,4 +1,4 @@
-"""Draws the times of the faults in a chaos run. The same seed draws the same schedule."""
+"""Draws the times of the disruptions in a chaos run. The same seed draws the same schedule."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from random import Random
 
 
 class Kind(StrEnum):
-    """A kind of fault."""
+    """A kind of disruption."""
 
     KILL_WORKER = "worker killed"
     KILL_CHILD = "pool child killed"
@@ -23,15 +23,15 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Blow:
-    """One fault; `seconds` is its duration, if it has one."""
+class Disruption:
+    """One disruption; `seconds` is its duration, if it has one."""
 
     at_seconds: float
     kind: Kind
     seconds: float = 0
 
 
-def draw_blows(
+def draw_disruptions(
     *,
     kills: int,
     stops: int,
@@ -41,8 +41,8 @@ def draw_blows(
     seconds: float,
     lease_seconds: float,
     chance: Random,
-) -> list[Blow]:
-    """Draw a number of faults of each kind over the run.
+) -> list[Disruption]:
+    """Draw a number of disruptions of each kind over the run.
 
     A stop outlasts a lease. Of ten cuts two are silences before the cut, one is a silence without a cut, and one is
     congestion for up to nearly a lease.
@@ -55,18 +55,18 @@ def draw_blows(
 
     stopping = [Kind.STOP_CHILD, Kind.STOP_WORKER, Kind.STOP_ALL]
     stop_seconds = lease_seconds + 1
-    blows = [Blow(at, (Kind.KILL_WORKER, Kind.KILL_CHILD)[n % 2]) for n, at in enumerate(times(kills))]
-    blows += [
-        Blow(at, stopping[n % 3], stop_seconds + chance.uniform(0, min(10, seconds / 8)))
+    disruptions = [Disruption(at, (Kind.KILL_WORKER, Kind.KILL_CHILD)[n % 2]) for n, at in enumerate(times(kills))]
+    disruptions += [
+        Disruption(at, stopping[n % 3], stop_seconds + chance.uniform(0, min(10, seconds / 8)))
         for n, at in enumerate(times(stops, stop_seconds))
     ]
-    blows += [Blow(at, Kind.RESTART_REDIS, chance.uniform(0, 2)) for at in times(redis_restarts)]
-    blows += [Blow(at, Kind.FILL_REDIS, chance.uniform(0.5, 3)) for at in times(fillings)]
+    disruptions += [Disruption(at, Kind.RESTART_REDIS, chance.uniform(0, 2)) for at in times(redis_restarts)]
+    disruptions += [Disruption(at, Kind.FILL_REDIS, chance.uniform(0.5, 3)) for at in times(fillings)]
     lasting = {
         Kind.SILENCE: min(12, seconds / 8),  # 12 s: beyond every timeout of a client's socket
         Kind.HOLD_BACK: min(lease_seconds, seconds / 8),
     }
     for n, at in enumerate(times(cuts)):
         kind = {1: Kind.SILENCE, 4: Kind.HOLD_BACK, 6: Kind.SILENCE, 8: Kind.FORGET}.get(n % 10, Kind.CUT)
-        blows.append(Blow(at, kind, chance.uniform(0.2, lasting[kind]) if kind in lasting else 0))
-    return sorted(blows)
+        disruptions.append(Disruption(at, kind, chance.uniform(0.2, lasting[kind]) if kind in lasting else 0))
+    return sorted(disruptions)

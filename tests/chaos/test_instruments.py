@@ -15,7 +15,7 @@ from sandbox.stack.redis_binary import CHOICE, find_redis_binary
 from tests.chaos import __main__ as runner
 from tests.chaos.middleman import Middleman
 from tests.chaos.report import Report
-from tests.chaos.schedule import Kind, draw_blows
+from tests.chaos.schedule import Kind, draw_disruptions
 from tests.chaos.seen_by_flinks import fastest_second, most_at_once, overlaps_within_a_lease
 from tests.chaos.story import judge, stories
 from tests.chaos.traffic import Event, draw
@@ -43,27 +43,31 @@ def test_the_fastest_second_may_begin_anywhere() -> None:
     assert fastest_second([0.0, 0.6, 0.9, 1.5, 1.59, 3.0]) == (4, 1.59)
 
 
-def test_the_same_seed_draws_the_same_traffic_and_faults() -> None:
+def test_the_same_seed_draws_the_same_traffic_and_disruptions() -> None:
     def all_drawn() -> object:
         chance = random.Random(4)
-        blows = draw_blows(
+        disruptions = draw_disruptions(
             kills=3, stops=2, redis_restarts=1, fillings=1, cuts=5, seconds=60, lease_seconds=6, chance=chance
         )
-        return blows, draw(400, 80, chance)
+        return disruptions, draw(400, 80, chance)
 
     assert all_drawn() == all_drawn()
 
 
-def test_the_requested_number_of_faults_is_drawn() -> None:
+def test_the_requested_number_of_disruptions_is_drawn() -> None:
     sizes = {"kills": 7, "stops": 4, "redis_restarts": 2, "fillings": 1, "cuts": 10}
-    blows = draw_blows(**sizes, seconds=60, lease_seconds=6, chance=random.Random(4))
-    found = Counter(blow.kind for blow in blows)
+    disruptions = draw_disruptions(**sizes, seconds=60, lease_seconds=6, chance=random.Random(4))
+    found = Counter(disruption.kind for disruption in disruptions)
     assert found[Kind.KILL_WORKER] + found[Kind.KILL_CHILD] == 7
     assert (found[Kind.RESTART_REDIS], found[Kind.FILL_REDIS], found[Kind.CUT]) == (2, 1, 6)
     assert (found[Kind.SILENCE], found[Kind.HOLD_BACK], found[Kind.FORGET]) == (2, 1, 1)
-    stops = [blow for blow in blows if blow.kind in {Kind.STOP_CHILD, Kind.STOP_WORKER, Kind.STOP_ALL}]
+    stops = [
+        disruption
+        for disruption in disruptions
+        if disruption.kind in {Kind.STOP_CHILD, Kind.STOP_WORKER, Kind.STOP_ALL}
+    ]
     assert len(stops) == 4
-    assert all(blow.seconds > 6 for blow in stops)
+    assert all(disruption.seconds > 6 for disruption in stops)
 
 
 def test_every_event_is_sent_a_tenth_of_them_twice_and_many_out_of_order() -> None:
@@ -151,10 +155,10 @@ def test_the_middleman_forwards_delays_loses_forgets_resets_and_refuses(own_redi
 def test_the_runner_reports_failures_in_its_exit_code_and_its_report(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def sound(folder: Path, *, rounds: int = 3, seed: int, say: object) -> Report:  # noqa: ARG001 - a proof's form
+    def sound(folder: Path, *, rounds: int = 3, seed: int, say: object) -> Report:  # noqa: ARG001 - the form of a scenario
         return Report("Sound", {"rounds": rounds, "seed": seed})
 
-    def rotten(folder: Path, *, seed: int, say: object) -> Report:  # noqa: ARG001 - a proof's form
+    def rotten(folder: Path, *, seed: int, say: object) -> Report:  # noqa: ARG001 - the form of a scenario
         raise ValueError(f"of {seed}")
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -163,7 +167,7 @@ def test_the_runner_reports_failures_in_its_exit_code_and_its_report(
     assert runner.main(["sound", "--rounds", "5", "--seed", "1", "--report", str(path)]) == 0
     assert "rounds=5" in path.read_text()
     assert runner.main(["--seed", "8", "--report", str(path)]) == 1
-    assert "1 of 2 proofs held" in path.read_text()
+    assert "1 of 2 scenarios held" in path.read_text()
     assert "BROKEN: it ended with ValueError: of 8" in path.read_text()
     for wrong in (["nobody"], ["rotten", "--rounds", "5"]):
         with pytest.raises(SystemExit):
@@ -171,7 +175,7 @@ def test_the_runner_reports_failures_in_its_exit_code_and_its_report(
 
 
 def test_the_runner_starts_the_named_server_and_reports_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def naming(folder: Path, *, seed: int, say: object) -> Report:  # noqa: ARG001 - a proof's form
+    def naming(folder: Path, *, seed: int, say: object) -> Report:  # noqa: ARG001 - the form of a scenario
         with EmbeddedRedis(folder) as server:
             return Report("Naming", {"seed": seed}, {"started": server.server})
 
