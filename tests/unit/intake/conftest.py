@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.unit.intake.desk import Desk
+from tests.unit.intake.harness import Harness
 from worker.vault.vault import Vault
 
 
 @pytest.fixture
-def desk(vault: Vault) -> Desk:
-    return Desk(vault)
+def harness(vault: Vault) -> Harness:
+    return Harness(vault)

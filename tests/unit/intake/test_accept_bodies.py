@@ -8,22 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.chaos.malformed import CANARY, malformed
-from tests.unit.intake.desk import FAR, LOGIN, Desk, body_of, cloudevent
+from tests.unit.intake.harness import FAR, LOGIN, Harness, body_of, cloudevent
 from worker.vault.vault import Vault
 
 
-def test_bodies_of_the_stream_are_recorded_together(desk: Desk) -> None:
+def test_bodies_of_the_stream_are_recorded_together(harness: Harness) -> None:
     two = [cloudevent(), cloudevent(id="evt-2", type="account.inactive")]
-    assert desk.intake.accept_bodies([body_of(cloudevent(id="evt-0")), body_of(two)])
-    assert [(wish.event_id, wish.wants_active) for wish in desk.ledger.wishes] == [
+    assert harness.intake.accept_bodies([body_of(cloudevent(id="evt-0")), body_of(two)])
+    assert [(wish.event_id, wish.wants_active) for wish in harness.ledger.wishes] == [
         ("evt-0", True),
         ("evt-1", True),
         ("evt-2", False),
     ]
 
 
-def test_no_bodies_are_accepted_without_work(desk: Desk) -> None:
-    assert desk.intake.accept_bodies([])
+def test_no_bodies_are_accepted_without_work(harness: Harness) -> None:
+    assert harness.intake.accept_bodies([])
 
 
 @pytest.mark.parametrize(
@@ -40,34 +40,34 @@ def test_no_bodies_are_accepted_without_work(desk: Desk) -> None:
         ),
     ],
 )
-def test_a_rejected_body_is_kept_for_review(desk: Desk, body: bytes, reason: str) -> None:
-    assert not desk.intake.accept_bodies([body])
-    assert desk.reasons == [("invalid_event", reason)]
-    assert not desk.ledger.wishes
-    assert LOGIN not in desk.readable()
+def test_a_rejected_body_is_kept_for_review(harness: Harness, body: bytes, reason: str) -> None:
+    assert not harness.intake.accept_bodies([body])
+    assert harness.reasons == [("invalid_event", reason)]
+    assert not harness.ledger.wishes
+    assert LOGIN not in harness.readable()
 
 
-def test_only_the_invalid_events_of_a_batch_are_rejected_each_with_its_own_part(desk: Desk) -> None:
+def test_only_the_invalid_events_of_a_batch_are_rejected_each_with_its_own_part(harness: Harness) -> None:
     bad, late = cloudevent(id="bad", data={"instance": "nowhere", "loginId": "é"}), cloudevent(id="late", time=FAR)
-    assert not desk.intake.accept_bodies([b"{", body_of([cloudevent(), bad, late])])
+    assert not harness.intake.accept_bodies([b"{", body_of([cloudevent(), bad, late])])
 
-    assert [wish.event_id for wish in desk.ledger.wishes] == ["evt-1"]
-    assert [code for code, _ in desk.reasons] == ["unknown_instance", "invalid_event", "invalid_event"]
-    assert [json.loads(body) for body in desk.bodies()[:2]] == [bad, late]
-    assert desk.bodies()[2] == b"{"
-
-
-def test_the_result_reports_an_event_ahead_of_time(desk: Desk) -> None:
-    assert not desk.intake.accept_bodies([body_of([cloudevent(), cloudevent(time=FAR)])])
-    assert len(desk.ledger.wishes) == 1
+    assert [wish.event_id for wish in harness.ledger.wishes] == ["evt-1"]
+    assert [code for code, _ in harness.reasons] == ["unknown_instance", "invalid_event", "invalid_event"]
+    assert [json.loads(body) for body in harness.bodies()[:2]] == [bad, late]
+    assert harness.bodies()[2] == b"{"
 
 
-def test_a_rejected_part_of_a_batch_is_replayed_alone(desk: Desk) -> None:
+def test_the_result_reports_an_event_ahead_of_time(harness: Harness) -> None:
+    assert not harness.intake.accept_bodies([body_of([cloudevent(), cloudevent(time=FAR)])])
+    assert len(harness.ledger.wishes) == 1
+
+
+def test_a_rejected_part_of_a_batch_is_replayed_alone(harness: Harness) -> None:
     bad = cloudevent(id="evt-7", data={"loginId": "é\u2028", "instance": "toolbox"})
-    assert not desk.intake.accept_bodies([body_of([cloudevent(), bad])])
-    assert not desk.intake.accept_again("stream", desk.bodies()[0])
-    assert len({message.id for message in desk.letters.parked}) == 1
-    assert len(desk.ledger.wishes) == 1
+    assert not harness.intake.accept_bodies([body_of([cloudevent(), bad])])
+    assert not harness.intake.accept_again("stream", harness.bodies()[0])
+    assert len({message.id for message in harness.letters.parked}) == 1
+    assert len(harness.ledger.wishes) == 1
 
 
 _JSON = st.recursive(
@@ -81,26 +81,26 @@ _JSON = st.recursive(
 
 @given(st.one_of(st.binary(max_size=30), _JSON.map(body_of)))
 def test_no_input_stops_the_intake(body: bytes) -> None:
-    desk = Desk(Vault([bytes(32)]))
-    is_whole = desk.intake.accept_bodies([body, body_of(cloudevent(id="good"))])
+    harness = Harness(Vault([bytes(32)]))
+    is_whole = harness.intake.accept_bodies([body, body_of(cloudevent(id="good"))])
 
-    assert [wish.event_id for wish in desk.ledger.wishes][-1:] == ["good"]
-    assert is_whole is not bool(desk.letters.parked)
-    assert LOGIN not in desk.readable()
+    assert [wish.event_id for wish in harness.ledger.wishes][-1:] == ["good"]
+    assert is_whole is not bool(harness.letters.parked)
+    assert LOGIN not in harness.readable()
 
 
 def test_every_malformed_input_becomes_wishes_and_dead_letters_and_no_reason_quotes_it(vault: Vault) -> None:
     kinds = set()
     for item in malformed(random.Random(7), 400):
-        desk = Desk(vault)
+        harness = Harness(vault)
         if item.body is not None:
-            desk.intake.accept_bodies([item.body])
+            harness.intake.accept_bodies([item.body])
         elif item.text is not None:
             args, kwargs, _ = json.loads(item.text)
-            desk.celery(*args, **kwargs)
+            harness.celery(*args, **kwargs)
         else:
             continue
         kinds.add(item.kind)
-        assert len(desk.ledger.wishes) + len(desk.letters.parked) == item.units, item.kind
-        assert CANARY not in repr((desk.reasons, desk.told)), item.kind
+        assert len(harness.ledger.wishes) + len(harness.letters.parked) == item.units, item.kind
+        assert CANARY not in repr((harness.reasons, harness.reported)), item.kind
     assert len(kinds) == 17

@@ -8,33 +8,33 @@ from uuid import UUID
 
 import pytest
 
-from tests.unit.intake.desk import FAR, KWARGS, LOGIN, TIME, Desk
+from tests.unit.intake.harness import FAR, KWARGS, LOGIN, TIME, Harness
 from worker.ledger import Lane
 from worker.vault.vault import Vault
 
 
-def test_an_event_becomes_a_wish_under_the_reference_of_its_login(desk: Desk) -> None:
-    assert desk.celery(**KWARGS, account_id="cust-42", instance="acme-us")
+def test_an_event_becomes_a_wish_under_the_reference_of_its_login(harness: Harness) -> None:
+    assert harness.celery(**KWARGS, account_id="cust-42", instance="acme-us")
 
-    wish = desk.wish
-    assert wish.reference == desk.vault.reference("acme-us", LOGIN)
-    assert desk.vault.open_login(wish.reference, wish.sealed) == LOGIN
+    wish = harness.wish
+    assert wish.reference == harness.vault.reference("acme-us", LOGIN)
+    assert harness.vault.open_login(wish.reference, wish.sealed) == LOGIN
     assert (wish.instance, wish.wants_active, wish.lane) == ("acme-us", True, Lane.LIVE)
     assert (wish.event_id, wish.account_id) == ("evt-1", "cust-42")
     assert wish.occurred_us == 1_795_341_600_000_000
-    assert not desk.letters.parked
+    assert not harness.letters.parked
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"event_id": None}])
-def test_the_event_id_defaults_to_the_task_id(desk: Desk, kwargs: dict[str, Any]) -> None:
-    assert desk.celery(login_id=LOGIN, occurred_at=TIME, **kwargs)
-    assert (desk.wish.event_id, desk.wish.account_id) == ("task-1", None)
+def test_the_event_id_defaults_to_the_task_id(harness: Harness, kwargs: dict[str, Any]) -> None:
+    assert harness.celery(login_id=LOGIN, occurred_at=TIME, **kwargs)
+    assert (harness.wish.event_id, harness.wish.account_id) == ("task-1", None)
 
 
 @pytest.mark.parametrize("event_id", ["", 0, False])
-def test_a_wrong_event_id_is_refused_rather_than_replaced(desk: Desk, event_id: object) -> None:
-    assert not desk.celery(**(KWARGS | {"event_id": event_id}))
-    assert desk.reasons[0][1].startswith("event_id: ")
+def test_a_wrong_event_id_is_refused_rather_than_replaced(harness: Harness, event_id: object) -> None:
+    assert not harness.celery(**(KWARGS | {"event_id": event_id}))
+    assert harness.reasons[0][1].startswith("event_id: ")
 
 
 @pytest.mark.parametrize(
@@ -55,31 +55,31 @@ def test_a_wrong_event_id_is_refused_rather_than_replaced(desk: Desk, event_id: 
     ],
 )
 def test_a_rejected_celery_message_is_kept_for_review(
-    desk: Desk, args: tuple[object, ...], kwargs: Mapping[str, object], code: str, reason: str
+    harness: Harness, args: tuple[object, ...], kwargs: Mapping[str, object], code: str, reason: str
 ) -> None:
-    assert not desk.celery(*args, **kwargs)
+    assert not harness.celery(*args, **kwargs)
 
-    assert desk.reasons == [(code, reason)]
-    assert not desk.ledger.wishes
-    kept = json.loads(desk.bodies()[0])
+    assert harness.reasons == [(code, reason)]
+    assert not harness.ledger.wishes
+    kept = json.loads(harness.bodies()[0])
     assert (kept["type"], kept["args"]) == ("account.linked", list(args))
-    assert LOGIN not in desk.readable()
+    assert LOGIN not in harness.readable()
 
 
-def test_a_datetime_from_kombu_is_accepted_and_kept_readable_when_refused(desk: Desk) -> None:
+def test_a_datetime_from_kombu_is_accepted_and_kept_readable_when_refused(harness: Harness) -> None:
     moment = datetime(2026, 11, 22, 10, tzinfo=UTC)
-    assert desk.celery(**(KWARGS | {"occurred_at": moment}))
-    assert not desk.celery(**(KWARGS | {"occurred_at": moment}), colour="red")
-    assert json.loads(desk.bodies()[0])["kwargs"]["occurred_at"] == "2026-11-22 10:00:00+00:00"
+    assert harness.celery(**(KWARGS | {"occurred_at": moment}))
+    assert not harness.celery(**(KWARGS | {"occurred_at": moment}), colour="red")
+    assert json.loads(harness.bodies()[0])["kwargs"]["occurred_at"] == "2026-11-22 10:00:00+00:00"
 
 
-def test_a_message_nested_too_deeply_to_be_encoded_is_still_kept(desk: Desk) -> None:
+def test_a_message_nested_too_deeply_to_be_encoded_is_still_kept(harness: Harness) -> None:
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
-    assert not desk.celery(**(KWARGS | {"account_id": deep}))
-    assert not desk.intake.accept_again("celery", desk.bodies()[0])
-    assert desk.reasons == [
+    assert not harness.celery(**(KWARGS | {"account_id": deep}))
+    assert not harness.intake.accept_again("celery", harness.bodies()[0])
+    assert harness.reasons == [
         ("invalid_event", "account_id: must be a text"),
         ("invalid_event", "args: must be empty; send keyword arguments"),
     ]
@@ -87,10 +87,10 @@ def test_a_message_nested_too_deeply_to_be_encoded_is_still_kept(desk: Desk) -> 
 
 @pytest.mark.parametrize("instances", [frozenset({"toolbox"}), frozenset({"toolbox", "eu"})])
 def test_a_rejected_celery_message_is_replayed_unchanged(vault: Vault, instances: frozenset[str]) -> None:
-    desk = Desk(vault)
-    assert not desk.celery(login_id=LOGIN, occurred_at=TIME, instance="eu", task_id="task-9")
-    desk.intake._instances = instances
+    harness = Harness(vault)
+    assert not harness.celery(login_id=LOGIN, occurred_at=TIME, instance="eu", task_id="task-9")
+    harness.intake._instances = instances
 
-    assert desk.intake.accept_again("celery", desk.bodies()[0]) is ("eu" in instances)
-    assert [wish.event_id for wish in desk.ledger.wishes] == ["task-9"] * ("eu" in instances)
-    assert len({message.id for message in desk.letters.parked}) == 1, "what is still invalid keeps its letter"
+    assert harness.intake.accept_again("celery", harness.bodies()[0]) is ("eu" in instances)
+    assert [wish.event_id for wish in harness.ledger.wishes] == ["task-9"] * ("eu" in instances)
+    assert len({message.id for message in harness.letters.parked}) == 1, "what is still invalid keeps its letter"

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.spellings import ENCODINGS
-from tests.unit.intake.desk import KWARGS, LOGIN, TIME, Desk, FakeLedger, FakeLetters, body_of, cloudevent
+from tests.unit.intake.harness import KWARGS, LOGIN, TIME, FakeLedger, FakeLetters, Harness, body_of, cloudevent
 from worker import services
 from worker.config.settings import Settings
 from worker.errors import InvalidEvent
@@ -20,107 +20,107 @@ from worker.vault.vault import Vault
 @pytest.mark.parametrize(
     "text", [LOGIN, LOGIN.upper(), f"linked:{LOGIN}:1", LOGIN.replace("-", ""), f"x{LOGIN.replace('-', '_').upper()}x"]
 )
-def test_an_id_that_holds_the_login_is_masked_in_every_spelling(desk: Desk, text: str) -> None:
-    assert desk.celery(**(KWARGS | {"event_id": text, "account_id": text}))
-    assert desk.wish.event_id.startswith("masked-")
-    assert desk.wish.account_id == desk.wish.event_id
-    assert LOGIN[:8] not in desk.readable().lower()
+def test_an_id_that_holds_the_login_is_masked_in_every_spelling(harness: Harness, text: str) -> None:
+    assert harness.celery(**(KWARGS | {"event_id": text, "account_id": text}))
+    assert harness.wish.event_id.startswith("masked-")
+    assert harness.wish.account_id == harness.wish.event_id
+    assert LOGIN[:8] not in harness.readable().lower()
 
 
 @pytest.mark.parametrize("login", [LOGIN, "jo+anne@bank:42"])
 @pytest.mark.parametrize("encoding", sorted(ENCODINGS))
-def test_an_id_that_holds_the_login_in_another_encoding_is_masked(desk: Desk, login: str, encoding: str) -> None:
+def test_an_id_that_holds_the_login_in_another_encoding_is_masked(harness: Harness, login: str, encoding: str) -> None:
     """Percent-encoded or in base64, it was stored and shown."""
     spelt = ENCODINGS[encoding](login)
-    assert desk.celery(login_id=login, occurred_at=TIME, event_id=f"link-{spelt}", account_id=f"acct/{spelt}")
-    assert desk.wish.event_id.startswith("masked-")
-    assert desk.wish.account_id is not None
-    assert desk.wish.account_id.startswith("masked-")
+    assert harness.celery(login_id=login, occurred_at=TIME, event_id=f"link-{spelt}", account_id=f"acct/{spelt}")
+    assert harness.wish.event_id.startswith("masked-")
+    assert harness.wish.account_id is not None
+    assert harness.wish.account_id.startswith("masked-")
 
 
-def test_an_id_that_looks_like_a_token_is_masked_and_ordinary_ones_are_not(desk: Desk) -> None:
+def test_an_id_that_looks_like_a_token_is_masked_and_ordinary_ones_are_not(harness: Harness) -> None:
     token = "kQ3vZ8sXb1TnR5yWm2LhC7dJf0GpUaEe"
-    assert desk.celery(login_id=LOGIN, occurred_at=TIME, event_id=f"link-{token}", account_id="cust-42")
-    assert desk.wish.event_id.startswith("masked-")
-    assert desk.wish.account_id == "cust-42"
+    assert harness.celery(login_id=LOGIN, occurred_at=TIME, event_id=f"link-{token}", account_id="cust-42")
+    assert harness.wish.event_id.startswith("masked-")
+    assert harness.wish.account_id == "cust-42"
 
 
-def test_a_duplicate_gets_the_same_masked_id(desk: Desk) -> None:
+def test_a_duplicate_gets_the_same_masked_id(harness: Harness) -> None:
     for event_id in (f"a-{LOGIN}", f"a-{LOGIN}", f"b-{LOGIN}"):
-        desk.celery(**(KWARGS | {"event_id": event_id}))
-    one, again, other = (wish.event_id for wish in desk.ledger.wishes)
+        harness.celery(**(KWARGS | {"event_id": event_id}))
+    one, again, other = (wish.event_id for wish in harness.ledger.wishes)
     assert one == again != other
 
 
-def test_an_opaque_login_is_masked_in_any_case(desk: Desk) -> None:
-    assert desk.celery(login_id="StraßenToken", occurred_at=TIME, event_id="id-STRASSENTOKEN")
-    assert desk.wish.event_id.startswith("masked-")
+def test_an_opaque_login_is_masked_in_any_case(harness: Harness) -> None:
+    assert harness.celery(login_id="StraßenToken", occurred_at=TIME, event_id="id-STRASSENTOKEN")
+    assert harness.wish.event_id.startswith("masked-")
 
 
-def test_the_id_of_a_dead_letter_depends_only_on_its_bytes(desk: Desk) -> None:
+def test_the_id_of_a_dead_letter_depends_only_on_its_bytes(harness: Harness) -> None:
     for body in (b"{", b"{", b"}"):
-        desk.intake.accept_bodies([body])
-    one, again, other = (message.id for message in desk.letters.parked)
+        harness.intake.accept_bodies([body])
+    one, again, other = (message.id for message in harness.letters.parked)
     assert one == again != other
     assert one.startswith("iv-")
 
 
-def test_a_redelivered_message_has_the_same_dead_letter(desk: Desk) -> None:
+def test_a_redelivered_message_has_the_same_dead_letter(harness: Harness) -> None:
     for task_id in ("task-1", "task-1", "task-2"):
-        desk.celery(login_id=LOGIN, task_id=task_id)
-    one, again, other = (message.id for message in desk.letters.parked)
+        harness.celery(login_id=LOGIN, task_id=task_id)
+    one, again, other = (message.id for message in harness.letters.parked)
     assert one == again != other
 
 
-def test_a_long_body_is_kept_whole(desk: Desk) -> None:
+def test_a_long_body_is_kept_whole(harness: Harness) -> None:
     body = b"{" + LOGIN.encode() + b" " * MAX_BODY_BYTES
-    assert not desk.intake.accept_bodies([body])
-    (message,), (kept,) = desk.letters.parked, desk.bodies()
+    assert not harness.intake.accept_bodies([body])
+    (message,), (kept,) = harness.letters.parked, harness.bodies()
     assert kept == body
     assert message.size == len(body)
     assert LOGIN.encode() not in message.sealed_body
 
 
-def test_rejected_events_are_stored_in_groups(desk: Desk) -> None:
+def test_rejected_events_are_stored_in_groups(harness: Harness) -> None:
     batch = [cloudevent(id=f"evt-{number}", type="other") for number in range(450)]
-    assert not desk.intake.accept_bodies([body_of(batch)])
-    assert desk.letters.calls == [200, 200, 50]
+    assert not harness.intake.accept_bodies([body_of(batch)])
+    assert harness.letters.calls == [200, 200, 50]
 
 
-def test_large_rejected_bodies_are_stored_in_small_groups(desk: Desk) -> None:
-    assert not desk.intake.accept_bodies([b"{" + b" " * (REJECT_BYTES // 2)] * 5)
-    assert desk.letters.calls == [2, 2, 1]
+def test_large_rejected_bodies_are_stored_in_small_groups(harness: Harness) -> None:
+    assert not harness.intake.accept_bodies([b"{" + b" " * (REJECT_BYTES // 2)] * 5)
+    assert harness.letters.calls == [2, 2, 1]
 
 
-def test_with_a_full_review_list_a_message_is_only_counted_and_logged(desk: Desk) -> None:
-    desk.letters.at_most = 1
-    desk.intake.accept_bodies([b"{", b"["])
-    assert [message.is_kept for message in desk.told] == [True, False]
+def test_with_a_full_review_list_a_message_is_only_counted_and_logged(harness: Harness) -> None:
+    harness.letters.at_most = 1
+    harness.intake.accept_bodies([b"{", b"["])
+    assert [message.is_kept for message in harness.reported] == [True, False]
 
 
-def test_a_message_that_may_hold_a_valid_event_is_kept_although_the_review_list_is_full(desk: Desk) -> None:
-    desk.letters.at_most = 0
-    desk.intake.reject([Rejection(InvalidEvent("event: it killed its reader"), "stream", b"{}", must_keep=True)])
-    assert desk.bodies() == [b"{}"]
+def test_a_message_that_may_hold_a_valid_event_is_kept_although_the_review_list_is_full(harness: Harness) -> None:
+    harness.letters.at_most = 0
+    harness.intake.reject([Rejection(InvalidEvent("event: it killed its reader"), "stream", b"{}", must_keep=True)])
+    assert harness.bodies() == [b"{}"]
 
 
-def test_an_oversized_entry_becomes_a_dead_letter_that_names_its_key(desk: Desk) -> None:
-    assert desk.intake.reject_oversize(source="stream", size=2**28, key="account-events:stream:oversize:1-0")
-    (message,) = desk.letters.parked
+def test_an_oversized_entry_becomes_a_dead_letter_that_names_its_key(harness: Harness) -> None:
+    assert harness.intake.reject_oversize(source="stream", size=2**28, key="account-events:stream:oversize:1-0")
+    (message,) = harness.letters.parked
     assert (message.size, message.sealed_body) == (2**28, b"")
     assert message.reason.endswith("under account-events:stream:oversize:1-0")
-    desk.letters.at_most = 0
-    assert not desk.intake.reject_oversize(source="stream", size=2**28, key="account-events:stream:oversize:2-0")
+    harness.letters.at_most = 0
+    assert not harness.intake.reject_oversize(source="stream", size=2**28, key="account-events:stream:oversize:2-0")
 
 
-def test_each_rejection_is_reported_once_without_its_body(desk: Desk) -> None:
-    desk.intake.accept_bodies([b"{" + LOGIN.encode(), b"["])
-    assert [(item.source, item.code, item.is_new_group) for item in desk.told] == [
+def test_each_rejection_is_reported_once_without_its_body(harness: Harness) -> None:
+    harness.intake.accept_bodies([b"{" + LOGIN.encode(), b"["])
+    assert [(item.source, item.code, item.is_new_group) for item in harness.reported] == [
         ("stream", "invalid_event", True),
         ("stream", "invalid_event", False),
     ]
-    assert [item.letter_id for item in desk.told] == [message.id for message in desk.letters.parked]
-    assert LOGIN not in repr(desk.told)
+    assert [item.letter_id for item in harness.reported] == [message.id for message in harness.letters.parked]
+    assert LOGIN not in repr(harness.reported)
 
 
 def test_a_process_logs_each_rejection_and_reports_the_first_of_its_kind(
@@ -151,7 +151,7 @@ def test_without_a_callback_a_rejection_is_still_kept(vault: Vault) -> None:
     assert [message.code for message in letters.parked] == ["unknown_instance"]
 
 
-def test_lone_surrogates_are_kept_unchanged(desk: Desk) -> None:
-    assert not desk.celery(login_id="\ud800", occurred_at=TIME)
-    assert not desk.intake.accept_again("celery", desk.bodies()[0])
-    assert len({message.id for message in desk.letters.parked}) == 1
+def test_lone_surrogates_are_kept_unchanged(harness: Harness) -> None:
+    assert not harness.celery(login_id="\ud800", occurred_at=TIME)
+    assert not harness.intake.accept_again("celery", harness.bodies()[0])
+    assert len({message.id for message in harness.letters.parked}) == 1

@@ -54,12 +54,12 @@ class FakeLetters:
         return Parked.FIRST if len(self.parked) == 1 else Parked.KEPT
 
 
-class Desk:
+class Harness:
     """An intake and the results of its messages."""
 
     def __init__(self, vault: Vault, *, require_sealed: bool = False) -> None:
         self.vault, self.ledger, self.letters = vault, FakeLedger(), FakeLetters()
-        self.told: list[Rejected] = []
+        self.reported: list[Rejected] = []
         self.intake = Intake(
             cast("Ledger", self.ledger),
             cast("Letters", self.letters),
@@ -68,7 +68,7 @@ class Desk:
             default_instance="toolbox",
             max_ahead_seconds=3600,
             require_sealed=require_sealed,
-            on_rejected=self.told.append,
+            on_rejected=self.reported.append,
         )
 
     def celery(self, *args: object, task_id: str = "task-1", **kwargs: object) -> bool:
@@ -87,7 +87,7 @@ class Desk:
         return [self.vault.open(body_context(message.id), message.sealed_body) for message in self.letters.parked]
 
     def readable(self) -> str:
-        return repr((self.ledger.wishes, self.letters.parked, self.told))  # whose repr has no sealed value
+        return repr((self.ledger.wishes, self.letters.parked, self.reported))  # their repr shows no sealed value
 
 
 def cloudevent(**changes: Any) -> dict[str, Any]:
