@@ -1,1 +1,1 @@
-"""The HTTP processes: the page for people, and the way in for events."""
+"""The HTTP processes: `status/` shows the status page to people, `webhook/` accepts events from producers."""

@@ -17,7 +17,7 @@ from worker.telemetry.rare_line import RareLine
 from worker.web.connection_limits import PatientProtocol
 
 CONNECTIONS = 300
-"""At once. More take the places of those that have been idle longest; listening.py says how."""
+"""Maximum open connections. A further one replaces the one that has been idle longest (`worker/listening.py`)."""
 CONNECTIONS_AT_LEAST = 16
 
 log = get_logger(__name__)
@@ -35,21 +35,24 @@ class AnnouncingServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT; uvicorn's own raises them again, which spoils the exit code."""
+        """Stop on SIGTERM and SIGINT. uvicorn's own method raises the signal again, which changes the exit code."""
 
         def stop(*_: object) -> None:
             self.should_exit = True
 
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)
 
 
 def serve(app: ASGIApp, *, host: str, port: int) -> None:
-    """Serve; port 0 takes a free one. Raises NightlyError where it cannot listen, or may open too few files."""
+    """Serve until a signal; port 0 means any free port.
+
+    Raises NightlyError if it cannot listen, or if the limit of open files is too low.
+    """
     try:
         listener = listen(host, port, _places())
     except OSError as error:
@@ -62,7 +65,7 @@ def _places() -> Places:
     places = places_that_fit(CONNECTIONS)
     if places < CONNECTIONS_AT_LEAST:
         needed = CONNECTIONS + RESERVED_DESCRIPTORS
-        raise NightlyError(f"The page may open too few files at once: allow {needed} (ulimit -n {needed}).")
+        raise NightlyError(f"The limit of open files is too low for the page: allow {needed} (ulimit -n {needed}).")
     if places < CONNECTIONS:
         log.warning("connections_limited", places=places, reason="the limit of open files (ulimit -n) is low")
     closed, refused = RareLine("idle_connections_closed"), RareLine("connections_refused")
@@ -70,7 +73,7 @@ def _places() -> Places:
 
 
 def config_for(app: ASGIApp, listener: BoundedListener) -> uvicorn.Config:
-    """Return uvicorn's configuration: no log line for a request, and every wait and number bounded."""
+    """Return uvicorn's configuration: no log line for each request, and a limit on connections and on waiting."""
 
     class Protocol(PatientProtocol):
         places = listener.places
@@ -79,14 +82,14 @@ def config_for(app: ASGIApp, listener: BoundedListener) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=listener.getsockname()[0],
-        loop="asyncio",  # which calls BoundedListener.accept; others take the descriptor alone
+        loop="asyncio",  # it calls BoundedListener.accept; other loops use only the file descriptor
         http=Protocol,
         access_log=False,
         log_config=None,
-        log_level="error",  # its warnings are lines that any client can cause, without a bound
+        log_level="error",  # any client can cause uvicorn's warnings, in any number
         lifespan="off",
         ws="none",
-        proxy_headers=False,  # X-Forwarded-For may be any client's text, and log-ins are counted by address
+        proxy_headers=False,  # any client can forge X-Forwarded-For, and failed log-ins are counted by address
         server_header=False,
         timeout_graceful_shutdown=5,
     )

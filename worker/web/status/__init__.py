@@ -1,1 +1,1 @@
-"""The status page: what `nightly status` shows, for people without a shell. It only looks; acting is the command's."""
+"""The status page, read-only: `nightly status` in a browser, and the newest dead letters with what to do about them."""

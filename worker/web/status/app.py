@@ -1,7 +1,7 @@
-"""The web application behind the status page: three GET routes, closed unless REVIEW_USERS names a user.
+"""The web application of the status page: read-only GET routes, for the users in REVIEW_USERS.
 
-It only reads. `/health` alone needs no login and says no more than ok. Every answer forbids scripts, frames,
-caching and referrers.
+Only `/health` needs no log-in, and it says only whether Redis answers. Every response forbids scripts, frames, caching
+and referrers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,11 +34,11 @@ HEADERS = {
     "x-frame-options": "DENY",
 }
 _ASK = {"www-authenticate": 'Basic realm="Nightly", charset="UTF-8"'}
-_AWAY = "Redis does not answer. This page tries again by itself; on the server, `nightly doctor` says more."
+_AWAY = "Redis does not answer. This page tries again automatically; run `nightly doctor` on the server for details."
 
 
 def create_app(client: BytesRedis, users: Mapping[str, User], *, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
-    """Return the application; with no users it answers 401 to everything but `/health` and the routes `beside` it."""
+    """Return the application. Without users, it answers 401 on all routes except `/health` and those in `beside`."""
     doorkeeper = Doorkeeper(users)
     pages = _Pages(client, doorkeeper)
     routes = [
@@ -52,7 +52,7 @@ def create_app(client: BytesRedis, users: Mapping[str, User], *, beside: Sequenc
 
 
 class _Pages:
-    """What the routes show. Redis is asked in threads, because its client blocks."""
+    """The handlers of the routes. Those that block on Redis run in threads."""
 
     def __init__(self, client: BytesRedis, doorkeeper: Doorkeeper) -> None:
         self._redis = client
@@ -82,13 +82,13 @@ class _Pages:
         return PlainTextResponse("ok\n")
 
     def _newest(self) -> list[Letter]:
-        found = []
+        letters = []
         for letter_id in self._redis.zrevrange("nightly:letters:open", 0, NEWEST - 1):
             try:
-                found.append(self._letters.get(letter_id.decode()))
-            except UnknownLetter:  # closed and forgotten between the two reads
+                letters.append(self._letters.get(letter_id.decode()))
+            except UnknownLetter:  # closed and deleted between the two reads
                 continue
-        return found
+        return letters
 
 
 def _nothing_here() -> Response:
@@ -101,10 +101,10 @@ def _guarded(doorkeeper: Doorkeeper, show: Callable[[], Response]) -> Any:
             address = request.client.host if request.client else ""
             user = await doorkeeper.admit(request.headers.get("authorization", ""), address)
         except TooManyChecks:
-            page = plain_page("Too many log-ins at once", "This page tries again by itself.", refreshes=True)
+            page = plain_page("Too many log-ins at once", "This page tries again automatically.", refreshes=True)
             return HTMLResponse(page, status_code=429, headers={"retry-after": "5"})
         if user is None:
-            page = plain_page("Closed", "Log in as one of REVIEW_USERS; `nightly users hash` makes a password hash.")
+            page = plain_page("Closed", "Log in as a user of REVIEW_USERS; `nightly users hash` makes a password hash.")
             return HTMLResponse(page, status_code=401, headers=_ASK)
         return await run_in_threadpool(show)
 
@@ -112,7 +112,7 @@ def _guarded(doorkeeper: Doorkeeper, show: Callable[[], Response]) -> Any:
 
 
 class _WithHeaders:
-    """Puts our headers on every answer, errors too."""
+    """Adds HEADERS to every response, including errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Decides what the status page looks like: plain HTML, no script, every value escaped and printable."""
+"""Renders the status page as HTML without scripts; every value is escaped and printable."""
 
 import base64
 import hashlib
@@ -34,15 +34,17 @@ _TALLY = (
 
 
 def status_page(status: Mapping[str, Any], groups: Sequence[Group], letters: Sequence[Letter], now_ms: int) -> str:
-    """Return the whole page, what is urgent first."""
-    found = alarms(status, now_ms)
-    title = found[0].title if found else "all is well" if not letters else f"{status['dead_letters_open']:,} to review"
+    """Return the whole page, alarms first."""
+    active = alarms(status, now_ms)
+    title = (
+        active[0].title if active else "all is well" if not letters else f"{status['dead_letters_open']:,} to review"
+    )
     parts = [
-        f"<h1>Nightly</h1><p class=dim>{_when(now_ms)} UTC, by Redis' clock; renewed every {REFRESH_SECONDS} s</p>",
+        f"<h1>Nightly</h1><p class=dim>{_when(now_ms)} UTC (clock of Redis); reloads every {REFRESH_SECONDS} s</p>",
         *(
             f"<div class=alarm role=alert><b>{_text(alarm.title)}</b><br>{_text(alarm.reason)}<br>"
             f"{_text(alarm.advice)}</div>"
-            for alarm in found
+            for alarm in active
         ),
         _instances(status["instances"]),
         _workers(status),
@@ -53,7 +55,7 @@ def status_page(status: Mapping[str, Any], groups: Sequence[Group], letters: Seq
 
 
 def plain_page(title: str, text: str, *, refreshes: bool = False) -> str:
-    """Return a page with one sentence."""
+    """Return a page with a title and one text."""
     return _frame(title, f"<h1>{_text(title)}</h1><p>{_text(text)}</p>", refreshes=refreshes)
 
 
@@ -85,9 +87,7 @@ def _instances(instances: Mapping[str, Mapping[str, Any]]) -> str:
         ]
         for name, about in instances.items()
     ]
-    return (
-        "<h2>Instances</h2>" + _table(heads, rows, "No event was recorded yet.") + _table(("", "So far"), counted, "")
-    )
+    return "<h2>Instances</h2>" + _table(heads, rows, "No event is recorded yet.") + _table(("", "So far"), counted, "")
 
 
 def _rate(about: Mapping[str, Any]) -> str:
@@ -101,7 +101,7 @@ def _workers(status: Mapping[str, Any]) -> str:
         [_text(str(about["name"])), _text(str(about.get("slots", ""))), f"{about['silent_seconds']:g} s ago"]
         for about in status["workers"]
     ]
-    below = f"{status['stream_length']:,} stream entries not taken in yet; {status['rejected']:,} messages rejected"
+    below = f"{status['stream_length']:,} entries wait in the stream; {status['rejected']:,} messages rejected"
     return f"<h2>Workers</h2>{_table(('Name', 'Slots', 'Last pulse'), rows, 'None is alive.')}<p class=dim>{below}</p>"
 
 
@@ -148,5 +148,5 @@ def _when(at_ms: int) -> str:
 
 
 def _text(value: str) -> str:
-    """Return the value without control, bidirectional or other unprintable characters, escaped."""
+    """Return the value, escaped, with each unprintable (also control or bidirectional) character as a question mark."""
     return escape("".join(char if char.isprintable() else "?" for char in value))

@@ -1,7 +1,7 @@
-"""Decides whose password is checked next: two checks at once, and a short line for each address and name.
+"""Queues password checks: at most two run at once, and each pair of address and name has a short queue.
 
-Addresses take turns, and within one its names, so a flood of guesses delays only log-ins with the same address and
-name.
+Addresses take turns, and so do the names of one address. So a flood of guesses delays only log-ins with the same
+address and name.
 """
 
 import asyncio
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 CHECKS_AT_ONCE = 2
 LINE_AT_MOST = 8
-"""For one name from one address: a few seconds of work."""
+"""Maximum length of the queue of one name at one address: a few seconds of work."""
 WAITING_AT_MOST = 64
-"""In all lines. More push out those of the longest line."""
+"""Maximum length of all queues together. A further check replaces one in the longest queue."""
 
 
 class TooManyChecks(Exception):
-    """More passwords wait to be checked than there is room for; this one was not checked."""
+    """The queue is full: the password was not checked."""
 
 
 @dataclass(eq=False, slots=True)
@@ -27,24 +27,24 @@ class _Waiter:
 
 
 class Checks:
-    """Runs checks in threads, because each takes a third of a second of CPU. Belongs to one event loop."""
+    """Decides which check runs next. Used from one event loop; the caller runs the check, in a thread."""
 
     def __init__(self) -> None:
-        self._lines: OrderedDict[str, OrderedDict[str, deque[_Waiter]]] = OrderedDict()
+        self._queues: OrderedDict[str, OrderedDict[str, deque[_Waiter]]] = OrderedDict()
         self._running = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._all_lines()))
+        return sum(map(len, self._all_queues()))
 
     async def turn(self, address: str, name: str, *, came_back: bool) -> None:
         """Wait for a turn, which `done` ends; raises TooManyChecks.
 
-        `came_back`: credentials that found no room before push out those that are seen for the first time. A person
-        tries the same password again; an attacker who guesses does not.
+        `came_back`: these credentials were refused for lack of room before, and replace those that are seen for the
+        first time. A person tries the same password again; an attacker who guesses does not.
         """
         waiter = _Waiter(asyncio.get_running_loop().create_future(), came_back)
-        self._make_room(self._line(address, name), came_back=came_back)
-        self._lines.setdefault(address, OrderedDict()).setdefault(name, deque()).append(waiter)
+        self._make_room(self._queue(address, name), came_back=came_back)
+        self._queues.setdefault(address, OrderedDict()).setdefault(name, deque()).append(waiter)
         self._call_next()
         await waiter.turn
 
@@ -53,18 +53,21 @@ class Checks:
         self._running -= 1
         self._call_next()
 
-    def _line(self, address: str, name: str) -> deque[_Waiter]:
-        return self._lines.get(address, OrderedDict()).get(name, deque())
+    def _queue(self, address: str, name: str) -> deque[_Waiter]:
+        return self._queues.get(address, OrderedDict()).get(name, deque())
 
-    def _all_lines(self) -> Iterator[deque[_Waiter]]:
-        return (line for names in self._lines.values() for line in names.values())
+    def _all_queues(self) -> Iterator[deque[_Waiter]]:
+        return (queue for names in self._queues.values() for queue in names.values())
 
     def _make_room(self, own: deque[_Waiter], *, came_back: bool) -> None:
-        """Push out the newest first-timer of a full line, or of the longest if all are full; raises TooManyChecks."""
+        """If this queue or all queues together are full, remove one waiter; raises TooManyChecks if none may go.
+
+        It is the newest one of that queue, or of the longest, whose credentials did not come back.
+        """
         if len(own) >= LINE_AT_MOST:
             full = own
         elif len(self) >= WAITING_AT_MOST:
-            full = max(self._all_lines(), key=len)
+            full = max(self._all_queues(), key=len)
         else:
             return
         victim = next((waiter for waiter in reversed(full) if not waiter.came_back), None)
@@ -80,15 +83,15 @@ class Checks:
                 waiter.turn.set_result(None)
 
     def _next(self) -> _Waiter | None:
-        """Take the next in turn; its address and its name go to the end of their rounds."""
-        while self._lines:
-            address, names = self._lines.popitem(last=False)
-            name, line = names.popitem(last=False)
-            waiter = line.popleft() if line else None
-            if line:
-                names[name] = line
+        """Return the next waiter; its address and its name move behind the others."""
+        while self._queues:
+            address, names = self._queues.popitem(last=False)
+            name, queue = names.popitem(last=False)
+            waiter = queue.popleft() if queue else None
+            if queue:
+                names[name] = queue
             if names:
-                self._lines[address] = names
+                self._queues[address] = names
             if waiter is not None:
                 return waiter
         return None
@@ -105,7 +108,7 @@ class Recent:
         return digest in self._digests
 
     def add(self, digest: bytes) -> None:
-        """Add one, and forget the oldest where there are too many."""
+        """Add one, and forget the oldest if there are more than `limit`."""
         self._digests[digest] = None
         self._digests.move_to_end(digest)
         if len(self._digests) > self._limit:

@@ -1,7 +1,7 @@
-"""Decides whether a password is right: scrypt hashes in a text form that fits into REVIEW_USERS.
+"""Hashes and verifies passwords with scrypt, in a text form that fits into REVIEW_USERS.
 
-The form is `scrypt.<log2 n>.<r>.<p>.<salt>.<key>`, the last two base64url: no colon, comma or dollar sign,
-which separate users and are expanded by shells and compose files.
+The form is `scrypt.<log2 n>.<r>.<p>.<salt>.<key>`; salt and key are base64url. It has no colon or comma, which
+separate the fields and users, and no dollar sign, which shells and compose files expand.
 """
 
 import base64
@@ -11,7 +11,7 @@ import os
 import re
 
 LOG2_N, R, P = 15, 8, 3
-"""About 0.3 s of one core and 32 MiB for each check."""
+"""These scrypt parameters cost about 0.3 s of one core and 32 MiB for each check."""
 SALT_BYTES = 16
 KEY_BYTES = 32
 MAX_MEMORY_BYTES = 128 * 1024 * 1024
@@ -20,23 +20,23 @@ _FORM = re.compile(r"scrypt\.(1[0-6])\.([1-8])\.([1-8])\.([A-Za-z0-9_-]{22,})\.(
 
 
 def hash_password(password: str, *, log2_n: int = LOG2_N) -> str:
-    """Return a fresh hash of `password`; takes about 0.3 s."""
+    """Return a hash of `password` with a new salt; takes about 0.3 s."""
     salt = os.urandom(SALT_BYTES)
     key = _derive(password, salt, log2_n, R, P)
     return f"scrypt.{log2_n}.{R}.{P}.{_text(salt)}.{_text(key)}"
 
 
 def is_hash(text: str) -> bool:
-    """Whether `text` has the form that `hash_password` returns, with bounded costs."""
+    """Return whether `text` has the form that `hash_password` returns, with parameters of bounded cost."""
     return _FORM.fullmatch(text) is not None
 
 
 def matches(password: str, hashed: str) -> bool:
-    """Whether `password` is the one behind `hashed` (which `is_hash`); compares in constant time."""
-    found = _FORM.fullmatch(hashed)
-    if found is None or len(password.encode("utf-8", "surrogatepass")) > MAX_PASSWORD_BYTES:
+    """Return whether `hashed` is a hash of `password`; compares in constant time."""
+    parts = _FORM.fullmatch(hashed)
+    if parts is None or len(password.encode("utf-8", "surrogatepass")) > MAX_PASSWORD_BYTES:
         return False
-    log2_n, r, p, salt, key = found.groups()
+    log2_n, r, p, salt, key = parts.groups()
     return hmac.compare_digest(_derive(password, _bytes(salt), int(log2_n), int(r), int(p)), _bytes(key))
 
 

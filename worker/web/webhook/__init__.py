@@ -1,12 +1,13 @@
-"""`POST /events`: the way in over HTTP, for producers that cannot reach Redis. It holds no key that opens a loginId.
+"""`POST /events`, for producers that cannot reach Redis. This process needs no key that decrypts a loginId.
 
-endpoint.py     the steps of a request; acceptor.py has the blocking ones
-cloudevents.py  which CloudEvents a request holds: one, a batch, or attributes in headers
-signature.py    which producer signed it: the Standard Webhooks specification
-repeats.py      which requests were accepted before
-judge.py        which events are valid
-rate_limit.py   events a second for each secret; body.py limits the size and duration of a body
-appender.py     appends the events to the stream, after acceptor.py has sealed their loginIds
-problems.py     the answers to refused requests; refusal_log.py logs them
-route.py        builds it from the settings
+route.py        builds the endpoint from the settings
+endpoint.py     runs the steps of a request; acceptor.py runs those that block
+body.py         reads the body, with limits on its size and duration
+signature.py    verifies the producer's signature (Standard Webhooks)
+repeats.py      recognises requests that were accepted before
+cloudevents.py  extracts the CloudEvents: one, a batch, or attributes in headers
+judge.py        validates each event
+rate_limit.py   limits the events a second of each producer
+appender.py     appends the events, with sealed loginIds, to the stream
+problems.py     writes the responses to refused requests; refusal_log.py logs them
 """

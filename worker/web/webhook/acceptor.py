@@ -1,4 +1,4 @@
-"""The blocking half of a request: its events are judged, charged to their sender, sealed and appended as one entry."""
+"""The blocking steps of a request: validate its events, charge its sender, seal loginIds, append one stream entry."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from worker.web.webhook.rate_limit import Allowance
 
 
 class Acceptor:
-    """Accepts the requests of senders that have an allowance each; may be called from several threads at once."""
+    """Accepts signed requests; each sender has its own allowance. Several threads may call it at once."""
 
     def __init__(
         self,
@@ -35,9 +35,9 @@ class Acceptor:
         self._clock = clock
 
     def accept(self, sender: str, mode: Mode, attributes: Attributes, body: bytes) -> int:
-        """Append all events of a signed request, or none; returns how many. Raises Refused.
+        """Append all events of a signed request, or none; returns their number. Raises Refused.
 
-        An invalid request is not charged: repeating it does not use up its sender's rate.
+        An invalid request does not count against its sender's rate.
         """
         self._charge(sender, 0)
         documents = self._judge.judge(

@@ -1,6 +1,6 @@
-"""Appends events to the stream that every worker reads, and says what the sender should do where that fails.
+"""Appends events to the stream that all workers read; a failure becomes a refusal with the time to retry after.
 
-Whatever is refused here may be sent again as it is: workers record an event once, however often it comes.
+Every request that is refused here may be sent again unchanged, because workers record an event only once.
 """
 
 import time
@@ -17,12 +17,12 @@ from worker.web.webhook.problems import Refused
 AWAY_SECONDS = 5
 FULL_SECONDS = 30
 REST_SECONDS = 1.0
-"""After Redis was not reached, it is not asked again for this long: a silent one holds a thread for ten seconds."""
+"""Pause after a failed connection, in which requests are refused at once: a silent Redis blocks a thread for 10 s."""
 _AWAY = "no event can be stored at the moment; send the request again"
 
 
 class Appender:
-    """Appends for one process; with `replicas`, returns only when that many have the events too."""
+    """Appends for one process. With `replicas`, it waits until that number of replicas has the events."""
 
     def __init__(self, client: BytesRedis, *, url: str, replicas: int) -> None:
         self._redis = client
@@ -31,9 +31,9 @@ class Appender:
         self._rests_until = 0.0
 
     def append(self, body: bytes) -> None:
-        """Append one entry, an event or an array of them; raises Refused."""
+        """Append one entry: an event, or an array of events; raises Refused."""
         if time.monotonic() < self._rests_until:
-            raise _unavailable("unavailable", _AWAY, AWAY_SECONDS, reason="Redis was not reached a moment ago")
+            raise _unavailable("unavailable", _AWAY, AWAY_SECONDS, reason="Redis could not be reached a moment ago")
         try:
             send(self._redis, [body], replicas=self._replicas)
         except NotReplicated as error:
@@ -42,7 +42,7 @@ class Appender:
         except redis.RedisError as error:
             if isinstance(error, redis.ConnectionError | redis.TimeoutError):
                 self._rests_until = time.monotonic() + REST_SECONDS
-            if isinstance(error, redis.exceptions.ReadOnlyError):  # the next request finds the new primary
+            if isinstance(error, redis.exceptions.ReadOnlyError):  # so the next request connects to the new primary
                 self._redis.connection_pool.disconnect()
             is_full = isinstance(error, redis.exceptions.OutOfMemoryError)
             reason = str(trouble_of(error, self._url))

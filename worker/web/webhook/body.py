@@ -1,6 +1,7 @@
-"""Reads bodies into memory: each with a maximum size and time, and a maximum number at once.
+"""Reads request bodies into memory, with limits on their size, their duration and their number at once.
 
-Anybody may send a body, signed or not. One that comes slowly therefore gives way to a new one (ADR 17).
+A body is read before its signature can be verified, so any client can send one: at the limit, the slowest body is
+ended for a new one (ADR 17).
 """
 
 import asyncio
@@ -14,19 +15,20 @@ from worker.listening import network_of
 from worker.web.webhook.problems import Refused
 
 BODY_SECONDS = 10.0
-"""For a whole body: a sender that needs longer for a mebibyte holds a place that others need."""
+"""Time limit for a whole body of at most 1 MiB. A slower sender takes a place that others need."""
 AT_ONCE = 100
-"""Bodies that are being read; each may hold a mebibyte."""
+"""Maximum bodies that are read at once, of up to 1 MiB each."""
 LINGER_BYTES = 16 * MAX_BODY_BYTES
-"""Bytes of a too long body that are read and discarded: a sender that is cut off at once sees no answer."""
+"""Bytes of a body over the size limit that are read and discarded. If they were not, the sender's connection would be
+reset before it reads the response."""
 CLOSE = {"connection": "close"}
-"""Or the server would go on to read what is left of the body."""
+"""Without this header, the server would continue to read the rest of the body."""
 
 
 class Bodies:
-    """The bodies that one server is reading. A further one ends that which takes longest.
+    """The bodies that one server is reading.
 
-    That is: of the clients whose address has most bodies here, the one that began first.
+    At the limit, a new body ends the oldest one of the address that has most bodies here.
     """
 
     def __init__(self) -> None:
@@ -38,27 +40,27 @@ class Bodies:
         try:
             async with deadline:
                 if len(self._reading) >= AT_ONCE:
-                    self._give_way()
+                    self._end_slowest()
                 self._reading[deadline] = network_of(request.client.host if request.client else "")
                 return await _read(request)
         except TimeoutError:
             if deadline not in self._reading:
                 raise _too_many() from None
-            detail = f"body: did not come within {BODY_SECONDS:g} s"
+            detail = f"body: did not arrive within {BODY_SECONDS:g} s"
             raise Refused(HTTPStatus.REQUEST_TIMEOUT, "too_slow", detail, headers=CLOSE) from None
         finally:
             self._reading.pop(deadline, None)
 
-    def _give_way(self) -> None:
-        held = Counter(self._reading.values())
-        longest = max(self._reading, key=lambda one: held[self._reading[one]])  # of equals the first, so the oldest
-        del self._reading[longest]
-        if not longest.expired():
-            longest.reschedule(asyncio.get_running_loop().time())
+    def _end_slowest(self) -> None:
+        bodies_of = Counter(self._reading.values())
+        slowest = max(self._reading, key=lambda body: bodies_of[self._reading[body]])  # of equals the first: the oldest
+        del self._reading[slowest]
+        if not slowest.expired():
+            slowest.reschedule(asyncio.get_running_loop().time())
 
 
 def _too_many() -> Refused:
-    detail = "body: came too slowly while too many others came"
+    detail = "body: arrived too slowly while too many others arrived"
     return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", detail, retry_after_seconds=1, headers=CLOSE)
 
 

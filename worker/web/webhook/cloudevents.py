@@ -1,7 +1,7 @@
-"""Decides which CloudEvents a request holds: structured and batch mode in its body, binary mode in `ce-*` headers.
+"""Extracts the CloudEvents of a request: structured or batch mode from its body, binary mode from `ce-*` headers.
 
-What comes out is a document as the stream's entries hold it, so an event means the same whichever way it came
-(CloudEvents 1.0, HTTP protocol binding).
+Each becomes a document as in a stream entry, so an event means the same however it was sent (CloudEvents 1.0, HTTP
+protocol binding).
 """
 
 import re
@@ -18,14 +18,14 @@ _UTF8 = re.compile(r"utf-?8", re.IGNORECASE)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})|(.)", re.DOTALL)
 _NOT_ATTRIBUTES = frozenset({"data", "datacontenttype"})
-"""In binary mode the body is the data, and Content-Type says what it is."""
+"""Not allowed as headers: in binary mode the body is the data, and Content-Type is its type."""
 
 Attributes = Sequence[tuple[str, str]]
-"""The `ce-*` headers as they came: names in small letters, values as they were written, sorted by name."""
+"""The `ce-*` headers: names in lower case, values as they were sent, sorted."""
 
 
 class Mode(StrEnum):
-    """How a request holds events, by its media type."""
+    """How a request encodes events; the value is the media type."""
 
     STRUCTURED = "application/cloudevents+json"
     BATCH = "application/cloudevents-batch+json"
@@ -33,11 +33,11 @@ class Mode(StrEnum):
 
 
 class TooManyEvents(Exception):
-    """A batch holds more than MAX_EVENTS."""
+    """A batch has more than MAX_EVENTS events."""
 
 
 def mode_of(content_type: str, content_encoding: str) -> Mode | None:
-    """Return the mode that a request's headers name; None where we cannot read such a body."""
+    """Return the mode that a request's headers name, or None if such a body is not supported."""
     media_type, *parameters = (part.strip() for part in content_type.split(";"))
     named = [parameter.partition("=") for parameter in parameters]
     charsets = [value.strip('" ') for name, _, value in named if name.strip().lower() == "charset"]
@@ -54,7 +54,7 @@ def attributes_of(headers: Sequence[tuple[str, str]]) -> Attributes:
 def signed_content(mode: Mode, attributes: Attributes, body: bytes) -> bytes:
     r"""Return what the signature covers: the body; in binary mode `name:value\n` for each attribute, `\n`, the body.
 
-    A header holds no line break, so no two requests share this text; and no JSON begins with "ce-".
+    The text is unique: a header has no line break, and no JSON begins with "ce-".
     """
     if mode is not Mode.BINARY:
         return body
@@ -62,7 +62,7 @@ def signed_content(mode: Mode, attributes: Attributes, body: bytes) -> bytes:
 
 
 def documents_in(mode: Mode, attributes: Attributes, body: bytes) -> list[object]:
-    """Return the documents, not judged yet; raises InvalidEvent where they cannot be told apart, and TooManyEvents."""
+    """Return the documents, not validated; raises InvalidEvent if there is no document to find, and TooManyEvents."""
     if mode is Mode.BINARY:
         return [_from_headers(attributes) | {"datacontenttype": mode.value, "data": decode_json(body)}]
     document = decode_json(body)
@@ -78,26 +78,28 @@ def documents_in(mode: Mode, attributes: Attributes, body: bytes) -> list[object
 
 
 def _from_headers(attributes: Attributes) -> dict[str, object]:
-    found: dict[str, object] = {}
+    document: dict[str, object] = {}
     for header, value in attributes:
         name = header.removeprefix(PREFIX)
         shown = header if name in CloudEvent.model_fields else "ce-(another attribute)"
         if name in _NOT_ATTRIBUTES:
             raise InvalidEvent(f"{shown}: is not a header; the body is the data")
-        if name in found:
-            raise InvalidEvent(f"{shown}: stands there twice")
+        if name in document:
+            raise InvalidEvent(f"{shown}: appears twice")
         try:
-            found[name] = decode_value(value)
+            document[name] = decode_value(value)
         except ValueError:
-            raise InvalidEvent(f"{shown}: must be printable ASCII, the rest of it percent-encoded UTF-8") from None
-    return found
+            raise InvalidEvent(
+                f"{shown}: must be printable ASCII; other characters are percent-encoded as UTF-8"
+            ) from None
+    return document
 
 
 def decode_value(value: str) -> str:
-    """Return what a header's value says: unquoted where it is quoted, then percent-decoded once; raises ValueError."""
+    """Return a header's value without its quotes, if any, and percent-decoded once; raises ValueError."""
     quoted = _QUOTED.fullmatch(value)
     text = re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL) if quoted else value
     if not text.isascii():
         raise ValueError("not ASCII")
-    raw = _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)
+    raw = _ESCAPED.sub(lambda part: chr(int(part[1], 16)) if part[1] else part[2], text)
     return raw.encode("latin-1").decode()

@@ -1,13 +1,11 @@
-"""The life of a request to `POST /events`.
+"""The steps of a request to `POST /events`.
 
-1. Its media type says how it holds events; the body is read, up to a limit and a deadline.
-2. Its signature is valid and recent. Nothing of the body is parsed before.
-3. If it was accepted before, that answer is repeated, and nothing else happens.
-4. In a thread: it is taken apart into events, and each is judged by the contract; they are charged to their sender's
-   allowance, sealed to the workers' public key, and appended to the stream as one entry.
-5. 202 says that Redis has them. Anything else says that it has none of them, or may have all (503).
-
-Workers block on the stream, so the calls begin at once. What only they can know, they judge.
+1. Check the media type; read the body, up to a size and a deadline.
+2. Verify the signature and its age. Before this, nothing of the body is parsed.
+3. If the same request was accepted before, repeat that response and stop.
+4. In a thread (acceptor.py): extract the events, validate each against the contract, charge them to their sender, seal
+   their loginIds to the workers' public key, and append all to the stream as one entry.
+5. Answer 202 once Redis has the events. With any other status Redis has none of them; with 503 it may have all.
 """
 
 import asyncio
@@ -30,16 +28,16 @@ from worker.web.webhook.repeats import Accepted
 from worker.web.webhook.signature import BadSignature, verify
 
 EACH_AT_ONCE = 50
-"""Requests in hand of one sender; each may hold a body of a mebibyte."""
+"""Maximum signed requests of one sender at once; each may hold a body of 1 MiB."""
 EACH_IN_THREADS = 4
-"""Of these, the requests that are worked on. More would not be faster, and would take the processor from others."""
+"""Maximum threads for one sender. More are not faster, and take CPU from other senders."""
 _CHALLENGE = {"www-authenticate": 'Webhook-Signature realm="Nightly"'}
 
 log = get_logger(__name__)
 
 
 class Endpoint:
-    """Answers requests, for senders that hold one of `keys`."""
+    """Answers requests of the senders in `keys`."""
 
     def __init__(
         self, keys: Mapping[str, bytes], acceptor: Acceptor, *, clock: Callable[[], float] = time.time
@@ -61,14 +59,14 @@ class Endpoint:
             self._refusals.add(refused)
             return refused.response()
         except ClientDisconnect:
-            return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
+            return Response(status_code=HTTPStatus.BAD_REQUEST)  # the client is gone
         except Exception:
             log.exception("http_events_broke")
             detail = "the server failed; its log says more"
             return Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "broken", detail).response()
 
     async def _accept(self, request: Request) -> int:
-        """Return how many events the request brought; raises Refused and ClientDisconnect."""
+        """Return the number of events accepted; raises Refused and ClientDisconnect."""
         mode = _mode_of(request)
         body = await self._bodies.read(request)
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
@@ -85,7 +83,7 @@ class Endpoint:
         return events
 
     async def _in_turn(self, sender: str, accept: Callable[[], int]) -> int:
-        """Run `accept` in a thread when earlier requests of its sender leave one to it; raises Refused."""
+        """Run `accept` in a thread, once its sender has one free; raises Refused if too many requests wait."""
         if self._in_hand[sender] >= EACH_AT_ONCE:
             detail = "too many requests at once, signed with the same secret"
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", detail, retry_after_seconds=1)
@@ -98,8 +96,8 @@ class Endpoint:
 
 
 def _mode_of(request: Request) -> Mode:
-    given = request.headers.getlist  # a header that comes twice is one with a comma (RFC 9110), and then none of ours
-    mode = mode_of(", ".join(given("content-type")), ", ".join(given("content-encoding")))
+    values = request.headers.getlist  # a repeated header is one with commas (RFC 9110), which is not a media type here
+    mode = mode_of(", ".join(values("content-type")), ", ".join(values("content-encoding")))
     if mode is None or (mode is Mode.BINARY and "ce-specversion" not in request.headers):
         detail = f"Content-Type: must be {Mode.STRUCTURED}, {Mode.BATCH}, or {Mode.BINARY} with ce-* headers; in UTF-8"
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media_type", detail, headers={"accept-encoding": "identity"})

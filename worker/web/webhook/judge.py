@@ -1,7 +1,7 @@
-"""Judges the events of a request by the contract, all or none, and says what the stream gets of them.
+"""Validates the events of a request against the contract, all or none, and removes fields that the contract lacks.
 
-What only the ledger knows is judged by the workers: whether an instance is configured, whether a key opens what was
-sealed.
+Workers check later what only they know: whether the instance is configured, and whether they have the key of a sealed
+loginId.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,15 @@ from worker.events.models import CloudEvent
 from worker.vault.spellings import Spellings
 from worker.web.webhook.problems import refused_events
 
-_MAY_NAME_IT = ("id", "source", "subject")
-"""Fields that stay in clear, and that a producer may have made of the loginId."""
+_CLEAR_FIELDS = ("id", "source", "subject")
+"""Fields that are stored in clear, and that a producer may have built from the loginId."""
 
 
 class Judge:
-    """`seals`: loginIds are sealed here afterwards. `requires_sealed`: one in clear that is not is refused."""
+    """Validates events.
+
+    `seals`: acceptor.py seals loginIds that came in clear. `requires_sealed`: without `seals`, they are refused.
+    """
 
     def __init__(self, *, max_ahead_seconds: float, seals: bool, requires_sealed: bool) -> None:
         self._max_ahead = timedelta(seconds=max_ahead_seconds)
@@ -27,7 +30,7 @@ class Judge:
         self._requires_sealed = requires_sealed
 
     def judge(self, documents: Sequence[object], *, now: datetime) -> list[Mapping[str, Any]]:
-        """Return each event with the fields of the contract alone; raises Refused, which says what is wrong in each."""
+        """Return each event with only the contract's fields; raises Refused with the problems of each wrong event."""
         accepted: list[Mapping[str, Any]] = []
         errors: dict[int, InvalidEvent] = {}
         for position, document in enumerate(documents):
@@ -45,17 +48,17 @@ class Judge:
             seconds = self._max_ahead.total_seconds()
             raise InvalidEvent(f"time: lies more than {seconds:g} s in the future")
         valid = cast("Mapping[str, Any]", document)
-        # Extension attributes are ignored, and could hold anything.
-        plain = {name: valid[name] for name in CloudEvent.model_fields if name in valid}
+        # Extension attributes are ignored, and may hold secrets.
+        known = {name: valid[name] for name in CloudEvent.model_fields if name in valid}
         if event.login_id:
-            self._judge_clear(plain, Spellings(event.login_id))
-        return plain
+            self._judge_clear(known, Spellings(event.login_id))
+        return known
 
     def _judge_clear(self, document: Mapping[str, Any], login: Spellings) -> None:
         if not self._seals:
             if self._requires_sealed:
                 raise InvalidEvent("data.loginId: must be sealed, as data.sealedLoginId")
             return
-        for name in _MAY_NAME_IT:
+        for name in _CLEAR_FIELDS:
             if document.get(name) and login.are_in(document[name]):
-                raise InvalidEvent(f"{name}: holds the loginId, which is a secret, in clear")
+                raise InvalidEvent(f"{name}: contains the loginId in clear, which is a secret")

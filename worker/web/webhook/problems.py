@@ -1,4 +1,4 @@
-"""The answer to a refused request: a problem document (RFC 9457) that never repeats what was sent."""
+"""Writes the response to a refused request: a problem document (RFC 9457) without any value that was sent."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ PROBLEM = "application/problem+json"
 
 @dataclass(eq=False)
 class Refused(Exception):
-    """A request that is not accepted: `code` for programs, `detail` for people, and no value that was sent."""
+    """A request is not accepted: `code` is for programs, `detail` for people; neither has a value that was sent."""
 
     status: HTTPStatus
     code: str
@@ -24,10 +24,10 @@ class Refused(Exception):
     retry_after_seconds: float = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
-    """What the log says in place of `detail`, where that is not for the sender."""
+    """Logged instead of `detail`, if the sender should not see it."""
 
     def response(self) -> JSONResponse:
-        """Return the answer."""
+        """Return the HTTP response."""
         document: dict[str, Any] = {
             "type": "about:blank",
             "title": self.status.phrase,
@@ -44,24 +44,24 @@ class Refused(Exception):
 
 
 def unreadable(error: InvalidEvent) -> Refused:
-    """Return the refusal of a request in which no event can be told from another."""
+    """Return the refusal of a request whose events cannot be extracted."""
     return Refused(HTTPStatus.BAD_REQUEST, error.code, error.reason, [_error(None, error)])
 
 
 def refused_events(errors: Mapping[int, InvalidEvent], *, of: int) -> Refused:
-    """Return the refusal of a request with `of` events; `errors` says why some cannot be accepted, by position."""
+    """Return the refusal of a request with `of` events; `errors` has the problem of each wrong one by its position."""
     first = min(errors)
     detail = f"event {first}: {errors[first].reason}"
     if of > 1:
         detail = f"{len(errors)} of {of} events cannot be accepted, so none was; {detail}"
     codes = {error.code for error in errors.values()}
     code = codes.pop() if len(codes) == 1 else "invalid_event"
-    found = [_error(position, error) for position, error in sorted(errors.items())]
-    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail, found)
+    documents = [_error(position, error) for position, error in sorted(errors.items())]
+    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail, documents)
 
 
 def _error(position: int | None, error: InvalidEvent) -> Mapping[str, Any]:
-    """Split a reason into its fields; one says "and 3 more" and names none."""
+    """Split a reason into its fields; a part such as "and 3 more" names no field and is left out."""
     parts = [part.partition(": ") for part in error.reason.split("; ")]
     fields = [{"field": name, "reason": rule} for name, colon, rule in parts if colon]
     return ({} if position is None else {"index": position}) | {"code": error.code, "fields": fields}

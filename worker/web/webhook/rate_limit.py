@@ -1,8 +1,7 @@
-"""Limits the events a second of one HTTP producer, with a token bucket in this process' memory.
+"""Limits the events a second of one HTTP producer, with a token bucket in the memory of this process.
 
-A request may overdraw the bucket, and the next one waits until it is filled again: so a batch of any permitted size
-passes, and the rate holds over time. The rate of calls to Flinks is limited in
-`worker/ledger/lua/lib/rate_limit.lua`.
+A request may overdraw the bucket, and the next one is refused until it is positive again: so a batch of any permitted
+size is accepted, and the rate holds over time. `worker/ledger/lua/lib/rate_limit.lua` limits the calls to Flinks.
 """
 
 import threading
@@ -10,7 +9,7 @@ from collections.abc import Callable
 
 
 class Allowance:
-    """`per_second` tokens a second, saved up for one second at most. Threads may share it."""
+    """A bucket that fills at `per_second` tokens a second and holds those of one second. Threads may share it."""
 
     def __init__(self, per_second: float, *, clock: Callable[[], float]) -> None:
         self._per_second = per_second
@@ -20,9 +19,9 @@ class Allowance:
         self._at = clock()
 
     def take(self, count: int) -> float:
-        """Take `count` tokens and return 0; or take none, and return in how many seconds to ask again.
+        """Take `count` tokens and return 0, or take none and return the seconds to wait.
 
-        A `count` of 0 asks whether the bucket is overdrawn.
+        A `count` of 0 checks whether the bucket is overdrawn.
         """
         with self._lock:
             now = self._clock()

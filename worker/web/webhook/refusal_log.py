@@ -1,4 +1,4 @@
-"""Logs refusals at a bounded rate: anybody can cause them, and must not fill the log."""
+"""Logs refused requests at a bounded rate, because any client can cause them."""
 
 import asyncio
 from collections import Counter
@@ -13,7 +13,7 @@ log = get_logger(__name__)
 
 
 class RefusalLog:
-    """The first refusal of each code is logged with its reason; further ones are counted, a line a minute for all."""
+    """Logs the first refusal of each code in a minute with its reason; at the end, one line counts all further ones."""
 
     def __init__(self) -> None:
         self._further: Counter[str] = Counter()

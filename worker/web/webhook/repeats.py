@@ -1,18 +1,18 @@
-"""Remembers which requests were accepted, so that one that is repeated costs neither allowance nor Redis.
+"""Remembers accepted requests, so that a repeated one costs neither its sender's rate nor a Redis command.
 
-Whoever overheard a signed request can send it again for as long as its timestamp holds.
+A signed request that was recorded can be sent again for as long as its timestamp is recent.
 """
 
 AT_MOST = 100_000
-"""Requests that are remembered, about 14 MB of them. Older ones are accepted anew, which is harmless but not free."""
+"""Maximum requests that are remembered, in about 14 MB. Older ones are appended again, which is harmless."""
 _KEPT_BYTES = 16
-"""Of a signature: enough that no two requests share them by chance."""
+"""Bytes of a signature that are kept; they differ for any two requests."""
 
 
 class Accepted:
-    """The latest accepted requests by their signature: at least the last AT_MOST / 2, at most AT_MOST.
+    """The newest accepted requests by their signature: at least the last `at_most` / 2, and at most `at_most`.
 
-    Two generations: when the younger one is full, the older one is forgotten at once.
+    They are kept in two generations. When the younger one is full, the older one is dropped.
     """
 
     def __init__(self, at_most: int = AT_MOST) -> None:
@@ -21,12 +21,12 @@ class Accepted:
         self._old: dict[bytes, int] = {}
 
     def events_of(self, signature: bytes) -> int:
-        """Return how many events the accepted request of that signature held; 0: it is not remembered."""
+        """Return the number of events of the accepted request with this signature; 0 if it is not remembered."""
         kept = signature[:_KEPT_BYTES]
         return self._young.get(kept) or self._old.get(kept) or 0
 
     def remember(self, signature: bytes, events: int) -> None:
-        """Remember a request that was accepted."""
+        """Remember an accepted request."""
         if len(self._young) >= self._half:
             self._young, self._old = {}, self._young
         self._young[signature[:_KEPT_BYTES]] = events

@@ -1,4 +1,4 @@
-"""Builds the way in from the settings, open where HTTP_EVENTS_SECRETS names a secret, else a closed door."""
+"""Builds the route `POST /events` from the settings; without a secret in HTTP_EVENTS_SECRETS it answers 404."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -22,13 +22,13 @@ from worker.web.webhook.rate_limit import Allowance
 
 PATH = "/events"
 UNNEEDED = ("LOGIN_KEYS", "FLINKS_AUTH_KEY", "FLINKS_INSTANCES", "BROKER_URL")
-"""Secrets of the workers: a process that faces the internet needs none of them, and should not have them."""
+"""Secrets of the workers. This process faces the internet and needs none of them, so it should not have them."""
 
 log = get_logger(__name__)
 
 
 def way_in(settings: Settings) -> Route:
-    """Return the route; needs REDIS_URL where it is open, and connects at the first request. Raises SettingsError."""
+    """Return the route; with a secret, it needs REDIS_URL, and connects at the first request. Raises SettingsError."""
     keys = settings.webhook_keys()
     if not keys:
         return Route(PATH, Door(_closed))
@@ -50,14 +50,17 @@ def way_in(settings: Settings) -> Route:
 
 
 def _warn(settings: Settings) -> None:
-    if found := [name for name in UNNEEDED if getattr(settings, name.lower())]:
-        log.warning("secrets_not_needed_here", settings=found, reason="this process only appends to the stream")
+    if unneeded := [name for name in UNNEEDED if getattr(settings, name.lower())]:
+        log.warning("secrets_not_needed_here", settings=unneeded, reason="this process only appends to the stream")
     if not settings.seal_to:
         log.warning("http_events_not_sealed", reason="SEAL_TO is not set: loginIds are in clear in Redis until intake")
 
 
 class Door:
-    """Lets POST through to `answer`. As an application, its route takes every method, so that none falls through."""
+    """Calls `answer` for POST, and answers 405 to every other method.
+
+    It is an ASGI application, not a function: Starlette's route then passes all methods on to it.
+    """
 
     def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
         self._answer = answer

@@ -39,7 +39,7 @@ def test_a_login_id_in_another_field_cannot_be_sealed_and_is_refused(
 ) -> None:
     refused = sealing.send(event(**{name: f"link-{LOGIN.upper()}"}))
     assert refused.status_code == 422
-    fields = [{"field": name, "reason": "holds the loginId, which is a secret, in clear"}]
+    fields = [{"field": name, "reason": "contains the loginId in clear, which is a secret"}]
     assert refused.json()["errors"][0]["fields"] == fields
     assert LOGIN not in refused.text
     assert not redis_client.keys("*")

@@ -75,7 +75,7 @@ def test_a_secret_that_is_being_replaced_still_works(producer: Producer) -> None
 def test_an_unsigned_or_altered_request_is_refused(producer: Producer, redis_client: Redis) -> None:
     body = json.dumps(event()).encode()
     unsigned = problem(producer.post(body, {"content-type": STRUCTURED}), 401)
-    assert unsigned["detail"] == "webhook-id: is required, once"
+    assert unsigned["detail"] == "webhook-id: is required exactly once"
     altered = producer.post(body.replace(b"linked", b"inactive"), {"content-type": STRUCTURED} | signed(body))
     assert problem(altered, 401)["code"] == "signature"
     assert altered.headers["www-authenticate"]

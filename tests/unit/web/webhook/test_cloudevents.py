@@ -111,14 +111,14 @@ def test_a_header_value_is_decoded_as_it_was_encoded(text: str) -> None:
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
-        ([("ce-id", "a"), ("ce-id", "b")], "ce-id: stands there twice"),
-        ([("ce-id", "%FF")], "ce-id: must be printable ASCII, the rest of it percent-encoded UTF-8"),
-        ([("ce-id", "é")], "ce-id: must be printable ASCII, the rest of it percent-encoded UTF-8"),
+        ([("ce-id", "a"), ("ce-id", "b")], "ce-id: appears twice"),
+        ([("ce-id", "%FF")], "ce-id: must be printable ASCII; other characters are percent-encoded as UTF-8"),
+        ([("ce-id", "é")], "ce-id: must be printable ASCII; other characters are percent-encoded as UTF-8"),
         ([("ce-data", "{}")], "ce-data: is not a header; the body is the data"),
         ([("ce-datacontenttype", "x")], "ce-datacontenttype: is not a header; the body is the data"),
         (
             [("ce-canary", "%FF")],
-            "ce-(another attribute): must be printable ASCII, the rest of it percent-encoded UTF-8",
+            "ce-(another attribute): must be printable ASCII; other characters are percent-encoded as UTF-8",
         ),
     ],
 )
