@@ -1,1 +1,1 @@
-"""What can be set: settings and their validation."""
+"""Settings from the environment (`settings.py`), their validation, and the Flinks instances they describe."""

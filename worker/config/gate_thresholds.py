@@ -1,6 +1,6 @@
-"""The thresholds that shut the gate of an instance by itself.
+"""The thresholds at which an instance's gate shuts by itself; outage.lua and credentials.lua apply them.
 
-The defaults are those of the settings GATE_*, where each has its reason; outage.lua and credentials.lua act on them.
+Each default is also that of a GATE_* setting; settings.py gives the reasons.
 """
 
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class GateRules:
-    """An outage: failure ratio over a minimum number of calls within a window, or a number of failed logins in a row.
+    """Outage: a failure ratio over a minimum number of calls within a window, or a number of failed logins in a row.
 
-    A storm: this many logins in a row that Flinks refuses as INVALID_LOGIN or UNAUTHORIZED.
+    Storm: `storm_logins` logins in a row that Flinks refuses as INVALID_LOGIN or UNAUTHORIZED.
     """
 
     outage_ratio: float = 0.5

@@ -1,4 +1,4 @@
-"""A Flinks instance: what a setting says of one, and the whole of what a call to it needs."""
+"""A Flinks instance: its entry in FLINKS_INSTANCES, and the address and credentials that a call needs."""
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -17,7 +17,7 @@ class FurtherInstance(BaseModel):
 
 
 class Instance(BaseModel):
-    """One Flinks instance that we may call: the whole of what its address and credentials are."""
+    """One Flinks instance that we may call: its complete address and credentials."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,9 +29,9 @@ class Instance(BaseModel):
     base_url: str
 
     def fingerprint(self, vault: Vault) -> str:
-        """Return a name for this very configuration that reveals nothing of it (the gate's memory).
+        """Return an identifier of this exact configuration that reveals none of it; the gate remembers it.
 
-        The keys that seal are no part of it: to rotate them makes no configuration unproven.
+        It does not depend on the sealing keys: rotating LOGIN_KEYS leaves a proven configuration proven.
         """
         key = self.auth_key.get_secret_value()
         address = (self.name, self.customer_id, self.auth_header, self.auth_scheme, self.base_url)

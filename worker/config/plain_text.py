@@ -1,4 +1,4 @@
-"""Finds addresses to which passwords and events go unencrypted: to another machine, and without TLS."""
+"""Finds settings that send passwords and events to another machine without TLS."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ ADVICE = "Use rediss:// or amqps://, or a private network."
 
 
 def plain_text_hosts(url: str) -> tuple[str, ...]:
-    """Return the other machines to which `url` connects without TLS: host names alone, never a password."""
+    """Return the host names, other than loopback, to which `url` connects without TLS; never a password."""
     parts = urlsplit(url)
     if parts.scheme not in PLAIN_SCHEMES:
         return ()
@@ -20,7 +20,7 @@ def plain_text_hosts(url: str) -> tuple[str, ...]:
 
 
 def plain_text_settings(settings: Settings) -> Mapping[str, tuple[str, ...]]:
-    """Return these hosts by the setting that names them, for those settings that name any."""
+    """Return these hosts by setting, only for settings that name any."""
     urls = {"REDIS_URL": settings.redis_url, "BROKER_URL": settings.broker_url}
     found = {name: plain_text_hosts(url.get_secret_value()) for name, url in urls.items() if url}
     return {name: hosts for name, hosts in found.items() if hosts}

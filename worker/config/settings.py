@@ -1,7 +1,7 @@
 """The only reader of the environment: every setting, its unit, its default, and what a wrong value does.
 
-A wrong value stops the start with one line that names the variable and the rule. No line repeats a value,
-because a secret pasted into the wrong variable would be printed with it.
+A wrong value stops the start with one line that names the variable and the rule. No line repeats a value, because a
+secret may have been pasted into the wrong variable.
 """
 
 import json
@@ -45,7 +45,7 @@ from worker.vault.vault import Vault
 
 
 class Settings(BaseSettings):
-    """All settings. Too high and too low are said where the right value is not obvious."""
+    """All settings. "Too high" and "too low" are explained where the right value is not obvious."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     redis_url: RedisUrl | None = None
     broker_url: BrokerUrl | None = None
     sandbox: bool = False
-    """Whether the ledger is for trials: no production worker ever takes it, and this one takes no other."""
+    """Whether the ledger is for trials. Production workers refuse such a ledger; a sandbox worker refuses any other."""
 
     flinks_instance: InstanceName = "toolbox"
     flinks_customer_id: Guid = "43387ca6-0391-4c82-857d-70d95f087ecb"
@@ -67,45 +67,45 @@ class Settings(BaseSettings):
     )
 
     flinks_timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10
-    """Whole-call deadline. Too low: answers are discarded, logins rest. Too high: dead workers are noticed late."""
+    """Whole-call deadline. Too low: answers are discarded, logins wait. Too high: dead workers are noticed late."""
     flinks_settle_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
         default_factory=lambda data: 2 * data.get("flinks_timeout_seconds", 10)
     )
-    """Rest after a call that may still land. Too low: a late write can undo a newer one. Too high: slow repair."""
+    """Wait after an ambiguous call. Too low: a late write can undo a newer one. Too high: corrections come late."""
     flinks_calls_per_second: Annotated[float, Field(gt=0, le=100_000)] = 50
-    """Ceiling per instance, cluster-wide."""
+    """Maximum rate per instance, cluster-wide."""
     flinks_max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Concurrent calls per instance, cluster-wide. Too low caps the rate at limit / latency."""
 
     retry_max_attempts: Annotated[int, Field(ge=1, le=1000)] = 20
     retry_max_age_hours: Annotated[float, Field(gt=0, le=8760)] = 24
     event_max_ahead_seconds: Annotated[float, Field(ge=0, le=604_800)] = 3600
-    """How far ahead of Redis' clock an event may be dated. Too high: a wrong clock freezes a login that long."""
+    """Seconds that an event may be ahead of Redis' clock. Too high: a wrong clock blocks newer events that long."""
     intake_replicas: Annotated[int, Field(ge=0, le=10)] = 0
-    """Replicas that must have an event before its message is acknowledged, by every way in. Too low: a failover of the
-    ledger may lose events that a durable broker had. Too high: no event is accepted."""
+    """Replicas that must have an event before its message is acknowledged. Too low: a failover of the ledger may lose
+    events that a durable broker had. Too high: no event is accepted."""
 
     gate_outage_ratio: Annotated[float, Field(gt=0, le=1)] = DEFAULT_RULES.outage_ratio
-    """Ratio of calls without a usable Flinks response that is an outage. Too low: a bad minute stops all calls."""
+    """Outage: ratio of calls without a usable Flinks response. Too low: a bad minute stops all calls."""
     gate_outage_min_calls: Annotated[int, Field(ge=2, le=10_000)] = DEFAULT_RULES.outage_min_calls
     """Minimum number of calls in the window. Too low: chance shuts the gate. Too high: outages cost more attempts."""
     gate_outage_window_seconds: Annotated[float, Field(ge=1, le=600)] = DEFAULT_RULES.outage_window_seconds
-    """The window. Too low: quiet hours never have enough calls. Too high: old successes hide an outage."""
+    """Length of the window. Too low: quiet hours never have enough calls. Too high: old successes hide an outage."""
     gate_outage_in_a_row: Annotated[int, Field(ge=2, le=10_000)] = DEFAULT_RULES.outage_in_a_row
-    """Failed logins in a row that are an outage. Too low: chance shuts the gate. Too high: quiet hours see none."""
+    """Outage: failed logins in a row. Too low: chance shuts the gate. Too high: outages in quiet hours go unnoticed."""
     gate_storm_logins: Annotated[int, Field(ge=2, le=100_000)] = DEFAULT_RULES.storm_logins
-    """Logins in a row, INVALID_LOGIN or UNAUTHORIZED, that are a storm. Too low: a batch of deleted cards shuts the
-    gate. Too high: a wrong customer id costs more dead letters, which must be replayed."""
+    """Storm: logins in a row refused as INVALID_LOGIN or UNAUTHORIZED. Too low: a batch of deleted cards shuts the
+    gate. Too high: a wrong customer id makes more dead letters, which must be replayed."""
 
     login_keys: LoginKeys | None = None
     seal_to: PublicKeyText | None = None
-    """The workers' public key, for producers and the HTTP way in: they seal loginIds with it before Redis gets them."""
+    """The workers' public key. Producers and `POST /events` seal loginIds with it before Redis gets them."""
     require_sealed: bool = False
-    """Whether events with a loginId in clear are rejected, from every way in."""
+    """Whether events with a loginId in clear are rejected, whatever their source."""
     review_users: SecretStr | None = None
     http_events_secrets: WebhookSecrets | None = None
     http_events_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 200
-    """Events, for each secret and process. Too low: producers wait. Too high: a faulty producer is not stopped."""
+    """Events a second, per secret and process. Too low: producers wait. Too high: a faulty producer is not limited."""
     sentry_dsn: SecretStr | None = None
     sentry_environment: str | None = None
     log_format: Literal["json", "console"] | None = None
@@ -127,7 +127,7 @@ class Settings(BaseSettings):
         cls, value: dict[str, FurtherInstance], info: ValidationInfo
     ) -> dict[str, FurtherInstance]:
         if info.data.get("flinks_auth_key") and info.data.get("flinks_instance") in value:
-            raise ValueError("names FLINKS_INSTANCE again, which FLINKS_AUTH_KEY is for")
+            raise ValueError("repeats FLINKS_INSTANCE, whose key is FLINKS_AUTH_KEY")
         return value
 
     @classmethod
@@ -150,9 +150,10 @@ class Settings(BaseSettings):
 
     @property
     def lease_margin_seconds(self) -> float:
-        """How late a claimed call may begin.
+        """How long after its claim a call may begin.
 
-        Its deadline then ends with the lease, and what it may write lands within FLINKS_SETTLE_SECONDS after that.
+        A call that begins this late reaches its deadline when the lease ends. Its write lands within
+        FLINKS_SETTLE_SECONDS after that.
         """
         return 5.0
 
@@ -163,7 +164,7 @@ class Settings(BaseSettings):
 
     @property
     def gate_rules(self) -> GateRules:
-        """What shuts the gate by itself."""
+        """The thresholds at which the gate shuts by itself."""
         return GateRules(
             outage_ratio=self.gate_outage_ratio,
             outage_min_calls=self.gate_outage_min_calls,
@@ -173,19 +174,19 @@ class Settings(BaseSettings):
         )
 
     def redis_address(self) -> str:
-        """Return REDIS_URL (required before)."""
+        """Return REDIS_URL, which the caller must have required."""
         return self.redis_url.get_secret_value() if self.redis_url else ""
 
     def vault(self) -> Vault:
-        """Return the vault for LOGIN_KEYS (required before)."""
+        """Return the vault for LOGIN_KEYS, which the caller must have required."""
         return Vault(split_login_keys(self.login_keys.get_secret_value() if self.login_keys else ""))
 
     def webhook_keys(self) -> dict[str, bytes]:
-        """Return the keys that sign events sent over HTTP, by name; none: that way in is closed."""
+        """Return the keys that sign events sent over HTTP, by name; if there is none, `POST /events` is closed."""
         return split_webhook_secrets(self.http_events_secrets.get_secret_value()) if self.http_events_secrets else {}
 
     def instances(self) -> dict[str, Instance]:
-        """Return every instance we may call, by name; the default one only if it has a key."""
+        """Return every instance that we may call, by name; the default instance only if it has a key."""
         shared: dict[str, Any] = {"auth_header": self.flinks_auth_header, "auth_scheme": self.flinks_auth_scheme}
         found: dict[str, Instance] = {}
         if self.flinks_auth_key is not None:
@@ -229,7 +230,7 @@ def _dotenv() -> dict[str, str | None]:
 def _lines_of(error: ValidationError, given: Mapping[str, str]) -> list[str]:
     lines = []
     for item in error.errors(include_input=False, include_url=False, include_context=False):
-        if item["type"] == "default_factory_not_called":  # FLINKS_SETTLE_SECONDS waits for values that are right
+        if item["type"] == "default_factory_not_called":  # FLINKS_SETTLE_SECONDS has no default until others are valid
             continue
         message = _RULES.get(item["type"], item["msg"].removeprefix("Value error, "))
         lines.append(f"{_place(item['loc'], given)}: {message[:1].lower()}{message[1:]}")
@@ -237,7 +238,7 @@ def _lines_of(error: ValidationError, given: Mapping[str, str]) -> list[str]:
 
 
 def _place(location: tuple[int | str, ...], given: Mapping[str, str]) -> str:
-    """Name the variable; an instance by its number, because its name may be a misplaced secret."""
+    """Return the variable's name; an instance is given by number, because its name may be a misplaced secret."""
     variable = str(location[0]).upper()
     if len(location) == 1:
         return variable

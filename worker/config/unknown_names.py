@@ -1,8 +1,8 @@
-"""Finds misspelt settings in the environment, so that they stop the start.
+"""Finds misspelt settings, so that they stop the start.
 
-Everything in `.env` is meant for us. In the environment, a name that begins as ours do, or that is one slip
-of the keyboard away from a setting; REDIS_URI or SENTRY_RELEASE, which other tools read, are neither. What
-Kubernetes adds for its services is not a misspelling.
+Every name in `.env` must be a setting. In the environment, a name is a misspelling if it has a prefix of ours or is one
+typing error away from a setting. Names of other tools (REDIS_URI, SENTRY_RELEASE) and those that Kubernetes adds for
+its services are not.
 """
 
 import difflib
@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 OWN_PREFIXES = ("FLINKS_", "RETRY_", "LOGIN_", "REVIEW_", "METRICS_", "EVENT_", "GATE_", "HEALTH_", "HTTP_EVENTS_")
 _SHOWN = re.compile(r"(?=.{1,40}\Z)([A-Z]+(_[A-Z0-9]+)*|[a-z]+(_[a-z0-9]+)+)")
-"""A name that may be repeated: not one that could be a key, pasted on a line of its own."""
+"""A name that a message may repeat. Other names could be a key pasted on a line of its own."""
 _OF_KUBERNETES = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)?)")
 
 
 def unknown_names(environment: Iterable[str], dotenv: Iterable[str], *, known: Sequence[str]) -> list[str]:
-    """Return a line for each name that is meant as one of `known` (in capitals) and is none."""
+    """Return a line for each name that is meant as a setting but is not in `known` (in capitals)."""
     slips = {slip for name in known for slip in _slips(name)}
     meant = [name for name in environment if _is_meant(name.upper(), slips)]
     found = {name.upper(): name for name in (*meant, *dotenv)}
@@ -28,7 +28,7 @@ def _is_meant(name: str, slips: set[str]) -> bool:
 
 
 def _slips(name: str) -> Iterator[str]:
-    """Yield the name with a letter left out, doubled, or swapped with the next: no tool is called like that."""
+    """Yield the name with a letter left out, doubled, or swapped with the next; no other tool uses such names."""
     for at, letter in enumerate(name):
         if letter != "_":  # LOGLEVEL and LOG__LEVEL are other tools' names
             yield name[:at] + name[at + 1 :]

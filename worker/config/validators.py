@@ -1,4 +1,4 @@
-"""What the value of a setting must look like. No rule's text repeats the value."""
+"""The rules for the values of settings. No error text repeats a value, which may be a secret."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 REDIS_SCHEMES = ("redis", "rediss", "unix", "sentinel")
 BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps")
 DISTINCT_BYTES = 16
-"""Of a key's 32 at least: 32 random bytes have about 30, and fewer than 20 less than once in a billion keys."""
+"""Minimum number of distinct bytes among a key's 32. Random keys have about 30, fewer than 20 in one of a billion."""
 WEBHOOK_PREFIX = "whsec_"
 WEBHOOK_KEY_BYTES = range(24, 65)
 _SECRET_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -72,7 +72,7 @@ def _url_of(schemes: Iterable[str], value: SecretStr) -> SecretStr:
 
 
 def _split(url: str, *, has_one_host: bool = True) -> SplitResult:
-    """Split a URL; what urllib would say of a bad one repeats parts of it, so it is said here."""
+    """Split a URL; raises a ValueError of our own, because urllib's message repeats parts of the URL."""
     try:
         parts = urlsplit(url)
         if has_one_host:
@@ -80,7 +80,7 @@ def _split(url: str, *, has_one_host: bool = True) -> SplitResult:
     except ValueError:
         parts = None
     if parts is None or not url.isprintable() or " " in url:
-        raise ValueError("is no URL; percent-encode special characters in a user or password")
+        raise ValueError("is not a URL; percent-encode special characters in a user or password")
     return parts
 
 
@@ -96,10 +96,10 @@ def split_login_keys(text: str) -> list[bytes]:
 
 
 def check_strength(login_keys: str) -> None:
-    """Raise ValueError where LOGIN_KEYS (well-formed) hold a key that others can guess, or read in our repository.
+    """Raise ValueError if LOGIN_KEYS (well-formed) hold a key that is guessable or published in our repository.
 
-    Of 32 random bytes one is above 127, but for one in four billion keys: bytes that are all below are a passphrase,
-    hex digits, an example such as 0 to 31, or the key in docker-compose.yml, which is text.
+    All but one in four billion random keys have a byte above 127. A key without one is a passphrase, hex digits, an
+    example such as the bytes 0 to 31, or the text key in docker-compose.yml.
     """
     for key in split_login_keys(login_keys):
         if len(set(key)) < DISTINCT_BYTES or key.isascii():
@@ -133,7 +133,7 @@ def split_webhook_secrets(text: str) -> dict[str, bytes]:
 
 
 def _webhook_key(secret: str) -> bytes | None:
-    """Return the bytes of `whsec_<base64>`, of the length that the Standard Webhooks specification asks for."""
+    """Return the bytes of `whsec_<base64>`; None if malformed or of a length that Standard Webhooks does not allow."""
     encoded = secret.removeprefix(WEBHOOK_PREFIX)
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
@@ -148,14 +148,14 @@ def _webhook_secrets(value: SecretStr) -> SecretStr:
 
 
 def read_json_object(value: object) -> object:
-    """Return the object that a variable's text holds as JSON; raises ValueError for anything else."""
+    """Parse a variable's text as a JSON object; raises ValueError for anything else."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
             value = None
     if not isinstance(value, dict):
-        raise ValueError("must be a JSON object, one entry an instance")  # noqa: TRY004 - pydantic reports ValueError
+        raise ValueError("must be a JSON object, one entry per instance")  # noqa: TRY004 - pydantic reports ValueError
     return value
 
 

@@ -89,7 +89,7 @@ def test_two_keys_for_one_instance_are_refused(env: Set) -> None:
     env(FLINKS_INSTANCES={"toolbox": FURTHER})
     assert Settings.load().instances()["toolbox"].auth_key.get_secret_value() == "k2"
     env(FLINKS_AUTH_KEY="k")
-    assert refused() == ["FLINKS_INSTANCES: names FLINKS_INSTANCE again, which FLINKS_AUTH_KEY is for"]
+    assert refused() == ["FLINKS_INSTANCES: repeats FLINKS_INSTANCE, whose key is FLINKS_AUTH_KEY"]
 
 
 def test_an_instance_s_fingerprint_changes_with_any_part_and_with_the_keys(vault: Vault) -> None:

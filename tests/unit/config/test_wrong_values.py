@@ -6,10 +6,10 @@ from tests.unit.config.loading import CANARY, GUID, NO_BASE_URL, NO_GUID, NO_HEA
 from worker.config.settings import Settings
 from worker.errors import SettingsError
 
-NO_URL = "is no URL; percent-encode special characters in a user or password"
+NO_URL = "is not a URL; percent-encode special characters in a user or password"
 NO_REDIS = "must begin with one of redis://, rediss://, unix://, sentinel://"
 NO_PLAIN_URL = "must hold no user, password, query or fragment"
-NO_OBJECT = "must be a JSON object, one entry an instance"
+NO_OBJECT = "must be a JSON object, one entry per instance"
 NO_KEYS = "must be comma-separated keys; `nightly keys new` prints one"
 NO_SECRET = "entry 1 must be name=whsec_...; `nightly keys webhook` prints the part after ="
 NO_REPEAT = "entry 2 repeats the name or the secret of another"
