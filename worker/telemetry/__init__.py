@@ -1,4 +1,5 @@
 """Log lines, Sentry events and metrics, none of which contains a secret.
 
-Everything that leaves the process passes `scrub`; text of a library is shown only if we know its shape.
+`scrub.py` masks everything that leaves the process; `foreign.py` and `sentry_client.py` pass on only known parts of
+what libraries write.
 """

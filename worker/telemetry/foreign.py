@@ -1,10 +1,9 @@
-"""Decides what is left of a log line that a library wrote: Celery's whole-message lines keep only safe fields.
+"""Rewrites log lines of libraries so that they hold no secret; Celery logs whole messages. No call raises.
 
-Default deny. A line whose shape we know becomes an event of ours with the fields we chose. Of every other
-line the template stays, with numbers, short plain words and exception types put in; anything else becomes
-its type's name. A template that was filled in before it reached us loses everything in quotes. Task ids are
-shown where they are GUIDs: producers look for them, and the guide tells them never to make one of a loginId.
-No call raises.
+A known line becomes a log event of ours with chosen fields. Any other line keeps its template with numbers, short plain
+words and exception types filled in; other arguments become the name of their type. A line that arrives already
+formatted loses everything in quotes. A task id is shown if it is a GUID: producers search for it, and the guide forbids
+them to make one from a loginId.
 """
 
 import re
@@ -32,7 +31,7 @@ _WHOLE_MESSAGE_EVENTS = {
     "Couldn't convert ETA": "task_with_wrong_eta_rejected",
     "TaskPool: Apply": "task_handed_to_pool",
 }
-"""The beginnings of the lines of Celery and kombu that hold a message's body, headers or arguments."""
+"""How lines of Celery and kombu begin that hold a message's body, headers or arguments."""
 _UNREGISTERED = "Received unregistered task of type"
 
 _GUID = re.compile(GUID, re.IGNORECASE)
@@ -41,7 +40,7 @@ _PLAIN = re.compile(r"[^'\"`{}\[\]\n\r]{0,200}")
 
 
 def describe_foreign(logger_name: str, template: str, arguments: object) -> dict[str, object]:
-    """Return `event` and the fields of one line, none of which needs more scrubbing."""
+    """Return `event` and the fields of one line, already scrubbed."""
     if template.startswith(_TASK_LINE) and isinstance(arguments, Mapping):
         return _task_line(template, arguments)
     if template.startswith(_UNREGISTERED):
@@ -118,7 +117,7 @@ def _argument(value: object) -> object:
 
 
 class _Shown(str):
-    """Text that `%r` leaves without quotes."""
+    """Text that `%r` formats without quotes."""
 
     __slots__ = ()
     __repr__ = str.__str__

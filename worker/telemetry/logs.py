@@ -1,8 +1,8 @@
 """Formats log lines: a JSON object on stderr, or coloured text on a terminal.
 
-Every line, of Nightly, Celery, kombu or any other library, passes one formatter, which scrubs it. A log call never
-raises, a value cannot forge a second line, and what JSON cannot hold becomes the name of its type. Locks are those of
-the standard library's handlers, so a pool's forked children may log at once.
+One formatter scrubs every line of Nightly, Celery, kombu and other libraries. A log call never raises, a value cannot
+forge a second line, and a value that JSON cannot hold becomes the name of its type. The standard library's handlers do
+the locking, so forked pool children can log at the same time.
 """
 
 import json
@@ -23,7 +23,7 @@ from worker.telemetry.sentry import report_unexpected
 from worker.telemetry.tracebacks import describe_exception
 
 TALKATIVE_LOGGERS = ("aiohttp", "asyncio", "httpcore", "httpx", "uvicorn.access")
-"""Libraries with a line for each call or connection; from them we want warnings only."""
+"""Libraries that log each call or connection; only their warnings are logged."""
 _HEAD = ("timestamp", "level", "event", "logger")
 _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 _UNPRINTABLE |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029)}
@@ -32,8 +32,8 @@ _UNPRINTABLE |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029)}
 def configure_logging(*, log_format: Literal["json", "console"] | None, log_level: str) -> None:
     """Send every logger of this process through our formatter to stderr, and nowhere else.
 
-    Call it at the start of a command, and in a worker from Celery's `setup_logging` signal: a receiver there
-    keeps Celery from adding handlers of its own. Calling it again replaces what it did before.
+    Call it at the start of a command, and in a worker from Celery's `setup_logging` signal: with a receiver, Celery
+    adds no handlers of its own. A second call replaces the first.
     """
     is_console = log_format == "console" or (log_format is None and sys.stderr.isatty())
     handler = _Handler(sys.stderr)
@@ -45,7 +45,7 @@ def configure_logging(*, log_format: Literal["json", "console"] | None, log_leve
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
     _join_pool_logger()
-    _tell_crashes()
+    _log_crashes()
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -59,20 +59,20 @@ def configure_logging(*, log_format: Literal["json", "console"] | None, log_leve
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """Return our logger of a module: `log.info("wish_recorded", login=reference, instance=name)`."""
+    """Return the logger of a module: `log.info("wish_recorded", login=reference, instance=name)`."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
 
 
 class _Handler(logging.StreamHandler[Any]):
-    """Writes to stderr; a line that cannot be written is lost, because the default is to print its arguments."""
+    """Writes to stderr. Drops a line that cannot be written, because the default handler prints its arguments."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
-        """Say nothing: there is nowhere left to say it."""
+        """Do nothing: stderr, the only place to report it, has failed."""
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """Turns any record into one line; its own failure becomes a line without content."""
+    """Formats any record as one line; if formatting fails, as a line without content."""
 
     def __init__(self, *, is_console: bool) -> None:
         super().__init__(
@@ -138,14 +138,14 @@ def _printable(value: object) -> object:
 
 
 def _join_pool_logger() -> None:
-    # billiard keeps its lines ("process exited with signal 9") from the root logger by default.
+    # By default billiard's lines ("process exited with signal 9") do not reach the root logger.
     if (pool_logger := get_multiprocessing_logger()) is not None:
         pool_logger.propagate = True
         pool_logger.setLevel(logging.ERROR)
 
 
-def _tell_crashes() -> None:
-    # The defaults print an exception's text to stderr as it is.
+def _log_crashes() -> None:
+    # The default hooks print an exception's text to stderr unscrubbed.
     sys.excepthook = _on_crash
     threading.excepthook = _on_thread_crash
 

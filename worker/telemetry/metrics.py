@@ -1,8 +1,8 @@
-"""The numbers for Prometheus, all read from the ledger at the moment of the scrape.
+"""The Prometheus metrics, read from the ledger at each scrape; `metrics_server.py` serves them.
 
-So a pool's children need no shared files, and each worker's endpoint reports the whole cluster. A number that the
-ledger does not have is left out, not shown as 0; if the ledger cannot be read, `nightly_up` is 0. Labels hold an
-instance, an outcome or a code, never a login.
+Pool children therefore need no shared files, and each worker's endpoint reports the whole cluster. A number that the
+ledger lacks is absent, not 0; if the ledger cannot be read, `nightly_up` is 0. Labels hold an instance, an outcome or a
+code, never a login.
 """
 
 import re
@@ -18,13 +18,13 @@ from worker.telemetry.scrub import scrub_text
 GATE_STATES = ("open", "half_open", "closed")
 OTHER_CODE = "other"
 MAX_CODES = 100
-"""Codes per instance: each is a time series, and the code is text that Flinks chooses."""
+"""Maximum codes per instance: each is a time series, and Flinks chooses the text of a code."""
 _CODE = re.compile(r"[A-Za-z0-9_ ]{1,64}")
 _INSTANCE_GAUGES = (
     ("due_live", "nightly_due_live_logins", "Logins of live events whose next call is due."),
     ("due_backfill", "nightly_due_backfill_logins", "Logins of backfills whose next call is due."),
     ("waiting", "nightly_waiting_logins", "Logins that wait for a later attempt."),
-    ("in_flight", "nightly_in_flight_calls", "Calls to Flinks that are under way, cluster-wide."),
+    ("in_flight", "nightly_in_flight_calls", "Calls to Flinks in flight, cluster-wide."),
     ("oldest_due_seconds", "nightly_oldest_due_seconds", "How long the longest-waiting due login has been due."),
     ("paused_seconds", "nightly_paused_seconds", "How long calls still wait because Flinks asked us to."),
     ("rate_per_second", "nightly_rate_calls_per_second", "Calls a second that the scheduler allows at present."),
@@ -34,17 +34,17 @@ _log = get_logger(__name__)
 
 
 class LedgerCollector(Collector):
-    """Asks for the ledger's status at each scrape."""
+    """Reads the ledger's status at each scrape."""
 
     def __init__(self, read: Callable[[], Mapping[str, Any]]) -> None:
         self._read = read
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing beforehand, so that registering does not read the ledger."""
+        """Return no metric names, so that registering does not read the ledger."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """Return every metric, or `nightly_up 0` alone."""
+        """Return every metric, or only `nightly_up 0` if the ledger cannot be read."""
         try:
             found = list(_metrics_of(self._read()))
         except Exception:  # noqa: BLE001 - a scrape must be answered whatever the ledger does
@@ -63,14 +63,15 @@ def _metrics_of(status: Mapping[str, Any]) -> Iterable[Metric]:
     yield _gates(instances)
     yield from _counters(instances)
     yield _dead_letters(instances)
-    yield _single(CounterMetricFamily("nightly_rejected_messages", "Messages that were no event."), status, "rejected")
+    rejected = CounterMetricFamily("nightly_rejected_messages", "Messages that were not valid events.")
+    yield _single(rejected, status, "rejected")
     unkept = CounterMetricFamily(
-        "nightly_rejected_messages_unkept", "Of these, only counted: the review list was full."
+        "nightly_rejected_messages_unkept", "Rejected messages not kept for review, because the list was full."
     )
     yield _single(unkept, status, "rejected_unkept")
-    yield _single(GaugeMetricFamily("nightly_workers", "Workers that showed a sign of life."), status, "workers")
+    yield _single(GaugeMetricFamily("nightly_workers", "Live workers."), status, "workers")
     yield _single(GaugeMetricFamily("nightly_stream_entries", "Entries of the event stream."), status, "stream_length")
-    vanished = CounterMetricFamily("nightly_stream_entries_vanished", "Of the event stream, before a worker read them.")
+    vanished = CounterMetricFamily("nightly_stream_entries_vanished", "Stream entries that vanished unread.")
     yield _single(vanished, status, "stream_vanished")
     ahead = GaugeMetricFamily("nightly_stream_ids_ahead_seconds", "How far the stream's last id is ahead of the clock.")
     yield _single(ahead, status, "stream_ids_ahead_seconds")
@@ -88,7 +89,7 @@ def _gates(instances: Mapping[str, Any]) -> Metric:
 
 def _counters(instances: Mapping[str, Any]) -> Iterable[Metric]:
     calls = CounterMetricFamily("nightly_calls", "Calls to Flinks that were claimed.", labels=["instance"])
-    text = "What became of events and calls; an event can count under several outcomes."
+    text = "Outcomes of events and calls; an event can count under several outcomes."
     outcomes = CounterMetricFamily("nightly_outcomes", text, labels=["instance", "outcome"])
     for instance, numbers in instances.items():
         for outcome, count in (numbers.get("tally") or {}).items():

@@ -1,6 +1,7 @@
-"""Answers `GET /metrics` from one thread with its own event loop, for any number of clients.
+"""Serves `GET /metrics` from one thread with its own event loop.
 
-Connections, their duration, and reads of the ledger are limited, so no client can slow a worker down.
+Connections, their duration, and reads of the ledger are limited, so no client can slow a worker down. `metrics.py`
+collects the numbers.
 """
 
 import asyncio
@@ -21,24 +22,24 @@ from worker.telemetry.metrics import LedgerCollector
 from worker.telemetry.rare_line import RareLine
 
 PORTS = 16
-"""METRICS_PORT and the next ones: several workers of one machine share a configuration."""
+"""Ports to try, from METRICS_PORT on: several workers on one machine share a configuration."""
 CONNECTIONS = 16
 CLIENT_SECONDS = 5.0
-"""For a whole scrape, the client's part and ours."""
+"""Deadline of a whole scrape, including the client's part."""
 FRESH_SECONDS = 1.0
-"""The ledger is read at most this often; a scrape in between gets the same numbers."""
+"""Minimum time between two reads of the ledger; a scrape in between gets the same numbers."""
 MAX_HEAD_BYTES = 8 * 1024
 PAUSE_SECONDS = 0.002
-"""Before each connection, so that a flood of them takes a tenth of a core at most."""
+"""Pause before each connection, which limits a flood of connections to a tenth of a core."""
 STOP_SECONDS = 2.0
 _log = get_logger(__name__)
 
 
 def serve_metrics(host: str, port: int, read: Callable[[], Mapping[str, Any]]) -> "MetricsServer | None":
-    """Serve on `port`, or on the first free one of the 15 after it; `read` returns the ledger's status, in a thread.
+    """Serve on `port`, or on the first free one of the next 15; a thread calls `read` for the ledger's status.
 
-    Port 0 takes any free one. Where none is free or `host` is not ours, that is logged and None returned: a worker
-    does not stop for want of metrics.
+    Port 0 means any free port. If no port is free or `host` is not an address of this machine, logs that and returns
+    None: a worker runs without metrics.
     """
     closed, refused = RareLine("metrics_idle_connections_closed"), RareLine("metrics_connections_refused")
     places = Places(CONNECTIONS, on_closed=closed.say, on_refused=refused.say)
@@ -61,7 +62,7 @@ def serve_metrics(host: str, port: int, read: Callable[[], Mapping[str, Any]]) -
 
 
 class MetricsServer:
-    """A running endpoint; `close` stops it (a process that ends need not)."""
+    """A running endpoint. `close` stops it; a process that ends need not call it."""
 
     def __init__(self, listener: BoundedListener, read: Callable[[], Mapping[str, Any]]) -> None:
         self.port: int = listener.getsockname()[1]
@@ -76,7 +77,7 @@ class MetricsServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop answering and free the port; waits STOP_SECONDS at most, for a read of the ledger."""
+        """Stop serving and free the port; waits at most STOP_SECONDS for a read of the ledger."""
         with contextlib.suppress(RuntimeError):  # the loop has ended already
             self._loop.call_soon_threadsafe(self._is_closed.set)
         self._thread.join(STOP_SECONDS)
@@ -93,7 +94,7 @@ class MetricsServer:
         server.close()
 
     async def _numbers(self) -> bytes:
-        """Read the ledger, or wait for the read that is under way; it goes on where a client does not wait for it."""
+        """Read the ledger, or join a read in progress, which continues if its client leaves."""
         is_old = time.monotonic() - self._read_at >= FRESH_SECONDS
         if self._reading is None or (self._reading.done() and is_old):
             self._reading = self._loop.create_task(self._read())
@@ -107,7 +108,7 @@ class MetricsServer:
 
 
 class _Scrape(asyncio.Protocol):
-    """One connection with one request; nothing of it is read but the first line."""
+    """One connection with one request, of which only the first line counts."""
 
     _place: Place
     _transport: asyncio.Transport
@@ -119,7 +120,7 @@ class _Scrape(asyncio.Protocol):
         self._head = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a place, for CLIENT_SECONDS."""
+        """Take a place for at most CLIENT_SECONDS."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_server makes no other
         self._transport, self._place = transport, self._places.enter(transport)
         self._deadline = asyncio.get_running_loop().call_later(CLIENT_SECONDS, transport.abort)
@@ -153,7 +154,7 @@ class _Scrape(asyncio.Protocol):
 
 
 def _status_of(head: bytes) -> tuple[HTTPStatus, bytes]:
-    """Return what a request deserves, and its method."""
+    """Return the response status for a request, and its method."""
     if len(head) > MAX_HEAD_BYTES:
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, b""
     method, _, rest = head.partition(b"\r\n")[0].partition(b" ")

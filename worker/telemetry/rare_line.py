@@ -1,4 +1,4 @@
-"""Limits how often one log line appears: a few in a minute, then a count of the rest when the minute is over."""
+"""Rate-limits one log event: logs a few lines a minute, then a count of the rest when the minute is over."""
 
 import asyncio
 
@@ -9,28 +9,28 @@ _log = get_logger(__name__)
 
 
 class RareLine:
-    """One log event, for something that strangers can cause as often as they like. Belongs to one event loop."""
+    """One log event that outsiders can cause at any rate. Belongs to one event loop."""
 
     def __init__(self, event: str, *, lines: int = 1) -> None:
         self._event, self._lines = event, lines
-        self._said = self._unsaid = 0
+        self._logged = self._suppressed = 0
         self._minute: asyncio.TimerHandle | None = None
 
     def say(self, **fields: object) -> None:
-        """Log it as a warning, or only count it where this minute has had its lines."""
+        """Log a warning, or only count it if this minute's lines are used up."""
         if self._minute is None:
             self._minute = asyncio.get_running_loop().call_later(MINUTE_SECONDS, self._end_minute)
-        if self._said < self._lines:
-            self._said += 1
+        if self._logged < self._lines:
+            self._logged += 1
             _log.warning(self._event, **fields)
         else:
-            self._unsaid += 1
+            self._suppressed += 1
 
     def _end_minute(self) -> None:
-        """Log the number of those that were only counted; that line is the first of the next minute."""
-        self._minute, unsaid = None, self._unsaid
-        self._said = self._unsaid = 0
-        if unsaid:
+        """Log the number of suppressed lines; this line counts as the first of the next minute."""
+        self._minute, suppressed = None, self._suppressed
+        self._logged = self._suppressed = 0
+        if suppressed:
             self._minute = asyncio.get_running_loop().call_later(MINUTE_SECONDS, self._end_minute)
-            self._said = 1
-            _log.warning(self._event, more_in_the_last_minute=unsaid)
+            self._logged = 1
+            _log.warning(self._event, more_in_the_last_minute=suppressed)

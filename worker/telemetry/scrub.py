@@ -1,10 +1,9 @@
-"""Decides what may be shown: masks whatever looks like a loginId, a key, a password or a whole message.
+"""Masks everything that looks like a loginId, a key, a password or a whole message.
 
-Its promise: GUIDs, long tokens, passwords in URLs, header values and everything under a denied name are gone,
-at any depth, and no call raises. What patterns cannot do: a loginId may be any printable text, so a short one,
-or one of letters alone ("maple"), looks like a word. Therefore our own code passes a login's reference and
-never a loginId, and texts of others lose everything they quote as well (`scrub_quotes`). The time for a text grows
-with its length and no faster: each pattern below consumes what it has looked at, found or not.
+Removes GUIDs, long tokens, passwords in URLs, header values and everything under a denied name, at any depth. No call
+raises. Patterns cannot recognise a loginId that looks like a word ("maple"): therefore our own code passes only a
+login's reference, and third-party texts also lose everything in quotes (`scrub_quotes`). The time is linear in the
+length of a text, because each pattern consumes what it has examined.
 """
 
 import math
@@ -27,7 +26,7 @@ DENIED_NAMES = frozenset({
     "kwargs", "kwargsrepr", "loginid", "loginids", "loginkeys", "payload", "rawbody", "reviewusers", "sealed",
     "sentrydsn", "setcookie", "vars",
 })  # fmt: skip
-"""Names whose value is never shown; compared in lower case, without hyphens and underscores."""
+"""Names whose values are never shown; compared in lower case without hyphens and underscores."""
 _DENIED_ENDINGS = (
     "apikey",
     "authkey",
@@ -41,7 +40,7 @@ _DENIED_ENDINGS = (
 )
 
 _REFERENCE = re.compile(r"lgn_[a-z2-7]{26}")
-# Words that no pattern below can match: nearly every name and value of ours. They spare nine searches each.
+# Words that no pattern below can match: nearly all of our names and values. Each match saves nine searches.
 _HARMLESS = re.compile(r"[A-Za-z_.]*|[\w.-]{0,15}|lgn_[a-z2-7]{26}", re.ASCII)
 _URL = re.compile(r"([a-z][a-z0-9+.-]{0,20}://)([^\s'\"<>]*+)", re.IGNORECASE)
 _HEADER = re.compile(r"((?:flinks-auth-key|authorization)\b['\"]?\s*[:=]\s*)[^\r\n,;}]+", re.IGNORECASE)
@@ -64,12 +63,12 @@ _LAST_WORD = re.compile(r"(?<!\S)\S*+\Z")
 _QUOTED_NAME = re.compile(r"['\"][A-Za-z_][A-Za-z_.]{0,39}['\"]")
 
 _QUOTES_CODE = frozenset({"AttributeError", "ImportError", "ModuleNotFoundError", "NameError", "TypeError"})
-"""Exceptions that quote names of our code; nearly all others quote values."""
+"""Exceptions that quote names in our code; nearly all others quote values."""
 _HOLDS_TRACEBACK = frozenset({"RemoteTraceback", "_RemoteTraceback", "ExceptionWithTraceback"})
 
 
 def scrub_text(text: str, *, limit: int = MAX_TEXT_CHARACTERS) -> str:
-    """Mask what looks like a secret; at most `limit` characters, and never a part of a word at the cut."""
+    """Mask what looks like a secret; returns at most `limit` characters and cuts only between words."""
     if len(text) <= limit and _HARMLESS.fullmatch(text):
         return text
     is_cut = len(text) > limit
@@ -88,7 +87,7 @@ def scrub_text(text: str, *, limit: int = MAX_TEXT_CHARACTERS) -> str:
 
 
 def scrub_quotes(text: str, *, keep_names: bool = False) -> str:
-    """Mask everything in quotes, then what `scrub_text` masks; `keep_names` spares quoted names of code."""
+    """Mask everything in quotes, then what `scrub_text` masks; `keep_names` keeps quoted names in code."""
     if len(text) > MAX_TEXT_CHARACTERS:
         text = _LAST_WORD.sub("...", text[:MAX_TEXT_CHARACTERS])
 
@@ -99,23 +98,23 @@ def scrub_quotes(text: str, *, keep_names: bool = False) -> str:
 
 
 def scrub_exception_text(type_name: str, text: str) -> str:
-    """Scrub the message of a library's exception; empty where it repeats a whole traceback."""
+    """Scrub the message of a library's exception; returns "" if it repeats a whole traceback."""
     if type_name in _HOLDS_TRACEBACK:
         return ""
     return scrub_quotes(text, keep_names=type_name in _QUOTES_CODE)
 
 
 def is_denied(name: str) -> bool:
-    """Whether a value under this name is never shown."""
+    """Return whether values under this name are never shown."""
     plain = name.lower().replace("-", "").replace("_", "")
     return plain in DENIED_NAMES or plain.endswith(_DENIED_ENDINGS)
 
 
 def scrub_value(value: object, *, depth: int = 0) -> object:
-    """Return a copy that JSON can hold and that may be shown; what is no plain data becomes its type's name."""
+    """Return a scrubbed copy that JSON can hold; a value that is not plain data becomes the name of its type."""
     try:
         return _scrub(value, depth)
-    except Exception:  # noqa: BLE001 - a hostile object must not break the line that mentions it
+    except Exception:  # noqa: BLE001 - a hostile object must not break the log line that holds it
         return _type_name(value)
 
 

@@ -1,7 +1,7 @@
-"""The reports that go to Sentry: unexpected exceptions, gate changes, dead letters of a new kind.
+"""Reports to Sentry: unexpected exceptions, gate changes, dead letters of a new kind.
 
-Without a DSN every function does nothing, and the Sentry SDK is not imported. Each caller reports an event once,
-when the ledger changes state.
+Without a DSN every function does nothing and the Sentry SDK is not imported. Each caller reports an event once, when
+the ledger changes state. `sentry_client.py` decides what an event may contain.
 """
 
 import sys
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def configure_sentry(
     *, dsn: str | None, environment: str | None, transport: "type[Transport] | Transport | None" = None
 ) -> bool:
-    """Start Sentry, if there is a DSN; returns whether it is on. Raises SettingsError for a DSN that is not valid."""
+    """Start Sentry if there is a DSN; returns whether it is on. Raises SettingsError for an invalid DSN."""
     if not dsn:
         return False
     from worker.telemetry.sentry_client import start_client  # noqa: PLC0415 - processes without a DSN start faster
@@ -30,7 +30,7 @@ def _sdk() -> Any:
 
 
 def report_unexpected(error: BaseException, *, where: str, **tags: str) -> None:
-    """Report an unexpected exception; `where` names the place in our terms ("reconcile.settle")."""
+    """Report an unexpected exception; `where` names the part of Nightly that failed ("reconcile.settle")."""
     if (sdk := _sdk()) is None:
         return
     with sdk.new_scope() as scope:
@@ -42,18 +42,18 @@ def report_unexpected(error: BaseException, *, where: str, **tags: str) -> None:
 _CLOSED_BY: Mapping[str, tuple[str, Literal["fatal", "error", "info"]]] = {
     "halt": ("Calls to Flinks halted: the configuration of this instance is wrong", "fatal"),
     "storm": (
-        "Calls to Flinks stopped: it refuses one login after the other, so the customer id is likely wrong",
+        "Calls to Flinks stopped: it refuses one login after another, so the customer id is probably wrong",
         "fatal",
     ),
-    "outage": ("Calls to Flinks stopped: Flinks, or the way to it, is down", "error"),
+    "outage": ("Calls to Flinks stopped: Flinks or the network to it is down", "error"),
 }
 
 
 def report_gate(*, instance: str, is_closed: bool, cause: str, code: str, http_status: str, detail: str) -> None:
-    """Report that the gate of an instance was shut or opened, by itself or by a person (then as information)."""
+    """Report that an instance's gate shut or opened. A change by a person has level "info"."""
     message, level = _CLOSED_BY.get(cause, ("Calls to Flinks stopped by hand", "info"))
     if not is_closed:
-        message, level = "Calls to Flinks go on", "info"
+        message, level = "Calls to Flinks resumed", "info"
     _report(
         message,
         level=level,
@@ -64,9 +64,9 @@ def report_gate(*, instance: str, is_closed: bool, cause: str, code: str, http_s
 
 
 def report_stuck(*, part: str) -> None:
-    """Report that a part of a worker made no progress, so its process was ended; `part` is its name."""
+    """Report that a part of a worker made no progress and that its process was ended."""
     _report(
-        "A part of a worker stood still and its process was ended",
+        "A part of a worker made no progress and its process was ended",
         level="fatal",
         fingerprint=["stuck", part],
         tags={"part": part},
@@ -75,7 +75,7 @@ def report_stuck(*, part: str) -> None:
 
 
 def report_excluded_worker(*, instance: str, worker: str, detail: str) -> None:
-    """Report that one worker cannot reach Flinks while others can: its network is at fault."""
+    """Report that one worker cannot reach Flinks while others can: a person must check its network."""
     _report(
         "One worker cannot reach Flinks while others can",
         level="error",
@@ -86,9 +86,9 @@ def report_excluded_worker(*, instance: str, worker: str, detail: str) -> None:
 
 
 def report_missing_key(*, key_id: str, since: str) -> None:
-    """Report that no live worker holds the key that sealed logins which are due; `key_id` is public."""
+    """Report that no live worker has the key that sealed logins that are due; `key_id` is public."""
     _report(
-        "Logins wait for a key that no worker holds: put it back into LOGIN_KEYS",
+        "Logins wait for a key that no worker has: put it back into LOGIN_KEYS",
         level="fatal",
         fingerprint=["key", key_id],
         tags={"key_id": key_id},
@@ -97,9 +97,9 @@ def report_missing_key(*, key_id: str, since: str) -> None:
 
 
 def report_used_key(*, key_id: str, seals: int) -> None:
-    """Report that so much was sealed under a key that it should be replaced; `key_id` is public."""
+    """Report that a key has sealed a quarter of its safe number of values; `key_id` is public."""
     _report(
-        "A key of LOGIN_KEYS sealed a quarter of what it may: put a new key in front",
+        "A key of LOGIN_KEYS has sealed a quarter of its safe number of values: put a new key in front",
         level="warning",
         fingerprint=["key-used", key_id],
         tags={"key_id": key_id},
@@ -119,7 +119,7 @@ def report_new_group(*, instance: str, code: str, wish: str) -> None:
 
 
 def report_unkept(*, count: int) -> None:
-    """Report that the review list is full: of `count` rejected messages so far nothing but their number is kept."""
+    """Report that the review list is full: `count` rejected messages so far were counted but not kept."""
     _report(
         "Rejected messages are no longer kept for review: a producer sends more than the list holds",
         level="error",

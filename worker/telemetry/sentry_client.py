@@ -1,8 +1,8 @@
 """Starts the Sentry SDK and decides what an event may contain.
 
-Default deny: `_before_send` builds a new event out of the parts we know and drops the rest (requests, users,
-local variables, source lines, command lines). If that fails, nothing is sent. No trace header goes to anyone.
-`configure_sentry` imports this module where there is a DSN: the SDK takes a sixth of a worker's start.
+Default deny: `_before_send` builds a new event from known parts and drops the rest (requests, users, local variables,
+source lines, command lines). If it fails, nothing is sent. The SDK sends no trace headers. `configure_sentry` imports
+this module only if there is a DSN, because importing the SDK takes a sixth of a worker's start.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ from worker.errors import SettingsError
 from worker.telemetry.scrub import DENIED_NAMES, scrub_exception_text, scrub_quotes, scrub_value
 
 _KEPT = ("event_id", "timestamp", "platform", "level", "sdk", "release", "environment", "modules")
-"""Made by the SDK or by our settings; the ids look like secrets, and are none."""
+"""Written by the SDK or from our settings. The ids look like secrets but are not."""
 _KEPT_IN_FRAME = ("filename", "module", "function", "lineno", "in_app")
 _OUR_NAMES = ["login_id", "loginId", "login_keys", "auth_key", "flinks-auth-key", "flinks_auth_key", "args", "kwargs"]
 
@@ -38,9 +38,9 @@ def start_client(*, dsn: str, environment: str | None, transport: type[Transport
 
 def _options() -> dict[str, Any]:
     return {
-        # No argv (it can hold a loginId), no logging (events twice, whole messages in breadcrumbs), no stdlib and no
-        # client library (URLs in breadcrumbs, trace headers to third parties). Crashes of the process and of threads
-        # are reported by the hooks that `configure_logging` sets.
+        # Off: argv (it can hold a loginId), logging (duplicate events, whole messages in breadcrumbs), stdlib and
+        # client libraries (URLs in breadcrumbs, trace headers to third parties). The hooks of `configure_logging`
+        # report crashes of the process and of threads.
         "default_integrations": False,
         "auto_enabling_integrations": False,
         "integrations": [
@@ -49,11 +49,11 @@ def _options() -> dict[str, Any]:
             DedupeIntegration(),
             ModulesIntegration(),
         ],
-        # None, not 0: with 0 a producer's `sentry-trace` header with the sampled flag would switch tracing on.
+        # None, not 0: with 0, a producer's `sentry-trace` header with the sampled flag would enable tracing.
         "traces_sample_rate": None,
         "trace_propagation_targets": [],
         "auto_session_tracking": False,
-        # `send_default_pii` stays unset, which means off: 2.75 deprecates naming it, older releases lack its successor.
+        # `send_default_pii` is unset, which means off: 2.75 deprecates it, and older releases lack its successor.
         "include_local_variables": False,
         "include_source_context": False,
         "max_request_body_size": "never",

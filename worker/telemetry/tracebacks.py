@@ -1,6 +1,6 @@
-"""Formats an exception: its type, its scrubbed message and the code locations it passed, never values.
+"""Formats an exception as its type, its scrubbed message and its code locations.
 
-No local variable, argument or source line is read. No call raises.
+Reads no local variable, argument or source line. No call raises.
 """
 
 import sys
@@ -9,12 +9,12 @@ from typing import Any
 from worker.telemetry.scrub import scrub_exception_text
 
 MAX_FRAMES = 20
-"""Innermost frames of each exception; the outer ones of a worker are always the same."""
+"""Innermost frames kept of each exception; a worker's outer frames are always the same."""
 MAX_EXCEPTIONS = 5
 
 
 def describe_exception(exc_info: object) -> list[dict[str, object]]:
-    """Return the exception, its causes and its group's members, from what `logging` takes as `exc_info`."""
+    """Return the exception, its causes and its group's members; `exc_info` is as `logging` takes it."""
     waiting = [_unpack(exc_info)]
     described: list[dict[str, object]] = []
     seen: set[int] = set()
@@ -40,7 +40,7 @@ def _unpack(exc_info: object) -> tuple[BaseException | None, Any]:
     if not isinstance(exc_info, tuple):
         exc_info = sys.exc_info()
     _, error, traceback = exc_info
-    # In a pool's child Celery passes billiard's wrapper, whose text is a whole traceback with every message.
+    # In a pool child Celery passes billiard's wrapper, whose text is a whole traceback with every message.
     return getattr(error, "exc", error) if type(error).__name__ == "ExceptionWithTraceback" else error, traceback
 
 
@@ -52,7 +52,7 @@ def _describe(error: BaseException, traceback: Any) -> dict[str, object]:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - an exception whose text fails still has a type and a place
+    except Exception:  # noqa: BLE001 - an exception whose text fails still has a type and a location
         return ""
 
 

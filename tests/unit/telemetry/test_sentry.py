@@ -98,11 +98,11 @@ def test_a_halt_is_one_fatal_event_with_a_stable_fingerprint(
 @pytest.mark.parametrize(
     ("is_closed", "cause", "level", "words"),
     [
-        (True, "storm", "fatal", "one login after the other"),
+        (True, "storm", "fatal", "one login after another"),
         (True, "outage", "error", "is down"),
         (True, "operator", "info", "by hand"),
-        (False, "operator", "info", "go on"),
-        (False, "Flinks answers again", "info", "go on"),
+        (False, "operator", "info", "resumed"),
+        (False, "Flinks answers again", "info", "resumed"),
     ],
 )
 def test_the_level_of_a_gate_report_depends_on_its_cause(
