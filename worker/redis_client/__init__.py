@@ -1,1 +1,1 @@
-"""Connections to Redis, with or without Sentinel, and what their errors mean."""
+"""Connections to Redis, directly or through Sentinel, and explanations of their errors."""

@@ -1,4 +1,4 @@
-"""Connects to Redis as the ledger needs it: replies as bytes, timeouts, detection of dead sockets."""
+"""Connects to Redis with the ledger's options: replies as bytes, timeouts, detection of dead connections."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from worker.redis_client.sentinel_pool import PrimaryPool
 from worker.redis_client.sentinel_url import SentinelAddress
 
 BytesRedis = Any
-"""A `redis.Redis` that returns bytes. redis-py types every reply `bytes | str`, whatever the client decodes."""
+"""A `redis.Redis` that returns bytes. redis-py types every reply as `bytes | str`, so there is no exact type."""
 
 TIMEOUTS: dict[str, Any] = {
     "socket_timeout": 5,
@@ -24,13 +24,13 @@ SENTINEL_OPTIONS: dict[str, Any] = {
     "socket_connect_timeout": 1,
     "retry": Retry(NoBackoff(), 0),
 }
-"""A sentinel that does not answer at once is passed over for the next one."""
+"""Short timeouts: if a sentinel does not answer at once, the next one is asked."""
 
 
 def connect(url: str, *, name: str = "nightly") -> BytesRedis:
     """Return a client for `redis://`, `rediss://`, `unix://` or `sentinel://`; connects at first use.
 
-    One quick retry hides a connection that the server closed while idle; callers handle the rest.
+    One quick retry covers a connection that the server closed while idle; callers handle other errors.
     `sentinel://[user:password@]host:port[,host:port]/service[/db]` asks the sentinels for the primary.
     """
     retry = Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1)

@@ -1,7 +1,7 @@
-"""Explains Redis errors to a person: the address, the problem, what to do; never a password or data.
+"""Explains Redis errors to a person: the address, the problem and what to do, never a password or data.
 
-The text of a redis exception is not repeated, because a server (and redis-py, for a pipeline) may quote the command
-that it refused, and a command may hold a loginId.
+The text of a Redis exception is never repeated: a server (or redis-py, for a pipeline) may quote the refused command,
+and a command may hold a loginId.
 """
 
 import socket
@@ -21,7 +21,7 @@ UNREADABLE = "an address that cannot be read (percent-encode special characters 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One sentence on what is wrong and one on what to do."""
+    """One sentence about the problem and one about what to do."""
 
     what: str
     advice: str
@@ -31,7 +31,7 @@ class Trouble:
 
 
 def open_redis(url: str, *, name: str, variable: str = "REDIS_URL") -> BytesRedis:
-    """Return a client for `url`, which connects at first use; raises SettingsError for what is no address."""
+    """Return a client for `url`, which connects at first use; raises SettingsError for an invalid address."""
     try:
         client = connect(url, name=name)
     except (ValueError, TypeError, redis.RedisError):
@@ -42,7 +42,7 @@ def open_redis(url: str, *, name: str, variable: str = "REDIS_URL") -> BytesRedi
 
 
 def place_of(url: str) -> str:
-    """Return `host:port` (or the socket, or the sentinels) of a Redis URL: what may be shown of it."""
+    """Return the part of a Redis URL that may be shown: `host:port`, the socket's path, or the sentinels."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "localhost", "" if parts.scheme in {"unix", "sentinel"} else parts.port or 6379
@@ -56,7 +56,7 @@ def place_of(url: str) -> str:
 
 
 def trouble_of(error: BaseException, url: str) -> Trouble:
-    """Return what a failed call to the Redis at `url` means."""
+    """Return the explanation of a failed call to the Redis at `url`."""
     place = place_of(url)
     if isinstance(error, redis.AuthenticationError | redis.exceptions.AuthenticationWrongNumberOfArgsError):
         return Trouble(f"Redis at {place} refuses our login.", "Check user and password in REDIS_URL.")
@@ -66,7 +66,7 @@ def trouble_of(error: BaseException, url: str) -> Trouble:
 
 
 def _broken_connections(error: BaseException, place: str) -> Iterator[tuple[bool, Trouble]]:
-    """Yield what it may be, and whether it is, the last one always."""
+    """Yield each possible problem and whether it applies; the last one always does."""
     chain = list(_chain(error))
     texts = " ".join(str(each) for each in chain).lower()
 
@@ -82,7 +82,7 @@ def _broken_connections(error: BaseException, place: str) -> Iterator[tuple[bool
     )
     yield (
         holds(socket.gaierror, UnicodeError),
-        Trouble(f"Nobody knows the host of Redis at {place}.", "Check the host in REDIS_URL, and the DNS here."),
+        Trouble(f"The host of Redis at {place} is unknown.", "Check the host in REDIS_URL, and this machine's DNS."),
     )
     yield (
         holds(MasterNotFoundError) and ("authentication" in texts or "password" in texts),
@@ -120,20 +120,20 @@ _REFUSALS = {
     "WRONGPASS": ("refuses our login.", "Check user and password in REDIS_URL."),
     "NOPERM": (
         "does not permit this user what Nightly needs.",
-        "Grant it what docs/operating.md lists; ACL LOG, which an administrator may ask, says what was refused.",
+        "Grant it the permissions in docs/operating.md; an administrator sees the refused command with ACL LOG.",
     ),
-    "OOM": ("is full: it takes no more writes.", "Raise maxmemory, or find what fills it."),
+    "OOM": ("is full and accepts no more writes.", "Raise maxmemory, or find what fills it."),
     "NOREPLICAS": (
-        "takes no writes while it has too few replicas (min-replicas-to-write).",
+        "accepts no writes while it has too few replicas (min-replicas-to-write).",
         "Bring its replicas back.",
     ),
-    "READONLY": ("is a replica, which takes no writes.", "Point REDIS_URL at the primary."),
-    "MISCONF": ("cannot write to its disk, so it takes no writes.", "Free its disk; its log says more."),
+    "READONLY": ("is a replica, which accepts no writes.", "Point REDIS_URL at the primary."),
+    "MISCONF": ("cannot write to its disk, so it accepts no writes.", "Free its disk; its log says more."),
     "LOADING": ("is still loading its data.", "Wait, and try again."),
     "BUSY": ("is busy with a long script.", "Wait, and try again."),
-    "MOVED": ("is a cluster, which Nightly does not work on.", "Point REDIS_URL at a single primary."),
-    "CROSSSLOT": ("is a cluster, which Nightly does not work on.", "Point REDIS_URL at a single primary."),
-    "WRONGTYPE": ("holds something else under one of our keys.", "Use a database of its own for Nightly."),
+    "MOVED": ("is a cluster, which Nightly does not support.", "Point REDIS_URL at a single primary."),
+    "CROSSSLOT": ("is a cluster, which Nightly does not support.", "Point REDIS_URL at a single primary."),
+    "WRONGTYPE": ("holds foreign data under one of Nightly's keys.", "Give Nightly a database of its own."),
 }
 _REFUSED_BY_CLASS = {
     redis.exceptions.NoPermissionError: "NOPERM",
@@ -142,11 +142,11 @@ _REFUSED_BY_CLASS = {
     redis.exceptions.MovedError: "MOVED",
 }
 _REFUSED_TO_SCRIPT = ("ACL failure in script", "The user executing the script can't")
-"""How Valkey, and Redis 6.2 and 7, begin where a script may not do something: without the code NOPERM."""
+"""How Valkey, Redis 6.2 and Redis 7 begin the error of a script that lacks a permission; it has no code NOPERM."""
 
 
 def _refused_command(error: redis.ResponseError, place: str) -> Trouble:
-    """redis-py strips the code from some replies and keeps it in others, so both are looked at."""
+    """Explain a refusal by its code. redis-py strips the code from some replies, which its exception class replaces."""
     code = next((code for kind, code in _REFUSED_BY_CLASS.items() if isinstance(error, kind)), None)
     words = {word.lstrip("-") for word in str(error).rpartition("caused error: ")[2].split()}
     code = code or next((code for code in _REFUSALS if code in words), None)

@@ -1,7 +1,7 @@
-"""A connection pool that follows the primary that the sentinels name, even while the former primary still answers.
+"""A connection pool that follows the sentinels' primary, even while the former primary still answers.
 
-A primary that is cut off from its replicas still accepts writes, and loses them when it returns as a replica. A client
-that reconnects only when a connection breaks would stay with it; this pool asks a sentinel once a second.
+A primary that is cut off from its replicas still accepts writes, and loses them when it rejoins as a replica. A client
+that reconnects only after a broken connection would keep writing to it, so this pool asks a sentinel once a second.
 """
 
 import time
@@ -18,7 +18,7 @@ PATIENCE = 4
 
 
 class PrimaryPool(SentinelConnectionPool):
-    """A pool whose connections lead to the primary of a moment ago at most."""
+    """A pool whose connections lead to the primary as of the last lookup."""
 
     _next_look = 0.0
 
@@ -30,9 +30,9 @@ class PrimaryPool(SentinelConnectionPool):
 
 
 def next_look(look: Callable[[], object]) -> float:
-    """Ask the sentinels, and return when (monotonic) to ask again; what was the primary will do if none answers.
+    """Ask the sentinels and return when (monotonic) to ask again. If no sentinel answers, the primary stays the same.
 
-    `look` is a pool's `get_master_address`, which drops the pool's idle connections to another server.
+    `look` is a pool's `get_master_address`, which drops the pool's idle connections to any other server.
     """
     began = time.monotonic()
     with suppress(redis.RedisError):

@@ -1,7 +1,7 @@
-"""Reads `sentinel://[user:password@]host[:port],.../service[/database][?option=value]`.
+"""Parses `sentinel://[user:password@]host[:port],.../service[/database][?option=value]` for the ledger and the broker.
 
-User and password are those of Redis itself. Sentinels that ask for a login of their own get
-`sentinel_username` and `sentinel_password`. The ledger and Celery's broker both follow what is read here.
+User and password are those of Redis itself. The options `sentinel_username` and `sentinel_password` are for sentinels
+that require a login of their own.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ OPTIONS = frozenset({"sentinel_username", "sentinel_password"})
 
 @dataclass(frozen=True, slots=True)
 class SentinelAddress:
-    """Where the sentinels are, which service is asked for, and both logins (decoded; None where there is none)."""
+    """The sentinels' addresses, the service to look up, and both logins (decoded; None if absent)."""
 
     nodes: tuple[tuple[str, int], ...]
     service: str
@@ -26,7 +26,7 @@ class SentinelAddress:
 
     @classmethod
     def read(cls, url: str) -> Self:
-        """Return the parts of `url`; raises ValueError, which repeats nothing of it."""
+        """Return the parts of `url`; raises ValueError, whose text repeats no part of it."""
         parts = urlsplit(url)
         credentials, _, hosts = parts.netloc.rpartition("@")
         user, _, password = credentials.partition(":")
@@ -46,7 +46,7 @@ class SentinelAddress:
 
     @property
     def sentinel_login(self) -> dict[str, str]:
-        """The keyword arguments with which redis-py logs in to a sentinel."""
+        """redis-py's keyword arguments for the login to a sentinel."""
         pairs = {"username": self.sentinel_username, "password": self.sentinel_password}
         return {name: value for name, value in pairs.items() if value is not None}
 

@@ -45,7 +45,7 @@ def caused_by(cause: BaseException) -> redis.ConnectionError:
         (caused_by(FileNotFoundError(2, "No such file or directory")), "Nothing listens at db.example:6380"),
         (caused_by(PermissionError(13, "Permission denied")), "closed to this user"),
         (caused_by(OSError("AF_UNIX path too long")), "too long for a socket"),
-        (caused_by(socket.gaierror(-2, "Name or service not known")), "Nobody knows the host"),
+        (caused_by(socket.gaierror(-2, "Name or service not known")), "The host of Redis at"),
         (caused_by(ssl.SSLCertVerificationError("no")), "TLS"),
         (redis.TimeoutError("Timeout reading"), "does not answer in time"),
         (redis.BusyLoadingError("loading"), "loading"),
