@@ -1,1 +1,1 @@
-"""The broker's queues, names and probes."""
+"""Celery's broker: its configuration (`celery_config.py`), RabbitMQ's topology, and probes for the watchdog."""

@@ -1,7 +1,7 @@
-"""What Celery is told about its broker and itself. Evidence for each line: docs/adr/0002.
+"""Celery's configuration, for Redis, Sentinel and RabbitMQ as broker. Evidence for each line: docs/adr/0002.
 
-Celery is the executor here, never the store: messages are hints or are recorded before they are
-acknowledged, so nothing below trades safety for speed.
+Celery executes but never stores: each message is a hint or is recorded before it is acknowledged, so these settings
+cannot lose an event.
 """
 
 import os
@@ -17,12 +17,12 @@ from worker.redis_client.connect import SENTINEL_OPTIONS
 from worker.redis_client.sentinel_url import SentinelAddress
 
 KOMBU_SEPARATOR = "\x06\x16"
-"""Between the parts of the names of kombu's keys in Redis, such as a queue and a priority."""
+"""Separates the parts of kombu's key names in Redis, such as a queue and a priority."""
 _REDIS = ("redis://", "rediss://", "unix://", "sentinel://")
 
 
 def default_concurrency() -> int:
-    """Return one slot for intake and one reconciler a core, at most four: one makes over 1,000 calls a second."""
+    """Return one slot for intake plus one reconciler per core, at most four; one makes over 1,000 calls a second."""
     return min(os.cpu_count() or 1, 4) + 1
 
 
@@ -33,9 +33,9 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "broker_url": url,
         "broker_transport_options": transport_options,
         "broker_use_ssl": address(_broker_url(settings))[1],
-        "broker_heartbeat": HEARTBEAT_SECONDS,  # of AMQP connections alone
+        "broker_heartbeat": HEARTBEAT_SECONDS,  # only for AMQP connections
         "broker_connection_retry_on_startup": True,
-        "broker_connection_max_retries": None,  # Redis may be away for hours
+        "broker_connection_max_retries": None,  # Redis may be unreachable for hours
         "broker_channel_error_retry": True,  # a full Redis must not end the workers that would empty it
         "broker_connection_timeout": 4,
         "result_backend": None,
@@ -59,7 +59,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 
 
 def redis_broker(settings: Settings) -> str:
-    """Return the address of the broker if it is a Redis, as `redis_client.connect` reads it; else empty."""
+    """Return the broker's address for `redis_client.connect` if it is a Redis, else ""."""
     url = _broker_url(settings)
     return url if url.startswith(_REDIS) else ""
 
@@ -70,18 +70,18 @@ def _broker_url(settings: Settings) -> str:
 
 
 def kombu_address(url: str) -> tuple[str, dict[str, Any]]:
-    """Return the URL and the transport options with which kombu reaches what our settings call `url`."""
+    """Return kombu's URL and transport options for a broker address from our settings."""
     scheme = urlsplit(url).scheme
     if is_rabbit(url):
         return address(url)[0], dict(OPTIONS)
     options: dict[str, Any] = {
-        "visibility_timeout": 60,  # longer than any task; what a killed worker held comes back after it
+        "visibility_timeout": 60,  # longer than any task; then a killed worker's messages are delivered again
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
         "socket_timeout": 5,
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
-        "health_check_interval": 5,  # a connection that froze is left after two of these, or three for remote control
+        "health_check_interval": 5,  # a frozen connection is closed after two of these, or three for remote control
         "max_connections": 64,
     }
     if scheme == "unix":
@@ -92,7 +92,7 @@ def kombu_address(url: str) -> tuple[str, dict[str, Any]]:
 
 
 def _as_kombu_reads_it(url: str) -> str:
-    """Say in kombu's words what redis-py takes a URL to mean: its database, and that certificates are verified."""
+    """Translate a redis-py URL for kombu: the database, and verification of certificates."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
     database = query.pop("db", None)
@@ -100,13 +100,13 @@ def _as_kombu_reads_it(url: str) -> str:
         query |= {"virtual_host": database} if database else {}
         return f"redis+socket://{parts.netloc}{parts.path}" + (f"?{urlencode(query)}" if query else "")
     if parts.scheme == "rediss":
-        query.setdefault("ssl_cert_reqs", "required")  # kombu's own default is not to verify
+        query.setdefault("ssl_cert_reqs", "required")  # by default kombu does not verify
     path = f"/{database}" if database else parts.path
     return urlunsplit(parts._replace(path=path, query=urlencode(query)))
 
 
 def _sentinel(url: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Rewrite `sentinel://[user:password@]a:1,b:2/service/db` as kombu wants it."""
+    """Translate `sentinel://[user:password@]a:1,b:2/service/db` for kombu."""
     address = SentinelAddress.read(url)
     login = urlsplit(url).netloc.rpartition("@")[:2]
     nodes = [f"sentinel://{''.join(login)}{_host(host)}:{port}/{address.database}" for host, port in address.nodes]

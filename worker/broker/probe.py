@@ -1,4 +1,4 @@
-"""Asks Celery's broker what the watchdog wants to know: whether it takes writes, and what waits in its queues."""
+"""Probes Celery's broker for the watchdog: whether it accepts writes, and how many messages wait in its queues."""
 
 import contextlib
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ PROBE_SECONDS = 60
 
 
 class BrokerProbe:
-    """Celery's broker as the watchdog asks it: does it answer and take writes, and what waits in its queues."""
+    """Probes a Redis broker."""
 
     def __init__(self, client: BytesRedis) -> None:
         self._redis = client
 
     def queued(self, queues: Iterable[str]) -> int | None:
-        """Return how many messages wait in these queues; None: it is away, full, or a replica."""
+        """Return how many messages wait in these queues, or None if Redis is unreachable, full or a replica."""
         try:
             with self._redis.pipeline(transaction=False) as pipeline:
                 pipeline.set("nightly:probe", "1", ex=PROBE_SECONDS)
@@ -35,35 +35,35 @@ class BrokerProbe:
             return None
 
     def answers(self) -> bool:
-        """Whether it answers and takes writes."""
+        """Return whether Redis answers and accepts writes."""
         return self.queued(()) is not None
 
 
 class RabbitProbe:
-    """The same of RabbitMQ, which knows no way to ask whether it would take a message: an answer must do."""
+    """Probes RabbitMQ. RabbitMQ cannot say whether it would accept a message, so any answer counts as healthy."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: Any = None
 
     def queued(self, queues: Iterable[str]) -> int | None:
-        """Return how many messages wait in these queues; None: it is away."""
+        """Return how many messages wait in these queues, or None if RabbitMQ is unreachable."""
         try:
             self._connection = self._connection or rabbit.connect(self._url)
             states = [rabbit.state_of(self._connection, name) for name in queues]
             return sum(state.waiting for state in states if state)
-        except (AMQPError, OSError, OperationalError, AttributeError):  # the last one of a closed connection
+        except (AMQPError, OSError, OperationalError, AttributeError):  # AttributeError: the connection is closed
             self.close()
             return None
 
     def close(self) -> None:
-        """Leave it, until it is asked again."""
+        """Close the connection; the next probe opens a new one."""
         connection, self._connection = self._connection, None
-        with contextlib.suppress(Exception):  # there is none, or what is broken breaks once more
+        with contextlib.suppress(Exception):  # there is no connection, or closing a broken one fails
             connection.collect()
 
     def answers(self) -> bool:
-        """Whether it answers."""
+        """Return whether RabbitMQ answers."""
         return self.queued((REFRESH_QUEUE,)) is not None
 
 

@@ -1,8 +1,8 @@
-"""Decides how we reach RabbitMQ and what must be there: connection, exchanges, queues, bindings (docs/adr/0013).
+"""Connects to RabbitMQ and declares exchanges, queues and bindings (docs/adr/0013).
 
-Celery's clients declare the queue of events and a direct exchange of its name, both durable, before they send; what
-is declared here must be the same, or they would be refused. A queue that is there already is taken as it is, so an
-operator may have made it a quorum queue.
+Celery's clients declare the event queue and a direct exchange of the same name, both durable, before they send. The
+declarations here must match, or RabbitMQ refuses the clients. An existing queue is used as it is, so an operator may
+have created a quorum queue.
 """
 
 import ssl
@@ -18,10 +18,10 @@ from worker.events.channels import EVENTS_QUEUE, QUEUES, TOPIC
 from worker.events.contract import EVENT_TYPES
 
 HEARTBEAT_SECONDS = 20
-"""A connection that says nothing for two of these is left, on either side."""
+"""Either side closes a connection that is silent for two of these."""
 CONNECT_SECONDS = 4
 ANSWER_SECONDS = 5
-"""A broker out of memory or disk stops reading from producers: what it has not confirmed by then failed."""
+"""Timeout for an answer. A broker out of memory or disk stops reading; an unconfirmed message counts as failed."""
 
 OPTIONS: dict[str, Any] = {"confirm_publish": True, "write_timeout": ANSWER_SECONDS}
 """kombu's transport options."""
@@ -30,27 +30,27 @@ _TLS_FILES = {"ssl_ca_certs": "ca_certs", "ssl_certfile": "certfile", "ssl_keyfi
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """How one queue is: messages that wait, without those that a worker has in hand, and who reads it."""
+    """The state of one queue: waiting messages (without unacknowledged ones) and the number of consumers."""
 
     waiting: int
     consumers: int
 
 
 def is_rabbit(url: str) -> bool:
-    """Say whether a broker's address is RabbitMQ's."""
+    """Return whether a broker's address is that of a RabbitMQ."""
     return urlsplit(url).scheme in {"amqp", "amqps"}
 
 
 def rabbit_of(settings: Settings) -> str:
-    """Return the address of RabbitMQ, if that is the broker; else empty."""
+    """Return RabbitMQ's address if it is the broker, else ""."""
     url = settings.broker_url.get_secret_value() if settings.broker_url else ""
     return url if is_rabbit(url) else ""
 
 
 def address(url: str) -> tuple[str, dict[str, Any] | None]:
-    """Return the URL without TLS' parameters, and these as py-amqp takes them; None where it is no amqps://.
+    """Return the URL without its TLS parameters, and py-amqp's TLS options (None unless the URL is amqps://).
 
-    The certificate and the host's name in it are verified, unless `ssl_cert_reqs=none` says otherwise.
+    The certificate and its host name are verified, except with `ssl_cert_reqs=none`.
     """
     parts = urlsplit(url)
     if parts.scheme != "amqps":
@@ -65,9 +65,9 @@ def address(url: str) -> tuple[str, dict[str, Any] | None]:
 
 
 def connect(url: str, *, heartbeat_seconds: int = 0) -> Any:
-    """Return a kombu connection to RabbitMQ on which nothing waits for longer than ANSWER_SECONDS.
+    """Return a kombu connection to RabbitMQ with the socket timeout ANSWER_SECONDS; raises OperationalError.
 
-    Whoever asks for a heartbeat must call its `heartbeat_check` often. Raises OperationalError.
+    With a heartbeat, the caller must call the connection's `heartbeat_check` often.
     """
     plain, tls = address(url)
     connection: Any = Connection(
@@ -78,12 +78,12 @@ def connect(url: str, *, heartbeat_seconds: int = 0) -> Any:
         transport_options=OPTIONS,
     )
     connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
-    connection.connection.transport.sock.settimeout(ANSWER_SECONDS)  # py-amqp would wait for a frozen broker for ever
+    connection.connection.transport.sock.settimeout(ANSWER_SECONDS)  # py-amqp waits for a frozen broker without limit
     return connection
 
 
 def declare(connection: Any) -> None:
-    """Make what is not there yet: the queues, the two exchanges, and what binds them. Raises AMQP errors."""
+    """Declare the missing queues, the two exchanges and their bindings. Raises AMQP errors."""
     for name in QUEUES:
         if state_of(connection, name) is None:
             _on_own_channel(connection, _make_queue, name)
@@ -91,25 +91,25 @@ def declare(connection: Any) -> None:
 
 
 def state_of(connection: Any, name: str) -> QueueState | None:
-    """Return how a queue is; None: there is no such queue. Raises AMQP errors."""
+    """Return the state of a queue, or None if it does not exist. Raises AMQP errors."""
     channel = connection.channel()
     try:
         _, waiting, consumers = channel.queue_declare(name, passive=True)
-    except NotFound:  # which has closed the channel
+    except NotFound:  # RabbitMQ has closed the channel
         return None
     channel.close()
     return QueueState(waiting, consumers)
 
 
 def look(url: str) -> dict[str, QueueState | None]:
-    """Return how each of our queues is. Raises what connecting raises."""
+    """Return the state of each of our queues. Raises the errors of connecting."""
     with connect(url) as connection:
         return {name: state_of(connection, name) for name in QUEUES}
 
 
-def _on_own_channel(connection: Any, what: Any, name: str) -> None:
+def _on_own_channel(connection: Any, action: Any, name: str) -> None:
     with connection.channel() as channel:
-        what(channel, name)
+        action(channel, name)
 
 
 def _make_queue(channel: Any, name: str) -> None:
