@@ -1,1 +1,1 @@
-"""Names, seals and opens loginIds."""
+"""Derives references of loginIds, seals and opens them (`vault.py`), and finds them in texts (`spellings.py`)."""

@@ -1,7 +1,7 @@
-"""Decides whether a text holds a loginId, however it is spelt.
+"""Decides whether a text holds a loginId in any known spelling.
 
-Known spellings: any letter case and separators; escapes of URLs, HTML and JSON; hex; base64; and one within another.
-Not known: encodings that are unusual in ids, such as base32, and whatever was compressed or encrypted.
+Known spellings: any letter case and separators; escapes of URLs, HTML and JSON; hex; base64; nested encodings.
+Not detected: encodings that are unusual in ids, such as base32, and compressed or encrypted data.
 """
 
 import re
@@ -16,9 +16,9 @@ from urllib.parse import unquote_to_bytes
 from worker.guid import GUID
 
 MOST_LAYERS = 4
-"""Encodings within one another that are taken off; `%25252D` for a hyphen has three."""
+"""Maximum nested encodings that are decoded; `%25252D` for a hyphen has three."""
 CASELESS_CHARACTERS = 8
-"""Fewer characters of base64 in another letter case occur in ordinary ids by chance."""
+"""Minimum length of base64 that is compared without letter case. Shorter runs match ordinary ids by chance."""
 
 _LOWER = bytes(range(256)).lower()
 _NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
@@ -38,19 +38,19 @@ _FROM_URL_ALPHABET = str.maketrans("-_", "+/")
 
 
 def letters_of(text: str) -> str:
-    """Return letters and digits alone: a GUID without hyphens, or in capitals, is as secret as with them."""
+    """Return only letters and digits, in lower case: a GUID in capitals or without hyphens is just as secret."""
     if text.isascii():
         return text.encode().translate(_LOWER, _NO_LETTERS).decode()
     return "".join(filter(str.isalnum, text.casefold()))
 
 
 def holds_guid(text: str) -> bool:
-    """Return whether `text` holds 32 hex digits in a row, whatever separates them: a GUID."""
+    """Return whether `text` holds a GUID: 32 hex digits in a row, with any separators."""
     return _GUID_LETTERS.search(letters_of(text)) is not None
 
 
 class Spellings:
-    """The ways in which one loginId may be written."""
+    """The possible spellings of one loginId."""
 
     __slots__ = ("_is_guid", "_letters", "_login_id")
 
@@ -73,28 +73,28 @@ class Spellings:
         return self._is_caseless_base64_in(letters) or self._is_encoded_in(text)
 
     def _may_be_encoded_in(self, text: str, letters: str) -> bool:
-        """Return False for nearly every id, in a few microseconds."""
+        """Return whether the full search is needed: False for nearly every id, in a few microseconds."""
         if self._is_guid:
-            if self._letters[16:] in letters:  # the same in either order of its bytes
+            if self._letters[16:] in letters:  # the second half is the same in either byte order
                 return True
             if _GUID.fullmatch(text):
-                return False  # it has no room for another GUID
+                return False  # the text is exactly one other GUID
             if self._is_base64_of_guid_in(text):
                 return True
         base64, hexadecimal = _encodings_of_text(self._least_text())
         return base64.search(text) is not None or hexadecimal.search(letters) is not None
 
     def _is_caseless_base64_in(self, letters: str) -> bool:
-        """Look for base64 in another letter case: it cannot be decoded, but reveals nearly all of the loginId."""
+        """Search for base64 in changed letter case: it cannot be decoded, but reveals nearly all of the loginId."""
         login_id = self._login_id
         if len(letters) < (len(login_id) * 4 // 3 - 2 if self._is_guid else len(login_id)):
             return False
         forms = {login_id, login_id.lower(), login_id.upper()}
         encodings = (letters_of(_base64_within(form, shift)) for form, shift in product(forms, range(3)))
-        return any(len(one) >= CASELESS_CHARACTERS and one in letters for one in encodings)
+        return any(len(encoding) >= CASELESS_CHARACTERS and encoding in letters for encoding in encodings)
 
     def _is_encoded_in(self, text: str) -> bool:
-        """Take encodings off, layer by layer, and look at what comes out."""
+        """Decode layer by layer, and search each result."""
         layer = {text}
         for _ in range(MOST_LAYERS):
             if self._is_guid and any(self._is_of_guid_in(one) for one in layer):
@@ -111,7 +111,7 @@ class Spellings:
         return self._orders()[1] in letters_of(text) or self._is_base64_of_guid_in(text)
 
     def _is_base64_of_guid_in(self, text: str) -> bool:
-        """Look for the last 8 of its 16 bytes, which are the same in either byte order."""
+        """Search for the last 8 of the GUID's 16 bytes, which are the same in either byte order."""
         last, standard = bytes.fromhex(self._letters[16:]), text.replace("-", "+").replace("_", "/")
         return (
             b2a_base64(last)[:10].decode() in standard
@@ -120,7 +120,7 @@ class Spellings:
         )
 
     def _decodings(self, text: str) -> Iterator[bytes]:
-        """Yield what each decoder makes of `text`, where that could hold the loginId."""
+        """Yield the output of each decoder that could reveal the loginId in `text`."""
         if "%" in text:
             yield unquote_to_bytes(text.encode("utf-8", "ignore"))
         if "&" in text:
@@ -138,7 +138,7 @@ class Spellings:
                 yield bytes.fromhex(run[1 : 1 + (len(run) - 1) // 2 * 2])
 
     def _is_in(self, raw: bytes) -> bool:
-        """Return whether bytes hold the loginId as text, or a GUID as its 16 bytes or digits in either order."""
+        """Return whether `raw` holds the loginId as text, or a GUID as 16 bytes or digits in either byte order."""
         if self._login_id.isascii():
             seen = raw.translate(_LOWER, _NO_ASCII_LETTERS).decode()
         else:
@@ -151,7 +151,7 @@ class Spellings:
         return self._letters, _in_windows_order(self._letters)
 
     def _texts(self, raw: bytes) -> Iterator[str]:
-        """Yield what of `raw` is long enough to hold one more encoding. Random bytes have no long text in them."""
+        """Yield the texts in `raw` that are long enough for a further encoding. Random bytes hold no long text."""
         if not self._login_id.isascii():
             yield raw.decode("utf-8", "ignore")
             return
@@ -160,7 +160,7 @@ class Spellings:
                 yield text.decode()
 
     def _least_text(self) -> int:
-        """Return how long a text is at least that holds the loginId; 0: unknown, as it is not ASCII."""
+        """Return the minimum length of a text that holds the loginId; 0 (unknown) if the loginId is not ASCII."""
         if not self._login_id.isascii():
             return 0
         return _GUID_BASE64 if self._is_guid else len(self._letters)
@@ -168,10 +168,10 @@ class Spellings:
 
 @lru_cache(maxsize=256)
 def _encodings_of_text(least: int) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Return patterns of base64 and of hex that hold `least` printable ASCII characters, and hardly anything else.
+    """Return patterns that match base64 and hex of at least `least` printable ASCII characters, and little else.
 
-    The first of each four characters of base64 is the upper six bits of a byte, I to f for a printable one; the first
-    digit of each two of its hex is 2 to 7. 0: any base64 and any hex.
+    The first of four base64 characters is the upper six bits of a byte: I to f for a printable one. The first of two
+    hex digits is 2 to 7. If `least` is 0, the patterns match any base64 and any hex.
     """
     if not least:
         return _BASE64, _HEX
@@ -186,26 +186,26 @@ def _in_windows_order(digits: str) -> str:
 
 
 def _base64_within(text: str, shift: int) -> str:
-    """Return the base64 characters that `text` alone decides where 3n + `shift` bytes stand before it."""
+    """Return the base64 characters that depend only on `text` when 3n + `shift` bytes precede it."""
     raw = text.encode("utf-8", "ignore")
     first, end = ceil(shift * 8 / 6), (shift + len(raw)) * 8 // 6
     return b2a_base64(bytes(shift) + raw).decode()[first:end]
 
 
 def _base64_decodings(run: str) -> Iterator[bytes]:
-    """Yield the bytes of a run of either alphabet, for each of the four places where its first group may begin."""
+    """Decode a run of either alphabet at each of the four offsets at which its first group may begin."""
     standard = run.translate(_FROM_URL_ALPHABET)
     for start in range(min(4, len(run))):
-        is_cut = (len(run) - start) % 4 == 1  # one character is less than a byte
+        is_cut = (len(run) - start) % 4 == 1  # a single last character holds no whole byte
         yield a2b_base64(standard[start : len(run) - is_cut] + "==")
 
 
 def _without_endless_numbers(text: str) -> str:
-    """Replace numeric references of HTML that name no character: `unescape` raises ValueError for 4,301 digits."""
+    """Replace HTML's numeric references that are too long: `unescape` raises ValueError for 4,301 digits."""
     return _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", _ZEROS_OF_REFERENCE.sub("", text))
 
 
 def _without_unicode_escapes(text: str) -> bytes:
-    r"""Replace \u002d, \u{2d}, \x2d and %u002d; two halves of a pair become one character."""
+    r"""Replace \u002d, \u{2d}, \x2d and %u002d; a surrogate pair becomes one character."""
     plain = _UNICODE_ESCAPE.sub(lambda match: chr(int(match[match.lastindex or 0], 16)), text)
     return plain.encode("utf-16", "surrogatepass").decode("utf-16", "ignore").encode("utf-8", "ignore")

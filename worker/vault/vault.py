@@ -1,9 +1,8 @@
-"""Turns a loginId into a reference that may be shown and a sealed value that may be stored.
+"""Derives from a loginId a reference that may be shown and a sealed value that may be stored.
 
-The reference is a keyed hash, so it reveals nothing without LOGIN_KEYS; the sealed value is AES-256-GCM
-bound to its reference, so it cannot be moved to another login. References come from the *oldest* key:
-a login keeps its entry in the ledger when a new key is put in front (docs/adr/0003). The keys that open
-what a producer sealed follow from LOGIN_KEYS too.
+The reference is a keyed hash, so it reveals nothing without LOGIN_KEYS. It comes from the *oldest* key: a login keeps
+its ledger entry when a new key is put in front (docs/adr/0003). The sealed value is AES-256-GCM, bound to its reference
+so that it cannot be moved to another login. The keys that open producers' sealed loginIds derive from LOGIN_KEYS too.
 """
 
 import base64
@@ -27,7 +26,7 @@ from worker.vault.tokens import looks_like_token
 KEY_BYTES = 32
 REFERENCE_PREFIX = "lgn_"
 REFERENCE_LENGTH = 26
-_REFERENCE_BYTES = 20  # the fewest that base32 writes without padding, and that make 26 characters
+_REFERENCE_BYTES = 20  # the smallest number with 26 base32 characters and no padding
 _CANONICAL_GUID = re.compile(GUID)
 _GUID = re.compile(GUID, re.IGNORECASE)
 _VERSION = b"\x01"
@@ -67,7 +66,7 @@ def _unpack(packed: bytes) -> str:
 
 
 class Vault:
-    """Names, seals and opens loginIds under LOGIN_KEYS, newest key first."""
+    """Derives references of loginIds, and seals and opens them, with LOGIN_KEYS, newest key first."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._hash_key = _derive(keys[-1], b"reference")
@@ -78,7 +77,7 @@ class Vault:
 
     @property
     def key_ids(self) -> tuple[str, ...]:
-        """The sealing keys' public names, newest first."""
+        """The public ids of the sealing keys, newest first."""
         return tuple(key_id.hex() for key_id in self._ciphers)
 
     @property
@@ -87,45 +86,45 @@ class Vault:
         return self._opening_keys.public
 
     def open_sealed_login(self, text: str) -> str:
-        """Return the loginId that a producer sealed to one of `public_keys`; raises SealError, and UnknownKey."""
+        """Return the loginId that a producer sealed to one of `public_keys`; raises SealError or UnknownKey."""
         return self._opening_keys.open(text)
 
     def reference(self, instance: str, login_id: str) -> str:
-        """Return `lgn_` and 26 base32 characters: the same for the same login, on every machine.
+        """Return `lgn_` and 26 base32 characters, the same for the same login on every machine.
 
-        A GUID in capitals is the same GUID: two systems that spell it differently must meet in one ledger entry.
+        The letter case of a GUID does not matter: two systems that spell it differently share one ledger entry.
         """
         login_id = login_id.lower() if _GUID.fullmatch(login_id) else login_id
         return REFERENCE_PREFIX + self._digest(f"login\0{instance}\0{login_id}")
 
     def fingerprint(self, *parts: str) -> str:
-        """Return 12 characters that change when any part changes and reveal none of them."""
+        """Return 12 characters that change when any part changes and reveal no part."""
         return self._digest("\0".join(("fingerprint", *parts)))[:12]
 
     def without_login(self, text: str, login: Spellings | None) -> str:
-        """Return a producer's id, or its keyed hash where it holds this loginId or looks like a token: it is shown.
+        """Return a producer's id in a form that may be shown: its keyed hash if it holds `login` or looks like a token.
 
-        Producers do build ids from the loginId. None: the loginId is not known, so any GUID may be it.
+        Some producers build ids from the loginId. If `login` is None (unknown), any GUID in the id counts as the login.
         """
         if looks_like_token(text) or (holds_guid(text) if login is None else login.are_in(text)):
             return "masked-" + self.fingerprint(text)
         return text
 
     def seal_login(self, reference: str, login_id: str) -> bytes:
-        """Encrypt a loginId, bound to its reference: 50 bytes for a GUID, so Redis keeps the login compact."""
+        """Encrypt a loginId, bound to its reference. A GUID takes 50 bytes, which keeps the login compact in Redis."""
         return self.seal(reference, _pack(login_id))
 
     def open_login(self, reference: str, sealed: bytes) -> str:
-        """Decrypt what `seal_login` returned; raises SealError."""
+        """Decrypt a loginId sealed by `seal_login`; raises SealError."""
         return _unpack(self.open(reference, sealed))
 
     def seal(self, context: str, secret: bytes) -> bytes:
-        """Encrypt `secret` under the newest key, bound to `context` (a reference, or a letter's kind)."""
+        """Encrypt `secret` with the newest key, bound to `context` (a reference, or a kind of dead letter)."""
         nonce = os.urandom(_NONCE_BYTES)
         return _VERSION + self._newest_id + nonce + self._newest.encrypt(nonce, secret, context.encode())
 
     def open(self, context: str, sealed: bytes) -> bytes:
-        """Decrypt what `seal` returned for the same context; raises SealError, UnknownKey where its key is not ours."""
+        """Decrypt a value sealed for the same context; raises SealError, or UnknownKey if LOGIN_KEYS lacks its key."""
         key_id = sealed[len(_VERSION) : len(_VERSION) + _KEY_ID_BYTES]
         cipher = self._ciphers.get(key_id)
         if sealed[: len(_VERSION)] != _VERSION or len(key_id) < _KEY_ID_BYTES:
@@ -135,7 +134,7 @@ class Vault:
         nonce, ciphertext = sealed[_HEADER_BYTES - _NONCE_BYTES : _HEADER_BYTES], sealed[_HEADER_BYTES:]
         try:
             return cipher.decrypt(nonce, ciphertext, context.encode())
-        except (InvalidTag, ValueError):  # ValueError: cut so short that the nonce is not whole
+        except (InvalidTag, ValueError):  # ValueError: truncated within the nonce
             raise SealError("the sealed bytes were altered, or belong to another login or letter") from None
 
     def _digest(self, text: str) -> str:

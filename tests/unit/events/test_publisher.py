@@ -143,7 +143,7 @@ def test_with_a_wrong_public_key_no_event_is_sent(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SettingsError, match="SEAL_TO: is mistyped"):
         publish("linked", login_id="login-1", client=client, seal_to=f"00000000{key[8:]}")
     monkeypatch.setenv("SEAL_TO", "canary")
-    with pytest.raises(SettingsError, match="SEAL_TO: is no public key") as caught:
+    with pytest.raises(SettingsError, match="SEAL_TO: is not a public key") as caught:
         publish("linked", login_id="login-1", client=client)
     assert "canary" not in str(caught.value)
     assert client.batches == []

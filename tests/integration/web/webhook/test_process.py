@@ -138,7 +138,7 @@ def test_a_process_with_secrets_of_the_workers_warns_that_it_needs_none_of_them(
     ("changed", "told"),
     [
         ({"REDIS_URL": ""}, "REDIS_URL: is required here; it names the Redis"),
-        ({"SEAL_TO": LOGIN}, "SEAL_TO: is no public key; `nightly keys public` prints it"),
+        ({"SEAL_TO": LOGIN}, "SEAL_TO: is not a public key; `nightly keys public` prints it"),
         ({"HTTP_EVENTS_SECRETS": LOGIN}, "HTTP_EVENTS_SECRETS: entry 1 must be name=whsec_...; `nightly keys webhook`"),
     ],
 )
