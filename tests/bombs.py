@@ -12,7 +12,7 @@ from sandbox.stack import ManagedProcess
 _PIECE = bytes(2**24)
 _PIECES = 16
 PEAK_MIB = 220
-"""Of any process of a worker: well above what these tests take it to, and less than any of these bodies alone."""
+"""Limit for each process of a worker: well above its memory in these tests, and below any of these bodies alone."""
 
 
 @cache

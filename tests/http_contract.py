@@ -24,7 +24,7 @@ OPERATION = schemathesis.openapi.from_path(PATH, config=SchemathesisConfig())["/
 LOGIN_KEY = new_key()
 VAULT = Vault([decode_key(LOGIN_KEY)])
 SIGNED_ANEW = [negative_data_rejection, missing_required_header]
-"""Checks that do not know that the headers were replaced after the case was made."""
+"""Checks that cannot know that the headers were replaced after the case was generated."""
 UNSIGNED = [unsupported_method]
 ATTRIBUTES = {f"ce-{name}": quote(text) for name, text in event().items() if isinstance(text, str)}
 

@@ -12,11 +12,11 @@ from typing import Any
 from tests.spellings import CASELESS, ENCODINGS
 
 INBOUND = {b"account-events", b"account-events:stream", b"account-events:taken", b"account-events:next", b"unacked"}
-"""Where events wait as they came, until intake; `unacked` is what Celery has taken out of its queue."""
+"""Keys where events wait unchanged until intake; `unacked` has the messages that Celery has taken off its queue."""
 
 _TO_URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
 Written = Sequence[tuple[str, bytes]]
-"""Places with what stands there."""
+"""Places with their content."""
 
 
 def spellings(secret: str) -> set[bytes]:

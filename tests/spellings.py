@@ -65,7 +65,7 @@ CASELESS: Mapping[str, Encode] = {
     )(text).lower()
     for shift in range(3)
 }
-"""Ways that cannot be read back, and tell nearly all."""
+"""Spellings that cannot be decoded, but reveal nearly all of the login."""
 
 OF_A_GUID: Mapping[str, Encode] = {
     "digits": lambda text: uuid.UUID(text).hex,

@@ -21,9 +21,9 @@ from worker.backfill.models import Backfill, Status
 
 COMMAND_SECONDS = 120.0
 PIECE = 200
-"""Lines written at once to a command that is to be killed while it loads."""
+"""Lines written at once to a command that will be killed while it loads."""
 KEPT_BACK = 20
-"""So many lines it never gets: without them it cannot come to its end."""
+"""Number of lines that it never gets, so that it cannot finish."""
 
 
 class Commands:

@@ -30,7 +30,7 @@ def judge_rows(
         if not _is_right(scene, row, line, outcomes)
     ]
     report.expect(len(lines) == len(drawn), f"{len(lines)} lines for {len(drawn)} rows")
-    report.expect(not wrong, f"{len(wrong)} rows are told of wrongly, such as {wrong[:3]}")
+    report.expect(not wrong, f"{len(wrong)} rows have a wrong outcome, such as {wrong[:3]}")
     told = Counter(line["outcome"] for line in lines)
     report.figures["rows"] = dict(told)
     counts = {name: count for name, count in scene.services.backfills.get(found.id).counts.items() if count}
@@ -39,8 +39,8 @@ def judge_rows(
     report.expect(needed <= set(told), f"no row became {needed - set(told)}")
     raced = [outcomes for row, outcomes in zip(drawn, wanted, strict=True) if row.kind is Kind.RACING]
     either = sum(len(outcomes) > 1 for outcomes in raced)
-    report.figures["rows contradicted while it drained"] = f"{len(raced)}, of which {either} may be told of either way"
-    report.expect(either < len(raced), "every contradicted row may be told of either way")
+    report.figures["rows contradicted while it drained"] = f"{len(raced)}, {either} of them with two possible outcomes"
+    report.expect(either < len(raced), "every contradicted row has two possible outcomes")
 
 
 def judge_second_start(commands: Commands, report: Report) -> None:

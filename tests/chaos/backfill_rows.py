@@ -18,7 +18,7 @@ AS_OF_MINUTE = 120
 """The same moment, as events count."""
 HEADER = "loginId,account_id"
 SETTLED_SECONDS = 12.0
-"""So long after Flinks' answer a call is settled, or lost with its worker, and then made again."""
+"""Seconds after Flinks' response within which a call is settled, or is lost with its worker and made again."""
 
 
 class Kind(StrEnum):
@@ -43,13 +43,13 @@ SHARES = {
     Kind.NEWER: 0.05,
     Kind.RACING: 0.10,
 }
-"""The rest is fresh."""
+"""The other rows are new logins."""
 BEFORE: Mapping[Kind, tuple[bool, int]] = {
     Kind.ALREADY: (True, AS_OF_MINUTE - 9),
     Kind.OLDER: (False, AS_OF_MINUTE - 9),
     Kind.NEWER: (False, AS_OF_MINUTE + 9),
 }
-"""What a live event wished for such a login before the backfill, and when."""
+"""The wish and the time of a live event for such a login before the backfill."""
 NO_ROW = ("", "one,two,three,four,five", "   ,cust")
 
 

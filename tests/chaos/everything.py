@@ -110,7 +110,7 @@ def _live_through(
     report.figures["at rest after the last disruption"] = f"{time.monotonic() - lifted_at:.1f} s"
     _judge_disruptions(trouble, crew, recovery, disruptions, report)
     report.figures["events sealed by their producer"] = sum(event.is_sealed for event in traffic.events)
-    report.figures["errors that the producer met"] = dict(publisher.errors)
+    report.figures["errors of the producer"] = dict(publisher.errors)
     report.figures["bytes lost in silences"] = scene.middleman.bytes_swallowed
     return trouble
 
@@ -141,7 +141,7 @@ def _await_intake(scene: Scene, traffic: Traffic, trouble: Trouble, report: Repo
         seconds=TAKEN_IN_SECONDS + len(traffic.events) / 100,
     )
     report.figures["Celery messages lost"] = f"{len(missing())} of {len(sent_by_celery)}"
-    report.expect(is_taken_in, "not everything was taken in")
+    report.expect(is_taken_in, "not every message was recorded")
 
 
 def _judge_faults(scene: Scene, report: Report) -> None:
@@ -163,12 +163,12 @@ def _judge_disruptions(
         not trouble.injected_idle, f"{trouble.injected_idle} disruptions were injected while nothing was in flight"
     )
     stops = sum(trouble.injected[kind] for kind in (Kind.STOP_CHILD, Kind.STOP_WORKER, Kind.STOP_ALL))
-    report.expect(crew.woken == stops, f"only {crew.woken} of {stops} stopped processes lived to wake up")
+    report.expect(crew.woken == stops, f"only {crew.woken} of {stops} stopped processes were alive to be woken")
     report.figures["workers started"] = crew.started
     report.expect(not crew.died_by_themselves, f"workers died by themselves: {crew.died_by_themselves}")
-    report.figures["children outlived their killed parent by at most"] = f"{crew.orphans_lived_seconds:.1f} s"
+    report.figures["children ran after the kill of their parent for at most"] = f"{crew.orphans_lived_seconds:.1f} s"
     report.expect(not crew.has_orphans(), "children of a killed worker are still alive")
     deaf = crew.those_who_do_not_answer()
-    report.expect(not deaf, f"alive, but deaf: {deaf}")
+    report.expect(not deaf, f"alive, but not consuming: {deaf}")
     report.figures |= recovery.figures()
     report.expect(recovery.worst < RECOVERY_SECONDS, f"it took {recovery.worst:.0f} s to settle again")

@@ -124,7 +124,7 @@ class Trial:
         say(f"{name}: {told}")
         slowest = max(at for what, at in seconds.items() if what != "remote control")
         is_back = slowest < RECOVERY_SECONDS or not self.is_strict
-        self.report.expect(is_back, f"{name}: not everybody was back after {RECOVERY_SECONDS:.0f} s")
+        self.report.expect(is_back, f"{name}: not every client was back after {RECOVERY_SECONDS:.0f} s")
 
     def _fail_over(self, way: str) -> dict[str, float]:
         """Break the primary, wait until every client uses another, repair; return the seconds until each was back."""
@@ -179,7 +179,7 @@ class Trial:
             "calls": emulator.stats().load.calls,
             "overlapping calls": emulator.stats().overlaps,
         }
-        self.report.expect(min(sent_by["stream"], sent_by["celery"]) > 20, "hardly any event was sent")
+        self.report.expect(min(sent_by["stream"], sent_by["celery"]) > 20, "too few events were sent")
         self.report.expect(not self.load.abandoned, f"{self.load.abandoned} events were never acknowledged")
 
     def _recorded_at(self, sent: Sent) -> int:

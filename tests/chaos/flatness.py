@@ -11,14 +11,14 @@ from pathlib import Path
 from statistics import median_low
 
 MAY_GROW_SHARE = 0.05
-"""Of memory. The allocator's own unevenness; 600 s at 300 requests a second leave 30 MB behind at 170 bytes each."""
+"""Allowed growth of memory. A leak of 170 bytes a request shows as 30 MB in 600 s at 300 requests a second."""
 MAY_GROW_MB = 6.0
 MAY_GROW_THREADS = 4
 MAY_GROW_FILES = 8
-"""Threads and connections to Redis are made as they are needed at once, up to a bound, and kept."""
+"""Threads and connections to Redis are created on demand, up to a limit, and kept."""
 EVERY_SECONDS = 0.1
 AGREEING = 10
-"""Samples in a row with as many open files: then all clients' connections are closed."""
+"""Samples in a row with the same number of open files, after which all connections of clients are closed."""
 
 
 @dataclass(frozen=True)

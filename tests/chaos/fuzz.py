@@ -52,7 +52,7 @@ def fuzz(
                 "worker's memory before, and its peak (MB)": f"{before}, {_memory_mb(stack.workers, peak=True)}",
                 "longest wait of a good event behind large ones (s)": round(slowest, 2),
             }
-            report.expect(slowest < STALL_SECONDS, f"a good event waited {slowest:.1f} s behind large ones")
+            report.expect(slowest < STALL_SECONDS, f"a valid event waited {slowest:.1f} s behind large ones")
             report.expect(_memory_mb(stack.workers, peak=True) < MEMORY_MB, "the worker grew too large")
             _judge(report, services, stack, sent)
         finally:
@@ -153,7 +153,7 @@ def _expect_all_ended(report: Report, services: Services, sent: Sent, say: Say) 
     say(f"{_ended(services)} of {sent.units} ended")
     report.expect(_ended(services) == sent.units, f"{_ended(services)} events ended, of {sent.units} sent")
     wait_until(lambda: not _left(services), seconds=TAKEN_IN_SECONDS)  # an entry goes just after it is recorded
-    report.expect(not _left(services), f"{_left(services)} messages are not taken in")
+    report.expect(not _left(services), f"{_left(services)} messages are not recorded")
 
 
 def _left(services: Services) -> int:
@@ -172,15 +172,15 @@ def _judge(report: Report, services: Services, stack: EmbeddedStack, sent: Sent)
     reasons = Counter(letter.reason for letter in letters)
     report.figures |= {"recorded": recorded, "letters": len(letters), "seen": seen, "reasons": len(reasons)}
     report.expect(recorded + seen == sent.units, f"recorded {recorded} and seen {seen}, of {sent.units}")
-    report.expect(recorded < sent.units / 2 < seen, "hardly anything was malformed")
-    report.expect(all(reasons), "a letter has no reason")
+    report.expect(recorded < sent.units / 2 < seen, "too few inputs were malformed")
+    report.expect(all(reasons), "a dead letter has no reason")
     quoting = [letter.id for letter in letters if CANARY in letter.reason + letter.message + letter.code]
     report.expect(not quoting, f"{len(quoting)} reasons quote content, {quoting[:1]}")
     again = "iv-" + services.vault.fingerprint(sent.repeated.decode("latin-1"))
     report.expect(services.letters.get(again).seen == REPEATED, "identical bodies do not share their letter")
     vault, hash_of = services.vault, services.redis.exists
     missing = sum(not hash_of("nightly:login:" + vault.reference("toolbox", login)) for login in sent.good)
-    report.expect(not missing, f"{missing} of {len(sent.good)} good events among bad ones are not recorded")
+    report.expect(not missing, f"{missing} of {len(sent.good)} valid events among invalid ones are not recorded")
     for log in (stack.folder / "logs").iterdir():
         report.expect(CANARY.encode() not in log.read_bytes(), f"{log.name} quotes content")
 

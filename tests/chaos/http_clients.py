@@ -14,11 +14,11 @@ from tests.chaos.http_inputs import Ending, Input
 
 AT_ONCE = 24
 LEFT_OPEN = 60
-"""Connections that are left open at once, far below the places of the page: then the oldest is reset."""
+"""Connections left open at the same time, far below the places of the page; beyond it the oldest is reset."""
 ANSWER_SECONDS = 0.3
-"""Without a byte: then the server waits for more of the request."""
+"""Seconds without a byte, after which the server is taken to wait for more of the request."""
 FURTHER_SECONDS = 0.05
-"""Without a further byte: then the answer is complete, and the server waits for another request."""
+"""Seconds without a further byte, after which the response is taken as complete."""
 CONNECT_SECONDS = 20.0
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
 RESET = struct.pack("ii", 1, 0)

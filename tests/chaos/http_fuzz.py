@@ -32,7 +32,7 @@ from worker.web.status.passwords import hash_password
 
 ROUND_SECONDS = 30.0
 ROUNDS_AT_LEAST = 5
-"""One to warm up, and samples enough for a first and a last third."""
+"""One round to warm up, and enough samples for a first and a last third."""
 REVIEW = [sys.executable, "-m", "worker", "review", "--port", "0"]
 
 
@@ -150,13 +150,13 @@ def _judge_one(target: Target, report: Report) -> None:
             report.figures[f"{name}: {label}"] = target.samples[at]
     report.expect(target.process.is_running, f"{name}: it ended with {target.process.exit_code}")
     report.broken += [f"{name}: {what}, after {sent!r:.300}" for what, sent in seen.wrong.items()]
-    report.expect(seen.statuses[200], f"{name}: nothing was answered, so that nothing was proved")
+    report.expect(seen.statuses[200], f"{name}: no request was answered, so nothing was proved")
     report.broken += [f"{name}: {line}" for line in growth(target.samples[1:])]
     report.expect(
         "Traceback" not in target.process.log_path.read_text(errors="replace"), f"{name}: its log has a traceback"
     )
     if target.process.is_running:
-        report.expect(_is_served(target), f"{name}: it no longer answers a sound request")
+        report.expect(_is_served(target), f"{name}: it no longer answers a valid request")
 
 
 def _is_served(target: Target) -> bool:

@@ -17,10 +17,10 @@ from tests.leaks import leaks, logs_in, output_of, redis_contents
 GUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 COMMANDS = (["status"], ["doctor"], ["dead-letters", "list", "--json"])
 UNHEARD_A_RESTART = 200
-"""A killed Redis may take one script call's answer with it, the witness' copy as well as the worker's."""
+"""A killed Redis may lose the reply of one script call, for the witness as well as for the worker."""
 ON_THE_WAY = 1.5
-"""The ledger hands calls out within the ceiling, exactly. A crowded machine bunches them on their way: half as many
-more are let pass, where a limit that each worker kept for itself would show twice the ceiling."""
+"""Tolerance for calls that a busy machine bunches on their way. The ledger keeps the rate exactly; a limit kept by each
+worker alone would show twice the rate."""
 ENDS = ("applied_on", "applied_off", "superseded", "duplicate", "dead_lettered")
 
 
@@ -29,14 +29,14 @@ def judge_events(scene: Scene, traffic: Traffic, restarts: int, report: Report) 
     lost = [event.id for event in traffic.events if not scene.witness.is_recorded(event.id)]
     report.expect(not lost, f"promise 1: {len(lost)} events lost, such as {lost[:3]}")
     times = scene.witness.times_recorded
-    report.figures["events recorded, each heard by its id"] = f"{len(times)} of {len(traffic.events)}"
+    report.figures["events recorded, each seen by its id"] = f"{len(times)} of {len(traffic.events)}"
     report.figures["recordings, deliveries in double included"] = times.total()
     tally = scene.services.views.status()["instances"][INSTANCE]["tally"]
     ended = sum(tally.get(name, 0) for name in ENDS)
     report.expect(ended == tally["recorded"], f"promise 5: {tally['recorded']} recorded, {ended} ended")
     unheard = tally["recorded"] - times.total()
-    report.figures["recordings whose answer went down with Redis"] = unheard
-    report.expect(0 <= unheard <= UNHEARD_A_RESTART * restarts, f"promise 5: {unheard} more counted than heard")
+    report.figures["recordings whose reply was lost with Redis"] = unheard
+    report.expect(0 <= unheard <= UNHEARD_A_RESTART * restarts, f"promise 5: {unheard} more counted than seen")
     report.figures["tally"] = {name: tally[name] for name in sorted(tally)}
     expected = Counter({"invalid_event": traffic.malformed, "INVALID_LOGIN": len(traffic.unknown)})
     found = list(scene.services.letters.list())
@@ -121,7 +121,7 @@ def judge_claims(scene: Scene, traffic: Traffic, calls: Sequence[Call], report: 
         lease_seconds=scene.settings.lease_seconds,
         redis_killed_at=scene.redis_killed_at,
     )
-    report.figures["claims heard"] = sum(len(story.claims) for story in told.values())
+    report.figures["claims seen"] = sum(len(story.claims) for story in told.values())
     report.expect(not found.stale, f"promise 3: {len(found.stale)} calls with an old wish: {found.stale[:5]}")
     report.expect(not found.late, f"promise 3: {len(found.late)} calls began after their lease: {found.late[:5]}")
     report.expect(
@@ -143,4 +143,4 @@ def judge_secrets(scene: Scene, traffic: Traffic, report: Report) -> None:
     report.expect(not found, f"promise 7: {found}")
     logins = {login.encode() for login in traffic.newest}
     everywhere = {guid for _, text in written for guid in GUID.findall(text.lower())} & logins
-    report.expect(not everywhere, f"promise 7: {len(everywhere)} loginIds of the run stand somewhere")
+    report.expect(not everywhere, f"promise 7: {len(everywhere)} places contain a loginId of the run")

@@ -14,7 +14,7 @@ from tests.chaos.traffic import CANARIES, Event
 from tests.waiting import eventually
 
 REPLY_LATE_SECONDS = 4.85
-"""Just before a worker would not begin the call any more."""
+"""Just before the latest start of the call."""
 WRITE_LATE_SECONDS = 2.95 * TIMEOUT_SECONDS
 """Just within timeout + settle of the call."""
 LOGIN, BYSTANDER, _ = CANARIES

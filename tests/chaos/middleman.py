@@ -18,7 +18,7 @@ START_SECONDS = 10.0
 ANSWER_SECONDS = 10.0
 
 Link = tuple[asyncio.StreamWriter, asyncio.StreamWriter]
-"""The way to a worker, and the way to Redis."""
+"""The directions: to a worker, and to Redis."""
 
 
 class Middleman:

@@ -12,7 +12,7 @@ from worker.ledger.login_fields import stored_names
 
 MOST_CALLS_A_MINUTE = 100
 GROWTH = 1.1
-"""The workers' memory at the end of the outage, against its beginning."""
+"""Limit of the workers' memory at the end of the outage, relative to its start."""
 MINUTE = 60.0
 
 
@@ -54,7 +54,7 @@ def outage(
         backlog.emulator.faults(_fault(mode))
         seen = Outage(time.time())
         due = backlog.link(logins)
-        say(f"{logins:,} logins are due, and Flinks is away ({mode})")
+        say(f"{logins:,} logins are due, and Flinks is down ({mode})")
         _live_through(backlog, seen, logins + 1, seconds, say)
         _judge_outage(backlog, seen, logins, report)
         backlog.emulator.faults()
@@ -62,12 +62,14 @@ def outage(
         say("Flinks is back")
         at_most = 120 + 2 * logins / calls_per_second
         is_done = backlog.waits_for(lambda: backlog.tally("applied_on") > logins, at_most, say, "all to be applied")
-        report.expect(is_done, "not everything was applied after the outage")
+        report.expect(is_done, "not every wish was applied after the outage")
         _judge_return(backlog, seen, calls_per_second, report)
         report.expect(backlog.flags() == dict.fromkeys([*proven, *due], True), "Flinks does not have every login on")
         causes = [event.get("tags", {}).get("cause") for event in sentry.events()]
-        report.figures["told to Sentry"] = causes
-        report.expect(causes == ["outage", "Flinks answers again"], "Sentry was not told once of each change")
+        report.figures["reported to Sentry"] = causes
+        report.expect(
+            causes == ["outage", "Flinks answers again"], "each change was not reported to Sentry exactly once"
+        )
     return report
 
 
@@ -88,12 +90,12 @@ def _live_through(backlog: Backlog, seen: Outage, recorded: int, seconds: float,
 def _judge_outage(backlog: Backlog, seen: Outage, logins: int, report: Report) -> None:
     calls = [call.started_at for call in backlog.emulator.calls() if call.started_at >= seen.began_at]
     busiest = max((sum(at <= other < at + MINUTE for other in calls) for at in calls), default=0)
-    report.figures["logins recorded while Flinks was away"] = f"{backlog.tally('recorded') - 1:,}"
-    report.expect(backlog.tally("recorded") == logins + 1, "intake did not go on in the outage")
+    report.figures["logins recorded while Flinks was down"] = f"{backlog.tally('recorded') - 1:,}"
+    report.expect(backlog.tally("recorded") == logins + 1, "intake stopped in the outage")
     report.figures["calls in the outage"] = f"{len(calls)}, at most {busiest} in any minute"
-    report.expect(calls, "no call was made in the outage: nothing was tried")
+    report.expect(calls, "no trial call was made in the outage")
     report.expect(busiest < MOST_CALLS_A_MINUTE, f"{busiest} calls in a minute")
-    report.expect(backlog.gate()["cause"] == "outage", "the gate is not shut by the outage")
+    report.expect(backlog.gate()["cause"] == "outage", "the gate is not closed by the outage")
     memory = seen.memory_mib
     report.figures["memory of the workers, MiB"] = f"{memory[0]:.0f} at the start, {max(memory):.0f} at most"
     report.expect(max(memory) <= GROWTH * memory[0], "the workers' memory grew")
@@ -125,7 +127,7 @@ def _judge_return(backlog: Backlog, seen: Outage, ceiling: int, report: Report) 
     by_second = per_second(backlog.emulator.calls(), opened_at)
     shown = {second: by_second[second] for second in (0, 1, 2, 5, 10, 15, 20, 25)}
     report.figures["calls in the seconds after that"] = shown
-    report.expect(by_second[0] <= 0.1 * ceiling, "the first second after the outage was a rush")
+    report.expect(by_second[0] <= 0.1 * ceiling, "too many calls in the first second after the outage")
     report.expect(max(by_second.values()) <= 1.05 * ceiling, "more calls in a second than the ceiling")
     report.figures["retries exhausted"] = len(list(backlog.services.letters.list()))
     report.expect(not list(backlog.services.letters.list()), "a login was dead-lettered for the outage")

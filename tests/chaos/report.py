@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 Say = Callable[[str], None]
-"""Hears one line of progress at a time."""
+"""Prints one line of progress."""
 
 
 @dataclass
@@ -13,7 +13,7 @@ class Report:
 
     title: str
     sizes: Mapping[str, object]
-    """The arguments it ran with, the seed among them: the same ones replay it."""
+    """The arguments of the run with its seed; the same arguments replay it."""
     figures: dict[str, object] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 

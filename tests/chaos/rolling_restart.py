@@ -24,7 +24,7 @@ from tests.brief_stack import BriefStack
 from tests.chaos.report import Report, Say
 
 EVERY_LOGIN_SECONDS = 10
-"""A login has an event about this often, on and off in turn, so that a call tells whose wish it carries."""
+"""Seconds between two events of a login, on and off in turn, so that the wish of a call identifies its event."""
 STOP_SECONDS = 45
 
 

@@ -136,8 +136,8 @@ def _judge_rotation(report: Report, stack: EmbeddedStack, vault: Vault, in_use: 
     finally:
         services.redis.close()
     report.expect(not letters, f"{len(letters)} dead letters: {sorted({letter.code for letter in letters})}")
-    report.expect(not changes, f"the gate moved: {[(change['state'], change['cause']) for change in changes]}")
-    report.expect(not missing, f"keys were noted as missing: {sorted(missing)}")
+    report.expect(not changes, f"the gate changed: {[(change['state'], change['cause']) for change in changes]}")
+    report.expect(not missing, f"keys were reported as missing: {sorted(missing)}")
 
 
 def _expect_a_rotation(report: Report, client: BytesRedis, vault: Vault, in_use: Counter[str], met: int) -> None:
@@ -147,8 +147,8 @@ def _expect_a_rotation(report: Report, client: BytesRedis, vault: Vault, in_use:
         f"{in_use[new]} logins sealed under the new key, {in_use[old]} under the old one; "
         f"{met} claims of the other worker met some that it could not open"
     )
-    report.expect(min(in_use[new], in_use[old]) > 10, "both keys were never in use at once")
-    report.expect(met, "the worker that was not restarted met no login that it could not open")
+    report.expect(min(in_use[new], in_use[old]) > 10, "the two keys were never in use at the same time")
+    report.expect(met, "the worker that was not restarted found no login that it could not open")
     configurations = client.hgetall(f"nightly:configs:{INSTANCE}")
     standings = [standing for field, standing in configurations.items() if b":" not in field]
     report.expect(standings == [b"proven"], f"there is not one proven configuration, but {standings}")

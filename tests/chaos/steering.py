@@ -20,7 +20,7 @@ WITHIN_SECONDS = 5.0
 LIVE_PER_SECOND = 50
 LOAD_SECONDS, LOOK_SECONDS = 4.0, 0.5
 QUIET_SECONDS = 6.0
-"""So long no call may come before it is believed that none comes any more."""
+"""Seconds without a call after which the calls have ended."""
 
 
 def steer(scene: Scene, rows: int, calls_per_second: int, chance: Random, report: Report, say: Say) -> None:
@@ -53,10 +53,10 @@ def steer(scene: Scene, rows: int, calls_per_second: int, chance: Random, report
     report.expect(backfill.status is Status.RUNNING, "the second backfill did not run")
     eventually(scene.is_at_rest, seconds=60, describe="rest")
     one = scene.services.backfills.get(backfill.id)
-    report.expect(one.ended_at and one.fed < one.rows, "it was not cancelled in its midst")
+    report.expect(one.ended_at and one.fed < one.rows, "it was not cancelled while it ran")
     report.expect(one.counts["cancelled"] == one.rows - one.fed, f"counts of the cancelled one: {one.counts}")
     called = {call.login_id for call in scene.emulator.calls()} & ours
-    report.expect(called == set(logins[: one.fed]), "what was called is not what was handed over")
+    report.expect(called == set(logins[: one.fed]), "the called rows are not those handed over")
 
 
 def _is_at_work(scene: Scene, backfill_id: str) -> bool:

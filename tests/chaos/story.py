@@ -12,9 +12,9 @@ from tests.chaos.traffic import Event
 from tests.chaos.witness import Heard
 
 DEAF_SECONDS = 30.0
-"""A killed Redis may have recorded what it told nobody: then it is recorded again, and heard, within this time."""
+"""Seconds within which an event, recorded by a killed Redis without a reply, is recorded again and seen."""
 CLOCK_SECONDS = 0.005
-"""Redis and the emulator read the same clock, and round it."""
+"""Redis and the emulator use the same clock and round its time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from worker.vault.sealed_box import SealingKey
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 TWICE, SAME_INSTANT, STRAYING = 0.1, 0.02, 0.4
 STRAYS_BY = 0.3
-"""A straying event arrives up to this part of the run too early or too late."""
+"""A misordered event arrives too early or too late by up to this part of the run."""
 BATCHED, BY_CELERY = 0.3, 0.2
 MOST_IN_A_BATCH = 20
 UNKNOWN = 0.01

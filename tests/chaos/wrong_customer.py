@@ -56,12 +56,12 @@ def _judge_storm(backlog: Backlog, sentry: SentryIngest, report: Report) -> None
     report.figures["calls with the wrong id"] = calls
     report.figures["dead letters"] = len(letters)
     report.expect(0 < len(letters) < MOST_LETTERS, f"{len(letters)} dead letters")
-    report.expect(all(letter.suspect for letter in letters), "a letter of the storm is not marked")
+    report.expect(all(letter.suspect for letter in letters), "a dead letter of the storm is not marked")
     report.figures["gate"] = f"{backlog.gate()['state']}: {backlog.gate()['cause']}, {backlog.gate()['detail']}"
-    report.expect(backlog.gate()["cause"] == "storm", "the gate is not shut by the storm")
+    report.expect(backlog.gate()["cause"] == "storm", "the gate is not closed by the storm")
     told = [(event["level"], event.get("tags", {}).get("cause")) for event in sentry.events()]
-    report.figures["told to Sentry"] = told
-    report.expect(told == [("fatal", "storm")], "Sentry was not told exactly once")
+    report.figures["reported to Sentry"] = told
+    report.expect(told == [("fatal", "storm")], "the storm was not reported to Sentry exactly once")
 
 
 def _mend(backlog: Backlog, logins: int, report: Report, say: Say) -> None:
@@ -75,6 +75,6 @@ def _mend(backlog: Backlog, logins: int, report: Report, say: Say) -> None:
     is_done = backlog.waits_for(lambda: backlog.tally("applied_on") == logins, 60, say, "the suspects")
     report.expect(is_done, "the suspects were not applied")
     report.figures["open letters in the end"] = len(list(backlog.services.letters.list()))
-    report.expect(not list(backlog.services.letters.list()), "letters are left open")
+    report.expect(not list(backlog.services.letters.list()), "dead letters are left open")
     changes = backlog.services.views.gate_changes(INSTANCE)
     report.figures["gate in all"] = [f"{change['state']}: {change['cause']}" for change in changes]

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 
 SIZES = (1_000, 8_000)
-"""Each is compared with its double: some readers cut a text at 2,000 characters, others read all of it."""
+"""Each size is compared with its double; some readers cut a text at 2,000 characters, others read all of it."""
 MOST_GROWTH = 3
-"""Twice the text may take this many times as long: 2 if it is linear, 4 if it is quadratic."""
+"""Allowed factor for twice the text: linear time gives 2, quadratic time 4."""
 NOISE_SECONDS = 0.001
-"""Less than this is the machine's noise, and harms nobody."""
+"""A shorter time is noise of the machine, and harmless."""
 PLAIN = "the quick brown fox 12 "
 GUID = "0d5e2a51-7a10-4d8e-9a61-5f0c3b1f7e22"
 

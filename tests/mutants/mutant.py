@@ -11,7 +11,7 @@ class Mutant:
     """`text` is the whole file with the mistake."""
 
     path: str
-    """From the project's root."""
+    """Relative to the root of the project."""
     line: int
     before: str
     after: str

@@ -16,7 +16,7 @@ def test_the_document_is_valid_asyncapi(node_modules: Path) -> None:
 
     assert [f"{list(error.path)}: {error.message[:200]}" for error in validator.iter_errors(document)] == []
     document["channels"]["stream"]["adress"] = document["channels"]["stream"].pop("address")
-    assert not validator.is_valid(document), "the schema finds no mistake at all"
+    assert not validator.is_valid(document), "the schema accepts every document"
 
 
 def _schema_of(node_modules: Path, version: str) -> Any:

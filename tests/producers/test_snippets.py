@@ -20,7 +20,7 @@ CLOSED = {
     # `applyAsync` returns before it has written, so the connection is closed one turn of the event loop later
     "celery-node": "\nawait new Promise((written) => setImmediate(written));\nawait client.disconnect();\n",
 }
-"""What ends a program in Node that would keep its connection, as a service does."""
+"""Code that ends a Node program, which would keep its connection open like a service."""
 
 
 def _python(snippet: Snippet, folder: Path) -> list[str]:

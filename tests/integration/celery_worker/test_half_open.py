@@ -10,7 +10,7 @@ from tests.integration.celery_worker.stalling_proxy import StallingProxy
 from tests.waiting import eventually
 
 LIMIT_SECONDS = 25
-"""A socket's timeout is 10 s at the ledger, and 5 s at the broker after that. The rest is for a busy machine."""
+"""The socket timeout is 10 s for the ledger, then 5 s for the broker. The rest is for a busy machine."""
 
 
 @pytest.fixture

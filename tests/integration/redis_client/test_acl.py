@@ -88,7 +88,7 @@ ADMINISTRATION = (
 NOT_ALLOWED = (
     r"(?i)no permission|can't run this command|executing the script can't|command (is )?not allowed|ACL failure"
 )
-"""For MODULE and DEBUG newer servers ask a setting of theirs before the ACL."""
+"""For MODULE and DEBUG newer servers check a setting before the ACL."""
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def message(app: Celery, linked: Any) -> Iterator[Any]:
         kwargs = {"login_id": CANARY}
         app.send_task("account.linked", kwargs=kwargs, queue=queue, argsrepr=CANARY, kwargsrepr=repr(kwargs))
         found = channel.basic_get(queue)
-        assert CANARY in found.headers["kwargsrepr"], "the message holds nothing that could leak"
+        assert CANARY in found.headers["kwargsrepr"], "the message contains nothing that could leak"
         yield found
 
 

@@ -125,7 +125,7 @@ def test_a_loop_ends_after_its_present_step() -> None:
         assert started.wait(5)
         threading.Timer(0.02, released.set).start()
         loop.stop()
-        assert ended.is_set(), "stop came back while the step was still at work"
+        assert ended.is_set(), "stop returned while the step was still running"
 
 
 @pytest.mark.usefixtures("reports")

@@ -34,4 +34,4 @@ def test_the_first_pulse_is_in_the_ledger_before_any_reader_starts(monkeypatch: 
     with capture_logs() as lines, pytest.raises(StartedError):
         Background(worker).start(worker)
     assert steps == ["pulse", "pulse", "pulse", "readers"]
-    assert [line["event"] for line in lines] == ["ledger_unreachable"], "said once"
+    assert [line["event"] for line in lines] == ["ledger_unreachable"], "logged once"

@@ -124,7 +124,7 @@ def test_short_tasks_one_after_the_other_are_not_one_long_task(
         addresses.add(id(requests[0]))
         progress.made("ledger")
         found.step()
-    assert len(addresses) < 50, "else this test shows nothing"
+    assert len(addresses) < 50, "otherwise this test shows nothing"
     assert killed == []
     assert shutdown.begun == []
 

@@ -93,4 +93,6 @@ def test_a_rejected_celery_message_is_replayed_unchanged(vault: Vault, instances
 
     assert harness.intake.accept_again("celery", harness.bodies()[0]) is ("eu" in instances)
     assert [wish.event_id for wish in harness.ledger.wishes] == ["task-9"] * ("eu" in instances)
-    assert len({message.id for message in harness.letters.parked}) == 1, "what is still invalid keeps its letter"
+    assert len({message.id for message in harness.letters.parked}) == 1, (
+        "a message that is still invalid keeps its dead letter"
+    )

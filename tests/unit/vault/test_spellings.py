@@ -24,7 +24,7 @@ logins = st.one_of(
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=4, max_size=32),
 )
 LOSSY = {"upper case", "lower case", "percent in lower case"}
-"""Around base64 they cannot be read back; around a few letters of other alphabets neither."""
+"""They cannot be decoded around base64, nor around a few letters of other alphabets."""
 around = st.text(string.ascii_letters + string.digits + "-_.:/@ +", max_size=24)
 
 
