@@ -1,6 +1,6 @@
-# One image for every process: the worker (default), the review page, the command line. The target `demo` adds the
-# emulator of Flinks, which production does not hold.
-# Holds no setting and no secret; see .env.example and docker-compose.yml.
+# One image for every process: the worker (default), the status page, the command line. The target `demo` adds the
+# Flinks emulator, which the production image does not contain.
+# Contains no settings and no secrets; see .env.example and docker-compose.yml.
 
 FROM python:3.12-slim AS build
 WORKDIR /build
@@ -8,7 +8,7 @@ COPY requirements/ requirements/
 RUN python -m venv --without-pip /opt/nightly \
  && pip --python /opt/nightly/bin/python install --no-cache-dir --only-binary :all: --require-hashes \
     --requirement requirements/runtime.txt
-# The build backend comes from the hashed lock too, and stays behind in this stage.
+# The build backend comes from the hashed lock too, and exists only in this stage.
 RUN awk '/^[a-z]/ { keep = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } keep' \
     requirements/dev.txt > requirements/build.txt \
  && pip install --no-cache-dir --only-binary :all: --require-hashes --requirement requirements/build.txt
@@ -25,7 +25,7 @@ ENV PATH=/opt/nightly/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /srv
 USER 10001
 STOPSIGNAL SIGTERM
-# What healthy means differs by process: docker-compose.yml says it for each.
+# Each process has a health check of its own, in docker-compose.yml.
 HEALTHCHECK NONE
 ENTRYPOINT []
 CMD ["celery", "-A", "worker", "worker", "--without-gossip", "--without-mingle"]
