@@ -1,7 +1,7 @@
-"""The `nightly` command: runs it, and turns whatever goes wrong into one clear line and an exit code.
+"""Runs the `nightly` command (commands.py lists all), and turns an error into one line and an exit code.
 
-0: done. 1: found something wrong. 2: wrong usage or settings. Nobody sees a traceback for a wrong setting or
-for a Redis that is away. Everything heavy is imported by the command that needs it.
+Exit codes: 0 done, 1 found something wrong, 2 wrong usage or settings. Heavy modules are imported only by the commands
+that need them.
 """
 
 
@@ -11,7 +11,7 @@ def main() -> int:
 
     try:
         app(prog_name="nightly")
-    except Exception as error:  # noqa: BLE001 - the last place that can say it well
+    except Exception as error:  # noqa: BLE001 - the last place to print one line instead of a traceback
         from worker.cli.exit_codes import tell  # noqa: PLC0415 - see above
 
         return tell(error)

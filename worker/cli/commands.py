@@ -1,7 +1,6 @@
-"""The command tree, in the order of the help page.
+"""The command tree: the module and summary of each command, in the order of the help page.
 
-A command's module is imported when that command runs, so `nightly --help` and a container's health check
-start in a fraction of what all commands together would need.
+A command's module is imported when that command runs, so `nightly --help` and a container's health check start fast.
 """
 
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ MACHINES = "For machines and browsers"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One command: where its function (or its own tree) is, and what the list of commands says of it."""
+    """One command: where its function or its subcommands are (`module:name`), and its text in the list of commands."""
 
     target: str
     panel: str
@@ -39,10 +38,10 @@ ENTRIES: dict[str, Entry] = {
     "explain": Entry(
         "worker.cli.explain:explain",
         EVERY_DAY,
-        "Tell what is wished for one login, and why it waits.",
+        "Show the wish for one login, its attempts, and why it waits.",
         "Examples: `nightly explain lgn_k5mxq2...`, `nightly explain - --instance acme-ca < login-id.txt`",
     ),
-    "dead-letters": Entry("worker.cli.dead_letters:app", EVERY_DAY, "Review what could not be carried out."),
+    "dead-letters": Entry("worker.cli.dead_letters:app", EVERY_DAY, "Review events that could not be applied."),
     "publish": Entry(
         "worker.cli.publish:publish",
         EVERY_DAY,
@@ -53,39 +52,39 @@ ENTRIES: dict[str, Entry] = {
     "backfill": Entry(
         "worker.cli.backfill.commands:app",
         EVERY_DAY,
-        "Switch many logins on or off: from a file, or as the ledger knows them.",
+        "Switch many logins on or off: those in a file, or in the ledger.",
     ),
     "doctor": Entry(
         "worker.cli.doctor:doctor",
         TROUBLE,
-        "Check everything that Nightly needs, and say what to do.",
+        "Check everything that Nightly needs, and advise what to do.",
         "Example: `nightly doctor --json`",
     ),
-    "gate": Entry("worker.cli.gate:app", TROUBLE, "Show, close or open the gate: whether Flinks is called at all."),
+    "gate": Entry("worker.cli.gate:app", TROUBLE, "Show, close or open the gate, which allows calls to Flinks."),
     "keys": Entry("worker.cli.keys:keys", SET_UP, "Make keys for LOGIN_KEYS and HTTP_EVENTS_SECRETS."),
     "users": Entry("worker.cli.keys:users", SET_UP, "Make password hashes for REVIEW_USERS."),
     "health": Entry(
         "worker.cli.health:health",
         MACHINES,
-        "Exit 0 if this machine's worker sent a heartbeat lately.",
+        "Exit 0 if this machine's worker is alive and due work is processed.",
         "Example: `HEALTHCHECK CMD nightly health --max-silence 15`",
     ),
     "review": Entry(
         "worker.cli.review:review",
         MACHINES,
-        "Serve the read-only status page, and the way in over HTTP.",
+        "Serve the read-only status page, and `POST /events`.",
         "Example: `nightly review --host 127.0.0.1 --port 8080`",
     ),
 }
 
 
 class LazyGroup(TyperGroup):
-    """Lists commands by their summaries; imports the one that is called."""
+    """Lists all commands by their summaries, and imports only the one that is called."""
 
     def resolve_command(  # type: ignore[override] # typer's own copy of click is not typed for subclasses
         self, ctx: typer.Context, args: list[str]
     ) -> tuple[str | None, TyperCommand | TyperGroup | None, list[str]]:
-        """Return the called command itself in place of its entry in the list."""
+        """Return the called command itself instead of its placeholder in the list."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, load(name) if name in ENTRIES else command, rest  # type: ignore[return-value] # see above
 
@@ -94,20 +93,20 @@ def load(name: str) -> TyperCommand | TyperGroup:
     """Import one command of ENTRIES."""
     entry = ENTRIES[name]
     module, _, attribute = entry.target.partition(":")
-    found = getattr(import_module(module), attribute)
-    if isinstance(found, typer.Typer):
-        tree = get_group(found)
+    command = getattr(import_module(module), attribute)
+    if isinstance(command, typer.Typer):
+        tree = get_group(command)
         tree.name = name
         return tree
-    alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-    alone.command(name, epilog=entry.examples or None)(found)
-    return cast("TyperCommand", get_command(alone))
+    single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    single.command(name, epilog=entry.examples or None)(command)
+    return cast("TyperCommand", get_command(single))
 
 
 app = typer.Typer(
     cls=LazyGroup,
-    help="Keeps Flinks nightly refreshes as your events say they should be.",
-    epilog="Exit codes: 0 done, 1 found something wrong, 2 wrong usage or settings. Every read takes --json.",
+    help="Switches Flinks nightly refreshes on and off, as your events require.",
+    epilog="Exit codes: 0 done, 1 found something wrong, 2 wrong usage or settings. Every reading command has --json.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -115,14 +114,14 @@ app = typer.Typer(
 )
 
 
-def _listed() -> None:
-    """Stand in the list of commands; LazyGroup never calls it."""
+def _placeholder() -> None:
+    """Take a command's place in the list; LazyGroup never calls it."""
 
 
 def add(name: str, entry: Entry) -> None:
     """Add a command to the list."""
     ENTRIES[name] = entry
-    app.command(name, help=entry.summary, rich_help_panel=entry.panel)(_listed)
+    app.command(name, help=entry.summary, rich_help_panel=entry.panel)(_placeholder)
 
 
 for _name, _entry in list(ENTRIES.items()):

@@ -1,4 +1,4 @@
-"""Opens what a command needs: Redis for reading, and LOGIN_KEYS for commands that name or open logins."""
+"""Opens what a command needs: Redis only, or all services if it needs LOGIN_KEYS; and names the operator."""
 
 import getpass
 from typing import TYPE_CHECKING, NoReturn
@@ -21,34 +21,35 @@ CLIENT_NAME = "nightly-cli"
 def open_ledger(*, to_change: bool = False) -> tuple[Settings, BytesRedis]:
     """Return the settings and a client that is not connected yet; raises SettingsError.
 
-    `to_change` asks Redis whether the ledger is of our kind, and raises LedgerMismatch and RedisError too.
+    `to_change`: for a command that changes the ledger. Then it also raises RedisError, and LedgerMismatch if the
+    ledger is a sandbox and SANDBOX is not set, or the other way round.
     """
     settings = Settings.load(require=("REDIS_URL",))
     client = open_redis(settings.redis_address(), name=CLIENT_NAME)
     if to_change:
-        _refuse_another_kind(settings, client)
+        _check_kind(settings, client)
     return settings, client
 
 
 def open_services(*, to_change: bool = False) -> "Services":
-    """Return every part; raises SettingsError, LedgerMismatch where LOGIN_KEYS are not the ledger's, RedisError.
+    """Return all services; raises SettingsError, RedisError, and LedgerMismatch if LOGIN_KEYS are not the ledger's.
 
-    `to_change` raises LedgerMismatch also where the ledger is a sandbox and we are none, or the other way round.
+    `to_change`: as for `open_ledger`.
     """
-    from worker.services import build_services  # noqa: PLC0415 - heavy, and most commands only look
+    from worker.services import build_services  # noqa: PLC0415 - heavy, and most commands need only Redis
     from worker.telemetry.logs import configure_logging  # noqa: PLC0415 - the same
 
     settings = Settings.load(require=("REDIS_URL", "LOGIN_KEYS"))
     open_redis(settings.redis_address(), name=CLIENT_NAME)
-    configure_logging(log_format=settings.log_format, log_level="ERROR")  # a command answers in its own words
+    configure_logging(log_format=settings.log_format, log_level="ERROR")  # a command prints its own messages
     services = build_services(settings, name=CLIENT_NAME)
     services.ledger.open_ledger(services.vault.fingerprint("reference"), only_look=True)
     if to_change:
-        _refuse_another_kind(settings, services.redis)
+        _check_kind(settings, services.redis)
     return services
 
 
-def _refuse_another_kind(settings: Settings, client: BytesRedis) -> None:
+def _check_kind(settings: Settings, client: BytesRedis) -> None:
     kind = Views(client).kind()
     if kind is not None and (kind == "sandbox") is not settings.sandbox:
         raise LedgerMismatch(MISMATCHES[kind])
@@ -63,11 +64,11 @@ def operator() -> str:
 
 
 def misuse(message: str) -> NoReturn:
-    """End with exit code 2 and the reason."""
+    """Exit with code 2 and print the reason."""
     raise typer.BadParameter(message)
 
 
 def known_instances(settings: Settings, client: BytesRedis) -> list[str]:
-    """Return the instances that are configured here or that the ledger has seen, the default one first."""
+    """Return the instances in the settings and in the ledger, the default one first."""
     seen = {raw.decode() for raw in client.smembers("nightly:instances")} | set(settings.instances())
     return [settings.flinks_instance, *sorted(seen - {settings.flinks_instance})]

@@ -1,4 +1,4 @@
-"""`nightly dead-letters replay | resolve`: asks first, calls `worker/operations/replay.py`, prints the result."""
+"""`nightly dead-letters replay | resolve`: selects letters, asks, calls worker/operations/replay.py, prints results."""
 
 import sys
 from collections import Counter
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 WRONG_OUTCOMES = frozenset({"failed", "still_invalid", "already_closed"})
 NAMED = 20
-"""So many results are named one by one; the rest are counted."""
+"""Maximum results that are printed one by one; the rest are counted."""
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Letters by their id.")]
 Code = Annotated[str | None, typer.Option(help="Every open letter with this code.")]
 Instance = Annotated[str | None, typer.Option(help="Every open letter of this instance.")]
 Suspects = Annotated[
-    bool, typer.Option("--suspects", help="Those of a storm: the run of refused logins that closed the gate.")
+    bool, typer.Option("--suspects", help="Every open letter of a storm: a run of refusals that closed the gate.")
 ]
 All = Annotated[bool, typer.Option("--all", help="Every open letter.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which letters these are.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, however many they are.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print the selected letters.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a letter.")]
 
 
@@ -43,24 +43,24 @@ def replay(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Try again: the login's newest wish is due again, and a rejected message is taken in once more.
+    """Replay letters: make the login's newest wish due again, or accept a rejected message again.
 
-    Nothing old is sent: a login whose wish changed meanwhile is left alone (superseded). Exit code 1 when one
-    could not be replayed. More than one letter asks first on a terminal.
+    An old wish is never sent: if a newer wish replaced it, its letter is superseded. Asks for confirmation if
+    there are several letters and a terminal. Exit code 1 if a letter could not be replayed.
     """
     services = open_services(to_change=True)
     chosen = _choose(
         services.letters, ids or [], code=code, instance=instance, suspects=suspects, everything=everything
     )
-    if _may_go_on(chosen, "Replay", dry_run=dry_run, yes=yes, as_json=as_json):
+    if _is_confirmed(chosen, "Replay", dry_run=dry_run, yes=yes, as_json=as_json):
         letters = _review_list(services)
-        _tell(letters.replay(chosen, by=operator()), as_json=as_json)
+        _print_results(letters.replay(chosen, by=operator()), as_json=as_json)
 
 
 def resolve(
     ids: Ids = None,
     *,
-    note: Annotated[str, typer.Option(help="The reason, for later readers. No loginId, please.")],
+    note: Annotated[str, typer.Option(help="The reason, for later readers; without a loginId.")],
     code: Code = None,
     instance: Instance = None,
     suspects: Suspects = False,
@@ -69,18 +69,21 @@ def resolve(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Close letters without another call; the note says why. More than one letter asks first on a terminal."""
+    """Close letters without another call; the note says why.
+
+    Asks for confirmation if there are several letters and a terminal.
+    """
     services = open_services(to_change=True)
     chosen = _choose(
         services.letters, ids or [], code=code, instance=instance, suspects=suspects, everything=everything
     )
-    if _may_go_on(chosen, "Resolve", dry_run=dry_run, yes=yes, as_json=as_json):
+    if _is_confirmed(chosen, "Resolve", dry_run=dry_run, yes=yes, as_json=as_json):
         letters = _review_list(services)
-        _tell(letters.resolve(chosen, by=operator(), note=note), as_json=as_json)
+        _print_results(letters.resolve(chosen, by=operator(), note=note), as_json=as_json)
 
 
 def _review_list(services: "Services") -> DeadLetters:
-    from worker.intake.celery_message import kept_message  # noqa: PLC0415 - Celery is heavy, and other commands need none
+    from worker.intake.celery_message import kept_message  # noqa: PLC0415 - Celery is heavy; other commands need none
 
     return DeadLetters(services.letters, services.vault, services.intake, read_message=kept_message)
 
@@ -90,26 +93,26 @@ def _choose(
 ) -> list[str]:
     is_filtered = everything or suspects or code is not None or instance is not None
     if bool(ids) == is_filtered:
-        misuse("name letters by ID, or choose them by --code, --instance, --suspects or --all")
+        misuse("give IDs, or select letters with --code, --instance, --suspects or --all")
     if ids:
         return list(dict.fromkeys(ids))
     return [letter.id for letter in letters.list(code=code, instance=instance, only_suspects=suspects)]
 
 
-def _may_go_on(chosen: list[str], verb: str, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
+def _is_confirmed(chosen: list[str], verb: str, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
     if dry_run and as_json:
         print_json({"letter_id": letter_id, "outcome": "chosen", "detail": ""} for letter_id in chosen)
         return False
     if dry_run or not chosen:
-        named = ", ".join(plain(letter_id) for letter_id in chosen[:NAMED]) + (", ..." if chosen[NAMED:] else "")
-        console().print(f"{number(len(chosen))} letters: {named or 'none is open'}")
+        ids = ", ".join(plain(letter_id) for letter_id in chosen[:NAMED]) + (", ..." if chosen[NAMED:] else "")
+        console().print(f"{number(len(chosen))} letters: {ids or 'none is open'}")
         return False
     if len(chosen) > 1 and not yes and sys.stdin.isatty():
         typer.confirm(f"{verb} {number(len(chosen))} letters?", abort=True, err=True)
     return True
 
 
-def _tell(results: Iterable[Closed], *, as_json: bool) -> None:
+def _print_results(results: Iterable[Closed], *, as_json: bool) -> None:
     counts: Counter[str] = Counter()
     for result in results:
         counts[result.outcome] += 1
@@ -120,6 +123,6 @@ def _tell(results: Iterable[Closed], *, as_json: bool) -> None:
             console().print(f"{plain(result.letter_id)}: {result.outcome.replace('_', ' ')}{detail}")
     if not as_json and counts.total() > 1:
         summary = ", ".join(f"{number(count)} {outcome.replace('_', ' ')}" for outcome, count in counts.items())
-        console().print(f"Together: {summary}")
+        console().print(f"In total: {summary}")
     if WRONG_OUTCOMES & counts.keys():
         raise typer.Exit(1)

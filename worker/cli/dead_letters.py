@@ -18,13 +18,13 @@ from worker.ledger.queries import Views
 from worker.operations.advice import advice_for
 
 SHOWN = 50
-"""Letters in a table for a person, unless `--limit` says otherwise; `--json` holds them all."""
+"""Letters in a table, if there is no `--limit`; `--json` prints all."""
 WIDE = 110
 SHORT = 12
-"""On a terminal narrower than WIDE a reference is cut to this length; `show` prints it whole."""
+"""Length of a reference on a terminal narrower than WIDE; `show` prints the whole reference."""
 
 app = typer.Typer(
-    help="Review what could not be carried out: look, replay, resolve.",
+    help="Review events that could not be applied: look, replay, resolve.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -32,24 +32,24 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Code = Annotated[str | None, typer.Option(help="Only this code, such as INVALID_LOGIN.")]
 Instance = Annotated[str | None, typer.Option(help="Only this Flinks instance.")]
 Limit = Annotated[int | None, typer.Option(help="Maximum number of rows.", min=1)]
-IsClosed = Annotated[bool, typer.Option("--closed", help="The closed ones of the last 90 days instead.")]
+IsClosed = Annotated[bool, typer.Option("--closed", help="The letters closed in the last 90 days instead.")]
 
 
 @app.command(epilog="Example: `nightly dead-letters groups`")
 def groups(*, as_json: AsJson = False) -> None:
-    """Count open letters by instance, code and wish: where a review begins."""
+    """Count open letters by instance, code and wish. Begin a review here."""
     letters, now_ms = _open()
-    found = letters.groups()
+    kinds = letters.groups()
     if as_json:
-        print_json(asdict(group) for group in found)
+        print_json(asdict(group) for group in kinds)
         return
     table = listing("Letters", "Code", "Wish", "Instance", "Oldest", "Newest", right=["Letters"])
-    for group in found:
+    for group in kinds:
         ages = ago(group.oldest_at, now_ms), ago(group.newest_at, now_ms)
         table.add_row(number(group.count), plain(group.code), plain(group.wish), plain(group.instance), *ages)
-    console().print(table if found else "No dead letter is open.")
-    if found:
-        console().print(Text.assemble(("Next: ", DIM), (f"nightly dead-letters list --code {found[0].code}", COMMAND)))
+    console().print(table if kinds else "No dead letter is open.")
+    if kinds:
+        console().print(Text.assemble(("Next: ", DIM), (f"nightly dead-letters list --code {kinds[0].code}", COMMAND)))
 
 
 @app.command("list", epilog="Example: `nightly dead-letters list --code INVALID_LOGIN --limit 20`")
@@ -57,27 +57,27 @@ def list_(
     *,
     code: Code = None,
     instance: Instance = None,
-    suspects: Annotated[bool, typer.Option("--suspects", help="Only those of a storm.")] = False,
+    suspects: Annotated[bool, typer.Option("--suspects", help="Only those of a storm, a run of refusals.")] = False,
     closed: IsClosed = False,
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
-    """List letters, oldest first. A table ends after 50 unless --limit says otherwise; --json holds them all."""
+    """List letters, oldest first: 50 in a table, or --limit; with --json all."""
     letters, now_ms = _open()
-    found = letters.list(is_open=not closed, code=code, instance=instance, only_suspects=suspects, limit=limit)
+    matching = letters.list(is_open=not closed, code=code, instance=instance, only_suspects=suspects, limit=limit)
     if as_json:
-        print_json(document(letter) for letter in found)
+        print_json(document(letter) for letter in matching)
         return
-    shown = list(islice(found, limit or SHOWN))
+    shown = list(islice(matching, limit or SHOWN))
     screen = console()
     screen.print(_table(shown, now_ms, screen.width, is_open=not closed) if shown else "No such dead letter.")
-    if next(found, None) is not None:
+    if next(matching, None) is not None:
         screen.print("There are more: --limit N shows N of them, --json all.", style=DIM)
 
 
 @app.command(epilog="Example: `nightly dead-letters show dl-7`")
 def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], *, as_json: AsJson = False) -> None:
-    """Show one letter whole: the wish, every attempt, Flinks' own words, and what to do next."""
+    """Show one letter: the wish, every attempt, Flinks' message, and what to do next."""
     letters, now_ms = _open()
     letter = letters.get(letter_id)
     attempts = list(letters.attempts(letter.login)) if letter.login else []
@@ -89,10 +89,10 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], *, as_json: As
 
 @app.command(epilog="Example: `nightly dead-letters export > letters.ndjson`")
 def export(*, code: Code = None, instance: Instance = None, closed: IsClosed = False) -> None:
-    """Write every letter with its attempts to standard output, one JSON object a line; never a loginId."""
+    """Write every letter with its attempts to standard output, one JSON object a line; without loginIds."""
     letters, _ = _open()
-    found = letters.list(is_open=not closed, code=code, instance=instance)
-    print_json(document(letter) | {"attempts": list(letters.attempts(letter.login))} for letter in found)
+    matching = letters.list(is_open=not closed, code=code, instance=instance)
+    print_json(document(letter) | {"attempts": list(letters.attempts(letter.login))} for letter in matching)
 
 
 app.command(epilog="Examples: `nightly dead-letters replay dl-7`, `nightly dead-letters replay --suspects --dry-run`")(
@@ -105,18 +105,16 @@ app.command(
 
 
 def document(letter: Letter) -> dict[str, Any]:
-    """Return a letter for a machine."""
+    """Return a letter as JSON output."""
     return asdict(letter)
 
 
 def picture(letter: Letter, attempts: list[dict[str, Any]], now_ms: int) -> RenderableType:
-    """Return one letter as a person wants to read it."""
+    """Return one letter as text, with the next commands."""
     title = Text.assemble((letter.id, NAME), "  ", (plain(letter.code), BAD), f"  {letter.status}")
     rows = _login_rows(letter) if letter.kind == "login" else _message_rows(letter)
     filed = f"{when(letter.created_at)} UTC, {ago(letter.created_at, now_ms)}"
-    rows += (
-        [("suspect", "one of a run of refused logins: the customer id was probably wrong")] if letter.suspect else []
-    )
+    rows += [("suspect", "one of a run of refusals: the customer id was probably wrong")] if letter.suspect else []
     rows += [("filed", filed), *_closing_rows(letter)]
     parts: list[RenderableType] = [title, pairs(rows)]
     if attempts:
@@ -143,7 +141,7 @@ def _message_rows(letter: Letter) -> list[tuple[str, object]]:
     return [
         ("rejected", letter.reason),
         *([("event", letter.event_id)] if letter.event_id else []),
-        ("came by", f"{letter.source}, {number(letter.body_bytes)} bytes"),
+        ("source", f"{letter.source}, {number(letter.body_bytes)} bytes"),
         ("seen", f"{number(letter.seen)} times, last {when(letter.last_at)} UTC"),
     ]
 
@@ -160,12 +158,12 @@ def _table(shown: Iterable[Letter], now_ms: int, width: int, *, is_open: bool) -
     columns = ("ID", "Code", "Wish", "Instance", "Login, or reason", "Account", "Filed" if is_open else "Closed")
     table = listing(*columns, fold=("Login, or reason", "Account", "Closed"))
     for letter in shown:
-        who = letter.login or letter.reason
+        subject = letter.login or letter.reason
         if is_narrow and letter.login:
-            who = letter.login[:SHORT] + "\N{HORIZONTAL ELLIPSIS}"
+            subject = letter.login[:SHORT] + "\N{HORIZONTAL ELLIPSIS}"
         at = ago(letter.created_at, now_ms) if is_open else f"{letter.status} {ago(letter.closed_at, now_ms)}"
-        cells = (letter.id, letter.code, letter.wish, letter.instance, who, letter.account_id, at)
-        table.add_row(*(cell if cell is who else plain(cell) for cell in cells))
+        cells = (letter.id, letter.code, letter.wish, letter.instance, subject, letter.account_id, at)
+        table.add_row(*(cell if cell is subject else plain(cell) for cell in cells))
     return table
 
 

@@ -1,4 +1,4 @@
-"""`nightly doctor`: is everything as Nightly needs it, and if not, what to do."""
+"""`nightly doctor`: prints the checks of worker/operations/diagnose.py, each with advice."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -20,9 +20,9 @@ _MARKS = {
 
 
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a check.")] = False) -> None:
-    """Check settings, Redis, LOGIN_KEYS, Flinks' address, gates, workers and backlog; say what to do.
+    """Check settings, Redis, LOGIN_KEYS, Flinks' address, gates, workers and backlog, and advise what to do.
 
-    Changes nothing and calls nothing at Flinks. Exit code 1 when a check fails; warnings do not count.
+    Changes nothing, and makes no call to Flinks. Exit code 1 if a check fails; warnings do not count.
     """
     checks = list(examine())
     if as_json:
@@ -34,7 +34,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON obj
 
 
 def picture(checks: list[Check]) -> Table:
-    """Return one row a check, with what to do below it, and the sum at the end."""
+    """Return a table with one row a check, its advice below, and the totals at the end."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True, justify="right")
     grid.add_column(no_wrap=True)
@@ -47,5 +47,5 @@ def picture(checks: list[Check]) -> Table:
     count = {level: sum(check.level is level for check in checks) for level in Level}
     worst = BAD if count[Level.FAIL] else WARN if count[Level.WARN] else GOOD
     grid.add_row("", "", "")
-    grid.add_row("", Text("together", worst), f"{count[Level.FAIL]} failed, {count[Level.WARN]} to look at")
+    grid.add_row("", Text("in total", worst), f"{count[Level.FAIL]} failed, {count[Level.WARN]} warnings")
     return grid

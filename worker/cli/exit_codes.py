@@ -1,4 +1,4 @@
-"""Decides how a failed command ends: one line for a person on stderr, and the exit code."""
+"""Maps the error of a failed command to an exit code and a message on stderr."""
 
 import sys
 
@@ -13,7 +13,7 @@ WRONG_USAGE = 2
 
 
 def tell(error: Exception) -> int:
-    """Print what went wrong to stderr; returns the exit code. Raises unexpected errors, scrubbed."""
+    """Print the error to stderr and return the exit code. An unexpected error is raised again; its log is scrubbed."""
     if isinstance(error, SettingsError):
         _print(*error.lines)
         return WRONG_USAGE
@@ -23,7 +23,7 @@ def tell(error: Exception) -> int:
     if isinstance(error, redis.RedisError):
         _print(str(trouble_of(error, _redis_url())))
         return FOUND_WRONG
-    from worker.telemetry.logs import configure_logging  # noqa: PLC0415 - heavy, and for a crash alone
+    from worker.telemetry.logs import configure_logging  # noqa: PLC0415 - heavy, and only for a crash
 
     configure_logging(log_format="console", log_level="INFO")
     raise error

@@ -1,4 +1,4 @@
-"""`nightly explain`: everything that the ledger has about one login, in order of time; never its loginId."""
+"""`nightly explain`: prints what the ledger has about one login (without its loginId), and why its wish waits."""
 
 import re
 import sys
@@ -28,27 +28,27 @@ def explain(
     instance: Annotated[str | None, typer.Option(help="Flinks instance of a loginId. [every configured one]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a login found.")] = False,
 ) -> None:
-    """Tell what is wished for one login, what became of it, and why it waits.
+    """Show the wish for one login, its attempts, and why it waits.
 
-    Exit code 1 when the ledger does not know it. A loginId needs LOGIN_KEYS; other users of this machine can
-    see arguments, so give it as - on standard input.
+    Exit code 1 if the ledger has no such login. Looking up a loginId needs LOGIN_KEYS. Other users of this machine
+    can see arguments, so give a loginId on standard input, with - as LOGIN.
     """
     text = sys.stdin.readline().strip() if login == "-" else login
     if not text:
         misuse("LOGIN is empty")
     client, references = _references(text, instance)
     views = Views(client)
-    found = [about for reference in references if (about := views.login(reference))]
-    for about in found:
+    logins = [about for reference in references if (about := views.login(reference))]
+    for about in logins:
         letter = _letter(client, about["dead_letter"])
         if as_json:
             print_json([about])
         else:
             why = waiting_reason(about, views.gate(about["instance"]), views.workers(views.now_ms()), views.now_ms())
             console().print(story(about, letter, why, views.now_ms()))
-    if not found:
+    if not logins:
         typer.echo(
-            "The ledger knows no such login: no event for it was recorded, or another instance holds it.", err=True
+            "The ledger has no such login: no event for it was recorded, or it belongs to another instance.", err=True
         )
         raise typer.Exit(1)
 
@@ -69,7 +69,7 @@ def _letter(client: BytesRedis, letter_id: str | None) -> Letter | None:
 
 
 def waiting_reason(about: dict[str, Any], gate: dict[str, Any], workers: list[Any], now_ms: int) -> str:
-    """Return why the newest wish is not carried out yet, in one sentence; empty when nothing is left to do."""
+    """Return why the newest wish is not applied yet, in one sentence; empty if nothing waits."""
     if about["state"] == "in_flight":
         return f"a worker calls Flinks right now; its lease ends {ago(about['lease_until'], now_ms)}"
     if about["state"] != "waiting" or about["due_at"] is None:
@@ -84,18 +84,18 @@ def _not_due_yet(about: dict[str, Any], now_ms: int) -> str:
     code, due_at = plain(about["last_code"]), about["due_at"]
     moment = f"{ago(due_at, now_ms)}, at {when(due_at)} UTC"
     if (about["rests_until"] or 0) > now_ms:
-        return f"an unanswered call ({code}) may still land; the wish is asserted again {moment}"
+        return f"a call without an answer ({code}) may still take effect; the wish is asserted again {moment}"
     failures = f", attempt {about['failures']}" if about["failures"] else ""
-    return f"the last answer was {code}{failures}; it is tried again {moment}"
+    return f"the last answer was {code}{failures}; the next attempt is {moment}"
 
 
 def _due(due_at: int, workers: list[Any], now_ms: int) -> str:
     waiting = f"due for {span((now_ms - due_at) / 1000)}"
-    return f"{waiting}, in line" if workers else f"{waiting}, and no worker is alive. Start: celery -A worker worker"
+    return f"{waiting}, queued" if workers else f"{waiting}, and no worker is alive. Start: celery -A worker worker"
 
 
 def story(about: dict[str, Any], letter: Letter | None, why: str, now_ms: int) -> RenderableType:
-    """Return what is known as text and a table."""
+    """Return what the ledger has about a login as a title, a table and its attempts."""
     title = Text.assemble((about["login"], NAME), f" on {plain(about['instance'])}")
     wished_ms = about["occurred_us"] / 1000
     state = Text(about["state"].replace("_", " "), _STATE_STYLES[about["state"]])
@@ -116,7 +116,7 @@ def story(about: dict[str, Any], letter: Letter | None, why: str, now_ms: int) -
 
 
 def letter_rows(letter: Letter, now_ms: int) -> list[tuple[str, object]]:
-    """Return what an open dead letter means for its login."""
+    """Return the rows about a login's open dead letter, with advice and the next command."""
     return [
         ("dead letter", Text(f"{letter.id}: {plain(letter.code)}, {ago(letter.created_at, now_ms)}", BAD)),
         ("what to do", advice_for(letter.code)),
@@ -125,7 +125,7 @@ def letter_rows(letter: Letter, now_ms: int) -> list[tuple[str, object]]:
 
 
 def attempt_lines(attempts: list[dict[str, Any]]) -> RenderableType:
-    """Return every remembered attempt, oldest first: one line each, and Flinks' words below it."""
+    """Return every kept attempt, oldest first: one line each, with Flinks' message below."""
     lines: list[RenderableType] = [Text("Attempts, oldest first (UTC)", NAME)]
     for attempt in attempts:
         outcome = str(attempt.get("outcome", ""))

@@ -1,4 +1,4 @@
-"""`nightly gate`: show it, close it by hand, open it again. A closed gate keeps events and makes no calls."""
+"""`nightly gate`: shows, closes and opens the gate of an instance. While it is closed, events wait for their calls."""
 
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from worker.ledger.queries import Views
 from worker.operations.advice import gate_advice, gate_reason
 
 app = typer.Typer(
-    help="Show, close and open the gate of an instance: whether Flinks may be called at all.",
+    help="Show, close and open the gate of an instance. While it is closed, no call is made.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -26,9 +26,9 @@ def show(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Show each gate: open or closed, why, and since when; of one that is named, its last changes too.
+    """Show each gate: open or closed, why, and since when; for a named instance also the latest changes.
 
-    Exit code 1 when one is closed, or half open: one call is out to try whether an outage is over.
+    Exit code 1 if a gate is closed, or half open: one call is in flight to test whether an outage is over.
     """
     settings, client = open_ledger()
     views, names = Views(client), known_instances(settings, client)
@@ -56,30 +56,30 @@ def show(
 def close(
     instance: InstanceName = None,
     *,
-    reason: Annotated[str, typer.Option(help="The reason, shown by `gate show`.")],
+    reason: Annotated[str, typer.Option(help="The reason; `gate show` prints it.")],
 ) -> None:
-    """Close the gate: no further call until a person opens it. Events are still recorded."""
+    """Close the gate: no more calls until a person opens it. Events are still recorded."""
     name, gate = _one(instance)
     gate.close(name, by=operator(), reason=reason)
-    console().print(f"The gate of {name} is closed. Calls in flight end; events wait. Then: nightly gate open {name}")
+    console().print(f"The gate of {name} is closed. Calls in flight end, events wait. Later: nightly gate open {name}")
 
 
 @app.command("open", epilog="Example: `nightly gate open toolbox`")
 def open_(instance: InstanceName = None) -> None:
-    """Open the gate. A refused configuration may try one call; if it is refused again, the gate closes again."""
+    """Open the gate. A refused configuration may make one call; if that is refused too, the gate closes again."""
     name, gate = _one(instance)
     gate.open(name, by=operator())
-    console().print(f"The gate of {name} is open. Workers try one call first; nightly status shows what came of it.")
+    console().print(f"The gate of {name} is open. Workers make one call first; nightly status shows the result.")
 
 
 def _print_changes(changes: list[dict[str, Any]]) -> None:
-    table = listing("At (UTC)", "Turned", "By", "Why", fold=["Why"])
+    table = listing("At (UTC)", "State", "By", "Why", fold=["Why"])
     for change in changes:
         why = " ".join(str(change[name]) for name in ("code", "http_status", "detail") if change.get(name))
         table.add_row(
             when(change["at"]), plain(change["state"]), plain(change.get("by") or change["cause"]), plain(why)
         )
-    console().print(table if changes else "It never changed.")
+    console().print(table if changes else "This gate never changed.")
 
 
 def _one(instance: str | None) -> tuple[str, GateKeeper]:
@@ -90,5 +90,5 @@ def _one(instance: str | None) -> tuple[str, GateKeeper]:
 
 def _known(name: str, names: list[str]) -> str:
     if name not in names:
-        misuse(f"no such instance; known here are: {', '.join(names)}")
+        misuse(f"no such instance; known instances: {', '.join(names)}")
     return name

@@ -1,4 +1,4 @@
-"""`nightly health`, for health checks: did this machine's worker send a heartbeat, and is due work processed?"""
+"""`nightly health`, for health checks: exits 0 if this machine's worker sends pulses and due work is processed."""
 
 import json
 import socket
@@ -18,12 +18,12 @@ def health(
     max_silence: Annotated[float, typer.Option(help="Seconds since the last pulse.", min=1, max=60)] = 15,
     worker: Annotated[str | None, typer.Option(help="A worker's name. [any of this host]")] = None,
 ) -> None:
-    """Exit 0 when this machine's worker pulsed lately and due work is worked on, else 1. Needs REDIS_URL alone.
+    """Exit 0 if this machine's worker sent a pulse lately and due work is processed, else 1. Needs only REDIS_URL.
 
-    Work that was due for a minute, could be called, and has no reconciler is not worked on. A worker pulses
-    once a second while its loops run and Redis answers; whether to restart one while Redis is away, HEALTH_FILE
-    tells. Several workers on one host: give each a name (celery -A worker worker -n NAME@%h) and ask for it by
-    --worker NAME@HOST.
+    A worker sends a pulse once a second while its loops run and Redis answers. Due work is not processed if it
+    could be called, has been due for a minute, and there is no reconciler. HEALTH_FILE shows whether to restart a
+    worker while Redis is away. With several workers on one host, name each (celery -A worker worker -n NAME@%h) and
+    select one with --worker NAME@HOST.
     """
     _, client = open_ledger()
     views = Views(client)
@@ -32,18 +32,18 @@ def health(
         if is_meant(raw_name.decode(), worker or socket.gethostname()):
             silent.append((now_ms - json.loads(raw)["at"]) / 1000)
     if not silent:
-        typer.echo("no worker of this host is known" if worker is None else "no worker of this name is known")
+        typer.echo("no worker on this host is known" if worker is None else "no worker with this name is known")
         raise typer.Exit(1)
     typer.echo(f"last pulse {max(min(silent), 0):.1f} s ago")
     if min(silent) > max_silence:
         raise typer.Exit(1)
     if waited := neglected_seconds(views.status()):
-        typer.echo(f"work has been due for {waited:.0f} s and nobody works on it")
+        typer.echo(f"work has been due for {waited:.0f} s, and there is no reconciler")
         raise typer.Exit(1)
 
 
 def neglected_seconds(status: Mapping[str, Any]) -> float:
-    """Return how long callable work has been due without any reconciler, 0 while that is no reason for worry."""
+    """Return how long work that may be called has been due without a reconciler; 0 up to NEGLECTED_SECONDS."""
     callable_now = (
         about["oldest_due_seconds"]
         for about in status["instances"].values()
@@ -54,6 +54,6 @@ def neglected_seconds(status: Mapping[str, Any]) -> float:
 
 
 def is_meant(name: str, wanted: str) -> bool:
-    """Whether a worker's name (`celery@host#pid-start`) is the wanted one, or lies on the wanted host."""
+    """Return whether a worker's name (`celery@host#pid-start`) is the wanted name, or is on the wanted host."""
     node = name.partition("#")[0]
     return wanted in {name, node, node.rpartition("@")[2]}

@@ -1,4 +1,4 @@
-"""`nightly keys` and `nightly users hash`: make what settings ask for, without a Redis."""
+"""`nightly keys` and `nightly users hash`: print keys, secrets and password hashes for the settings, without Redis."""
 
 import sys
 
@@ -17,25 +17,25 @@ users = typer.Typer(help="Make password hashes for REVIEW_USERS.", no_args_is_he
 
 @users.callback()
 def _users() -> None:
-    """Keep `hash` a command of its own, though it is the only one."""
+    """Make `hash` a subcommand although it is the only one."""
 
 
 @keys.command(epilog="Example: `nightly keys new`")
 def new() -> None:
     """Print a new key: 32 random bytes.
 
-    LOGIN_KEYS names and seals every loginId. Keep it as you keep a password, and back it up: what was sealed
-    under a lost key cannot be opened. To rotate, put the new key in front and leave the old one last.
+    LOGIN_KEYS derives every reference and encrypts every loginId. Keep it secret, and back it up: without a key,
+    what was sealed under it cannot be decrypted. To rotate, put the new key first and keep the oldest one last.
     """
     typer.echo(new_key())
 
 
 @keys.command(epilog="Example: `SEAL_TO=$(nightly keys public)`")
 def public() -> None:
-    """Print the workers' public key for SEAL_TO: what producers seal with it, only the workers open.
+    """Print the workers' public key for SEAL_TO: producers seal with it, and only workers can decrypt.
 
-    It follows from the newest key of LOGIN_KEYS and is not secret. Workers still open what was sealed to an older
-    key for as long as LOGIN_KEYS holds that key.
+    It is derived from the newest key of LOGIN_KEYS, and is not secret. Workers also decrypt what was sealed to an
+    older key while LOGIN_KEYS has that key.
     """
     typer.echo(str(Settings.load(require=["LOGIN_KEYS"]).vault().public_keys[0]))
 
@@ -44,18 +44,18 @@ def public() -> None:
 def webhook() -> None:
     """Print a new secret for a producer that sends events over HTTP.
 
-    HTTP_EVENTS_SECRETS takes it as name=whsec_..., the producer as it is. To rotate, put the new one in front
-    under another name, restart, give it to the producer, and take the old one out when it is no longer used.
+    HTTP_EVENTS_SECRETS has it as name=whsec_..., the producer uses it unchanged. To rotate, put a new one first
+    under another name, restart, give it to the producer, and remove the old one when it is no longer used.
     """
     typer.echo(new_secret())
 
 
 @users.command("hash", epilog='Example: `printf %s "$PASSWORD" | nightly users hash`')
 def hash_() -> None:
-    """Ask for a password (or read it from standard input) and print its hash for REVIEW_USERS.
+    """Ask for a password (or read it from standard input), and print its hash for REVIEW_USERS.
 
     REVIEW_USERS is a comma-separated list of name:role:hash; roles are viewer, operator, admin. The hash
-    looks like scrypt.15.8.3.<salt>.<key>, so it holds no colon, comma or dollar sign.
+    looks like scrypt.15.8.3.<salt>.<key>; it has no colon, comma or dollar sign.
     """
     if sys.stdin.isatty():
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)

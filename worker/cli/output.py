@@ -1,4 +1,4 @@
-"""Decides how values look to a person: times in UTC, ages in words, and nothing that could fool a terminal."""
+"""Formats values for a terminal: times in UTC, ages, counts and tables, without control characters; or JSON lines."""
 
 import json
 import sys
@@ -20,19 +20,19 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def console() -> Console:
-    """Return the console for stdout; no text is taken for markup."""
+    """Return the console for stdout; it interprets no text as markup."""
     return Console(markup=False, highlight=False, emoji=False)
 
 
 def print_json(items: Iterable[Any]) -> None:
-    """Print one JSON document a line, as they come."""
+    """Print each item as one line of JSON."""
     for item in items:
         sys.stdout.write(json.dumps(item, default=str) + "\n")
     sys.stdout.flush()
 
 
 def plain(value: object) -> str:
-    """Return the value's text without control, bidirectional or other unprintable characters; a dash for nothing."""
+    """Return the value's text with unprintable (also control or bidirectional) characters as ?; a dash if empty."""
     text = "" if value is None else str(value)
     return "".join(char if char.isprintable() else "?" for char in text) or "-"
 
@@ -43,7 +43,7 @@ def when(at_ms: float | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a length of time as a person says it: `5 s`, `3 min`, `2 h 5 min`, `4 d`."""
+    """Return a duration as text: `5 s`, `3 min`, `2 h 5 min`, `4 d`."""
     whole = round(abs(seconds))
     if whole < _MINUTE:
         return f"{whole} s"
@@ -56,7 +56,7 @@ def span(seconds: float) -> str:
 
 
 def ago(at_ms: float | None, now_ms: float) -> str:
-    """Return how far a moment lies from now: `3 min ago`, `in 20 s`."""
+    """Return the distance of a moment from now: `3 min ago`, `in 20 s`."""
     if at_ms is None:
         return "-"
     seconds = (now_ms - at_ms) / 1000
@@ -64,7 +64,7 @@ def ago(at_ms: float | None, now_ms: float) -> str:
 
 
 def number(count: float) -> str:
-    """Return a count with thousands separated."""
+    """Return a count with thousands separators."""
     return f"{count:,}"
 
 
@@ -79,7 +79,7 @@ def pairs(rows: Iterable[tuple[str, object]], *, indent: int = 2) -> Table:
 
 
 def listing(*columns: str, right: Iterable[str] = (), fold: Iterable[str] = ()) -> Table:
-    """Return an empty table with these columns; `right` hold numbers, `fold` give way on a narrow terminal."""
+    """Return an empty table with these columns; those in `right` are right-aligned, those in `fold` may wrap."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=f"{NAME} underline")
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", no_wrap=name not in fold, overflow="fold")

@@ -1,4 +1,4 @@
-"""`nightly publish`: sends one event, or a file of them, to the stream. A loginId is never printed back."""
+"""`nightly publish`: appends one event, or a file of events, to the stream. It never prints a loginId."""
 
 import json
 import sys
@@ -17,34 +17,34 @@ from worker.events.publisher import publish as send_one
 from worker.events.publisher import publish_many
 
 LINES_NAMED = 100
-"""So many bad lines are named one by one; the rest are counted."""
+"""Maximum bad lines that are printed one by one; the rest are counted."""
 
 
 def publish(
     kind: Annotated[str | None, typer.Argument(help="linked or inactive.", metavar="linked|inactive")] = None,
     login_id: Annotated[str | None, typer.Option(help="Flinks' loginId; - reads it from standard input.")] = None,
     occurred_at: Annotated[str | None, typer.Option(help="RFC 3339, such as 2026-11-22T10:00:00Z. [now]")] = None,
-    account_id: Annotated[str | None, typer.Option(help="Your own id for the account: not a secret.")] = None,
+    account_id: Annotated[str | None, typer.Option(help="Your own id of the account, which is not secret.")] = None,
     instance: Annotated[str | None, typer.Option(help="Flinks instance. [the workers' default]")] = None,
     event_id: Annotated[str | None, typer.Option(help="Publishing the same id twice is harmless. [a new one]")] = None,
     file: Annotated[Path | None, typer.Option(help="Events, one JSON object a line; - is standard input.")] = None,
 ) -> None:
     """Publish an event: an account was linked, or went inactive.
 
-    A line of a --file is a CloudEvent, or a flat object with type, login_id, occurred_at and, if wanted,
-    event_id, account_id, instance. A bad line is named by its number and reason and the others are sent; the
-    exit code is then 1.
+    A line of --file is a CloudEvent, or a flat object with type, login_id, occurred_at and optionally event_id,
+    account_id, instance. For a bad line, its number and the reason are printed, and all other lines are sent; then
+    the exit code is 1.
 
     Other users of this machine can see arguments: --login-id - reads the loginId from standard input.
     """
-    one = (kind, login_id, occurred_at, account_id, instance, event_id)
+    single = (kind, login_id, occurred_at, account_id, instance, event_id)
     if file is not None:
-        if any(value is not None for value in one):
-            misuse("--file brings whole events: nothing else goes with it")
+        if any(value is not None for value in single):
+            misuse("--file has whole events: it allows no other argument")
         _publish_file(file)
         return
     if kind not in {"linked", "inactive"} or login_id is None:
-        misuse("say linked or inactive and --login-id, or --file")
+        misuse("give linked or inactive with --login-id, or --file")
     _, client = open_ledger()
     secret = sys.stdin.readline().rstrip("\r\n") if login_id == "-" else login_id
     try:
@@ -63,7 +63,7 @@ def publish(
 
 
 def read_lines(stream: BinaryIO, bad: "BadLines") -> Iterator[object]:
-    """Yield the decoded lines of `stream`, in bounded memory; `bad` gets those that are not JSON."""
+    """Yield the decoded lines of `stream` in bounded memory; a line that is not JSON is reported to `bad`."""
     for line_number, line in enumerate(iter(lambda: stream.readline(MAX_BODY_BYTES + 1), b""), 1):
         bad.line_number = line_number
         if len(line) > MAX_BODY_BYTES and not line.endswith(b"\n"):
@@ -82,19 +82,19 @@ def read_lines(stream: BinaryIO, bad: "BadLines") -> Iterator[object]:
 
 
 class BadLines:
-    """Names bad lines on stderr by number and reason, never by content, and counts them."""
+    """Prints the number and reason of bad lines to stderr, without their content, and counts them."""
 
     def __init__(self) -> None:
         self.line_number = 0
         self.count = 0
 
     def add(self, reason: str) -> None:
-        """Name the line that was read last."""
+        """Report the line that was read last."""
         self.count += 1
         if self.count <= LINES_NAMED:
             typer.echo(f"line {self.line_number}: {reason}", err=True)
         elif self.count == LINES_NAMED + 1:
-            typer.echo("... further bad lines are counted, not named", err=True)
+            typer.echo("... further bad lines are only counted", err=True)
 
 
 def _publish_file(path: Path) -> None:

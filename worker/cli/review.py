@@ -1,4 +1,4 @@
-"""`nightly review`: serves the status page, for people without a shell here, and `POST /events` for producers."""
+"""`nightly review`: serves the status page (worker/web/status) and `POST /events` (worker/web/webhook)."""
 
 from typing import Annotated
 
@@ -17,14 +17,13 @@ from worker.web.webhook.route import way_in
 def review(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65_535)] = 8080,
+    port: Annotated[int, typer.Option(help="Port; 0 means any free port.", min=0, max=65_535)] = 8080,
 ) -> None:
-    """Serve the read-only status page: gates, backlog, dead letters; and the way in for events over HTTP.
+    """Serve the read-only status page (gates, backlog, dead letters), and `POST /events` for events over HTTP.
 
-    The page is closed unless REVIEW_USERS names a user (nightly users hash), POST /events unless
-    HTTP_EVENTS_SECRETS names a secret (nightly keys webhook). It needs REDIS_URL, and SEAL_TO to seal loginIds; give
-    it neither LOGIN_KEYS nor FLINKS_AUTH_KEY. Both speak plain HTTP: outside this machine, put a proxy with TLS in
-    front. Acting stays with this command line.
+    The page is closed until REVIEW_USERS names a user (nightly users hash), POST /events until HTTP_EVENTS_SECRETS
+    names a secret (nightly keys webhook). It needs REDIS_URL, and SEAL_TO to seal loginIds; give it neither
+    LOGIN_KEYS nor FLINKS_AUTH_KEY. Both use plain HTTP: for access from other machines, put a proxy with TLS in front.
     """
     settings, client = open_ledger()
     users = parse_users(settings.review_users.get_secret_value() if settings.review_users else "")

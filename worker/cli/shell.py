@@ -1,4 +1,4 @@
-"""Helpers of `demo` and `run`: stopping on signals, and how to type a command in the caller's shell."""
+"""For `demo` and `run`: stops on signals, and finds out how to type a command in the caller's shell."""
 
 import shutil
 import signal
@@ -10,12 +10,12 @@ from pathlib import Path
 
 INTERRUPTED = 130
 ONE_STOP_SECONDS = 1.0
-"""`timeout` and a terminal signal both us and our group: within this time it is one request to stop, not two."""
+"""Signals within this time count as one request: `timeout` and a terminal signal both a process and its group."""
 
 
 @contextmanager
 def told_to_stop() -> Iterator[None]:
-    """Raise KeyboardInterrupt for SIGTERM too, and once for signals in a row; a later one raises again."""
+    """Raise KeyboardInterrupt for SIGINT and SIGTERM; once for signals within ONE_STOP_SECONDS."""
     last_at = -ONE_STOP_SECONDS
 
     def interrupt(*_: object) -> None:
@@ -24,18 +24,18 @@ def told_to_stop() -> Iterator[None]:
             last_at = time.monotonic()
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 def typed(command: str) -> str:
-    """Return how a command that is installed beside this Python is typed here: by name if PATH leads to it."""
-    ours = Path(sys.executable).with_name(command)
-    found = shutil.which(command)
-    if not ours.exists() or (found and Path(found).samefile(ours)):
+    """Return how to type a command that is installed beside this Python: its name if PATH finds it, else its path."""
+    installed = Path(sys.executable).with_name(command)
+    on_path = shutil.which(command)
+    if not installed.exists() or (on_path and Path(on_path).samefile(installed)):
         return command
-    return str(ours.relative_to(Path.cwd()) if ours.is_relative_to(Path.cwd()) else ours)
+    return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)

@@ -1,4 +1,4 @@
-"""`nightly status`: the whole state at a glance, and whether it needs a person."""
+"""`nightly status`: prints the state of the ledger and the broker, with the alarms that need a person first."""
 
 import time
 from contextlib import nullcontext
@@ -30,50 +30,50 @@ _CALLS = ("retried", "throttled", "ambiguous", "unconfirmed", "fenced", "leases_
 def status(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every two seconds, until Ctrl-C.")] = False,
 ) -> None:
     """Show gates, backlog, results, dead letters and workers.
 
-    Exit code 1 when something needs a person now: a closed gate, work waiting while no worker is alive, a key that no
-    worker holds, a closed stream, or events that vanished from the stream within a day.
-    Open dead letters alone do not change it.
+    Exit code 1 if something needs a person now: a closed gate, waiting work without a live worker, a key that no
+    worker has, a closed stream, or events that vanished from the stream within a day. Open dead letters do not change
+    the exit code.
     """
     settings, client = open_ledger()
     views, place = Views(client), place_of(settings.redis_address())
     if watch:
         _watch(settings, views, place, as_json=as_json)
         return
-    found, now_ms = _look(settings, views)
+    state, now_ms = _read_state(settings, views)
     if as_json:
-        print_json([_document(found, now_ms)])
+        print_json([_document(state, now_ms)])
     else:
-        console().print(picture(found, place, now_ms))
-    if alarms(found, now_ms):
+        console().print(picture(state, place, now_ms))
+    if alarms(state, now_ms):
         raise typer.Exit(CLOSED_GATE_OR_NO_WORKER)
 
 
-def picture(found: dict[str, Any], place: str, now_ms: int) -> RenderableType:
-    """Return `Views.status()` as a person wants to see it, what is urgent first."""
+def picture(state: dict[str, Any], place: str, now_ms: int) -> RenderableType:
+    """Return `Views.status()` as text for a terminal, alarms first."""
     parts: list[RenderableType] = [Text.assemble(("Nightly", NAME), (f"  Redis {place}  {when(now_ms)} UTC", DIM)), ""]
-    parts += [_alarm(alarm) for alarm in alarms(found, now_ms)]
-    for name, about in found["instances"].items():
+    parts += [_alarm(alarm) for alarm in alarms(state, now_ms)]
+    for name, about in state["instances"].items():
         parts += [_headline(name, about["gate"], now_ms), pairs(_instance_rows(about)), ""]
-    if not found["instances"]:
-        parts += [Text("No event was recorded yet; `nightly publish --help` shows how to send one."), ""]
-    return Group(*parts, pairs(_common_rows(found), indent=0))
+    if not state["instances"]:
+        parts += [Text("No event is recorded yet; `nightly publish --help` shows how to send one."), ""]
+    return Group(*parts, pairs(_common_rows(state), indent=0))
 
 
-def _look(settings: Settings, views: Views) -> tuple[dict[str, Any], int]:
-    """Return the state with what waits at RabbitMQ, if that is the broker, and the time in ms."""
-    found = views.status()
+def _read_state(settings: Settings, views: Views) -> tuple[dict[str, Any], int]:
+    """Return the state, with the queues of RabbitMQ if that is the broker, and Redis' time in ms."""
+    state = views.status()
     try:
         queues = queues_of(settings)
-    except Exception as error:  # noqa: BLE001 - the state is worth seeing without it; the text may hold the address
-        found["rabbitmq"] = {"unreachable": reason_of(error)}
+    except Exception as error:  # noqa: BLE001 - the other values are useful without it; its text may hold the address
+        state["rabbitmq"] = {"unreachable": reason_of(error)}
     else:
         if queues is not None:
-            found["rabbitmq"] = {name: state and asdict(state) for name, state in queues.items()}
-    return found, views.now_ms()
+            state["rabbitmq"] = {name: queue and asdict(queue) for name, queue in queues.items()}
+    return state, views.now_ms()
 
 
 def _watch(settings: Settings, views: Views, place: str, *, as_json: bool) -> None:
@@ -82,21 +82,21 @@ def _watch(settings: Settings, views: Views, place: str, *, as_json: bool) -> No
     try:
         with Live(console=screen, auto_refresh=False, screen=True) if is_live else nullcontext() as live:
             while True:
-                found, now_ms = _look(settings, views)
+                state, now_ms = _read_state(settings, views)
                 if as_json:
-                    print_json([_document(found, now_ms)])
+                    print_json([_document(state, now_ms)])
                 elif live:
-                    live.update(picture(found, place, now_ms), refresh=True)
+                    live.update(picture(state, place, now_ms), refresh=True)
                 else:
-                    screen.print(picture(found, place, now_ms))
+                    screen.print(picture(state, place, now_ms))
                 time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         return
 
 
-def _document(found: dict[str, Any], now_ms: int) -> dict[str, Any]:
-    needs = [{"title": alarm.title, "reason": alarm.reason, "advice": alarm.advice} for alarm in alarms(found, now_ms)]
-    return {"at": now_ms, "needs_a_person": needs, **found}
+def _document(state: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    needs = [{"title": alarm.title, "reason": alarm.reason, "advice": alarm.advice} for alarm in alarms(state, now_ms)]
+    return {"at": now_ms, "needs_a_person": needs, **state}
 
 
 def _alarm(alarm: Alarm) -> RenderableType:
@@ -134,7 +134,7 @@ def _instance_rows(about: dict[str, Any]) -> list[tuple[str, object]]:
 
 def _rate(about: dict[str, Any]) -> Text:
     if about["paused_seconds"]:
-        return Text(f"paused for {span(about['paused_seconds'])}: Flinks asked us to wait", WARN)
+        return Text(f"paused for {span(about['paused_seconds'])}, as Flinks asked", WARN)
     if about["rate_cut_to"] is not None:
         return Text(f"{about['rate_cut_to']:g} of {about['ceiling']:g} calls/s, climbing back", WARN)
     return Text(f"{about['ceiling']:g} calls/s, as configured" if about["ceiling"] else "no call was made yet")
@@ -147,40 +147,40 @@ def _letters(by_code: dict[str, int]) -> Text:
     return Text.assemble((f"{number(sum(by_code.values()))} open", WARN), f": {codes}")
 
 
-def _common_rows(found: dict[str, Any]) -> list[tuple[str, object]]:
-    alive = ", ".join(plain(f"{about['name']} ({about.get('slots', '?')} slots)") for about in found["workers"])
-    workers = f"{len(found['workers'])} alive: {alive}" if alive else Text("none alive", WARN)
+def _common_rows(state: dict[str, Any]) -> list[tuple[str, object]]:
+    alive = ", ".join(plain(f"{about['name']} ({about.get('slots', '?')} slots)") for about in state["workers"])
+    workers = f"{len(state['workers'])} alive: {alive}" if alive else Text("none alive", WARN)
     rows: list[tuple[str, object]] = [
-        ("ledger", found["ledger"] or "not begun: no worker has used it yet"),
+        ("ledger", state["ledger"] or "new: no worker has used it yet"),
         ("workers", workers),
-        ("stream", _stream(found)),
-        ("rejected", _rejected(found)),
+        ("stream", _stream(state)),
+        ("rejected", _rejected(state)),
     ]
-    if missing := found.get("missing_keys"):
+    if missing := state.get("missing_keys"):
         rows.append(("keys", Text("; ".join(map(missing_key_reason, missing)), WARN)))
-    if "rabbitmq" in found:
-        rows.append(("RabbitMQ", _rabbit(found["rabbitmq"])))
-    if found["dead_letters_open"]:
-        rows.append(("review", f"{number(found['dead_letters_open'])} open: nightly dead-letters groups"))
+    if "rabbitmq" in state:
+        rows.append(("RabbitMQ", _rabbit(state["rabbitmq"])))
+    if state["dead_letters_open"]:
+        rows.append(("review", f"{number(state['dead_letters_open'])} open: nightly dead-letters groups"))
     return rows
 
 
-def _stream(found: dict[str, Any]) -> Text:
-    text = Text(f"{number(found['stream_length'])} not taken in yet" if found["stream_length"] else "empty")
-    if found.get("stream_vanished"):
-        text.append(f"; {vanished_reason(found)}", WARN)
+def _stream(state: dict[str, Any]) -> Text:
+    text = Text(f"{number(state['stream_length'])} entries wait" if state["stream_length"] else "empty")
+    if state.get("stream_vanished"):
+        text.append(f"; {vanished_reason(state)}", WARN)
     return text
 
 
-def _rejected(found: dict[str, Any]) -> Text:
-    text = Text(f"{number(found['rejected'])} so far")
-    if found["rejected_unkept"]:
-        text.append(f"; {number(found['rejected_unkept'])} were only counted, because the review list was full", WARN)
+def _rejected(state: dict[str, Any]) -> Text:
+    text = Text(f"{number(state['rejected'])} so far")
+    if state["rejected_unkept"]:
+        text.append(f"; {number(state['rejected_unkept'])} were only counted, because the review list was full", WARN)
     return text
 
 
 def _rabbit(queues: dict[str, Any]) -> Text:
     if "unreachable" in queues:
         return Text(f"cannot be reached: {plain(queues['unreachable'])}", WARN)
-    waiting = [f"{number(state['waiting'])} wait in {plain(name)}" for name, state in queues.items() if state]
-    return Text(", ".join(waiting) or "no queue yet: a worker makes them")
+    waiting = [f"{number(queue['waiting'])} wait in {plain(name)}" for name, queue in queues.items() if queue]
+    return Text(", ".join(waiting) or "no queue yet: a worker creates them")

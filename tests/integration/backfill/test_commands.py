@@ -58,7 +58,7 @@ def test_corrected_rejects_can_be_loaded_again(
     rejects = tmp_path / "rejects.csv"
     done = nightly("report", only(services).id, "--rejects", str(rejects))
     assert (done.returncode, done.stdout) == (0, "")
-    assert "5 rejected rows are in rejects.csv. It holds loginIds" in done.stderr
+    assert "5 rejected rows are in rejects.csv. It has loginIds" in done.stderr
     assert rejects.stat().st_mode & 0o777 == 0o600
     lines = rejects.read_text().splitlines()
     assert lines[:2] == ["reject_reason;note;Login ID;customer", f"NEW_ACCOUNT;;{CANARY}-1;cust-1"]
@@ -154,7 +154,7 @@ def test_the_status_names_the_reason_for_waiting(nightly: Nightly, services: Ser
     services.gate.close("toolbox", by="ann", reason="maintenance")
     shown = nightly("show", backfill_id, "--json")
     assert shown.returncode == 1
-    assert "The gate of toolbox is shut" in json.loads(shown.stdout)["standstill"]
+    assert "The gate of toolbox is closed" in json.loads(shown.stdout)["standstill"]
 
 
 def test_following_ends_with_the_last_row_and_says_whether_rows_were_rejected(
@@ -190,12 +190,12 @@ def test_logins_are_selected_by_their_state_in_the_ledger(nightly: Nightly, serv
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("start FILE", "say --on or --off, one of them"), ("start FILE --on --off", "say --on or --off, one of them"),
-        ("start --on", "name a FILE"), ("start FILE --on --from-ledger", "name a FILE"),
-        ("start FILE --on --where wish=on", "--where goes with"), ("start --from-ledger --where wsih=on", "account"),
+        ("start FILE", "give either --on or --off"), ("start FILE --on --off", "give either --on or --off"),
+        ("start --on", "give either FILE"), ("start FILE --on --from-ledger", "give either FILE"),
+        ("start FILE --on --where wish=on", "--where needs"), ("start --from-ledger --where wsih=on", "account"),
         ("start --from-ledger --where wish=yes", "wish is on or off"), ("start FILE --on --as-of noon", "a time is"),
         ("start FILE --on --as-of 2099-01-01", "future"), ("start FILE --on --instance other", "no such instance"),
-        ("start FILE --on --quiet-hours 9-17", "HH:MM"), ("start --from-ledger --as-of 2026-01-01", "--as-of goes"),
+        ("start FILE --on --quiet-hours 9-17", "HH:MM"), ("start --from-ledger --as-of 2026-01-01", "--as-of needs"),
     ],
 )  # fmt: skip
 def test_wrong_usage_prints_one_line_and_exits_with_2(

@@ -161,7 +161,7 @@ def test_dead_letters_are_selected_by_filter_and_a_dry_run_changes_nothing(
     assert "2 letters: dl-1, dl-2" in dry.stdout
     assert len(nightly("dead-letters", "export").stdout.splitlines()) == 3
     done = nightly("dead-letters", "resolve", "--code", "INVALID_LOGIN", "--note", "cards deleted")
-    assert (done.returncode, "Together: 2 resolved" in done.stdout) == (0, True)
+    assert (done.returncode, "In total: 2 resolved" in done.stdout) == (0, True)
     left = [json.loads(line) for line in nightly("dead-letters", "export").stdout.splitlines()]
     assert [letter["code"] for letter in left] == ["NEW_ACCOUNT"]
     assert "cards deleted" in nightly("dead-letters", "show", "dl-1").stdout

@@ -15,9 +15,9 @@ WAITING: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("about", "words"),
     [
-        (WAITING, "due for 5 s, in line"),
-        (WAITING | {"due_at": NOW + 30_000}, "AGGREGATION_ERROR, attempt 3; it is tried again in 30 s"),
-        (WAITING | {"due_at": NOW + 30_000, "rests_until": NOW + 20_000}, "may still land"),
+        (WAITING, "due for 5 s, queued"),
+        (WAITING | {"due_at": NOW + 30_000}, "AGGREGATION_ERROR, attempt 3; the next attempt is in 30 s"),
+        (WAITING | {"due_at": NOW + 30_000, "rests_until": NOW + 20_000}, "may still take effect"),
         (WAITING | {"state": "in_flight", "lease_until": NOW + 9000}, "its lease ends in 9 s"),
         (WAITING | {"state": "applied"}, ""),
     ],

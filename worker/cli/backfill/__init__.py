@@ -1,1 +1,1 @@
-"""`nightly backfill`."""
+"""`nightly backfill`: commands.py has the subcommands, start.py the largest of them."""

@@ -1,4 +1,4 @@
-"""`nightly backfill`: look at backfills, steer them, and write what became of each row. `start` is in its own file."""
+"""`nightly backfill list | show | pause | resume | cancel | report`; `start` is in start.py."""
 
 import sys
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from worker.services import Services
 PRIVATE = 0o600
 
 app = typer.Typer(
-    help="Switch many logins on or off: from a file, or as the ledger knows them.",
+    help="Switch many logins on or off: those in a file, or in the ledger.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
-Id = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it: bf-...")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The id that `list` shows: bf-...")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 app.command(
@@ -37,23 +37,24 @@ app.command(
 def list_(*, as_json: AsJson = False) -> None:
     """List backfills, oldest first; they are kept for 30 days after their end."""
     services = open_services()
-    found = services.backfills.all()
+    backfills = services.backfills.all()
     if as_json:
-        print_json(document(each) for each in found)
+        print_json(document(backfill) for backfill in backfills)
         return
-    console().print(table(found) if found else "There is no backfill; `nightly backfill start --help`.")
+    console().print(table(backfills) if backfills else "There is no backfill; see `nightly backfill start --help`.")
 
 
 @app.command(epilog="Example: `nightly backfill show bf-k5mxq2abcd --follow`")
 def show(
     backfill_id: Id,
     *,
-    follows: Annotated[bool, typer.Option("--follow", help="Look on until it ends; Ctrl-C leaves it running.")] = False,
+    follows: Annotated[bool, typer.Option("--follow", help="Show progress until it ends or Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show one backfill: its terms, its progress, and what it waits for.
+    """Show one backfill: its options, its progress, and what it waits for.
 
-    Exit code 1 when it waits for a person (a shut gate, no worker); with --follow, when rows were rejected.
+    Exit code 1 if a person must act (closed gate, no worker); with --follow, if rows were rejected. Ctrl-C stops only
+    the display.
     """
     services = open_services()
     if follows:
@@ -71,60 +72,62 @@ def show(
 
 @app.command(epilog="Example: `nightly backfill pause bf-k5mxq2abcd`")
 def pause(backfill_id: Id) -> None:
-    """Hand over no more rows for now. Those in the lane, two seconds of work, are still called."""
-    _steer(backfill_id, lambda services: services.backfills.pause, "is paused. Go on with: nightly backfill resume")
+    """Hand over no more rows for now. Rows already in the lane, about two seconds of calls, are still called."""
+    _change(backfill_id, lambda services: services.backfills.pause, "is paused. Continue: nightly backfill resume")
 
 
 @app.command(epilog="Example: `nightly backfill resume bf-k5mxq2abcd`")
 def resume(backfill_id: Id) -> None:
-    """Go on with a paused backfill."""
-    _steer(backfill_id, lambda services: services.backfills.resume, "goes on. Look with: nightly backfill show")
+    """Continue a paused backfill."""
+    _change(backfill_id, lambda services: services.backfills.resume, "continues. See: nightly backfill show")
 
 
 @app.command(epilog="Example: `nightly backfill cancel bf-k5mxq2abcd`")
 def cancel(backfill_id: Id) -> None:
-    """Hand over no more rows, for good. What was applied stays so; the report says which rows were not."""
-    _steer(backfill_id, lambda services: services.backfills.cancel, "is cancelled. See: nightly backfill report")
+    """Hand over no more rows, for good. Applied rows stay applied; the report shows which rows were not called."""
+    _change(backfill_id, lambda services: services.backfills.cancel, "is cancelled. See: nightly backfill report")
 
 
 @app.command(epilog="Example: `nightly backfill report bf-k5mxq2abcd --output report.csv --rejects rejects.csv`")
 def report(
     backfill_id: Id,
     *,
-    output: Annotated[Path | None, typer.Option(help="Write it here, whole or not at all. [standard output]")] = None,
+    output: Annotated[Path | None, typer.Option(help="File for the report, complete or not written. [stdout]")] = None,
     rejects: Annotated[
         Path | None,
-        typer.Option(help="Write invalid and dead rows here, as the file had them: with loginIds, for you alone."),
+        typer.Option(
+            help="File for invalid and dead rows, in the original format; has loginIds, only you can read it."
+        ),
     ] = None,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Add each row's loginId: a secret.")] = False,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Add each row's loginId, which is secret.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a line for each row: line, reference, account_id, wish, outcome, code, time; then a summary.
+    """Write a line for each row (line, reference, account_id, wish, outcome, code, time), and a summary to stderr.
 
-    It can be written at any time. With --rejects alone, only those are written.
+    Works at any time, also before the backfill ends. With only --rejects, just the rejected rows are written.
     """
     services = open_services()
     backfill = services.backfills.get(backfill_id)
     lines = documents(ended_rows(services.backfills, backfill), backfill, services.vault, reveal=reveal)
     if output is not None:
-        with written_whole(output, mode=PRIVATE if reveal else 0o644) as out:
-            write_report(lines, out, as_json=as_json, reveal=reveal)
+        with written_whole(output, mode=PRIVATE if reveal else 0o644) as stream:
+            write_report(lines, stream, as_json=as_json, reveal=reveal)
     elif rejects is None or as_json or reveal:
         write_report(lines, sys.stdout.buffer, as_json=as_json, reveal=reveal)
         sys.stdout.flush()
     if rejects is not None:
         _write_rejects(services, backfill, rejects)
     if reveal:
-        typer.echo("It holds loginIds: keep it as you keep a password, and delete it soon.", err=True)
+        typer.echo("The report has loginIds: keep it secret, and delete it soon.", err=True)
     _summary(services.backfills.get(backfill_id))
 
 
 def _write_rejects(services: Services, backfill: Backfill, path: Path) -> None:
-    with written_whole(path, mode=PRIVATE) as out:
-        count = write_rejects(ended_rows(services.backfills, backfill), out)
+    with written_whole(path, mode=PRIVATE) as stream:
+        count = write_rejects(ended_rows(services.backfills, backfill), stream)
     typer.echo(
-        f"{number(count)} rejected rows are in {plain(path.name)}. It holds loginIds and only you can read it: correct "
-        f"it, feed it back, and delete it.",
+        f"{number(count)} rejected rows are in {plain(path.name)}. It has loginIds, and only you can read it: correct "
+        f"it, load it with `nightly backfill start`, and delete it.",
         err=True,
     )
 
@@ -132,10 +135,10 @@ def _write_rejects(services: Services, backfill: Backfill, path: Path) -> None:
 def _summary(backfill: Backfill) -> None:
     typer.echo(f"{backfill.id} {backfill.status.value}, {number(backfill.rows)} rows: {outcomes(backfill)}.", err=True)
     if waiting := backfill.counts[RowOutcome.WAITING]:
-        typer.echo(f"{number(waiting)} rows have not ended yet: write the report again when they have.", err=True)
+        typer.echo(f"{number(waiting)} rows have not ended yet: write the report again after their end.", err=True)
 
 
-def _steer(backfill_id: str, action: Callable[[Services], Callable[[str], None]], words: str) -> None:
+def _change(backfill_id: str, action: Callable[[Services], Callable[[str], None]], result: str) -> None:
     services = open_services(to_change=True)
     action(services)(backfill_id)
-    console().print(f"Backfill {plain(backfill_id)} {words} {plain(backfill_id)}", soft_wrap=True)
+    console().print(f"Backfill {plain(backfill_id)} {result} {plain(backfill_id)}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Follows a backfill until it ends: a bar on a terminal, plain lines elsewhere, JSON for machines."""
+"""`nightly backfill show --follow`: prints progress until the end, as a bar on a terminal, as lines, or as JSON."""
 
 import time
 from collections import deque
@@ -19,15 +19,15 @@ from worker.services import Services
 
 LOOK_SECONDS = 1.0
 LINE_SECONDS = 10.0
-"""Elsewhere than on a terminal a line is written so often."""
+"""Interval between lines if the output is not a terminal."""
 WINDOW_SECONDS = 30.0
-"""The rate is that of so long."""
+"""The rate is measured over this time."""
 FOUND_WRONG = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A snapshot of a backfill: rows ended a second (None: not known yet), and what it waits for."""
+    """A snapshot of a backfill: its rate in rows ended a second (None: not known yet), and what it waits for."""
 
     backfill: Backfill
     rate: float | None
@@ -35,23 +35,23 @@ class Look:
 
     @property
     def left_seconds(self) -> float | None:
-        """How long the rows that wait will take at this rate."""
+        """How long the waiting rows take at this rate."""
         return self.backfill.counts[RowOutcome.WAITING] / self.rate if self.rate else None
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether every row that was handed over has ended, and no more will be."""
         return self.backfill.ended_at is not None or self.backfill.status is Status.FINISHED
 
 
 def follow(services: Services, backfill_id: str, *, as_json: bool) -> None:
-    """Look until every row has ended; exit code 1 when some became dead letters or were invalid.
+    """Print progress until every row has ended; exit code 1 if any row was invalid or became a dead letter.
 
-    Ctrl-C ends the looking alone.
+    Ctrl-C stops only the display.
     """
     screen = console()
     is_live = screen.is_terminal and not as_json
-    told_at = -LINE_SECONDS
+    printed_at = -LINE_SECONDS
     try:
         with Live(console=screen, auto_refresh=False) if is_live else nullcontext() as live:
             for look in looks(services, backfill_id):
@@ -59,27 +59,29 @@ def follow(services: Services, backfill_id: str, *, as_json: bool) -> None:
                     live.update(bar(look), refresh=True)
                 elif as_json:
                     print_json([document(look.backfill) | {"rate": look.rate, "standstill": look.reason}])
-                elif look.has_ended or time.monotonic() - told_at >= LINE_SECONDS:
-                    told_at = time.monotonic()
+                elif look.has_ended or time.monotonic() - printed_at >= LINE_SECONDS:
+                    printed_at = time.monotonic()
                     screen.print(line(look), soft_wrap=True)
     except KeyboardInterrupt:
         if not as_json:
-            screen.print(f"\nIt goes on. Come back with: nightly backfill show {backfill_id} --follow", soft_wrap=True)
+            screen.print(
+                f"\nThe backfill continues. Show it again: nightly backfill show {backfill_id} --follow", soft_wrap=True
+            )
         return
     if rejected(look.backfill):
         raise typer.Exit(FOUND_WRONG)
 
 
 def looks(services: Services, backfill_id: str) -> Iterator[Look]:
-    """Yield looks, a second apart, the last one when it has ended."""
-    seen: deque[tuple[float, int]] = deque()
+    """Yield a snapshot every second, the last one when the backfill has ended."""
+    samples: deque[tuple[float, int]] = deque()
     while True:
         backfill = services.backfills.get(backfill_id)
         now = time.monotonic()
-        seen.append((now, ended(backfill)))
-        while now - seen[0][0] > WINDOW_SECONDS:
-            seen.popleft()
-        seconds, rows = now - seen[0][0], seen[-1][1] - seen[0][1]
+        samples.append((now, ended(backfill)))
+        while now - samples[0][0] > WINDOW_SECONDS:
+            samples.popleft()
+        seconds, rows = now - samples[0][0], samples[-1][1] - samples[0][1]
         look = Look(backfill, rows / seconds if seconds else None, reason_of(services, backfill))
         yield look
         if look.has_ended:
@@ -94,7 +96,7 @@ def reason_of(services: Services, backfill: Backfill) -> str:
 
 
 def bar(look: Look) -> Table:
-    """Return one look as a bar with its figures below."""
+    """Return a snapshot as a progress bar with the counts below."""
     backfill, grid = look.backfill, Table.grid(padding=(0, 1))
     share = ended(backfill) / backfill.rows if backfill.rows else 1.0
     head = Table.grid(padding=(0, 1))
@@ -107,7 +109,7 @@ def bar(look: Look) -> Table:
 
 
 def line(look: Look) -> str:
-    """Return one look as a line."""
+    """Return a snapshot as one line."""
     backfill = look.backfill
     text = f"{backfill.id} {backfill.status.value}: {number(ended(backfill))} of {number(backfill.rows)} rows ended"
     text += f" ({outcomes(backfill)})" if backfill.rows else ""

@@ -1,4 +1,4 @@
-"""`nightly backfill start --dry-run`: what it would do, and how long that takes. Nothing is written to Redis."""
+"""`nightly backfill start --dry-run`: prints what a start would do and how long its calls take. Writes nothing."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from worker.services import Services
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """A forecast, the time it is made for (us), and how many calls a second there will be."""
+    """A forecast, the time of its wishes in microseconds, and the expected calls a second."""
 
     forecast: Forecast
     as_of_us: int
@@ -24,7 +24,7 @@ class Foreseen:
 def foresee(
     services: Services, rows: Iterable[Row], terms: Terms, *, now_us: int, on_rows: Callable[[int], None]
 ) -> Foreseen:
-    """Go through all rows; raises what reading them raises."""
+    """Return the forecast for all rows; raises whatever reading the rows raises."""
     as_of_us = now_us if terms.as_of_us is None else terms.as_of_us
     run = DryRun(
         services.redis,
@@ -37,15 +37,15 @@ def foresee(
     return Foreseen(run.foresee(rows, on_rows=on_rows), as_of_us, _pace(services, terms))
 
 
-def tell(found: Foreseen, *, as_json: bool) -> None:
-    """Print it; exit code 1 where rows are invalid, or there is none."""
-    forecast, pace = found.forecast, found.calls_per_second
+def tell(foreseen: Foreseen, *, as_json: bool) -> None:
+    """Print a forecast; exit code 1 if a row is invalid, or there is no row."""
+    forecast, pace = foreseen.forecast, foreseen.calls_per_second
     if as_json:
-        about = {"calls_per_second": pace, "hours": forecast.hours(pace), "as_of_us": found.as_of_us}
+        about = {"calls_per_second": pace, "hours": forecast.hours(pace), "as_of_us": foreseen.as_of_us}
         print_json([asdict(forecast) | about])
     else:
         screen = console()
-        screen.print(f"Nothing was written. As of {when(found.as_of_us / 1000)} UTC:")
+        screen.print(f"Dry run: nothing was written. As of {when(foreseen.as_of_us / 1000)} UTC:")
         screen.print(pairs(_lines(forecast, pace)))
     if forecast.invalid or not forecast.rows:
         raise typer.Exit(1)
@@ -56,8 +56,8 @@ def _lines(forecast: Forecast, pace: float) -> list[tuple[str, object]]:
     return [
         ("rows", number(forecast.rows)),
         ("calls needed", f"{number(forecast.calls)}: {span(forecast.hours(pace) * 3600)} at {pace:g} calls/s"),
-        ("as wished already", number(forecast.already)),
-        ("newer wish known", number(forecast.superseded)),
+        ("already as wished", number(forecast.already)),
+        ("newer wish exists", number(forecast.superseded)),
         ("dead letters", number(forecast.dead)),
         ("duplicates", number(forecast.duplicates)),
         ("invalid", f"{number(forecast.invalid)}{first}"),
@@ -65,7 +65,7 @@ def _lines(forecast: Forecast, pace: float) -> list[tuple[str, object]]:
 
 
 def _pace(services: Services, terms: Terms) -> float:
-    """Return the present rate, calls/s, or less where the backfill asks for less."""
+    """Return the current rate limit in calls a second, or the backfill's own rate if that is lower."""
     about = services.views.status()["instances"].get(terms.instance, {})
-    present: float = about.get("rate_per_second") or services.settings.flinks_calls_per_second
-    return min(present, terms.rate) if terms.rate else present
+    current: float = about.get("rate_per_second") or services.settings.flinks_calls_per_second
+    return min(current, terms.rate) if terms.rate else current

@@ -1,4 +1,4 @@
-"""Shows a backfill: its terms, its progress, and what it waits for."""
+"""Formats backfills for the terminal and as JSON, and finds out what a backfill waits for."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,71 +19,71 @@ _INTERNAL = frozenset({"digest", "first_digest", "digest_so_far"})
 
 
 def document(backfill: Backfill) -> dict[str, Any]:
-    """Return a backfill for a machine; times in ms since 1970, `as_of_us` in microseconds."""
+    """Return a backfill as JSON output; times are in ms since 1970, `as_of_us` in microseconds."""
     return {name: value for name, value in asdict(backfill).items() if name not in _INTERNAL}
 
 
 def ended(backfill: Backfill) -> int:
-    """Return how many rows have ended."""
+    """Return the number of rows that have ended."""
     return backfill.rows - backfill.counts[RowOutcome.WAITING]
 
 
 def rejected(backfill: Backfill) -> int:
-    """Return how many rows a person should look at."""
+    """Return the number of dead and invalid rows, which a person should review."""
     return backfill.counts[RowOutcome.DEAD] + backfill.counts[RowOutcome.INVALID]
 
 
 def outcomes(backfill: Backfill) -> str:
-    """Return the counts by what became of the rows, in one line."""
+    """Return the number of rows for each outcome, in one line."""
     return ", ".join(f"{number(backfill.counts[each])} {each.value}" for each in RowOutcome if backfill.counts[each])
 
 
 def wish_words(backfill: Backfill) -> str:
-    """Return what is wished, and since when that holds."""
+    """Return the wish and its time, for a person."""
     if backfill.wish is Asks.AS_IS:
-        return "as it is: every login's own wish once more"
-    again = "; also where it is so already" if backfill.reassert else ""
+        return "as-is: each login's own wish again"
+    again = "; also logins that are already as wished" if backfill.reassert else ""
     return f"{backfill.wish.value} as of {when(backfill.as_of_us / 1000)} UTC{again}"
 
 
 def standstill(backfill: Backfill, status: Mapping[str, Any], gate: Mapping[str, Any], now_ms: int) -> str:
-    """Return why nothing moves, and what to do; empty while it moves, or when there is nothing left to do."""
+    """Return why a backfill makes no progress, and what to do; empty if it does, or has ended."""
     if backfill.ended_at or backfill.status is Status.FINISHED:
         return ""
     if backfill.status is Status.LOADING:
-        return "It is loading. If that was killed, the same command goes on with it; nothing is handed over until then."
+        return "It is loading, and no row is handed over yet. If the load was killed, the same command resumes it."
     if backfill.status is Status.PAUSED:
-        return f"It is paused. Go on with: nightly backfill resume {backfill.id}"
+        return f"It is paused. Continue: nightly backfill resume {backfill.id}"
     if needs := needs_a_person(backfill, status, gate):
         return needs
     hours = QuietHours.read(backfill.quiet, backfill.timezone)
     if backfill.status is Status.RUNNING and hours and hours.include(now_ms):
-        return f"It rests in its quiet hours, {backfill.quiet} {backfill.timezone or 'UTC'}."
-    waits = status["instances"].get(backfill.instance, {}).get("paused_seconds", 0)
-    return f"Flinks asked us to wait, {waits:.0f} s more." if waits else ""
+        return f"It waits for the end of its quiet hours, {backfill.quiet} {backfill.timezone or 'UTC'}."
+    paused_seconds = status["instances"].get(backfill.instance, {}).get("paused_seconds", 0)
+    return f"Calls are paused for {paused_seconds:.0f} s, as Flinks asked." if paused_seconds else ""
 
 
 def needs_a_person(backfill: Backfill, status: Mapping[str, Any], gate: Mapping[str, Any]) -> str:
-    """Return what stops a backfill that has not ended until a person acts; empty if nothing does."""
+    """Return what stops a backfill until a person acts, a closed gate or no worker; else an empty text."""
     if backfill.ended_at or backfill.status in {Status.LOADING, Status.PAUSED, Status.FINISHED}:
         return ""
     if gate["state"] != "open":
         name = backfill.instance
-        return f"The gate of {name} is shut, so nothing is called. {gate_reason(gate)}. {gate_advice(name, gate)}"
+        return f"The gate of {name} is closed, so no call is made. {gate_reason(gate)}. {gate_advice(name, gate)}"
     return "" if status["workers"] else "No worker is alive. Start one: celery -A worker worker"
 
 
 def picture(backfill: Backfill, reason: str, now_ms: int) -> RenderableType:
-    """Return one backfill as a person wants to read it."""
+    """Return one backfill as text, with the next command."""
     title = Text.assemble((backfill.id, NAME), "  ", (backfill.status.value, STYLES[backfill.status]))
-    throttle = [f"{backfill.rate:g} rows/s at most"] if backfill.rate else []
-    throttle += [f"quiet {backfill.quiet} {backfill.timezone or 'UTC'}"] if backfill.quiet else []
+    limits = [f"{backfill.rate:g} rows/s at most"] if backfill.rate else []
+    limits += [f"quiet hours {backfill.quiet} {backfill.timezone or 'UTC'}"] if backfill.quiet else []
     loaded = "" if backfill.loaded_at is None else f", loaded {when(backfill.loaded_at)} UTC"
     rows: list[tuple[str, object]] = [
         ("rows from", f"{backfill.name}" + (f", by {backfill.by}" if backfill.by else "")),
         ("wish", f"{wish_words(backfill)}, on {backfill.instance}"),
-        ("begun", f"{when(backfill.created_at)} UTC, {ago(backfill.created_at, now_ms)}{loaded}"),
-        ("throttle", ", ".join(throttle) or "none of its own"),
+        ("started", f"{when(backfill.created_at)} UTC, {ago(backfill.created_at, now_ms)}{loaded}"),
+        ("limits", ", ".join(limits) or "none of its own"),
         ("rows", f"{number(ended(backfill))} of {number(backfill.rows)} ended"),
         ("outcomes", outcomes(backfill)),
     ]
@@ -96,12 +96,12 @@ def picture(backfill: Backfill, reason: str, now_ms: int) -> RenderableType:
 
 
 def table(backfills: list[Backfill]) -> RenderableType:
-    """Return all backfills, one a line."""
+    """Return a table with one backfill a line."""
     columns = ("ID", "Status", "Wish", "Instance", "Rows", "Ended", "Rejected", "From")
     grid = listing(*columns, right=("Rows", "Ended", "Rejected"), fold=("From",))
-    for each in backfills:
-        share = f"{ended(each) / each.rows:.0%}" if each.rows else "-"
-        state = Text(each.status.value, STYLES[each.status])
-        counts = (number(each.rows), share, number(rejected(each)))
-        grid.add_row(each.id, state, each.wish.value, plain(each.instance), *counts, plain(each.name))
+    for one in backfills:
+        share = f"{ended(one) / one.rows:.0%}" if one.rows else "-"
+        state = Text(one.status.value, STYLES[one.status])
+        counts = (number(one.rows), share, number(rejected(one)))
+        grid.add_row(one.id, state, one.wish.value, plain(one.instance), *counts, plain(one.name))
     return grid

@@ -1,4 +1,4 @@
-"""`nightly backfill start`: reads the file, or asks the ledger, and loads it whole or says what it would do."""
+"""`nightly backfill start`: loads the rows of a file or of the ledger into a backfill, or makes a dry run."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,37 +30,37 @@ LEDGER_FORM = Form("csv", "loginId,account_id", ",")
 
 def start(
     file: Annotated[
-        str | None, typer.Argument(help="CSV, NDJSON or one loginId a line, also .gz; - reads input.")
+        str | None, typer.Argument(help="CSV, NDJSON or one loginId a line, also gzipped; - is standard input.")
     ] = None,
     *,
     on: Annotated[bool, typer.Option("--on", help="Switch nightly refresh on.")] = False,
     off: Annotated[bool, typer.Option("--off", help="Switch it off.")] = False,
     instance: Annotated[str | None, typer.Option(help="Flinks instance. [FLINKS_INSTANCE]")] = None,
     as_of: Annotated[
-        str | None, typer.Option(help="When this was so: newer events win. A day or RFC 3339. [now]")
+        str | None, typer.Option(help="Time of the wishes, which newer events override. A day or RFC 3339. [now]")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do; write nothing.")] = False,
-    follows: Annotated[bool, typer.Option("--follow", help="Look on until it ends.")] = False,
-    rate: Annotated[float | None, typer.Option(help="Rows a second, at most.", min=0.001, max=100_000)] = None,
-    quiet_hours: Annotated[str | None, typer.Option(help="Rest in these hours: HH:MM-HH:MM.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="Of the quiet hours, such as America/Toronto. [UTC]")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Also when the same file was loaded before.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would do; write nothing.")] = False,
+    follows: Annotated[bool, typer.Option("--follow", help="Show progress until it ends.")] = False,
+    rate: Annotated[float | None, typer.Option(help="Maximum rows a second.", min=0.001, max=100_000)] = None,
+    quiet_hours: Annotated[str | None, typer.Option(help="Hand over no rows in these hours: HH:MM-HH:MM.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Zone of --quiet-hours: America/Toronto. [UTC]")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Load even if the same file was loaded before.")] = False,
     reassert: Annotated[
-        bool, typer.Option("--reassert", help="Call also for logins that are as wished already.")
+        bool, typer.Option("--reassert", help="Also call for logins that are already as wished.")
     ] = False,
     from_ledger: Annotated[
-        bool, typer.Option("--from-ledger", help="Take logins of the ledger, not of a file.")
+        bool, typer.Option("--from-ledger", help="Load logins from the ledger, not from a file.")
     ] = False,
     where: Annotated[
         list[str] | None, typer.Option(help='With --from-ledger, such as "applied<2026-11-01"; all must hold.')
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Load a file whole and hand its rows over, no faster than calls are made; live events always go first.
+    """Load a whole file, then hand its rows over as fast as calls are made. Live events always go first.
 
-    A wish of a backfill has a time like any other, so it never overrides a newer event. --from-ledger with neither
-    --on nor --off asserts each login's own wish once more. A start that was killed goes on when it is given again.
-    Exit code 1 when nothing was loaded; with --follow, also when rows were rejected.
+    A backfill's wish has a time like an event, so it never overrides a newer event. --from-ledger without --on and
+    --off asserts each login's own wish again. Run the same command again to resume a start that was killed.
+    Exit code 1 if nothing was loaded; with --follow, also if rows were rejected.
     """
     _check(file, on=on, off=off, from_ledger=from_ledger, where=where, as_of=as_of)
     try:
@@ -97,15 +97,15 @@ def _carry_out(
 ) -> None:
     now_us = services.backfills.now_ms() * 1000
     if (terms.as_of_us or 0) > now_us + AHEAD_US:
-        misuse("--as-of lies in the future: it would override the events until then")
+        misuse("--as-of is in the future: it would override the events until then")
     with _source(services, file, terms.instance, where) as source:
         if dry_run:
             with counted("rows read") as count:
-                found = foresee(services, source.rows, terms, now_us=now_us, on_rows=count)
-            tell(found, as_json=as_json)
+                foreseen = foresee(services, source.rows, terms, now_us=now_us, on_rows=count)
+            tell(foreseen, as_json=as_json)
             return
         backfill = _load(services, source, terms, now_us)
-    _tell(services, backfill, as_json=as_json)
+    _print_loaded(services, backfill, as_json=as_json)
     if follows:
         follow(services, backfill.id, as_json=as_json)
 
@@ -113,7 +113,7 @@ def _carry_out(
 def _known(services: Services, name: str) -> str:
     known = known_instances(services.settings, services.redis)
     if name not in known:
-        misuse(f"no such instance; known here are: {', '.join(known)}")
+        misuse(f"no such instance; known instances: {', '.join(known)}")
     return name
 
 
@@ -121,13 +121,13 @@ def _check(
     file: str | None, *, on: bool, off: bool, from_ledger: bool, where: list[str] | None, as_of: str | None
 ) -> None:
     if from_ledger == (file is not None):
-        misuse("name a FILE (- is standard input), or say --from-ledger")
+        misuse("give either FILE (- is standard input) or --from-ledger")
     if where and not from_ledger:
-        misuse("--where goes with --from-ledger")
+        misuse("--where needs --from-ledger")
     if (on and off) or not (on or off or from_ledger):
-        misuse("say --on or --off, one of them")
+        misuse("give either --on or --off")
     if as_of is not None and not (on or off):
-        misuse("--as-of goes with --on or --off: without them each login keeps its own time")
+        misuse("--as-of needs --on or --off: without them each login keeps its own time")
 
 
 @contextmanager
@@ -148,31 +148,31 @@ def _load(services: Services, source: Source, terms: Terms, now_us: int) -> Back
         except SameFile as error:
             same = services.backfills.get(error.backfill_id)
             raise BackfillError(
-                f"the same rows with the same wish are backfill {same.id} ({same.status.value}, begun "
-                f"{when(same.created_at)} UTC). Nothing was loaded; --again loads them once more"
+                f"backfill {same.id} has the same rows and the same wish ({same.status.value}, started "
+                f"{when(same.created_at)} UTC). Nothing was loaded; --again loads them again"
             ) from None
         except KeyboardInterrupt:
-            typer.echo("Stopped while loading: nothing is handed over. The same command goes on from here.", err=True)
+            typer.echo("Stopped while loading; no row is handed over. The same command resumes the load.", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _tell(services: Services, backfill: Backfill, *, as_json: bool) -> None:
+def _print_loaded(services: Services, backfill: Backfill, *, as_json: bool) -> None:
     reason = reason_of(services, backfill)
     if as_json:
         print_json([document(backfill) | {"standstill": reason}])
         return
     screen = console()
     screen.print(f"Backfill {backfill.id}: {number(backfill.rows)} rows of {plain(backfill.name)} are loaded.")
-    screen.print(f"They wish {plain(wish_words(backfill))}, on {plain(backfill.instance)}.", soft_wrap=True)
+    screen.print(f"Wish: {plain(wish_words(backfill))}, on {plain(backfill.instance)}.", soft_wrap=True)
     if reason:
         screen.print(plain(reason), soft_wrap=True)
-    screen.print(f"Look with: nightly backfill show {backfill.id} --follow", soft_wrap=True)
+    screen.print(f"Show progress: nightly backfill show {backfill.id} --follow", soft_wrap=True)
 
 
 @contextmanager
-def counted(words: str) -> Iterator[Callable[[int], None]]:
-    """Show on a terminal how many rows there were so far; elsewhere nothing."""
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} " + words), TimeElapsedColumn())
+def counted(label: str) -> Iterator[Callable[[int], None]]:
+    """On a terminal, show the number of rows so far."""
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} " + label), TimeElapsedColumn())
     screen = Console(stderr=True)
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("")
