@@ -2,7 +2,7 @@
 
 The caller's settings and `.env` apply. Redis is embedded only if REDIS_URL is not set. Flinks is emulated only if no
 key is set, and only on a sandbox ledger: the embedded one, or yours with SANDBOX=1. If a part dies, the run ends and
-prints the end of its log. No secret is printed, and only an embedded Redis gets new secrets, in `.nightly/`.
+prints the end of that part's log. It prints no secret, and creates secrets (in `.nightly/`) only for an embedded Redis.
 """
 
 import json
@@ -33,7 +33,7 @@ FOLDER = Path(".nightly")
 PORT = 8080
 LOOK_SECONDS = 0.5
 LOGIN, OTHER_LOGIN = "0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de-944b-e07fc1f90ae7"
-"""Of the examples; every loginId is good at the emulated Flinks."""
+"""LoginIds of the printed examples; the emulated Flinks accepts every loginId."""
 
 
 def run(
@@ -45,7 +45,7 @@ def run(
         bool, typer.Option("--tcp", help="Redis on loopback with a password, for clients without Unix sockets.")
     ] = False,
 ) -> None:
-    """Keep Redis, a worker and the review page up until Ctrl-C, and an emulated Flinks where no key is set."""
+    """Run Redis, a worker and the review page until Ctrl-C, and an emulated Flinks if no key is set."""
     screen, is_up = console(), False
     try:
         with told_to_stop():
@@ -59,7 +59,7 @@ def run(
             )
             with stack:
                 review = _start_review(stack, port)
-                _tell(screen, stack, listening_url(review) or "")
+                _print_addresses(screen, stack, listening_url(review) or "")
                 is_up = True
                 _watch(stack)
     except KeyboardInterrupt:
@@ -84,7 +84,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _tell(screen: Console, stack: EmbeddedStack, page_url: str) -> None:
+def _print_addresses(screen: Console, stack: EmbeddedStack, page_url: str) -> None:
     settings = stack.settings()
     screen.print()
     screen.print(Text("Nightly is up. Ctrl-C stops it.", NAME))
@@ -93,19 +93,19 @@ def _tell(screen: Console, stack: EmbeddedStack, page_url: str) -> None:
     screen.print(Text("In another shell, in this folder:", NAME))
     for line in _commands(stack):
         screen.print(Text(f"  {line}", COMMAND), soft_wrap=True)
-    screen.print(Text(f"\nEvery part of it is watched; {FOLDER}/ holds data, keys and logs.", DIM), soft_wrap=True)
+    screen.print(Text(f"\nIf a part dies, everything stops. {FOLDER}/ holds data, keys and logs.", DIM), soft_wrap=True)
 
 
 def _places(stack: EmbeddedStack, settings: Settings, page_url: str) -> Iterator[tuple[str, object]]:
     if stack.redis:
         yield "Redis", f"at {place_of(stack.redis.url)} (embedded {stack.redis.server}, data in {FOLDER}/)"
     else:
-        yield "Redis", f"at {place_of(stack.environment['REDIS_URL'])}, as REDIS_URL says"
+        yield "Redis", f"at {place_of(stack.environment['REDIS_URL'])} (from REDIS_URL)"
     if stack.emulator_url:
         yield "Flinks", f"emulated at {stack.emulator_url}, because no FLINKS_AUTH_KEY is set: nothing real is called"
     else:
         yield "Flinks", f"the REAL one: instance {', '.join(settings.instances())}"
-    yield "ledger", "a sandbox: production never takes it" if settings.sandbox else "production"
+    yield "ledger", "a sandbox, which production workers refuse" if settings.sandbox else "production"
     yield "review page", page_url
     if settings.review_users is None:
         yield "", "closed until REVIEW_USERS names a user. To open it:"
@@ -116,7 +116,7 @@ def _places(stack: EmbeddedStack, settings: Settings, page_url: str) -> Iterator
 
 
 def _commands(stack: EmbeddedStack) -> Iterator[str]:
-    """Yield lines to copy; no password is shown, not even that of a REDIS_URL that was set by hand."""
+    """Yield lines to copy. No password is shown, not even that of a REDIS_URL set by hand."""
     nightly, redis_cli = typed("nightly"), f'{typed("redis-cli")} -u "$REDIS_URL"'
     if stack.redis:
         kept = stack.redis.url_path.relative_to(Path.cwd())
@@ -139,7 +139,7 @@ def _example() -> str:
 
 
 def _watch(stack: EmbeddedStack) -> None:
-    """Look at every part until one has died; raises EmbeddedStackError with the end of its log."""
+    """Check every part until one has died; then raises EmbeddedStackError with the end of its log."""
     while True:
         for process in stack.processes:
             if not process.is_running:
@@ -149,8 +149,8 @@ def _watch(stack: EmbeddedStack) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _died(name: str, how: str, tail: str) -> EmbeddedStackError:
-    return EmbeddedStackError(f"{name} ended{how}, so everything was stopped; the end of its log:\n{tail}")
+def _died(name: str, exit_text: str, tail: str) -> EmbeddedStackError:
+    return EmbeddedStackError(f"{name} ended{exit_text}, so everything was stopped; the end of its log:\n{tail}")
 
 
 def _tail(path: Path, lines: int = 15) -> str:

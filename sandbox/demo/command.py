@@ -1,7 +1,7 @@
 """The `nightly demo` command: runs the whole product here, and compares the result with the published events.
 
-All parts are real: Redis, a Celery worker with its children, and an emulated Flinks that fails in every way it knows.
-They run in a temporary folder, which is removed however the demo ends.
+Redis and the Celery worker are real; Flinks is emulated and returns every kind of fault. All run in a temporary folder,
+which is removed unless the demo fails or `--keep` is given.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ SETTINGS = {
     "FLINKS_SETTLE_SECONDS": "2",
     "FLINKS_CALLS_PER_SECOND": "600",
     "LOG_FORMAT": "json",
-    # Celery prefers these to the configured broker: the demo must not reach one of yours.
+    # Celery prefers these variables to the configured broker: the demo must not reach a real one.
     **dict.fromkeys(("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"), ""),
 }
 
@@ -89,7 +89,7 @@ def _run(mix: Mix, seed: int, screen: Console, *, keep: bool) -> Outcome:
 
 @contextlib.contextmanager
 def _folder(screen: Console) -> Iterator[Path]:
-    """Yield a folder that is removed when the demo is interrupted; if it is kept, print its path."""
+    """Yield a temporary folder, remove it if the demo is interrupted, and print its path if it is kept."""
     folder = Path(tempfile.mkdtemp(prefix="nightly-demo-"))
     try:
         yield folder
@@ -98,13 +98,13 @@ def _folder(screen: Console) -> Iterator[Path]:
         raise
     finally:
         with contextlib.suppress(OSError):
-            folder.rmdir()  # an empty one is of no use
+            folder.rmdir()  # only if it is empty
         if folder.exists():
             screen.print(f"Logs and data are kept in {folder}", soft_wrap=True)
 
 
 def _watched(mix: Mix, system: System, screen: Console, deadline: float) -> Evidence:
-    """Publish everything and wait until all work is done, showing progress; return the result, also when time is up."""
+    """Publish everything, then show progress until all work is done or time is up; return the result."""
     system.emulator.unknown_logins(*mix.unknown)
     system.emulator.faults(*mix.faults)
     parts, volleys = _parts(mix.parcels), list(mix.volleys)

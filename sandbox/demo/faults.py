@@ -12,7 +12,7 @@ Fault = dict[str, Any]
 
 LATENCY: Fault = {"knob": "latency", "milliseconds": 15, "jitter_ms": 10}
 LATE_MS = 500
-"""Delay of a late write after the caller gave up: well within FLINKS_SETTLE_SECONDS of the demo."""
+"""Delay of a late write after the caller gave up, well within the demo's FLINKS_SETTLE_SECONDS."""
 UNKNOWN_STRUCK = 0.1
 """Share of the unknown logins that get a busy answer before INVALID_LOGIN."""
 
@@ -27,7 +27,7 @@ _SHARES: Sequence[tuple[float, Fault]] = (
     (0.02, {"knob": "reset", "once_per_login": 1}),
     (0.01, {"knob": "reset", "once_per_login": 1, "commits": True}),
 )
-# Each volley slows all calls down, so they come one at a time, and affect the first `times` calls after they are set.
+# Each volley slows all calls down, so volleys are set one at a time. Each affects the next `times` calls.
 _VOLLEYS: Sequence[Fault] = (
     {"knob": "too_many_requests", "times": 8, "probability": 0.8},
     {"knob": "rate_limited", "retry_after": "seconds", "seconds": 1, "times": 3, "probability": 0.8},
@@ -36,7 +36,7 @@ _VOLLEYS: Sequence[Fault] = (
 
 
 def always(known: Sequence[str], unknown: Sequence[str], chance: Random) -> list[Fault]:
-    """Return the faults that are set from the beginning; no known login has more than one of them."""
+    """Return the faults that are set from the beginning, at most one per known login."""
     struck = list(unknown[: math.ceil(UNKNOWN_STRUCK * len(unknown))])
     faults = [LATENCY, {"knob": "retry_later", "once_per_login": 1, "logins": struck}]
     at_401 = list(unknown[len(unknown) // 2 :])  # the contract says 400, the error-code page 401

@@ -1,6 +1,6 @@
-"""Generates the malformed events of the demo, and the dead-letter code that each must get.
+"""Generates the demo's malformed events, and the dead-letter code that each must get.
 
-Each one has its own login, which no valid event uses: a call for it would be a mistake.
+Each has its own login, which no valid event uses: a call for that login would be an error.
 """
 
 import json
@@ -19,7 +19,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class BadDocument:
-    """A document that is no good event."""
+    """A document that is not a valid event."""
 
     document: Document = field(repr=False)
     code: str
@@ -27,7 +27,7 @@ class BadDocument:
 
 @dataclass(frozen=True, slots=True)
 class BadEntry:
-    """The fields of a stream entry that holds no good event."""
+    """The fields of a stream entry without a valid event."""
 
     fields: dict[str, bytes] = field(repr=False)
     code: str
@@ -35,7 +35,7 @@ class BadEntry:
 
 @dataclass(frozen=True, slots=True)
 class BadMessage:
-    """A Celery message that is no good event."""
+    """A Celery message that is not a valid event."""
 
     task: str
     kwargs: Mapping[str, Any] = field(repr=False)
@@ -60,7 +60,7 @@ def malformed_documents(count: int, chance: Random, now: datetime) -> list[BadDo
 
 
 def malformed_entries(count: int, chance: Random, now: datetime) -> list[BadEntry]:
-    """Return stream entries: one bad document each, or bytes that are none, or no field `event`."""
+    """Return stream entries with one malformed document each, with bytes that are no document, or without `event`."""
     whole = count // 2
     entries = [
         BadEntry({"event": json.dumps(bad.document).encode()}, bad.code)
@@ -71,7 +71,7 @@ def malformed_entries(count: int, chance: Random, now: datetime) -> list[BadEntr
 
 
 def malformed_messages(count: int, chance: Random, now: datetime) -> list[BadMessage]:
-    """Return Celery messages: arguments that are positional, missing, misspelt, or of a strange instance."""
+    """Return Celery messages whose arguments are positional, missing, misspelt, or name an unknown instance."""
     messages = []
     for number in range(count):
         login, time = _login(chance), (now - AHEAD).isoformat()

@@ -1,7 +1,7 @@
-"""Generates the events of the demo, and the wish that each login must end with.
+"""Generates the demo's events, and the wish that each login must end with.
 
-The newest wish is computed here from the published events, by the contract alone (`occurred_at` decides; at the same
-instant inactive wins), so the check does not depend on Nightly. The same seed and time give the same mix.
+The newest wish is computed here from the published events by the contract alone (`occurred_at` decides; at the same
+instant inactive wins), so the check does not depend on Nightly's code. The same seed and time give the same mix.
 """
 
 import json
@@ -24,7 +24,7 @@ DUPLICATE_SHARE = 0.08
 CELERY_SHARE = 0.12
 BATCH_SHARE = 0.3
 MOST_IN_A_BATCH = 20
-# What happens to a known login, each wish a minute or more after the one before, and how many logins have that story.
+# The wishes of a known login in order, each at least a minute after the one before, and the share of such logins.
 STORIES: Mapping[tuple[bool, ...], float] = {
     (True,): 0.34,
     (False,): 0.08,
@@ -32,12 +32,12 @@ STORIES: Mapping[tuple[bool, ...], float] = {
     (True, False, True): 0.34,
 }
 SAME_INSTANT_SHARE = 0.02
-"""Share of logins that are linked and go inactive at the same instant."""
+"""Share of logins that are linked and become inactive at the same instant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event as the customer's own systems would know it."""
+    """One event as the customer's own systems know it."""
 
     login_id: str = field(repr=False)
     wants_active: bool
@@ -50,7 +50,7 @@ class Event:
         return "account.linked" if self.wants_active else "account.inactive"
 
     def cloud_event(self) -> dict[str, Any]:
-        """Return it as CloudEvents 1.0 JSON has it."""
+        """Return the event as CloudEvents 1.0 JSON."""
         return {
             "specversion": "1.0",
             "id": self.event_id,
@@ -61,14 +61,14 @@ class Event:
         }
 
     def arguments(self) -> dict[str, str]:
-        """Return it as the keyword arguments of a Celery message."""
+        """Return the event as the keyword arguments of a Celery message."""
         time = self.occurred_at.isoformat()
         return {"login_id": self.login_id, "occurred_at": time, "event_id": self.event_id}
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEntry:
-    """One XADD: its fields, and how many events they bring."""
+    """One XADD: its fields and the number of events in them."""
 
     fields: dict[str, bytes] = field(repr=False)
     events: int = 1
@@ -89,43 +89,43 @@ Parcel = StreamEntry | CeleryMessage
 
 @dataclass(frozen=True)
 class Mix:
-    """Everything that will be published, and what must come of it."""
+    """Everything that the demo publishes, and the expected result."""
 
     parcels: Sequence[Parcel] = field(repr=False)
     newest: Mapping[str, bool] = field(repr=False)
     """The wish that each known login must end with."""
     unknown: frozenset[str] = field(repr=False)
-    """Logins that Flinks does not know: one event each, and its duplicates."""
+    """Logins that Flinks does not know, with one event each and its duplicates."""
     good: int
     """Well-formed events, duplicates included."""
     rejected: Mapping[str, int]
     """Malformed events by the code that each must get."""
     faults: Sequence[Fault] = field(repr=False)
     volleys: Sequence[Fault] = field(repr=False)
-    """Throttling, to be set one after the other while events are published."""
+    """Throttling faults, set one after another while events are published."""
 
     @property
     def events(self) -> int:
-        """How many events will be published."""
+        """The number of events that the demo publishes."""
         return self.good + sum(self.rejected.values())
 
     @property
     def logins(self) -> int:
-        """How many logins the well-formed events are about."""
+        """The number of logins in the well-formed events."""
         return len(self.newest) + len(self.unknown)
 
 
 def mix_of(events: int, chance: Random, now: datetime) -> Mix:
-    """Return at least this many events, for half as many logins; all of them happened before `now`."""
+    """Return at least `events` events for half as many logins, all dated before `now`."""
     logins = [str(UUID(int=chance.getrandbits(128), version=4)) for _ in range(events // EVENTS_A_LOGIN)]
     unknown = logins[: math.ceil(UNKNOWN_SHARE * len(logins))]
     known = logins[len(unknown) :]
-    told = [event for login in known for event in _story(login, chance, now)]
-    newest = newest_wishes(told)
-    told += [_event(login, now, chance, wants_active=chance.random() < 0.5) for login in unknown]  # noqa: PLR2004 - half
+    unique = [event for login in known for event in _story(login, chance, now)]
+    newest = newest_wishes(unique)
+    unique += [_event(login, now, chance, wants_active=chance.random() < 0.5) for login in unknown]  # noqa: PLR2004 - half
     bad_count = math.ceil(MALFORMED_SHARE * events)
-    good = told + chance.choices(told, k=max(math.ceil(DUPLICATE_SHARE * events), events - len(told) - bad_count))
-    chance.shuffle(good)  # churn and re-link are delivered in any order, seconds apart
+    good = unique + chance.choices(unique, k=max(math.ceil(DUPLICATE_SHARE * events), events - len(unique) - bad_count))
+    chance.shuffle(good)  # a login's events arrive in any order, seconds apart
     parcels, rejected = _parcels(good, bad_count, chance, now)
     return Mix(
         parcels=parcels,
@@ -139,7 +139,7 @@ def mix_of(events: int, chance: Random, now: datetime) -> Mix:
 
 
 def newest_wishes(events: Iterable[Event]) -> dict[str, bool]:
-    """Return the wish that counts for each login: the latest; at the same instant, to be switched off."""
+    """Return each login's newest wish; at the same instant, inactive wins."""
     newest: dict[str, Event] = {}
     for event in events:
         other = newest.get(event.login_id)
@@ -177,7 +177,7 @@ def _event(login: str, now: datetime, chance: Random, *, wants_active: bool) -> 
 def _parcels(
     good: Sequence[Event], bad_count: int, chance: Random, now: datetime
 ) -> tuple[list[Parcel], Mapping[str, int]]:
-    """Spread the events over the ways in, with malformed ones among them in every way."""
+    """Distribute valid and malformed events over Celery messages, stream entries and batches."""
     third = bad_count // 3
     bad_batch = malformed_documents(third, chance, now)
     bad_entries = malformed_entries(third, chance, now)

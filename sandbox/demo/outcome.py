@@ -1,7 +1,7 @@
-"""Checks the result of the demo: each login has its newest wish, and every event is accounted for.
+"""Checks the demo's result: each login has its newest wish, and every event is accounted for.
 
-Compares the flags of the emulated Flinks with the mix, and Nightly's counters with the published events. The result has
-login references, never a loginId.
+Compares the flags of the emulated Flinks with the mix, and Nightly's counters with the published events. The result
+contains login references, never a loginId.
 """
 
 from collections import Counter
@@ -14,24 +14,24 @@ from sandbox.demo.screen import Look
 from worker.ledger.dead_letters import Letter
 
 NAMED = 20
-"""Number of differing references on the screen; `--json` has them all."""
+"""Maximum number of differing references on the screen; `--json` has all."""
 _ON_THE_MERITS = frozenset({"latency", "invalid_login"})
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was found when everything had come to rest, or when the time was up."""
+    """The state when all work was done or time was up."""
 
     look: Look
     letters: Sequence[Letter]
     flags: Mapping[str, bool]
-    """What the emulated Flinks has, by loginId."""
+    """The flags at the emulated Flinks, by loginId."""
     refusals: Mapping[str, int]
-    """How many calls of each loginId the emulator judged on their merits to name no login that it knows."""
+    """Calls that no fault decided, by loginId; for an unknown login the emulator refused each of them."""
     calls: int
     """Calls that the emulator counted."""
     seconds: float
-    """From the first event to rest."""
+    """Time from the first event until all work was done."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Outcome:
 
     @property
     def ended(self) -> int:
-        """Events that reached an end, by Nightly's own count."""
+        """Events that have ended, by Nightly's own count."""
         return Look(rejected=sum(self.rejected.values()), tally=self.tally).ended
 
     @property
     def events_per_second(self) -> float:
-        """Events from the first one published to rest, a second."""
+        """Ended events per second, from the first event until all work was done."""
         return self.ended / self.seconds if self.seconds else 0.0
 
     def document(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Outcome:
 
 
 def judge(mix: Mix, found: Evidence, reference: Callable[[str], str]) -> Outcome:
-    """Return the result; `reference` names a loginId as the ledger does."""
+    """Return the result; `reference` returns the ledger's reference of a loginId."""
     tally = found.look.tally
     rejected: Counter[str] = Counter()
     for letter in found.letters:
@@ -113,7 +113,7 @@ def judge(mix: Mix, found: Evidence, reference: Callable[[str], str]) -> Outcome
 
 
 def refusals_of(calls: Iterable[Any]) -> Counter[str]:
-    """Count, by loginId, the emulator's calls that no fault decided; those of a known login do not matter here."""
+    """Count, by loginId, the emulator's calls that no fault decided; counts of known logins are not used."""
     return Counter(call.login_id for call in calls if set(call.faults) <= _ON_THE_MERITS)
 
 

@@ -15,7 +15,7 @@ from worker.cli.output import number
 
 LINE_EVERY_SECONDS = 2.0
 ENDS = ("applied_on", "applied_off", "superseded", "duplicate", "dead_lettered")
-"""Where the ledger's tally says that an event ended; rejected ones are counted beside it."""
+"""The ledger's counters of ended events; rejected ones are counted separately."""
 _TROUBLE = ("retried", "throttled", "ambiguous")
 
 
@@ -27,16 +27,16 @@ class Look:
     rejected: int = 0
     tally: Mapping[str, int] = field(default_factory=dict)
     still_open: Mapping[str, int] = field(default_factory=dict)
-    """What keeps the ledger and its queues from rest, by name; only what is not zero."""
+    """Non-zero counts of unfinished work, by name."""
 
     @property
     def recorded(self) -> int:
-        """Events taken in, rejected ones included."""
+        """Recorded and rejected events."""
         return self.tally.get("recorded", 0) + self.rejected
 
     @property
     def ended(self) -> int:
-        """Events that have reached their end."""
+        """Events that have ended, rejected ones included."""
         return sum(self.tally.get(name, 0) for name in ENDS) + self.rejected
 
     @property
@@ -49,7 +49,7 @@ class Look:
 
 
 class Screen:
-    """A context manager; `show` may be called as often as one likes."""
+    """The demo's progress display, a context manager; `show` may be called at any rate."""
 
     def __init__(self, console: Console, total: int) -> None:
         self._console = console

@@ -1,4 +1,4 @@
-"""The running system of the demo: publishes as an external producer would, and reads the state and the result."""
+"""Publishes to the demo's running stack as an external producer would, and reads its state and the result."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ _AWAY = (redis.RedisError, OperationalError, HTTPException, OSError)
 
 
 class System:
-    """One stack, from outside."""
+    """One running stack, used from outside."""
 
     def __init__(self, stack: EmbeddedStack) -> None:
         self._stack = stack
@@ -57,7 +57,7 @@ class System:
             system._redis.close()
 
     def publish(self, parcels: Sequence[Parcel]) -> None:
-        """Send them, each its own way, in their order."""
+        """Send each parcel as its kind requires."""
         self._begun_at = self._begun_at or time.monotonic()
         entries = self._redis.pipeline(transaction=False)
         for parcel in parcels:
@@ -86,13 +86,13 @@ class System:
         open_work["unread in the stream"] = status["stream_length"]
         open_work["unread in Celery's queue"] = waiting(self._redis)
         open_work["events without an end"] = self._published - look.ended
-        if not any(open_work.values()):  # asked last: only a call that is over can still be written
+        if not any(open_work.values()):  # read last: only ended calls leave late writes
             open_work["late writes at Flinks"] = self.emulator.stats().late_writes_pending
         still_open = {name.replace("_", " "): count for name, count in open_work.items() if count}
         return replace(look, still_open=still_open)
 
     def evidence(self, look: Look) -> Evidence:
-        """Gather everything that the judgement needs."""
+        """Collect the data that `judge` needs."""
         seconds = time.monotonic() - (self._begun_at or time.monotonic())
         flags = {
             login: flag.is_activated for logins in self.emulator.state().values() for login, flag in logins.items()

@@ -61,12 +61,12 @@ def _comparison(outcome: Outcome) -> list[Text]:
     more = len(outcome.differing) - NAMED
     lines = [Text(f"{sums}; these are not:", BAD)]
     lines += [Text(f"  {reference}") for reference in outcome.differing[:NAMED]]
-    return [*lines, Text(f"  and {number(more)} more; --json names them all")] if more > 0 else lines
+    return [*lines, Text(f"  and {number(more)} more; --json lists all")] if more > 0 else lines
 
 
 def _next_steps() -> list[RenderableType]:
     steps: list[tuple[str, object]] = [
-        ("make run", "the same parts, kept up for your own events"),
+        ("make run", "the same parts, running for your own events"),
         (f"{typed('nightly')} --help", "every command"),
         ("README.md", "how it works, and how to run it for real"),
     ]

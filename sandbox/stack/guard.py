@@ -1,8 +1,8 @@
 """Kills the child processes of a stack whose parent died without stopping them (SIGKILL, a crash, the OOM killer).
 
-One small process per stack gets the id of each process group through a pipe. When the pipe closes, the parent is dead,
-and the guard kills every group that is still on its list. The kernel's own "signal me when my parent dies" is not
-enough: it follows the *thread* that started the child, and does not signal groups.
+One small process per stack gets the id of each process group through a pipe. When the pipe closes, the parent is dead
+and the guard kills every group on its list. Linux's parent-death signal is not enough: it follows the *thread* that
+started the child and does not signal groups.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from typing import Self
 
 
 class OrphanGuard:
-    """The parent's end of the pipe; a context manager around everything that it watches."""
+    """The parent's end of the pipe: a context manager around all processes that it watches."""
 
     def __init__(self) -> None:
         self._popen: subprocess.Popen[bytes] | None = None
@@ -33,14 +33,14 @@ class OrphanGuard:
 
     def watch(self, group_id: int) -> None:
         """Put a process group on the list."""
-        self._tell(f"+{group_id}\n")
+        self._send(f"+{group_id}\n")
 
     def forget(self, group_id: int) -> None:
         """Remove a group from the list: it is empty, and its id may soon be reused."""
-        self._tell(f"-{group_id}\n")
+        self._send(f"-{group_id}\n")
 
     def stop(self) -> None:
-        """Close the pipe: the guard kills what is left on its list, and ends."""
+        """Close the pipe: the guard kills the groups that are left on its list, and ends."""
         if self._popen is None:
             return
         popen, self._popen = self._popen, None
@@ -55,7 +55,7 @@ class OrphanGuard:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         if self._popen and self._popen.stdin:
             with contextlib.suppress(BrokenPipeError):
                 self._popen.stdin.write(line.encode())
@@ -63,7 +63,7 @@ class OrphanGuard:
 
 
 def watch_until_closed(lines: Iterable[str]) -> None:
-    """Follow the list until the pipe closes, then kill what is still on it."""
+    """Maintain the list until the pipe closes, then kill the groups on it."""
     groups: set[int] = set()
     for line in lines:
         (groups.add if line.startswith("+") else groups.discard)(int(line[1:]))

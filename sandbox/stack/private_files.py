@@ -14,7 +14,7 @@ ADVICE = "Remove it, or start in another folder."
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only we can enter, or check and close the one that is there; raises EmbeddedStackError."""
+    """Create a folder with mode 0700, or check an existing one and set its mode; raises EmbeddedStackError."""
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700, parents=True)
     found = path.lstat()
@@ -25,13 +25,13 @@ def private_folder(path: Path) -> Path:
 
 
 def check_not_open_to_all(path: Path) -> None:
-    """Raise EmbeddedStackError for a folder like /tmp: what runs there takes `.env` and Python modules from it."""
+    """Raise EmbeddedStackError for a folder like /tmp: a process that runs there reads `.env` and modules from it."""
     if path.stat().st_mode & stat.S_IWOTH:
         raise EmbeddedStackError(f"Every user of this machine can put settings and code into {path}. Start elsewhere.")
 
 
 def read_private(path: Path) -> str | None:
-    """Return the text of a file, or None; raises EmbeddedStackError if others could write or read it."""
+    """Return the text of a file, or None if there is none; raises EmbeddedStackError if others can read or write it."""
     with contextlib.suppress(FileNotFoundError):
         found = path.lstat()
         _check(path, found, is_right_kind=stat.S_ISREG(found.st_mode), kind="a plain file")
@@ -42,7 +42,7 @@ def read_private(path: Path) -> str | None:
 
 
 def write_private(path: Path, text: str) -> str:
-    """Write a file that only we can read, whole or not at all; return the text."""
+    """Write a file that only its owner can read, whole or not at all; return the text."""
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
@@ -53,7 +53,7 @@ def write_private(path: Path, text: str) -> str:
 
 def _check(path: Path, found: os.stat_result, *, is_right_kind: bool, kind: str) -> None:
     if not is_right_kind:
-        raise EmbeddedStackError(f"{path} is not {kind} (a symbolic link is none). {ADVICE}")
+        raise EmbeddedStackError(f"{path} is not {kind}; a symbolic link is not accepted. {ADVICE}")
     if found.st_uid != os.geteuid():
         raise EmbeddedStackError(f"{path} belongs to another user of this machine (uid {found.st_uid}). {ADVICE}")
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

@@ -1,6 +1,6 @@
-"""Runs one child process in its own process group, and makes sure that `stop` leaves nothing of the group.
+"""Runs one child process in its own process group; `stop` ends the whole group.
 
-Each child leads its own session, so Ctrl-C reaches only the parent, which then stops its children in order. Everything
+Each child leads its own session, so Ctrl-C reaches only the parent, which then stops its children in order. Processes
 that the child forked can be found and killed by group, even after a `kill -9` of the child.
 """
 
@@ -21,9 +21,9 @@ TAIL_BYTES = 64 * 1024
 
 
 class ManagedProcess:
-    """One child process; its output is appended to `log_path`, and `guard` kills its group if we die first.
+    """One child process. Its output is appended to `log_path`; `guard` kills its group if this process dies first.
 
-    `stdin` is what it reads there: unlike its arguments and environment, nothing of it shows in a process list.
+    `stdin` is the text of its standard input, which, unlike arguments and environment, no process list shows.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class ManagedProcess:
         self._was_asked = False
 
     def start(self) -> Self:
-        """Start it; raises EmbeddedStackError where the command cannot be run or runs already."""
+        """Start the process; raises EmbeddedStackError if it is already running or the command cannot be run."""
         if self._popen is not None:
-            raise EmbeddedStackError(f"{self.name} runs already; stop it first")
+            raise EmbeddedStackError(f"{self.name} is already running; stop it first")
         self.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._log_offset = log.tell()
@@ -93,18 +93,18 @@ class ManagedProcess:
         return self._popen is not None and self._popen.poll() is None
 
     def children(self) -> list[int]:
-        """Process ids of everything else alive in its group, orphans included."""
+        """Return the ids of all other live processes in its group, orphans included."""
         return [pid for pid in group_members(self.pid) if pid != self.pid]
 
     def wait_ready(self, condition: Callable[[], object], *, seconds: float) -> None:
-        """Poll until `condition` holds; raises EmbeddedStackError with the log's end if it exits or is too late."""
+        """Poll until `condition` holds; raises EmbeddedStackError with the log's end on exit or timeout."""
         if wait_until(lambda: not self.is_running or condition(), seconds=seconds) and self.is_running:
             return
         ended = f"ended with exit code {self.exit_code}" if self.exit_code is not None else f"not ready in {seconds} s"
         raise EmbeddedStackError(f"{self.name}: {ended}; the end of its log:\n{self.tail()}")
 
     def output(self) -> str:
-        """Return the end (64 KiB) of what it wrote since it was last started."""
+        """Return the last 64 KiB of its output since the last start."""
         if not self.log_path.exists():
             return ""
         with self.log_path.open("rb") as log:
@@ -113,30 +113,30 @@ class ManagedProcess:
             return log.read().decode(errors="replace")
 
     def tail(self, lines: int = 15) -> str:
-        """Return the last lines that it wrote since it was last started."""
+        """Return the last lines of its output since the last start."""
         return "\n".join(self.output().splitlines()[-lines:])
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process itself, not to its group; nothing happens if it has ended."""
+        """Send a signal to the process, not to its group; does nothing if it has ended."""
         if self._popen is not None:
             self._popen.send_signal(number)
 
     def ask_to_stop(self) -> None:
-        """SIGTERM, once: a second one would cut a Celery worker's warm shutdown short."""
+        """Send SIGTERM once: a second one would cut a Celery worker's warm shutdown short."""
         if not self._was_asked:
             self._was_asked = True
             self.signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """`kill -9` the process alone, as a crash would; its orphans stay until `stop`."""
+        """`kill -9` the process alone, as in a crash; its orphans stay until `stop`."""
         if self._popen is not None:
             self._popen.kill()
             self._popen.wait()
 
     def stop(self, grace_seconds: float = 10) -> int | None:
-        """SIGTERM, then SIGKILL to the whole group when the grace is over; return the exit code.
+        """Send SIGTERM, then SIGKILL to the whole group after the grace period; return the exit code.
 
-        Raises EmbeddedStackError if anything of the group is still alive. An interrupted grace (Ctrl-C) kills at once.
+        Raises EmbeddedStackError if a process of the group stays alive. Ctrl-C during the grace period kills at once.
         """
         if self._popen is None:
             return None
@@ -151,12 +151,12 @@ class ManagedProcess:
 
     def _kill_group(self, popen: subprocess.Popen[bytes]) -> None:
         def is_empty() -> bool:
-            is_over = popen.poll() is not None
+            has_ended = popen.poll() is not None
             alive = group_members(popen.pid)
             if alive:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(popen.pid, signal.SIGKILL)
-            return is_over and not alive
+            return has_ended and not alive
 
         if not wait_until(is_empty, seconds=KILL_SECONDS):
             raise EmbeddedStackError(f"{self.name}: processes {group_members(popen.pid)} do not end")
@@ -166,7 +166,7 @@ class ManagedProcess:
 
 
 def group_members(group_id: int) -> list[int]:
-    """Return the process ids alive in a process group; zombies have ended and do not count."""
+    """Return the ids of the live processes in a group; zombies have ended and do not count."""
     return [pid for pid, group, state in _process_table() if group == group_id and not state.startswith("Z")]
 
 

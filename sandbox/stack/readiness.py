@@ -1,4 +1,4 @@
-"""Checks whether a child process is ready: the emulator has printed its address, a worker answers a ping."""
+"""Checks whether a child process is ready: the emulator has printed its address, or a worker answers a ping."""
 
 import json
 
@@ -14,7 +14,7 @@ PING_SECONDS = 0.5
 
 
 def listening_url(process: ManagedProcess) -> str | None:
-    """Return the URL from the line `{"listening": "http://127.0.0.1:PORT"}` of its output, once it is there."""
+    """Return the URL from the output line `{"listening": "http://127.0.0.1:PORT"}`, or None before it appears."""
     for line in process.output().splitlines():
         if line.startswith("{") and line.endswith("}") and "listening" in line:
             return str(json.loads(line)["listening"])
@@ -22,7 +22,7 @@ def listening_url(process: ManagedProcess) -> str | None:
 
 
 def answers_ping(broker_url: str, name: str) -> bool:
-    """Whether the Celery worker `name@<this host>` consumes now: it answers on its control channel in half a second."""
+    """Return whether the Celery worker `name@<this host>` answers a ping on its control channel in half a second."""
     url, options = kombu_address(broker_url)
     app = Celery(broker=url, set_as_current=False)
     app.conf.broker_transport_options = options

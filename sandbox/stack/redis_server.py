@@ -1,8 +1,8 @@
-"""Runs a Valkey or Redis server that other users of this machine cannot reach, and that survives being killed.
+"""Runs a Valkey or Redis server that other users of this machine cannot reach and whose data survives a kill.
 
-It listens on a Unix socket in a private folder, or, with TCP, on loopback with a random password. It never uses a Redis
-that it did not start: it is ready when its own child process answers, and the server holds a lock on the data folder,
-so that a second one cannot use the same files.
+The server listens on a Unix socket in a private folder, or, with TCP, on loopback with a random password. It counts as
+ready only when our own child process answers, so a foreign Redis is never used. It holds a lock on the data folder, so
+that a second server cannot use the same files.
 """
 
 import fcntl
@@ -26,22 +26,22 @@ from sandbox.stack.processes import ManagedProcess
 from sandbox.stack.redis_binary import find_redis_binary
 from worker.errors import EmbeddedStackError
 
-# Below the range for outgoing ports, from which a client that reconnects could be given its own target.
+# Below the range of outgoing ports: a reconnecting client could get its own target port from that range.
 PORTS, PORT_ATTEMPTS = range(20_000, 32_000), 10
-SOCKET_PATH_BYTES = 103  # the longest that macOS connects to; Linux takes 107
+SOCKET_PATH_BYTES = 103  # the limit of macOS; Linux allows 107
 TEMPORARY_BYTES = SOCKET_PATH_BYTES - len("/nightly-12345678/redis.sock")
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 DISABLED = ("CONFIG", "MODULE", "DEBUG")
-"""With these a client writes files, loads code, and so becomes the user that runs the server."""
+"""Commands that let a client write files or load code as the user that runs the server."""
 Fsync = Literal["always", "everysec", "no"]
 
 
 class EmbeddedRedis:
     """A Valkey or Redis server with its data under `<folder>/redis-<name>/`: append-only file on, nothing evicted.
 
-    `tcp`: on loopback with a password, both kept in `url_path` for the next time. `takes_config`: clients may use the
-    commands in DISABLED, for a test that reconfigures its server.
+    `tcp`: listen on loopback with a password; `url_path` keeps address and password for the next start.
+    `takes_config`: clients may use the commands in DISABLED, for a test that reconfigures its server.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class EmbeddedRedis:
         self.log_path = self.data_folder / "redis.log"
         self.url_path = self.data_folder / "url"
         self.url = ""
-        """Its address once it was started, the password included: the same after a restart."""
+        """The address with the password, once started; a restart keeps it."""
         self.server = ""
-        """Its name and version once it was started, such as `Valkey 9.1.2`."""
+        """The name and version, once started, such as `Valkey 9.1.2`."""
         self._name, self._appendfsync, self._guard = name, appendfsync, guard
         self.is_tcp, self._takes_config = tcp, takes_config
         self._socket_folder: Path | None = None
@@ -69,12 +69,12 @@ class EmbeddedRedis:
 
     @property
     def socket_path(self) -> Path:
-        """Where it listens unless TCP was asked for; in the data folder, where that path is not too long."""
+        """The Unix socket; in the data folder unless that path is too long."""
         return (self._socket_folder or self.data_folder) / "redis.sock"
 
     @property
     def port(self) -> int:
-        """Its TCP port once it was started; raises EmbeddedStackError where it has none."""
+        """The TCP port, once started; raises EmbeddedStackError if there is none."""
         port = urlsplit(self.url).port
         if port is None:
             raise EmbeddedStackError(f"Redis {self._name} listens on no port")
@@ -82,12 +82,12 @@ class EmbeddedRedis:
 
     @property
     def password(self) -> str:
-        """The password of its TCP port; empty where it has none."""
+        """The password for TCP; empty without TCP."""
         return urlsplit(self.url).password or ""
 
     @property
     def pid(self) -> int:
-        """The server's process id; raises EmbeddedStackError while it does not run."""
+        """The server's process id; raises EmbeddedStackError if it is not running."""
         if self._process is None:
             raise EmbeddedStackError(f"Redis {self._name} is not started")
         return self._process.pid
@@ -98,13 +98,13 @@ class EmbeddedRedis:
         return self._process is not None and self._process.is_running
 
     def url_at(self, port: int) -> str:
-        """Return its TCP address as it is behind a proxy on another loopback port."""
+        """Return the TCP address with another loopback port, that of a proxy in front of it."""
         return self.url.replace(f":{self.port}/", f":{port}/")
 
     def start(self) -> Self:
-        """Start it and wait until it answers, at its former address if it had one.
+        """Start the server, at its previous address if there is one, and wait until it answers.
 
-        Raises EmbeddedStackError with the end of its log, with what to install, or with what is wrong with its folder.
+        Raises EmbeddedStackError with the end of its log, the package to install, or the problem with its folder.
         """
         binary = find_redis_binary()
         self.server = str(binary)
@@ -122,7 +122,7 @@ class EmbeddedRedis:
         return self
 
     def kill(self) -> None:
-        """`kill -9`: what was not yet handed to the operating system is lost, as in a crash."""
+        """`kill -9`: data that was not yet handed to the operating system is lost, as in a crash."""
         if self._process:
             self._process.kill()
             self._process.stop()
@@ -134,7 +134,7 @@ class EmbeddedRedis:
         self.start()
 
     def stop(self) -> None:
-        """SIGTERM, SIGKILL after 10 s, and let go of the data folder. Harmless when it does not run."""
+        """Send SIGTERM, SIGKILL after 10 s, and release the data folder. Does nothing if it is not running."""
         try:
             if self._process:
                 self._process.stop(STOP_SECONDS)
@@ -162,7 +162,7 @@ class EmbeddedRedis:
         except BlockingIOError:
             os.close(lock)
             raise EmbeddedStackError(
-                f"Another Nightly uses {self.data_folder.parent.name}/{self.data_folder.name} already; stop it first."
+                f"Another Nightly already uses {self.data_folder.parent.name}/{self.data_folder.name}; stop it first."
             ) from None
         self._lock = lock
 
@@ -180,7 +180,7 @@ class EmbeddedRedis:
         kept = self.url or read_private(self.url_path) or ""
         password = urlsplit(kept).password or secrets.token_urlsafe(32)
         for _ in range(PORT_ATTEMPTS):
-            # With the user's name: redis-cli takes an empty one for a name.
+            # The user is named because redis-cli would use an empty user name as it is.
             self.url = kept or f"redis://default:{password}@127.0.0.1:{free_port()}/0"
             try:
                 self._run(binary, {"port": str(self.port), "bind": "127.0.0.1", "requirepass": password})
@@ -188,7 +188,7 @@ class EmbeddedRedis:
                 if is_fixed or self._process is None or "Address already in use" not in self._process.output():
                     raise
                 self.kill()
-                kept, password = "", secrets.token_urlsafe(32)  # clients may have sent the former one to that port
+                kept, password = "", secrets.token_urlsafe(32)  # clients may have sent the old password to that port
             else:
                 write_private(self.url_path, self.url)
                 return
@@ -221,8 +221,8 @@ class EmbeddedRedis:
         return "\n".join([*lines, ""])
 
     def _is_ours(self) -> bool:
-        """Whether the server that answers there (and so has read its file) is our own child process."""
-        # Before it says so, another user may hold the port, and would be sent the password.
+        """Return whether the server that answers at the address is our own child process."""
+        # Connect only once our server logs that it is ready: until then another user may hold the port.
         if self._process is None or "ready to accept" not in self._process.output().lower():
             return False
         client = Redis.from_url(self.url, socket_timeout=2, retry=Retry(NoBackoff(), 0))

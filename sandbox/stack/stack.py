@@ -1,7 +1,7 @@
 """Runs Redis, the Flinks emulator and Celery workers as one stack, for `nightly demo`, `nightly run` and tests.
 
-Values that are set already (REDIS_URL, FLINKS_AUTH_KEY, LOGIN_KEYS) are used; the rest is started or created here, and
-stopped here. Workers and the emulator are child processes: this module imports neither `tasks` nor the emulator.
+The stack uses REDIS_URL, FLINKS_AUTH_KEY and LOGIN_KEYS if they are set, and starts or creates the missing parts.
+Workers and the emulator are child processes: this module imports neither `tasks` nor the emulator.
 """
 
 import contextlib
@@ -31,8 +31,8 @@ READY_SECONDS = 40.0
 GRACE_SECONDS = 20.0
 EMULATOR_KEY = "emulator-key"
 NO_SANDBOX = (
-    "FLINKS_AUTH_KEY: is required where REDIS_URL is set, because an emulated Flinks would mark real logins as done; "
-    "set SANDBOX=1 if that ledger is for trials alone"
+    "FLINKS_AUTH_KEY: is required if REDIS_URL is set, because an emulated Flinks would mark real logins as done; "
+    "set SANDBOX=1 if that ledger is only for trials"
 )
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
 Ready = Callable[[ManagedProcess], object]
@@ -41,9 +41,9 @@ Ready = Callable[[ManagedProcess], object]
 class EmbeddedStack:
     """One running stack in `folder` (data, keys and logs); a context manager.
 
-    `isolated`: neither the caller's environment nor its `.env` decides anything, only `overrides` do.
-    `emulator=False`: none is started even where no Flinks key is set. `tcp`: the Redis listens on loopback with a
-    password, for clients that know no Unix socket. `on_step` is called with one line for each part.
+    `isolated`: ignore the caller's environment and `.env`, and use only `overrides`. `emulator=False`: start no
+    emulator, even without a Flinks key. `tcp`: Redis listens on loopback with a password, for clients without Unix
+    sockets. `on_step` is called with one line for each part.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class EmbeddedStack:
         self._names_given = 0
 
     def start(self) -> Self:
-        """Start every part, in order; raises EmbeddedStackError or SettingsError after stopping what had started."""
+        """Start every part, in order; on failure stop them and raise EmbeddedStackError or SettingsError."""
         try:
             self._start_parts()
         except BaseException:
@@ -81,17 +81,17 @@ class EmbeddedStack:
 
     @property
     def workers(self) -> list[ManagedProcess]:
-        """The workers that were started and not stopped, whether they are still alive or not."""
+        """The workers that were started and not stopped, alive or not."""
         return [process for process in self._started if process.name.startswith("worker")]
 
     @property
     def processes(self) -> list[ManagedProcess]:
-        """Every child that was started and not stopped, but Redis: alive or not."""
+        """All children, except Redis, that were started and not stopped, alive or not."""
         return list(self._started)
 
     @property
     def working_folder(self) -> Path:
-        """Where the child processes run: the stack's own folder if isolated (no `.env` there), else ours."""
+        """The child processes' folder: the stack's own folder if isolated (it has no `.env`), else the current one."""
         return self.folder if self._isolated else Path.cwd()
 
     def start_worker(self, *, concurrency: int | None = None, ready: Ready | None = None) -> ManagedProcess:
@@ -113,7 +113,7 @@ class EmbeddedStack:
         ready_seconds: float = READY_SECONDS,
         without: Collection[str] = (),
     ) -> ManagedProcess:
-        """Start any further child with the workers' environment, but `without` some of it; wait until it is ready."""
+        """Start another child with the workers' environment, except the variables in `without`; wait until ready."""
         process = ManagedProcess(
             name,
             argv,
@@ -128,20 +128,20 @@ class EmbeddedStack:
         return process
 
     def stop_process(self, process: ManagedProcess, grace_seconds: float = GRACE_SECONDS) -> int | None:
-        """Stop a worker or another child warmly, SIGKILL after the grace, its orphans with it; return its exit code."""
+        """Stop a child warmly, and with SIGKILL after the grace period, including its orphans; return its exit code."""
         exit_code = process.stop(grace_seconds)
         self._started.remove(process)
         return exit_code
 
     def settings(self) -> Settings:
         """Return the settings exactly as the child processes see them; raises SettingsError."""
-        with _standing_in(self.environment, self.working_folder):
+        with _as_child(self.environment, self.working_folder):
             return Settings.load()
 
     def stop(self) -> None:
         """Stop workers first, then the emulator, then Redis; return only when every process has ended.
 
-        An interrupted stop kills the rest at once. Raises EmbeddedStackError if something cannot be ended.
+        An interrupted stop kills the rest at once. Raises EmbeddedStackError if a process cannot be ended.
         """
         try:
             for process in self._started:
@@ -201,12 +201,12 @@ class EmbeddedStack:
 
     def _make_login_keys(self) -> None:
         if self.redis is None and not self._isolated:
-            raise SettingsError(["LOGIN_KEYS: is required where REDIS_URL is set; `nightly keys new` prints one"])
+            raise SettingsError(["LOGIN_KEYS: is required if REDIS_URL is set; `nightly keys new` prints one"])
         self.environment["LOGIN_KEYS"] = keep_login_keys(self.folder / "login-keys")
 
     def _start_emulator(self, customer_id: str) -> None:
         if importlib.util.find_spec("sandbox.emulator") is None:
-            raise EmbeddedStackError("The emulator of Flinks is only in a checkout of Nightly: set FLINKS_AUTH_KEY.")
+            raise EmbeddedStackError("Only a checkout of Nightly has the Flinks emulator: set FLINKS_AUTH_KEY.")
         argv = [sys.executable, "-m", "sandbox.emulator", "--port", "0", "--customer-id", customer_id]
         argv += ["--auth-key", EMULATOR_KEY]
         self._emulator = self.start_process("emulator", argv, ready=listening_url, without=("LOGIN_KEYS", "REDIS_URL"))
@@ -219,7 +219,7 @@ class EmbeddedStack:
 
 
 def keep_login_keys(path: Path) -> str:
-    """Return the keys kept in a file that only its owner can read; make the file at the first call."""
+    """Return the keys in a file that only its owner can read; the first call creates the file."""
     return read_private(path) or write_private(path, new_key())
 
 
@@ -230,14 +230,14 @@ def _inherited(*, isolated: bool) -> dict[str, str]:
         for name in os.environ:
             if name in ours or name.startswith((*OWN_PREFIXES, "CELERY_")):
                 environment.pop(name)
-    if (SOURCE_ROOT / "pyproject.toml").is_file():  # a checkout: children run this very code, installed or not
+    if (SOURCE_ROOT / "pyproject.toml").is_file():  # in a checkout, children run this code even if it is not installed
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE_ROOT), environment.get("PYTHONPATH")]))
     return environment
 
 
 @contextlib.contextmanager
-def _standing_in(environment: Mapping[str, str], folder: Path) -> Iterator[None]:
-    """Read settings as a child process would: from this environment and folder."""
+def _as_child(environment: Mapping[str, str], folder: Path) -> Iterator[None]:
+    """Replace the environment and the working folder by those of a child process."""
     before = dict(os.environ)
     with contextlib.chdir(folder):
         try:

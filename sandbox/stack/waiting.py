@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], *, seconds: float, every_seconds: float = 0.02) -> T:
-    """Poll `condition` until it is truthy or the time is up; return its last value, so a falsy one means "too late"."""
+    """Poll `condition` until it is truthy or the time is up; return its last value, falsy on timeout."""
     deadline = time.monotonic() + seconds
     while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(every_seconds)

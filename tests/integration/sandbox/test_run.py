@@ -32,7 +32,7 @@ def run(tmp_path: Path, orphan_guard: OrphanGuard, request: pytest.FixtureReques
         cwd=tmp_path,
         guard=orphan_guard,
     )
-    process.start().wait_ready(lambda: "Every part of it is watched" in process.output(), seconds=60)
+    process.start().wait_ready(lambda: "If a part dies, everything stops" in process.output(), seconds=60)
     yield process
     process.stop(grace_seconds=30)
     assert kill_leftovers(tmp_path) == []
@@ -131,7 +131,7 @@ def test_flinks_is_not_emulated_on_a_redis_that_the_user_named(
 ) -> None:
     line = run_that_is_refused(tmp_path, REDIS_URL=redis_url, LOGIN_KEYS=new_key())
 
-    assert line.startswith("FLINKS_AUTH_KEY: is required where REDIS_URL is set")
+    assert line.startswith("FLINKS_AUTH_KEY: is required if REDIS_URL is set")
     assert "SANDBOX=1" in line
     assert redis_client.dbsize() == 0
 

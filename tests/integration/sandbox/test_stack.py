@@ -137,7 +137,7 @@ def test_redis_comes_back_from_kill_9_at_the_same_address_with_its_data(redis: E
 def test_a_second_redis_on_the_same_data_is_refused_until_the_first_stops(redis: EmbeddedRedis) -> None:
     second = EmbeddedRedis(redis.data_folder.parent, name="own")
 
-    with pytest.raises(EmbeddedStackError, match=r"Another Nightly uses .*/redis-own already; stop it first"):
+    with pytest.raises(EmbeddedStackError, match=r"Another Nightly already uses .*/redis-own; stop it first"):
         second.start()
     redis.stop()
 

@@ -83,7 +83,7 @@ def test_a_redis_named_by_hand_without_login_keys_is_refused(tmp_path: Path, mon
     monkeypatch.setenv("REDIS_URL", REDIS)
     monkeypatch.setenv("FLINKS_AUTH_KEY", "a-key")
 
-    with pytest.raises(SettingsError, match="LOGIN_KEYS: is required where REDIS_URL is set"):
+    with pytest.raises(SettingsError, match="LOGIN_KEYS: is required if REDIS_URL is set"):
         EmbeddedStack(tmp_path / "stack", isolated=False, workers=0).start()
 
 
@@ -98,7 +98,7 @@ def test_flinks_is_never_emulated_on_a_redis_that_was_named_by_hand_unless_it_is
     monkeypatch.setenv("REDIS_URL", REDIS)
     monkeypatch.setenv("LOGIN_KEYS", new_key())
 
-    with pytest.raises(SettingsError, match=r"FLINKS_AUTH_KEY: is required where REDIS_URL is set.*SANDBOX=1"):
+    with pytest.raises(SettingsError, match=r"FLINKS_AUTH_KEY: is required if REDIS_URL is set.*SANDBOX=1"):
         EmbeddedStack(tmp_path / "stack", isolated=False, workers=0).start()
 
     monkeypatch.setenv("SANDBOX", "1")
@@ -112,7 +112,9 @@ def test_where_the_emulator_is_not_installed_the_stack_says_what_to_set(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
-    with pytest.raises(EmbeddedStackError, match="only in a checkout of Nightly: set FLINKS_AUTH_KEY"):
+    with pytest.raises(
+        EmbeddedStackError, match="Only a checkout of Nightly has the Flinks emulator: set FLINKS_AUTH_KEY"
+    ):
         EmbeddedStack(
             tmp_path / "stack", isolated=True, overrides={"REDIS_URL": REDIS, "SANDBOX": "1"}, workers=0
         ).start()
