@@ -1,8 +1,8 @@
 """Starts the Flinks emulator: `python -m sandbox.emulator --port 0`.
 
 Prints `{"listening": "http://127.0.0.1:PORT"}` on stdout once it accepts connections; exits 0 on SIGTERM or SIGINT.
-An option that is missing is read from the environment variable in its help, so a compose file needs no command line.
-This is a test double: do not expose it to a network.
+A missing option is read from the environment variable in its help, so a compose file needs no command line. This is a
+test double: do not expose it to a network.
 """
 
 import argparse
@@ -27,13 +27,13 @@ def _words(environ: Mapping[str, str], name: str) -> list[str]:
 
 
 def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
-    """Build the command line's parser, with its defaults taken from the environment."""
+    """Build the command line's parser, with defaults from the environment."""
     options = argparse.ArgumentParser(
         "python -m sandbox.emulator", description="An emulator of the Flinks API with configurable faults."
     )
     add = options.add_argument
     add("--host", default=environ.get("EMULATOR_HOST", "127.0.0.1"), help="address to listen on (EMULATOR_HOST)")
-    add("--port", type=int, default=environ.get("EMULATOR_PORT", "0"), help="0 takes a free one (EMULATOR_PORT)")
+    add("--port", type=int, default=environ.get("EMULATOR_PORT", "0"), help="0 means any free port (EMULATOR_PORT)")
     add("--auth-key", action="append", help="accept only this key; repeatable (EMULATOR_AUTH_KEYS, commas)")
     add("--api-secret", action="append", help="bearer of GetNightlyRefreshStatus (EMULATOR_API_SECRETS, commas)")
     add(
@@ -42,7 +42,7 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         action="append",
         type=_guid,
         metavar="GUID",
-        help=f"repeatable, one an instance; {DEFAULT_CUSTOMER_ID} unless given (EMULATOR_CUSTOMER_IDS, commas)",
+        help=f"repeatable, one per instance; default {DEFAULT_CUSTOMER_ID} (EMULATOR_CUSTOMER_IDS, commas)",
     )
     add(
         "--invalid-login-status",
@@ -55,7 +55,7 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         "--log-level",
         choices=("critical", "error", "warning", "info", "debug"),
         default=environ.get("EMULATOR_LOG_LEVEL", "warning").lower(),
-        help="of the server itself, never of requests (EMULATOR_LOG_LEVEL)",
+        help="log level of the server; requests are never logged (EMULATOR_LOG_LEVEL)",
     )
     return options
 

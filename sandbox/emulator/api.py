@@ -27,7 +27,7 @@ _OK = 200
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a request's body says; `problem` is None where it can be acted on."""
+    """A parsed request body; `problem` is None if it is valid."""
 
     login_id: str | None = None
     wish: bool | None = None
@@ -35,7 +35,7 @@ class Reading:
 
 
 def read_request(content_type: str | None, body: bytes) -> Reading:
-    """Read a SetScheduledRefresh body as strictly as the contract: a real boolean, a string."""
+    """Parse a SetScheduledRefresh body strictly, as the contract does: a JSON boolean and a string."""
     if not _JSON_TYPE.fullmatch(content_type or ""):
         return Reading(problem="Content-Type must be application/json.")
     try:
@@ -53,7 +53,7 @@ def read_request(content_type: str | None, body: bytes) -> Reading:
 
 
 class FlinksApi:
-    """An ASGI application."""
+    """The emulated endpoints as an ASGI application."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator

@@ -29,7 +29,7 @@ class Moment(NamedTuple):
 
 @dataclass(slots=True)
 class Call:
-    """One call to SetScheduledRefresh. `status` is None where no status line was sent."""
+    """One call to SetScheduledRefresh. `status` is None if no status line was sent."""
 
     seq: int
     customer_id: str
@@ -44,14 +44,14 @@ class Call:
     status: int | None = None
     faults: tuple[str, ...] = ()
     overlapped_seq: int | None = None
-    """A call of the same login that was still in flight when this one came."""
+    """A call for the same login that was still in flight when this one began."""
     committed_at: float | None = None
     committed_monotonic: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How busy it was: `max_calls_per_second` is the most that came in any window of one second."""
+    """Load figures; `max_calls_per_second` is the maximum in any window of one second."""
 
     calls: int
     in_flight: int
@@ -72,13 +72,13 @@ class Stats:
     overlaps: int
     committed_writes: int
     late_writes: int
-    """Committed after the client had left."""
+    """Writes committed after the client had left."""
     late_writes_pending: int
 
 
 @dataclass(frozen=True, slots=True)
 class CallPage:
-    """Calls in the order in which they came; `next_since` asks for the rest, None when there is none."""
+    """Calls in order of arrival; `next_since` requests the next page, None if this is the last."""
 
     calls: list[Call]
     next_since: int | None
@@ -123,7 +123,7 @@ class CallLog:
     """The calls and their counters."""
 
     by_customer: dict[str, Meter]
-    """One for each customer that is to be counted apart."""
+    """One per customer that is counted separately."""
     calls: deque[Call] = field(default_factory=lambda: deque(maxlen=KEPT_CALLS))
     late_writes_pending: int = 0
     _total: Meter = field(default_factory=Meter)
@@ -150,7 +150,7 @@ class CallLog:
         return call
 
     def strike(self, call: Call, knobs: tuple[str, ...]) -> None:
-        """Record which faults struck the call."""
+        """Record the faults that affected the call."""
         call.faults = knobs
         self._by_fault.update(knobs)
 

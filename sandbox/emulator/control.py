@@ -28,7 +28,7 @@ class _Order(BaseModel):
 
 
 class LoginsOrder(_Order):
-    """Which logins exist, at one customer or at all; what is left out stays as it is."""
+    """Which logins exist, for one customer or all; omitted fields stay unchanged."""
 
     customer_id: str | None = None
     unknown: frozenset[str] | None = None
@@ -38,7 +38,7 @@ class LoginsOrder(_Order):
 
 
 class KeysOrder(_Order):
-    """The keys accepted from now on, at one customer or at all; null accepts any."""
+    """The keys accepted from now on, for one customer or all; null accepts any."""
 
     customer_id: str | None = None
     keys: frozenset[str] | None
@@ -54,7 +54,7 @@ class IneligibleCard(_Order):
 
 
 class NightlyStatusOrder(_Order):
-    """What GetNightlyRefreshStatus says, with or without the error-shaped fields of Flinks' own sample."""
+    """The answer of GetNightlyRefreshStatus, with or without the error fields of Flinks' own sample."""
 
     customer_id: str | None = None
     cards: list[IneligibleCard]
@@ -77,7 +77,7 @@ _FAULTS: TypeAdapter[list[AnyFault]] = TypeAdapter(Annotated[list[AnyFault], Wra
 
 
 def _sentence(error: Any) -> str:
-    """Say what is wrong with one field, and which names there are."""
+    """Return one sentence on the mistake in a field, with the valid names."""
     path = [str(part) for part in error["loc"]]
     knob = next((part for part in path if part in KNOBS), None)
     if error["type"].startswith("union_tag"):
@@ -93,14 +93,14 @@ def _json(value: object, status: int = 200) -> Response:
 
 
 def _refusal(request: Request) -> str | None:
-    """Return why a request may come from a web page in a local browser, which can reach loopback too; else None.
+    """Return why a request may come from a web page in a local browser, which can also reach loopback; else None.
 
-    A page's requests carry Origin or Sec-Fetch-Site; a page whose name was rebound to loopback shows that name in Host.
+    A page's requests carry Origin or Sec-Fetch-Site. After DNS rebinding, Host holds the page's own name.
     """
     if not _LOOPBACK_HOST.fullmatch(request.headers.get("host", "")):
         return "Host: the control API answers only to 127.0.0.1, localhost and [::1]"
     if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":
-        return "Origin: the control API answers no web page"
+        return "Origin: the control API refuses requests of web pages"
     return None
 
 
@@ -120,13 +120,13 @@ def _guarded(handle: Handler) -> Handler:
 
 
 class Control:
-    """The handlers, one for each path and method."""
+    """The handlers, one per path and method."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
 
     async def health(self, _: Request) -> Response:
-        """Say that it is up."""
+        """Report that the emulator is up, with its customer ids."""
         return _json({"status": "ok", "customer_ids": list(self._emulator.world.customers)})
 
     async def state(self, _: Request) -> Response:
@@ -159,14 +159,14 @@ class Control:
         return await self.faults(request)
 
     async def lift_faults(self, request: Request) -> Response:
-        """Lift every fault, or the one whose number is in the path."""
+        """Remove every fault, or the one whose number is in the path."""
         number = request.path_params.get("number")
         if not self._emulator.world.faults.clear(number) and number is not None:
             return _json({"errors": [f"no fault has the number {number}"]}, 404)
         return await self.faults(request)
 
     async def set_logins(self, request: Request) -> Response:
-        """Say which logins exist."""
+        """Set which logins exist."""
         order = LoginsOrder.model_validate_json(await request.body())
         for customer in self._chosen(order.customer_id):
             if "unknown" in order.model_fields_set:
@@ -178,13 +178,13 @@ class Control:
         return Response(status_code=204)
 
     async def set_keys(self, request: Request) -> Response:
-        """Say which keys are accepted."""
+        """Set which keys are accepted."""
         order = KeysOrder.model_validate_json(await request.body())
         self._emulator.world.set_keys(order.keys, order.customer_id)
         return Response(status_code=204)
 
     async def set_nightly_status(self, request: Request) -> Response:
-        """Say what GetNightlyRefreshStatus answers."""
+        """Set the answer of GetNightlyRefreshStatus."""
         order = NightlyStatusOrder.model_validate_json(await request.body())
         status: dict[str, Any] = {"IneligibleCards": [card.model_dump() for card in order.cards]}
         optional = {"Message": order.message, "FlinksCode": order.flinks_code}

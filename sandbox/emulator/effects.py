@@ -8,13 +8,13 @@ from sandbox.emulator.replies import Reply
 
 
 class Ending(StrEnum):
-    """How the connection sees the end of a call."""
+    """How a call ends on its connection."""
 
     ANSWER = "answer"
     DRIBBLE = "dribble"
     """The answer comes a few bytes at a time."""
     CUT = "cut"
-    """Half of the promised body, then the connection closes."""
+    """Half of the announced body, then the connection closes."""
     SILENCE = "silence"
     """No byte until the client gives up."""
     RESET = "reset"
@@ -23,7 +23,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """All that one call will do. Seconds throughout."""
+    """Everything that one call will do; times in seconds."""
 
     reply: Reply
     commits: bool
@@ -38,7 +38,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a call asked for; `login_id` and `wish` are None where the request was not readable."""
+    """The request of one call; `login_id` and `wish` are None if they could not be read."""
 
     customer_id: str
     login_id: str | None

@@ -1,7 +1,6 @@
-"""Decides which of the configured faults applies to a call, and its effect.
+"""Decides which of the configured faults applies to a call, and computes the effect.
 
-Delays add up; of the other faults, the first in order that fires wins. A request that is invalid by itself writes
-nothing under any fault.
+Delays add up; of the other faults, the first that fires wins. An invalid request writes nothing under any fault.
 """
 
 from collections import Counter
@@ -15,7 +14,7 @@ from sandbox.emulator.knobs import AnyFault, Fault
 
 @dataclass(frozen=True, slots=True)
 class FaultReport:
-    """One fault that is set: its number, how often it fired, and the request that set it."""
+    """One active fault: its number, how often it fired, and the request that set it."""
 
     id: int
     fired: int
@@ -23,7 +22,7 @@ class FaultReport:
 
 
 class ActiveFault:
-    """A fault that is set, with its own random numbers and counters."""
+    """A fault with its own random numbers and counters."""
 
     def __init__(self, number: int, fault: Fault, set_monotonic: float) -> None:
         self.number = number
@@ -34,12 +33,12 @@ class ActiveFault:
         self._ends_monotonic = None if fault.for_seconds is None else set_monotonic + fault.for_seconds
 
     def is_spent(self, monotonic: float) -> bool:
-        """Say whether it can never fire again."""
+        """Return whether it can never fire again."""
         used_up = self.fault.times is not None and self.fired >= self.fault.times
         return used_up or (self._ends_monotonic is not None and monotonic >= self._ends_monotonic)
 
     def fires(self, asked: Asked, monotonic: float) -> bool:
-        """Say whether it strikes this call, and count it."""
+        """Return whether it affects this call, and count it."""
         if self.is_spent(monotonic) or not self._aims_at(asked):
             return False
         if self.fault.probability < 1 and self.rng.random() >= self.fault.probability:
@@ -61,7 +60,7 @@ class ActiveFault:
 
 
 class FaultBoard:
-    """The faults that are set, in the order in which they were set."""
+    """The faults in the order in which they were set, spent ones included."""
 
     def __init__(self) -> None:
         self._active: list[ActiveFault] = []
@@ -74,23 +73,23 @@ class FaultBoard:
             self._active.append(ActiveFault(self._last_number, fault, monotonic))
 
     def clear(self, number: int | None = None) -> bool:
-        """Remove one fault, or all; return whether there was one to remove."""
+        """Remove one fault or all; return whether any was removed."""
         kept = [] if number is None else [item for item in self._active if item.number != number]
-        lifted = len(kept) < len(self._active)
+        has_removed = len(kept) < len(self._active)
         self._active = kept
-        return lifted
+        return has_removed
 
     def report(self) -> list[FaultReport]:
-        """List every fault that is set, spent ones too."""
+        """List every fault, spent ones included."""
         return [FaultReport(item.number, item.fired, item.fault) for item in self._active]
 
     def apply(self, honest: Effect, asked: Asked, monotonic: float) -> Effect:
-        """Return what the call does, given what it would do without faults."""
-        effect, is_struck = honest, False
+        """Return the effect of the call with the faults applied; `honest` is its effect without faults."""
+        effect, is_decided = honest, False
         for item in self._active:
-            if is_struck and not item.fault.only_delays:
+            if is_decided and not item.fault.only_delays:
                 continue
             if item.fires(asked, monotonic):
                 effect = item.fault.distort(Situation(effect, asked, item.rng))
-                is_struck = is_struck or not item.fault.only_delays
+                is_decided = is_decided or not item.fault.only_delays
         return effect

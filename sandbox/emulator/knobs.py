@@ -28,7 +28,7 @@ Milliseconds = Annotated[float, Field(ge=0, le=3_600_000)]
 
 
 class Knob(BaseModel):
-    """What every knob takes: which calls it hits, for how long, and whether the write is made all the same."""
+    """The parameters of every knob: which calls it affects, for how long, and whether the write is made anyway."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     only_delays: ClassVar[bool] = False
@@ -36,9 +36,9 @@ class Knob(BaseModel):
     knob: str
     probability: Annotated[float, Field(ge=0, le=1)] = 1
     seed: int = 0
-    """Of this fault's own random numbers: the same seed and the same calls give the same faults."""
+    """Seed of the fault's own random numbers: the same seed and the same calls give the same faults."""
     times: Annotated[int, Field(ge=1)] | None = None
-    """It fires at most so often."""
+    """Maximum number of calls that it affects."""
     once_per_login: Annotated[int, Field(ge=1)] | None = None
     """Only the first N calls of each login, counted from when the fault was set."""
     logins: frozenset[str] | None = None
@@ -57,7 +57,7 @@ class Knob(BaseModel):
 
 
 class ErrorAnswer(Knob):
-    """An error object with a FlinksCode; each part can be overridden. `code: ""` leaves the body empty."""
+    """An error object with a FlinksCode. Each part can be overridden; `code: ""` leaves the body empty."""
 
     knob: ErrorName
     status: Status | None = None
@@ -75,7 +75,7 @@ class ErrorAnswer(Knob):
 
 
 class HtmlPage(Knob):
-    """A proxy's page."""
+    """A proxy's error page."""
 
     knob: Literal["html_502", "html_403"]
 
@@ -85,7 +85,7 @@ class HtmlPage(Knob):
 
 
 class RateLimited(Knob):
-    """A bare HTTP 429, with Retry-After in one of its two forms, or without."""
+    """An HTTP 429 without a body, with or without Retry-After in one of its two forms."""
 
     knob: Literal["rate_limited"]
     retry_after: Literal["seconds", "http_date", "none"] = "seconds"
@@ -109,7 +109,7 @@ class Lie(Knob):
 
     def _effect(self, now: Situation) -> Effect:
         if now.asked.login_id is None or now.asked.wish is None or not now.effect.commits:
-            return now.effect  # it is refused: there is no success to lie about
+            return now.effect  # the call is refused: there is no success to falsify
         if self.knob == "wrong_login":
             return replace(now.effect, reply=replies.confirmation(self.other_login, is_activated=now.asked.wish))
         return replace(now.effect, reply=replies.confirmation(now.asked.login_id, is_activated=not now.asked.wish))
@@ -127,7 +127,7 @@ class Unconfirmed(Knob):
 
 
 class Truncated(Knob):
-    """Half an answer: a complete HTTP message with broken JSON, or a body shorter than its content-length."""
+    """Half an answer: a complete HTTP message with truncated JSON, or a body shorter than its content-length."""
 
     knob: Literal["truncated_json", "truncated_http"]
     commits: bool = True
@@ -140,7 +140,7 @@ class Truncated(Knob):
 
 
 class SlowBody(Knob):
-    """The true answer, a few bytes at a time; the write is made first."""
+    """The correct answer, a few bytes at a time; the write is made first."""
 
     knob: Literal["slow_body"]
     commits: bool = True
@@ -153,7 +153,7 @@ class SlowBody(Knob):
 
 
 class Latency(Knob):
-    """The call takes so long, then does what it would have done. If the client leaves meanwhile, it still writes."""
+    """A delay before the normal effect. The write is made even if the client leaves during the delay."""
 
     only_delays: ClassVar[bool] = True
 
@@ -168,12 +168,12 @@ class Latency(Knob):
 
 
 class Silence(Knob):
-    """No answer ever. `commit_then_timeout` writes at once, `timeout_then_commit_late` after the client gave up."""
+    """No answer. `commit_then_timeout` writes at once, `timeout_then_commit_late` after the client gave up."""
 
     knob: Literal["commit_then_timeout", "timeout_then_commit_late"]
     commits: bool = True
     late_ms: Milliseconds | None = None
-    """Delay after the client gave up; 500 by default. Not for commit_then_timeout."""
+    """Delay after the client gave up, default 500; only for timeout_then_commit_late."""
 
     @model_validator(mode="after")
     def _only_one_is_late(self) -> Self:
@@ -198,7 +198,7 @@ class Reset(Knob):
 
 
 class Outage(Knob):
-    """Flinks is down: 503 to everyone, or connections closed without an answer."""
+    """Flinks is down: every call gets a 503, or its connection is closed without an answer."""
 
     knob: Literal["outage"]
     mode: Literal["503", "refuse"] = "503"

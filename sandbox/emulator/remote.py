@@ -1,7 +1,4 @@
-"""The client of the control API, for tests and the demo.
-
-Results are typed. If the emulator refuses a request, `EmulatorRefused` has its message.
-"""
+"""The typed client of the control API, for tests and the demo."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -25,7 +22,7 @@ _FAULTS = TypeAdapter(list[FaultReport])
 
 
 class EmulatorRefused(Exception):
-    """The emulator did not accept a control request; the text says why and which names there are."""
+    """The emulator refused a control request; the text gives the reason and the valid names."""
 
 
 class EmulatorControl:
@@ -37,7 +34,7 @@ class EmulatorControl:
         self._timeout_seconds = timeout_seconds
 
     def __enter__(self) -> Self:
-        """Allow `with`, like any client; there is nothing to close."""
+        """Support `with` like other clients, though there is nothing to close."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,19 +45,19 @@ class EmulatorControl:
         return _FAULTS.validate_json(self._ask("PUT", "/faults", [_plain(fault) for fault in faults]))
 
     def add_faults(self, *faults: Knob | Mapping[str, Any]) -> list[FaultReport]:
-        """Set these beside what is set; return all of them."""
+        """Set further faults; return all."""
         return _FAULTS.validate_json(self._ask("POST", "/faults", [_plain(fault) for fault in faults]))
 
     def lift_fault(self, number: int) -> None:
-        """Lift one fault."""
+        """Remove one fault."""
         self._ask("DELETE", f"/faults/{number}")
 
     def fault_reports(self) -> list[FaultReport]:
-        """Return the faults that are set, with how often each fired."""
+        """Return all faults and how often each fired."""
         return _FAULTS.validate_json(self._ask("GET", "/faults"))
 
     def state(self) -> State:
-        """Return every flag that was ever written: customer id -> loginId -> Flag."""
+        """Return every flag ever written: customer id -> loginId -> Flag."""
         return _STATE.validate_json(self._ask("GET", "/state"))
 
     def stats(self) -> Stats:
@@ -78,11 +75,11 @@ class EmulatorControl:
         return calls
 
     def unknown_logins(self, *login_ids: str, customer_id: str | None = None) -> None:
-        """Let these logins, and no others, be unknown; at one customer or at all."""
+        """Make exactly these logins unknown, for one customer or all."""
         self._ask("PUT", "/logins", {"unknown": list(login_ids), "customer_id": customer_id})
 
     def known_logins(self, login_ids: Iterable[str] | None, customer_id: str | None = None) -> None:
-        """Let only these logins exist; None: every login that is not unknown."""
+        """Make only these logins known; None: every login that is not unknown."""
         known = None if login_ids is None else list(login_ids)
         self._ask("PUT", "/logins", {"known": known, "customer_id": customer_id})
 
@@ -91,7 +88,7 @@ class EmulatorControl:
         self._ask("PUT", "/logins", {"invalid_login_status": status})
 
     def accept_keys(self, *keys: str, customer_id: str | None = None) -> None:
-        """Accept only these keys from now on; none given: any key."""
+        """Accept only these keys from now on; without arguments, any key."""
         self._ask("PUT", "/keys", {"keys": list(keys) or None, "customer_id": customer_id})
 
     def nightly_status(
@@ -101,7 +98,7 @@ class EmulatorControl:
         message: str | None = None,
         flinks_code: str | None = None,
     ) -> None:
-        """Let GetNightlyRefreshStatus list these cards; a card needs only its LoginId."""
+        """Make GetNightlyRefreshStatus list these cards; a card needs only its LoginId."""
         order = {"cards": cards, "customer_id": customer_id, "message": message, "flinks_code": flinks_code}
         self._ask("PUT", "/nightly-status", order)
 
@@ -110,7 +107,7 @@ class EmulatorControl:
         self._ask("POST", "/reset")
 
     def _ask(self, method: str, path: str, body: object = None) -> bytes:
-        # A connection for each request: nothing to close, and an emulator that was restarted is no surprise.
+        # One connection per request: there is nothing to close, and a restart of the emulator breaks none.
         with closing(HTTPConnection(self._address, timeout=self._timeout_seconds)) as connection:
             content = None if body is None else to_json(body)
             connection.request(method, f"/_emulator{path}", body=content, headers={"Connection": "close"})

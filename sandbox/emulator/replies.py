@@ -24,7 +24,7 @@ class Reply:
 
     @property
     def all_headers(self) -> list[tuple[bytes, bytes]]:
-        """Every header as ASGI wants it; content-length is that of the whole body."""
+        """All headers in ASGI form; content-length is the length of the whole body."""
         length = str(len(self.body)).encode()
         return [(b"content-type", self.content_type), (b"content-length", length), *self.headers]
 
@@ -41,7 +41,7 @@ def text(message: str) -> Reply:
 
 
 def failure(status: int, code: str, message: str, *, stated_status: int | None = None, headers: Headers = ()) -> Reply:
-    """Return an error object; `stated_status` is its HttpStatusCode where that differs from the real one."""
+    """Return an error object; `stated_status` is its HttpStatusCode if it differs from the HTTP status."""
     body = {"HttpStatusCode": stated_status or status, "Message": message, "FlinksCode": code}
     return Reply(status, to_json(body), headers=headers)
 

@@ -21,19 +21,19 @@ CONTROL_PREFIX = "/_emulator"
 
 
 class TransportInScope(H11Protocol):
-    """uvicorn's own protocol; a request finds its transport in `scope["state"]["transport"]`."""
+    """uvicorn's own protocol with the connection's transport in `scope["state"]["transport"]`."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
-        """Keep the transport where every scope of this connection copies its state from."""
+        """Put the transport into the state that every scope of this connection copies."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}
 
 
 class EmulatorServer(AnnouncingServer):
-    """Stops without waiting."""
+    """A server that stops without waiting."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drop every connection; a call that is kept silent sees its client leave and ends."""
+        """Abort every connection, which also ends the calls that a fault keeps silent."""
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         self.force_exit = True
@@ -41,21 +41,21 @@ class EmulatorServer(AnnouncingServer):
 
 
 class EmulatorApp:
-    """Sends `/_emulator/` to the control API and everything else to the Flinks API."""
+    """Routes `/_emulator/` to the control API and everything else to the Flinks API."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._flinks = FlinksApi(emulator)
         self._control = control_app(emulator, CONTROL_PREFIX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. Only the end of the process cancels one."""
+        """Answer one request. Only the end of the process cancels a request."""
         with contextlib.suppress(asyncio.CancelledError):
             is_control = scope["path"].startswith(f"{CONTROL_PREFIX}/")
             await (self._control if is_control else self._flinks)(scope, receive, send)
 
 
 def serve(emulator: Emulator, *, host: str, port: int, log_level: str) -> None:
-    """Serve until SIGTERM or SIGINT; port 0 takes a free one. Exits with uvicorn's code where it cannot listen."""
+    """Serve until SIGTERM or SIGINT. Port 0 means any free port. Exits with uvicorn's code if it cannot listen."""
     config = uvicorn.Config(
         EmulatorApp(emulator),
         host=host,

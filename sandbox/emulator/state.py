@@ -1,6 +1,6 @@
 """The state of the emulated Flinks: customers, their logins and flags, accepted keys, faults, calls.
 
-A loginId is valid only at the customer (that is, the instance) that issued it. By default every loginId is valid. A
+A loginId is valid only for the customer (that is, the instance) that issued it; by default every loginId is valid. A
 reset replaces the whole `World`, so a delayed write goes to the old one.
 """
 
@@ -31,10 +31,10 @@ State = dict[str, dict[str, Flag]]
 
 @dataclass(slots=True)
 class Customer:
-    """One instance's customer: its own logins, keys, and what its nightly status reports."""
+    """The customer of one instance: its logins, its keys and its nightly status."""
 
     keys: frozenset[str] | None = None
-    """None accepts any key, and none at all."""
+    """Accepted keys. None accepts any key, and requests without one."""
     unknown: frozenset[str] = frozenset()
     known: frozenset[str] | None = None
     """None: every login that is not unknown."""
@@ -42,13 +42,13 @@ class Customer:
     nightly_status: dict[str, Any] = field(default_factory=dict)
 
     def knows(self, login_id: str) -> bool:
-        """Say whether this customer issued that login."""
+        """Return whether this customer issued that login."""
         return login_id not in self.unknown and (self.known is None or login_id in self.known)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the emulator starts, and what a reset goes back to. Empty `auth_keys` accept any key."""
+    """The state at start and after a reset. Empty `auth_keys` accept any key."""
 
     customer_ids: tuple[str, ...] = (DEFAULT_CUSTOMER_ID,)
     auth_keys: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Options:
 
 
 class World:
-    """Everything that a reset forgets."""
+    """The state that a reset replaces."""
 
     def __init__(self, options: Options) -> None:
         self.stranger_keys = frozenset(options.auth_keys) or None
@@ -67,12 +67,12 @@ class World:
         self.faults = FaultBoard()
 
     def knows(self, customer_id: str, login_id: str) -> bool:
-        """Say whether the login is valid at that customer; at a wrong customer none is."""
+        """Return whether the login is valid for that customer; an unknown customer has none."""
         customer = self.customers.get(customer_id)
         return customer is not None and customer.knows(login_id)
 
     def accepts(self, customer_id: str, presented: str | None) -> bool:
-        """Say whether the key is good: the raw key, or the key after one scheme word such as `Bearer`."""
+        """Return whether the key is accepted: the raw key, or the key after one scheme word such as `Bearer`."""
         customer = self.customers.get(customer_id)
         keys = self.stranger_keys if customer is None else customer.keys
         if keys is None:
@@ -80,7 +80,7 @@ class World:
         return presented is not None and (presented in keys or presented.partition(" ")[2] in keys)
 
     def set_keys(self, keys: Iterable[str] | None, customer_id: str | None) -> None:
-        """Accept only these keys from now on (None: any), at one customer or at all."""
+        """Accept only these keys from now on (None: any), for one customer or all."""
         accepted = None if keys is None else frozenset(keys)
         if customer_id is None:
             self.stranger_keys = accepted
@@ -88,11 +88,11 @@ class World:
             customer.keys = accepted
 
     def chosen(self, customer_id: str | None) -> list[Customer]:
-        """Return one customer, or all for None; raises KeyError for one that is not here."""
+        """Return one customer, or all for None; raises KeyError for an unknown one."""
         return list(self.customers.values()) if customer_id is None else [self.customers[customer_id.lower()]]
 
     def commit(self, call: Call, now: Moment) -> None:
-        """Make the write of a call whose login is known."""
+        """Carry out the write of a call whose login is known."""
         if call.login_id is None or call.wish is None:
             return
         flags = self.customers[call.customer_id].flags
@@ -101,13 +101,13 @@ class World:
         self.log.commit(call, now)
 
     def state(self) -> State:
-        """Return every flag that was ever written."""
+        """Return every flag ever written."""
         return {name: customer.flags for name, customer in self.customers.items()}
 
 
 @dataclass(slots=True)
 class Emulator:
-    """The current world, and how to begin a new one."""
+    """The current world, and the options to create a new one."""
 
     options: Options
     world: World = field(init=False)

@@ -1,6 +1,6 @@
 """Ends a call on its connection: with an answer, half an answer, silence or a reset.
 
-The only module that uses the transport, which `emulator.server` puts into the scope's state.
+Only this module uses the transport, which `emulator/server.py` puts into the scope's state.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER on, zero seconds: closing sends RST."""
 
 Seen = tuple[str, int | None]
-"""How the connection saw the end, and the status that was sent, if any."""
+"""How the call ended on its connection, and the status sent, if any."""
 
 
 class Exchange:
@@ -35,7 +35,7 @@ class Exchange:
         return next((value.decode("latin-1") for key, value in self._headers if key == name), None)
 
     async def body(self) -> bytes | None:
-        """Return the whole body, b"" for one over MAX_BODY_BYTES, None where the client left first."""
+        """Return the whole body, b"" if it exceeds MAX_BODY_BYTES, None if the client left first."""
         parts, size, has_more = [], 0, True
         while has_more:
             message = await self._receive()
@@ -48,7 +48,7 @@ class Exchange:
         return b"".join(parts) if size <= MAX_BODY_BYTES else b""
 
     async def client_left_within(self, seconds: float | None) -> bool:
-        """Wait this long (None: without limit) and return whether the client closed the connection."""
+        """Wait up to `seconds` (None: without limit) and return whether the client closed the connection."""
         try:
             async with asyncio.timeout(seconds):
                 while (await self._receive())["type"] != "http.disconnect":
@@ -90,7 +90,7 @@ class Exchange:
                 return await self._closed("closed", None)
 
     async def _closed(self, seen: str, status: int | None) -> Seen:
-        # uvicorn reports an unanswered call as a bug of the application, unless it has seen the connection close.
+        # uvicorn reports an unanswered call as an application error unless it has seen the connection close.
         self._transport.close()
         await self.client_left_within(None)
         return seen, status
