@@ -25,7 +25,7 @@ def new() -> None:
     """Print a new key: 32 random bytes.
 
     LOGIN_KEYS derives every reference and encrypts every loginId. Keep it secret, and back it up: without a key,
-    what was sealed under it cannot be decrypted. To rotate, put the new key first and keep the oldest one last.
+    what was sealed under it cannot be decrypted. To rotate, put the new key in front and keep the oldest one last.
     """
     typer.echo(new_key())
 
@@ -44,7 +44,7 @@ def public() -> None:
 def webhook() -> None:
     """Print a new secret for a producer that sends events over HTTP.
 
-    HTTP_EVENTS_SECRETS has it as name=whsec_..., the producer uses it unchanged. To rotate, put a new one first
+    HTTP_EVENTS_SECRETS has it as name=whsec_..., the producer uses it unchanged. To rotate, put a new one in front
     under another name, restart, give it to the producer, and remove the old one when it is no longer used.
     """
     typer.echo(new_secret())

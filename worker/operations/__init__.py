@@ -1,1 +1,1 @@
-"""What operators do, whether the command line or the page asks: replay, advice, checks."""
+"""What operators do from the command line or see on the status page: replay, advice, alerts, checks, diagnosis."""

@@ -1,4 +1,4 @@
-"""Advises a person what to do about a dead-letter code, a shut gate or a silent worker."""
+"""Advises a person what to do about a dead letter (by its code), a closed gate, and every other alarm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,50 +9,50 @@ from worker.flinks.protocol import END_USER_CODES
 
 _BY_CODE: Mapping[str, str] = {
     "INVALID_LOGIN": (
-        "Flinks does not know this login under this customer. Wish off: the card is most likely deleted already, "
-        "so resolve it. Wish on: the end user has to link the account again, which brings a new event."
+        "Flinks has no such login for this customer. If the wish is off, the card is probably deleted already: "
+        "resolve it. If the wish is on, the end user must link the account again, which sends a new event."
     ),
     "UNAUTHORIZED": (
         "The institution did not authorize access. The end user may have to complete steps on the bank's website, "
         "or link the account again. Then replay, or resolve."
     ),
-    "INVALID_REQUEST": "Flinks refuses the request itself. Read its message; compare it with the API contract.",
-    "retries_exhausted": "Every attempt failed for long. Read the attempts; once the cause is gone, replay.",
-    "unexpected_response": "Flinks said yes to something else than was asked. Ask Flinks, then replay.",
+    "INVALID_REQUEST": "Flinks rejects the request itself. Read its message, and compare it with the API contract.",
+    "retries_exhausted": "Every attempt failed. Read the attempts; when the cause is removed, replay.",
+    "unexpected_response": "Flinks confirmed something other than the wish. Ask Flinks, then replay.",
     "unknown_code": "Flinks refused with an unknown code. Read its message, then replay or resolve.",
-    "invalid_event": "The producer sent what no event looks like. Correct the producer; it has to publish again.",
+    "invalid_event": "The producer sent an invalid event. Correct the producer; it must publish the event again.",
     "unknown_key": (
-        "The producer sealed the loginId to a key that the workers do not hold. Put that key back into LOGIN_KEYS, "
-        "restart, then replay; or give the producer what `nightly keys public` prints, to publish again."
+        "The producer sealed the loginId to a key that LOGIN_KEYS lacks. Put that key back into LOGIN_KEYS, restart, "
+        "then replay; or set SEAL_TO of the producer to the key that `nightly keys public` prints, and publish again."
     ),
     "unknown_instance": "The event names an instance that is not in FLINKS_INSTANCES. Add it, restart, then replay.",
 }
 MISSING_KEY_SECONDS = 60
-"""As in login_keys.lua: a key may be missing for less than this while workers restart, and is not reported."""
+"""A key that is missing for less than this is not reported: workers may restart. login_keys.lua has the same number."""
 MISSING_KEY_ADVICE = (
-    "Put that key back into LOGIN_KEYS of the workers and restart them; what waits goes on by itself. "
-    "`nightly doctor` says which keys are at hand."
+    "Put that key back into LOGIN_KEYS of the workers and restart them; then the waiting logins are called. "
+    "`nightly doctor` lists the keys in LOGIN_KEYS."
 )
-CLOSED_STREAM_REASON = "the stream's last id is the largest there is, so producers can add no event"
+CLOSED_STREAM_REASON = "the stream's last id is the largest possible one, so producers cannot add events"
 CLOSED_STREAM_ADVICE = (
-    "A producer sets ids by hand. A worker makes the stream anew, within seconds, once all its entries are taken in: "
-    "have one running. Where it stays so, a consumer group other than ours holds entries (XINFO GROUPS "
-    "account-events:stream): XGROUP DESTROY account-events:stream THAT-GROUP. Then find the producer, change its "
-    "password, and let it send over HTTP."
+    "A producer set an id by hand. A running worker creates the stream again, seconds after all its entries are "
+    "recorded. If the stream stays closed, another consumer group has pending entries: find it with XINFO GROUPS "
+    "account-events:stream, and remove it with XGROUP DESTROY account-events:stream GROUP. Then find the producer, "
+    "change its password, and let it send over HTTP."
 )
 VANISHED_ADVICE = (
-    "Somebody trims or deletes: anybody with a producer's or the administrator's password can. Publish again from the "
-    "source what was sent before that time, the same events with the same ids. Change the passwords, and let producers "
-    "that are less trusted send over HTTP."
+    "A client trimmed the stream or deleted entries; every client with a producer's or the administrator's password "
+    "can. Publish the events that were sent before that time again, with the same ids. Change the passwords, and let "
+    "less trusted producers send over HTTP."
 )
 VANISHED_ALARM_MS = 86_400_000
-"""For so long entries that vanished raise an alarm; afterwards `status` and `doctor` still name them."""
+"""Vanished entries raise an alarm for this long; later, `status` and `doctor` still show their number."""
 _ADDRESS_CODES = frozenset({"name_not_found", "tls_failure"})
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Something that needs a person now: a title, the reason, what to do."""
+    """Something that needs a person now: a title, the reason, and advice."""
 
     title: str
     reason: str
@@ -62,20 +62,18 @@ class Alarm:
 def advice_for(code: str) -> str:
     """Return what a person can do about a dead letter with this code."""
     if code in END_USER_CODES and code not in _BY_CODE:
-        return "Only the end user can cure this: ask them to link the account again. Then resolve, or replay."
+        return "Only the end user can fix this: ask them to link the account again. Then resolve or replay."
     return _BY_CODE.get(code, "Read Flinks' message and the attempts, then replay or resolve.")
 
 
 def missing_key_reason(key: Mapping[str, Any]) -> str:
-    """Return which key no live worker holds, and since when, in one sentence."""
+    """Return one sentence about a key that no live worker has: its id, and since when it is missing."""
     since = datetime.fromtimestamp(key["since"] / 1000, UTC)
-    return (
-        f"no live worker holds key {key['key_id']}, and logins have waited for it since {since:%Y-%m-%d %H:%M:%S} UTC"
-    )
+    return f"no live worker has key {key['key_id']}, and logins have waited for it since {since:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def vanished_reason(status: Mapping[str, Any]) -> str:
-    """Return how many stream entries vanished, and when that was noticed last, in one sentence."""
+    """Return one sentence about vanished stream entries: their number, and when a worker last noticed it."""
     at = datetime.fromtimestamp((status["stream_vanished_at"] or 0) / 1000, UTC)
     count = status["stream_vanished"]
     return f"{count:,} stream entries vanished before a worker read them, last noticed {at:%Y-%m-%d %H:%M:%S} UTC"
@@ -84,10 +82,10 @@ def vanished_reason(status: Mapping[str, Any]) -> str:
 def gate_reason(gate: Mapping[str, Any]) -> str:
     """Return why a gate is closed, in one sentence."""
     if gate.get("cause") == "outage":
-        return f"Flinks, or the way to it, is down: {gate.get('detail', '')}"
+        return f"Flinks, or the network to it, is down: {gate.get('detail', '')}"
     if gate.get("cause") == "storm":
-        what = f"{gate.get('code', '')} for {gate.get('detail', '')}"
-        return f"{what}: the customer id or the instance is probably wrong"
+        refusals = f"{gate.get('code', '')} for {gate.get('detail', '')}"
+        return f"{refusals}: the customer id or the instance is probably wrong"
     if gate.get("cause") == "halt":
         status = f" (HTTP {gate['http_status']})" if gate.get("http_status") else ""
         detail = f": {gate['detail']}" if gate.get("detail") else ""
@@ -101,20 +99,20 @@ def gate_advice(instance: str, gate: Mapping[str, Any]) -> str:
     command = f"nightly gate open {instance}"
     if gate.get("cause") == "outage":
         return (
-            "Nothing has to be done: one call at a time tries, a minute apart at most, and the first that Flinks "
-            f"answers opens the gate. No attempt is charged meanwhile. To try at once: {command}"
+            "No action is needed: test calls are made one at a time, at most a minute apart, and the first one that "
+            f"Flinks answers opens the gate. No attempt is charged meanwhile. To test at once: {command}"
         )
     if gate.get("cause") == "storm":
         return (
             "Correct FLINKS_CUSTOMER_ID or FLINKS_INSTANCE and restart the workers: the first confirmed call opens the "
-            f"gate; then: nightly dead-letters replay --suspects. If Flinks is right about those logins: {command}"
+            f"gate. Then: nightly dead-letters replay --suspects. If those logins are really invalid: {command}"
         )
     if gate.get("cause") != "halt":
-        return f"When the reason is gone: {command}"
+        return f"When the reason no longer applies: {command}"
     if gate.get("code") in _ADDRESS_CODES:
-        return f"Check FLINKS_BASE_URL and DNS. One call a minute tries again by itself; to try at once: {command}"
+        return f"Check FLINKS_BASE_URL and DNS. One test call a minute is made; to test at once: {command}"
     if gate.get("code") == "unsealable":
-        return f"Sealed loginIds in Redis were altered: restore it from a backup that is whole; then: {command}"
+        return f"Sealed loginIds in Redis were altered: restore an intact backup. Then: {command}"
     return (
         "Correct the key, customer id or address and restart the workers: the first accepted call opens the gate. "
         f"If the mistake was on Flinks' side: {command}"
@@ -122,26 +120,26 @@ def gate_advice(instance: str, gate: Mapping[str, Any]) -> str:
 
 
 def alarms(status: Mapping[str, Any], now_ms: int) -> list[Alarm]:
-    """Return what needs a person at `now_ms`, from `Views.status()`."""
-    found = [
+    """Return the alarms at `now_ms`, from `Views.status()`."""
+    active = [
         Alarm(f"GATE CLOSED: {name}", gate_reason(about["gate"]), gate_advice(name, about["gate"]))
         for name, about in status["instances"].items()
         if about["gate"]["state"] != "open"
     ]
-    found += [
+    active += [
         Alarm("LOGIN KEY MISSING", missing_key_reason(key), MISSING_KEY_ADVICE)
         for key in status.get("missing_keys", ())
         if key["seconds"] >= MISSING_KEY_SECONDS
     ]
     if status.get("stream_is_closed"):
-        found.append(Alarm("STREAM CLOSED", CLOSED_STREAM_REASON, CLOSED_STREAM_ADVICE))
+        active.append(Alarm("STREAM CLOSED", CLOSED_STREAM_REASON, CLOSED_STREAM_ADVICE))
     vanished_at = status.get("stream_vanished_at")
     if vanished_at is not None and now_ms - vanished_at < VANISHED_ALARM_MS:
-        found.append(Alarm("EVENTS VANISHED", vanished_reason(status), VANISHED_ADVICE))
+        active.append(Alarm("EVENTS VANISHED", vanished_reason(status), VANISHED_ADVICE))
     work = status["stream_length"] + sum(
         about["due_live"] + about["due_backfill"] + about["in_flight"] for about in status["instances"].values()
     )
     if work and not status["workers"]:
-        reason = f"no worker was heard of for ten seconds, and {work:,} are waiting"
-        found.append(Alarm("NO WORKER", reason, "Start one: celery -A worker worker"))
-    return found
+        reason = f"no worker sent a pulse for ten seconds, and {work:,} events or logins are waiting"
+        active.append(Alarm("NO WORKER", reason, "Start one: celery -A worker worker"))
+    return active

@@ -1,7 +1,7 @@
-"""Reports the ledger's notices to a person: in the log, and to Sentry if it is configured.
+"""Reports the ledger's notices in the log, and to Sentry if it is configured.
 
-The ledger keeps a notice until it was reported, so neither a lost reply nor a killed worker loses one. It can be
-reported twice only if a worker dies between reporting and removing it.
+The ledger keeps a notice until it has been reported, so neither a lost reply nor a killed worker loses one. A notice
+is reported twice only if a worker dies between reporting and removing it.
 """
 
 import json
@@ -23,11 +23,11 @@ log = get_logger(__name__)
 
 
 def pass_on(ledger: Ledger, notices: Iterable[Notice]) -> None:
-    """Report each notice, then forget it; a failed report delays no other. Raises redis.RedisError."""
+    """Report each notice, then remove it. One that fails does not stop the others. Raises redis.RedisError."""
     for notice in notices:
         try:
             _BY_KIND[notice.kind](*notice.parts)
-        except Exception:  # the ledger hands it out again after a while
+        except Exception:  # the ledger returns it again later
             log.exception("notice_not_reported", kind=notice.kind)
         else:
             ledger.forget_notice(notice)

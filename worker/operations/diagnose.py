@@ -1,4 +1,7 @@
-"""Collects the values for the checks of `nightly doctor`: Redis, broker, Flinks' address, workers. Writes nothing."""
+"""Collects the values for `nightly doctor` from settings, Redis, broker and Flinks' address, and calls its checks.
+
+The checks are in checks.py, secrecy_checks.py and stream_checks.py. Nothing is written.
+"""
 
 import contextlib
 import json
@@ -31,7 +34,7 @@ CONNECT_SECONDS = 5
 
 
 def examine() -> Iterator[Check]:
-    """Yield every check as it ends; one that cannot be made says so and does not stop the others."""
+    """Yield the result of every check. A check that cannot be made yields a failure, and the others continue."""
     try:
         settings = Settings.load()
     except SettingsError as error:
@@ -56,7 +59,7 @@ def _missing(settings: Settings) -> Iterator[Check]:
             except SettingsError as error:
                 yield Check(name, Level.FAIL, *error.lines[0].removeprefix(f"{name}: ").split("; ", 1))
     if not settings.instances():
-        advice = "Put the key that Flinks gave you there; without one no call can be made."
+        advice = "Set it to the key from Flinks; without a key no call can be made."
         yield Check("FLINKS_AUTH_KEY", Level.FAIL, "is missing", advice)
 
 
@@ -98,8 +101,8 @@ def _server(client: BytesRedis) -> Iterator[Check]:
 
 def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
     views = Views(client)
-    found, now_ms = views.status(), views.now_ms()
-    yield doctor.check_kind(found["ledger"], is_sandbox=settings.sandbox)
+    status, now_ms = views.status(), views.now_ms()
+    yield doctor.check_kind(status["ledger"], is_sandbox=settings.sandbox)
     if settings.login_keys is not None:
         yield _ledger(settings, client)
         yield secrecy_checks.check_seals(settings.vault().key_ids[0], views.seals())
@@ -108,19 +111,19 @@ def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
         name.decode(): (now_ms - json.loads(raw)["at"]) / 1000
         for name, raw in client.hgetall("nightly:workers").items()
     }
-    instances = found["instances"]
-    has_work = found["stream_length"] or any(about["due_live"] + about["due_backfill"] for about in instances.values())
+    instances = status["instances"]
+    has_work = status["stream_length"] or any(about["due_live"] + about["due_backfill"] for about in instances.values())
     yield doctor.check_workers(silences, has_work=bool(has_work))
-    yield doctor.check_slots({about["name"]: int(about.get("slots", 2)) for about in found["workers"]})
-    yield doctor.check_keys(found["missing_keys"])
-    yield doctor.check_excluded({about["name"]: about["excluded"] for about in found["workers"]})
+    yield doctor.check_slots({about["name"]: int(about.get("slots", 2)) for about in status["workers"]})
+    yield doctor.check_keys(status["missing_keys"])
+    yield doctor.check_excluded({about["name"]: about["excluded"] for about in status["workers"]})
     for name, about in instances.items():
         yield doctor.check_gate(name, about["gate"])
-        yield doctor.check_backlog(name, about, workers_alive=len(found["workers"]))
-    yield _review_list(client, found)
+        yield doctor.check_backlog(name, about, workers_alive=len(status["workers"]))
+    yield _review_list(client, status)
     yield _stream(client, now_ms)
-    yield stream_checks.check_ids(found)
-    yield stream_checks.check_vanished(found)
+    yield stream_checks.check_ids(status)
+    yield stream_checks.check_vanished(status)
 
 
 def _ledger(settings: Settings, client: BytesRedis) -> Check:
@@ -139,10 +142,10 @@ def _configurations(settings: Settings, client: BytesRedis) -> Iterator[Check]:
         yield doctor.check_configuration(name, (standing or b"").decode())
 
 
-def _review_list(client: BytesRedis, found: Mapping[str, Any]) -> Check:
+def _review_list(client: BytesRedis, status: Mapping[str, Any]) -> Check:
     messages, size = (int(value or 0) for value in client.hmget("nightly:kept", "messages", "bytes"))
     share = max(messages / MESSAGES_AT_MOST, size / MESSAGE_BYTES_AT_MOST)
-    return doctor.check_review_list(messages, share=share, unkept=found["rejected_unkept"])
+    return doctor.check_review_list(messages, share=share, unkept=status["rejected_unkept"])
 
 
 def _stream(client: BytesRedis, now_ms: int) -> Check:
@@ -159,7 +162,7 @@ def _skew_seconds(client: BytesRedis) -> float:
 
 
 def reach(name: str, base_url: str) -> Check:
-    """Connect to Flinks' address and hang up: no call is made, because the endpoint writes."""
+    """Check that Flinks' address accepts a connection. No call is made, because every call changes something."""
     parts = urlsplit(base_url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     title, place = f"{name}: address", f"{host}:{port}"
@@ -171,11 +174,13 @@ def reach(name: str, base_url: str) -> Check:
     except (socket.gaierror, UnicodeError):
         return Check(title, Level.FAIL, f"the host {host} is unknown", "Check FLINKS_INSTANCE, FLINKS_BASE_URL, DNS.")
     except ssl.SSLError as error:
-        return Check(title, Level.FAIL, f"TLS with {place} fails ({error.reason})", "Check the address and our CAs.")
+        return Check(
+            title, Level.FAIL, f"TLS with {place} fails ({error.reason})", "Check the address and the trusted CAs."
+        )
     except OSError as error:
-        advice = "Check FLINKS_BASE_URL, and whether a firewall or proxy is in the way."
+        advice = "Check FLINKS_BASE_URL, and whether a firewall or proxy blocks the connection."
         return Check(title, Level.FAIL, f"no connection to {place} ({type(error).__name__})", advice)
-    return Check(title, Level.OK, f"{place} accepts connections (no call was made: the endpoint writes)")
+    return Check(title, Level.OK, f"{place} accepts connections (no call was made: a call would change something)")
 
 
 def _text(reply: dict[Any, Any], field: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Collects the state of Celery's broker, if it is not the ledger's Redis: reachable, waiting messages, readers."""
+"""Checks Celery's broker if it is not the ledger's Redis: whether it answers, and RabbitMQ's queues and consumers."""
 
 import socket
 import ssl
@@ -19,7 +19,7 @@ Queues = Mapping[str, "QueueState | None"]
 
 
 def examine_broker(settings: Settings) -> Iterator[Check]:
-    """Yield the checks of BROKER_URL, none where it is not set, or names the ledger's Redis."""
+    """Yield the checks of BROKER_URL; none if it is not set, or names the ledger's Redis."""
     if settings.broker_url is None or settings.broker_url == settings.redis_url:
         return
     url = settings.broker_url.get_secret_value()
@@ -30,7 +30,7 @@ def examine_broker(settings: Settings) -> Iterator[Check]:
 
 
 def queues_of(settings: Settings) -> Queues | None:
-    """Return how the queues at RabbitMQ are; None: RabbitMQ is not the broker. Raises what connecting raises."""
+    """Return the state of each queue, or None if the broker is not RabbitMQ. Raises whatever connecting raises."""
     from worker.broker import rabbitmq  # noqa: PLC0415 - heavy, and rarely needed
 
     url = rabbitmq.rabbit_of(settings)
@@ -69,14 +69,14 @@ def _another_redis(url: str) -> Check:
 
 
 def reason_of(error: BaseException) -> str:
-    """Say why RabbitMQ cannot be reached, in words that repeat nothing of its address."""
+    """Return why RabbitMQ cannot be reached, without any part of its address."""
     cause = error.__cause__ or error
-    words = {
-        "AccessRefused": "it refuses our user or password",
-        "NotAllowed": "it does not have that virtual host, or does not permit it to our user",
+    reasons = {
+        "AccessRefused": "it refuses this user or password",
+        "NotAllowed": "the virtual host does not exist, or this user may not use it",
     }
-    if type(cause).__name__ in words:
-        return words[type(cause).__name__]
+    if type(cause).__name__ in reasons:
+        return reasons[type(cause).__name__]
     if isinstance(cause, ssl.SSLError):
         return f"TLS fails, {cause.reason or 'no reason given'}"
     if isinstance(cause, socket.gaierror):

@@ -1,7 +1,7 @@
-"""Replays and resolves dead letters, one or many at a time, for the command line (`nightly dead-letters`).
+"""Replays and resolves dead letters for the command line (`nightly dead-letters`).
 
-A replay never sends an old payload. The dead letter of a login makes the login due with its *newest* wish. The dead
-letter of a rejected message takes the message in again, as if it had just arrived.
+A replay never sends an old payload. For a login's dead letter, the login becomes due with its *newest* wish. For a
+rejected message, intake accepts the message again, as if it had just arrived.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ from worker.vault.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """What became of one letter: replayed, resolved, superseded, already_closed, still_invalid, or failed."""
+    """The result for one letter: replayed, resolved, superseded, already_closed, still_invalid, or failed."""
 
     letter_id: str
     outcome: str
@@ -26,7 +26,7 @@ class Closed:
 
 
 class DeadLetters:
-    """The review list. `read_message` returns what a message of a queue holds: a Celery message, or CloudEvents."""
+    """The review list. `read_message` decodes a kept queue message to a Celery message, or to a body of CloudEvents."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class DeadLetters:
         self._read_message = read_message
 
     def show(self, letter_id: str) -> tuple[Letter, list[dict[str, Any]]]:
-        """Return one letter and every remembered attempt for its login; raises UnknownLetter."""
+        """Return one letter and all kept attempts of its login; raises UnknownLetter."""
         letter = self._letters.get(letter_id)
         attempts = self._letters.attempts(letter.login) if letter.login else []
         return letter, list(attempts)
@@ -60,9 +60,9 @@ class DeadLetters:
     def _replay(self, letter_id: str, by: str) -> Closed:
         letter = self._letters.get(letter_id)
         if letter.status != "open":
-            raise LetterClosed(f"dead letter {letter_id} is closed already")
+            raise LetterClosed(f"dead letter {letter_id} is already closed")
         if letter.kind == "message":
-            # Accepted first, closed second: a crash between the two leaves a letter too many, not one too few.
+            # Accept first, then close: a crash in between leaves an open letter, but loses no event.
             sealed = self._letters.body(letter_id)
             if not sealed:
                 return Closed(letter_id, "failed", letter.reason)
@@ -71,10 +71,10 @@ class DeadLetters:
         return Closed(letter_id, self._letters.close(letter_id, "replayed", by=by))
 
     def _accept(self, source: str, body: bytes) -> bool:
-        found = self._read_message(body) if source == "queue" else body
-        if isinstance(found, CeleryMessage):
-            return self._intake.accept_messages([found])
-        return self._intake.accept_again(source, found)
+        message = self._read_message(body) if source == "queue" else body
+        if isinstance(message, CeleryMessage):
+            return self._intake.accept_messages([message])
+        return self._intake.accept_again(source, message)
 
     def _resolve(self, letter_id: str, by: str, note: str) -> Closed:
         return Closed(letter_id, self._letters.close(letter_id, "resolved", by=by, note=note))

@@ -4,21 +4,21 @@ Source: the release notes of Redis and Valkey for CVE-2025-49844, -46817, -46818
 """
 
 HOLES = "CVE-2025-49844 (RediShell), CVE-2025-46817, CVE-2025-46818, CVE-2025-46819"
-"""An authenticated user's script can run code in the server's process, act as another user, or crash the server."""
+"""With these, an authenticated user's script can run code in the server, act as another user, or crash the server."""
 FIRST_FIXED = {
     "Redis": {(6, 2): 20, (7, 2): 11, (7, 4): 6, (8, 0): 4, (8, 2): 2},
     "Valkey": {(7, 2): 11, (8, 0): 6, (8, 1): 4},
 }
-"""For each release line that was repaired its first good patch; a newer line never had the holes."""
+"""The first patched release of each release line that was repaired. Newer lines never had the vulnerabilities."""
 
 
 def has_lua_holes(server: str, version: tuple[int, ...]) -> bool:
-    """Say whether this `Redis` or `Valkey` has them, as far as its version says: a distributor may have repaired it."""
+    """Return whether this release of `Redis` or `Valkey` has them; a distributor may have patched it all the same."""
     fixed, line = FIRST_FIXED[server], version[:2]
     return line <= max(fixed) and (line not in fixed or version[2:3] < (fixed[line],))
 
 
 def repaired(server: str) -> str:
-    """Return the first good releases, for a person: `Redis 6.2.20, 7.2.11, ... or newer`."""
+    """Return the first patched releases as text: `Redis 6.2.20, 7.2.11, ... or newer`."""
     numbers = [f"{major}.{minor}.{patch}" for (major, minor), patch in sorted(FIRST_FIXED[server].items())]
     return f"{server} {', '.join(numbers)} or newer"

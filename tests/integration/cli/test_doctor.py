@@ -118,7 +118,7 @@ def test_vanished_entries_are_a_warning_with_advice(doctor: Doctor, redis_client
     redis_client.hset(f"nightly:entries:{STREAM}", mapping={"vanished": 7, "vanished_at": 1})
     check = doctor()["stream entries"]
     assert (check["level"], check["what"][:24]) == ("warn", "7 stream entries vanishe")
-    assert "Publish again from the source" in check["advice"]
+    assert "Publish the events that were sent before that time again" in check["advice"]
 
 
 def test_a_separate_broker_is_checked_too(doctor: Doctor, redis_url: str) -> None:
