@@ -1,4 +1,4 @@
-"""The Celery app: settings, tasks by name, bootsteps and signals come together here and nowhere else."""
+"""The Celery app: the one place that connects settings, tasks, bootsteps and signals."""
 
 import os
 import sys
@@ -27,12 +27,12 @@ from worker.telemetry.logs import configure_logging
 from worker.telemetry.sentry import configure_sentry
 
 HOPS = 20
-"""How often a message that needs a key is passed on by workers that lack it, before the next pulse sends another."""
+"""How often workers that lack a message's key pass it on. After that, the next pulse sends another message."""
 TASK_MODULES = ("tasks.account_linked", "tasks.account_inactive", "tasks.reconcile", "tasks.backfill")
 
 
 class NightlyApp(Celery):
-    """A Celery app that knows its settings and builds its services once a process."""
+    """A Celery app with our settings; it builds its services once per process."""
 
     control_cls = "worker.celery_worker.remote_control:QuietControl"
     events_cls = "worker.celery_worker.task_events:DroppingEvents"
@@ -42,9 +42,9 @@ class NightlyApp(Celery):
         self.settings = settings
         self.version = version("nightly-refresh-worker")
         self.identity = self.worker_name = ""
-        """Which worker this process belongs to: unique for each start, and as people read it (`celery@host#pid`).
+        """The worker of this process: an id unique to each start, and a readable name (`celery@host#pid`).
 
-        Set when a worker starts, inherited by its children.
+        Set when a worker starts; its children inherit both.
         """
         self.conf.update(celery_settings(settings))
         self.conf.imports = TASK_MODULES
@@ -53,21 +53,21 @@ class NightlyApp(Celery):
         self.progress = Progress()
         self.shutdown = Shutdown(within_seconds=settings.flinks_timeout_seconds + MARGIN_SECONDS)
         self.hints = Hints()
-        """Used by the parent's threads; a task sends its own messages."""
+        """For the parent's threads; a task sends its messages itself."""
         self.task_dispatch, self.task_events = TaskDispatch(self), TaskEvents(self)
         self.reads: tuple[str, ...] = ()
-        """What this worker's own readers read, in Celery's place: a stream, and a queue if this worker consumes it."""
+        """The sources of this worker's readers: the stream, and the event queue if this worker consumes it."""
         self._services: dict[int, Services] = {}
 
     def services(self) -> Services:
-        """Return this process' services; a forked child builds its own."""
+        """Return the services of this process; a forked child builds its own."""
         pid = os.getpid()
         if pid not in self._services:
             self._services[pid] = build_services(self.settings, dispatch=self.task_dispatch)
         return self._services[pid]
 
     def deliveries(self) -> Deliveries:
-        """Return the counter of events that came more than once."""
+        """Return the counter of redelivered events."""
         services = self.services()
         return Deliveries(services.redis, services.vault)
 
@@ -77,25 +77,25 @@ class NightlyApp(Celery):
             self.send_reconcile()
 
     def needs_reconcilers(self, services: Services) -> bool:
-        """Ask the ledger whether due work has too few reconcilers, and no message for them is on its way."""
+        """Return whether due work has too few reconcilers and no message for them is already sent."""
         return services.ledger.pulse(services.fingerprints, worker=self.identity).should_wake
 
     def begin_shutdown(self, stage: Stage = Stage.WARM) -> None:
-        """Claim no more; what is in flight ends within its deadline."""
+        """Stop claiming; calls in flight end within their deadline."""
         self.shutdown.begin(stage)
 
     def send_reconcile(self, key_id: str = "", hops: int = HOPS) -> None:
-        """Send a reconcile message to a worker that holds a key (default: our newest); others pass it on."""
+        """Send a reconcile message for a worker that has a key (default: our newest); others pass it on."""
         arguments = {"key": key_id or self.services().vault.key_ids[0], "hops": hops}
         self.send_task("refresh.reconcile", kwargs=arguments, queue=REFRESH_QUEUE, confirm_timeout=ANSWER_SECONDS)
 
     def send_feed(self, hops: int = HOPS) -> None:
-        """Send a message that has rows of backfills handed over; a worker that lacks their key passes it on."""
+        """Send a message to hand over rows of backfills; a worker that lacks their key passes it on."""
         self.send_task("backfill.feed", kwargs={"hops": hops}, queue=BACKFILL_QUEUE)
 
 
 def _leave_out_celerys_tasks(sender: Celery, **_: Any) -> None:
-    """Unregister Celery's own tasks (`celery.map`, `celery.chain` ...): they would run what a message names."""
+    """Unregister Celery's own tasks (`celery.map`, `celery.chain` ...), which run any task that a message names."""
     for name in [name for name in sender.tasks if name.startswith("celery.")]:
         sender.tasks.unregister(name)
 
@@ -105,7 +105,7 @@ def _load_settings() -> Settings:
         return Settings.load(require=WORKER_SETTINGS)
     except SettingsError as error:
         for line in error.lines:
-            print(line, file=sys.stderr)  # noqa: T201 - nothing is configured yet, and a person is waiting
+            print(line, file=sys.stderr)  # noqa: T201 - logging is not configured yet, and a person is waiting
         raise SystemExit(2) from None
 
 
@@ -121,11 +121,11 @@ def _begin_shutdown(how: str = "Warm", **_: Any) -> None:
 
 @signals.task_prerun.connect(weak=False)
 def _guard_task(**_: Any) -> None:
-    app.shutdown.obey_in_child()  # here, because the pool sets the signals of a child after all else
+    app.shutdown.obey_in_child()  # here, because the pool sets a child's signal handlers last
 
 
 for _name in ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"):
-    os.environ.pop(_name, None)  # Celery would obey these before our settings, and work on somebody else's Redis
+    os.environ.pop(_name, None)  # Celery would prefer these to our settings and use a different Redis
 guard_kombu()
 guard_amqp()
 follow_primary()

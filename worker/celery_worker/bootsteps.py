@@ -1,7 +1,7 @@
-"""The threads in every worker: pacemaker, readers, hints and watchdog, as Celery bootsteps.
+"""Celery bootsteps that start a worker's threads: pacemaker, readers, hints, watchdog and others.
 
-They start after the pool (so that no child is forked from a process with threads at start) and live as
-long as the worker; a lost broker connection does not touch them.
+The threads start after the pool, so that its first children are not forked from a process with threads. They live as
+long as the worker and do not depend on Celery's broker connection.
 """
 
 import os
@@ -37,24 +37,24 @@ from worker.telemetry.metrics_server import MetricsServer, serve_metrics
 PULSE_SECONDS = 1.0
 TASK_MARGIN_SECONDS = 15.0
 EXIT_REFUSED = 2
-"""Another version, other LOGIN_KEYS, or a sandbox's ledger in production: starting again does not help."""
+"""Newer code, other LOGIN_KEYS, or a sandbox ledger in production: a restart does not help."""
 
 log = get_logger(__name__)
 
 
 class LedgerCheck(bootsteps.StartStopStep):
-    """Refuses to start on a ledger that is not ours; waits as long as Redis does not answer."""
+    """Refuses to start on a foreign ledger; waits while Redis is unreachable."""
 
     requires = ("celery.worker.components:Timer",)
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
-        # Its children inherit both with the app. In containers two workers may share a node name and a process id.
+        # Children inherit both with the app. The random part: in containers, two workers may share node name and pid.
         parent.app.worker_name = f"{parent.hostname}#{os.getpid()}"
         parent.app.identity = f"{parent.app.worker_name}-{secrets.token_hex(4)}"
 
     def start(self, worker: Any) -> None:
-        """Check, before the pool and the consumer start; raises WorkerShutdown when told to stop meanwhile."""
+        """Check the ledger before the pool and the consumer start; raises WorkerShutdown if stopped meanwhile."""
         services: Services = worker.app.services()
         warn_of_plain_text(services.settings)
         try:
@@ -65,15 +65,15 @@ class LedgerCheck(bootsteps.StartStopStep):
 
 
 def until_redis_answers(step: Callable[[], object]) -> None:
-    """Take a step of the start, again every second while Redis is away; raises WorkerShutdown when told to stop."""
-    is_told = False
+    """Run a step of the start, repeating it while Redis is unreachable; raises WorkerShutdown if stopped meanwhile."""
+    has_warned = False
     while True:
         try:
             step()
         except redis.RedisError as error:
-            if not is_told:
+            if not has_warned:
                 log.warning("ledger_unreachable", doing="start", error=type(error).__name__)
-            is_told = True
+            has_warned = True
             time.sleep(RETRY_SECONDS)
             maybe_shutdown()
         else:
@@ -93,10 +93,10 @@ class Background(bootsteps.StartStopStep):
         self._mailbox: Mailbox | None = None
 
     def start(self, worker: Any) -> None:
-        """Start the threads, and the metrics endpoint if one is asked for.
+        """Start the threads, and the metrics endpoint if it is configured.
 
-        The first pulse comes before any reader: what those take in is sealed under our newest key, and from then on the
-        ledger knows of a live worker that holds it. Raises WorkerShutdown when told to stop while Redis is away.
+        The first pulse runs before any reader, because readers seal events with our newest key and the pulse registers
+        this worker as one that has it. Raises WorkerShutdown if stopped while Redis is unreachable.
         """
         app, services = worker.app, worker.app.services()
         until_redis_answers(lambda: pulse(worker, services))
@@ -123,11 +123,11 @@ class Background(bootsteps.StartStopStep):
             self._metrics = serve_metrics(settings.metrics_host, settings.metrics_port, services.views.status)
 
     def close(self, worker: Any) -> None:
-        """Begin to end: a signal said so before, a `WorkerShutdown` raised in the worker did not."""
+        """Begin the shutdown, also after a `WorkerShutdown` raised in the worker, which sends no signal."""
         worker.app.begin_shutdown()
 
     def stop(self, worker: Any) -> None:
-        """Stop the threads; entries that were read are recorded or stay pending."""
+        """Stop the threads. Entries that were read are recorded or stay pending."""
         stops_by = time.monotonic() + STOP_SECONDS
         for loop in self._loops:
             loop.ask_to_stop()
@@ -146,14 +146,14 @@ class Background(bootsteps.StartStopStep):
             log.warning("ledger_unreachable", doing="stop")
 
     def _beat(self) -> None:
-        """Say that the readers are alive, whatever step each of them is busy with."""
+        """Send the heartbeats of the readers, even while their steps take long."""
         for reader in self._readers:
             if isinstance(reader, EntryReader):
                 reader.beat()
 
 
 def readers_of(app: Any) -> list[EntryReader | RabbitReader]:
-    """Build a worker's readers: one takes Celery's place at the queue of events, if this worker is to read that."""
+    """Build a worker's readers: one for the stream, and one that replaces Celery on the event queue if consumed."""
     services: Services = app.services()
 
     def wake() -> None:
@@ -174,13 +174,13 @@ def readers_of(app: Any) -> list[EntryReader | RabbitReader]:
 
 
 def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
-    """Build the watchdog of a worker: over its loops, and over Celery's own."""
+    """Build the watchdog over a worker's loops and Celery's own parts."""
     app, settings = worker.app, worker.app.settings
     parts = [Part(loop.name, lambda loop=loop: loop.steps) for loop in loops]  # type: ignore[misc] # bound at once
     if worker.hub is not None and (broker := probe_of(settings)) is not None:
         worker.hub.call_repeatedly(PULSE_SECONDS, app.progress.made, "celery")
         parts += celery_parts(worker, broker)
-    if worker.hub is not None:  # or its loop would see the signal only when something else happens, in a second
+    if worker.hub is not None:  # otherwise its loop would notice the signal only at the next event, up to 1 s later
         app.shutdown.wake_main = lambda: worker.hub.call_soon(app.progress.made, "celery")
     app.shutdown.pids_of_children = lambda: [process.pid for process in worker.pool._pool._pool]  # noqa: SLF001 - Celery shows them nowhere
     return Watchdog(
@@ -193,9 +193,9 @@ def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
 
 
 def pulse(worker: Any, services: Services) -> None:
-    """Give a sign of life, take back what dead workers held, and wake somebody if work is waiting.
+    """Report this worker alive, take back dead workers' leases, and send a message if work is due.
 
-    The ledger is begun again before: an emptied Redis has lost the marks that keep workers of another kind away.
+    Claims the ledger first: an emptied Redis has lost the marks that keep foreign workers away.
     """
     try:
         services.begin_ledger()

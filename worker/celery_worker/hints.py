@@ -1,7 +1,7 @@
-"""Sends `refresh.reconcile` and `backfill.feed` messages from a thread of its own.
+"""Sends `refresh.reconcile` and `backfill.feed` messages from its own thread.
 
-Sending fails only after seconds while the broker is away; that must delay neither pulses nor intake. A lost message
-costs a second, because the next pulse asks again.
+While the broker is unreachable, sending fails only after seconds, which must not delay pulses or intake. A lost message
+costs a second, because the next pulse sends another.
 """
 
 import threading
@@ -11,7 +11,7 @@ WAIT_SECONDS = 1.0
 
 
 class Hints:
-    """Messages to send, each at most once however often it is asked for before `step` sends it."""
+    """Messages to send. Repeated requests for one message are coalesced until `step` sends it."""
 
     def __init__(self) -> None:
         self._asked: set[Callable[[], None]] = set()
@@ -19,18 +19,18 @@ class Hints:
         self._is_closed = False
 
     def ask(self, send: Callable[[], None]) -> None:
-        """Have `step` call `send`; returns at once."""
+        """Make `step` call `send`; returns at once."""
         self._asked.add(send)
         self._has_asked.set()
 
     def step(self) -> None:
-        """Wait up to WAIT_SECONDS, then send everything that was asked for. Raises what sending raises."""
+        """Wait up to WAIT_SECONDS for a request, then send all requested messages. Raises the errors of sending."""
         if self._has_asked.wait(WAIT_SECONDS):
             self._has_asked.clear()
             while self._asked and not self._is_closed:
                 self._asked.pop()()
 
     def close(self) -> None:
-        """Send no more, and end a step that waits."""
+        """Stop sending, and end a waiting step."""
         self._is_closed = True
         self._has_asked.set()

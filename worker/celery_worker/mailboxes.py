@@ -1,6 +1,6 @@
-"""Removes dead workers from kombu's list of mailboxes for remote control, which grows with every host that dies.
+"""Removes dead workers from kombu's list of remote-control mailboxes, which grows with every host that dies.
 
-A worker that ends warmly removes its own entry, by kombu. Entries that no worker of ours reported are left alone.
+When a worker ends warmly, kombu removes its entry. Entries that no worker of ours reported are left alone.
 """
 
 from typing import Any
@@ -10,10 +10,10 @@ from worker.clock import elapsed_seconds
 from worker.redis_client.connect import BytesRedis
 
 REPORTED = "nightly:mailboxes"
-"""Sorted set on the broker: each entry of kombu's list that a worker of ours made, by when it was last reported, ms."""
+"""Sorted set on the broker: our workers' entries of kombu's list, scored by the time of the last report (ms)."""
 REPORT_SECONDS = 15.0
 SILENT_MS = 3_600_000
-"""A worker silent for longer is dead. Remote control still reaches one that was only suspended."""
+"""A worker silent for longer counts as dead. Remote control still reaches one that was only suspended."""
 KEPT_MS = 30 * 86_400_000
 
 _REPORT = """
@@ -50,5 +50,5 @@ class Mailbox:
         self._next_report_at = elapsed_seconds() + REPORT_SECONDS
 
     def forget(self) -> None:
-        """Report no more: its worker ends, and kombu removes the entry. Raises redis.RedisError."""
+        """Delete this worker's report when it ends; kombu removes the entry. Raises redis.RedisError."""
         self._redis.zrem(REPORTED, self._entry)

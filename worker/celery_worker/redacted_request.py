@@ -1,14 +1,14 @@
-"""Decides what Celery may tell about a message that waits or runs: everything but its arguments and results.
+"""Hides a message's arguments and results from everything that Celery shows of it.
 
-A task takes part with `Request = "worker.celery_worker.redacted_request:QuietRequest"`. Then its arguments are in
-no log line, no Celery event (`task-received`, ...), no answer to `celery inspect` and no repr, also where
-a producer wrote them into the `argsrepr` and `kwargsrepr` headers. The task itself is called as ever.
+With `Request = "worker.celery_worker.redacted_request:QuietRequest"`, a task's arguments appear in no log line, no
+Celery event (`task-received`, ...), no answer to `celery inspect` and no repr, even if a producer wrote them into the
+`argsrepr` and `kwargsrepr` headers. The task itself runs as usual.
 
-Where they would leak otherwise (celery 5.7): `Request.info` (inspect active, reserved, scheduled, query_task),
+Celery 5.7 would otherwise show them in `Request.info` (inspect active, reserved, scheduled, query_task),
 `Request.__repr__`, strategy.py (log line, `task-received`), request.py (`task-succeeded` holds the result,
-`task-failed` and `task-retried` an exception's text and traceback) and, in the pool's child, trace.py, which
-falls back on the arguments themselves when the header is empty. Producers of ours hide them in `task-sent` and
-in the message's own headers by sending `argsrepr=HIDDEN, kwargsrepr=HIDDEN`.
+`task-failed` and `task-retried` an exception's text and traceback) and, in the pool child, trace.py, which falls back
+to the arguments if the header is empty. Our producers hide them in `task-sent` and in the message's own headers by
+sending `argsrepr=HIDDEN, kwargsrepr=HIDDEN`.
 """
 
 from typing import Any
@@ -18,20 +18,20 @@ from celery.worker.request import Request
 from worker.telemetry.scrub import scrub_quotes
 
 HIDDEN = "(hidden)"
-"""Never empty: an empty text makes Celery write the arguments out after all."""
+"""Never empty: for an empty text, Celery shows the arguments themselves."""
 
 
 class QuietRequest(Request):
-    """A request that keeps its arguments to itself."""
+    """A request that shows no arguments."""
 
     def __init__(self, message: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(message, *args, **kwargs)
         self._argsrepr = self._kwargsrepr = HIDDEN
-        # The child builds its context, and from it its log lines, of this very dictionary.
+        # The child builds its context, and from that its log lines, from this dictionary.
         self.request_dict["argsrepr"] = self.request_dict["kwargsrepr"] = HIDDEN
 
     def info(self, safe: bool = False) -> Any:  # noqa: FBT001, FBT002 - Celery's signature
-        """Return what `celery inspect` shows: with `safe`, Celery takes the hidden texts instead of the arguments."""
+        """Return the data for `celery inspect`; with `safe`, Celery uses the hidden texts instead of the arguments."""
         del safe
         return super().info(safe=True)
 

@@ -1,6 +1,6 @@
-"""Answers `celery inspect`, and nothing that would change a worker: anyone who may publish on the broker could ask it.
+"""Answers `celery inspect` and refuses commands that would change a worker, because anyone on the broker can send them.
 
-A question is answered on the exchange for answers alone, PER_SECOND of them at most, and no answer holds a secret.
+Answers go only to Celery's reply exchange, at most PER_SECOND of them, and hold no secret.
 """
 
 import time
@@ -20,10 +20,10 @@ QUESTIONS = frozenset({
     "dump_active", "dump_reserved", "dump_schedule", "dump_revoked", "dump_tasks",
     "enable_events", "disable_events",
 })  # fmt: skip
-"""What is answered. The last two switch task events on and off, as Flower does: they change only what monitors see,
-no event holds an argument, and what a monitor cannot take is dropped.
+"""The commands that are answered. The last two switch task events on and off, as Flower does: they change only what
+monitors see, no event holds an argument, and events that cannot be sent are dropped.
 
-Not among them, though Celery calls them questions: `conf` and `report` (settings), `hello` (revokes tasks), and
+Refused although Celery counts them as inspection: `conf` and `report` (settings), `hello` (revokes tasks), and
 `memsample`, `memdump`, `objgraph` (memory and files).
 """
 PER_SECOND = 50
@@ -38,7 +38,7 @@ class _ReplyTo(BaseModel):
 
 
 class _Question(BaseModel):
-    """A message of remote control. Patterns are not taken: Celery reads one as a regular expression of any cost."""
+    """A remote-control message. Patterns are refused: Celery runs them as regular expressions, at any cost."""
 
     method: str
     arguments: dict[str, Any] | None = None
@@ -49,7 +49,7 @@ class _Question(BaseModel):
 
 
 class QuietNode(pidbox.Node):
-    """A worker's mailbox."""
+    """A worker's remote-control node."""
 
     hostname: str
     mailbox: Any
@@ -63,8 +63,8 @@ class QuietNode(pidbox.Node):
         self._refused, self._logs_at = 0, 0.0
 
     def handle_message(self, body: Any, message: Any = None) -> None:
-        """Answer a question to this worker; whatever else it is changes nothing. Raises what sending raises."""
-        del message  # its headers count for nothing
+        """Answer a permitted question to this worker and ignore other messages. Raises the errors of sending."""
+        del message  # its headers are ignored
         try:
             question = _Question.model_validate(body)
         except ValidationError:
@@ -72,37 +72,37 @@ class QuietNode(pidbox.Node):
             return
         if question.destination and self.hostname not in question.destination:
             return
-        to = question.reply_to
-        if to and to.exchange != self.mailbox.reply_exchange.name:
-            self._refuse("reply_to_elsewhere")  # a worker may write where the sender may not
+        reply_to = question.reply_to
+        if reply_to and reply_to.exchange != self.mailbox.reply_exchange.name:
+            self._refuse("reply_to_elsewhere")  # a worker may be allowed to write where the sender is not
         elif not self._has_time():
             self._refuse("too_many")
         else:
-            found = self._answer(question.method, question.arguments or {})
-            if to:
-                self.reply({self.hostname: found}, to.exchange, to.routing_key, question.ticket)
+            answer = self._answer(question.method, question.arguments or {})
+            if reply_to:
+                self.reply({self.hostname: answer}, reply_to.exchange, reply_to.routing_key, question.ticket)
 
     def _answer(self, method: str, arguments: Mapping[str, Any]) -> Any:
         if method not in QUESTIONS:
             self._refuse("not_answered")
-            return {"error": "remote control is off, but for questions that change nothing: docs/operating.md"}
+            return {"error": "remote control is off, except for questions that change nothing: docs/operating.md"}
         try:
-            found = self.handlers[method](self.state, **arguments)
-        except Exception as error:  # noqa: BLE001 - the arguments are anybody's
+            answer = self.handlers[method](self.state, **arguments)
+        except Exception as error:  # noqa: BLE001 - any sender chooses the arguments
             return {"error": type(error).__name__}
-        return self._with_readers(method, found)
+        return self._with_readers(method, answer)
 
-    def _with_readers(self, method: str, found: Any) -> Any:
-        """Add what this worker's readers read in Celery's place, and how many messages of each type they took in."""
+    def _with_readers(self, method: str, answer: Any) -> Any:
+        """Add the sources of this worker's readers and their number of messages by type to Celery's answer."""
         app: Any = getattr(self.state, "app", None)
         reads = getattr(app, "reads", ())
         if method == "stats":
-            found.pop("broker", None)  # its options and alternatives hold passwords
+            answer.pop("broker", None)  # its options and alternatives hold passwords
             if reads:
-                found |= {"readers": list(reads), "total": dict(app.task_dispatch.accepted + Counter(found["total"]))}
+                answer |= {"readers": list(reads), "total": dict(app.task_dispatch.accepted + Counter(answer["total"]))}
         elif method == "active_queues" and EVENTS_QUEUE in reads:
-            found = [*found, dict(app.amqp.queues[EVENTS_QUEUE].as_dict(recurse=True))]
-        return found
+            answer = [*answer, dict(app.amqp.queues[EVENTS_QUEUE].as_dict(recurse=True))]
+        return answer
 
     def _has_time(self) -> bool:
         second = int(time.monotonic())
@@ -112,7 +112,7 @@ class QuietNode(pidbox.Node):
         return self._answered <= PER_SECOND
 
     def _refuse(self, reason: str) -> None:
-        """Count, and log the first one of a minute with the count since the last line."""
+        """Count a refusal, and log at most one line a minute with the count since the last line."""
         self._refused += 1
         if time.monotonic() >= self._logs_at:
             log.warning("remote_control_refused", reason=reason, count=self._refused)
@@ -120,12 +120,12 @@ class QuietNode(pidbox.Node):
 
 
 class QuietMailbox(pidbox.Mailbox):
-    """Makes such nodes."""
+    """The mailbox class that creates QuietNode."""
 
     node_cls = QuietNode
 
 
 class QuietControl(Control):
-    """The app's `control`, for its workers; as a client it is Celery's own."""
+    """The app's `control`: restricted for workers, and Celery's own as a client."""
 
     Mailbox = QuietMailbox

@@ -1,6 +1,6 @@
-"""A thread that repeats one step, and survives whatever the step raises.
+"""A thread that repeats one step and survives any exception.
 
-When Redis is away it logs once, tries again every second, and logs once when Redis is back.
+When a step fails, it logs once, retries every second, and logs once when the step succeeds again.
 """
 
 import threading
@@ -21,7 +21,7 @@ log = get_logger(__name__)
 
 
 class Loop:
-    """A thread that repeats one step until it is told to stop, whatever the step raises."""
+    """A thread that repeats one step until it is stopped, whatever the step raises."""
 
     def __init__(
         self,
@@ -39,18 +39,18 @@ class Loop:
         self._trouble = ""
         self.name = name
         self.steps = 0
-        """Grows while the thread goes on, whether its steps succeed or not."""
+        """Number of steps begun, whether they succeeded or not."""
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
     def ask_to_stop(self) -> None:
-        """Let the thread end after its present step."""
+        """Make the thread end after its current step."""
         self._stopping.set()
 
     def stop(self, *, by: float | None = None) -> None:
-        """Ask the thread to end after its present step, and wait for it, until `by` (monotonic) at most."""
+        """Make the thread end after its current step, and wait for it until `by` (monotonic) at most."""
         self.ask_to_stop()
         seconds = STOP_SECONDS if by is None else by - time.monotonic()
         self._thread.join(timeout=max(seconds, 0))
@@ -60,14 +60,14 @@ class Loop:
             self.steps += 1
             try:
                 self._step()
-            except Exception as error:  # noqa: BLE001 - a thread that died would be a worker that only looks alive
-                self._tell(error)
+            except Exception as error:  # noqa: BLE001 - without this thread the worker would only look alive
+                self._report(error)
                 self._stopping.wait(RETRY_SECONDS)
             else:
                 self._recover()
                 self._stopping.wait(self._pause_seconds)
 
-    def _tell(self, error: Exception) -> None:
+    def _report(self, error: Exception) -> None:
         kind = type(error).__name__
         if kind == self._trouble:
             return

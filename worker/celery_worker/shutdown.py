@@ -1,8 +1,8 @@
-"""How a worker ends: warm if it can, and within bounds always.
+"""Ends a worker warmly if possible, and always within a time limit.
 
-A flag in memory that the pool's children share tells them to claim no more, whether Redis answers or not. A
-thread ends the process, children first, when the warm way takes longer than every call's deadline: what was in
-flight then comes back by its lease, and messages by their visibility timeout, so nothing is lost by it.
+A flag in memory shared with the pool's children stops them from claiming, whether Redis answers or not. If the warm
+shutdown exceeds the time limit, a thread kills the children and ends the process. Nothing is lost: leases expire, and
+messages are delivered again after the visibility timeout.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from enum import IntEnum
 from worker.telemetry.logs import get_logger
 
 MARGIN_SECONDS = 15.0
-"""Beyond one call's deadline: to settle, to stop the threads, to close connections."""
+"""Time beyond one call's deadline, to settle, to stop the threads and to close connections."""
 EXIT_STUCK = 70
 EXIT_FORCED = 75
 
@@ -25,7 +25,7 @@ log = get_logger(__name__)
 
 
 class Stage(IntEnum):
-    """How far a worker is on its way out."""
+    """How far a worker's shutdown has come."""
 
     RUNNING = 0
     WARM = 1
@@ -33,9 +33,9 @@ class Stage(IntEnum):
 
 
 class Shutdown:
-    """One worker's way out, made before the pool forks.
+    """The shutdown of one worker, created before the pool forks.
 
-    `pids_of_children` is set when there is a pool, `wake_main` when the main thread has a loop that may sleep.
+    `pids_of_children` is set if there is a pool, `wake_main` if the main thread has a loop that may sleep.
     """
 
     def __init__(self, *, within_seconds: float) -> None:
@@ -53,18 +53,18 @@ class Shutdown:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether no new work should be taken."""
+        """Whether the worker must not take new work."""
         return self.stage > Stage.RUNNING
 
     def begin(self, stage: Stage = Stage.WARM, *, exit_code: int = EXIT_FORCED) -> None:
-        """Start on the way out. If it is not over in `within_seconds`, the process ends with `exit_code`."""
+        """Begin the shutdown. If it is not complete in `within_seconds`, the process ends with `exit_code`."""
         self._shared[0] = max(stage, self.stage)
         if not self._has_deadline:
             self._has_deadline = True
             threading.Thread(target=self._force, args=(exit_code,), name="deadline", daemon=True).start()
 
     def obey_in_child(self) -> None:
-        """In a child: outlive a SIGTERM to the whole group, which would cut calls short; the parent stops us warmly."""
+        """In a child: ignore a SIGTERM to the whole group, which would cut calls short; the parent stops us warmly."""
         if self._obeys_in == os.getpid():
             return
         self._obeys_in, parent = os.getpid(), os.getppid()
@@ -76,10 +76,10 @@ class Shutdown:
         signal.signal(signal.SIGTERM, on_terminate)
 
     def _force(self, exit_code: int) -> None:
-        self.wake_main()  # not in the signal's handler, which may have interrupted the loop with its lock held
+        self.wake_main()  # not in the signal handler, which may have interrupted the loop while it held its lock
         time.sleep(self.within_seconds)
         log.critical("shutdown_forced", after_seconds=self.within_seconds)
-        with contextlib.suppress(Exception):  # a pool without processes, say: whatever it is, we end
+        with contextlib.suppress(Exception):  # for example a pool without processes; the exit must not fail
             for pid in self.pids_of_children():
                 os.kill(pid, signal.SIGKILL)
         os._exit(exit_code)

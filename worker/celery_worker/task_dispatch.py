@@ -1,4 +1,4 @@
-"""Hands what a worker's readers read to the Celery task of its type, in batches, and counts it by type."""
+"""Passes the readers' messages to the Celery task of their type, in batches, and counts them by type."""
 
 import time
 from collections import Counter
@@ -10,7 +10,7 @@ from worker.intake.messages import EventMessage
 
 
 class TaskDispatch:
-    """The `dispatch` of a worker's intake; `app` is its Celery app, whose tasks are the registry of types."""
+    """The `dispatch` of a worker's intake. `app` is the Celery app, whose tasks are the registry of types."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -18,7 +18,7 @@ class TaskDispatch:
         """Messages that were recorded or rejected, by type."""
 
     def __call__(self, messages: Sequence[EventMessage]) -> list[Outcome]:
-        """Have each type's task accept its messages; what no task is for, the contract rejects. Raises what they do."""
+        """Pass each message to its type's task; the intake rejects types without a task. Raises their errors."""
         batches: dict[str, list[EventMessage]] = {}
         for message in messages:
             batches.setdefault(message.type, []).append(message)

@@ -1,7 +1,7 @@
-"""Sends Celery's task events for what the readers took in, so that Flower and exporters see it; off by default.
+"""Sends Celery's task events for the readers' messages, so that Flower and exporters see them; off by default.
 
-A reader adds a batch once it is recorded or rejected, and goes on; a thread publishes it. The events hold a type, times
-and an event's id where that may be shown, never an argument. What cannot be sent is dropped.
+A reader adds each batch after it is recorded or rejected; a thread publishes the events. They hold a type, times and an
+event's id if it may be shown, never an argument. Events that cannot be sent are dropped.
 """
 
 import time
@@ -19,17 +19,17 @@ from worker.intake.accept import Outcome
 from worker.telemetry.logs import get_logger
 
 MESSAGE_EVENTS = 300
-"""Events in one message to the broker."""
+"""Maximum events in one message to the broker."""
 PENDING_BATCHES = 200
-"""Batches that wait to be published; the oldest are dropped."""
+"""Maximum batches that wait to be published; beyond it the oldest are dropped."""
 PAUSE_SECONDS = 30.0
-"""No event is sent for this long after one failed: each attempt may hold up Celery's loop until its timeout."""
+"""Pause after a failure: each attempt to send may block Celery's loop until its timeout."""
 
 log = get_logger(__name__)
 
 
 class DroppingDispatcher(EventDispatcher):
-    """Celery's dispatcher, without its retries and its unbounded buffer for events that could not be sent."""
+    """Celery's event dispatcher without retries and without the unbounded buffer for unsent events."""
 
     buffer_while_offline: bool
 
@@ -49,7 +49,7 @@ class DroppingDispatcher(EventDispatcher):
 
 
 class DroppingEvents(Events):
-    """The app's `events`."""
+    """The app's `events`, with this dispatcher."""
 
     dispatcher_cls = "worker.celery_worker.task_events:DroppingDispatcher"
 
@@ -70,7 +70,7 @@ class TaskEvents:
         self._batches: deque[_Batch] = deque(maxlen=PENDING_BATCHES)
 
     def start(self, worker: Any) -> None:
-        """Send events in the name of `worker`, while its own dispatcher sends task events."""
+        """Send events in the name of `worker` while its own dispatcher has task events enabled."""
         self._worker = worker
 
     @property
@@ -80,11 +80,11 @@ class TaskEvents:
         return bool(dispatcher and dispatcher.enabled and (not dispatcher.groups or "task" in dispatcher.groups))
 
     def add(self, task: str, outcomes: Sequence[Outcome], *, began: float, ended: float) -> None:
-        """Have a batch's events published soon; returns at once."""
+        """Queue a batch's events for publishing; returns at once."""
         self._batches.append(_Batch(task, [_id_and_reason(outcome) for outcome in outcomes], began, ended))
 
     def step(self) -> None:
-        """Publish the events of all batches there are. Raises what connecting raises."""
+        """Publish the events of all queued batches. Raises the errors of connecting."""
         if not self._batches:
             return
         with self._app.connection_for_write() as connection:
@@ -99,13 +99,13 @@ class TaskEvents:
 
 
 def _id_and_reason(outcome: Outcome) -> tuple[str, str]:
-    """Return an id that may be shown (the intake has masked it if it holds a loginId), and why it was rejected."""
+    """Return an id that may be shown (the intake masks one that holds a loginId) and the reason of a rejection."""
     reason = outcome.reason if isinstance(outcome, InvalidEvent) else ""
     return outcome.event_id or str(uuid.uuid4()), reason
 
 
 def _events_of(batch: _Batch) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return three events for each message; its runtime is its share of the batch's."""
+    """Return three events for each message; its runtime is its share of the batch's runtime."""
     runtime = (batch.ended - batch.began) / max(len(batch.ids_and_reasons), 1)
     hidden = {"args": HIDDEN, "kwargs": HIDDEN, "retries": 0}
     for message_id, reason in batch.ids_and_reasons:

@@ -1,8 +1,8 @@
-"""Decides when a worker that looks alive is not, and ends it so that a supervisor starts another.
+"""Detects a worker that no longer makes progress, and ends it so that a supervisor starts another.
 
-Alive is what goes on: each part has a counter, and one that stands still through a minute of looks, although
-there is reason to move, ends the worker. Redis away, a closed gate or nothing to do are no such reason. Looks
-are counted, not seconds, so a machine that slept is not taken for a worker that hangs.
+Each part of the worker has a counter. If one does not change during a minute of checks although it should, the worker
+ends. An unreachable Redis, a closed gate and an empty queue are no reason to end it. The watchdog counts checks, not
+seconds, so that a suspended machine does not look like a hung worker.
 """
 
 import contextlib
@@ -29,23 +29,23 @@ log = get_logger(__name__)
 
 
 class Progress:
-    """The counters of one worker's parent process. Each part writes its own, the watchdog reads them all."""
+    """The step counters of one worker's parent process. Each part increments its own; the watchdog reads all."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
     def made(self, part: str) -> None:
-        """Count one more step of a part."""
+        """Count one step of a part."""
         self._counts[part] += 1
 
     def of(self, part: str) -> int:
-        """Return how many steps a part has made."""
+        """Return the number of steps of a part."""
         return self._counts[part]
 
 
 @dataclass
 class Part:
-    """Something that should go on: `count` changes while it does, `is_expected` says whether it should."""
+    """A part that should make progress: `count` changes with each step, `is_expected` returns whether it should."""
 
     name: str
     count: Callable[[], object]
@@ -54,7 +54,7 @@ class Part:
     looks: int = 0
 
     def look(self) -> bool:
-        """Look once; True when it stood still for too many looks."""
+        """Check once; returns whether it made no progress for STUCK_LOOKS checks."""
         now = self.count()
         self.looks = self.looks + 1 if now == self.last and self.is_expected() else 0
         self.last = now
@@ -62,7 +62,7 @@ class Part:
 
 
 class Watchdog:
-    """Looks at a worker's parts every LOOK_SECONDS, and at the tasks in its pool."""
+    """Checks a worker's parts and the tasks in its pool every LOOK_SECONDS."""
 
     def __init__(
         self,
@@ -79,24 +79,24 @@ class Watchdog:
         self._task_looks = task_seconds / LOOK_SECONDS
         self._health_file = health_file
         self._pulses = -1
-        self._requests: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # not by id: the next one may have it too
+        self._requests: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # not by id(), which may be reused
 
     def step(self) -> None:
-        """Look once: touch the health file, or begin to end the worker."""
+        """Check once: touch the health file, or begin to end the worker."""
         if self._shutdown.is_stopping:
             return
         stuck = next((part.name for part in list(self._parts) if part.look()), None) or self._stuck_pool()
         if stuck:
             self._give_up(stuck)
         elif self._health_file:
-            with contextlib.suppress(OSError):  # a full disk is no reason to end
+            with contextlib.suppress(OSError):  # a full disk must not end the worker
                 self._health_file.touch()
 
     def _stuck_pool(self) -> str | None:
-        """Kill a child whose task takes for ever; name the pool if a task never starts."""
+        """Kill a child whose task takes too long; return "pool" if a task never starts."""
         pulses, self._pulses = self._pulses, self._progress.of("ledger")
         if pulses == self._pulses:
-            return None  # Redis is away, and tasks wait for it
+            return None  # no pulse: Redis is unreachable, and tasks wait for it
         present = {request: self._requests.get(request, 0) + 1 for request in _snapshot(state.reserved_requests)}
         self._requests = WeakKeyDictionary(present)
         active = set(_snapshot(state.active_requests))
@@ -105,7 +105,7 @@ class Watchdog:
                 self._kill_child(request)
                 self._requests[request] = 0
                 break
-            if looks > 3 * self._task_looks:  # behind others, but no longer than they may take
+            if looks > 3 * self._task_looks:  # longer than the tasks before it may take
                 return "pool"
         return None
 
@@ -119,7 +119,7 @@ class Watchdog:
     def _give_up(self, part: str) -> None:
         log.critical("worker_stuck", part=part, looks=STUCK_LOOKS, seconds_between_looks=LOOK_SECONDS)
         report_stuck(part=part)
-        state.should_stop = EXIT_STUCK  # type: ignore[assignment] # the warm way, if Celery's loop still turns
+        state.should_stop = EXIT_STUCK  # type: ignore[assignment] # a warm shutdown, if Celery's loop still runs
         self._shutdown.begin(exit_code=EXIT_STUCK)
 
 
@@ -131,9 +131,9 @@ def _snapshot(requests: Any) -> list[Any]:
 
 
 def celery_parts(worker: Any, broker: BrokerProbe | RabbitProbe) -> list[Part]:
-    """Return the event loop, which should turn, the consumer, which should take what waits, and its queues.
+    """Return Celery's parts: its event loop, its consumer (which should take waiting messages), and its queues.
 
-    Call it when the worker starts: what it is to consume then is what it should consume for as long as it lives.
+    Call it when the worker starts: the queues that it consumes then are those that it must consume until it ends.
     """
     progress = worker.app.progress
     expected = tuple(worker.app.amqp.queues.consume_from)
@@ -152,7 +152,7 @@ def celery_parts(worker: Any, broker: BrokerProbe | RabbitProbe) -> list[Part]:
 
 
 def _asks_for_missing(consumer: Any, expected: Sequence[str]) -> bool:
-    """Have Celery consume again what it left; return whether there was any. Without a connection nothing is missing."""
+    """Make Celery consume missing queues again; return whether there was one. Without a connection none is missing."""
     tasks = consumer.task_consumer
     if consumer.connection is None or tasks is None:
         return False

@@ -1,15 +1,14 @@
 """Keeps a worker alive on kombu's Redis transport: corrects four faults of kombu 5.7.0, each of which ends a worker.
 
-1. Lost connection: kombu closes a channel whose transport has lost its client, and fails with an AttributeError. Here
-   it fails with a ConnectionError, after which Celery reconnects.
-2. Queue item that is not JSON or no Celery message: kombu decodes an item after popping it, and fails. Here each item
-   is checked first and wrapped if kombu could not decode it (`worker/intake/celery_envelope.py`), then rejected.
+1. Lost connection: kombu closes a channel whose transport has lost its client, and fails with an AttributeError. The
+   patch raises a ConnectionError instead, after which Celery reconnects.
+2. Queue item that is not JSON or not a Celery message: kombu pops it, then fails to decode it. The patch checks each
+   item first and wraps it if kombu could not decode it (`worker/intake/celery_envelope.py`); then it is rejected.
 3. Full Redis: it refuses every MULTI, so kombu can neither acknowledge a message nor secure one that it has popped.
-   Here acknowledging does without MULTI, and a popped message goes back to its list.
-4. Remote-control message that kombu cannot decode: it ends every worker at once. Here it is dropped, because it holds
-   no event.
+   The patch acknowledges without MULTI, and returns a popped message to its list.
+4. Remote-control message that kombu cannot decode: it ends every worker at once. The patch drops it; it holds no event.
 
-Remove each when kombu has fixed it.
+Remove each patch when kombu has fixed its fault.
 """
 
 import json
@@ -29,7 +28,7 @@ from worker.telemetry.logs import get_logger
 FULL_PAUSE_SECONDS = 1.0
 
 MAX_CONTROL_BYTES = 65_536
-"""Limit for one message of remote control; a request takes less than a thousand."""
+"""Limit of one remote-control message; a real one has less than a thousand bytes."""
 
 
 log = get_logger(__name__)
@@ -117,7 +116,7 @@ def _guard_full_redis(qos_class: Any) -> None:
         try:
             reject(qos, delivery_tag, **options)
         except redis.exceptions.OutOfMemoryError:
-            # It stays secured and is delivered again after the visibility timeout; its prefetch slot is free again.
+            # The message stays secured and is delivered again after the visibility timeout. Free its prefetch slot.
             virtual.QoS.ack(qos, delivery_tag)
 
     def may_consume(qos: Any) -> bool:

@@ -1,10 +1,10 @@
-"""Keeps a worker alive on py-amqp: guards for what py-amqp 5.4 would wait for, or trip over, for ever.
+"""Keeps a worker alive on py-amqp: corrects two faults of py-amqp 5.4.
 
-1. A broker that is out of memory or disk, or frozen, answers nothing, and py-amqp waits without end, even to close a
-   channel. Here no answer is waited for longer than ANSWER_SECONDS, and none is a lost connection.
-2. RabbitMQ passes on any headers, py-amqp makes values of them, and some have none: a timestamp in milliseconds lies in
-   the year 50,000. What it raises ends the connection, and RabbitMQ delivers the message again. Here such a message
-   arrives without its properties, marked as unreadable, and is set aside as any foreign one.
+1. A frozen broker, or one out of memory or disk, does not answer, and py-amqp waits without limit, even to close a
+   channel. The patch waits at most ANSWER_SECONDS; then the connection counts as lost.
+2. RabbitMQ forwards any headers, and py-amqp fails on some: a timestamp in milliseconds lies in the year 50,000. The
+   exception ends the connection, and RabbitMQ delivers the message again. With the patch such a message arrives without
+   its properties, marked as unreadable, and is set aside like any foreign message.
 """
 
 from typing import Any
@@ -36,12 +36,12 @@ def _guard_waiting(channel_class: Any) -> None:
 
 
 def _guard_properties(message_class: Any) -> None:
-    original = message_class._load_properties  # noqa: SLF001 - where properties become values; no public face
+    original = message_class._load_properties  # noqa: SLF001 - it decodes properties; there is no public hook
 
     def guarded(message: Any, *args: Any, **options: Any) -> Any:
         try:
             return original(message, *args, **options)
-        except Exception:  # noqa: BLE001 - it builds values, and may raise whatever they do
+        except Exception:  # noqa: BLE001 - it builds values of any type, whose constructors may raise anything
             headers = {REASON: "message: its properties cannot be read"}
             message.properties = {"content_type": UNREADABLE, "application_headers": headers}
             return None
