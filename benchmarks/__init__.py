@@ -1,1 +1,1 @@
-"""Measures Nightly against what a user would pick instead, side by side in one run (`make bench`)."""
+"""Measures Nightly against its alternatives, side by side in one run (`make bench`)."""

@@ -16,7 +16,7 @@ from benchmarks.tuning import tune
 
 
 def in_a_folder(run: Callable[..., str]) -> Callable[..., None]:
-    """Return a command of `run`'s sizes that gives it a folder, deleted afterwards, and prints its report."""
+    """Return a command with `run`'s options that calls it with a temporary folder and prints its report."""
 
     @wraps(run)
     def command(**sizes: Any) -> None:
@@ -43,6 +43,6 @@ for name, command in COMMANDS.items():
     app.command(name)(command)
 
 if __name__ == "__main__":
-    # The default would only kill what was started, not clear it away.
+    # The default handler would end this process without stopping its children.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()

@@ -22,7 +22,7 @@ def run(
     rounds: int = ROUNDS,
     seconds: float = SECONDS,
 ) -> str:
-    """Measure the parts named: `size` with `rows` rows, and `beside` a backfill of `beside` rows."""
+    """Measure the named parts: `size` with `rows` rows, `beside` with a backfill of `beside` rows."""
     texts = []
     if "size" in part:
         texts.append(backfill_size.measure(folder, rows, drained, wait_seconds))

@@ -1,7 +1,7 @@
-"""Measures how long live events take while a backfill drains beside them, against the same system when it is idle.
+"""Measures the latency of live events while a backfill drains, compared with the same system when it is idle.
 
-Blocks take turns on one system and one stub: idle (the backfill is paused, events come one at a time), alone (paused,
-50 events a second) and beside (it drains, 50 events a second). Some live events contradict the backfill's wish.
+Blocks take turns on one system and one stub: idle (backfill paused, one event at a time), alone (backfill paused, 50
+events a second) and beside (backfill draining, 50 events a second). Some live events contradict the backfill's wish.
 """
 
 import random
@@ -31,7 +31,7 @@ KINDS = ("idle", "alone", "beside")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One live event: for which login, when it was published (CLOCK_MONOTONIC, us), what it wishes."""
+    """One live event: its login, its time of publishing (CLOCK_MONOTONIC, us) and its wish."""
 
     login_id: str
     at_us: int
@@ -40,7 +40,7 @@ class Sent:
 
 @dataclass
 class Course:
-    """What one course of blocks gave: for each kind and round the milliseconds of its events."""
+    """The results of one course of blocks: the milliseconds of its events by kind and round."""
 
     ceiling: str
     delay_ms: float
@@ -68,7 +68,7 @@ def measure(
 
 
 class _Backfill:
-    """The backfill of one course, and how it is held back and let go."""
+    """The backfill of one course, which can be paused and resumed."""
 
     def __init__(self, system: System, file: Path, rows: int) -> None:
         self.logins = make_file(file, rows)
@@ -78,17 +78,17 @@ class _Backfill:
         self._store.pause(self.id)
 
     def fed(self) -> int:
-        """Return how many rows were handed over."""
+        """Return the number of rows handed over."""
         return self._store.get(self.id).fed
 
     def resume(self) -> None:
-        """Let it drain, and return when it does."""
+        """Resume the backfill, and return once it drains."""
         before = self.fed()
         self._store.resume(self.id)
         wait_until(lambda: self.fed() > before, seconds=WITHIN_SECONDS)
 
     def rest(self) -> None:
-        """Hold it back, and return when nothing is due and nothing in flight."""
+        """Pause the backfill, and return once nothing is due or in flight."""
         found = self._store.get(self.id)
         if found.ended_at is None and found.status.value == "running":
             self._store.pause(self.id)
@@ -96,12 +96,12 @@ class _Backfill:
             raise AssertionError("no rest after a block")
 
     def has_rows_left(self) -> bool:
-        """Say whether rows still wait to be handed over."""
+        """Return whether rows still wait to be handed over."""
         found = self._store.get(self.id)
         return found.fed < found.rows
 
     def superseded(self) -> int:
-        """Return how many of its rows were superseded."""
+        """Return the number of superseded rows."""
         return self._store.get(self.id).counts[RowOutcome.SUPERSEDED]
 
     def _is_at_rest(self) -> bool:
@@ -115,7 +115,7 @@ def _course(folder: Path, stub: Stub, system: System, course: Course, rows: int,
     backfill = _Backfill(system, folder / "beside.txt", rows)
     stub.reset(delay_ms=course.delay_ms)
     backfill.rest()
-    _send(system, _gaps_one_by_one(2), iter(()))  # connections, and the first call, which goes alone
+    _send(system, _gaps_one_by_one(2), iter(()))  # opens connections, and makes the first call, which goes alone
     conflicts: list[Sent] = []
     furthest = 0
     for turn in range(rounds):
@@ -138,12 +138,12 @@ def _course(folder: Path, stub: Stub, system: System, course: Course, rows: int,
             backfill.rest()
             course.taken[kind].append(_milliseconds(sent, stub.calls(), course.delay_ms))
     _judge_conflicts(backfill, stub, course, conflicts, furthest)
-    assert worker.is_running  # noqa: S101 - a worker that died was measured dead
+    assert worker.is_running  # noqa: S101 - figures of a dead worker are worthless
     return course
 
 
 def _contrary(backfill: _Backfill, seconds: int) -> Iterator[str]:
-    """Yield logins of the file near where the cursor is: just called, in the lane, or still to come in this block."""
+    """Yield logins of the file near the cursor: just called, in the lane, or next in this block."""
     used: set[str] = set()
     began, first = time.monotonic(), backfill.fed()
     while True:
@@ -163,7 +163,7 @@ def _gaps_one_by_one(seconds: float) -> Iterator[float]:
 
 
 def _gaps_at_random(seconds: float) -> Iterator[float]:
-    """Yield what is left to the next event of a random process at its mean pace, whatever publishing took."""
+    """Yield the time left to the next event of a Poisson process, however long publishing took."""
     began = time.monotonic()
     at = random.expovariate(LIVE_PER_SECOND)
     while at < seconds:
@@ -172,7 +172,7 @@ def _gaps_at_random(seconds: float) -> Iterator[float]:
 
 
 def _send(system: System, gaps: Iterator[float], contrary: Iterator[str]) -> list[Sent]:
-    """Publish an event after each gap: some for logins of the backfill, against its wish, the others for new ones."""
+    """Publish an event after each gap: some against the backfill's wish for its logins, the others for new logins."""
     url, sent = system.stack.environment["REDIS_URL"], []
     for gap in gaps:
         login = next(contrary, None) if random.random() < CONTRADICTING else None
@@ -184,7 +184,7 @@ def _send(system: System, gaps: Iterator[float], contrary: Iterator[str]) -> lis
 
 
 def _milliseconds(sent: Sequence[Sent], calls: Sequence[Call], delay_ms: float) -> list[float]:
-    """Return for each event the time until the answer to the first call with its wish, infinite where none came.
+    """Return for each event the time until the answer to the first call with its wish, infinite if there was none.
 
     The stub answers `delay_ms` after a call's arrival.
     """
@@ -205,10 +205,10 @@ def _milliseconds(sent: Sequence[Sent], calls: Sequence[Call], delay_ms: float) 
 
 
 def _judge_conflicts(backfill: _Backfill, stub: Stub, course: Course, conflicts: Sequence[Sent], furthest: int) -> None:
-    """Let the backfill go past every login that was contradicted, and see whose wish came last."""
+    """Drain the backfill past every contradicted login, and count the logins whose last call has the wrong wish."""
     backfill.resume()
     if not wait_until(lambda: backfill.fed() > furthest, seconds=WITHIN_SECONDS + furthest / 400):
-        raise AssertionError("the backfill did not come past the contradicted logins")
+        raise AssertionError("the backfill did not pass the contradicted logins in time")
     backfill.rest()
     last = {call.login_id: call.wants_active for call in stub.calls()}
     course.contradicting = len(conflicts)

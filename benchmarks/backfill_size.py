@@ -1,7 +1,7 @@
-"""Measures what a backfill of a file takes: the command's time and memory, and Redis' memory while rows wait and drain.
+"""Measures a backfill of a file: the command's time and memory, and Redis' memory while rows wait and drain.
 
-The command is the real one, in a process of its own. Only a part is drained, for all of a million takes long: what a
-row adds to Redis when it is handed over is the same for each.
+Runs the real command in its own process. Drains only a part, because a million rows take long and each row adds the
+same to Redis when it is handed over.
 """
 
 import subprocess
@@ -27,7 +27,7 @@ SECONDS_GOAL, MEMORY_GOAL_MIB, REDIS_GOAL_BYTES = 60, 200, 450
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What the command took, and the id of the backfill that it began."""
+    """The command's time and peak memory, and the id of the backfill that it created."""
 
     backfill_id: str
     seconds: float
@@ -36,9 +36,10 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes of Redis above those of the empty ledger. `worst` was seen when `worst_handed_over` rows had been so.
+    """Redis' memory in bytes above that of the empty ledger.
 
-    `waiting`: the means of the first and of the last seconds in which nothing was handed over.
+    `waiting`: the means over the first and the last tenth of the time in which nothing was handed over. `worst`: the
+    maximum, when `worst_handed_over` rows had been handed over.
     """
 
     loaded: int
@@ -51,14 +52,14 @@ class Sizes:
 
 
 def make_file(path: Path, logins: int) -> list[str]:
-    """Write `logins` new loginIds, one a line, and return them."""
+    """Write `logins` new loginIds, one per line, and return them."""
     made = [str(uuid4()) for _ in range(logins)]
     path.write_text("\n".join(made) + "\n")
     return made
 
 
 def start_backfill(system: System, file: Path, *options: str) -> Loaded:
-    """Run `nightly backfill start FILE --on` until it ends; raises AssertionError unless it ended well."""
+    """Run `nightly backfill start FILE --on` until it ends; raises AssertionError unless its exit code is 0."""
     argv = [sys.executable, "-m", "worker", "backfill", "start", str(file), "--on", *options]
     before, began = {one.id for one in system.services.backfills.all()}, time.monotonic()
     process = subprocess.Popen(  # noqa: S603 - our own interpreter
@@ -76,9 +77,9 @@ def start_backfill(system: System, file: Path, *options: str) -> Loaded:
 
 
 def _peak_mib(pid: int) -> float:
-    """Return the most memory (RSS) that a process had; 0 when it is gone.
+    """Return the peak memory (RSS) of a process, 0 if it has ended.
 
-    `wait4` would count the process that forked it, too: this one, with all its loginIds.
+    `wait4` would include this process, which forked it and holds all loginIds.
     """
     try:
         lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
@@ -88,7 +89,7 @@ def _peak_mib(pid: int) -> float:
 
 
 def measure(folder: Path, rows: int, drained: int, wait_seconds: float) -> str:
-    """Load, let it wait, drain a part without a ceiling; returns the report."""
+    """Load the file, let its rows wait, drain a part without a rate limit; returns the report."""
     file = folder / "logins.txt"
     make_file(file, rows)
     with Stub(folder) as stub, open_system(folder, stub.url, NO_CEILING) as system:
@@ -100,7 +101,7 @@ def measure(folder: Path, rows: int, drained: int, wait_seconds: float) -> str:
 
 
 def _now_quiet() -> str:
-    """Quiet hours, UTC, that hold the rows back from now on for hours: a worker is there, and hands nothing over."""
+    """Return quiet hours (UTC) of the next twelve hours, in which the worker hands no row over."""
     hour = time.gmtime().tm_hour
     return f"{hour:02d}:00-{(hour + 12) % 24:02d}:00"
 
@@ -128,7 +129,7 @@ def _drain(system: System, loaded: Loaded, drained: int, wait_seconds: float, em
         backfills.pause(loaded.backfill_id)
     wait_until(lambda: system.due() == 0 and not system.redis.zcard("nightly:leases:toolbox"), seconds=WITHIN_SECONDS)
     handed_over = backfills.get(loaded.backfill_id).fed
-    time.sleep(1)  # what the last scripts freed is freed by then
+    time.sleep(1)  # Redis frees the last scripts' memory meanwhile
     return Sizes(
         at_first, (sum(waits[:part]) / part, sum(waits[-part:]) / part), worst, worst_at, above(), handed_over, pace
     )
@@ -154,10 +155,10 @@ def _report(rows: int, loaded: Loaded, sizes: Sizes) -> str:
         [
             ("`nightly backfill start`, seconds", f"{loaded.seconds:.1f}"),
             ("its peak memory (RSS), MiB", f"{loaded.peak_mib:.0f}"),
-            ("Redis, bytes for each row that waits", f"{waits:.1f}"),
-            ("the same while it waited, at first and at last", f"{early / rows:.1f}, {late / rows:.1f}"),
+            ("Redis, bytes for each waiting row", f"{waits:.1f}"),
+            ("the same at the beginning and the end of the wait", f"{early / rows:.1f}, {late / rows:.1f}"),
             (f"bytes more for each of {sizes.handed_over:,} rows handed over, at rest again", f"{added:.0f}"),
-            (f"the same at the worst moment ({sizes.worst_handed_over:,} handed over)", f"{worst:.0f}"),
+            (f"the same at the peak ({sizes.worst_handed_over:,} handed over)", f"{worst:.0f}"),
             ("rows applied a second", f"{sizes.applied_per_second:,.0f}"),
         ],
     )
@@ -168,8 +169,8 @@ def _report(rows: int, loaded: Loaded, sizes: Sizes) -> str:
         f"its memory {loaded.peak_mib:.0f} MiB, goal under {MEMORY_GOAL_MIB}", is_met=loaded.peak_mib < MEMORY_GOAL_MIB
     )
     text += verdict(
-        f"a row that waits and is then handed over, at the worst moment: {waits + worst:.0f} bytes, "
+        f"a row that waits and is then handed over, at the peak: {waits + worst:.0f} bytes, "
         f"goal under {REDIS_GOAL_BYTES}",
         is_met=waits + worst < REDIS_GOAL_BYTES,
     )
-    return text + verdict(f"flat while it waited: {change:+.1%}, goal within 1 %", is_met=abs(change) < FLAT)
+    return text + verdict(f"change during the wait: {change:+.1%}, goal within 1 %", is_met=abs(change) < FLAT)

@@ -1,6 +1,6 @@
-"""Decides what a backlog of N events is: the same logins and wishes for every producer and judge.
+"""Generates a backlog of N events: the same logins and wishes for every producer, and for the check of the result.
 
-Needs the standard library alone: the rivals run it too, in an environment of their own.
+Uses only the standard library, because the rivals run it in their own environments.
 """
 
 import json
@@ -14,14 +14,14 @@ SEED = 2026
 
 
 class Wish(NamedTuple):
-    """One event: a login that occurs once in the backlog, and whether its refresh shall be on."""
+    """One event: a login, which occurs once in the backlog, and its wish."""
 
     login_id: str
     is_on: bool
 
 
 def backlog(count: int) -> Iterator[Wish]:
-    """Return `count` events, the same ones at every call."""
+    """Yield `count` events, the same at every call."""
     chance = random.Random(SEED)
     for _ in range(count):
         yield Wish(str(UUID(int=chance.getrandbits(128), version=4)), chance.random() < 0.5)  # noqa: PLR2004 - a coin

@@ -20,8 +20,8 @@ LOGIN_KEYS = new_key()
 class Entry:
     """One contender.
 
-    `pace` is what it is expected to do, in events a second at each delay in milliseconds: it decides the length of the
-    backlog alone. `processes` are command lines for `python`, in which `{half}` is half the in-flight limit.
+    `pace` is the expected rate in events a second at each delay in milliseconds; it only decides the length of the
+    backlog. `processes` are command lines for `python`, in which `{half}` is half the in-flight limit.
     """
 
     name: str
@@ -32,14 +32,14 @@ class Entry:
     python: Path = PYTHON
     environment: Mapping[str, str] = field(default_factory=dict)
     in_flight: Mapping[int, int] | None = None
-    """Calls at once over all its processes, where the race's limit is not its best."""
+    """Maximum calls at once over all its processes, if the race's limit is not its best."""
 
     def events(self, delay_ms: int, seconds: float) -> int:
-        """Return how many events a run of about `seconds` takes."""
+        """Return the number of events for a run of about `seconds`."""
         return max(50, round(self.pace[delay_ms] * seconds))
 
     def most_in_flight(self, delay_ms: int) -> int:
-        """Return how many calls it may have in flight, over all its processes."""
+        """Return the maximum number of calls in flight over all its processes."""
         return (self.in_flight or IN_FLIGHT)[delay_ms]
 
 
@@ -54,7 +54,7 @@ _NIGHTLY = {
     "FLINKS_MAX_IN_FLIGHT": "{limit}",
 }
 _NIGHTLY_WORKER = ((*CELERY, "-A", "worker", "worker", "--without-gossip", "--without-mingle"),)
-# Twice as long at 200 ms: the very first call goes alone, to try the configuration, and shall weigh little.
+# Twice as long at 200 ms: the first call goes alone, to prove the configuration, and must weigh little.
 _NIGHTLY_PACE = {0: 7000, 50: 5000, 200: 2500}
 
 _PLAIN_WORKER = (
@@ -68,7 +68,7 @@ ENTRIES = (
         "nightly",
         publish=("-m", f"{PACKAGE}.nightly"),
         processes=_NIGHTLY_WORKER,
-        settings="one worker, default concurrency; backlog in the stream; sealing, ledger, settling as always",
+        settings="one worker, default concurrency; backlog in the stream; sealing, ledger, settling as in production",
         pace=_NIGHTLY_PACE,
         environment=_NIGHTLY,
     ),
@@ -91,7 +91,7 @@ ENTRIES = (
         "naive celery",
         publish=("-m", f"{PACKAGE}.naive_celery"),
         processes=((*CELERY, "-A", f"{PACKAGE}.naive_celery", "worker", "--concurrency", "2"),),
-        settings="prefork, 2 children, httpx.patch in each task, autoretry_for; all else as it comes",
+        settings="prefork, 2 children, httpx.patch in each task, autoretry_for; all else default",
         pace={0: 45, 50: 25, 200: 9},
         in_flight=dict.fromkeys(IN_FLIGHT, 2),
     ),

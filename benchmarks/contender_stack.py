@@ -1,6 +1,6 @@
-"""Gives one contender a Redis of its own, publishes its backlog, starts its processes, waits for them, ends them.
+"""Runs one contender: publishes its backlog, starts its processes on its own Redis, waits for them and ends them.
 
-Of the caller's environment it inherits only PATH and the like, and it leaves nothing running.
+Processes inherit the caller's environment without our settings and Celery's. Nothing is left running.
 """
 
 import os
@@ -19,7 +19,7 @@ from worker.errors import EmbeddedStackError
 
 LOOK_SECONDS = 0.1
 AFTERMATH_SECONDS = 0.5
-"""What is acknowledged or settled after the last answer is paid for too."""
+"""Time for acknowledging and settling after the last answer, whose CPU counts too."""
 PUBLISH_SECONDS = 120.0
 
 
@@ -34,7 +34,7 @@ class ContenderStack:
         self.redis = redis
 
     def publish(self, count: int) -> None:
-        """Have the contender's own producer publish the backlog; raises EmbeddedStackError."""
+        """Publish the backlog with the contender's own producer; raises EmbeddedStackError."""
         argv = [part.replace("{count}", str(count)) for part in self.entry.publish]
         producer = self._process("producer", argv if "{count}" in self.entry.publish else [*argv, str(count)]).start()
         try:
@@ -52,7 +52,7 @@ class ContenderStack:
         return [process.pid for process in self._processes]
 
     def wait(self, wishes: Sequence[Wish], stub: Stub, *, seconds: float) -> str:
-        """Wait until every login was called and answered, and a moment more; return why not, else nothing."""
+        """Wait until every login was called and answered, plus AFTERMATH_SECONDS; return "" or the failure."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
@@ -65,7 +65,7 @@ class ContenderStack:
         return f"not done after {seconds:g} s"
 
     def stop(self) -> None:
-        """End all processes at once: their Redis goes with them, so there is nothing to finish."""
+        """Kill all processes: their Redis is deleted too, so there is nothing to finish."""
         for process in self._processes:
             process.stop(0)
 
@@ -81,7 +81,7 @@ class ContenderStack:
 
 
 def environment(entry: Entry, redis_url: str, stub_url: str, delay_ms: int) -> dict[str, str]:
-    """Return the contender's environment: the caller's, without our own and Celery's variables."""
+    """Return the contender's environment: the caller's without our settings and Celery's variables."""
     ours = {name.upper() for name in Settings.model_fields}
     kept = {
         name: value

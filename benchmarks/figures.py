@@ -1,7 +1,7 @@
-"""Decides what the arrivals at the stub say: rates, logins called twice or never, and medians.
+"""Computes the figures of a heat from the arrivals at the stub: rates, logins called twice or never, and medians.
 
-The clock runs from the first call to the last answer, so that no contender pays for its start. `middle_rate` is that of
-the calls' arrivals, without the first and the last twentieth: a slow start or a straggler does not count there.
+The time runs from the first call to the last answer, so that a contender's start does not count. `middle_rate` is the
+rate of arrivals without the first and the last twentieth, which excludes a slow start and stragglers.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ EDGE = 0.05
 
 @dataclass(frozen=True)
 class Tally:
-    """What came: calls, calls a second from the first to the last one's answer, and those of the middle nine tenths."""
+    """Calls, their rate from the first call to the last answer, and the rate of the middle nine tenths of arrivals."""
 
     calls: int
     rate: float
@@ -38,7 +38,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Spread:
-    """A median with the least and the most."""
+    """A median with the minimum and the maximum."""
 
     median: float
     least: float
@@ -51,16 +51,16 @@ class Spread:
 
 
 def tally(wishes: Sequence[Wish], calls: Sequence[Call], *, delay_ms: float = 0) -> Tally:
-    """Hold what came against what was asked for. `calls` are in order of arrival, each answered after `delay_ms`."""
+    """Compare the calls with the backlog. `calls` are in order of arrival, each answered after `delay_ms`."""
     wanted = {wish.login_id: wish.is_on for wish in wishes}
-    came = Counter(call.login_id for call in calls)
+    calls_of = Counter(call.login_id for call in calls)
     edge = int(len(calls) * EDGE)
     return Tally(
         calls=len(calls),
         rate=rate_of([call.at_us for call in calls], answered_after_us=delay_ms * 1000),
         middle_rate=rate_of([call.at_us for call in calls[edge : len(calls) - edge]]),
-        missing=sum(login_id not in came for login_id in wanted),
-        twice=sum(count - 1 for count in came.values()),
+        missing=sum(login_id not in calls_of for login_id in wanted),
+        twice=sum(count - 1 for count in calls_of.values()),
         wrong=sum(wanted.get(call.login_id) is not call.wants_active for call in calls),
     )
 
@@ -68,7 +68,7 @@ def tally(wishes: Sequence[Wish], calls: Sequence[Call], *, delay_ms: float = 0)
 def rate_of(arrivals_us: Sequence[int], *, answered_after_us: float = 0) -> float:
     """Return calls a second from the first arrival to the last answer; 0 for fewer than two calls.
 
-    Without the last answer, a contender whose calls are all out at once would seem to beat its own limit.
+    Without the last answer, a contender that sends all calls at once would seem to exceed its own limit.
     """
     if len(arrivals_us) < 2 or arrivals_us[-1] == arrivals_us[0]:  # noqa: PLR2004 - an interval has two ends
         return 0.0

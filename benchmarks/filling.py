@@ -1,6 +1,6 @@
-"""Makes backlogs: any number of logins due, taken in as events are, and taken out again without the calls.
+"""Fills and drains ledgers: takes in events for any number of logins, and settles them without making the calls.
 
-Both go through the public ways of intake and ledger, in several processes, so that a million takes minutes.
+Both use the public functions of intake and ledger, in several processes, so that a million logins take minutes.
 """
 
 import multiprocessing
@@ -26,13 +26,13 @@ CLAIMED_AT_ONCE = 250
 WITHIN_SECONDS = 900.0
 _LIMITS = RetryLimits(max_attempts=20, max_age_seconds=86_400, settle_seconds=20)
 _OWNER, _WORKER = str(uuid4()), "celery@ip-10-0-0-1.example.internal"
-"""As long as those of real workers: they stand in each login in flight, and in the words of each attempt."""
+"""As long as real ones: each login in flight stores its owner, and each attempt its worker."""
 CONFIRMED = Verdict(Outcome.APPLIED, "applied", 200)
 BUSY = Verdict(Outcome.TRANSIENT, "RETRY_LATER", 401, flinks_code="RETRY_LATER")
 
 
 def fill(system: System, logins: int) -> float:
-    """Take in events of `logins` new logins, parsed, sealed and recorded; returns the seconds it took."""
+    """Parse, seal and record events of `logins` new logins; returns the seconds."""
     began, before = time.monotonic(), system.due()
     portions = [min(PORTION, logins - at) for at in range(0, logins, PORTION)]
     with _pool(system) as pool:
@@ -43,7 +43,7 @@ def fill(system: System, logins: int) -> float:
 
 
 def drain(system: System, *, leave: int = 0) -> float:
-    """Claim and settle, as confirmed, all but `leave` due logins; returns the seconds it took."""
+    """Claim all due logins but `leave` and settle them as confirmed; returns the seconds."""
     began = time.monotonic()
     share = (system.due() - leave) // PROCESSES
     with _pool(system) as pool:
@@ -55,8 +55,8 @@ def drain(system: System, *, leave: int = 0) -> float:
 
 
 def fail(system: System, logins: int) -> float:
-    """Claim `logins` due logins and settle them as failed for now; returns the seconds it took."""
-    at_leisure(system, 1)  # a configuration without a confirmed call would go one by one
+    """Claim `logins` due logins and settle them as transient failures; returns the seconds."""
+    at_leisure(system, 1)  # without a confirmed call, an unproven configuration gets one call at a time
     began = time.monotonic()
     with _pool(system) as pool:
         pool.map_async(_fail, [logins // PROCESSES] * PROCESSES, chunksize=1).get(WITHIN_SECONDS)
@@ -80,7 +80,7 @@ def bodies(count: int) -> Iterator[bytes]:
 
 
 def turn(services: Services, claims: Sequence[Claim], at_most: int, verdict: Verdict = CONFIRMED) -> list[Claim]:
-    """Settle claims as calls that ended like this, and claim others, under no ceiling worth the name."""
+    """Settle claims with `verdict`, and claim further logins with practically no limits."""
     _, reply = services.ledger.settle_and_claim(
         INSTANCE,
         [_settlement(claim, verdict) for claim in claims],
@@ -97,7 +97,7 @@ def turn(services: Services, claims: Sequence[Claim], at_most: int, verdict: Ver
 
 
 def _settlement(claim: Claim, verdict: Verdict) -> Settlement:
-    """As a drain does: a claim's number is the time of it, unless the clock was set back."""
+    """Return the settlement as a dispatcher does; the claim's number serves as its time."""
     return settlement_of(Call(claim, claim.number, 0.05, _WORKER), verdict, _LIMITS, random.random)
 
 
@@ -110,7 +110,7 @@ def work_off(services: Services, count: int, verdict: Verdict) -> None:
         count -= len(claims)
 
 
-# What the processes of the pool run; each builds its own services once.
+# The functions that the pool's processes run. Each process builds its own services once.
 _services: list[Services] = []
 
 

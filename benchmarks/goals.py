@@ -1,7 +1,7 @@
 """Decides which goals of the race are met.
 
-A ratio is taken within each round, because the rounds of a busy machine differ more than its contenders do; the median
-of the rounds is what is judged.
+A ratio is computed within each round, because rounds on a busy machine differ more than contenders do. The median of
+the rounds decides.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ Figure = Callable[[Heat], float]
 
 @dataclass(frozen=True)
 class Goal:
-    """One goal: what was wanted, what was measured, and whether the median of it is enough."""
+    """One goal: the target, the measured values, and whether their median meets the target."""
 
     name: str
     wanted: str
@@ -70,7 +70,7 @@ def rate(heat: Heat) -> float:
 
 
 def cpu_per_event(heat: Heat) -> float:
-    """CPU seconds of workers and Redis for one event."""
+    """CPU seconds of workers and Redis per event."""
     return (heat.worker_cpu + heat.redis_cpu) / heat.events
 
 
@@ -80,7 +80,7 @@ def of(heats: Sequence[Heat], name: str, delay_ms: int) -> list[Heat]:
 
 
 def _ratio(ours: Sequence[Heat], theirs: Sequence[Heat], figure: Figure) -> Spread | None:
-    """Return the ratio within each round, None where either did not take part."""
+    """Return the ratio within each round, None if either did not take part."""
     ratios = [figure(our) / figure(their) for our, their in zip(ours, theirs, strict=False) if figure(their)]
     return Spread.of(ratios) if ratios else None
 

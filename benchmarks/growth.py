@@ -1,7 +1,7 @@
 """Compares 1,000,000 due logins with 1,000: calls a second, memory of workers and Redis, cost of claim and settle.
 
-Two ledgers, each in a Redis of its own, take turns with one stub. Each called login is replaced by a new one, so
-the number of due ones stays what it is, and both carry the same load of intake.
+Two ledgers, each in its own Redis, take turns with one stub. A new login replaces each called one, so that the number
+of due logins stays constant and both ledgers have the same intake.
 """
 
 import time
@@ -23,14 +23,14 @@ from worker.services import build_intake
 
 LOGINS, FEW, CALLS, ROUNDS = 1_000_000, 1_000, 20_000, 3
 REST_SHARE = 16
-"""The ledger at rest holds this many times fewer: its hash tables, which double, are then as full as the large ones."""
+"""Factor by which the ledger at rest is smaller: a power of two, so its hash tables are as full as the large ones."""
 WARM_CALLS = 1_000
 WITHIN_SECONDS = 120.0
 COST_ROUNDS = 40
 
 
 def run(folder: Path, *, logins: int = LOGINS, calls: int = CALLS, rounds: int = ROUNDS) -> str:
-    """Fill, measure in turns, drain; returns the report."""
+    """Fill the ledgers, measure in turns, drain; returns the report."""
     with ExitStack() as open_ones:
         stub = open_ones.enter_context(Stub(folder))
         many, few = (open_ones.enter_context(open_system(folder, stub.url, NO_CEILING)) for _ in range(2))
@@ -51,7 +51,7 @@ def run(folder: Path, *, logins: int = LOGINS, calls: int = CALLS, rounds: int =
 
 
 def _steady(system: System, stub: Stub, calls: int) -> Pace:
-    """Let a fresh worker make `calls` calls while as many new logins become due; returns its pace."""
+    """Let a new worker make `calls` calls while the same number of new logins become due; returns its pace."""
     due, feed = system.due(), _wishes(system, calls + 10 * WARM_CALLS)
     stub.reset()
     watch_slow(system.redis)
@@ -94,7 +94,7 @@ def _feed(system: System, stub: Stub, wishes: Iterator[Wish], due: int, until: i
 
 
 class _Collector:
-    """Stands where the ledger is, and keeps what intake would have recorded."""
+    """Replaces the ledger for an intake, and collects the wishes instead of recording them."""
 
     def __init__(self) -> None:
         self.wishes: list[Wish] = []
@@ -105,7 +105,7 @@ class _Collector:
 
 
 def _wishes(system: System, count: int) -> Iterator[Wish]:
-    """Return wishes of new logins, parsed and sealed ahead of the time, so that feeding costs little beside calling."""
+    """Return wishes of new logins, parsed and sealed in advance, so that feeding costs little beside calling."""
     services, collector = system.services, _Collector()
     intake = build_intake(services.settings, collector, services.letters, services.vault)  # type: ignore[arg-type]
     intake.accept_bodies(list(bodies(count)))
@@ -113,7 +113,7 @@ def _wishes(system: System, count: int) -> Iterator[Wish]:
 
 
 def _cost(system: System) -> Cost:
-    """Measure single turns of a drain, which settle and claim in one script, by what Redis counts."""
+    """Measure single turns of a drain, which settle and claim in one script, with Redis' own counters."""
     found, faults = Cost(0), minor_faults(system.redis_pid)
     claims = turn(system.services, [], COST_LOGINS)
     for _ in range(COST_ROUNDS):
@@ -128,7 +128,7 @@ def _cost(system: System) -> Cost:
 
 
 def _rest(folder: Path, logins: int) -> float:
-    """Return the bytes a login takes in a ledger that recorded and confirmed its logins at leisure."""
+    """Return the bytes per login in a ledger that recorded and confirmed its logins without a backlog."""
     with open_system(folder, "http://127.0.0.1:9", NO_CEILING) as system:
         empty, _ = used_memory(system.redis)
         at_leisure(system, logins)

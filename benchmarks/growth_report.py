@@ -1,4 +1,4 @@
-"""What the growth benchmark found, as values and as a report."""
+"""The results of the growth benchmark, and their report."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ BYTES_GOAL, RATE_GOAL, MIB_GOAL, LEFT_GOAL = 450, 0.10, 120, 0.02
 
 @dataclass(frozen=True)
 class Pace:
-    """One round: calls/s, CPU per call (worker, Redis), memory (MiB) early and late, and Redis' slowest command."""
+    """One round: calls/s, CPU per call (worker, Redis), memory (MiB) early and late, Redis' slowest command."""
 
     rate: float
     worker_us: float
@@ -27,7 +27,7 @@ class Pace:
 
 @dataclass
 class Cost:
-    """What settling COST_LOGINS and claiming as many in one script costs a login: commands, us, Redis' faults."""
+    """Cost per login of settling and claiming COST_LOGINS in one script: commands, us, page faults of Redis."""
 
     commands: float
     us: list[float] = field(default_factory=list)
@@ -61,8 +61,8 @@ def report(
             ("worker CPU us/call", "worker_us", 0),
             ("Redis CPU us/call, feeding included", "redis_us", 0),
             ("all processes of the worker, MiB (PSS)", "pss", 1),
-            ("of that not a file's, after 1,000 calls", "early", 1),
-            ("of that not a file's, at the end", "late", 1),
+            ("of that anonymous, after 1,000 calls", "early", 1),
+            ("of that anonymous, at the end", "late", 1),
             ("largest process, MiB (PSS)", "largest_pss", 1),
             ("largest process, MiB (RSS)", "largest_rss", 1),
             ("slowest Redis command, ms", "slowest_ms", 1),

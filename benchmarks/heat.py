@@ -1,7 +1,7 @@
-"""Runs one heat: one contender works off one backlog, on a Redis of its own, against the stub; measured from outside.
+"""Runs one heat: one contender processes one backlog on its own Redis against the stub, measured from outside.
 
-The backlog is published first. Then the contender's processes start, and the heat ends when the stub has answered
-a call for every login, or when its time is up. Nothing of it is left running.
+The backlog is published first. Then the contender's processes start. The heat ends when the stub has answered a call
+for every login, or when time is up. Nothing is left running.
 """
 
 import time
@@ -26,7 +26,7 @@ START_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Heat:
-    """What one contender did once. CPU is in seconds for the whole of it, less what starting took; memory in MiB."""
+    """The result of one heat. CPU: seconds for the whole heat, less those of a start; memory in MiB."""
 
     entry: str
     delay_ms: int
@@ -44,14 +44,14 @@ class Heat:
 
 
 class Track:
-    """Where heats are run: a folder, the stub, and a guard that ends what a killed race would leave."""
+    """Runs heats in a folder against the stub; the guard kills processes that a killed race would leave."""
 
     def __init__(self, folder: Path, stub: Stub, guard: OrphanGuard) -> None:
         self._folder, self._stub, self._guard = folder, stub, guard
         self._start_costs: dict[str, tuple[float, float]] = {}
 
     def run(self, entry: Entry, delay_ms: int, *, seconds: float) -> Heat:
-        """Run one heat of about `seconds`. A contender's failure is recorded in `ending`, and never raised."""
+        """Run one heat of about `seconds`. A contender's failure is recorded in `ending`, not raised."""
         wishes = list(backlog(entry.events(delay_ms, seconds)))
         self._stub.reset(delay_ms=delay_ms)
         try:
@@ -93,7 +93,7 @@ class Track:
         )
 
     def _cost_of_start(self, entry: Entry, delay_ms: int) -> tuple[float, float]:
-        """Return the CPU seconds that the contender and Redis take while it starts with nothing to do: once a race."""
+        """Measure once a race the CPU seconds of the contender and of Redis during a start with nothing to do."""
         if entry.name not in self._start_costs:
             with self._contender_stack(entry, delay_ms) as stack:
                 redis_before = cpu_seconds([stack.redis.pid])
@@ -119,10 +119,10 @@ def _cpu_of(pids: Sequence[int]) -> float:
 
 
 def _cpu_until_started(pids: Sequence[int]) -> float:
-    """Wait until the processes have started, and return the CPU seconds that took.
+    """Wait until the processes have started, and return the CPU seconds of the start.
 
-    A start is busy; once less than a fifth of a core is used for two looks, it was over at the first of them. What a
-    contender takes while it waits for work (some poll) is not part of its start; 0 for one that never comes to rest.
+    A start keeps a core busy. If two intervals in a row use less than a fifth of a core, the start ended before them.
+    CPU used to wait for work (some contenders poll) does not count. Returns 0 for one that never calms down.
     """
     deadline = time.monotonic() + START_SECONDS
     seen: list[float] = []

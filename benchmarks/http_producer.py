@@ -1,4 +1,4 @@
-"""Sends events to `POST /events` as the producers in docs/http.md do: signed, each over a connection of its own."""
+"""Sends events to `POST /events` as the producers in docs/http.md do: signed, each over a new connection."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ from worker.web.webhook.signature import new_secret
 
 
 def start(system: System) -> Callable[[str], None]:
-    """Start the real `nightly review` of a system; returns what sends one event for a login and checks its 202."""
+    """Start the real `nightly review`; returns a function that sends one event for a login and checks the 202."""
     secret = new_secret()
     system.stack.environment["HTTP_EVENTS_SECRETS"] = f"benchmark={secret}"
     argv = [sys.executable, "-m", "worker", "review", "--port", "0"]

@@ -1,7 +1,7 @@
-"""Measures how fast events are taken in, from the stream and from Celery messages, and what publishing one costs.
+"""Measures the rate of intake, from the stream and from Celery messages, and the cost of publishing an event.
 
-Calls are held by a shut gate meanwhile, so that nothing but intake works. Plain Celery's rate for a task that
-does nothing is taken in turn with Nightly's, with the same Redis server, by the same producer.
+A shut gate holds all calls back, so that only intake works. For comparison, plain Celery runs a task that does nothing,
+in turn with Nightly, on the same Redis server and with the same producer.
 """
 
 import multiprocessing
@@ -53,7 +53,7 @@ def run(folder: Path, *, events: int = EVENTS, messages: int = MESSAGES, runs: i
 
 
 def _from_stream(system: System, events: int, in_an_entry: int, *, key: SealingKey | None = None) -> Pace:
-    """Publish, sealed where there is a key, then let one process read everything; returns how fast it did."""
+    """Publish, sealed if `key` is given, then let one process read everything; returns its pace."""
     bodies = [read_event(event, key)[1] for event in events_of(events)]
     if in_an_entry > 1:
         groups = [bodies[at : at + in_an_entry] for at in range(0, events, in_an_entry)]
@@ -70,7 +70,7 @@ def _from_stream(system: System, events: int, in_an_entry: int, *, key: SealingK
 
 
 def _read(settings: Settings, entries: int) -> tuple[float, float]:
-    """Read the stream as a worker's thread does, in this process alone; returns seconds, and seconds of CPU."""
+    """Read the stream in this process as a worker's thread does; returns seconds and CPU seconds."""
     services = build_services(settings)
 
     def look_for_work() -> None:

@@ -1,7 +1,6 @@
-"""Measures how long an event takes on an idle system, from publishing it to the PATCH that Flinks sees.
+"""Measures the latency of an event on an idle system, from publishing to the PATCH at Flinks.
 
-Nightly by its stream, by a Celery message and over HTTP, and naive Celery, take turns in blocks, on one Redis and one
-stub.
+Nightly (by stream, by Celery message and over HTTP) and naive Celery take turns in blocks, on one Redis and one stub.
 """
 
 import random
@@ -39,8 +38,8 @@ STAGES = (
     "XADD -> record",
     "record -> pulse (is a wake-up needed?)",
     "pulse -> reconcile message at Redis",
-    "reconcile message -> place asked for",
-    "place asked for -> claim",
+    "reconcile message -> slot requested",
+    "slot requested -> claim",
     "claim -> PATCH at the stub",
 )
 
@@ -48,11 +47,11 @@ Send = Callable[[str], object]
 
 
 def run(folder: Path, *, events: int = EVENTS, blocks: int = BLOCKS, traced: int = TRACED, delay_ms: float = 0) -> str:
-    """Measure `events` a contender in `blocks` turns, then trace some; Flinks answers after `delay_ms`."""
+    """Measure `events` per contender in `blocks` turns, then trace some; Flinks answers after `delay_ms`."""
     with Stub(folder) as stub, open_system(folder, stub.url) as system:
         worker, _ = system.start_worker(), system.start_plain_worker()
         contenders = _contenders(system)
-        for send in contenders.values():  # connections, and the first call, which goes alone
+        for send in contenders.values():  # opens connections, and makes the first call, which goes alone
             _block(stub, send, 5, delay_ms)
         taken: dict[str, list[float]] = {name: [] for name in contenders}
         for turn in range(blocks):
@@ -60,12 +59,12 @@ def run(folder: Path, *, events: int = EVENTS, blocks: int = BLOCKS, traced: int
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
                 taken[name] += _block(stub, contenders[name], events // blocks, delay_ms)
         stages = _traced(stub, system, contenders["Nightly, stream"], traced)
-        assert worker.is_running  # noqa: S101 - a worker that died was measured dead
+        assert worker.is_running  # noqa: S101 - figures of a dead worker are worthless
     return _report(taken, stages, events // blocks * blocks)
 
 
 def _contenders(system: System) -> dict[str, Send]:
-    """Return how each contender's producer sends one event."""
+    """Return the function with which each contender's producer sends one event."""
     ours = Celery("producer", broker=system.stack.environment["REDIS_URL"], set_as_current=False)
     plain = Celery("plain-producer", broker=system.plain_url, set_as_current=False)
     url = system.stack.environment["REDIS_URL"]
@@ -83,8 +82,8 @@ def _contenders(system: System) -> dict[str, Send]:
 
 
 def _block(stub: Stub, send: Send, count: int, delay_ms: float) -> list[float]:
-    """Send events at random times; returns the milliseconds from each to its call, infinite where none came."""
-    wait_until(lambda: stub.answered() >= stub.count(), seconds=WITHIN_SECONDS)  # a reset forgets who waits
+    """Send events at random times; returns the milliseconds from each event to its call, infinite if none came."""
+    wait_until(lambda: stub.answered() >= stub.count(), seconds=WITHIN_SECONDS)  # a reset drops waiting calls
     stub.reset(delay_ms=delay_ms)
     sent_us = _send(send, count)
     called_us = _first_calls(stub, sent_us)
@@ -102,7 +101,7 @@ def _send(send: Send, count: int) -> dict[str, int]:
 
 
 def _first_calls(stub: Stub, wanted: Iterable[str]) -> dict[str, int]:
-    """Wait for the calls of these logins; returns when each was called first, also those of others."""
+    """Wait for a call of each of these logins; returns the time of the first call of every login."""
 
     def found() -> dict[str, int]:
         first: dict[str, int] = {}
@@ -115,7 +114,7 @@ def _first_calls(stub: Stub, wanted: Iterable[str]) -> dict[str, int]:
 
 
 def _traced(stub: Stub, system: System, send: Send, count: int) -> list[list[float]]:
-    """Return, for each stage, its milliseconds for each event that went through every step."""
+    """Return for each stage its milliseconds, for every event with a complete trace."""
     stub.reset()
     with Trace(system.redis) as trace:
         sent_us = _send(send, count)
@@ -145,7 +144,7 @@ def _report(taken: Mapping[str, Sequence[float]], stages: Sequence[Sequence[floa
         f"no worse than naive Celery's p50 {naive[0]:.1f} and p99 {naive[1]:.1f} ms",
         is_met=middle <= naive[0] and far <= naive[1],
     )
-    text += f"\nWhere it goes ({len(stages[0])} traced events by the stream, under MONITOR):\n\n"
+    text += f"\nTime by stage ({len(stages[0])} traced events by the stream, under MONITOR):\n\n"
     return text + table(
         ("stage", "median ms", "p99 ms"),
         [

@@ -1,4 +1,4 @@
-"""Describes what a race ran on: the machine, and the versions of the software."""
+"""Describes the machine of a race and the versions of its software."""
 
 import json
 import os
@@ -25,7 +25,7 @@ print(json.dumps(found))
 
 
 def facts() -> list[str]:
-    """Return the machine's facts, a line each."""
+    """Return facts about the machine, one per line."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return [
         f"{os.cpu_count()} cores, {_cpu_model()}; {platform.system()} {platform.release()}",
@@ -35,7 +35,7 @@ def facts() -> list[str]:
 
 
 def versions(python: Path) -> str:
-    """Return the versions of those packages that the environment of this interpreter has."""
+    """Return the versions of the packages in this interpreter's environment."""
     asked = subprocess.run([python, "-c", _ASK, *PACKAGES], capture_output=True, text=True, check=True)  # noqa: S603 - ours
     return ", ".join(f"{name} {version}" for name, version in json.loads(asked.stdout).items())
 

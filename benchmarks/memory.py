@@ -1,4 +1,4 @@
-"""Samples the memory of a process tree over time, process by process, to show growth and not only a peak."""
+"""Samples the memory of a process tree over time, process by process, to show growth as well as a peak."""
 
 import threading
 import time
@@ -14,9 +14,10 @@ SAMPLE_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a tree took at one moment (seconds since the watch began), MiB.
+    """The memory of a tree in MiB at one moment (seconds since the watch began).
 
-    `anonymous` is the part of the PSS of all that is no file's: what others do with the same libraries moves the rest.
+    `anonymous` is the part of the total PSS that is not file-backed. The rest changes with other processes that use the
+    same libraries.
     """
 
     at: float
@@ -27,7 +28,7 @@ class Sample:
 
 
 class MemoryWatch:
-    """Samples the tree under `pid` twice a second while it is entered."""
+    """Samples the tree under `pid` twice a second inside a `with` block."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -70,7 +71,7 @@ def _sample(pid: int, at: float) -> Sample | None:
 
 
 def smaps_mib(pid: int) -> dict[str, float]:
-    """Return a process' Rss, Pss and Pss_Anon in MiB; empty when it is gone."""
+    """Return a process' Rss, Pss and Pss_Anon in MiB; empty if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()[1:]
     except (FileNotFoundError, ProcessLookupError, PermissionError):

@@ -11,7 +11,7 @@ SAMPLE_SECONDS = 0.2
 
 
 def family(pid: int) -> list[int]:
-    """Return a process and its living descendants."""
+    """Return a process and its live descendants."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):
@@ -24,12 +24,12 @@ def family(pid: int) -> list[int]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return user and system time of these processes, and of those children of theirs that have ended."""
+    """Return the user and system time of these processes and of their ended children."""
     return sum(sum(map(int, fields[11:15])) for pid in pids if (fields := _stat(pid))) / _TICK
 
 
 def memory_mib(pid: int) -> float:
-    """Return a process' own share of memory (PSS), 0 when it is gone: pages shared by forked children count once."""
+    """Return the PSS of a process, 0 if it has ended: pages shared by forked children count once over all."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
@@ -38,7 +38,7 @@ def memory_mib(pid: int) -> float:
 
 
 class Meter:
-    """Measures some process trees while it is entered: CPU seconds of all, peak memory of all and of the largest."""
+    """Measures process trees inside a `with` block: total CPU seconds, and peak memory (total, largest process)."""
 
     def __init__(self, *roots: int) -> None:
         self._roots = roots

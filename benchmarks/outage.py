@@ -1,6 +1,6 @@
 """Measures an outage with 1,000,000 logins waiting for a retry: memory of workers, restarts of a worker and of Redis.
 
-Every login has failed once. Then Flinks is down, the gate shuts, and one call at a time asks whether it is back.
+Every login has failed once. Then Flinks is down, the gate shuts, and single probe calls test whether Flinks is back.
 """
 
 import time
@@ -21,13 +21,13 @@ from worker.broker.celery_config import default_concurrency
 LOGINS, RESTARTS, WATCH_SECONDS = 1_000_000, 3, 60.0
 WITHIN_SECONDS = 90.0
 LEAD_SECONDS = 0.4
-"""Seconds before the next probe at which a worker is stopped, so that its successor has to make the probe."""
+"""A worker is stopped this long before the next probe, so that its successor has to make the probe."""
 MEMORY_GOAL, RESTART_GOAL_SECONDS = 0.02, 5.0
 
 
 @dataclass(frozen=True)
 class Restart:
-    """Seconds since SIGTERM: the old one ended, the new one gave its first pulse, it made the probe call."""
+    """Seconds from SIGTERM to: the old worker's end, the new worker's first pulse, and its probe call."""
 
     ended: float
     pulsed: float
@@ -35,7 +35,7 @@ class Restart:
 
 
 def run(folder: Path, *, logins: int = LOGINS, restarts: int = RESTARTS, seconds: float = WATCH_SECONDS) -> str:
-    """Fill, fail, shut the gate, restart, watch; returns the report."""
+    """Fill the ledger, fail every login, shut the gate, restart, watch; returns the report."""
     with DownServer() as down, open_system(folder, down.url, NO_CEILING) as system:
         empty, _ = used_memory(system.redis)
         took = {"recorded": fill(system, logins), "failed once": fail(system, logins)}
@@ -61,9 +61,9 @@ def _gate(system: System, name: str) -> bytes:
 def _restart(
     system: System, down: DownServer, process: ManagedProcess, *, tries: int = 3
 ) -> tuple[ManagedProcess, Restart]:
-    """End the worker just before the next probe is due, and start another, which makes it.
+    """Stop the worker just before the next probe is due, and start another, which makes the probe.
 
-    Where the old one made it still, because we came late, all of it is tried again.
+    If the old worker still made the probe, because the stop came late, tries again.
     """
     asks_at = wait_until(lambda: _next_probe(system), seconds=WITHIN_SECONDS)
     wait_until(lambda: _now(system) >= asks_at - LEAD_SECONDS, seconds=WITHIN_SECONDS, every_seconds=0.01)
@@ -86,7 +86,7 @@ def _restart(
 
 
 def _next_probe(system: System) -> float:
-    """Return when the next probe is due, by Redis' clock; 0 while the last one is not settled."""
+    """Return when the next probe is due, by Redis' clock; 0 while the last probe is not settled."""
     asks_at = int(_gate(system, "probe_at") or 0) / 1000
     return asks_at if asks_at > _now(system) + LEAD_SECONDS else 0
 
@@ -97,7 +97,7 @@ def _now(system: System) -> float:
 
 
 def _restart_redis(system: System) -> Mapping[str, float]:
-    """Rewrite the append-only file, as Redis does when it has doubled, kill Redis, and start it on its data."""
+    """Rewrite the append-only file, as Redis does when it has doubled; kill Redis, and restart it on its data."""
     if system.stack.redis is None:
         raise AssertionError("a benchmark brings its own Redis")
     grown = _file_mb(system)
@@ -145,20 +145,20 @@ def _report(
     early, late = (memory.near(end, 5, lambda sample: sample.anonymous) for end in (0, 1))
     largest = memory.peak(lambda sample: sample.largest_pss)
     rows = [
-        ("worker's own memory (PSS, no file's), first 5 s, MiB", f"{early:.1f}"),
-        (f"worker's own memory, last 5 of {memory.samples[-1].at:.0f} s", f"{late:.1f}"),
+        ("worker's anonymous memory (PSS), first 5 s, MiB", f"{early:.1f}"),
+        (f"worker's anonymous memory, last 5 of {memory.samples[-1].at:.0f} s", f"{late:.1f}"),
         ("largest process, MiB (PSS)", f"{largest:.1f}"),
-        ("restart of a worker: SIGTERM to its end, s", spread([one.ended for one in restarts], 2)),
-        ("SIGTERM to the next one's first pulse, s", spread([one.pulsed for one in restarts], 2)),
-        ("SIGTERM to the next one's probe call, s", spread([one.called for one in restarts], 2)),
-        ("append-only file as it had grown, MB", f"{redis['grown_mb']:,.0f}"),
-        ("rewritten, MB", f"{redis['rewritten_mb']:,.0f}"),
+        ("restart of a worker: SIGTERM to its end, s", spread([restart.ended for restart in restarts], 2)),
+        ("SIGTERM to the new worker's first pulse, s", spread([restart.pulsed for restart in restarts], 2)),
+        ("SIGTERM to the new worker's probe call, s", spread([restart.called for restart in restarts], 2)),
+        ("append-only file before the rewrite, MB", f"{redis['grown_mb']:,.0f}"),
+        ("append-only file after the rewrite, MB", f"{redis['rewritten_mb']:,.0f}"),
         ("rewriting it, s", f"{redis['rewritten']:.1f}"),
         ("kill -9 of Redis until it answers, s", f"{redis['answers']:.1f}"),
-        ("until a worker pulses again, s", f"{redis['pulses']:.1f}"),
+        ("kill -9 of Redis until a worker pulses again, s", f"{redis['pulses']:.1f}"),
     ]
     text += table(("", "figure"), rows) + "\n"
-    growth, slowest = late / early - 1, max(one.called for one in restarts)
+    growth, slowest = late / early - 1, max(restart.called for restart in restarts)
     text += verdict(f"memory grows by {growth:+.2%}, goal 2 % at most", is_met=growth <= MEMORY_GOAL)
     return text + verdict(
         f"restart {slowest:.2f} s at most, goal under {RESTART_GOAL_SECONDS:g}", is_met=slowest < RESTART_GOAL_SECONDS

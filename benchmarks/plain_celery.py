@@ -1,6 +1,6 @@
-"""Plain Celery, as the yardstick of latency and intake: a task that does nothing, and one that calls with httpx.
+"""Plain Celery as the yardstick for latency and intake: a task that does nothing, and one that calls with httpx.
 
-A worker of its own runs this (`celery -A benchmarks.plain_celery worker`); nothing of Nightly is in it.
+A separate worker runs it (`celery -A benchmarks.plain_celery worker`), without any code of Nightly.
 """
 
 import os
@@ -22,12 +22,12 @@ app.conf.update(
 
 @app.task(name="plain.nothing")
 def nothing(**_: str) -> None:
-    """Take a message, and do nothing."""
+    """Consume a message and do nothing."""
 
 
 @app.task(name="plain.refresh", autoretry_for=(httpx.HTTPError,), retry_backoff=True)
 def refresh(*, login_id: str, wants_active: bool = True) -> None:
-    """Make the call as one would write it first: a new client for each task."""
+    """Make the call in the simplest way: with a new client for each task."""
     target = os.environ["BENCHMARK_TARGET"]
     path = "/v3/43387ca6-0391-4c82-857d-70d95f087ecb/BankingServices/SetScheduledRefresh"
     body = {"loginId": login_id, "isActivated": wants_active}

@@ -1,4 +1,4 @@
-"""Measures what publishing an event costs its producer and Redis: by worker.publish, in batches, by Celery."""
+"""Measures the cost of publishing an event for its producer and Redis: worker.publish, batches, Celery."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from worker.events.publisher import publish_many
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast something went: events a second, and microseconds of CPU an event, its own and Redis'."""
+    """Events a second, and CPU microseconds per event, of the measured process and of Redis."""
 
     rate: float
     own_us: float
@@ -24,7 +24,7 @@ class Pace:
 
 
 def publishing(system: System, events: int) -> dict[str, Pace]:
-    """Return the pace of each way to publish, and take what was published off again."""
+    """Return the pace of each way to publish, and delete the published events."""
     url = system.stack.environment["REDIS_URL"]
     producer = Celery("producer", broker=url, set_as_current=False)
 

@@ -1,4 +1,4 @@
-"""`race`: all contenders in turn, round by round, each on the same backlog against the same stub; then the report."""
+"""`race`: runs all contenders in turn, round by round, on the same backlog against the same stub; prints a report."""
 
 import sys
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from sandbox.stack import OrphanGuard
 
 
 def race(
-    only: Annotated[str, typer.Option(help="Names, or beginnings of names, with commas between them.")] = "",
-    delays: Annotated[str, typer.Option(help="Delays of the stub in ms: 0, 50 or 200, with commas.")] = "0,50,200",
+    only: Annotated[str, typer.Option(help="Names of contenders, or prefixes of names, comma-separated.")] = "",
+    delays: Annotated[str, typer.Option(help="Delays of the stub in ms: 0, 50 or 200, comma-separated.")] = "0,50,200",
     rounds: Annotated[int, typer.Option(min=1)] = 3,
-    seconds: Annotated[float, typer.Option(min=1, help="About how long a heat takes.")] = 4,
+    seconds: Annotated[float, typer.Option(min=1, help="Approximate duration of a heat.")] = 4,
 ) -> None:
     """Run the contenders side by side."""
     entries, delays_ms = chosen(only), [int(delay) for delay in delays.split(",")]
@@ -45,7 +45,7 @@ def run_heats(entries: Sequence[Entry], delays: Sequence[int], *, rounds: int, s
 
 
 def chosen(only: str) -> list[Entry]:
-    """Return the entries of these names, and of these beginnings of names; all where none is given."""
+    """Return the entries with these names or prefixes of names; all if `only` is empty."""
     wanted = [part.strip() for part in only.split(",") if part.strip()]
     names = {entry.name for entry in ENTRIES}
     beginnings = tuple(part for part in wanted if part not in names)
@@ -53,7 +53,7 @@ def chosen(only: str) -> list[Entry]:
 
 
 def rotated(entries: Sequence[Entry], by: int) -> list[Entry]:
-    """Return the entries in another order each round, so that none always runs after the same one."""
+    """Rotate the entries each round, so that their order differs between rounds."""
     cut = by % len(entries) if entries else 0
     return [*entries[cut:], *entries[:cut]]
 

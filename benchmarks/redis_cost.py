@@ -1,4 +1,4 @@
-"""Reads what Redis itself counted: commands, the time they took, and its memory."""
+"""Reads Redis' own counters: commands, their time, and memory."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ _NOT_OURS = ("cmdstat_info", "cmdstat_slowlog")
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """How many commands ran (those inside scripts too), how many scripts, and the microseconds in scripts."""
+    """The number of commands (including those in scripts), the number of scripts, and the time in scripts."""
 
     commands: int
     scripts: int
@@ -38,18 +38,18 @@ def used_memory(client: Any) -> tuple[int, int]:
 
 
 def slowest_ms(client: Any) -> float:
-    """Return the longest command since the slow log was reset, which keeps those over its threshold."""
+    """Return the duration of the slowest command in the slow log since its reset."""
     return max((entry["duration"] / 1000 for entry in client.slowlog_get(1000)), default=0.0)
 
 
 def watch_slow(client: Any, *, over_us: int = 1000) -> None:
-    """Empty the slow log, and let it keep what takes longer than this."""
+    """Empty the slow log, and set its threshold to `over_us`."""
     client.config_set("slowlog-log-slower-than", over_us)
     client.config_set("slowlog-max-len", 1000)
     client.slowlog_reset()
 
 
 def minor_faults(pid: int) -> int:
-    """Return how often a process touched a page of its own that was not mapped: pages copied, or taken as cold."""
+    """Return the number of minor page faults of a process: pages copied on write, or touched for the first time."""
     fields = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()
     return int(fields[7])

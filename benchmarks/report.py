@@ -10,19 +10,19 @@ from benchmarks.goals import Goal
 from benchmarks.heat import Heat
 
 HOW_TO_READ = """\
-Each heat has a fresh Redis. The backlog is published first, each login once, by the contender's own producer; then the
-workers start. Events/s: calls at the stub from the first one's arrival to the last one's answer, so that no start
-counts; what a contender reads ahead before its first call does not count there either, but it does in its CPU. "Middle"
-is the rate of arrivals without the first and last twentieth. Backlogs differ in length, so that each heat takes about
-as long: compare rates, never totals. CPU: user and system seconds per 1,000 events from the workers' start until half
-a second after the last answer, less what the same workers took, once in this race, to start with nothing to do.
-Memory: the peak of the worker processes' own shares (PSS), together and of the largest. In hand: the most calls that
-waited for their answer at once, as the stub saw it (at 0 ms it answers one call before it reads the next). Median
-(least to most) of the rounds."""
+Each heat has a fresh Redis. The contender's own producer publishes the backlog first, each login once; then the workers
+start. Events/s: the rate of calls at the stub, from the arrival of the first to the answer of the last. It excludes the
+start and what a contender reads ahead before its first call; the CPU figures include the reading. "Middle": the rate of
+arrivals without the first and last twentieth. Backlogs differ in length so that all heats take about the same time:
+compare rates, never totals. CPU: user and system seconds per 1,000 events, from the workers' start until half a second
+after the last answer, less the CPU of one start of the same workers with nothing to do. Memory: the peak PSS of all
+worker processes together, and of the largest. In hand: the maximum number of calls that waited for an answer at once at
+the stub (at 0 ms it answers one call before it reads the next). Each figure: median (minimum to maximum) of the
+rounds."""
 
 
 def opening(entries: Sequence[Entry], delays: Sequence[int], *, rounds: int, seconds: float) -> str:
-    """Return what is known before a race: the machine, the versions, and each contender's settings."""
+    """Return the facts before a race: the machine, the versions, and each contender's settings."""
     facts = [
         *machine.facts(),
         *(f"{', '.join(names)}: {machine.versions(python)}" for python, names in _by_environment(entries).items()),

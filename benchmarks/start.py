@@ -1,4 +1,4 @@
-"""Measures a worker's start: from exec to the first call that Flinks sees, with one login due, and where it goes."""
+"""Measures a worker's start with one login due: from exec to the first call at Flinks, step by step."""
 
 import re
 import statistics
@@ -25,7 +25,7 @@ STEPS = (
     ("pulse", "first pulse"),
     ("lpush", "reconcile message at Redis"),
     ("brpop", "consumer ready"),
-    ("join_reconcilers", "reconciler takes its slot"),
+    ("join_reconcilers", "reconciler requests its slot"),
     ("settle_and_claim", "claim"),
 )
 IMPORT = re.compile(r"import time:\s*(\d+) \|\s*(\d+) \|( *)(\S+)")
@@ -37,13 +37,15 @@ Run = tuple[float, float, dict[str, float]]
 def run(folder: Path, *, runs: int = RUNS) -> str:
     """Start a worker `runs` times, each with one login due; returns the report."""
     with Stub(folder) as stub, open_system(folder, stub.url) as system:
-        found = [_start(system, stub) for _ in range(runs + 1)][1:]  # the first fills the disk's and Python's caches
+        found = [_start(system, stub) for _ in range(runs + 1)][
+            1:
+        ]  # the first run fills the disk's and Python's caches
         imports = _imports(system)
     return _report(found, imports)
 
 
 def _start(system: System, stub: Stub) -> Run:
-    """Return seconds to the first call, seconds of CPU until then, and when each step was reached."""
+    """Return the seconds to the first call, the CPU seconds until then, and the time of each step."""
     stub.reset()
     system.services.intake.accept_bodies(list(bodies(1)))
     argv = [sys.executable, "-m", "celery", "-A", "worker", "worker"]
@@ -55,14 +57,14 @@ def _start(system: System, stub: Stub) -> Run:
         wait_until(lambda: system.due() == 0, seconds=WITHIN_SECONDS)
     system.stack.stop_process(process)
     steps = {}
-    for name, label in STEPS:  # each by itself: threads and the consumer start beside one another
+    for name, label in STEPS:  # each on its own: the threads and the consumer start concurrently
         at_us = follow(trace.steps, [(name, "")], began_us)[0]
         steps[label] = (at_us - began_us) / 1e6 if at_us else float("nan")
     return (stub.calls()[0].at_us - began_us) / 1e6, cpu, steps
 
 
 def _imports(system: System) -> list[tuple[str, float, float]]:
-    """Return the costliest packages: name, milliseconds in its own modules, and with all that it needs."""
+    """Return the costliest packages: name, milliseconds in its own modules, and including its dependencies."""
     tasks = "tasks.account_linked, tasks.account_inactive, tasks.reconcile"
     code = f"import worker.celery_worker.app, {tasks}, celery.bin.celery"
     argv = [sys.executable, "-X", "importtime", "-c", code]
@@ -95,4 +97,4 @@ def _report(found: Sequence[Run], imports: Sequence[tuple[str, float, float]]) -
     )
     text += "\nImports, one run with -X importtime (which slows them), ms:\n\n"
     costs = [(name, f"{own:.0f}", f"{whole:.0f}") for name, own, whole in imports]
-    return text + table(("package", "own modules", "first import, with what it needs"), costs)
+    return text + table(("package", "own modules", "first import, with its dependencies"), costs)

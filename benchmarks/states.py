@@ -1,6 +1,6 @@
-"""Measures what a login takes in Redis in each state that it may wait in: new, changed, failed once and more, at rest.
+"""Measures the Redis memory of a login in each state: due, changed, failed once or more, at rest.
 
-The number of logins is such that Redis' hash tables are as full (95 %) as a million logins fill them.
+The number of logins is chosen so that Redis' hash tables are as full (95 %) as with a million logins.
 """
 
 import json
@@ -39,7 +39,7 @@ def _goal(state: str) -> int:
 
 
 def _life(folder: Path, logins: int, *, events: int) -> Iterator[tuple[str, float]]:
-    """Yield each state and the bytes a login takes in it: due, confirmed before a further event, failed, at rest."""
+    """Yield each state with its bytes per login: due, confirmed before a further event, failed, at rest."""
     with open_system(folder, "http://127.0.0.1:9", NO_CEILING) as system:
         at_leisure(system, 1)
         empty = _used(system)
@@ -61,20 +61,20 @@ def _life(folder: Path, logins: int, *, events: int) -> Iterator[tuple[str, floa
 
 
 def _take_in(system: System, events: list[bytes], number: int) -> None:
-    """Record an event of each login, newer than the one before."""
+    """Record an event for each login, newer than the one before."""
     for at in range(0, len(events), AT_ONCE):
         system.services.intake.accept_bodies([_on_day(body, number) for body in events[at : at + AT_ONCE]])
 
 
 def _on_day(body: bytes, day: int) -> bytes:
-    """Return another event of the same login, of the first or a later day of the last ten."""
+    """Return another event of the same login, dated on day `day` of the last ten days."""
     event = json.loads(body)
     moved = datetime.fromisoformat(event["time"]) - timedelta(days=10 - day)
     return json.dumps(event | {"id": str(uuid4()), "time": moved.isoformat()}).encode()
 
 
 def _make_due(system: System) -> None:
-    """Let every waiting login be due now, in an order of chance, as retries fall due."""
+    """Make every waiting login due now, in random order, as retries fall due."""
     now = time.time_ns() // 1_000_000
     for lane in ("live", "backfill"):
         key = f"nightly:due:toolbox:{lane}"
@@ -84,7 +84,7 @@ def _make_due(system: System) -> None:
 
 
 def _used(system: System) -> int:
-    """Return the memory in use while Redis rewrites no file, which takes buffers of its own."""
+    """Return the memory in use once no rewrite of the append-only file, which needs buffers, is in progress."""
     info = system.redis.info
     if not wait_until(lambda: not info("persistence")["aof_rewrite_in_progress"], seconds=WITHIN_SECONDS):
         raise AssertionError("the append-only file was being rewritten for too long")

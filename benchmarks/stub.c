@@ -1,13 +1,12 @@
-/* Stands in for Flinks in benchmarks: answers SetScheduledRefresh after a fixed delay, for a few microseconds a call.
+/* Replaces Flinks in benchmarks: answers SetScheduledRefresh after a fixed delay, at a few microseconds of CPU a call.
  *
- * One thread, epoll, HTTP/1.1 with keep-alive, on a free loopback port that it prints. It keeps, for each PATCH in
- * order of arrival, when it came (CLOCK_MONOTONIC, us) and what it asked for, and gives that away on the control
- * paths:
- *   GET  /count            calls so far, calls answered, most connections with a call in hand at once
+ * One thread, epoll, HTTP/1.1 with keep-alive, on a free loopback port that it prints. It records the arrival
+ * (CLOCK_MONOTONIC, us), the loginId and the wish of each PATCH in order of arrival. The control paths are:
+ *   GET  /count            calls so far, calls answered, maximum of connections with an unanswered call
  *   GET  /calls            binary, 48 bytes a call: arrival us (uint64), loginId (39 bytes, 0-padded), wish (1 byte)
- *   POST /reset?delay=MS   forget all calls, answer after MS milliseconds from now on
+ *   POST /reset?delay=MS   forget all calls, and from now on answer after MS milliseconds
  *   GET  /cpu              user + system time of this process in microseconds
- * It is no validator: what a client sends is read as far as needed to answer it. The emulator judges requests.
+ * It does not validate: it parses a request only as far as needed to answer it. The emulator validates requests.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -34,7 +33,7 @@ typedef struct { uint64_t due_us; int fd; uint32_t generation; size_t call; } Wa
 static Connection connections[MOST_CONNECTIONS];
 static Call *calls;
 static size_t call_count, call_room, answered;
-static Waiting *line; /* a ring: the delay is the same for all, so who came first is due first */
+static Waiting *line; /* a ring: the delay is the same for all calls, so the first to arrive is due first */
 static size_t line_head, line_count, line_room;
 static uint64_t delay_us;
 static int poller, in_hand, most_in_hand;
@@ -143,7 +142,7 @@ static void take_control(int fd, const char *head) {
   answer(fd, "application/json", text, (size_t)size);
 }
 
-/* Returns how many bytes one whole request takes, 0 while it is not all here. */
+/* Returns the length of one whole request in bytes, 0 while it is incomplete. */
 static size_t take_request(int fd, const char *in, size_t have) {
   const char *end = memmem(in, have, "\r\n\r\n", 4);
   if (!end) return 0;

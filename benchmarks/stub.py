@@ -1,4 +1,4 @@
-"""Builds, starts and asks the stub API server (stub.c) that replaces Flinks in every benchmark."""
+"""Builds, runs and queries the stub API server (stub.c) that replaces Flinks in every benchmark."""
 
 import hashlib
 import json
@@ -17,12 +17,12 @@ _CALL = struct.Struct("=Q39sc")
 
 
 class NoCompiler(Exception):
-    """There is no C compiler on PATH."""
+    """PATH has no C compiler."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One PATCH as it arrived: when (CLOCK_MONOTONIC, microseconds), for whom, and what it asked for."""
+    """One PATCH: its arrival (CLOCK_MONOTONIC, microseconds), its login and its wish."""
 
     at_us: int
     login_id: str
@@ -30,7 +30,7 @@ class Call:
 
 
 def build(folder: Path) -> Path:
-    """Compile stub.c into `folder`, once for each text of it; raises NoCompiler."""
+    """Compile stub.c into `folder` unless it is compiled already; raises NoCompiler."""
     program = folder / f"stub-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]}"
     if not program.exists():
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
@@ -42,7 +42,7 @@ def build(folder: Path) -> Path:
 
 
 class Stub:
-    """A running stub. It ends with the process that started it, whatever happens to that."""
+    """A running stub. It ends when the process that started it ends, however that ends."""
 
     def __init__(self, folder: Path) -> None:
         self._program = build(folder)
@@ -64,23 +64,23 @@ class Stub:
 
     @property
     def url(self) -> str:
-        """Where it listens: FLINKS_BASE_URL."""
+        """The stub's address, for FLINKS_BASE_URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def reset(self, *, delay_ms: float = 0) -> None:
-        """Forget all calls; answer each `delay_ms` after it came from now on."""
+        """Forget all calls; from now on answer each call `delay_ms` after its arrival."""
         self._ask("POST", f"/reset?delay={delay_ms}")
 
     def count(self) -> int:
-        """Return how many calls have come."""
+        """Return the number of calls that arrived."""
         return int(self._counts()["calls"])
 
     def answered(self) -> int:
-        """Return how many calls have been answered."""
+        """Return the number of calls that were answered."""
         return int(self._counts()["answered"])
 
     def most_in_hand(self) -> int:
-        """Return the most calls that waited for their answer at once."""
+        """Return the maximum number of calls that waited for an answer at once."""
         return int(self._counts()["most_in_hand"])
 
     def calls(self) -> list[Call]:
@@ -91,7 +91,7 @@ class Stub:
         ]
 
     def cpu_seconds(self) -> float:
-        """Return the user and system time that it took so far."""
+        """Return the stub's user and system time so far."""
         return int(self._ask("GET", "/cpu")) / 1e6
 
     def _counts(self) -> dict[str, Any]:

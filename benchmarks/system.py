@@ -1,6 +1,6 @@
-"""Sets up what a benchmark measures: a Redis of its own, real workers, and the ledger as this process sees it.
+"""Sets up the system under test: its own Redis, real workers, and access to the ledger from this process.
 
-Nothing but the rate ceiling differs from the defaults, and that only where a benchmark says so.
+All settings are defaults, except the rate limit where a benchmark overrides it.
 """
 
 import sys
@@ -20,20 +20,20 @@ from worker.broker.celery_config import default_concurrency
 from worker.services import Services, build_services
 
 NO_CEILING = {"FLINKS_CALLS_PER_SECOND": "100000"}
-"""For what measures the system and not the ceiling of 50 calls/s that it keeps by default."""
+"""For benchmarks of the system itself, not of its default limit of 50 calls/s."""
 INSTANCE = "toolbox"
 
 
 @dataclass(frozen=True)
 class System:
-    """A stack without workers until `start_worker`, and the services that a worker of it would build."""
+    """A stack, without workers until `start_worker`, and the services that one of its workers would build."""
 
     stack: EmbeddedStack
     services: Services
 
     @property
     def redis(self) -> Any:
-        """The ledger's Redis, replies as bytes."""
+        """The ledger's Redis client; its replies are bytes."""
         return self.services.redis
 
     @property
@@ -44,11 +44,11 @@ class System:
         return self.stack.redis.pid
 
     def start_worker(self, concurrency: int | None = None) -> ManagedProcess:
-        """Start a real worker, as many children as by default unless said, and wait until it takes messages."""
+        """Start a real worker, with the default concurrency unless given, and wait until it consumes messages."""
         return self.stack.start_worker(concurrency=concurrency or default_concurrency())
 
     def start_plain_worker(self, *, concurrency: int = 2, ready: Ready | None = None) -> ManagedProcess:
-        """Start the worker of benchmarks/plain_celery.py on this Redis' database 1; ready when it answers a ping."""
+        """Start the worker of benchmarks/plain_celery.py on database 1 of this Redis; waits for its ping by default."""
         argv = ["-m", "celery", "-A", "benchmarks.plain_celery", "worker", "-n", "plain@%h", "--loglevel", "WARNING"]
         argv += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--concurrency", str(concurrency)]
         url = self.plain_url
@@ -60,21 +60,21 @@ class System:
 
     @property
     def plain_url(self) -> str:
-        """The broker of plain Celery: the same server, another database."""
+        """Plain Celery's broker: the same server, another database."""
         return self.stack.environment["REDIS_URL"].removesuffix("/0") + "/1"
 
     def tally(self, name: str = "recorded") -> int:
-        """Return how many events of the instance the ledger has counted under a name."""
+        """Return one of the ledger's counters of the instance."""
         return int(self.redis.hget(f"nightly:tally:{INSTANCE}", name) or 0)
 
     def due(self) -> int:
-        """Return how many logins wait for a call, now or later."""
+        """Return the number of logins that wait for a call, now or later."""
         return sum(int(self.redis.zcard(f"nightly:due:{INSTANCE}:{lane}")) for lane in ("live", "backfill"))
 
 
 @contextmanager
 def open_system(folder: Path, flinks_url: str, environment: Mapping[str, str] | None = None) -> Iterator[System]:
-    """Start a Redis with an empty ledger that is begun; stop everything and delete it at the end."""
+    """Start a Redis with an empty, claimed ledger; at the end stop everything and delete it."""
     home = folder / f"system-{uuid4().hex[:8]}"
     overrides = {"FLINKS_BASE_URL": flinks_url, "FLINKS_AUTH_KEY": "benchmark-key", **(environment or {})}
     try:

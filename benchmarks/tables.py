@@ -1,4 +1,4 @@
-"""Turns measured values into the lines of a report: quantiles, medians with their spread, markdown tables."""
+"""Formats measured values for a report: quantiles, medians with their spread, Markdown tables, verdicts."""
 
 import math
 import statistics
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that `share` of all do not exceed; NaN when there are none."""
+    """Return the smallest value that at least `share` of all values do not exceed; NaN without values."""
     if not values:
         return math.nan
     ordered = sorted(values)
@@ -14,7 +14,7 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def spread(values: Sequence[float], digits: int = 0) -> str:
-    """Return `median (smallest - largest)`, or the value alone where there is one."""
+    """Return `median (smallest - largest)`, or the value alone if there is only one."""
     if not values:
         return "-"
     middle, low, high = (f"{value:,.{digits}f}" for value in (statistics.median(values), min(values), max(values)))
@@ -22,12 +22,12 @@ def spread(values: Sequence[float], digits: int = 0) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a markdown table, its first column on the left and all others on the right."""
+    """Return a Markdown table with the first column left-aligned and all others right-aligned."""
     lines = ["| " + " | ".join(headings) + " |", "|---|" + "---:|" * (len(headings) - 1)]
     lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
 def verdict(goal: str, *, is_met: bool) -> str:
-    """Return one line that says whether a goal was met in this run."""
+    """Return one line on whether this run met a goal."""
     return f"- {'met' if is_met else '**missed**'}: {goal}\n"

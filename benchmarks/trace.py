@@ -1,6 +1,6 @@
-"""Follows events through Redis by MONITOR: when each was published, recorded, claimed, without a line in the worker.
+"""Traces events through Redis with MONITOR: when each was published, recorded and claimed, without code in the worker.
 
-Redis writes down each command the moment before it runs, those inside a script too, by the clock of this machine.
+Redis reports each command right before it runs, including those in scripts, with this machine's clock.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ SCRIPTS = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command: when it began (CLOCK_MONOTONIC, microseconds), its name (or its script's), its arguments."""
+    """One command: its start (CLOCK_MONOTONIC, microseconds), its name or that of its script, and its arguments."""
 
     at_us: int
     name: str
@@ -29,7 +29,7 @@ class Step:
 
 
 class Trace:
-    """Collects every command of one Redis while it is entered."""
+    """Collects every command of one Redis inside a `with` block."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -64,7 +64,7 @@ def _step(command: Mapping[str, Any], ahead: float) -> Step:
 
 
 def follow(steps: Sequence[Step], wanted: Sequence[tuple[str, str]], since_us: int) -> list[int | None]:
-    """Return when each wanted (name, beginning of arguments) came first after the one before it; None: not seen."""
+    """Return when each wanted (name, prefix of arguments) first occurred after the previous one; None if never."""
     found: list[int | None] = []
     at = 0
     while at < len(steps) and steps[at].at_us < since_us:

@@ -1,8 +1,7 @@
-"""Decides how every rival and the bare loop make a call: the transport of worker/flinks/client.py, without its care.
+"""Makes the calls of every rival and the bare loop, with the transport of worker/flinks/client.py.
 
-The prepared request goes straight to the transport, as there, with URL and headers made once. What Nightly does beside
-that is left out: deadline, proxy, masking, the reading of an answer's words. When Nightly's transport changes, this
-one has to.
+As there, a prepared request goes straight to the transport, with URL and headers parsed once. Deadline, proxy, masking
+and the parsing of answers are left out. Change this module whenever Nightly's transport changes.
 """
 
 import json
@@ -31,11 +30,11 @@ HEADERS = {
 
 
 class NotConfirmed(Exception):
-    """The answer was no 200 that confirms the wish."""
+    """The answer was not a 200 that confirms the wish."""
 
 
-class _Way:
-    """The connections of this process, opened in the loop that makes the first call."""
+class _Route:
+    """The connections of this process, opened in the event loop that makes the first call."""
 
     transport: AiohttpTransport | None = None
     url = PreparedUrl(URL)
@@ -52,10 +51,10 @@ class _Way:
 
 
 async def patch(login_id: str, is_on: bool) -> None:  # noqa: FBT001 - the wish, in the order of Flinks' own body
-    """Make the call that an event asks for; raises NotConfirmed, and whatever the transport raises."""
+    """Make the call for an event; raises NotConfirmed and the transport's errors."""
     content = json.dumps({"loginId": login_id, "isActivated": is_on}).encode()
-    request = PreparedRequest("PATCH", _Way.url, _Way.headers, content=content, extensions={})
-    response = await _Way.opened().handle_async_request(request)
+    request = PreparedRequest("PATCH", _Route.url, _Route.headers, content=content, extensions={})
+    response = await _Route.opened().handle_async_request(request)
     body = b""
     try:
         stream = cast("httpx.AsyncByteStream", response.stream)

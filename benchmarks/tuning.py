@@ -1,4 +1,4 @@
-"""`tune`: tries a rival's settings against each other, so that the race runs it with its best ones."""
+"""`tune`: compares settings of a rival, so that the race runs it with its best ones."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ BY_NAME = {entry.name: entry for entry in ENTRIES}
 
 
 def _tried(name: str, label: str, *extra: str, limit: int = 0, **environment: str) -> Entry:
-    """Return an entry of the race with other settings; `extra` is added to its command lines, and wins there."""
+    """Return an entry with other settings; `extra` is appended to its command lines and overrides them."""
     entry = BY_NAME[name]
     return replace(
         entry,
@@ -77,9 +77,9 @@ TRIED: Mapping[str, tuple[Entry, ...]] = {
 
 def tune(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(TRIED)}.")],
-    delays: Annotated[str, typer.Option(help="Delays of the stub in ms, with commas.")] = "0,50",
+    delays: Annotated[str, typer.Option(help="Delays of the stub in ms, comma-separated.")] = "0,50",
     rounds: Annotated[int, typer.Option(min=1)] = 1,
-    seconds: Annotated[float, typer.Option(min=1, help="About how long a heat takes.")] = 4,
+    seconds: Annotated[float, typer.Option(min=1, help="Approximate duration of a heat.")] = 4,
 ) -> None:
-    """Run a rival with all settings that were tried."""
+    """Run a rival with each of its listed settings."""
     run_heats(TRIED[name], [int(delay) for delay in delays.split(",")], rounds=rounds, seconds=seconds)

@@ -1,4 +1,4 @@
-"""Emulates a Flinks that is down: it answers every request with 503 and records when each came."""
+"""Emulates a Flinks that is down: answers every request with 503 and records its time."""
 
 import threading
 import time
@@ -7,11 +7,11 @@ from typing import Any, Self
 
 
 class DownServer:
-    """An HTTP server on a free loopback port, in a thread; a shut gate asks seldom, so it need not be fast."""
+    """An HTTP server on a free loopback port, in a thread. It need not be fast: a shut gate makes few calls."""
 
     def __init__(self) -> None:
         self.asked_at: list[float] = []
-        """Of CLOCK_MONOTONIC, in order."""
+        """Times of the requests (CLOCK_MONOTONIC), in order."""
         asked_at = self.asked_at
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,7 +36,7 @@ class DownServer:
 
     @property
     def url(self) -> str:
-        """Where it listens: FLINKS_BASE_URL."""
+        """The server's address, for FLINKS_BASE_URL."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:

@@ -1,1 +1,1 @@
-"""What each contender's processes run. Run as a program (`python -m ... COUNT`), a contender publishes its backlog."""
+"""The code of each contender's workers. Run as a program (`python -m ... COUNT`), a contender publishes its backlog."""

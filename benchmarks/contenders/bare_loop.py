@@ -1,7 +1,7 @@
-"""The bare loop: one stream read in batches straight into the transport, which is what the machine can do at most.
+"""The bare loop: reads a stream in batches straight into the transport, the upper bound of this machine.
 
-No Celery, no ledger, no sealing, no second try. A login's events in the wrong order end wrong here, and a killed
-reader's entries stay where they are: it is a measure, not something to run in production.
+It has no Celery, no ledger, no sealing and no retry. Events of a login in the wrong order end with the wrong wish, and
+a killed reader's entries stay pending: it is a yardstick, not production code.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ BLOCK_MS = 300
 
 
 class Loop:
-    """One process' reader: it starts a call for each entry while its window has room, and acknowledges in batches."""
+    """The reader of one process: starts a call for each entry while its window has room; acknowledges in batches."""
 
     def __init__(self, client: async_redis.Redis, window: int) -> None:
         self._redis = client
@@ -34,7 +34,7 @@ class Loop:
         self._calls: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Read until it is ended."""
+        """Read until the process ends."""
         while True:
             found: Any = await self._redis.xreadgroup(GROUP, NAME, {STREAM: ">"}, count=BATCH, block=BLOCK_MS)
             for entry_id, fields in found[0][1] if found else []:
@@ -57,7 +57,7 @@ class Loop:
 
 
 async def work() -> None:
-    """Join the group and read from its first entry on."""
+    """Join the group and read from the first entry on."""
     client = async_redis.Redis.from_url(os.environ["BENCH_REDIS_URL"], protocol=2)
     try:
         await client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)

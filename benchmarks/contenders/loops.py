@@ -1,11 +1,11 @@
-"""Chooses the event loop of a rival's process: uvloop where BENCH_LOOP says so."""
+"""Chooses the event loop of a rival's process: uvloop if BENCH_LOOP is `uvloop`."""
 
 import asyncio
 import os
 
 
 def choose() -> None:
-    """Set the policy before anything makes a loop."""
+    """Set the event loop policy; call it before any loop is created."""
     if os.environ.get("BENCH_LOOP") == "uvloop":
         import uvloop  # noqa: PLC0415 - not in the worker's environment
 

@@ -1,4 +1,4 @@
-"""Naive Celery: a task per event and a plain `httpx.patch` in it, as a tutorial has it."""
+"""Naive Celery: one task per event with a plain `httpx.patch`, as in a tutorial."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ app = Celery("naive", broker=os.environ["BENCH_REDIS_URL"])
 
 @app.task(autoretry_for=(httpx.HTTPError,), retry_backoff=True, max_retries=5)
 def set_scheduled_refresh(login_id: str, is_on: bool) -> None:  # noqa: FBT001 - the wish
-    """Make the call that an event asks for."""
+    """Make the call for an event."""
     body = {"loginId": login_id, "isActivated": is_on}
     httpx.patch(URL, json=body, headers={"flinks-auth-key": "bench-key"}, timeout=10).raise_for_status()
 

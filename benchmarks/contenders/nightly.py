@@ -1,6 +1,6 @@
-"""Nightly's backlog: published to the stream as any producer does, or already in the ledger, as after an outage.
+"""Publishes Nightly's backlog: to the stream as any producer does, or directly into the ledger, as after an outage.
 
-The worker itself is no part of this file: it is the real one, `celery -A worker worker`.
+The worker is the real one, `celery -A worker worker`.
 """
 
 import sys
@@ -28,7 +28,7 @@ def publish(count: int) -> None:
 
 
 def record(count: int) -> None:
-    """Record the backlog, as a worker's intake does with what it reads from the stream."""
+    """Record the backlog as a worker's intake records entries of the stream."""
     intake = build_services(Settings.load()).intake
     events = (cloudevent(number, wish).encode() for number, wish in enumerate(backlog(count)))
     while bodies := list(islice(events, BATCH)):

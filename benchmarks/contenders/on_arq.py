@@ -1,4 +1,4 @@
-"""arq: a job per event, no result kept, nothing logged of a job that succeeds.
+"""arq: one job per event, no result kept, no log line for a job that succeeds.
 
 Tried: `python -m benchmarks tune arq` (jobs at once, poll delay, jobs read at once, uvloop).
 """
@@ -22,12 +22,12 @@ _REDIS = RedisSettings.from_dsn(os.environ["BENCH_REDIS_URL"])
 
 
 async def refresh(_: dict[str, Any], login_id: str, is_on: bool) -> None:  # noqa: FBT001 - the wish
-    """Make the call that an event asks for."""
+    """Make the call for an event."""
     await patch(login_id, is_on)
 
 
 class WorkerSettings:
-    """What `arq` reads."""
+    """The settings that `arq` reads."""
 
     functions = (refresh,)
     redis_settings = _REDIS

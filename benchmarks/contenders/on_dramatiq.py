@@ -1,4 +1,4 @@
-"""dramatiq: an async actor on its AsyncIO middleware, with Retries as the only other one.
+"""dramatiq: an async actor on its AsyncIO middleware; Retries is the only other middleware.
 
 Tried: `python -m benchmarks tune dramatiq` (threads, prefetch, uvloop under the middleware).
 """

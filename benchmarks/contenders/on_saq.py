@@ -1,4 +1,4 @@
-"""saq: a job per event, no result kept.
+"""saq: one job per event, no result kept.
 
 Tried: `python -m benchmarks tune saq` (jobs at once, uvloop).
 """
@@ -20,7 +20,7 @@ queue = Queue.from_url(os.environ["BENCH_REDIS_URL"] + "?max_connections=2000", 
 
 
 async def refresh(_: dict[str, Any], *, login_id: str, is_on: bool) -> None:
-    """Make the call that an event asks for."""
+    """Make the call for an event."""
     await patch(login_id, is_on)
 
 

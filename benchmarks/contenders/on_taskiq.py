@@ -1,4 +1,4 @@
-"""taskiq: an async task on a Redis stream or list; its worker runs on uvloop by itself.
+"""taskiq: an async task on a Redis stream or list; its worker uses uvloop by default.
 
 Tried: `python -m benchmarks tune taskiq` (both brokers, tasks at once, prefetch, entries read at once, when to ack).
 """

@@ -1,6 +1,6 @@
-"""The best plain Celery: a task per event, whose call is made by one event loop and one transport a process.
+"""The best plain Celery: one task per event; one event loop and one transport per process make the calls.
 
-A task hands its call to the loop and waits for it, so that a failure is still the task's.
+A task passes its call to the loop and waits for it, so that a failed call still fails its task.
 Tried: `python -m benchmarks tune "plain celery"` (prefork, threads, prefetch, uvloop for the loop).
 """
 
@@ -29,7 +29,7 @@ app.conf.update(
 
 
 class _Loop:
-    """One event loop for all threads of a process; a forked child makes its own."""
+    """One event loop for all threads of a process; a forked child creates its own."""
 
     lock = threading.Lock()
     by_pid: dict[int, asyncio.AbstractEventLoop] = {}  # noqa: RUF012 - one for the process, on purpose
@@ -45,7 +45,7 @@ class _Loop:
 
 @app.task(name="refresh", autoretry_for=(Exception,), retry_backoff=True, max_retries=5)
 def refresh(login_id: str, is_on: bool) -> None:  # noqa: FBT001 - the wish
-    """Make the call that an event asks for."""
+    """Make the call for an event."""
     asyncio.run_coroutine_threadsafe(patch(login_id, is_on), _Loop.here()).result()
 
 
