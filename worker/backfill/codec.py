@@ -16,7 +16,7 @@ ROWS_IN_CHUNK = 500
 only a few of its rows are handed over."""
 KEEP_RAW_BYTES = 4096
 """Maximum bytes kept of an invalid row's line; a longer line is not corrected by hand."""
-_LEFT_OUT: list[Any] = ["", None, None, "", ""]
+_DEFAULTS: list[Any] = ["", None, None, "", ""]  # of the fields after the line
 _LEVEL = 3  # zlib level: loginIds are random, so a higher level hardly shrinks them
 _LETTERS = {
     b"a": RowOutcome.APPLIED,
@@ -59,7 +59,7 @@ def _records(rows: Sequence[Row]) -> Iterator[list[Any]]:
 
 
 def _row(line: int, record: list[Any]) -> Row:
-    login_id, account_id, wants_active, problem, raw = record[1:] + _LEFT_OUT[len(record) - 1 :]
+    login_id, account_id, wants_active, problem, raw = record[1:] + _DEFAULTS[len(record) - 1 :]
     return Row(line, login_id, account_id, wants_active, problem, raw.encode("latin-1"))
 
 

@@ -21,7 +21,7 @@ BATCH = 500
 CALL = "call"
 """The row needs a call, and ends as applied or as a dead letter."""
 _READ = ("occurred_us", "wish", "event_id", "state")
-_OF_A_BACKFILL = b"bf-"
+_BACKFILL_PREFIX = b"bf-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class DryRun:
         if login.get("wish") != self._flag:
             return self._wish is Asks.OFF
         # Event ids decide, and this backfill's begin with bf-. Another backfill's id is random: ours is taken as newer.
-        return login.get("event_id", b"")[: len(_OF_A_BACKFILL)] <= _OF_A_BACKFILL
+        return login.get("event_id", b"")[: len(_BACKFILL_PREFIX)] <= _BACKFILL_PREFIX
 
     def _look_up(self, references: Sequence[str]) -> dict[str, StoredLogin]:
         with self._redis.pipeline(transaction=False) as pipeline:

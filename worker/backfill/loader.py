@@ -80,21 +80,21 @@ class Loading:
         first = next(chunks, None)
         if first is None:
             raise BackfillError("there is no row to load")
-        begun = self._begin(first, terms, now_us)
+        backfill = self._create_or_resume(first, terms, now_us)
         try:
-            self._put_all(begun, [first], chunks, digests)
-            return self._backfills.commit(begun.id, digests.so_far(), again=terms.again, only_loaded=True)
+            self._put_chunks(backfill, [first], chunks, digests)
+            return self._backfills.commit(backfill.id, digests.so_far(), again=terms.again, only_loaded=True)
         except (UnreadableFile, SameFile):
-            self._backfills.forget(begun.id)
+            self._backfills.forget(backfill.id)
             raise
 
-    def _begin(self, first: list[Row], terms: Terms, now_us: int) -> Backfill:
+    def _create_or_resume(self, first: list[Row], terms: Terms, now_us: int) -> Backfill:
         options = (terms.as_of_us, terms.rate, terms.quiet, terms.timezone, terms.name)
         first_digest = Digests(self._vault, terms.instance, terms.wish, terms.reassert, *options).add(first)
-        begun = self._backfills.find_loading(first_digest) if terms.resumable else None
-        if begun is not None:
-            self.went_on_at = begun.rows
-            return begun
+        backfill = self._backfills.find_loading(first_digest) if terms.resumable else None
+        if backfill is not None:
+            self.went_on_at = backfill.rows
+            return backfill
         return self._backfills.create(
             instance=terms.instance,
             wish=terms.wish,
@@ -108,21 +108,23 @@ class Loading:
             first_digest=first_digest if terms.resumable else "",
         )
 
-    def _put_all(self, begun: Backfill, first: list[list[Row]], chunks: Iterator[list[Row]], digests: Digests) -> None:
+    def _put_chunks(
+        self, backfill: Backfill, first: list[list[Row]], chunks: Iterator[list[Row]], digests: Digests
+    ) -> None:
         count, valid, number, digest = 0, 0, -1, ""
         for number, chunk in enumerate(_chain(first, chunks)):
             before, digest = digest, digests.add(chunk)
-            if number == begun.chunks - 1 and digest != begun.digest_so_far:
-                raise _changed(begun)
-            if number >= begun.chunks:
-                self._backfills.put_chunk(begun.id, number, chunk, digest, digest_before=before)
+            if number == backfill.chunks - 1 and digest != backfill.digest_so_far:
+                raise _changed(backfill)
+            if number >= backfill.chunks:
+                self._backfills.put_chunk(backfill.id, number, chunk, digest, digest_before=before)
             count += len(chunk)
             valid += sum(not row.problem for row in chunk)
             self._on_rows(count)
-        if number + 1 < begun.chunks:
-            raise _changed(begun)
+        if number + 1 < backfill.chunks:
+            raise _changed(backfill)
         if not valid:
-            self._backfills.forget(begun.id)
+            self._backfills.forget(backfill.id)
             raise BackfillError(f"none of the {count:,} rows is valid; line {first[0][0].line}: {first[0][0].problem}")
 
     def _chunks(self, rows: Iterable[Row], form: Form | None) -> Iterator[list[Row]]:
@@ -157,8 +159,8 @@ def _chain(first: list[list[Row]], rest: Iterator[list[Row]]) -> Iterator[list[R
     yield from rest
 
 
-def _changed(begun: Backfill) -> BackfillError:
+def _changed(backfill: Backfill) -> BackfillError:
     return BackfillError(
-        f"backfill {begun.id} began to load from this file, but the file has changed since. "
-        f"Abandon it with: nightly backfill cancel {begun.id}"
+        f"backfill {backfill.id} began to load from this file, but the file has changed since. "
+        f"Abandon it with: nightly backfill cancel {backfill.id}"
     )

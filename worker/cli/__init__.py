@@ -12,7 +12,7 @@ def main() -> int:
     try:
         app(prog_name="nightly")
     except Exception as error:  # noqa: BLE001 - the last place to print one line instead of a traceback
-        from worker.cli.exit_codes import tell  # noqa: PLC0415 - see above
+        from worker.cli.exit_codes import print_error  # noqa: PLC0415 - see above
 
-        return tell(error)
+        return print_error(error)
     return 0

@@ -12,7 +12,7 @@ FOUND_WRONG = 1
 WRONG_USAGE = 2
 
 
-def tell(error: Exception) -> int:
+def print_error(error: Exception) -> int:
     """Print the error to stderr and return the exit code. An unexpected error is raised again; its log is scrubbed."""
     if isinstance(error, SettingsError):
         _print(*error.lines)

@@ -37,7 +37,7 @@ def foresee(
     return Foreseen(run.foresee(rows, on_rows=on_rows), as_of_us, _pace(services, terms))
 
 
-def tell(foreseen: Foreseen, *, as_json: bool) -> None:
+def print_forecast(foreseen: Foreseen, *, as_json: bool) -> None:
     """Print a forecast; exit code 1 if a row is invalid, or there is no row."""
     forecast, pace = foreseen.forecast, foreseen.calls_per_second
     if as_json:

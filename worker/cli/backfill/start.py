@@ -15,7 +15,7 @@ from worker.backfill.loader import Loading, Terms
 from worker.backfill.models import Asks, Backfill
 from worker.backfill.quiet_hours import QuietHours
 from worker.cli.backfill.follow import follow, reason_of
-from worker.cli.backfill.forecast import foresee, tell
+from worker.cli.backfill.forecast import foresee, print_forecast
 from worker.cli.backfill.screen import document, wish_words
 from worker.cli.context import known_instances, misuse, open_services, operator
 from worker.cli.output import console, number, plain, print_json, when
@@ -102,7 +102,7 @@ def _carry_out(
         if dry_run:
             with counted("rows read") as count:
                 foreseen = foresee(services, source.rows, terms, now_us=now_us, on_rows=count)
-            tell(foreseen, as_json=as_json)
+            print_forecast(foreseen, as_json=as_json)
             return
         backfill = _load(services, source, terms, now_us)
     _print_loaded(services, backfill, as_json=as_json)
