@@ -41,23 +41,25 @@ class LuaMutants:
         self._seconds: dict[str, float] = {}
         self._uses: dict[str, set[str]] = {}
         self._server: EmbeddedRedis | None = None
+        self._guard: OrphanGuard | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> object:
-        """Give tests the running Redis."""
-        if fixturedef.argname not in {"redis_server", "orphan_guard"}:
+        """Give tests the Redis and the guard that run already."""
+        running = {"redis_server": self._server, "orphan_guard": self._guard}
+        if fixturedef.argname not in running:
             return None
-        fixturedef.cached_result = (self._server, fixturedef.cache_key(request), None)
-        return self._server
+        fixturedef.cached_result = (running[fixturedef.argname], fixturedef.cache_key(request), None)
+        return running[fixturedef.argname]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run all tests for each mutant, instead of all tests once."""
         temporary = session.config._tmp_path_factory  # type: ignore[attr-defined]
         temporary.getbasetemp()
-        with OrphanGuard() as guard:
+        with OrphanGuard() as self._guard:
             servers = [
-                EmbeddedRedis(self._folder, name=str(lane), guard=guard, takes_config=True)
+                EmbeddedRedis(self._folder, name=str(lane), guard=self._guard, takes_config=True)
                 for lane in range(self._jobs)
             ]
             try:
