@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from tasks.event_task import wake
-from tasks.passing import pass_on
+from tasks.forward import forward
 from worker.backfill.feeder import Feeder
 from worker.celery_worker.app import app
 from worker.errors import LedgerMismatch
@@ -35,4 +35,4 @@ def feed(hops: object = 0, **_: Any) -> None:
     if handed_over:
         wake(services)
     if feeder.leaves_rows_to_others:
-        pass_on(app.send_feed, hops)
+        forward(app.send_feed, hops)

@@ -11,7 +11,7 @@ from celery.exceptions import InvalidTaskError, WorkerLostError
 from kombu.utils.json import dumps
 
 from worker.celery_worker.consumer import came_again, set_aside
-from worker.celery_worker.redacted_request import QuietRequest
+from worker.celery_worker.redacted_request import RedactedRequest
 from worker.errors import InvalidEvent
 
 IN_HAND = "in_hand"
@@ -19,7 +19,7 @@ IN_HAND = "in_hand"
 _NOTHING_ELSE: dict[str, Any] = {"properties": {}, "reply_to": None, "correlation_id": None, "delivery_info": {}}
 
 
-class EventRequest(QuietRequest):
+class EventRequest(RedactedRequest):
     """A request without expiry, ETA, time limits or callbacks.
 
     Its message is acknowledged once its task has succeeded or the message is kept for review.

@@ -14,7 +14,7 @@ from celery.exceptions import Reject
 from tasks.event_request import IN_HAND
 from worker.celery_worker.app import app
 from worker.errors import InvalidEvent
-from worker.intake.accept import Outcome, Rejection
+from worker.intake.accept import EventOutcome, Rejection
 from worker.intake.messages import CeleryMessage, EventMessage
 from worker.intake.poison import handle_or_set_aside
 from worker.ledger import LEDGER_UNAVAILABLE
@@ -40,7 +40,7 @@ class EventTask(Task):  # type: ignore[type-arg] # generic only in the stubs
     ignore_result = True
     throws = (InvalidEvent,)  # an expected failure: one line in the log, without a traceback, and none in Sentry
 
-    def accept(self, batch: Sequence[EventMessage]) -> Sequence[Outcome]:
+    def accept(self, batch: Sequence[EventMessage]) -> Sequence[EventOutcome]:
         """Record a batch of this type's events and reject invalid ones; raises LEDGER_UNAVAILABLE."""
         return app.services().intake.accept_batch(batch, wants_active=self.wants_active)
 
@@ -57,8 +57,8 @@ class EventTask(Task):  # type: ignore[type-arg] # generic only in the stubs
             raise outcome
         wake(app.services())
 
-    def _accept_patiently(self, message: EventMessage) -> Outcome:
-        outcomes: list[Outcome] = []
+    def _accept_patiently(self, message: EventMessage) -> EventOutcome:
+        outcomes: list[EventOutcome] = []
 
         def accept(batch: Sequence[EventMessage]) -> None:
             outcomes.extend(self.accept(batch))

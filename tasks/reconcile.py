@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tasks.event_task import wake
-from tasks.passing import pass_on
+from tasks.forward import forward
 from worker.celery_worker.app import app
 from worker.celery_worker.gc_tuning import spare_what_stays
 from worker.flinks.client import FlinksClient
@@ -34,7 +34,7 @@ def reconcile(key: object = "", hops: object = 0, **_: Any) -> None:
     """
     services = app.services()
     if key and key not in services.vault.key_ids:
-        pass_on(lambda left: app.send_reconcile(str(key), left), hops)
+        forward(lambda left: app.send_reconcile(str(key), left), hops)
         return
     worker, owner = app.identity, secrets.token_hex(8)  # not the task's id: a message may be delivered twice
     reconcilers = services.ledger.join_reconcilers(worker, owner)

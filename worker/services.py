@@ -36,7 +36,7 @@ class Services:
     intake: Intake
     backfills: Backfills
 
-    def begin_ledger(self) -> None:
+    def open_ledger(self) -> None:
         """Open the ledger with these keys, as sandbox or production; raises LedgerMismatch and redis.RedisError."""
         self.ledger.open_ledger(self.vault.fingerprint("reference"), is_sandbox=self.settings.sandbox)
 

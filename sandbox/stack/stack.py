@@ -178,11 +178,11 @@ class EmbeddedStack:
         if emulates:
             self._start_emulator(known.flinks_customer_id)
         if self._workers:
-            self._begin_ledger()
+            self._open_ledger()
         for _ in range(self._workers):
             self.start_worker()
 
-    def _begin_ledger(self) -> None:
+    def _open_ledger(self) -> None:
         """Raise LedgerMismatch here, because a worker would only log it. Workers wait for an unreachable Redis."""
         known = self.settings()
         fingerprint = known.vault().fingerprint("reference")

@@ -13,7 +13,7 @@ from worker.backfill.from_ledger import Condition
 from worker.errors import BackfillError
 from worker.flinks.protocol import decipher
 from worker.flinks.redaction import mask
-from worker.flinks.response_body import claim_of, read
+from worker.flinks.response_body import confirmation_in, read
 from worker.telemetry.foreign import describe_foreign
 from worker.telemetry.scrub import scrub_quotes, scrub_text, scrub_value
 from worker.telemetry.tracebacks import describe_exception
@@ -47,7 +47,7 @@ ANSWERS: Mapping[str, Callable[[str], object]] = {
     "a confirmation": lambda text: deciphered(200, json.dumps(text)),
     "bare prose": lambda text: deciphered(200, text),
     "prose for a login of one letter": lambda text: deciphered(200, text, login="a"),
-    "prose for a login of quotes": lambda text: claim_of(text, "''", wants_active=True),
+    "prose for a login of quotes": lambda text: confirmation_in(text, "''", wants_active=True),
     "an error's message": lambda text: deciphered(400, json.dumps({"FlinksCode": "X", "Message": text})),
     "an error's code": lambda text: deciphered(400, json.dumps({"FlinksCode": text, "HttpStatusCode": text})),
     "headers": lambda text: deciphered(503, "", {"retry-after": text, "content-encoding": text}),

@@ -77,7 +77,7 @@ class NightlyApp(Celery):
             self.send_reconcile()
 
     def needs_reconcilers(self, services: Services) -> bool:
-        """Return whether due work has too few reconcilers and no message for them is already sent."""
+        """Return whether to send a reconcile message; if so, the ledger answers no for the next second."""
         return services.ledger.pulse(services.fingerprints, worker=self.identity).should_wake
 
     def begin_shutdown(self, stage: Stage = Stage.WARM) -> None:

@@ -27,7 +27,7 @@ from worker.events.channels import EVENTS_QUEUE
 from worker.intake.celery_queue import QueueReader
 from worker.intake.rabbitmq import RabbitReader
 from worker.intake.redis_stream import EntryReader, StreamReader
-from worker.operations.alerts import pass_on
+from worker.operations.alerts import report_notices
 from worker.reconciler.dispatcher import SLICE_SECONDS
 from worker.redis_client.connect import connect
 from worker.services import Services, warn_of_plain_text
@@ -58,7 +58,7 @@ class LedgerCheck(bootsteps.StartStopStep):
         services: Services = worker.app.services()
         warn_of_plain_text(services.settings)
         try:
-            until_redis_answers(services.begin_ledger)
+            until_redis_answers(services.open_ledger)
         except LedgerMismatch as error:
             log.critical("ledger_refused", reason=str(error))
             raise SystemExit(EXIT_REFUSED) from None
@@ -198,7 +198,7 @@ def pulse(worker: Any, services: Services) -> None:
     Claims the ledger first: an emptied Redis has lost the marks that keep foreign workers away.
     """
     try:
-        services.begin_ledger()
+        services.open_ledger()
         found = services.ledger.pulse(
             services.fingerprints,
             worker=worker.app.identity,
@@ -217,4 +217,4 @@ def pulse(worker: Any, services: Services) -> None:
         worker.app.hints.ask(worker.app.send_reconcile)
     if found.should_feed:
         worker.app.hints.ask(worker.app.send_feed)
-    pass_on(services.ledger, found.notices)
+    report_notices(services.ledger, found.notices)

@@ -1,6 +1,6 @@
 """Hides a message's arguments and results from everything that Celery shows of it.
 
-With `Request = "worker.celery_worker.redacted_request:QuietRequest"`, a task's arguments appear in no log line, no
+With `Request = "worker.celery_worker.redacted_request:RedactedRequest"`, a task's arguments appear in no log line, no
 Celery event (`task-received`, ...), no answer to `celery inspect` and no repr, even if a producer wrote them into the
 `argsrepr` and `kwargsrepr` headers. The task itself runs as usual.
 
@@ -21,7 +21,7 @@ HIDDEN = "(hidden)"
 """Never empty: for an empty text, Celery shows the arguments themselves."""
 
 
-class QuietRequest(Request):
+class RedactedRequest(Request):
     """A request that shows no arguments."""
 
     def __init__(self, message: Any, *args: Any, **kwargs: Any) -> None:

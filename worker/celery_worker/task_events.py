@@ -15,7 +15,7 @@ from celery.events import EventDispatcher
 
 from worker.celery_worker.redacted_request import HIDDEN
 from worker.errors import InvalidEvent
-from worker.intake.accept import Outcome
+from worker.intake.accept import EventOutcome
 from worker.telemetry.logs import get_logger
 
 MESSAGE_EVENTS = 300
@@ -79,7 +79,7 @@ class TaskEvents:
         dispatcher = getattr(getattr(self._worker, "consumer", None), "event_dispatcher", None)
         return bool(dispatcher and dispatcher.enabled and (not dispatcher.groups or "task" in dispatcher.groups))
 
-    def add(self, task: str, outcomes: Sequence[Outcome], *, began: float, ended: float) -> None:
+    def add(self, task: str, outcomes: Sequence[EventOutcome], *, began: float, ended: float) -> None:
         """Queue a batch's events for publishing; returns at once."""
         self._batches.append(_Batch(task, [_id_and_reason(outcome) for outcome in outcomes], began, ended))
 
@@ -98,7 +98,7 @@ class TaskEvents:
             dispatcher.close()
 
 
-def _id_and_reason(outcome: Outcome) -> tuple[str, str]:
+def _id_and_reason(outcome: EventOutcome) -> tuple[str, str]:
     """Return an id that may be shown (the intake masks one that holds a loginId) and the reason of a rejection."""
     reason = outcome.reason if isinstance(outcome, InvalidEvent) else ""
     return outcome.event_id or str(uuid.uuid4()), reason

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CLIENT_NAME = "nightly-cli"
 
 
-def open_ledger(*, to_change: bool = False) -> tuple[Settings, BytesRedis]:
+def settings_and_client(*, to_change: bool = False) -> tuple[Settings, BytesRedis]:
     """Return the settings and a client that is not connected yet; raises SettingsError.
 
     `to_change`: for a command that changes the ledger. Then it also raises RedisError, and LedgerMismatch if the
@@ -34,7 +34,7 @@ def open_ledger(*, to_change: bool = False) -> tuple[Settings, BytesRedis]:
 def open_services(*, to_change: bool = False) -> "Services":
     """Return all services; raises SettingsError, RedisError, and LedgerMismatch if LOGIN_KEYS are not the ledger's.
 
-    `to_change`: as for `open_ledger`.
+    `to_change`: as for `settings_and_client`.
     """
     from worker.services import build_services  # noqa: PLC0415 - heavy, and most commands need only Redis
     from worker.telemetry.logs import configure_logging  # noqa: PLC0415 - the same

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from worker.cli import dead_letter_actions as decisions
-from worker.cli.context import open_ledger
+from worker.cli.context import settings_and_client
 from worker.cli.explain import attempt_lines
 from worker.cli.output import BAD, COMMAND, DIM, NAME, ago, console, listing, number, pairs, plain, print_json, when
 from worker.ledger.dead_letters import Letter, Letters
@@ -168,5 +168,5 @@ def _table(shown: Iterable[Letter], now_ms: int, width: int, *, is_open: bool) -
 
 
 def _open() -> tuple[Letters, int]:
-    _, client = open_ledger()
+    _, client = settings_and_client()
     return Letters(client), Views(client).now_ms()

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from worker.cli.context import misuse, open_ledger, open_services
+from worker.cli.context import misuse, open_services, settings_and_client
 from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, ago, console, pairs, plain, print_json, span, when
 from worker.errors import UnknownLetter
 from worker.ledger.dead_letters import Letter, Letters
@@ -55,7 +55,7 @@ def explain(
 
 def _references(text: str, instance: str | None) -> tuple[BytesRedis, list[str]]:
     if _REFERENCE.fullmatch(text):
-        return open_ledger()[1], [text]
+        return settings_and_client()[1], [text]
     services = open_services()
     names = [instance] if instance else sorted({services.settings.flinks_instance, *services.instances})
     return services.redis, [services.vault.reference(name, text) for name in names]

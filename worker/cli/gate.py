@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from worker.cli.context import known_instances, misuse, open_ledger, operator
+from worker.cli.context import known_instances, misuse, operator, settings_and_client
 from worker.cli.output import BAD, GOOD, console, listing, plain, print_json, when
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.queries import Views
@@ -30,7 +30,7 @@ def show(
 
     Exit code 1 if a gate is closed, or half open: one call is in flight to test whether an outage is over.
     """
-    settings, client = open_ledger()
+    settings, client = settings_and_client()
     views, names = Views(client), known_instances(settings, client)
     if instance is not None:
         names = [_known(instance, names)]
@@ -83,7 +83,7 @@ def _print_changes(changes: list[dict[str, Any]]) -> None:
 
 
 def _one(instance: str | None) -> tuple[str, GateKeeper]:
-    settings, client = open_ledger(to_change=True)
+    settings, client = settings_and_client(to_change=True)
     name = _known(instance or settings.flinks_instance, known_instances(settings, client))
     return name, GateKeeper(client, settings.gate_rules)
 

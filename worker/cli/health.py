@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.context import open_ledger
+from worker.cli.context import settings_and_client
 from worker.ledger.queries import Views
 
 NEGLECTED_SECONDS = 60.0
@@ -25,7 +25,7 @@ def health(
     worker while Redis is away. With several workers on one host, name each (celery -A worker worker -n NAME@%h) and
     select one with --worker NAME@HOST.
     """
-    _, client = open_ledger()
+    _, client = settings_and_client()
     views = Views(client)
     now_ms, silent = views.now_ms(), []
     for raw_name, raw in client.hgetall("nightly:workers").items():

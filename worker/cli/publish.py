@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from worker.cli.context import misuse, open_ledger
+from worker.cli.context import misuse, settings_and_client
 from worker.cli.output import console, number, plain
 from worker.errors import InvalidEvent
 from worker.events.contract import MAX_BODY_BYTES
@@ -45,7 +45,7 @@ def publish(
         return
     if kind not in {"linked", "inactive"} or login_id is None:
         misuse("give linked or inactive with --login-id, or --file")
-    _, client = open_ledger()
+    _, client = settings_and_client()
     secret = sys.stdin.readline().rstrip("\r\n") if login_id == "-" else login_id
     try:
         sent_id = send_one(
@@ -98,7 +98,7 @@ class BadLines:
 
 
 def _publish_file(path: Path) -> None:
-    _, client = open_ledger()
+    _, client = settings_and_client()
     bad, sent = BadLines(), [0]
 
     def reject(_: int, error: InvalidEvent) -> None:

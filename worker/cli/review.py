@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.context import open_ledger
+from worker.cli.context import settings_and_client
 from worker.config.validators import LOOPBACK_HOSTS
 from worker.services import warn_of_plain_text
 from worker.telemetry.logs import configure_logging, get_logger
@@ -25,7 +25,7 @@ def review(
     names a secret (nightly keys webhook). It needs REDIS_URL, and SEAL_TO to seal loginIds; give it neither
     LOGIN_KEYS nor FLINKS_AUTH_KEY. Both use plain HTTP: for access from other machines, put a proxy with TLS in front.
     """
-    settings, client = open_ledger()
+    settings, client = settings_and_client()
     users = parse_users(settings.review_users.get_secret_value() if settings.review_users else "")
     configure_logging(log_format=settings.log_format, log_level=settings.log_level)
     log = get_logger(__name__)

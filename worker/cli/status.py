@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from worker.cli.context import open_ledger
+from worker.cli.context import settings_and_client
 from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, console, number, pairs, plain, print_json, span, when
 from worker.config.settings import Settings
 from worker.ledger.queries import Views
@@ -38,7 +38,7 @@ def status(
     worker has, a closed stream, or events that vanished from the stream within a day. Open dead letters do not change
     the exit code.
     """
-    settings, client = open_ledger()
+    settings, client = settings_and_client()
     views, place = Views(client), place_of(settings.redis_address())
     if watch:
         _watch(settings, views, place, as_json=as_json)

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from worker.config.instances import Instance
 from worker.flinks.outcome import Outcome, Verdict
 from worker.flinks.redaction import mask
-from worker.flinks.response_body import Answer, Claim, claim_of, read
+from worker.flinks.response_body import Answer, Confirmation, confirmation_in, read
 
 # The login or the request can never succeed. These codes count even with HTTP 429.
 REJECTED_CODES = frozenset({"INVALID_LOGIN", "INVALID_REQUEST"})
@@ -191,11 +191,11 @@ def _judge_success(status: int, answer: Answer, login_id: str, auth_key: str, *,
     if not answer.is_readable:
         # A proxy's page or a truncated confirmation is neither success nor error. Repeating the call is harmless.
         return replace(verdict_of_failure(FailureKind.PROTOCOL), http_status=status)
-    claim = claim_of(answer.text, login_id, wants_active=wants_active)
-    if claim is Claim.CONFIRMED:
+    claim = confirmation_in(answer.text, login_id, wants_active=wants_active)
+    if claim is Confirmation.CONFIRMED:
         return replace(_APPLIED, http_status=status)
     message = mask(answer.text, login_id, auth_key)
-    if claim is Claim.CONTRADICTED:
+    if claim is Confirmation.CONTRADICTED:
         return Verdict(Outcome.DEAD, "unexpected_response", http_status=status, message=message)
     return Verdict(Outcome.APPLIED, "unconfirmed", http_status=status, message=message, is_confirmed=False)
 

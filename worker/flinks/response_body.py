@@ -47,7 +47,7 @@ class Answer:
     """HttpStatusCode; 0 if absent."""
 
 
-class Claim(Enum):
+class Confirmation(Enum):
     """Whether the prose of a 2xx confirms our wish."""
 
     CONFIRMED = auto()
@@ -70,7 +70,7 @@ def read(body: bytes, content_encoding: str = "") -> Answer:
     return Answer(is_readable=_is_prose(text), text=text if _is_prose(text) else "")
 
 
-def claim_of(text: str, login_id: str, *, wants_active: bool) -> Claim:
+def confirmation_in(text: str, login_id: str, *, wants_active: bool) -> Confirmation:
     """Return whether `text` confirms this wish for this login, contradicts it, or is silent about it.
 
     Words are matched whole, because "deactivated" contains "activated". Another login, the opposite state, and a
@@ -82,8 +82,8 @@ def claim_of(text: str, login_id: str, *, wants_active: bool) -> Claim:
     marked = ours.sub(_OURS, text.replace(_OURS, " "))
     states = {match[1] is None for match in _STATE.finditer(marked)}
     if _names_another(marked) or (not wants_active) in states or (states and _NEGATION.search(marked)):
-        return Claim.CONTRADICTED
-    return Claim.CONFIRMED if states and _OURS in marked else Claim.SILENT
+        return Confirmation.CONTRADICTED
+    return Confirmation.CONFIRMED if states and _OURS in marked else Confirmation.SILENT
 
 
 def _names_another(marked: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from worker.errors import InvalidEvent, SealError, UnknownKey
 from worker.events.contract import MAX_BODY_BYTES, LifecycleEvent, check_login_id
 from worker.intake.messages import CeleryMessage, EventMessage, read_body
-from worker.ledger import Lane, Ledger, Letters, Message, Parked, Recorded, Wish
+from worker.ledger import Kept, Lane, Ledger, Letters, Message, Recorded, Wish
 from worker.vault.spellings import Spellings
 from worker.vault.vault import Vault
 
@@ -48,9 +48,9 @@ class Rejected:
     """False: the review list is full, so the message was counted and not kept."""
 
 
-Outcome = Wish | InvalidEvent
+EventOutcome = Wish | InvalidEvent
 """The result for one message: recorded, or rejected."""
-Dispatch = Callable[[Sequence[EventMessage]], Sequence[Outcome]]
+Dispatch = Callable[[Sequence[EventMessage]], Sequence[EventOutcome]]
 
 
 class Intake:
@@ -109,7 +109,7 @@ class Intake:
         outcomes = (self._dispatch or self.accept_batch)(messages)
         return not any(isinstance(outcome, InvalidEvent) for outcome in outcomes)
 
-    def accept_batch(self, batch: Sequence[EventMessage], *, wants_active: bool | None = None) -> list[Outcome]:
+    def accept_batch(self, batch: Sequence[EventMessage], *, wants_active: bool | None = None) -> list[EventOutcome]:
         """Record events together and reject the invalid ones; returns the result for each message.
 
         `wants_active` is the wish of the batch; None: the contract has a wish for each event's type.
@@ -133,19 +133,19 @@ class Intake:
     def reject(self, rejections: Iterable[Rejection]) -> None:
         """Keep rejected messages, sealed, as dead letters; writes them in groups to save round trips."""
         for group in _groups(rejections):
-            self._park(group, [self._message(rejection) for rejection in group])
+            self._keep(group, [self._message(rejection) for rejection in group])
 
     def reject_oversize(self, *, source: str, size: int, key: str) -> bool:
         """Write a dead letter for an entry too large to load, kept under `key`. False: the list is full; delete it."""
         reason = f"body: larger than {MAX_BODY_BYTES} bytes; for 90 days it is kept, unsealed, under {key}"
         rejection = Rejection(InvalidEvent(reason), source, b"")
         message = Message("iv-" + self._vault.fingerprint(key), rejection.error.code, reason, source, size)
-        return self._park([rejection], [message]) != [Parked.UNKEPT]
+        return self._keep([rejection], [message]) != [Kept.UNKEPT]
 
-    def _park(self, rejections: Sequence[Rejection], messages: Sequence[Message]) -> Sequence[Parked]:
-        results = self._letters.park(messages, replicas=self._replicas)
+    def _keep(self, rejections: Sequence[Rejection], messages: Sequence[Message]) -> Sequence[Kept]:
+        results = self._letters.keep_rejected(messages, replicas=self._replicas)
         for rejection, message, result in zip(rejections, messages, results, strict=True):
-            error, is_first, is_kept = rejection.error, result is Parked.FIRST, result is not Parked.UNKEPT
+            error, is_first, is_kept = rejection.error, result is Kept.FIRST, result is not Kept.UNKEPT
             self._on_rejected(Rejected(error.reason, error.code, rejection.source, message.id, is_first, is_kept))
         return results
 
@@ -170,7 +170,7 @@ class Intake:
             return self.accept_celery(message["type"], message["args"], message["kwargs"], "")
         return self.accept_bodies([body])  # from the stream, or a queue's foreign message, which may be a CloudEvent
 
-    def _judged(self, message: EventMessage, *, wants_active: bool | None) -> Outcome:
+    def _judged(self, message: EventMessage, *, wants_active: bool | None) -> EventOutcome:
         try:
             event = message.event(self._default_instance)
             return self._wish(event, wants_active=event.wants_active if wants_active is None else wants_active)

@@ -2,18 +2,20 @@
 
 models.py        the values that go in and come out
 ledger.py        record, settle and claim, pulse: what workers do
-dead_letters.py  list, show, replay, resolve
+arguments.py     translates those values into the scripts' arguments, and their replies back
+dead_letters.py  keep, find, read, close
 queries.py       reads: status, and one login
 gate_control.py  opens and closes the gate by hand
 attempts.py      the last attempts of a login
 login_fields.py  the short names of a login's fields in Redis
+stream_state.py  reads the state of the event stream
 scripts.py       loads and runs the Lua scripts
 """
 
 import redis
 
 from worker.errors import LedgerMismatch, NotReplicated
-from worker.ledger.dead_letters import Letters, Message, Parked
+from worker.ledger.dead_letters import Kept, Letters, Message
 from worker.ledger.ledger import Ledger
 from worker.ledger.models import (
     Claim,
@@ -34,12 +36,12 @@ __all__ = [
     "LEDGER_UNAVAILABLE",
     "Claim",
     "ClaimReply",
+    "Kept",
     "Lane",
     "Ledger",
     "Letters",
     "Message",
     "Notice",
-    "Parked",
     "Pulse",
     "Recorded",
     "Settled",

@@ -1,4 +1,4 @@
-"""Dead letters in the ledger: park, find, read, replay, resolve.
+"""Dead letters in the ledger: keep, find, read, replay, resolve.
 
 A letter is about one login whose newest wish cannot be applied, or one message that could not be accepted. Letters have
 groups (instance, code, wish), because reviewers decide by group. The sealed body of a message has its own key until the
@@ -76,8 +76,8 @@ class Message:
     """Keep it beyond the limits; it counts towards them."""
 
 
-class Parked(StrEnum):
-    """Result of parking one message."""
+class Kept(StrEnum):
+    """What became of one rejected message."""
 
     FIRST = "first"
     """Kept, and the first open letter of its group."""
@@ -106,15 +106,15 @@ class Letters:
         self._scripts = Scripts(client)
         self._now_ms = now_ms
 
-    def park(self, messages: Sequence[Message], *, replicas: int = 0) -> list[Parked]:
+    def keep_rejected(self, messages: Sequence[Message], *, replicas: int = 0) -> list[Kept]:
         """Keep messages that were not accepted, in one script; returns a result for each.
 
-        Raises NotReplicated if fewer than `replicas` replicas confirmed it; parking the messages again is harmless.
+        Raises NotReplicated if fewer than `replicas` replicas confirmed it; repeating the call is harmless.
         """
         args = [part for message in messages for part in _fields(message)]
         limits = MESSAGES_AT_MOST, MESSAGE_BYTES_AT_MOST
         reply = self._scripts.run_replicated("reject_event", self._now(), *limits, *args, replicas=replicas)
-        return [Parked(item.decode()) for item in reply]
+        return [Kept(item.decode()) for item in reply]
 
     def body(self, letter_id: str) -> bytes:
         """Return the sealed body of the message of an open letter; empty if there is none."""

@@ -22,7 +22,7 @@ from worker.redis_client.connect import BytesRedis
 
 RECORD_BATCH = 200
 """Events in one script call. Redis serves no other client meanwhile."""
-HEARTBEAT_SECONDS = 3.0
+SLOT_SECONDS = 3.0
 """How long a reconciler keeps its slot without a heartbeat."""
 MISMATCHES = {
     "newer": NEWER,
@@ -150,11 +150,11 @@ class Ledger:
         self.redis.zrem("nightly:notices", notice.text)
 
     def join_reconcilers(self, worker: str, owner: str) -> int:
-        """Take a slot for a reconciler, or renew it (at least every HEARTBEAT_SECONDS).
+        """Take a slot for a reconciler, or renew it (at least every SLOT_SECONDS).
 
         Returns the number of reconcilers, this one included; 0 if this worker has no free slot.
         """
-        return int(self._scripts.run("join_reconcilers", self._now(), worker, owner, round(HEARTBEAT_SECONDS * 1000)))
+        return int(self._scripts.run("join_reconcilers", self._now(), worker, owner, round(SLOT_SECONDS * 1000)))
 
     def leave_reconcilers(self, worker: str, owner: str) -> None:
         """Free the slot of a reconciler that ends."""

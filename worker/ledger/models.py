@@ -33,7 +33,7 @@ class Settled(StrEnum):
     WAITING = "waiting"
     UNSENT = "unsent"
     FENCED = "fenced"
-    PARKED = "parked"
+    DEAD_LETTERED = "dead_lettered"
     HALTED = "halted"
     """Not charged: it waits until the gate opens."""
     REPEATED = "repeated"

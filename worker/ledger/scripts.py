@@ -19,8 +19,8 @@ REPLICAS_WITHIN_MS = 2000
 PARTS = {
     "record": ("login_keys", "dead_letters", "backfill", "wishes"),
     "settle_and_claim": (
-        "rate_limit",
         "gate",
+        "rate_limit",
         "dead_letters",
         "backfill",
         "in_flight",
@@ -31,7 +31,7 @@ PARTS = {
         "candidates",
         "claim",
     ),
-    "pulse": ("dead_letters", "backfill", "in_flight", "gate", "rate_limit", "login_keys"),
+    "pulse": ("dead_letters", "backfill", "in_flight", "gate", "rate_limit", "backfill_lane", "login_keys"),
     "set_gate": ("gate",),
     "reject_event": ("login_keys", "dead_letters"),
     "close_dead_letter": ("dead_letters", "backfill"),
@@ -41,8 +41,8 @@ PARTS = {
     "backfill_add_chunk": ("login_keys", "backfill"),
     "backfill_commit": ("backfill",),
     "backfill_set_status": ("backfill",),
-    "backfill_room": ("rate_limit",),
-    "backfill_feed": ("login_keys", "dead_letters", "backfill", "wishes", "gate", "rate_limit"),
+    "backfill_room": ("rate_limit", "backfill_lane"),
+    "backfill_feed": ("login_keys", "dead_letters", "backfill", "wishes", "gate", "rate_limit", "backfill_lane"),
 }
 """The files of lib/ that each command needs beside common.lua, in order. Each run creates all their functions again."""
 

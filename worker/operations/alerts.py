@@ -22,7 +22,7 @@ from worker.telemetry.sentry import (
 log = get_logger(__name__)
 
 
-def pass_on(ledger: Ledger, notices: Iterable[Notice]) -> None:
+def report_notices(ledger: Ledger, notices: Iterable[Notice]) -> None:
     """Report each notice, then remove it. One that fails does not stop the others. Raises redis.RedisError."""
     for notice in notices:
         try:
@@ -33,22 +33,22 @@ def pass_on(ledger: Ledger, notices: Iterable[Notice]) -> None:
             ledger.forget_notice(notice)
 
 
-def _pass_on_group(instance: str, code: str, wish: str) -> None:
+def _report_group(instance: str, code: str, wish: str) -> None:
     log.warning("letters_of_new_kind", instance=instance, code=code, wish=wish)
     report_new_group(instance=instance, code=code, wish=wish)
 
 
-def _pass_on_excluded(instance: str, worker: str, detail: str) -> None:
+def _report_excluded(instance: str, worker: str, detail: str) -> None:
     log.error("worker_cannot_reach_flinks", instance=instance, excluded=worker, detail=detail)
     report_excluded_worker(instance=instance, worker=worker, detail=detail)
 
 
-def _pass_on_unkept(count: str) -> None:
+def _report_unkept(count: str) -> None:
     log.error("rejected_messages_not_kept", count=int(count))
     report_unkept(count=int(count))
 
 
-def _pass_on_gate(instance: str, text: str) -> None:
+def _report_gate(instance: str, text: str) -> None:
     change = {name: value for name, value in json.loads(text).items() if value not in ("", None)}
     is_closed = change.pop("state") == "closed"
     level = log.error if is_closed else log.warning
@@ -64,22 +64,22 @@ def _pass_on_gate(instance: str, text: str) -> None:
     )
 
 
-def _pass_on_key(key_id: str, since_ms: str) -> None:
+def _report_key(key_id: str, since_ms: str) -> None:
     since = datetime.fromtimestamp(int(since_ms) / 1000, UTC).isoformat(timespec="seconds")
     log.critical("login_key_missing", key_id=key_id, since=since)
     report_missing_key(key_id=key_id, since=since)
 
 
-def _pass_on_seals(key_id: str, count: str) -> None:
+def _report_seals(key_id: str, count: str) -> None:
     log.error("login_key_used_often", key_id=key_id, seals=int(count), advice="put a new key in front of LOGIN_KEYS")
     report_used_key(key_id=key_id, seals=int(count))
 
 
 _BY_KIND: Mapping[str, Callable[..., None]] = {
-    "gate": _pass_on_gate,
-    "group": _pass_on_group,
-    "excluded": _pass_on_excluded,
-    "unkept": _pass_on_unkept,
-    "key": _pass_on_key,
-    "seals": _pass_on_seals,
+    "gate": _report_gate,
+    "group": _report_group,
+    "excluded": _report_excluded,
+    "unkept": _report_unkept,
+    "key": _report_key,
+    "seals": _report_seals,
 }

@@ -6,13 +6,11 @@ rejected message, intake accepts the message again, as if it had just arrived.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from worker.errors import LetterClosed, NightlyError
 from worker.intake.accept import Intake, body_context
 from worker.intake.messages import CeleryMessage
 from worker.ledger import Letters
-from worker.ledger.dead_letters import Letter
 from worker.vault.vault import Vault
 
 
@@ -26,7 +24,10 @@ class Closed:
 
 
 class DeadLetters:
-    """The review list. `read_message` decodes a kept queue message to a Celery message, or to a body of CloudEvents."""
+    """Closes dead letters by replay or resolution.
+
+    `read_message` decodes a kept queue message to a Celery message, or to a body of CloudEvents.
+    """
 
     def __init__(
         self,
@@ -40,12 +41,6 @@ class DeadLetters:
         self._vault = vault
         self._intake = intake
         self._read_message = read_message
-
-    def show(self, letter_id: str) -> tuple[Letter, list[dict[str, Any]]]:
-        """Return one letter and all kept attempts of its login; raises UnknownLetter."""
-        letter = self._letters.get(letter_id)
-        attempts = self._letters.attempts(letter.login) if letter.login else []
-        return letter, list(attempts)
 
     def replay(self, letter_ids: Iterable[str], *, by: str) -> Iterator[Closed]:
         """Replay letters one by one; one that fails does not stop the others."""

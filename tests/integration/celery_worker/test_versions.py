@@ -29,7 +29,7 @@ def test_a_worker_older_than_the_ledger_ends_and_takes_no_event(nightly: Nightly
 
 
 def test_a_sandbox_worker_on_a_production_ledger_ends_and_takes_no_event(nightly: Nightly) -> None:
-    nightly.services.begin_ledger()
+    nightly.services.open_ledger()
     nightly.stack.environment["SANDBOX"] = "1"
     nightly.send([cloud_event(*new_logins(1), on=True, minute=0)])
     with pytest.raises(EmbeddedStackError, match=r"(?s)exit code 2.*ledger_refused.*begun in production"):

@@ -67,7 +67,7 @@ def test_no_traceback_appears_when_the_reader_of_the_pipe_closes_early(
 ) -> None:
     letters = Letters(redis_client)
     for number in range(2000):
-        letters.park([Message(f"iv-{number}", "invalid_event", "x" * 200, "stream", 1)])
+        letters.keep_rejected([Message(f"iv-{number}", "invalid_event", "x" * 200, "stream", 1)])
     command = f"{sys.executable} -m worker dead-letters list --json | head -1"
     done = subprocess.run(
         ["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=60, check=True

@@ -95,7 +95,7 @@ class Endings:
         self.world.land(flight, chance.choice(["at once", "never", "late", "late"]), self.world.now)
         ending = {"code": "retries_exhausted", "rest_seconds": flight.worker.settle_ms / 1000, "flags": "a" + DOWN}
         result = self._settle(flight, chance, "dead", **ending)
-        assert result in {Settled.PARKED, Settled.OVERTAKEN, Settled.HALTED}
+        assert result in {Settled.DEAD_LETTERED, Settled.OVERTAKEN, Settled.HALTED}
 
     def _fail(self, flight: Flight, chance: Random, **fields: object) -> None:
         was_shut = self.views.gate(flight.instance).get("cause") == "outage"
@@ -116,7 +116,7 @@ class Endings:
 
     def _is_refused_for_good(self, flight: Flight, chance: Random) -> None:
         result = self._settle(flight, chance, "dead", code="DISABLED_LOGIN", http_status=401)
-        assert result in {Settled.PARKED, Settled.OVERTAKEN}
+        assert result in {Settled.DEAD_LETTERED, Settled.OVERTAKEN}
 
     def _is_invalid(self, flight: Flight, chance: Random) -> None:
         """Flinks refuses the login: dead-lettered until exactly the login that makes a storm, held from then on."""
@@ -128,7 +128,7 @@ class Endings:
         if not is_believed:
             self.seen["invalid after a storm"] += 1
             return
-        letter = self.client.hget(f"nightly:login:{flight.login}", "x") if result is Settled.PARKED else b""
+        letter = self.client.hget(f"nightly:login:{flight.login}", "x") if result is Settled.DEAD_LETTERED else b""
         is_storm = self.storms.refuse(flight.caller, flight.login, letter.decode())
         standing = self.client.hget(f"nightly:configs:{flight.instance}", flight.worker.fingerprint)
         assert (standing == b"suspect") == is_storm, "a storm was missed, or detected without cause"
@@ -140,7 +140,7 @@ class Endings:
 
     def _finds_our_key_refused(self, flight: Flight, chance: Random) -> None:
         result = self._settle(flight, chance, "halt", code="ACCESS_DENIED", http_status=401)
-        assert result in {Settled.HALTED, Settled.PARKED, Settled.OVERTAKEN}
+        assert result in {Settled.HALTED, Settled.DEAD_LETTERED, Settled.OVERTAKEN}
 
     def _finds_no_host(self, flight: Flight, chance: Random) -> None:
         self._fail(flight, chance, delay_seconds=chance.choice([0, 30]), flags="dh")
@@ -190,7 +190,7 @@ class Endings:
         is_confirmed = outcome == "applied" and result in {Settled.APPLIED, Settled.OVERTAKEN}
         if is_confirmed and flight.claim.revision == self.world.revisions[flight.login]:
             self.rows.end(flight.login, RowOutcome.APPLIED)
-        elif result is Settled.PARKED:
+        elif result is Settled.DEAD_LETTERED:
             letter = self.client.hget(f"nightly:login:{flight.login}", "z")
             self.rows.end(flight.login, RowOutcome.DEAD, code if outcome == "dead" else letter.decode())
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.ledger import Letters, Message, Parked
+from worker.ledger import Kept, Letters, Message
 
 
 def message(letter_id: str = "ev-1", **changes: Any) -> Message:
@@ -12,4 +12,4 @@ def message(letter_id: str = "ev-1", **changes: Any) -> Message:
 
 def park(letters: Letters, **changes: Any) -> bool:
     """Park one message; returns whether its letter is the first of its group."""
-    return letters.park([message(**changes)]) == [Parked.FIRST]
+    return letters.keep_rejected([message(**changes)]) == [Kept.FIRST]

@@ -164,10 +164,10 @@ def busy(
         letters.close(letter.id, ending, by="ann")
     ledger.record([live(vault, f"event-{at}", clock.ms * 1000 + 1, on=False) for at in range(0, 60, 3)])
     for name, code in (("ev-1", "unknown_instance"), ("ev-2", "invalid_event"), ("ev-3", "invalid_event")):
-        letters.park([Message(name, code, "x", "stream", 1, b"x")])
+        letters.keep_rejected([Message(name, code, "x", "stream", 1, b"x")])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(letters_module, "MESSAGES_AT_MOST", 0)
-        letters.park([Message("ev-4", "invalid_event", "x", "stream", 1, b"x")])
+        letters.keep_rejected([Message("ev-4", "invalid_event", "x", "stream", 1, b"x")])
     letters.close("ev-1", "resolved", by="ann")
     _trouble_of_every_kind(ledger, clock, claim, settle, keeper)
     _an_entry_of_the_stream(redis_client)

@@ -49,7 +49,7 @@ def test_a_single_refused_login_keeps_the_code_of_flinks(
     settle(other, "applied")
     clock.ms += 30_000
     (again,) = claim_all(clock, claim, 1)
-    assert settle(again, "halt", code="ACCESS_DENIED") is Settled.PARKED
+    assert settle(again, "halt", code="ACCESS_DENIED") is Settled.DEAD_LETTERED
     assert [letter.code for letter in Letters(redis_client).list()] == ["ACCESS_DENIED"]
 
 

@@ -87,7 +87,7 @@ def test_a_dead_letter_keeps_its_attempts_for_as_long_as_it_is_open(
     (call,) = claim().claims
     dead = Verdict(Outcome.DEAD, "DISABLED_LOGIN", 400, message='it says "no"')
     sent = {"code": "DISABLED_LOGIN", "attempt": attempt_of(call, dead, seconds=1.5)}
-    assert settle(call, "dead", **sent) is Settled.PARKED
+    assert settle(call, "dead", **sent) is Settled.DEAD_LETTERED
     assert settle(call, "dead", **sent) is Settled.REPEATED
     assert redis_client.pttl(ATTEMPTS) == -1
     attempts = Letters(redis_client).attempts("lgn_0")

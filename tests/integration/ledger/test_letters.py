@@ -33,7 +33,7 @@ def letter(ledger: Ledger, letters: Letters, clock: Clock, claim: Any, settle: A
     clock.ms += 2000
     (tried,) = claim().claims
     fields = {"code": "DISABLED_LOGIN", "http_status": 401, "message": "it is disabled"}
-    assert settle(tried, "dead", attempt=attempt_text(code="DISABLED_LOGIN"), **fields) is Settled.PARKED
+    assert settle(tried, "dead", attempt=attempt_text(code="DISABLED_LOGIN"), **fields) is Settled.DEAD_LETTERED
     (letter,) = letters.list()
     return letter
 

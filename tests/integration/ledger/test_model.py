@@ -27,7 +27,7 @@ MUST_BE_SEEN = (
     "applied -> applied",
     "applied -> overtaken",
     "dead -> overtaken",
-    "dead -> parked",
+    "dead -> dead_lettered",
     "throttled -> waiting",
     "transient -> waiting",
     "halt -> halted",

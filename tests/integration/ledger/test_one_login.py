@@ -36,7 +36,7 @@ def test_a_single_refused_login_becomes_a_letter_and_delays_no_other(
     clock.ms += 30_000
     for one in claim_all(clock, claim, 9):
         if one.reference == poison.reference:
-            assert settle(one, "halt", code="http_403", http_status=403) is Settled.PARKED
+            assert settle(one, "halt", code="http_403", http_status=403) is Settled.DEAD_LETTERED
         else:
             settle(one, "applied")
     assert [(letter.code, letter.http_status) for letter in Letters(redis_client).list()] == [

@@ -88,11 +88,11 @@ def test_an_outage_dead_letters_only_failures_of_another_cause(
 ) -> None:
     ledger.record(wishes(30))
     exhausted, disabled, *failing = claim_all(clock, claim, 22)
-    assert settle(exhausted, "dead", code="retries_exhausted", flags="d") is Settled.PARKED, "the gate is open"
+    assert settle(exhausted, "dead", code="retries_exhausted", flags="d") is Settled.DEAD_LETTERED, "the gate is open"
     for one in failing:
         settle(one, "transient", **DOWN)
     assert gate(ledger)["cause"] == "outage"
-    assert settle(disabled, "dead", code="DISABLED_LOGIN") is Settled.PARKED
+    assert settle(disabled, "dead", code="DISABLED_LOGIN") is Settled.DEAD_LETTERED
 
 
 def test_a_response_with_a_code_of_flinks_is_charged_during_an_outage(

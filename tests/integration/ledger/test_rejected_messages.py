@@ -5,7 +5,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import Clock
 from tests.integration.ledger.rejected import message, park
-from worker.ledger import Ledger, Letters, Parked
+from worker.ledger import Kept, Ledger, Letters
 from worker.ledger import dead_letters as letters_module
 
 MESSAGE_GROUP = "nightly:group:|invalid_event|"
@@ -40,7 +40,7 @@ def test_a_repeated_message_with_another_code_moves_to_that_group(letters: Lette
 
 
 def test_only_the_first_open_letter_of_a_group_is_its_first(letters: Letters) -> None:
-    assert letters.park([message("ev-1"), message("ev-2")]) == [Parked.FIRST, Parked.KEPT]
+    assert letters.keep_rejected([message("ev-1"), message("ev-2")]) == [Kept.FIRST, Kept.KEPT]
 
 
 @pytest.mark.parametrize("action", ["replayed", "resolved"])
@@ -74,8 +74,8 @@ def test_beyond_the_limits_a_message_is_only_counted_with_one_notice(
     ledger: Ledger, letters: Letters, redis_client: Redis, monkeypatch: pytest.MonkeyPatch, limit: tuple[str, int]
 ) -> None:
     monkeypatch.setattr(letters_module, *limit)
-    found = letters.park([message(f"ev-{number}") for number in range(5)])
-    assert found == [Parked.FIRST, Parked.KEPT, *[Parked.UNKEPT] * 3]
+    found = letters.keep_rejected([message(f"ev-{number}") for number in range(5)])
+    assert found == [Kept.FIRST, Kept.KEPT, *[Kept.UNKEPT] * 3]
     assert [letter.id for letter in letters.list()] == ["ev-0", "ev-1"]
     assert redis_client.hmget("nightly:tally", "rejected", "rejected_unkept") == [b"5", b"3"]
     assert redis_client.keys("nightly:letter*ev-4") == []
@@ -88,7 +88,7 @@ def test_repeated_messages_and_possible_events_are_kept_beyond_the_limits(
 ) -> None:
     park(letters)
     monkeypatch.setattr(letters_module, "MESSAGES_AT_MOST", 1)
-    assert letters.park([message(), message("ev-2", must_keep=True)]) == [Parked.KEPT, Parked.KEPT]
+    assert letters.keep_rejected([message(), message("ev-2", must_keep=True)]) == [Kept.KEPT, Kept.KEPT]
     assert letters.get("ev-1").seen == 2
 
 
@@ -96,4 +96,4 @@ def test_a_closed_letter_makes_room_for_another(letters: Letters, monkeypatch: p
     monkeypatch.setattr(letters_module, "MESSAGES_AT_MOST", 1)
     park(letters)
     letters.close("ev-1", "resolved", by="ann")
-    assert letters.park([message("ev-2"), message("ev-3")]) == [Parked.FIRST, Parked.UNKEPT]
+    assert letters.keep_rejected([message("ev-2"), message("ev-3")]) == [Kept.FIRST, Kept.UNKEPT]

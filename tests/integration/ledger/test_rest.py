@@ -19,7 +19,7 @@ def rests_for(seconds: int, clock: Clock, claim: Any) -> bool:
     return not was_early and bool(claim().claims)
 
 
-@pytest.mark.parametrize(("newer_came", "result"), [("before", Settled.OVERTAKEN), ("after", Settled.PARKED)])
+@pytest.mark.parametrize(("newer_came", "result"), [("before", Settled.OVERTAKEN), ("after", Settled.DEAD_LETTERED)])
 def test_a_newer_event_waits_for_the_last_call_of_a_dead_lettered_wish(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any, newer_came: str, result: Settled
 ) -> None:

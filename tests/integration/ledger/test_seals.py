@@ -47,7 +47,7 @@ def test_the_seals_of_events_rows_chunks_and_letters_are_counted_under_the_newes
         Message(f"iv-{at}", "invalid_event", "", "stream", 1, vault.seal(body_context("x"), b"x")) for at in (1, 2)
     ]
     stays_elsewhere = Message("iv-3", "invalid_event", "", "stream", 1)
-    Letters(redis_client, now_ms=clock).park([bodies[0], stays_elsewhere, bodies[1]])
+    Letters(redis_client, now_ms=clock).keep_rejected([bodies[0], stays_elsewhere, bodies[1]])
     assert views.seals() == {newest: 10}
 
     ledger.record([sealed_wish(Vault(KEYS[::-1]), "login-1", 2_000_000)])

@@ -29,7 +29,7 @@ def test_twenty_five_invalid_logins_in_a_row_shut_the_gate(
 ) -> None:
     ledger.record(wishes(200))
     results = refuse(claim_all(clock, claim, 60), settle)
-    assert results == [Settled.PARKED] * 25 + [Settled.HALTED] * 35
+    assert results == [Settled.DEAD_LETTERED] * 25 + [Settled.HALTED] * 35
     assert (gate(ledger)["state"], gate(ledger)["cause"]) == ("closed", "storm")
     letters = list(Letters(redis_client).list(only_suspects=True))
     assert len(letters) == 25
@@ -82,14 +82,14 @@ def test_opening_the_gate_after_a_storm_raises_its_limit_fourfold(
 ) -> None:
     ledger.record(wishes(1000))
     keeper = GateKeeper(redis_client, now_ms=clock)
-    parked = [refuse(claim_all(clock, claim, 25), settle).count(Settled.PARKED)]
+    kept = [refuse(claim_all(clock, claim, 25), settle).count(Settled.DEAD_LETTERED)]
     for _ in range(2):
         keeper.open(INSTANCE, by="ann")
         redis_client.hset(f"nightly:configs:{INSTANCE}", FP, "proven")
         clock.ms += MINUTE_MS
-        parked.append(refuse(claim_all(clock, claim, 450), settle).count(Settled.PARKED))
+        kept.append(refuse(claim_all(clock, claim, 450), settle).count(Settled.DEAD_LETTERED))
         assert gate(ledger)["cause"] == "storm"
-    assert parked == [25, 100, 400]
+    assert kept == [25, 100, 400]
     keeper.open(INSTANCE, by="ann")
     clock.ms += MINUTE_MS
     settle(claim_all(clock, claim, 1)[0], "applied")
@@ -125,7 +125,7 @@ def test_a_success_restores_the_storm_limit_within_one_batch(
         ledger, (well, "applied", {}), (invalid, "dead", {"code": "INVALID_LOGIN"}), rules=GateRules(storm_logins=1)
     ) == [
         Settled.APPLIED,
-        Settled.PARKED,
+        Settled.DEAD_LETTERED,
     ]
     assert gate(ledger)["cause"] == "storm"
 
@@ -221,6 +221,6 @@ def test_a_run_beyond_a_restored_limit_is_a_storm_with_its_next_login(
     next_one, late = claim_all(clock, claim, 2)
     settle(claim(fingerprint="right").claims[0], "applied", fingerprint="right", rules=rules)
     assert gate(ledger)["state"] == "open"
-    assert refuse([next_one, late], settle, rules=rules) == [Settled.PARKED, Settled.HALTED]
+    assert refuse([next_one, late], settle, rules=rules) == [Settled.DEAD_LETTERED, Settled.HALTED]
     assert gate(ledger)["detail"] == "5 logins in a row, and no success in between"
     assert len(list(Letters(redis_client).list(only_suspects=True))) == 3 + 5

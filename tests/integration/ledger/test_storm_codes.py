@@ -27,7 +27,7 @@ def test_both_codes_of_a_refused_login_count_in_one_run(
     calls = claim_all(clock, claim, 5)
     for call, code in zip(calls, codes, strict=False):
         assert gate(ledger)["state"] == "open"
-        assert settle(call, "dead", code=code, http_status=401, rules=rules) is Settled.PARKED
+        assert settle(call, "dead", code=code, http_status=401, rules=rules) is Settled.DEAD_LETTERED
     assert (gate(ledger)["cause"], gate(ledger)["code"]) == ("storm", named)
     assert sorted(letter.code for letter in letters.list(only_suspects=True)) == sorted(codes)
     for call, code in zip(calls[3:], ("INVALID_LOGIN", "UNAUTHORIZED"), strict=True):

@@ -96,7 +96,7 @@ class StormSchedule:
             )
             if is_believed:
                 login = f"nightly:login:{settlement.claim.reference}"
-                letter = self.client.hget(login, "x") if result is Settled.PARKED else b""
+                letter = self.client.hget(login, "x") if result is Settled.DEAD_LETTERED else b""
                 self.seen["storm"] += self.storms.refuse(caller, settlement.claim.reference, letter.decode())
         if caller in self.storms.suspects:
             self.seen[f"{settlement.outcome} after a storm"] += 1

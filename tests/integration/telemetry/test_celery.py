@@ -43,7 +43,7 @@ app.conf.update(task_ignore_result=True, worker_send_task_events=True, broker_co
 signals.setup_logging.connect(lambda **_: configure_logging(log_format="json", log_level="DEBUG"), weak=False)
 
 
-@app.task(name="account.linked", Request="worker.celery_worker.redacted_request:QuietRequest", acks_late=True)
+@app.task(name="account.linked", Request="worker.celery_worker.redacted_request:RedactedRequest", acks_late=True)
 def linked(login_id, outcome="return"):
     if outcome == "raise":
         raise KeyError(login_id)

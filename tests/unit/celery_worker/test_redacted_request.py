@@ -17,7 +17,7 @@ from celery.worker import request as celery_request
 from celery.worker import state, strategy
 from kombu import Connection
 
-from worker.celery_worker.redacted_request import HIDDEN, QuietRequest
+from worker.celery_worker.redacted_request import HIDDEN, RedactedRequest
 
 CONTROL: Any = import_module("celery.worker.control")  # Any: the stubs are incomplete
 CANARY = "maple tree"
@@ -67,7 +67,7 @@ def app() -> Iterator[Celery]:
 
 @pytest.fixture
 def linked(app: Celery) -> Any:
-    @app.task(name="account.linked", Request="worker.celery_worker.redacted_request:QuietRequest", acks_late=True)
+    @app.task(name="account.linked", Request="worker.celery_worker.redacted_request:RedactedRequest", acks_late=True)
     def linked(**kwargs: str) -> None:
         raise KeyError(kwargs["login_id"])
 
@@ -188,8 +188,8 @@ def test_without_this_class_the_arguments_leak(app: Celery, linked: Any, message
 
 def test_celery_builds_its_request_class_from_ours(app: Celery, linked: Any, events: Events) -> None:
     make: Any = vars(celery_request)["create_request_cls"]
-    made = make(QuietRequest, linked, Consumer.pool, "test", events, app=app)
-    assert issubclass(made, QuietRequest)
+    made = make(RedactedRequest, linked, Consumer.pool, "test", events, app=app)
+    assert issubclass(made, RedactedRequest)
 
 
 def _info_of(error: Exception) -> ExceptionInfo:

@@ -1,6 +1,6 @@
 import pytest
 
-from worker.flinks.response_body import Claim, claim_of, read
+from worker.flinks.response_body import Confirmation, confirmation_in, read
 
 LOGIN = "bb8b8569-3bfc-43c1-ae31-08d6decf1675"
 OTHER = "0d5e2a51-7a10-4d8e-9a61-5f0c3b1f7e22"
@@ -9,40 +9,45 @@ OTHER = "0d5e2a51-7a10-4d8e-9a61-5f0c3b1f7e22"
 @pytest.mark.parametrize(
     ("text", "claim"),
     [
-        (f"LoginId {LOGIN} has now been activated for automatic refresh", Claim.CONFIRMED),
-        (f"loginid '{LOGIN.upper()}' is activated.", Claim.CONFIRMED),
-        (f"Activated: {LOGIN}", Claim.CONFIRMED),
-        (f"Activated: {LOGIN} (request {OTHER})", Claim.CONFIRMED),
-        (f"LoginId {LOGIN} has now been deactivated for automatic refresh", Claim.CONTRADICTED),
-        (f"LoginId {OTHER} has now been activated for automatic refresh", Claim.CONTRADICTED),
-        (f"LoginId {LOGIN}0 has now been activated for automatic refresh", Claim.CONTRADICTED),
-        ("LoginId acme-7 has now been activated for automatic refresh", Claim.CONTRADICTED),
-        (f"Refresh of {OTHER} was activated", Claim.CONTRADICTED),
-        (f"LoginId {LOGIN} has not been activated", Claim.CONTRADICTED),
-        (f"LoginId {LOGIN} couldn't be activated", Claim.CONTRADICTED),
-        (f"LoginId {LOGIN} was deactivated and has now been activated", Claim.CONTRADICTED),
-        ("The automatic refresh has been activated", Claim.SILENT),
-        (f"LoginId {LOGIN} was saved", Claim.SILENT),
-        (f"LoginId {LOGIN} is reactivatedly", Claim.SILENT),
-        (f"LoginId {LOGIN} has no limit; request {OTHER}", Claim.SILENT),
-        ("\0 activated", Claim.SILENT),
-        ("", Claim.SILENT),
+        (f"LoginId {LOGIN} has now been activated for automatic refresh", Confirmation.CONFIRMED),
+        (f"loginid '{LOGIN.upper()}' is activated.", Confirmation.CONFIRMED),
+        (f"Activated: {LOGIN}", Confirmation.CONFIRMED),
+        (f"Activated: {LOGIN} (request {OTHER})", Confirmation.CONFIRMED),
+        (f"LoginId {LOGIN} has now been deactivated for automatic refresh", Confirmation.CONTRADICTED),
+        (f"LoginId {OTHER} has now been activated for automatic refresh", Confirmation.CONTRADICTED),
+        (f"LoginId {LOGIN}0 has now been activated for automatic refresh", Confirmation.CONTRADICTED),
+        ("LoginId acme-7 has now been activated for automatic refresh", Confirmation.CONTRADICTED),
+        (f"Refresh of {OTHER} was activated", Confirmation.CONTRADICTED),
+        (f"LoginId {LOGIN} has not been activated", Confirmation.CONTRADICTED),
+        (f"LoginId {LOGIN} couldn't be activated", Confirmation.CONTRADICTED),
+        (f"LoginId {LOGIN} was deactivated and has now been activated", Confirmation.CONTRADICTED),
+        ("The automatic refresh has been activated", Confirmation.SILENT),
+        (f"LoginId {LOGIN} was saved", Confirmation.SILENT),
+        (f"LoginId {LOGIN} is reactivatedly", Confirmation.SILENT),
+        (f"LoginId {LOGIN} has no limit; request {OTHER}", Confirmation.SILENT),
+        ("\0 activated", Confirmation.SILENT),
+        ("", Confirmation.SILENT),
     ],
 )
-def test_a_text_confirms_contradicts_or_does_neither(text: str, claim: Claim) -> None:
-    assert claim_of(text, LOGIN, wants_active=True) is claim
+def test_a_text_confirms_contradicts_or_does_neither(text: str, claim: Confirmation) -> None:
+    assert confirmation_in(text, LOGIN, wants_active=True) is claim
 
 
 def test_deactivated_is_not_read_as_activated() -> None:
     text = f"{LOGIN} deactivated"
-    assert claim_of(text, LOGIN, wants_active=False) is Claim.CONFIRMED
-    assert claim_of(text, LOGIN, wants_active=True) is Claim.CONTRADICTED
+    assert confirmation_in(text, LOGIN, wants_active=False) is Confirmation.CONFIRMED
+    assert confirmation_in(text, LOGIN, wants_active=True) is Confirmation.CONTRADICTED
 
 
 @pytest.mark.parametrize("login", ["a.b*c(", "two words", "ends-with-=", "deactivated-1", "é日本"])
 def test_a_login_is_found_as_a_whole_word(login: str) -> None:
-    assert claim_of(f"LoginId {login} was activated, at last", login, wants_active=True) is Claim.CONFIRMED
-    assert claim_of(f"LoginId x{login} was activated, at last", login, wants_active=True) is not Claim.CONFIRMED
+    assert (
+        confirmation_in(f"LoginId {login} was activated, at last", login, wants_active=True) is Confirmation.CONFIRMED
+    )
+    assert (
+        confirmation_in(f"LoginId x{login} was activated, at last", login, wants_active=True)
+        is not Confirmation.CONFIRMED
+    )
 
 
 def test_only_the_first_64_kib_are_read() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from worker.intake.accept import Intake, Rejected, body_context
-from worker.ledger import Ledger, Letters, Message, Parked, Recorded, Wish
+from worker.ledger import Kept, Ledger, Letters, Message, Recorded, Wish
 from worker.vault.vault import Vault
 
 LOGIN = "5e115eab-0000-4000-8000-00000c0ffee1"
@@ -38,20 +38,20 @@ class FakeLetters:
     """Keeps rejected messages, up to a limit."""
 
     def __init__(self) -> None:
-        self.parked: list[Message] = []
+        self.kept: list[Message] = []
         self.calls: list[int] = []
         self.at_most = 100_000
 
-    def park(self, messages: Sequence[Message], *, replicas: int) -> list[Parked]:
+    def keep_rejected(self, messages: Sequence[Message], *, replicas: int) -> list[Kept]:
         assert replicas == 0
         self.calls.append(len(messages))
-        return [self._park(message) for message in messages]
+        return [self._keep(message) for message in messages]
 
-    def _park(self, message: Message) -> Parked:
-        if len(self.parked) >= self.at_most and not message.must_keep:
-            return Parked.UNKEPT
-        self.parked.append(message)
-        return Parked.FIRST if len(self.parked) == 1 else Parked.KEPT
+    def _keep(self, message: Message) -> Kept:
+        if len(self.kept) >= self.at_most and not message.must_keep:
+            return Kept.UNKEPT
+        self.kept.append(message)
+        return Kept.FIRST if len(self.kept) == 1 else Kept.KEPT
 
 
 class Harness:
@@ -81,13 +81,13 @@ class Harness:
 
     @property
     def reasons(self) -> list[tuple[str, str]]:
-        return [(message.code, message.reason) for message in self.letters.parked]
+        return [(message.code, message.reason) for message in self.letters.kept]
 
     def bodies(self) -> list[bytes]:
-        return [self.vault.open(body_context(message.id), message.sealed_body) for message in self.letters.parked]
+        return [self.vault.open(body_context(message.id), message.sealed_body) for message in self.letters.kept]
 
     def readable(self) -> str:
-        return repr((self.ledger.wishes, self.letters.parked, self.reported))  # their repr shows no sealed value
+        return repr((self.ledger.wishes, self.letters.kept, self.reported))  # their repr shows no sealed value
 
 
 def cloudevent(**changes: Any) -> dict[str, Any]:

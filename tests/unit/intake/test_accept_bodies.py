@@ -66,7 +66,7 @@ def test_a_rejected_part_of_a_batch_is_replayed_alone(harness: Harness) -> None:
     bad = cloudevent(id="evt-7", data={"loginId": "é\u2028", "instance": "toolbox"})
     assert not harness.intake.accept_bodies([body_of([cloudevent(), bad])])
     assert not harness.intake.accept_again("stream", harness.bodies()[0])
-    assert len({message.id for message in harness.letters.parked}) == 1
+    assert len({message.id for message in harness.letters.kept}) == 1
     assert len(harness.ledger.wishes) == 1
 
 
@@ -85,7 +85,7 @@ def test_no_input_stops_the_intake(body: bytes) -> None:
     is_whole = harness.intake.accept_bodies([body, body_of(cloudevent(id="good"))])
 
     assert [wish.event_id for wish in harness.ledger.wishes][-1:] == ["good"]
-    assert is_whole is not bool(harness.letters.parked)
+    assert is_whole is not bool(harness.letters.kept)
     assert LOGIN not in harness.readable()
 
 
@@ -101,6 +101,6 @@ def test_every_malformed_input_becomes_wishes_and_dead_letters_and_no_reason_quo
         else:
             continue
         kinds.add(item.kind)
-        assert len(harness.ledger.wishes) + len(harness.letters.parked) == item.units, item.kind
+        assert len(harness.ledger.wishes) + len(harness.letters.kept) == item.units, item.kind
         assert CANARY not in repr((harness.reasons, harness.reported)), item.kind
     assert len(kinds) == 17

@@ -22,7 +22,7 @@ def test_an_event_becomes_a_wish_under_the_reference_of_its_login(harness: Harne
     assert (wish.instance, wish.wants_active, wish.lane) == ("acme-us", True, Lane.LIVE)
     assert (wish.event_id, wish.account_id) == ("evt-1", "cust-42")
     assert wish.occurred_us == 1_795_341_600_000_000
-    assert not harness.letters.parked
+    assert not harness.letters.kept
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"event_id": None}])
@@ -93,6 +93,6 @@ def test_a_rejected_celery_message_is_replayed_unchanged(vault: Vault, instances
 
     assert harness.intake.accept_again("celery", harness.bodies()[0]) is ("eu" in instances)
     assert [wish.event_id for wish in harness.ledger.wishes] == ["task-9"] * ("eu" in instances)
-    assert len({message.id for message in harness.letters.parked}) == 1, (
+    assert len({message.id for message in harness.letters.kept}) == 1, (
         "a message that is still invalid keeps its dead letter"
     )

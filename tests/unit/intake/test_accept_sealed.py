@@ -45,7 +45,7 @@ def test_an_event_sealed_to_a_missing_key_is_kept_until_workers_have_the_key() -
     event = cloudevent(id="evt-7", data={"sealedLoginId": sealed(lost)})
     assert not harness.intake.accept_bodies([body_of(event)])
 
-    (letter,) = harness.letters.parked
+    (letter,) = harness.letters.kept
     key_id = lost.public_keys[0].id
     assert (letter.code, letter.event_id) == ("unknown_key", "evt-7")
     assert letter.reason == f"sealedLoginId: is sealed to key {key_id}, which LOGIN_KEYS lacks"
@@ -58,8 +58,8 @@ def test_an_event_sealed_to_a_missing_key_is_kept_until_workers_have_the_key() -
 def test_without_the_login_an_id_with_any_guid_is_masked(event_id: str, is_shown: bool) -> None:  # noqa: FBT001
     harness = Harness(Vault([NEW]))
     assert not harness.celery(sealed_login_id=sealed(Vault([LOST])), occurred_at=TIME, event_id=event_id)
-    assert (harness.letters.parked[0].event_id == event_id) is is_shown
-    assert harness.letters.parked[0].event_id.startswith("masked-") is not is_shown
+    assert (harness.letters.kept[0].event_id == event_id) is is_shown
+    assert harness.letters.kept[0].event_id.startswith("masked-") is not is_shown
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_where_sealing_is_required_a_login_in_clear_is_kept_for_review(vault: Va
     assert not harness.celery(login_id=LOGIN, occurred_at=TIME, event_id=f"e-{LOGIN}")
     reason = "loginId: is not sealed, and REQUIRE_SEALED is set here; seal it"
     assert harness.reasons == [("invalid_event", reason)] * 2
-    assert harness.letters.parked[0].event_id == "evt-1"
-    assert harness.letters.parked[1].event_id.startswith("masked-")
+    assert harness.letters.kept[0].event_id == "evt-1"
+    assert harness.letters.kept[1].event_id.startswith("masked-")
     assert LOGIN not in harness.readable()
     assert harness.celery(sealed_login_id=sealed(vault), occurred_at=TIME)
 
@@ -101,7 +101,7 @@ def test_a_rejection_after_unsealing_names_its_event(harness: Harness, vault: Va
     data = {"sealedLoginId": sealed(vault)}
     late, elsewhere = cloudevent(time=FAR, id="late", data=data), cloudevent(id="else", data={**data, "instance": "eu"})
     assert not harness.intake.accept_bodies([body_of([late, elsewhere])])
-    assert {(letter.code, letter.event_id) for letter in harness.letters.parked} == {
+    assert {(letter.code, letter.event_id) for letter in harness.letters.kept} == {
         ("invalid_event", "late"),
         ("unknown_instance", "else"),
     }

@@ -60,7 +60,7 @@ def test_an_opaque_login_is_masked_in_any_case(harness: Harness) -> None:
 def test_the_id_of_a_dead_letter_depends_only_on_its_bytes(harness: Harness) -> None:
     for body in (b"{", b"{", b"}"):
         harness.intake.accept_bodies([body])
-    one, again, other = (message.id for message in harness.letters.parked)
+    one, again, other = (message.id for message in harness.letters.kept)
     assert one == again != other
     assert one.startswith("iv-")
 
@@ -68,14 +68,14 @@ def test_the_id_of_a_dead_letter_depends_only_on_its_bytes(harness: Harness) -> 
 def test_a_redelivered_message_has_the_same_dead_letter(harness: Harness) -> None:
     for task_id in ("task-1", "task-1", "task-2"):
         harness.celery(login_id=LOGIN, task_id=task_id)
-    one, again, other = (message.id for message in harness.letters.parked)
+    one, again, other = (message.id for message in harness.letters.kept)
     assert one == again != other
 
 
 def test_a_long_body_is_kept_whole(harness: Harness) -> None:
     body = b"{" + LOGIN.encode() + b" " * MAX_BODY_BYTES
     assert not harness.intake.accept_bodies([body])
-    (message,), (kept,) = harness.letters.parked, harness.bodies()
+    (message,), (kept,) = harness.letters.kept, harness.bodies()
     assert kept == body
     assert message.size == len(body)
     assert LOGIN.encode() not in message.sealed_body
@@ -106,7 +106,7 @@ def test_a_message_that_may_hold_a_valid_event_is_kept_although_the_review_list_
 
 def test_an_oversized_entry_becomes_a_dead_letter_that_names_its_key(harness: Harness) -> None:
     assert harness.intake.reject_oversize(source="stream", size=2**28, key="account-events:stream:oversize:1-0")
-    (message,) = harness.letters.parked
+    (message,) = harness.letters.kept
     assert (message.size, message.sealed_body) == (2**28, b"")
     assert message.reason.endswith("under account-events:stream:oversize:1-0")
     harness.letters.at_most = 0
@@ -119,7 +119,7 @@ def test_each_rejection_is_reported_once_without_its_body(harness: Harness) -> N
         ("stream", "invalid_event", True),
         ("stream", "invalid_event", False),
     ]
-    assert [item.letter_id for item in harness.reported] == [message.id for message in harness.letters.parked]
+    assert [item.letter_id for item in harness.reported] == [message.id for message in harness.letters.kept]
     assert LOGIN not in repr(harness.reported)
 
 
@@ -148,10 +148,10 @@ def test_without_a_callback_a_rejection_is_still_kept(vault: Vault) -> None:
     parts = (cast("Ledger", ledger), cast("Letters", letters), vault)
     intake = Intake(*parts, instances=frozenset(), default_instance="toolbox", max_ahead_seconds=3600)
     assert not intake.accept_bodies([body_of(cloudevent())])
-    assert [message.code for message in letters.parked] == ["unknown_instance"]
+    assert [message.code for message in letters.kept] == ["unknown_instance"]
 
 
 def test_lone_surrogates_are_kept_unchanged(harness: Harness) -> None:
     assert not harness.celery(login_id="\ud800", occurred_at=TIME)
     assert not harness.intake.accept_again("celery", harness.bodies()[0])
-    assert len({message.id for message in harness.letters.parked}) == 1
+    assert len({message.id for message in harness.letters.kept}) == 1

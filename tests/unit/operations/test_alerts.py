@@ -37,7 +37,7 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]
 def test_each_notice_is_logged_reported_and_removed(reported: list[tuple[str, dict[str, Any]]]) -> None:
     ledger = Forgetful()
     with capture_logs() as lines:
-        notices.pass_on(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, EXCLUDED, UNKEPT, KEY])
+        notices.report_notices(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, EXCLUDED, UNKEPT, KEY])
     assert ledger.forgotten == [CLOSED, OPENED, GROUP, EXCLUDED, UNKEPT, KEY]
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("gate_closed", "error"),
@@ -70,5 +70,5 @@ def test_a_notice_that_cannot_be_reported_is_kept_and_delays_no_other(monkeypatc
 
     monkeypatch.setattr(notices, "report_gate", fail)
     ledger = Forgetful()
-    notices.pass_on(cast("Ledger", ledger), [CLOSED, GROUP])
+    notices.report_notices(cast("Ledger", ledger), [CLOSED, GROUP])
     assert ledger.forgotten == [GROUP]

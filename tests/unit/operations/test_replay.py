@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
 from worker.errors import LetterClosed, UnknownLetter
 from worker.intake.accept import body_context
 from worker.intake.messages import CeleryMessage
@@ -35,9 +33,6 @@ class FakeLetters:
 
     def body(self, letter_id: str) -> bytes:
         return self.bodies.get(letter_id, b"")
-
-    def attempts(self, login: str) -> list[dict[str, Any]]:
-        return [{"login": login}]
 
     def close(self, letter_id: str, status: str, *, by: str, note: str = "") -> str:
         if self.get(letter_id).status != "open" or letter_id in {item[0] for item in self.closed}:
@@ -157,12 +152,3 @@ def test_a_dead_letter_is_resolved_with_its_note_and_without_a_call(vault: Vault
     assert outcomes == ["resolved", "already_closed", "failed"]
     assert review.letters.closed == [("dl-1", "resolved", "ann", "card deleted")]
     assert not review.intake.given
-
-
-def test_only_a_dead_letter_of_a_login_is_shown_with_attempts(vault: Vault) -> None:
-    message, body = message_letter("iv-1", b"good")
-    review = Review(vault, LOGIN_LETTER, (message, body))
-    assert review.list.show("dl-1") == (LOGIN_LETTER, [{"login": "lgn_a"}])
-    assert review.list.show("iv-1") == (message, [])
-    with pytest.raises(UnknownLetter):
-        review.list.show("none")

@@ -36,8 +36,8 @@ if room < 1 then return { 'full', 0, 0 } end
 
 -- The backfill's own rate: a bucket like that of the calls (claim.lua), full again at `tat`.
 local interval = tonumber(rate) and 1000 / tonumber(rate) or 0
-local burst = later(BURST, interval)
-tat = later(tonumber(tat or '0') or 0, now)
+local burst = math.max(BURST, interval)
+tat = math.max(tonumber(tat or '0') or 0, now)
 if tat > now + burst + BURST then tat = now end -- so far ahead only after the clock was set back
 local allowed = interval > 0 and math.floor((now + burst - tat) / interval + 0.000001) or rows - first
 if allowed < 1 and first < tonumber(rows) then return { 'slow', 0, 0 } end

@@ -39,7 +39,7 @@ local function leave_out()
   return 'unkept'
 end
 
-local function park(message)
+local function keep(message)
   redis.call('HINCRBY', 'nightly:tally', 'rejected', 1)
   local is_open = redis.call('ZSCORE', 'nightly:letters:open', message.id)
   if not is_open and not message.must_keep and not has_room(tonumber(message.size)) then return leave_out() end
@@ -64,5 +64,5 @@ end
 
 count_seals(sealed_values, now)
 local replies = {}
-for i, message in ipairs(messages) do replies[i] = park(message) end
+for i, message in ipairs(messages) do replies[i] = keep(message) end
 return replies

@@ -15,7 +15,7 @@ redis.call('SADD', 'nightly:instances', instance)
 if state == 'open' then
   if is_shut_by(gate, 'storm') then
     local limit = gate.storm_limit or storm_logins
-    redis.call('HSET', gate_key(instance), 'storm_limit', later(math.min(4 * limit, HIGHEST_STORM_LIMIT), limit))
+    redis.call('HSET', gate_key(instance), 'storm_limit', math.max(math.min(4 * limit, HIGHEST_STORM_LIMIT), limit))
   end
   for _, fingerprint in ipairs(redis.call('HKEYS', configs_key(instance))) do
     redis.call('DEL', invalid_key(instance, fingerprint))

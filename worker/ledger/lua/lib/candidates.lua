@@ -105,7 +105,7 @@ end
 -- Logins whose key no live worker holds are due again later.
 function put_off_unopened(context)
   for key_id, refs in pairs(unopened) do
-    local wait = math.min(later(note_missing(key_id, context.now), MISSING_WAIT_LEAST), MISSING_WAIT_MOST)
+    local wait = math.min(math.max(note_missing(key_id, context.now), MISSING_WAIT_LEAST), MISSING_WAIT_MOST)
     for at = 1, #refs, 2 do put(refs[at], context.now + wait, refs[at + 1]) end
   end
 end

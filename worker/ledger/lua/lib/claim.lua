@@ -7,8 +7,6 @@
 --              canary (one call is in flight, and its result decides about others) | closed
 
 local BACKFILL_TURN = 10 -- every tenth call is for the backfill lane, so that it never starves
-local EARLY_MS = 20
-local MARGIN = 1.03
 local HELD_BACK = 1000 -- ms without messages for logins that the caller's keys do not open
 
 local function next_due(context)
@@ -20,32 +18,11 @@ local function next_due(context)
   return first
 end
 
--- Returns how many calls the rate allows now: a token bucket (GCRA), stored as the time `tat` at which it is full
--- again.
-local function read_bucket(context)
-  local paused_until, tat, turn, rate, changed_at, lane_calls = unpack(redis.call('HMGET', rate_key(context.instance),
-    'paused_until', 'tat', 'turn', 'rate', 'changed_at', 'lane_calls'))
-  local bucket = { turn = tonumber(turn or '0') or 0, lane_calls = tonumber(lane_calls or '0') or 0 }
-  bucket.paused = math.min(tonumber(paused_until or '0') or 0, context.now + LONGEST_PAUSE) - context.now
-  -- ms a call, with a margin of 3 %: even if a call is early and the network bunches two calls, each second as Flinks
-  -- counts it stays within the ceiling (P6).
-  bucket.interval = 1000 / climbed(rate, changed_at, context.ceiling, context.now) * MARGIN
-  -- How early a call may be, so that a late claim loses no time: up to 20 ms, and less than an interval unless
-  -- intervals are shorter than a claim takes. It depends on the ceiling, so that a cut rate grants no new burst.
-  local early = math.max(math.min(EARLY_MS, 900 / context.ceiling), EARLY_MS - 1000 / context.ceiling)
-  bucket.burst = bucket.interval + early
-  bucket.tat = later(tonumber(tat or '0') or 0, context.now)
-  -- So far ahead only after the clock was set back.
-  if bucket.tat > context.now + bucket.burst + 5000 then bucket.tat = context.now end
-  bucket.tokens = math.floor((context.now + bucket.burst - bucket.tat) / bucket.interval + 0.000001)
-  return bucket
-end
-
 local function busy(context, bucket)
   local first = next_due(context)
   if not first then return { 'idle', -1, context.now } end
   local wait = bucket.tokens < 1 and math.ceil(bucket.tat + bucket.interval - bucket.burst - context.now) or 25
-  return { 'busy', later(later(wait, 1), first - context.now), context.now }
+  return { 'busy', math.max(math.max(wait, 1), first - context.now), context.now }
 end
 
 -- Returns the attempts charged to a login, and the time of the first, moved forward by the time in which calls were
@@ -57,7 +34,7 @@ local function charged_failures(context, key, held, login)
   local failures = tonumber(login.failures or '0') or 0
   local first, last, in_a_row = read_failures_in_a_row(login.failures_while_down, first_failure)
   if first and outage_from and last >= outage_from and last <= outage_to then
-    failures = later(failures - (first >= outage_from and in_a_row or 1), 0)
+    failures = math.max(failures - (first >= outage_from and in_a_row or 1), 0)
     redis.call('HSET', key, FIELD.failures, failures)
     redis.call('HDEL', key, FIELD.failures_while_down)
   end
@@ -65,7 +42,7 @@ local function charged_failures(context, key, held, login)
     redis.call('HDEL', key, FIELD.failures, FIELD.first_failure, FIELD.held_before_failure)
     return 0, ''
   end
-  local held_since = later(held - (tonumber(held_before or '0') or 0), 0)
+  local held_since = math.max(held - (tonumber(held_before or '0') or 0), 0)
   return failures, whole(math.min(context.now, tonumber(first_failure) + held_since))
 end
 
@@ -130,7 +107,7 @@ local function idle(context)
     return { 'idle', -1, context.now }
   end
   local first = next_due(context)
-  return { 'idle', first and later(first - context.now, 1) or -1, context.now }
+  return { 'idle', first and math.max(first - context.now, 1) or -1, context.now }
 end
 
 -- `limits` as in settle_and_claim.lua.

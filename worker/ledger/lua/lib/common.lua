@@ -64,8 +64,6 @@ local function gate_key(instance) return 'nightly:gate:' .. instance end
 local function configs_key(instance) return 'nightly:configs:' .. instance end
 local function tally_key(instance) return 'nightly:tally:' .. instance end
 
-local function later(a, b) if a > b then return a end return b end
-
 -- Returns all fields of a login, by one HGETALL: HMGET would scan the hash once for each name, to its end where the
 -- field is missing, as most are.
 local function read_login(ref)
@@ -123,7 +121,7 @@ end
 
 -- Make a login due in its lane at `due_at`, or later, when its rest ends.
 local function put_due(ref, instance, lane, due_at, rests_until)
-  put(due_key(instance, lane), later(due_at, rests_until), ref)
+  put(due_key(instance, lane), math.max(due_at, rests_until), ref)
 end
 
 local function in_pieces(command, key, args)

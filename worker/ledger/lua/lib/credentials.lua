@@ -53,7 +53,7 @@ end
 -- Flinks refuses our credentials or our address. A proven configuration is only doubted at first, as the refusal may be
 -- of this login alone. The configuration counts as refused once a second login is refused with no success in between.
 -- Returns whether only this login is refused: it is refused again, while others were confirmed.
-local function is_alone_refused(context, ref, login, item)
+local function note_refusal(context, ref, login, item)
   local configs, doubt = configs_key(context.instance), context.fingerprint .. ':doubt'
   if context.config.standing == 'proven' and login.refused_by == context.fingerprint then
     -- The code of a dead letter is Flinks' or one of the contract's: not an HTTP status, not a failure of our own.
@@ -67,7 +67,7 @@ local function is_alone_refused(context, ref, login, item)
   local is_same = context.config.standing == 'doubted' and redis.call('HGET', configs, doubt) == ref
   if is_same and redis.call('HINCRBY', configs, context.fingerprint .. ':doubts', 1) < DOUBTS then
     redis.call('HSET', login_key(ref), FIELD.refused_by, context.fingerprint)
-    item.delay = later(item.delay, DOUBTED_DELAY)
+    item.delay = math.max(item.delay, DOUBTED_DELAY)
   elseif not is_condemned(context) then
     set_standing(context, 'refused')
     redis.call('HSET', login_key(ref), FIELD.refused_by, context.fingerprint)

@@ -70,12 +70,12 @@ end
 -- Returns for how long calls of this instance were held in all, ms.
 local function held_ms(gate, now)
   local to = counted_to(gate, now)
-  return gate.held_ms - later(to - now, 0) + later(now - later(held_from(gate, now), to), 0)
+  return gate.held_ms - math.max(to - now, 0) + math.max(now - math.max(held_from(gate, now), to), 0)
 end
 
 -- Count a time in which calls were held, without the part that is counted already.
 local function count_held(instance, gate, from, to, now)
-  from = later(from, counted_to(gate, now))
+  from = math.max(from, counted_to(gate, now))
   if to <= from then return end
   gate.held_ms, gate.held_to = gate.held_ms + to - from, to
   redis.call('HSET', gate_key(instance), 'held_ms', whole(gate.held_ms), 'held_to', whole(to))
@@ -84,6 +84,8 @@ end
 -- Whether a time lies ahead. A time further ahead than the longest possible was written before the clock was set back.
 local function is_ahead(moment, now, longest) return moment > now and moment <= now + longest end
 
+-- A halt or a storm stops only the configuration that caused it, by its standing: a worker with another one may call,
+-- and its confirmed call opens the gate. A person's closing and an outage stop all configurations.
 -- Returns whether a configuration may call: open | canary (one call) | waiting (for the canary in flight) | closed; and
 -- after how many ms to ask again (-1: no sooner than something changes).
 local function admission(gate, config, now)
@@ -132,7 +134,7 @@ local function announce_change(instance, before, change, now)
   if is_held and not was_held then
     redis.call('HSET', key, 'held_since', whole(now))
   elseif was_held and not is_held then
-    change.held_ms = before.held_since and later(now - before.held_since, 0) or 0
+    change.held_ms = before.held_since and math.max(now - before.held_since, 0) or 0
     count_held(instance, before, held_from(before, now), now, now)
     redis.call('HDEL', key, 'held_since')
     redis.call('HSET', rate_key(instance), 'rate', '1', 'changed_at', whole(now))

@@ -33,7 +33,7 @@ local function forget_flight(key, login, owes)
 end
 
 -- Returns until when a login rests after its flight: as long as this call, or a fenced one, may still land.
-local function rest_after(login, rests_until) return later(rests_until, tonumber(login.reassert_after or '0')) end
+local function rest_after(login, rests_until) return math.max(rests_until, tonumber(login.reassert_after or '0')) end
 
 -- End a flight without a result for its wish: the login is due again, and the tally still lacks its event. A wish that
 -- was overtaken meanwhile counts as superseded.

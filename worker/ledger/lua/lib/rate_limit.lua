@@ -1,4 +1,7 @@
--- Limits the calls of an instance over all workers, and how many rows of backfills wait in its lane.
+-- Limits the rate of calls of an instance, over all workers: calls/s, and a pause if Flinks asks for one.
+
+local EARLY_MS = 20
+local MARGIN = 1.03
 
 -- Returns the cluster-wide rate, calls/s: throttling halves it, and it climbs back by 5 % of the ceiling a second.
 local function climbed(rate, changed_at, ceiling, now)
@@ -23,47 +26,24 @@ local function slow_down(instance, ceiling, now, retry_after)
   end
 end
 
--- Limits how many rows of backfills wait in an instance's lane: about two seconds of work, so that a pause or a
--- cancellation takes effect within seconds, and other rows stay packed. The measure is the lane's actual pace: Flinks
--- may be slower than the ceiling, and live events may take most of it.
-local LANE_SECONDS, LANE_AT_LEAST = 2, 16
-local LEARN_AFTER, FORGET_AFTER = 500, 10000 -- ms: the pace is measured over a time between these
-local FIRST_RATE = 10 -- calls/s, until the first claim stores the ceiling
--- Logins whose calls failed wait in the lane, too: they delay rows only when they are many.
-local RETRIES_SECONDS, RETRIES_AT_LEAST = 60, 1000
-
-local function waiting_soon(instance, now)
-  return redis.call('ZCOUNT', due_key(instance, 'backfill'), '-inf', now + 1000 * LANE_SECONDS)
-end
-
--- Measure the pace: the limit is what leaves the lane in two seconds. If the lane ran dry, the limit itself was too
--- low, and at least doubles.
-local function learn_pace(instance, now)
-  local key = rate_key(instance)
-  local calls, seen, at, limit, ceiling = unpack(redis.call('HMGET', key,
-    'lane_calls', 'lane_seen', 'lane_at', 'lane_limit', 'ceiling'))
-  calls, seen, limit = tonumber(calls or '0'), tonumber(seen or '0'), tonumber(limit or LANE_AT_LEAST)
-  local passed = at and now - tonumber(at) or -1
-  if passed < 0 or passed > FORGET_AFTER then
-    limit = LANE_AT_LEAST
-  elseif passed < LEARN_AFTER then
-    return
-  else
-    local worked_off = (calls - seen) / passed * 1000 * LANE_SECONDS
-    limit = waiting_soon(instance, now) == 0 and later(2 * limit, worked_off) or worked_off
-  end
-  limit = math.min(limit, LANE_SECONDS * tonumber(ceiling or FIRST_RATE))
-  redis.call('HSET', key, 'lane_seen', calls, 'lane_at', whole(now),
-    'lane_limit', whole(later(math.ceil(limit), LANE_AT_LEAST)))
-end
-
--- Returns how many more rows the lane takes now, and its limit.
-local function lane_room(instance, now)
-  local rate, changed_at, ceiling, learnt = unpack(redis.call('HMGET', rate_key(instance),
-    'rate', 'changed_at', 'ceiling', 'lane_limit'))
-  local speed = climbed(rate, changed_at, tonumber(ceiling or FIRST_RATE), now)
-  local limit = later(math.min(LANE_SECONDS * speed, tonumber(learnt or '0')), LANE_AT_LEAST)
-  local most = later(math.ceil(RETRIES_SECONDS * speed), RETRIES_AT_LEAST)
-  local all = redis.call('ZCARD', due_key(instance, 'backfill'))
-  return later(math.min(math.ceil(limit) - waiting_soon(instance, now), most - all), 0), limit
+-- Returns how many calls the rate allows now: a token bucket (GCRA), stored as the time `tat` at which it is full
+-- again.
+local function read_bucket(context)
+  local paused_until, tat, turn, rate, changed_at, lane_calls = unpack(redis.call('HMGET', rate_key(context.instance),
+    'paused_until', 'tat', 'turn', 'rate', 'changed_at', 'lane_calls'))
+  local bucket = { turn = tonumber(turn or '0') or 0, lane_calls = tonumber(lane_calls or '0') or 0 }
+  bucket.paused = math.min(tonumber(paused_until or '0') or 0, context.now + LONGEST_PAUSE) - context.now
+  -- ms a call, with a margin of 3 %: even if a call is early and the network bunches two calls, each second as Flinks
+  -- counts it stays within the ceiling (P6).
+  bucket.interval = 1000 / climbed(rate, changed_at, context.ceiling, context.now) * MARGIN
+  -- How early a call may be, so that a claim that comes late loses no calls: nearly an interval, at most 20 ms. At
+  -- high rates, where an interval is shorter than a claim takes, it is 20 ms less an interval. It depends on the ceiling,
+  -- not on the present rate, so that a cut rate grants no new burst.
+  local early = math.max(math.min(EARLY_MS, 900 / context.ceiling), EARLY_MS - 1000 / context.ceiling)
+  bucket.burst = bucket.interval + early
+  bucket.tat = math.max(tonumber(tat or '0') or 0, context.now)
+  -- So far ahead only after the clock was set back.
+  if bucket.tat > context.now + bucket.burst + 5000 then bucket.tat = context.now end
+  bucket.tokens = math.floor((context.now + bucket.burst - bucket.tat) / bucket.interval + 0.000001)
+  return bucket
 end

@@ -1,6 +1,6 @@
 -- Settles calls that have ended. Only the holder of a claim may settle it (the fence of P4).
--- Reply for each call: applied | overtaken | waiting | fenced | unsent | parked | halted (it waits behind the gate) |
---       repeated (settled before: the reply was lost, and the caller sent it again)
+-- Reply for each call: applied | overtaken | waiting | fenced | unsent | dead_lettered |
+--       halted (it waits behind the gate) | repeated (settled before: the reply was lost, and the caller sent it again)
 
 local settle_calls
 
@@ -98,7 +98,7 @@ local function settle_dead(context, ref, login, item)
     letter = give_up(ref, context.instance, login, item, context.now, rest_of(context, item))
   end
   if is_of_storm then watch_for_storm(context, ref, letter, item) end
-  return letter == '' and 'overtaken' or 'parked'
+  return letter == '' and 'overtaken' or 'dead_lettered'
 end
 
 -- Settle a call whose claim the login no longer has: the call may have landed after a later one, or may land until its
@@ -113,7 +113,7 @@ local function fence(context, ref, login, item)
     redis.call('HSET', key, FIELD.reassert_after, whole(rest_after(login, rests_until)))
     return 'fenced'
   end
-  rests_until = later(rests_until, tonumber(login.rests_until or '0'))
+  rests_until = math.max(rests_until, tonumber(login.rests_until or '0'))
   if login.state == 'done' then
     redis.call('HSET', key, FIELD.state, 'due', FIELD.rests_until, whole(rests_until))
     put_due(ref, context.instance, login.lane, context.now, rests_until)
@@ -149,7 +149,7 @@ local function settle(context, ref, number, item)
   if item.outcome == 'applied' then return settle_applied(context, ref, login, item) end
   if item.outcome == 'dead' then return settle_dead(context, ref, login, item) end
   if item.outcome ~= 'halt' then return settle_waiting(context, ref, login, item) end
-  if is_alone_refused(context, ref, login, item) then return settle_dead(context, ref, login, item) end
+  if note_refusal(context, ref, login, item) then return settle_dead(context, ref, login, item) end
   settle_waiting(context, ref, login, item)
   return 'halted'
 end

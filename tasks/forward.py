@@ -8,7 +8,7 @@ from worker.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 
-def pass_on(send: Callable[[int], None], hops: object) -> None:
+def forward(send: Callable[[int], None], hops: object) -> None:
     """Send the message again with one hop less, unless it has none left; if that fails, the next pulse sends another.
 
     `hops` is capped at HOPS, because a forged message would otherwise circulate without end.

@@ -1,0 +1,45 @@
+-- Limits how many rows of backfills wait in an instance's lane: about two seconds of work, so that a pause or a
+-- cancellation takes effect within seconds, and other rows stay packed. The measure is the lane's actual pace: Flinks
+-- may be slower than the ceiling, and live events may take most of it.
+
+local LANE_SECONDS, LANE_AT_LEAST = 2, 16
+local LEARN_AFTER, FORGET_AFTER = 500, 10000 -- ms: the pace is measured over a time between these
+local FIRST_RATE = 10 -- calls/s, until the first claim stores the ceiling
+-- Logins whose calls failed wait in the lane, too: they delay rows only when they are many.
+local RETRIES_SECONDS, RETRIES_AT_LEAST = 60, 1000
+
+local function waiting_soon(instance, now)
+  return redis.call('ZCOUNT', due_key(instance, 'backfill'), '-inf', now + 1000 * LANE_SECONDS)
+end
+
+-- Measure the pace: the limit is what leaves the lane in two seconds. If the lane ran dry, the limit itself was too
+-- low, and at least doubles.
+local function learn_pace(instance, now)
+  local key = rate_key(instance)
+  local calls, seen, at, limit, ceiling = unpack(redis.call('HMGET', key,
+    'lane_calls', 'lane_seen', 'lane_at', 'lane_limit', 'ceiling'))
+  calls, seen, limit = tonumber(calls or '0'), tonumber(seen or '0'), tonumber(limit or LANE_AT_LEAST)
+  local passed = at and now - tonumber(at) or -1
+  if passed < 0 or passed > FORGET_AFTER then
+    limit = LANE_AT_LEAST
+  elseif passed < LEARN_AFTER then
+    return
+  else
+    local worked_off = (calls - seen) / passed * 1000 * LANE_SECONDS
+    limit = waiting_soon(instance, now) == 0 and math.max(2 * limit, worked_off) or worked_off
+  end
+  limit = math.min(limit, LANE_SECONDS * tonumber(ceiling or FIRST_RATE))
+  redis.call('HSET', key, 'lane_seen', calls, 'lane_at', whole(now),
+    'lane_limit', whole(math.max(math.ceil(limit), LANE_AT_LEAST)))
+end
+
+-- Returns how many more rows the lane takes now, and its limit.
+local function lane_room(instance, now)
+  local rate, changed_at, ceiling, learnt = unpack(redis.call('HMGET', rate_key(instance),
+    'rate', 'changed_at', 'ceiling', 'lane_limit'))
+  local speed = climbed(rate, changed_at, tonumber(ceiling or FIRST_RATE), now)
+  local limit = math.max(math.min(LANE_SECONDS * speed, tonumber(learnt or '0')), LANE_AT_LEAST)
+  local most = math.max(math.ceil(RETRIES_SECONDS * speed), RETRIES_AT_LEAST)
+  local all = redis.call('ZCARD', due_key(instance, 'backfill'))
+  return math.max(math.min(math.ceil(limit) - waiting_soon(instance, now), most - all), 0), limit
+end
