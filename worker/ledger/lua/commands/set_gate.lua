@@ -3,7 +3,6 @@
 -- run four times as long is a storm, until a call is confirmed: a mistaken opening cannot dead-letter a million logins.
 -- ARGV  1 now (ms or ''), 2 instance, 3 open | closed, 4 name of the person, 5 reason,
 --       6 refused logins in a row that are a storm
--- Reply the state
 
 local HIGHEST_STORM_LIMIT = 10000
 
@@ -25,4 +24,3 @@ if state == 'open' then
   clear_outage(instance, gate, now)
 end
 turn_gate(instance, gate, state, 'operator', now, { 'by', person, 'detail', reason })
-return state
