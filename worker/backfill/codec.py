@@ -15,7 +15,7 @@ ROWS_IN_CHUNK = 500
 """Size of every chunk except the last, so a row's number gives its chunk. A larger chunk costs more to decrypt when
 only a few of its rows are handed over."""
 KEEP_RAW_BYTES = 4096
-"""Maximum bytes kept of an invalid row's line; a longer line is not corrected by hand."""
+"""Maximum bytes kept of an invalid row's line, for the rejects file; a longer line is not corrected by hand."""
 _DEFAULTS: list[Any] = ["", None, None, "", ""]  # of the fields after the line
 _LEVEL = 3  # zlib level: loginIds are random, so a higher level hardly shrinks them
 _LETTERS = {

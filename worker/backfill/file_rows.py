@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
+from worker.backfill.codec import KEEP_RAW_BYTES
 from worker.backfill.csv_cells import restored_text
 from worker.backfill.file_columns import ACCOUNT, INSTANCE, LOGIN, REASON, role_of, roles_in, shown
 from worker.backfill.file_lines import MAX_LINE_BYTES, STANDARD_INPUT, Line, Lines, opened
@@ -25,8 +26,6 @@ from worker.events.contract import reason_of
 from worker.events.models import Opaque
 
 DELIMITERS = (",", ";", "\t")
-KEEP_BYTES = 4096
-"""Maximum bytes kept of an invalid line, for the rejects file."""
 MAX_RECORD_LINES = 20
 """Maximum further lines of a quoted field. A quote that is still open after them is a stray one."""
 _UNNAMED = 1000
@@ -246,4 +245,4 @@ def _text(line: Line) -> str | Row:
 
 
 def _invalid(line: Line, problem: str) -> Row:
-    return Row(line[0], "", None, problem=problem, raw=line[1][:KEEP_BYTES])
+    return Row(line[0], "", None, problem=problem, raw=line[1][:KEEP_RAW_BYTES])

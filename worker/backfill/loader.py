@@ -7,7 +7,7 @@ that the rows loaded before are the same.
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 
 from worker.backfill.codec import ROWS_IN_CHUNK
 from worker.backfill.file_rows import Form
@@ -67,8 +67,6 @@ class Loading:
         self._backfills = backfills
         self._vault = vault
         self._on_rows = on_rows
-        self.went_on_at = 0
-        """Number of rows that were already loaded when the load was resumed; 0 for a new load."""
 
     def load(self, rows: Iterable[Row], form: Form, terms: Terms, *, now_us: int) -> Backfill:
         """Load all rows and commit; returns the backfill.
@@ -82,7 +80,7 @@ class Loading:
             raise BackfillError("there is no row to load")
         backfill = self._create_or_resume(first, terms, now_us)
         try:
-            self._put_chunks(backfill, [first], chunks, digests)
+            self._put_chunks(backfill, first[0], chain([first], chunks), digests)
             return self._backfills.commit(backfill.id, digests.so_far(), again=terms.again, only_loaded=True)
         except (UnreadableFile, SameFile):
             self._backfills.forget(backfill.id)
@@ -93,7 +91,6 @@ class Loading:
         first_digest = Digests(self._vault, terms.instance, terms.wish, terms.reassert, *options).add(first)
         backfill = self._backfills.find_loading(first_digest) if terms.resumable else None
         if backfill is not None:
-            self.went_on_at = backfill.rows
             return backfill
         return self._backfills.create(
             instance=terms.instance,
@@ -108,11 +105,9 @@ class Loading:
             first_digest=first_digest if terms.resumable else "",
         )
 
-    def _put_chunks(
-        self, backfill: Backfill, first: list[list[Row]], chunks: Iterator[list[Row]], digests: Digests
-    ) -> None:
+    def _put_chunks(self, backfill: Backfill, first: Row, chunks: Iterator[list[Row]], digests: Digests) -> None:
         count, valid, number, digest = 0, 0, -1, ""
-        for number, chunk in enumerate(_chain(first, chunks)):
+        for number, chunk in enumerate(chunks):
             before, digest = digest, digests.add(chunk)
             if number == backfill.chunks - 1 and digest != backfill.digest_so_far:
                 raise _changed(backfill)
@@ -125,7 +120,7 @@ class Loading:
             raise _changed(backfill)
         if not valid:
             self._backfills.forget(backfill.id)
-            raise BackfillError(f"none of the {count:,} rows is valid; line {first[0][0].line}: {first[0][0].problem}")
+            raise BackfillError(f"none of the {count:,} rows is valid; line {first.line}: {first.problem}")
 
     def _chunks(self, rows: Iterable[Row], form: Form | None) -> Iterator[list[Row]]:
         masked = (_without_login(row, self._vault) for row in rows)
@@ -152,11 +147,6 @@ def _without_login(row: Row, vault: Vault) -> Row:
         return row
     account = vault.without_login(row.account_id, Spellings(row.login_id))
     return row if account is row.account_id else replace(row, account_id=account)
-
-
-def _chain(first: list[list[Row]], rest: Iterator[list[Row]]) -> Iterator[list[Row]]:
-    yield from first
-    yield from rest
 
 
 def _changed(backfill: Backfill) -> BackfillError:

@@ -14,6 +14,7 @@ from worker.backfill.from_ledger import Condition, microseconds, selected
 from worker.backfill.loader import Loading, Terms
 from worker.backfill.models import Asks, Backfill
 from worker.backfill.quiet_hours import QuietHours
+from worker.backfill.store import FUTURE_US
 from worker.cli.backfill.follow import follow, reason_of
 from worker.cli.backfill.forecast import foresee, print_forecast
 from worker.cli.backfill.screen import document, wish_words
@@ -23,7 +24,6 @@ from worker.cli.shell import INTERRUPTED
 from worker.errors import BackfillError, SameFile
 from worker.services import Services
 
-AHEAD_US = 60_000_000
 LEDGER_NAME = "the ledger"
 LEDGER_FORM = Form("csv", "loginId,account_id", ",")
 
@@ -96,7 +96,7 @@ def _carry_out(
     as_json: bool,
 ) -> None:
     now_us = services.backfills.now_ms() * 1000
-    if (terms.as_of_us or 0) > now_us + AHEAD_US:
+    if (terms.as_of_us or 0) > now_us + FUTURE_US:
         misuse("--as-of is in the future: it would override the events until then")
     with _source(services, file, terms.instance, where) as source:
         if dry_run:
