@@ -60,7 +60,7 @@ ENTRIES: dict[str, Entry] = {
         "Check everything that Nightly needs, and advise what to do.",
         "Example: `nightly doctor --json`",
     ),
-    "gate": Entry("worker.cli.gate:app", TROUBLE, "Show, close or open the gate, which allows calls to Flinks."),
+    "gate": Entry("worker.cli.gate:app", TROUBLE, "Show, close or open the gate that allows calls to Flinks."),
     "keys": Entry("worker.cli.keys:keys", SET_UP, "Make keys for LOGIN_KEYS and HTTP_EVENTS_SECRETS."),
     "users": Entry("worker.cli.keys:users", SET_UP, "Make password hashes for REVIEW_USERS."),
     "health": Entry(
@@ -106,7 +106,7 @@ def load(name: str) -> TyperCommand | TyperGroup:
 app = typer.Typer(
     cls=LazyGroup,
     help="Switches Flinks nightly refreshes on and off, as your events require.",
-    epilog="Exit codes: 0 done, 1 found something wrong, 2 wrong usage or settings. Every reading command has --json.",
+    epilog="Exit codes: 0 done, 1 found something wrong, 2 wrong usage or settings. Commands that read have --json.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

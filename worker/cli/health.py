@@ -15,8 +15,8 @@ NEGLECTED_SECONDS = 60.0
 
 def health(
     *,
-    max_silence: Annotated[float, typer.Option(help="Seconds since the last pulse.", min=1, max=60)] = 15,
-    worker: Annotated[str | None, typer.Option(help="A worker's name. [any of this host]")] = None,
+    max_silence: Annotated[float, typer.Option(help="Maximum seconds since the last pulse.", min=1, max=60)] = 15,
+    worker: Annotated[str | None, typer.Option(help="A worker's name. [any on this host]")] = None,
 ) -> None:
     """Exit 0 if this machine's worker sent a pulse lately and due work is processed, else 1. Needs only REDIS_URL.
 

@@ -24,8 +24,9 @@ def _users() -> None:
 def new() -> None:
     """Print a new key: 32 random bytes.
 
-    LOGIN_KEYS derives every reference and encrypts every loginId. Keep it secret, and back it up: without a key,
-    what was sealed under it cannot be decrypted. To rotate, put the new key in front and keep the oldest one last.
+    The keys in LOGIN_KEYS derive each login's reference and encrypt its loginId. Keep them secret, and back them up:
+    what was encrypted under a lost key cannot be decrypted. To rotate, put the new key in front and keep the oldest
+    one last.
     """
     typer.echo(new_key())
 
@@ -55,7 +56,7 @@ def hash_() -> None:
     """Ask for a password (or read it from standard input), and print its hash for REVIEW_USERS.
 
     REVIEW_USERS is a comma-separated list of name:role:hash; roles are viewer, operator, admin. The hash
-    looks like scrypt.15.8.3.<salt>.<key>; it has no colon, comma or dollar sign.
+    looks like scrypt.15.8.3.SALT.KEY; it has no colon, comma or dollar sign.
     """
     if sys.stdin.isatty():
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)

@@ -23,7 +23,7 @@ LINES_NAMED = 100
 def publish(
     kind: Annotated[str | None, typer.Argument(help="linked or inactive.", metavar="linked|inactive")] = None,
     login_id: Annotated[str | None, typer.Option(help="Flinks' loginId; - reads it from standard input.")] = None,
-    occurred_at: Annotated[str | None, typer.Option(help="RFC 3339, such as 2026-11-22T10:00:00Z. [now]")] = None,
+    occurred_at: Annotated[str | None, typer.Option(help="When it happened: 2026-11-22T10:00:00Z. [now]")] = None,
     account_id: Annotated[str | None, typer.Option(help="Your own id of the account, which is not secret.")] = None,
     instance: Annotated[str | None, typer.Option(help="Flinks instance. [the workers' default]")] = None,
     event_id: Annotated[str | None, typer.Option(help="Publishing the same id twice is harmless. [a new one]")] = None,

@@ -51,9 +51,9 @@ def _report_unkept(count: str) -> None:
 def _report_gate(instance: str, text: str) -> None:
     change = {name: value for name, value in json.loads(text).items() if value not in ("", None)}
     is_closed = change.pop("state") == "closed"
-    level = log.error if is_closed else log.warning
+    write = log.error if is_closed else log.warning
     change.pop("fingerprint", None)
-    level("gate_closed" if is_closed else "gate_opened", instance=instance, **change)
+    write("gate_closed" if is_closed else "gate_opened", instance=instance, **change)
     report_gate(
         instance=instance,
         is_closed=is_closed,

@@ -1,4 +1,4 @@
-"""Serves the status page with uvicorn until SIGTERM or Ctrl-C, and prints its address on stdout."""
+"""Serves the status page and `POST /events` with uvicorn until SIGTERM or Ctrl-C, and prints its address on stdout."""
 
 import contextlib
 import json
@@ -89,7 +89,7 @@ def config_for(app: ASGIApp, listener: BoundedListener) -> uvicorn.Config:
         log_level="error",  # any client can cause uvicorn's warnings, in any number
         lifespan="off",
         ws="none",
-        proxy_headers=False,  # any client can forge X-Forwarded-For, and failed log-ins are counted by address
+        proxy_headers=False,  # any client can forge X-Forwarded-For, and log-ins are limited by address
         server_header=False,
         timeout_graceful_shutdown=5,
     )

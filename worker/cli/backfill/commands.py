@@ -92,12 +92,10 @@ def cancel(backfill_id: Id) -> None:
 def report(
     backfill_id: Id,
     *,
-    output: Annotated[Path | None, typer.Option(help="File for the report, complete or not written. [stdout]")] = None,
+    output: Annotated[Path | None, typer.Option(help="File for the report, written only if complete. [stdout]")] = None,
     rejects: Annotated[
         Path | None,
-        typer.Option(
-            help="File for invalid and dead rows, in the original format; has loginIds, only you can read it."
-        ),
+        typer.Option(help="File for invalid and dead rows, as in your file. It has loginIds; only you can read it."),
     ] = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Add each row's loginId, which is secret.")] = False,
     as_json: AsJson = False,

@@ -43,7 +43,7 @@ def start(
     follows: Annotated[bool, typer.Option("--follow", help="Show progress until it ends.")] = False,
     rate: Annotated[float | None, typer.Option(help="Maximum rows a second.", min=0.001, max=100_000)] = None,
     quiet_hours: Annotated[str | None, typer.Option(help="Hand over no rows in these hours: HH:MM-HH:MM.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="Zone of --quiet-hours: America/Toronto. [UTC]")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Time zone of --quiet-hours. [UTC]")] = None,
     again: Annotated[bool, typer.Option("--again", help="Load even if the same file was loaded before.")] = False,
     reassert: Annotated[
         bool, typer.Option("--reassert", help="Also call for logins that are already as wished.")
