@@ -87,12 +87,12 @@ def _figures(heats: Sequence[Heat]) -> list[str]:
 
 
 def _verdict(heats: Sequence[Heat]) -> str:
-    amiss: Mapping[str, int] = {
+    failures: Mapping[str, int] = {
         "missing": sum(heat.tally.missing for heat in heats),
         "twice": sum(heat.tally.twice for heat in heats),
         "wrong": sum(heat.tally.wrong for heat in heats),
     }
-    found = [f"{count} {what}" for what, count in amiss.items() if count]
+    found = [f"{count} {what}" for what, count in failures.items() if count]
     found += [heat.ending.splitlines()[0] for heat in heats if heat.ending]
     return "; ".join(found) or "yes"
 

@@ -1,11 +1,14 @@
-"""The task `account.inactive`: an account became inactive, so its nightly refresh should be off."""
+"""The task `account.inactive`: an account became inactive, so its nightly refresh should be off.
+
+`event_task.py` has its code.
+"""
 
 from tasks.event_task import EventTask
 from worker.celery_worker.app import app
 
 
 class AccountInactive(EventTask):
-    """Records the event; its message is acknowledged after that."""
+    """Records events that wish `isActivated: false`."""
 
     name = "account.inactive"
     wants_active = False

@@ -1,11 +1,14 @@
-"""The task `account.linked`: a customer linked an account, so its nightly refresh should be on."""
+"""The task `account.linked`: a customer linked an account, so its nightly refresh should be on.
+
+`event_task.py` has its code.
+"""
 
 from tasks.event_task import EventTask
 from worker.celery_worker.app import app
 
 
 class AccountLinked(EventTask):
-    """Records the event; its message is acknowledged after that."""
+    """Records events that wish `isActivated: true`."""
 
     name = "account.linked"
     wants_active = True

@@ -57,18 +57,18 @@ class EventRequest(RedactedRequest):
     def acknowledge(self) -> None:
         """Acknowledge, and delete the count of redeliveries."""
         super().acknowledge()
-        self._let_go()
+        self._delete_count()
 
     def reject(self, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - Celery's signature
         """Return the message to its queue, or set it aside where Celery would delete it."""
         if not self._child_died:
-            self._let_go()
+            self._delete_count()
         if requeue or self.acknowledged:
             super().reject(requeue=requeue)
             return
         set_aside(self._app, self._message, "event: its task failed", self._connection_errors)
         self.acknowledged = True
 
-    def _let_go(self) -> None:
+    def _delete_count(self) -> None:
         if self._name:
             self._app.deliveries().let_go(self._name)

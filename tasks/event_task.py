@@ -1,4 +1,4 @@
-"""The base of both event tasks: records or rejects a batch of events that a reader or Celery delivered.
+"""The base of both event tasks: passes events that a reader or Celery delivered to `worker/intake/accept.py`.
 
 While Redis is unreachable, a reader keeps its messages. A task that Celery delivered waits PATIENCE_SECONDS, then
 returns its message to the queue; a worker that is stopping returns it at once.

@@ -13,7 +13,7 @@ Fault = dict[str, Any]
 LATENCY: Fault = {"knob": "latency", "milliseconds": 15, "jitter_ms": 10}
 LATE_MS = 500
 """Delay of a late write after the caller gave up, well within the demo's FLINKS_SETTLE_SECONDS."""
-UNKNOWN_STRUCK = 0.1
+UNKNOWN_BUSY_SHARE = 0.1
 """Share of the unknown logins that get a busy answer before INVALID_LOGIN."""
 
 # Share of the known logins that a fault affects, and the fault.
@@ -37,8 +37,8 @@ _VOLLEYS: Sequence[Fault] = (
 
 def always(known: Sequence[str], unknown: Sequence[str], chance: Random) -> list[Fault]:
     """Return the faults that are set from the beginning, at most one per known login."""
-    struck = list(unknown[: math.ceil(UNKNOWN_STRUCK * len(unknown))])
-    faults = [LATENCY, {"knob": "retry_later", "once_per_login": 1, "logins": struck}]
+    busy = list(unknown[: math.ceil(UNKNOWN_BUSY_SHARE * len(unknown))])
+    faults = [LATENCY, {"knob": "retry_later", "once_per_login": 1, "logins": busy}]
     at_401 = list(unknown[len(unknown) // 2 :])  # the contract says 400, the error-code page 401
     faults.append({"knob": "invalid_login", "status": 401, "logins": at_401})
     rest = chance.sample(list(known), len(known))

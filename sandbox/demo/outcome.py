@@ -15,7 +15,8 @@ from worker.ledger.dead_letters import Letter
 
 NAMED = 20
 """Maximum number of differing references on the screen; `--json` has all."""
-_ON_THE_MERITS = frozenset({"latency", "invalid_login"})
+_INDECISIVE_FAULTS = frozenset({"latency", "invalid_login"})
+"""Faults of the demo that do not change whether a login is accepted."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def judge(mix: Mix, found: Evidence, reference: Callable[[str], str]) -> Outcome
 
 def refusals_of(calls: Iterable[Any]) -> Counter[str]:
     """Count, by loginId, the emulator's calls that no fault decided; counts of known logins are not used."""
-    return Counter(call.login_id for call in calls if set(call.faults) <= _ON_THE_MERITS)
+    return Counter(call.login_id for call in calls if set(call.faults) <= _INDECISIVE_FAULTS)
 
 
 def _differing(mix: Mix, found: Evidence, reference: Callable[[str], str]) -> Iterable[str]:

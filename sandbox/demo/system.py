@@ -24,7 +24,7 @@ from worker.ledger import Letters
 from worker.ledger.queries import Views
 from worker.redis_client.connect import connect
 
-_AWAY = (redis.RedisError, OperationalError, HTTPException, OSError)
+_UNREACHABLE = (redis.RedisError, OperationalError, HTTPException, OSError)
 
 
 class System:
@@ -49,7 +49,7 @@ class System:
         system = cls(stack)
         try:
             yield system
-        except _AWAY as error:  # its text may quote a command, and a command may hold a loginId
+        except _UNREACHABLE as error:  # its text may quote a command, and a command may hold a loginId
             raise EmbeddedStackError(f"a part of the demo does not answer any more: {type(error).__name__}") from None
         finally:
             system._celery.close()

@@ -1,7 +1,7 @@
 """Celery's configuration, for Redis, Sentinel and RabbitMQ as broker. Evidence for each line: docs/adr/0002.
 
-Celery executes but never stores: each message is a hint or is recorded before it is acknowledged, so these settings
-cannot lose an event.
+Celery executes but never stores: each message is a hint, or is recorded before it is acknowledged. No setting here
+trades safety for speed.
 """
 
 import os

@@ -40,7 +40,7 @@ class BrokerProbe:
 
 
 class RabbitProbe:
-    """Probes RabbitMQ. RabbitMQ cannot say whether it would accept a message, so any answer counts as healthy."""
+    """Probes RabbitMQ, which cannot report whether it would accept a message: any answer counts as healthy."""
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -72,8 +72,8 @@ class Bounds:
 class Parts:
     """What all dispatchers of a slice share.
 
-    `owner` owns the slice's leases. `worker_name` (if empty, `worker`) names the worker in attempts and survives a
-    restart. A thread calls `hand_over` when the slice ends: another may start while the last calls are in flight.
+    `owner` owns the slice's leases. `worker_name` (if empty, `worker`) names the worker in attempts across restarts.
+    `hand_over` runs in a thread when the slice ends, so that a new slice can start while the last calls end.
     """
 
     ledger: Ledger
