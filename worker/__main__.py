@@ -8,7 +8,7 @@ from worker.cli.commands import TRY, Entry, add
 
 SANDBOX = {
     "demo": Entry("sandbox.demo.command:demo", TRY, "Run the whole product here, with a faulty Flinks."),
-    "run": Entry("sandbox.run:run", TRY, "Keep Redis, a worker and the status page up here."),
+    "run": Entry("sandbox.run:run", TRY, "Run Redis, a worker and the review page here."),
 }
 
 
