@@ -43,7 +43,7 @@ class EmbeddedStack:
 
     `isolated`: ignore the caller's environment and `.env`, and use only `overrides`. `emulator=False`: start no
     emulator, even without a Flinks key. `tcp`: Redis listens on loopback with a password, for clients without Unix
-    sockets. `on_step` is called with one line for each part.
+    sockets; `takes_config`: clients may change its settings. `on_step` is called with one line for each part.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class EmbeddedStack:
         concurrency: int = 2,
         emulator: bool = True,
         tcp: bool = False,
+        takes_config: bool = False,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folder = folder.absolute()
@@ -64,7 +65,7 @@ class EmbeddedStack:
         self.emulator_url: str | None = None
         self._isolated, self._overrides, self._on_step = isolated, dict(overrides or {}), on_step
         self._workers, self._concurrency, self._wants_emulator = workers, concurrency, emulator
-        self._tcp = tcp
+        self._tcp, self._takes_config = tcp, takes_config
         self._guard = OrphanGuard()
         self._started: list[ManagedProcess] = []
         self._emulator: ManagedProcess | None = None
@@ -170,7 +171,9 @@ class EmbeddedStack:
             raise SettingsError([NO_SANDBOX])
         self._guard.start()
         if known.redis_url is None:
-            self.redis = EmbeddedRedis(self.folder, guard=self._guard, tcp=self._tcp).start()
+            self.redis = EmbeddedRedis(
+                self.folder, guard=self._guard, tcp=self._tcp, takes_config=self._takes_config
+            ).start()
             self.environment["REDIS_URL"] = self.redis.url
             self._on_step(f"{self.redis.server} at {place_of(self.redis.url)}")
         if known.login_keys is None:
