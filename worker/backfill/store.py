@@ -1,7 +1,7 @@
 """Keeps backfills in Redis: their terms, their rows in sealed chunks, and the outcome of each row.
 
 Blocking; every method raises redis.RedisError when Redis does not answer. The ledger's scripts change a backfill once
-it exists.
+it exists; `forget` deletes one whose loading failed.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Celery's consumer, which rejects a message where Celery would delete it: no message is lost.
+"""Celery's consumer, which rejects a message where Celery would delete it.
 
 A message on any of our queues that is not one of our tasks (not JSON, another task, any bytes) is kept as a dead
 letter, its bytes sealed, its reason without content; then it is acknowledged. While the ledger cannot keep it, the

@@ -8,7 +8,7 @@ THROTTLED   we call too fast                               waits, no attempt cha
 DEAD        this login or this request can never succeed   becomes a dead letter, for a person
 HALT        our own configuration is wrong                 stays due, no attempt charged, the gate shuts
 
-An unexpected answer is never APPLIED.
+Only a 2xx without an error is APPLIED.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What one answer means. The ledger acts on this alone."""
+    """What one answer means for its login. The other fields of a Verdict refine it."""
 
     APPLIED = "applied"
     TRANSIENT = "transient"

@@ -1,8 +1,8 @@
 """Builds the request to Flinks and classifies its answer. Classify a new FlinksCode here, in the tables below.
 
-The FlinksCode decides first, and the HTTP status only if there is no known code, because a 401 can mean a bad key, a
-bad login, too many calls, or a bank that is down. An unexpected answer is never APPLIED, and no text that leaves this
-module identifies a login.
+The FlinksCode decides first, because a 401 can mean a bad key, a bad login, too many calls, or a bank that is down. The
+HTTP status decides if there is no known code, or if it is 429. Only a 2xx without an error is APPLIED, marked as
+unconfirmed if its text does not confirm the call. No text that leaves this module identifies a login.
 """
 
 import json

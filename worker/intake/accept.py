@@ -1,8 +1,8 @@
 """Accepts or rejects messages: validates each strictly, seals its loginId and records it, or keeps it as a dead letter.
 
-A message that is not JSON, or breaks the contract, is rejected: kept sealed, with a reason without content. After
-`accept_*` returns, every event of a message is in the ledger or on the review list, so the caller may acknowledge it.
-Every way in and every replay of a rejected message comes here.
+A message that is not JSON, or breaks the contract, is rejected: kept sealed, with a reason without content, or only
+counted if the review list is full. After `accept_*` returns, the caller may acknowledge its message. The stream, both
+queues and every replay of a rejected message come here; `POST /events` refuses invalid events (`worker/web/webhook`).
 """
 
 import json

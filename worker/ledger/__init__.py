@@ -1,4 +1,4 @@
-"""The ledger in Redis: the wish of each login, and how far it is applied. Only the Lua scripts in `lua/` change it.
+"""The ledger in Redis: the wish of each login, and how far it is applied. Lua scripts in `lua/` change it.
 
 models.py        the values that go in and come out
 ledger.py        record, settle and claim, pulse: what workers do

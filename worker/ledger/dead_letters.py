@@ -1,4 +1,4 @@
-"""Dead letters in the ledger: keep, find, read, replay, resolve.
+"""Dead letters in the ledger: keep, find, read, close; to close one as replayed makes its login due again.
 
 A letter is about one login whose newest wish cannot be applied, or one message that could not be accepted. Letters have
 groups (instance, code, wish), because reviewers decide by group. The sealed body of a message has its own key until the
@@ -113,7 +113,7 @@ class Letters:
         """
         args = [part for message in messages for part in _fields(message)]
         limits = MESSAGES_AT_MOST, MESSAGE_BYTES_AT_MOST
-        reply = self._scripts.run_replicated("reject_event", self._now(), *limits, *args, replicas=replicas)
+        reply = self._scripts.run_replicated("keep_rejected", self._now(), *limits, *args, replicas=replicas)
         return [Kept(item.decode()) for item in reply]
 
     def body(self, letter_id: str) -> bytes:

@@ -33,7 +33,7 @@ PARTS = {
     ),
     "pulse": ("dead_letters", "backfill", "in_flight", "gate", "rate_limit", "backfill_lane", "login_keys"),
     "set_gate": ("gate",),
-    "reject_event": ("login_keys", "dead_letters"),
+    "keep_rejected": ("login_keys", "dead_letters"),
     "close_dead_letter": ("dead_letters", "backfill"),
     "join_reconcilers": ("login_keys",),
     "note_missing_key": ("login_keys",),

@@ -1,7 +1,7 @@
 """Reports the ledger's notices in the log, and to Sentry if it is configured.
 
 The ledger keeps a notice until it has been reported, so neither a lost reply nor a killed worker loses one. A notice
-is reported twice only if a worker dies between reporting and removing it.
+may be reported twice if a worker dies, or Redis fails, between reporting and removing it.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Replays and resolves dead letters for the command line (`nightly dead-letters`).
 
-A replay never sends an old payload. For a login's dead letter, the login becomes due with its *newest* wish. For a
-rejected message, intake accepts the message again, as if it had just arrived.
+A replay never repeats an old call. For a login's dead letter, the login becomes due with its *newest* wish. For a
+rejected message, intake accepts the message again; the event's own time still decides the order.
 """
 
 from collections.abc import Callable, Iterable, Iterator

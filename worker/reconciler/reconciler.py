@@ -1,6 +1,6 @@
 """Runs one slice of reconciling: claim -> call -> settle.
 
-1. A `refresh.reconcile` message starts a slice. It carries no data: the ledger knows which logins are due.
+1. A `refresh.reconcile` message starts a slice. It names no login: the ledger knows which are due.
 2. The slice runs one dispatcher per instance in one event loop, so a closed gate delays no other instance.
 3. A dispatcher claims as many logins as the rate and the limits allow, makes one call for each, and settles it.
 4. When nothing is due or the time is up, it waits for the calls in flight, settles them, and returns.

@@ -2,8 +2,8 @@
 
 Exponential backoff with full jitter: the window doubles from one second to one hour, and the wait is drawn from the
 whole window, so that logins that failed together are not retried together. The 19 waits between 20 attempts add up to
-8 hours at most and 4 on average: that outlasts a bank's nightly maintenance and still ends before the next night. The
-gate handles an outage of Flinks as a whole.
+8 hours at most and 4 on average (longer for codes that are slow to clear, or with Retry-After): that outlasts a bank's
+nightly maintenance and still ends before the next night. The gate handles an outage of Flinks as a whole.
 """
 
 from collections.abc import Callable

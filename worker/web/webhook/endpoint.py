@@ -5,7 +5,7 @@
 3. If the same request was accepted before, repeat that response and stop.
 4. In a thread (acceptor.py): extract the events, validate each against the contract, charge them to their sender, seal
    their loginIds to the workers' public key, and append all to the stream as one entry.
-5. Answer 202 once Redis has the events. With any other status Redis has none of them; with 503 it may have all.
+5. Answer 202 once Redis has the events. After a 503 Redis may have all of them or none; after any other status none.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
--- Take or keep a slot for one reconciler of a worker. One slot of each worker is reserved for intake, however long the
--- backlog. A reconciler calls this once a second while it runs, and so keeps its slot.
+-- Take or keep a slot for one reconciler of a worker. One slot of each worker that has several is reserved for intake,
+-- however long the backlog. A reconciler calls this once a second while it runs, and so keeps its slot.
 -- ARGV  1 now (ms or ''), 2 worker, 3 owner, 4 heartbeat (ms): the slot is free again after this without a call
 -- Reply number of reconcilers, this one included; 0: this worker has no free slot, and the caller ends
 

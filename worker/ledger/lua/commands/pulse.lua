@@ -127,8 +127,8 @@ local function forget_found_keys(workers)
   end
 end
 
--- Returns how many reconcilers may run that hold a key (nil: any), one slot of each worker left to intake, and how many
--- run.
+-- Returns how many reconcilers may run that hold a key (nil: any), one slot of each worker that has several left to
+-- intake, and how many run.
 local function reconcilers_with(key_id, workers)
   local slots, active = 0, 0
   for _, about in pairs(workers) do

@@ -132,7 +132,7 @@ local function claim_due(context, limits)
   if used == 0 then return idle(context) end
   redis.call('HSET', rate_key(context.instance), 'tat', string.format('%.6f', bucket.tat + used * bucket.interval),
     'turn', (bucket.turn + used) % BACKFILL_TURN, 'ceiling', context.ceiling_text,
-    'lane_calls', whole(bucket.lane_calls + of_backfills)) -- rate_limit.lua measures by it
+    'lane_calls', whole(bucket.lane_calls + of_backfills)) -- backfill_lane.lua measures by it
   if is_canary then
     send_canary(context.instance, context.gate, context.config, context.fingerprint, reply[4], context.now + lease)
   end

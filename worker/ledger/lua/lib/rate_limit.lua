@@ -1,4 +1,5 @@
--- Limits the rate of calls of an instance, over all workers: calls/s, and a pause if Flinks asks for one.
+-- Limits the rate of calls of an instance, over all workers: calls/s, and a pause if Flinks asks for one. claim.lua
+-- hands out as many logins as the bucket has tokens, and stores `tat`.
 
 local EARLY_MS = 20
 local MARGIN = 1.03
@@ -37,8 +38,8 @@ local function read_bucket(context)
   -- counts it stays within the ceiling (P6).
   bucket.interval = 1000 / climbed(rate, changed_at, context.ceiling, context.now) * MARGIN
   -- How early a call may be, so that a claim that comes late loses no calls: nearly an interval, at most 20 ms. At
-  -- high rates, where an interval is shorter than a claim takes, it is 20 ms less an interval. It depends on the ceiling,
-  -- not on the present rate, so that a cut rate grants no new burst.
+  -- high rates, where an interval is shorter than a claim takes, it is 20 ms less an interval. It depends on the
+  -- ceiling, not on the present rate, so that a cut rate grants no new burst.
   local early = math.max(math.min(EARLY_MS, 900 / context.ceiling), EARLY_MS - 1000 / context.ceiling)
   bucket.burst = bucket.interval + early
   bucket.tat = math.max(tonumber(tat or '0') or 0, context.now)
