@@ -40,11 +40,9 @@ class Check:
 OLDEST_VERSION = (6, 2)
 SKEW_WARN_SECONDS, SKEW_FAIL_SECONDS = 2.0, 30.0
 MEMORY_WARN, MEMORY_FAIL = 0.75, 0.9
-REVIEW_WARN = 0.9
-"""Share of the review list in use from which the check fails."""
+REVIEW_WARN = 0.9  # the share of the review list in use from which the check fails
 BACKLOG_WARN_SECONDS, BACKLOG_FAIL_SECONDS = 60.0, 600.0
-HEARD_OF_SECONDS = 10.0
-"""A worker that is silent for longer counts as dead, as in pulse.lua."""
+HEARD_OF_SECONDS = 10.0  # a worker that is silent for longer counts as dead, as in pulse.lua
 
 
 def check_version(info: Mapping[str, Any]) -> Check:

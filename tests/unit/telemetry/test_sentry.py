@@ -37,8 +37,7 @@ class CapturingTransport(Transport):
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        events = [envelope.get_event() for envelope in self.envelopes]
-        return [dict(event) for event in events if event is not None]
+        return [dict(event) for envelope in self.envelopes if (event := envelope.get_event()) is not None]
 
 
 @pytest.fixture
@@ -248,5 +247,4 @@ def test_no_integration_sends_headers_or_the_command_line() -> None:
     options = sentry_sdk.get_client().options
     assert options["trace_propagation_targets"] == []
     assert options["traces_sample_rate"] is None
-    names = set(sentry_sdk.get_client().integrations)
-    assert names == {"celery", "atexit", "dedupe", "modules"}
+    assert set(sentry_sdk.get_client().integrations) == {"celery", "atexit", "dedupe", "modules"}
