@@ -55,8 +55,12 @@ class Trouble:
             return EARLY_PART
         if self.is_over:
             return 1
-        by_time = (time.monotonic() - self._began_at) / self._seconds
-        return EARLY_PART + (1 - EARLY_PART) * min(by_time, (self._next + 1) / (len(self._disruptions) + 2))
+        now, count = time.monotonic(), len(self._disruptions)
+        share = (self._next + 1) / (count + 2)
+        if self._due_since is not None:  # it waits for calls to disrupt, so let some events pass
+            share += (now - self._due_since) / self._seconds
+        by_time = (now - self._began_at) / self._seconds
+        return EARLY_PART + (1 - EARLY_PART) * min(by_time, share, (count + 1) / (count + 2))
 
     @property
     def is_over(self) -> bool:
