@@ -78,8 +78,8 @@ def open_system(folder: Path, flinks_url: str, environment: Mapping[str, str] | 
     home = folder / f"system-{uuid4().hex[:8]}"
     overrides = {"FLINKS_BASE_URL": flinks_url, "FLINKS_AUTH_KEY": "benchmark-key", **(environment or {})}
     try:
-        ways: dict[str, Any] = {"workers": 0, "emulator": False, "tcp": True, "takes_config": True}
-        with EmbeddedStack(home, isolated=True, overrides=overrides, **ways) as stack:
+        parts: dict[str, Any] = {"workers": 0, "emulator": False, "tcp": True, "takes_config": True}
+        with EmbeddedStack(home, isolated=True, overrides=overrides, **parts) as stack:
             services = build_services(stack.settings(), name="benchmark")
             services.ledger.open_ledger(services.vault.fingerprint("reference"))
             yield System(stack, services)

@@ -65,7 +65,7 @@ class EmbeddedStack:
         self.emulator_url: str | None = None
         self._isolated, self._overrides, self._on_step = isolated, dict(overrides or {}), on_step
         self._workers, self._concurrency, self._wants_emulator = workers, concurrency, emulator
-        self._redis_ways: dict[str, Any] = {"tcp": tcp, "takes_config": takes_config}
+        self._redis_options: dict[str, Any] = {"tcp": tcp, "takes_config": takes_config}
         self._guard = OrphanGuard()
         self._started: list[ManagedProcess] = []
         self._emulator: ManagedProcess | None = None
@@ -171,7 +171,7 @@ class EmbeddedStack:
             raise SettingsError([NO_SANDBOX])
         self._guard.start()
         if known.redis_url is None:
-            self.redis = EmbeddedRedis(self.folder, guard=self._guard, **self._redis_ways).start()
+            self.redis = EmbeddedRedis(self.folder, guard=self._guard, **self._redis_options).start()
             self.environment["REDIS_URL"] = self.redis.url
             self._on_step(f"{self.redis.server} at {place_of(self.redis.url)}")
         if known.login_keys is None:

@@ -1,8 +1,9 @@
 """Builds the request to Flinks and classifies its answer. Classify a new FlinksCode here, in the tables below.
 
 The FlinksCode decides first, because a 401 can mean a bad key, a bad login, too many calls, or a bank that is down. The
-HTTP status decides if there is no known code, or if it is 429. Only a 2xx without an error is APPLIED, marked as
-unconfirmed if its text does not confirm the call. No text that leaves this module identifies a login.
+HTTP status decides if there is no known code; a 429 outweighs all codes but REJECTED_CODES. Only a 2xx without an error
+is APPLIED, marked as unconfirmed if its text does not confirm the call. No text that leaves this module identifies a
+login.
 """
 
 import json

@@ -176,9 +176,8 @@ def _gate(raw: dict[bytes, bytes], now: int) -> dict[str, Any]:
     gate: dict[str, Any] = {"state": "open", "changed_at": None}
     gate |= {name: field[name] for name in _GATE_TEXTS if field.get(name)}
     gate |= {name: int(field[name]) for name in _GATE_NUMBERS if name in field}
-    if (
-        gate["state"] != "closed" and "outage" in field
-    ):  # a gate that is shut, too, shows that cause: it may need a person
+    # A gate that is closed for another reason, too, shows that reason: it may need a person.
+    if gate["state"] != "closed" and "outage" in field:
         state = "half_open" if int(field.get("canary_until", 0)) > now else "closed"
         gate |= {"state": state, "cause": "outage", "detail": field["outage_detail"]}
         gate["changed_at"] = int(field["outage_at"])

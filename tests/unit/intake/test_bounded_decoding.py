@@ -40,6 +40,10 @@ def test_every_other_compression_is_refused_without_naming_it(method: object) ->
     assert why_not_decoded(caught.value) == "is compressed, and not with gzip or bzip2"
 
 
+def test_every_bomb_that_names_its_compression_is_tested() -> None:
+    assert set(BOUNDED) == {name for name, (_, marks) in bombs().items() if "compression" in marks}
+
+
 @pytest.mark.parametrize("name", BOUNDED)
 def test_a_decompression_bomb_is_refused(name: str) -> None:
     body, marks = bombs()[name]
