@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet
 
-# The tests start some 300 Python processes: let Python keep what it compiled, whatever the shell asks for.
+# The tests start many Python processes: let Python keep what it compiled, whatever the shell asks for.
 unexport PYTHONDONTWRITEBYTECODE
 
 OLDEST_TESTS := tests/chaos/test_gate.py tests/integration/celery_worker/test_survival.py tests/integration/celery_worker/test_gate.py \

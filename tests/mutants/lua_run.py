@@ -24,7 +24,8 @@ from tests.mutants.lanes import Say, in_lanes
 from tests.mutants.mutant import ROOT, Fate, Mutant
 from worker.ledger import scripts
 
-MODEL_PART = "test_every_promise_holds_in_random_schedules[0]"
+MODEL = "test_model.py::test_every_promise_holds"
+MODEL_TESTS = ("_in_a_long_schedule_that_meets_everything", "_in_random_schedules[0]")
 SLOW_SECONDS = 1.0
 SECONDS_A_TEST = 30
 SECONDS_THE_MODEL = 240
@@ -90,7 +91,7 @@ class LuaMutants:
         return True
 
     def _check_that_the_unmutated_pass(self, session: pytest.Session) -> None:
-        items = [item for item in session.items if MODEL_PART not in item.nodeid]
+        items = [item for item in session.items if MODEL not in item.nodeid]
         for item, following in pairwise([*items, None]):
             started = monotonic()
             with _names_of_scripts_run() as self._uses[item.nodeid]:
@@ -109,7 +110,7 @@ class LuaMutants:
             key=lambda item: self._rank(mutant, item),
         )
         for item, following in pairwise([*items, None]):
-            signal.alarm(SECONDS_THE_MODEL if MODEL_PART in item.nodeid else SECONDS_A_TEST)
+            signal.alarm(SECONDS_THE_MODEL if MODEL in item.nodeid else SECONDS_A_TEST)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             signal.alarm(0)
             if session.testsfailed:
@@ -120,7 +121,7 @@ class LuaMutants:
     def _may_notice(self, mutant: Mutant, item: pytest.Item) -> bool:
         if self._is_quick and self._seconds.get(item.nodeid, 0) > SLOW_SECONDS:
             return False
-        return MODEL_PART in item.nodeid or not self._uses[item.nodeid].isdisjoint(_scripts_with(mutant))
+        return MODEL in item.nodeid or not self._uses[item.nodeid].isdisjoint(_scripts_with(mutant))
 
     def _rank(self, mutant: Mutant, item: pytest.Item) -> tuple[float, float]:
         seconds = self._seconds.get(item.nodeid, 1000)
@@ -185,7 +186,7 @@ def judge_lua(
     tests = sorted((ROOT / "tests/integration/ledger").glob("test_*.py"))
     chosen = [str(test) for test in tests if test.stem not in {"test_model", "test_views"}]
     if schedules:
-        chosen.append(f"{ROOT}/tests/integration/ledger/test_model.py::{MODEL_PART}")
+        chosen += [f"{ROOT}/tests/integration/ledger/{MODEL}{name}" for name in MODEL_TESTS]
     options = ["-q", "-s", "-p", "no:cacheprovider", "--hypothesis-seed=1", f"--basetemp={folder}/tests"]
     pytest.main([*options, *chosen], plugins=[plugin])
     return plugin.fates
