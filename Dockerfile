@@ -1,4 +1,4 @@
-# One image for every process: the worker (default), the status page, the command line. The target `demo` adds the
+# One image for every process: the worker (default), the review page, the command line. The target `demo` adds the
 # Flinks emulator, which the production image does not contain.
 # Contains no settings and no secrets; see .env.example and docker-compose.yml.
 

@@ -28,7 +28,7 @@ from tests.chaos.http_schema import FromSchema
 from tests.chaos.report import Report, Say
 from tests.http_contract import LOGIN_KEY, VAULT
 from tests.http_events import SECRET
-from worker.web.status.passwords import hash_password
+from worker.web.review.passwords import hash_password
 
 ROUND_SECONDS = 30.0
 ROUNDS_AT_LEAST = 5

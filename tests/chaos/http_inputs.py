@@ -55,7 +55,7 @@ class Input:
 
 
 def page_requests() -> list[bytes]:
-    """Return valid requests for the status page and `POST /events`, signed now."""
+    """Return valid requests for the review page and `POST /events`, signed now."""
     one = json.dumps(event()).encode()
     batch = json.dumps([event(id=f"evt-{number}") for number in range(3)]).encode()
     login = b"authorization: Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()) + b"\r\n"

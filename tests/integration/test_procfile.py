@@ -60,7 +60,7 @@ def test_the_worker_answers_and_stops_warmly(honcho: ManagedProcess, stack: Embe
 
 
 @pytest.mark.parametrize("honcho", ["review"], indirect=True)
-def test_the_status_page_answers_on_the_given_port_and_stops(
+def test_the_review_page_answers_on_the_given_port_and_stops(
     honcho: ManagedProcess, stack: EmbeddedStack, port: int
 ) -> None:
     def answers() -> bool:

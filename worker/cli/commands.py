@@ -72,7 +72,7 @@ ENTRIES: dict[str, Entry] = {
     "review": Entry(
         "worker.cli.review:review",
         MACHINES,
-        "Serve the read-only status page, and `POST /events`.",
+        "Serve the read-only review page, and `POST /events`.",
         "Example: `nightly review --host 127.0.0.1 --port 8080`",
     ),
 }

@@ -6,7 +6,7 @@ import typer
 
 from worker.config.settings import Settings
 from worker.vault.vault import new_key
-from worker.web.status.passwords import hash_password
+from worker.web.review.passwords import hash_password
 from worker.web.webhook.signature import new_secret
 
 keys = typer.Typer(

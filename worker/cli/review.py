@@ -1,4 +1,4 @@
-"""`nightly review`: serves the status page (worker/web/status) and `POST /events` (worker/web/webhook)."""
+"""`nightly review`: serves the review page (worker/web/review) and `POST /events` (worker/web/webhook)."""
 
 from typing import Annotated
 
@@ -8,9 +8,9 @@ from worker.cli.context import settings_and_client
 from worker.config.validators import LOOPBACK_HOSTS
 from worker.services import warn_of_plain_text
 from worker.telemetry.logs import configure_logging, get_logger
+from worker.web.review.app import create_app
+from worker.web.review.users import parse_users
 from worker.web.server import serve
-from worker.web.status.app import create_app
-from worker.web.status.users import parse_users
 from worker.web.webhook.route import way_in
 
 
@@ -19,7 +19,7 @@ def review(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 means any free port.", min=0, max=65_535)] = 8080,
 ) -> None:
-    """Serve the read-only status page (gates, backlog, dead letters), and `POST /events` for events over HTTP.
+    """Serve the read-only review page (gates, backlog, dead letters), and `POST /events` for events over HTTP.
 
     The page is closed until REVIEW_USERS names a user (nightly users hash), POST /events until HTTP_EVENTS_SECRETS
     names a secret (nightly keys webhook). It needs REDIS_URL, and SEAL_TO to seal loginIds; give it neither

@@ -1,1 +1,1 @@
-"""What operators do from the command line or see on the status page: replay, advice, alerts, checks, diagnosis."""
+"""What operators do from the command line or see on the review page: replay, advice, alerts, checks, diagnosis."""

@@ -1,1 +1,1 @@
-"""The HTTP processes: `status/` shows the status page to people, `webhook/` accepts events from producers."""
+"""The HTTP processes: `review/` shows the review page to people, `webhook/` accepts events from producers."""

@@ -1,4 +1,4 @@
-"""Serves the status page and `POST /events` with uvicorn until SIGTERM or Ctrl-C, and prints its address on stdout."""
+"""Serves the review page and `POST /events` with uvicorn until SIGTERM or Ctrl-C, and prints its address on stdout."""
 
 import contextlib
 import json

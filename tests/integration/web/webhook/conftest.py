@@ -18,8 +18,8 @@ from worker.config.settings import Settings
 from worker.events.channels import STREAM
 from worker.listening import Places, listen
 from worker.redis_client.connect import connect
+from worker.web.review.app import create_app
 from worker.web.server import CONNECTIONS, config_for
-from worker.web.status.app import create_app
 from worker.web.webhook.route import way_in
 
 Serve = Callable[..., Producer]

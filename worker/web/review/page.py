@@ -1,4 +1,4 @@
-"""Renders the status page as HTML without scripts; every value is escaped and printable."""
+"""Renders the review page as HTML without scripts; every value is escaped and printable."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ _TALLY = (
 )  # fmt: skip
 
 
-def status_page(status: Mapping[str, Any], groups: Sequence[Group], letters: Sequence[Letter], now_ms: int) -> str:
+def review_page(status: Mapping[str, Any], groups: Sequence[Group], letters: Sequence[Letter], now_ms: int) -> str:
     """Return the whole page, alarms first."""
     active = alarms(status, now_ms)
     title = (

@@ -1,4 +1,4 @@
-"""The status page over real HTTP: closed by default, read-only, and never a loginId."""
+"""The review page over real HTTP: closed by default, read-only, and never a loginId."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from worker.ledger import Ledger, Letters
 from worker.ledger.gate_control import GateKeeper
 from worker.listening import Places, listen
 from worker.vault.vault import Vault
-from worker.web.status.passwords import hash_password
+from worker.web.review.passwords import hash_password
 
 CANARY = "canary-login"
 PASSWORD = "correct horse"

@@ -1,4 +1,4 @@
-"""Parses REVIEW_USERS, and authenticates users of the status page against it.
+"""Parses REVIEW_USERS, and authenticates users of the review page against it.
 
 A check takes a third of a second of CPU on purpose. A correct password is remembered until the process ends, as a hash
 under a random key of this process. So a flood of guesses cannot lock out a user who logged in before.
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from worker.errors import SettingsError
 from worker.listening import network_of
 from worker.telemetry.rare_line import RareLine
-from worker.web.status.password_checks import Checks, Recent, TooManyChecks
-from worker.web.status.passwords import hash_password, is_hash, matches
+from worker.web.review.password_checks import Checks, Recent, TooManyChecks
+from worker.web.review.passwords import hash_password, is_hash, matches
 
 ROLES = ("viewer", "operator", "admin")
 REMEMBERED_WRONG = 1_000

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from worker.web.status.password_checks import (
+from worker.web.review.password_checks import (
     CHECKS_AT_ONCE,
     LINE_AT_MOST,
     WAITING_AT_MOST,

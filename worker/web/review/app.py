@@ -1,4 +1,4 @@
-"""The web application of the status page: read-only GET routes, for the users in REVIEW_USERS.
+"""The web application of the review page: read-only GET routes, for the users in REVIEW_USERS.
 
 Only `/health` needs no log-in, and it says only whether Redis answers. Every response forbids scripts, frames, caching
 and referrers.
@@ -19,9 +19,9 @@ from worker.errors import UnknownLetter
 from worker.ledger.dead_letters import Letter, Letters
 from worker.ledger.queries import Views
 from worker.redis_client.connect import BytesRedis
-from worker.web.status.page import STYLE_HASH, plain_page, status_page
-from worker.web.status.password_checks import TooManyChecks
-from worker.web.status.users import Doorkeeper, User
+from worker.web.review.page import STYLE_HASH, plain_page, review_page
+from worker.web.review.password_checks import TooManyChecks
+from worker.web.review.users import Doorkeeper, User
 
 NEWEST = 100
 HEADERS = {
@@ -63,7 +63,7 @@ class _Pages:
     def page(self) -> Response:
         try:
             status, groups, newest = self._views.status(), self._letters.groups(), self._newest()
-            return HTMLResponse(status_page(status, groups, newest, self._views.now_ms()))
+            return HTMLResponse(review_page(status, groups, newest, self._views.now_ms()))
         except redis.RedisError:
             return HTMLResponse(plain_page("Redis does not answer", _AWAY, refreshes=True), status_code=503)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from worker.web.status.passwords import MAX_PASSWORD_BYTES, hash_password, is_hash, matches
+from worker.web.review.passwords import MAX_PASSWORD_BYTES, hash_password, is_hash, matches
 
 
 def test_a_hash_fits_its_password_alone() -> None:

@@ -5,9 +5,9 @@ import pytest
 
 from worker.errors import SettingsError
 from worker.telemetry import rare_line
-from worker.web.status.password_checks import CHECKS_AT_ONCE, LINE_AT_MOST, TooManyChecks
-from worker.web.status.passwords import hash_password
-from worker.web.status.users import FAILED_LINES_A_MINUTE, Doorkeeper, credentials, parse_users
+from worker.web.review.password_checks import CHECKS_AT_ONCE, LINE_AT_MOST, TooManyChecks
+from worker.web.review.passwords import hash_password
+from worker.web.review.users import FAILED_LINES_A_MINUTE, Doorkeeper, credentials, parse_users
 
 ADDRESS = "192.0.2.1"
 HASH = hash_password("right", log2_n=10)
@@ -69,7 +69,7 @@ def test_a_password_is_checked_once_whether_it_was_right_or_wrong(monkeypatch: p
         checked.append(password)
         return password == "right"
 
-    monkeypatch.setattr("worker.web.status.users.matches", check)
+    monkeypatch.setattr("worker.web.review.users.matches", check)
     doorkeeper = Doorkeeper(parse_users(f"ann:viewer:{HASH}"))
 
     async def log_in_often() -> list[str | None]:

@@ -1,7 +1,7 @@
 from typing import Any
 
 from worker.ledger.dead_letters import Group, Letter
-from worker.web.status.page import status_page
+from worker.web.review.page import review_page
 
 NASTY = '<script>alert("x")</script>\x1b\u202e'
 GATE = {"state": "closed", "cause": "operator", "by": NASTY, "detail": NASTY, "changed_at": 0}
@@ -24,7 +24,7 @@ def letter(**fields: Any) -> Letter:
 
 def test_every_value_is_escaped() -> None:
     letters = [letter(message=NASTY, account_id=NASTY, wish=NASTY, login=NASTY)]
-    page = status_page(STATUS, [Group(NASTY, NASTY, NASTY, 1, 0, 0)], letters, 0)
+    page = review_page(STATUS, [Group(NASTY, NASTY, NASTY, 1, 0, 0)], letters, 0)
     assert "<script" not in page
     assert page.count("&lt;script&gt;") >= 10
     assert "\x1b" not in page
@@ -33,16 +33,16 @@ def test_every_value_is_escaped() -> None:
 
 def test_a_forged_gate_state_adds_no_element_to_the_page() -> None:
     planted = STATUS | {"instances": {"toolbox": STATUS["instances"][NASTY] | {"gate": GATE | {"state": NASTY}}}}
-    assert "<script" not in status_page(planted, [], [], 0).lower()
+    assert "<script" not in review_page(planted, [], [], 0).lower()
 
 
 def test_urgent_items_come_first() -> None:
-    page = status_page(STATUS, [], [], 0)
+    page = review_page(STATUS, [], [], 0)
     assert page.index("GATE CLOSED") < page.index("Instances")
 
 
 def test_the_page_of_an_empty_ledger_is_shown() -> None:
     empty = STATUS | {"instances": {}, "workers": [], "dead_letters_open": 0}
-    page = status_page(empty, [], [], 0)
+    page = review_page(empty, [], [], 0)
     assert "all is well" in page
     assert "No dead letter is open." in page

@@ -15,7 +15,7 @@ from sandbox.stack import ManagedProcess
 from sandbox.stack.readiness import listening_url
 from tests.integration.conftest import Start
 from tests.waiting import eventually
-from worker.web.status.passwords import hash_password
+from worker.web.review.passwords import hash_password
 
 PASSWORDS = {"ann": "correct horse", "bob": "battery staple"}
 FLOODERS = 40
