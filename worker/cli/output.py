@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.cli.documents import Document
+
 WARN = "bold yellow"
 BAD = "bold red"
 GOOD = "green"
@@ -25,9 +27,10 @@ def console() -> Console:
 
 
 def print_json(items: Iterable[Any]) -> None:
-    """Print each item as one line of JSON."""
+    """Print each item, a Document or a dictionary, as one line of JSON."""
     for item in items:
-        sys.stdout.write(json.dumps(item, default=str) + "\n")
+        text = item.model_dump_json() if isinstance(item, Document) else json.dumps(item, default=str)
+        sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
