@@ -72,7 +72,7 @@ verify: .venv/installed ## Run what CI runs besides the tests: format, lint, typ
 	$(BIN)/coverage report
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
-schemas: .venv/installed ## Generate docs/asyncapi.yaml, docs/openapi.yaml, docs/schemas and docs/licences.md.
+schemas: .venv/installed ## Generate what docs/ and .env.example say of models, settings and licences.
 	@$(BIN)/python -m docs.generator
 
 sbom: .venv/installed ## Write dist/sbom.cdx.json (CycloneDX): versions, hashes and licences of what production installs.

@@ -13,12 +13,12 @@ from schemathesis.checks import load_all_checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import missing_required_header, negative_data_rejection, unsupported_method
 
-from docs.generator.rendered import DOCS
+from docs.generator.rendered import ROOT
 from tests.http_events import BATCH, BINARY, STRUCTURED, event, signed
 from worker.vault.vault import Vault, decode_key, new_key
 
 load_all_checks()
-PATH = DOCS / "openapi.yaml"
+PATH = ROOT / "docs" / "openapi.yaml"
 DOCUMENT = yaml.safe_load(PATH.read_text())
 OPERATION = schemathesis.openapi.from_path(PATH, config=SchemathesisConfig())["/events"]["POST"]
 LOGIN_KEY = new_key()

@@ -1,8 +1,9 @@
-"""Generates documents from the models, the constants and the lock (`make schemas`); it adds no facts of its own.
+"""Generates documents from models, settings, constants and the lock (`make schemas`); it adds no facts of its own.
 
 asyncapi.py    events through Redis and RabbitMQ: docs/asyncapi.yaml
 openapi.py     events over HTTP: docs/openapi.yaml
 schemas.py     JSON Schemas of an event: docs/schemas
+settings.py    every setting: docs/settings.md and .env.example
 licences.py    the licences of production's packages: docs/licences.md
 rendered.py    the text of all these files
 sbom.py        the software bill of materials, which is not committed

@@ -1,7 +1,7 @@
-"""`python -m docs.generator`: writes every generated document from models, constants and the lock."""
+"""`python -m docs.generator`: writes every generated document from models, settings, constants and the lock."""
 
-from docs.generator.rendered import DOCS, rendered
+from docs.generator.rendered import ROOT, rendered
 
 if __name__ == "__main__":
     for name, text in rendered().items():
-        (DOCS / name).write_text(text, encoding="utf-8")
+        (ROOT / name).write_text(text, encoding="utf-8")

@@ -6,19 +6,21 @@ from typing import Any
 
 import yaml
 
-from docs.generator import asyncapi, licences, openapi, schemas
+from docs.generator import asyncapi, licences, openapi, schemas, settings
 
-DOCS = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 _HEAD = "# Made by `make schemas` from worker/events and docs/generator: make changes there.\n"
 
 
 def rendered() -> dict[str, str]:
-    """Return the text of every published file by its path below `docs`."""
+    """Return the text of every generated file by its path below the root."""
     return {
-        "asyncapi.yaml": _HEAD + _yaml(asyncapi.document()),
-        "openapi.yaml": _HEAD + _yaml(openapi.document()),
-        "licences.md": licences.page(),
-        **{f"schemas/{name}": _json(schema) for name, schema in schemas.documents().items()},
+        ".env.example": settings.example(),
+        "docs/asyncapi.yaml": _HEAD + _yaml(asyncapi.document()),
+        "docs/openapi.yaml": _HEAD + _yaml(openapi.document()),
+        "docs/licences.md": licences.page(),
+        "docs/settings.md": settings.page(),
+        **{f"docs/schemas/{name}": _json(schema) for name, schema in schemas.documents().items()},
     }
 
 

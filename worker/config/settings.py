@@ -1,4 +1,4 @@
-"""The only reader of the environment: every setting, its unit, its default, and what a wrong value does.
+"""The only reader of the environment and of `.env`; fields.py describes every setting.
 
 A wrong value stops the start with one line that names the variable and the rule. No line repeats a value, because a
 secret may have been pasted into the wrong variable.
@@ -8,127 +8,22 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
 from dotenv import dotenv_values
-from pydantic import (
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import ValidationError
 
-from worker.config.gate_thresholds import DEFAULT_RULES, GateRules
+from worker.config.fields import SettingsFields
+from worker.config.gate_thresholds import GateRules
 from worker.config.instances import FurtherInstance, Instance
 from worker.config.unknown_names import unknown_names
-from worker.config.validators import (
-    BaseUrl,
-    BrokerUrl,
-    Guid,
-    HeaderName,
-    HeaderSecret,
-    InstanceName,
-    LoginKeys,
-    PublicKeyText,
-    RedisUrl,
-    WebhookSecrets,
-    check_strength,
-    read_json_object,
-    split_login_keys,
-    split_webhook_secrets,
-)
+from worker.config.validators import split_login_keys, split_webhook_secrets
 from worker.errors import SettingsError
 from worker.vault.vault import Vault
 
 
-class Settings(BaseSettings):
-    """All settings. "Too high" and "too low" are explained where the right value is not obvious."""
-
-    model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
-    )
-
-    redis_url: RedisUrl | None = None
-    broker_url: BrokerUrl | None = None
-    sandbox: bool = False
-    """Whether the ledger is for trials. Production workers refuse such a ledger; a sandbox worker refuses any other."""
-
-    flinks_instance: InstanceName = "toolbox"
-    flinks_customer_id: Guid = "43387ca6-0391-4c82-857d-70d95f087ecb"
-    flinks_auth_key: HeaderSecret | None = None
-    flinks_auth_header: HeaderName = "flinks-auth-key"
-    flinks_auth_scheme: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$")] = ""
-    flinks_base_url: BaseUrl = "https://{instance}-api.private.fin.ag"
-    flinks_instances: Annotated[dict[InstanceName, FurtherInstance], NoDecode, BeforeValidator(read_json_object)] = (
-        Field(default_factory=dict)
-    )
-
-    flinks_timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10
-    """Whole-call deadline. Too low: answers are discarded, logins wait. Too high: dead workers are noticed late."""
-    flinks_settle_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
-        default_factory=lambda data: 2 * data.get("flinks_timeout_seconds", 10)
-    )
-    """Wait after an ambiguous call. Too low: a late write can undo a newer one. Too high: corrections come late."""
-    flinks_calls_per_second: Annotated[float, Field(gt=0, le=100_000)] = 50
-    """Maximum rate per instance, cluster-wide."""
-    flinks_max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Concurrent calls per instance, cluster-wide. Too low caps the rate at limit / latency."""
-
-    retry_max_attempts: Annotated[int, Field(ge=1, le=1000)] = 20
-    retry_max_age_hours: Annotated[float, Field(gt=0, le=8760)] = 24
-    event_max_ahead_seconds: Annotated[float, Field(ge=0, le=604_800)] = 3600
-    """Seconds that an event may be ahead of Redis' clock. Too high: a wrong clock blocks newer events that long."""
-    intake_replicas: Annotated[int, Field(ge=0, le=10)] = 0
-    """Replicas that must have an event before its message is acknowledged. Too low: a failover of the ledger may lose
-    events that a durable broker had. Too high: no event is accepted."""
-
-    gate_outage_ratio: Annotated[float, Field(gt=0, le=1)] = DEFAULT_RULES.outage_ratio
-    """Outage: ratio of calls without a usable Flinks response. Too low: a bad minute stops all calls."""
-    gate_outage_min_calls: Annotated[int, Field(ge=2, le=10_000)] = DEFAULT_RULES.outage_min_calls
-    """Minimum number of calls in the window. Too low: chance shuts the gate. Too high: outages cost more attempts."""
-    gate_outage_window_seconds: Annotated[float, Field(ge=1, le=600)] = DEFAULT_RULES.outage_window_seconds
-    """Length of the window. Too low: quiet hours never have enough calls. Too high: old successes hide an outage."""
-    gate_outage_in_a_row: Annotated[int, Field(ge=2, le=10_000)] = DEFAULT_RULES.outage_in_a_row
-    """Outage: failed logins in a row. Too low: chance shuts the gate. Too high: outages in quiet hours go unnoticed."""
-    gate_storm_logins: Annotated[int, Field(ge=2, le=100_000)] = DEFAULT_RULES.storm_logins
-    """Storm: logins in a row refused as INVALID_LOGIN or UNAUTHORIZED. Too low: a batch of deleted cards shuts the
-    gate. Too high: a wrong customer id makes more dead letters, which must be replayed."""
-
-    login_keys: LoginKeys | None = None
-    seal_to: PublicKeyText | None = None
-    """The workers' public key. Producers and `POST /events` seal loginIds with it before Redis gets them."""
-    require_sealed: bool = False
-    """Whether events with a loginId in clear are rejected, whatever their source."""
-    review_users: SecretStr | None = None
-    http_events_secrets: WebhookSecrets | None = None
-    http_events_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 200
-    """Events a second, per secret and process. Too low: producers wait. Too high: a faulty producer is not limited."""
-    sentry_dsn: SecretStr | None = None
-    sentry_environment: str | None = None
-    log_format: Literal["json", "console"] | None = None
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "INFO"
-    metrics_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$")] = "127.0.0.1"
-    metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
-    health_file: Annotated[Path | None, Field(repr=False)] = None
-
-    @field_validator("login_keys")
-    @classmethod
-    def _strong_outside_a_sandbox(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if value is not None and not info.data.get("sandbox"):
-            check_strength(value.get_secret_value())
-        return value
-
-    @field_validator("flinks_instances")
-    @classmethod
-    def _one_key_an_instance(
-        cls, value: dict[str, FurtherInstance], info: ValidationInfo
-    ) -> dict[str, FurtherInstance]:
-        if info.data.get("flinks_auth_key") and info.data.get("flinks_instance") in value:
-            raise ValueError("repeats FLINKS_INSTANCE, whose key is FLINKS_AUTH_KEY")
-        return value
+class Settings(SettingsFields):
+    """The settings of this process, and what follows from them."""
 
     @classmethod
     def load(cls, *, require: Iterable[str] = ()) -> Self:
@@ -143,7 +38,7 @@ class Settings(BaseSettings):
             missing = [name for name in require if name not in given]
         else:
             missing = [name for name in require if getattr(settings, name.lower()) is None]
-        lines += [f"{name}: is required here; {_WHY_REQUIRED[name]}" for name in missing]
+        lines += [f"{name}: is required here; {WHY_REQUIRED[name]}" for name in missing]
         if lines:
             raise SettingsError(lines)
         return settings
@@ -208,7 +103,7 @@ class Settings(BaseSettings):
         return found
 
 
-_WHY_REQUIRED = {
+WHY_REQUIRED = {
     "REDIS_URL": "it names the Redis that holds the ledger, for example redis://localhost:6379/0",
     "FLINKS_AUTH_KEY": "it is the key that Flinks gave you; `make run` works without one, against the emulator",
     "LOGIN_KEYS": "it seals loginIds; print a key once with `nightly keys new` and keep it as you keep a password",

@@ -4,12 +4,12 @@ import yaml
 from openapi_spec_validator import validate
 
 from docs.generator.openapi import document
-from docs.generator.rendered import DOCS
+from docs.generator.rendered import ROOT
 from worker.events.models import CloudEvent
 
 
 def test_the_document_is_valid_openapi() -> None:
-    validate(yaml.safe_load((DOCS / "openapi.yaml").read_text()))
+    validate(yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text()))
 
 
 def test_the_schemas_match_the_models() -> None:
