@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from docs.generator.licences import ACCEPTED, WATCHED, packages, parts
 from tests.places import ROOT
@@ -17,6 +15,13 @@ from tests.places import ROOT
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 NOT_IN_THE_IMAGE = {"async-timeout", "colorama", "tzdata"}
 """For an old Python, or for Windows."""
+VALIDATE = """
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+sys.exit(JsonStrictValidator(SchemaVersion.V1_6).validate_str(sys.stdin.read()))
+"""
+"""In a process of its own, because it checks `iri`, which conftest.py turns off here."""
 SHA256 = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
 
 
@@ -46,7 +51,7 @@ def sbom(sbom_text: bytes) -> dict[str, Any]:
 
 
 def test_the_bill_of_materials_is_valid_and_the_same_each_time(sbom_text: bytes, tmp_path: Path) -> None:
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(sbom_text.decode()) is None
+    subprocess.run([sys.executable, "-c", VALIDATE], input=sbom_text, check=True, timeout=120)
     assert write_sbom(tmp_path / "again.json") == sbom_text
     assert not {"serialNumber", "timestamp"} & set(re.findall(r'"(\w+)":', sbom_text.decode()))
     for path in (str(ROOT), sys.prefix, sys.base_prefix, "file:"):
