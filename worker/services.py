@@ -1,5 +1,6 @@
 """The composition root: builds every part from the settings, for the Celery app, the tasks and the commands."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from worker.backfill.store import Backfills
@@ -7,7 +8,7 @@ from worker.config.instances import Instance
 from worker.config.plain_text import ADVICE, plain_text_settings
 from worker.config.settings import Settings
 from worker.intake.accept import Dispatch, Intake, Rejected
-from worker.ledger import Ledger, Letters
+from worker.ledger import Ledger, Letters, Recorded, Wish
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.queries import Views
 from worker.redis_client.connect import BytesRedis, connect
@@ -67,7 +68,7 @@ def build_services(settings: Settings, *, name: str = "nightly", dispatch: Dispa
 def build_intake(
     settings: Settings, ledger: Ledger, letters: Letters, vault: Vault, dispatch: Dispatch | None = None
 ) -> Intake:
-    """Build the intake, which logs and reports each rejected message."""
+    """Build the intake, which logs each event and reports each new kind of rejection."""
     return Intake(
         ledger,
         letters,
@@ -77,6 +78,7 @@ def build_intake(
         max_ahead_seconds=settings.event_max_ahead_seconds,
         replicas=settings.intake_replicas,
         require_sealed=settings.require_sealed,
+        on_recorded=_log_recorded,
         on_rejected=_report_rejected,
         dispatch=dispatch,
     )
@@ -88,9 +90,32 @@ def warn_of_plain_text(settings: Settings) -> None:
         log.warning("plain_text_connection", setting=setting, hosts=hosts, advice=ADVICE)
 
 
+def _log_recorded(wishes: Sequence[Wish], results: Sequence[Recorded], seconds: float) -> None:
+    if wishes:
+        log.info("event_received", each=_fields_of_recorded(wishes, results, round(seconds * 1000)))
+
+
+def _fields_of_recorded(
+    wishes: Sequence[Wish], results: Sequence[Recorded], record_ms: int
+) -> Iterator[dict[str, object]]:
+    for wish, result in zip(wishes, results, strict=True):
+        if result is not Recorded.AHEAD:  # rejected
+            yield {
+                "event_id": wish.event_id,
+                "login": wish.reference,
+                "account_id": wish.account_id,
+                "instance": wish.instance,
+                "wish": "on" if wish.wants_active else "off",
+                "result": result,
+                "record_ms": record_ms,
+            }
+
+
 def _report_rejected(rejected: Rejected) -> None:
     log.warning(
-        "event_rejected",
+        "event_received",
+        event_id=rejected.event_id,
+        result="rejected",
         reason=rejected.reason,
         code=rejected.code,
         source=rejected.source,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from worker.clock import elapsed_seconds
 from worker.errors import InvalidEvent, SealError, UnknownKey
 from worker.events.contract import MAX_BODY_BYTES, LifecycleEvent, check_login_id
 from worker.intake.messages import CeleryMessage, EventMessage, read_body
@@ -41,6 +42,7 @@ class Rejected:
 
     reason: str
     code: str
+    event_id: str
     source: str
     letter_id: str
     is_new_group: bool
@@ -51,6 +53,8 @@ class Rejected:
 EventOutcome = Wish | InvalidEvent
 """The result for one message: recorded, or rejected."""
 Dispatch = Callable[[Sequence[EventMessage]], Sequence[EventOutcome]]
+OnRecorded = Callable[[Sequence[Wish], Sequence[Recorded], float], None]
+"""Called with a batch's events, their results, and the seconds that recording took."""
 
 
 class Intake:
@@ -73,6 +77,7 @@ class Intake:
         max_ahead_seconds: float,
         replicas: int = 0,
         require_sealed: bool = False,
+        on_recorded: OnRecorded = lambda *_: None,
         on_rejected: Callable[[Rejected], None] = lambda _: None,
         dispatch: Dispatch | None = None,
     ) -> None:
@@ -84,6 +89,7 @@ class Intake:
         self._max_ahead_seconds = max_ahead_seconds
         self._replicas = replicas
         self._require_sealed = require_sealed
+        self._on_recorded = on_recorded
         self._on_rejected = on_rejected
         self._dispatch = dispatch
 
@@ -116,9 +122,10 @@ class Intake:
         """
         outcomes = [self._judged(message, wants_active=wants_active) for message in batch]
         wishes = [outcome for outcome in outcomes if isinstance(outcome, Wish)]
-        results = iter(
-            self._ledger.record(wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=self._replicas)
-        )
+        began_at = elapsed_seconds()
+        recorded = self._ledger.record(wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=self._replicas)
+        self._on_recorded(wishes, recorded, elapsed_seconds() - began_at)
+        results = iter(recorded)
         for at, outcome in enumerate(outcomes):
             if isinstance(outcome, Wish) and next(results) is Recorded.AHEAD:
                 reason = f"{batch[at].time_field}: lies more than {self._max_ahead_seconds:g} s in the future"
@@ -146,7 +153,9 @@ class Intake:
         results = self._letters.keep_rejected(messages, replicas=self._replicas)
         for rejection, message, result in zip(rejections, messages, results, strict=True):
             error, is_first, is_kept = rejection.error, result is Kept.FIRST, result is not Kept.UNKEPT
-            self._on_rejected(Rejected(error.reason, error.code, rejection.source, message.id, is_first, is_kept))
+            self._on_rejected(
+                Rejected(error.reason, error.code, error.event_id, rejection.source, message.id, is_first, is_kept)
+            )
         return results
 
     def _message(self, rejection: Rejection) -> Message:

@@ -59,8 +59,8 @@ def read_claims(reply: Sequence[Any]) -> ClaimReply:
 
 
 def _claims(flat: Sequence[bytes | int]) -> Iterator[Claim]:
-    for at in range(0, len(flat), 9):
-        reference, number, revision, wish, sealed, failures, first_failure, account, history = flat[at : at + 9]
+    for at in range(0, len(flat), 10):
+        reference, number, revision, wish, event, sealed, failures, first_failure, account, history = flat[at : at + 10]
         yield Claim(
             reference=_text(reference),
             number=int(number),
@@ -70,6 +70,7 @@ def _claims(flat: Sequence[bytes | int]) -> Iterator[Claim]:
             failures=int(failures),
             first_failure_ms=int(first_failure) if first_failure else None,
             account_id=_text(account) or None,
+            event_id=_text(event),
             has_history=bool(history),
         )
 

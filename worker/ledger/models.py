@@ -65,6 +65,8 @@ class Claim:
     failures: int
     first_failure_ms: int | None
     account_id: str | None
+    event_id: str = ""
+    """The event whose wish the call asserts."""
     has_history: bool = True
     """Whether attempts of it are stored: only then a success is stored, too."""
 
@@ -95,6 +97,8 @@ class Settlement:
     attempt: str = ""
     """The attempt to store (`attempts.attempt_text`), or empty."""
     retry_after_seconds: float = 0
+    seconds: float = 0
+    """Duration of the call, for the log."""
     flags: str = ""
     """`u` unconfirmed, `h` host or TLS unreachable, `d` Flinks is down, `a` ambiguous."""
 

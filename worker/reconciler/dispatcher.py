@@ -4,7 +4,6 @@ Each turn runs one script, which settles finished calls and claims logins for th
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -34,7 +33,6 @@ LINGER_SECONDS = 1.0
 LOOK_SECONDS = 0.02  # how often an idle dispatcher looks for new work
 REDIS_PAUSE_SECONDS = 0.5
 SLICE_SECONDS = 30.0
-_QUIET = frozenset({Settled.APPLIED, Settled.OVERTAKEN, Settled.UNSENT})
 
 log = get_logger(__name__)
 _RANDOM = random.SystemRandom()  # forked children would share a seeded generator's state and draw the same waits
@@ -109,7 +107,6 @@ class Dispatcher:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._answers: list[Settlement] = []
         self._answered = asyncio.Event()
-        self._logs_all = logging.getLogger(__name__).isEnabledFor(logging.DEBUG)
         self.others: list[Dispatcher] = []
         self.is_idle = self._is_newer = False
 
@@ -160,8 +157,8 @@ class Dispatcher:
             await asyncio.sleep(REDIS_PAUSE_SECONDS)
             return 0
         self._start(reply, asked_at)
-        for settlement, result in zip(group, results, strict=True):
-            self._log_settled(settlement, result)
+        if group:
+            log.info("call_settled", each=map(self._log_fields, group, results))
         self._is_newer = reply.state == "newer"  # the pacemaker stops this worker
         if self._answers:
             return 0
@@ -221,22 +218,24 @@ class Dispatcher:
             report_unexpected(error, where="call", instance=self._instance.name)
             return Verdict(Outcome.TRANSIENT, "internal_error", is_ambiguous=True)
 
-    def _log_settled(self, item: Settlement, result: Settled) -> None:
-        is_quiet = result in _QUIET
-        if is_quiet and not self._logs_all:
-            return
-        (log.debug if is_quiet else log.info)(
-            "call_settled",
-            login=item.claim.reference,
-            instance=self._instance.name,
-            account_id=item.claim.account_id,
-            wish="on" if item.claim.wants_active else "off",
-            outcome=item.outcome,
-            result=str(result),
-            code=item.code,
-            http_status=item.http_status,
-            delay_seconds=round(item.delay_seconds, 1),
-        )
+    def _log_fields(self, item: Settlement, result: Settled) -> dict[str, object]:
+        claim = item.claim
+        fields: dict[str, object] = {
+            "event_id": claim.event_id,
+            "login": claim.reference,
+            "account_id": claim.account_id,
+            "instance": self._instance.name,
+            "wish": "on" if claim.wants_active else "off",
+            "attempt": claim.failures + 1,
+            "outcome": item.outcome,
+            "code": item.code,
+            "http_status": item.http_status,
+            "call_ms": round(item.seconds * 1000),
+            "result": result,
+        }
+        if item.delay_seconds:
+            fields["delay_seconds"] = round(item.delay_seconds, 1)
+        return fields
 
     async def _pause(self, seconds: float) -> None:
         """Wait up to `seconds` for a call to end, then let more end: settlement groups grow with the load."""

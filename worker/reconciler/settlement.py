@@ -30,7 +30,7 @@ def settlement_of(call: Call, verdict: Verdict, limits: RetryLimits, random: Cal
     claim = call.claim
     has_attempt = claim.has_history or verdict.outcome is not Outcome.APPLIED
     if not has_attempt and verdict.is_confirmed:  # nearly every call; the code below would return the same
-        return Settlement(claim, "applied", code=verdict.code, http_status=verdict.http_status)
+        return Settlement(claim, "applied", code=verdict.code, http_status=verdict.http_status, seconds=call.seconds)
     flags = {
         "a": verdict.is_ambiguous,
         "d": verdict.is_down,
@@ -63,6 +63,7 @@ def settlement_of(call: Call, verdict: Verdict, limits: RetryLimits, random: Cal
         message=message,
         attempt=_attempt(call, verdict) if has_attempt else "",
         retry_after_seconds=verdict.retry_after_seconds or 0,
+        seconds=call.seconds,
         flags="".join(flag for flag, is_set in flags.items() if is_set),
     )
 

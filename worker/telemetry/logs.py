@@ -7,9 +7,12 @@ the locking, so forked pool children can log at the same time.
 
 import json
 import logging
+import select
 import sys
 import threading
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal
 
@@ -18,13 +21,23 @@ from celery.utils.log import get_multiprocessing_logger
 from structlog.typing import EventDict, WrappedLogger
 
 from worker.telemetry.foreign import describe_foreign
-from worker.telemetry.scrub import scrub_value
+from worker.telemetry.scrub import MASK, is_denied, scrub_text, scrub_value
 from worker.telemetry.sentry import report_unexpected
 from worker.telemetry.tracebacks import describe_exception
 
+VETTED_FIELDS = frozenset({"event_id", "account_id"})
+"""Our fields that are shown unchanged: the intake masked the loginId in them (`Vault.without_login`).
+
+They are often GUIDs, which any other field loses.
+"""
+_WRITE_BYTES = select.PIPE_BUF
+"""Lines of several processes that share a pipe do not mix within one write of at most this size."""
 TALKATIVE_LOGGERS = ("aiohttp", "asyncio", "httpcore", "httpx", "uvicorn.access")
 """Libraries that log each call or connection; only their warnings are logged."""
 _HEAD = ("timestamp", "level", "event", "logger")
+_SMALL = 2**31
+_is_denied = lru_cache(maxsize=256)(is_denied)
+_to_json = json.JSONEncoder(default=lambda value: type(value).__name__).encode
 _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 _UNPRINTABLE |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029)}
 
@@ -59,13 +72,26 @@ def configure_logging(*, log_format: Literal["json", "console"] | None, log_leve
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """Return the logger of a module: `log.info("wish_recorded", login=reference, instance=name)`."""
+    """Return the logger of a module: `log.info("wish_recorded", login=reference, instance=name)`.
+
+    `each=ITERABLE` writes one line for each mapping of fields, for much less CPU than as many calls. It is read only if
+    the level is logged.
+    """
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
 
 
 class _Handler(logging.StreamHandler[Any]):
     """Writes to stderr. Drops a line that cannot be written, because the default handler prints its arguments."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the lines of a record, as many at once as fit into one write."""
+        try:
+            for text in _in_writes(self.format(record).split("\n")):
+                self.stream.write(text)
+                self.flush()
+        except Exception:  # noqa: BLE001 - a log call never raises
+            self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
         """Do nothing: stderr, the only place to report it, has failed."""
@@ -86,7 +112,19 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
             return super().format(record)
         except Exception as error:  # noqa: BLE001 - a log call never raises
             failed = {"event": "log_line_failed", "logger": record.name, "reason": type(error).__name__}
-            return json.dumps({**_head(record), **failed})
+            return _to_json({**_head(record), **failed})
+
+
+def _in_writes(lines: Iterable[str]) -> Iterator[str]:
+    held = ""
+    for line in lines:
+        if held and len(held) + len(line) >= _WRITE_BYTES:
+            yield held
+            held = ""
+        if line:
+            held += line + "\n"
+    if held:
+        yield held
 
 
 def _to_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -95,7 +133,10 @@ def _to_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     exc_info = event.pop("exc_info", None)
     event.pop("stack_info", None)
     if is_ours:
-        fields = {str(name): value for name, value in _mapping(scrub_value(event)).items()}
+        rows = event.pop("each", None)
+        fields = _scrubbed(event)
+        if rows is not None:
+            fields["each"] = [_scrubbed(row) for row in rows]
     else:
         fields = describe_foreign(record.name, event["event"], event.get("positional_args"))
     line = {**_head(record), "event": fields.pop("event", ""), "logger": record.name}
@@ -105,8 +146,20 @@ def _to_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return line
 
 
-def _mapping(value: object) -> dict[object, object]:
-    return value if isinstance(value, dict) else {}
+def _scrubbed(fields: Mapping[str, object]) -> dict[str, object]:
+    """Scrub the fields of one line; texts and numbers, as nearly all are, without the general function."""
+    shown: dict[str, object] = {}
+    for name, value in fields.items():
+        if name in VETTED_FIELDS and isinstance(value, str):
+            shown[name] = value
+        elif _is_denied(name):
+            shown[name] = MASK
+        elif isinstance(value, str):
+            shown[name] = scrub_text(value)
+        else:
+            is_small = value is None or (value.__class__ is int and -_SMALL < value < _SMALL)
+            shown[name] = value if is_small else scrub_value(value)
+    return shown
 
 
 def _head(record: logging.LogRecord) -> dict[str, object]:
@@ -115,13 +168,19 @@ def _head(record: logging.LogRecord) -> dict[str, object]:
 
 
 def _render_json(_: WrappedLogger, __: str, event: EventDict) -> str:
-    return json.dumps(event, default=lambda value: type(value).__name__)
+    rows = event.pop("each", None)
+    if rows is None:
+        return _to_json(event)
+    beginning = _to_json(event)[:-1]
+    return "\n".join(f"{beginning}, {_to_json(row)[1:]}" for row in rows)
 
 
 def _render_console() -> Any:
     renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
 
     def render(logger: WrappedLogger, name: str, event: EventDict) -> str:
+        if (rows := event.pop("each", None)) is not None:
+            return "\n".join(render(logger, name, event | row) for row in rows)
         chain = event.pop("exception", [])
         shown = {str(_printable(key)): _printable(value) for key, value in event.items()}
         lines = [str(renderer(logger, name, shown))]

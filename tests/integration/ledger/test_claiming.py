@@ -24,12 +24,14 @@ def backfill(count: int) -> list[Any]:
 def test_a_claim_holds_what_the_call_needs_and_the_login_names_the_owner(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, account: str | None
 ) -> None:
-    ledger.record([replace(wish, account_id=account) for wish in wishes(1, on=False)])
+    (wish,) = wishes(1, on=False)
+    ledger.record([replace(wish, account_id=account)])
     reply = claim()
     (call,) = reply.claims
     assert (reply.state, reply.now_ms) == ("claimed", clock.ms)
     assert (call.reference, call.number, call.revision, call.wants_active) == ("lgn_0", clock.ms, 1, False)
     assert (call.sealed, call.failures, call.first_failure_ms, call.account_id) == (b"sealed", 0, None, account)
+    assert call.event_id == wish.event_id
     assert redis_client.hmget(LOGIN, "s", "c", "q", "k") == [
         b"flight",
         b"1:0:0:0:owner",

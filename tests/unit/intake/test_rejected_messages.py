@@ -1,12 +1,14 @@
 """A rejected message is sealed, reported once, and has no loginId in its id."""
 
+import json
 from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
 
+from tests.restored_logging import restored_logging
 from tests.spellings import ENCODINGS
-from tests.unit.intake.harness import KWARGS, LOGIN, TIME, FakeLedger, FakeLetters, Harness, body_of, cloudevent
+from tests.unit.intake.harness import FAR, KWARGS, LOGIN, TIME, FakeLedger, FakeLetters, Harness, body_of, cloudevent
 from worker import services
 from worker.config.settings import Settings
 from worker.errors import InvalidEvent
@@ -14,6 +16,7 @@ from worker.events.contract import MAX_BODY_BYTES
 from worker.intake.accept import REJECT_BYTES, Intake, Rejection
 from worker.ledger import Ledger, Letters
 from worker.services import build_intake
+from worker.telemetry.logs import configure_logging
 from worker.vault.vault import Vault
 
 
@@ -133,14 +136,52 @@ def test_a_process_logs_each_rejection_and_reports_the_first_of_its_kind(
     with capture_logs() as lines:
         intake.accept_bodies([b"{" + LOGIN.encode(), body_of(cloudevent(data={"loginId": LOGIN, "instance": "eu"}))])
 
-    assert [(line["event"], line["log_level"], line["code"], line["source"]) for line in lines] == [
-        ("event_rejected", "warning", "unknown_instance", "stream"),
-        ("event_rejected", "warning", "invalid_event", "stream"),
+    lines = [line for line in lines if "each" not in line]
+    assert [(line["event"], line["log_level"], line["code"], line["event_id"]) for line in lines] == [
+        ("event_received", "warning", "unknown_instance", "evt-1"),
+        ("event_received", "warning", "invalid_event", ""),
     ]
+    assert {(line["result"], line["source"]) for line in lines} == {("rejected", "stream")}
     assert lines[1]["reason"] == "body: is not JSON"
     assert all(line["letter"].startswith("iv-") for line in lines)
     assert reported == [{"instance": "", "code": "unknown_instance", "wish": ""}]
     assert LOGIN not in repr(lines)
+
+
+def test_a_process_logs_each_event_by_its_reference_and_without_its_login(
+    vault: Vault, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = (cast("Ledger", FakeLedger()), cast("Letters", FakeLetters()))
+    intake = build_intake(Settings.load(), *parts, vault)
+    other = "5e115eab-1111-4000-8000-00000c0ffee1"
+    with restored_logging():
+        configure_logging(log_format="json", log_level="INFO")
+        intake.accept_bodies(
+            [
+                body_of(cloudevent(id=other, subject="cust-42")),
+                body_of(cloudevent(id=LOGIN, subject=f"cust-{LOGIN.upper()}")),
+                body_of(cloudevent(id=f"x-{LOGIN}", data={"loginId": LOGIN, "instance": "eu"})),
+                body_of(cloudevent(id="evt-3", time=FAR)),
+            ]
+        )
+    written = capsys.readouterr().err
+    lines = [json.loads(line) for line in written.splitlines()]
+    assert [(line["event"], line["result"]) for line in lines] == [
+        ("event_received", "recorded"),
+        ("event_received", "recorded"),
+        ("event_received", "rejected"),
+        ("event_received", "rejected"),
+    ]
+    plain, masked, _, ahead = lines
+    assert (plain["event_id"], plain["account_id"], plain["login"]) == (
+        other,
+        "cust-42",
+        vault.reference("toolbox", LOGIN),
+    )
+    assert (plain["instance"], plain["wish"], ahead["event_id"]) == ("toolbox", "on", "evt-3")
+    assert plain["record_ms"] >= 0
+    assert [masked[name][:7] for name in ("event_id", "account_id")] == ["masked-", "masked-"]
+    assert LOGIN[:13] not in written.lower()
 
 
 def test_without_a_callback_a_rejection_is_still_kept(vault: Vault) -> None:

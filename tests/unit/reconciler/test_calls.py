@@ -117,13 +117,18 @@ def test_a_bug_in_one_call_makes_it_ambiguous_and_the_others_continue(
 
 def test_a_log_line_names_a_login_by_its_reference_alone(piece: Slice) -> None:
     piece.due("canary-login")
-    piece.ledger.due["toolbox"][0] = replace(_renamed(piece, "canary-login"), wants_active=False)
+    claim = replace(_renamed(piece, "canary-login"), wants_active=False, event_id="evt-1", failures=2)
+    piece.ledger.due["toolbox"][0] = claim
     piece.ledger.failures["claim"] = piece.ledger.failures["settle"] = 1
     piece.ledger.result = Settled.WAITING
     with capture_logs() as lines:
         piece.run()
     (settled,) = [line for line in lines if line["event"] == "call_settled"]
-    assert (settled["login"], settled["wish"], settled["log_level"]) == ("lgn_x", "off", "info")
+    (call,) = settled["each"]
+    assert (call["login"], call["wish"], settled["log_level"]) == ("lgn_x", "off", "info")
+    assert (call["event_id"], call["attempt"], call["outcome"], call["result"]) == ("evt-1", 3, "applied", "waiting")
+    assert (call["instance"], call["http_status"]) == ("toolbox", 200)
+    assert 0 <= call["call_ms"] < 1000
     away = [line["unsettled"] for line in lines if line["event"] == "ledger_unreachable"]
     assert away == [0, 1]
     assert "canary-login" not in repr(lines)

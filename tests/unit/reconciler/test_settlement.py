@@ -38,7 +38,7 @@ def attempt_of(item: Settlement) -> dict[str, Any]:
 def test_a_success_has_no_delay_no_flag_and_no_attempt() -> None:
     item = settled(Verdict(Outcome.APPLIED, "applied", http_status=200), has_history=False)
     claim = replace(CLAIM, has_history=False)
-    assert item == Settlement(claim=claim, outcome="applied", code="applied", http_status=200)
+    assert item == Settlement(claim=claim, outcome="applied", code="applied", http_status=200, seconds=0.12345)
 
 
 def test_a_success_is_the_last_attempt_of_a_history() -> None:

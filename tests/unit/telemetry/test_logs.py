@@ -1,6 +1,7 @@
 """One line, one JSON object, no secret, no exception."""
 
 import logging
+import select
 import subprocess
 import sys
 import threading
@@ -66,6 +67,53 @@ def test_a_log_call_never_raises(start_logging: Callable[..., Lines]) -> None:
     logging.getLogger("library").info("%d of %s", "one")  # noqa: PLE1206 - that is the mistake
     assert [line["event"] for line in lines.all] == ["called", "log_line_failed", "library_reported"]
     assert lines.all[0]["thing"] == "Broken"
+
+
+def test_each_writes_a_line_for_each_mapping(lines: Lines, canaries: tuple[str, ...]) -> None:
+    guid, _, short, _ = canaries
+    rows: list[dict[str, object]] = [
+        {"event_id": guid, "login": REFERENCE, "detail": guid, "attempt": 1},
+        {"event_id": "evt-2", "login_id": short, "huge": 10**5000, "account_id": None},
+    ]
+    get_logger("worker").info("call_settled", each=iter(rows))
+    first, second = lines.all
+    assert first.pop("timestamp") == second.pop("timestamp")
+    assert first == {
+        "level": "info",
+        "event": "call_settled",
+        "logger": "worker",
+        "event_id": guid,  # the intake has masked ids that hold a loginId
+        "login": REFERENCE,
+        "detail": "[masked]",
+        "attempt": 1,
+    }
+    assert (second["login_id"], second["huge"], second["account_id"]) == ("[masked]", "int", None)
+
+
+def test_each_is_not_read_if_its_level_is_not_logged_and_may_be_empty(lines: Lines) -> None:
+    get_logger("worker").info("call_settled", each=())
+    logging.getLogger("worker.silent").setLevel(logging.WARNING)
+    rows = iter([{"event_id": "evt-1"}])
+    get_logger("worker.silent").info("call_settled", each=rows)
+    assert lines.text == ""
+    assert next(rows)
+
+
+def test_lines_of_each_are_written_in_pieces_that_other_processes_cannot_split(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[str] = []
+    monkeypatch.setattr(lines.stream, "write", pieces.append)
+    get_logger("worker").info("call_settled", each=[{"event_id": f"evt-{number}" * 50} for number in range(100)])
+    assert 10 < len(pieces) < 50
+    assert all(len(piece) <= select.PIPE_BUF and piece.endswith("}\n") for piece in pieces)
+    assert len("".join(pieces).splitlines()) == 100
+
+
+def test_on_a_terminal_each_mapping_has_its_line(start_logging: Callable[..., Lines]) -> None:
+    lines = start_logging("console")
+    get_logger("worker").info("call_settled", each=[{"event_id": "a\nb"}, {"event_id": "evt-2"}])
+    assert ["call_settled" in line and "event_id" in line for line in lines.text.splitlines()] == [True, True]
 
 
 def test_a_closed_stderr_raises_no_error(lines: Lines) -> None:

@@ -1,8 +1,8 @@
 -- Claims due logins of one instance: the only scheduler. One script decides on gate, rate, in-flight limit and lanes,
 -- so that two claims together never exceed a limit (P3, P4, P6).
 -- Reply {state, wait (ms; -1: nothing is due), now (ms), then for each login:
---       reference, claim number, revision, wish, sealed loginId, failed attempts, first failure (ms or ''), account id,
---       1 if attempts of it are stored}
+--       reference, claim number, revision, wish, event id of the wish, sealed loginId, failed attempts,
+--       first failure (ms or ''), account id, 1 if attempts of it are stored}
 --       state: claimed | idle | busy (rate or in-flight limit) | paused (Flinks throttles) |
 --              canary (one call is in flight, and its result decides about others) | closed
 
@@ -63,9 +63,8 @@ local function put_in_flight(context, ref, login, leases, lease, rest, held, rep
   local has_history = (login.last_code or login.confirmed) and redis.call('EXISTS', attempts_key(ref)) or 0
   local at = #reply
   reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = ref, number, login.revision, login.wish
-  reply[at + 5], reply[at + 6], reply[at + 7] = login.sealed, failures, first_failure
-  reply[at + 8] = login.account_id or ''
-  reply[at + 9] = has_history
+  reply[at + 5], reply[at + 6], reply[at + 7] = login.event_id, login.sealed, failures
+  reply[at + 8], reply[at + 9], reply[at + 10] = first_failure, login.account_id or '', has_history
   return 1
 end
 
