@@ -19,9 +19,9 @@ from sandbox.stack import EmbeddedStack
 from worker.broker.celery_config import kombu_address
 from worker.errors import EmbeddedStackError
 from worker.events.channels import EVENTS_QUEUE, STREAM
-from worker.intake.celery_queue import waiting
 from worker.ledger import Letters
 from worker.ledger.queries import Views
+from worker.operations.waiting import unrecorded
 from worker.redis_client.connect import connect
 
 _UNREACHABLE = (redis.RedisError, OperationalError, HTTPException, OSError)
@@ -79,12 +79,12 @@ class System:
         for worker in self._stack.workers:
             if not worker.is_running:
                 raise EmbeddedStackError(f"{worker.name} died ({worker.exit_code}); its log ends:\n{worker.tail()}")
+        unread = unrecorded(self._redis)  # first: an event that has left its way in is in the ledger
         status = self._views.status()
         instances = list(status["instances"].values())
         look = Look(self._published, status["rejected"], instances[0]["tally"] if instances else {})
         open_work = {name: sum(about[name] for about in instances) for name in ("due_live", "waiting", "in_flight")}
-        open_work["unread in the stream"] = status["stream_length"]
-        open_work["unread in Celery's queue"] = waiting(self._redis)
+        open_work["unread messages"] = unread
         open_work["events without an end"] = self._published - look.ended
         if not any(open_work.values()):  # read last: only ended calls leave late writes
             open_work["late writes at Flinks"] = self.emulator.stats().late_writes_pending

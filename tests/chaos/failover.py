@@ -26,7 +26,7 @@ from tests.chaos.failover_load import WAYS_IN, Load, Sent
 from tests.chaos.minimal_acl import minimal_acl
 from tests.chaos.report import Report, Say
 from tests.chaos.sentinel_cluster import Node, SentinelCluster
-from worker.intake.celery_queue import waiting
+from worker.operations.waiting import unrecorded
 from worker.services import Services, build_services
 from worker.vault.vault import new_key
 
@@ -154,12 +154,12 @@ class Trial:
 
     def _is_at_rest(self) -> bool:
         with suppress(redis.RedisError):
-            queued = waiting(self.services.redis)
+            unread = unrecorded(self.services.redis)
             status = self.services.views.status()
             about = status["instances"].get("toolbox", {})
             open_work = any(about.get(name) for name in ("due_live", "waiting", "in_flight"))
             taken = self.services.redis.hlen("unacked") if self.waits_for_celery else 0
-            return not open_work and not status["stream_length"] and not queued and not taken
+            return not open_work and not unread and not taken
         return False
 
     def _judge(self, emulator: EmulatorControl) -> None:

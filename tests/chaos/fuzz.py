@@ -23,7 +23,7 @@ from tests.chaos.report import Report, Say
 from worker.broker.celery_config import kombu_address
 from worker.events.channels import EVENTS_QUEUE, STREAM
 from worker.events.publisher import publish
-from worker.intake.celery_queue import waiting
+from worker.operations.waiting import unrecorded
 from worker.services import Services, build_services
 
 CHUNK = 200
@@ -157,7 +157,7 @@ def _expect_all_ended(report: Report, services: Services, sent: Sent, say: Say) 
 
 
 def _left(services: Services) -> int:
-    return int(services.redis.xlen(STREAM)) + waiting(services.redis)
+    return unrecorded(services.redis)
 
 
 def _ended(services: Services) -> int:

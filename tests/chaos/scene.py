@@ -16,8 +16,7 @@ from sandbox.stack import EmbeddedRedis, OrphanGuard
 from tests.brief_stack import BriefStack
 from tests.chaos.middleman import Middleman
 from tests.chaos.witness import Witness
-from worker.events.channels import STREAM
-from worker.intake.celery_queue import waiting
+from worker.operations.waiting import unrecorded
 from worker.services import build_services
 
 AUTH_KEY = "auth-key-canary-31415926"
@@ -98,12 +97,12 @@ class Scene:
 
     def is_at_rest(self) -> bool:
         """Return whether nothing is due, waiting, in flight or unread."""
-        queued = waiting(self.redis)  # read first: a message that has left the queue is in the ledger
+        unread = unrecorded(self.redis)  # first: an event that has left its way in is in the ledger
         status = self.services.views.status()
         names = ("due_live", "due_backfill", "waiting", "in_flight")
         open_work = [instance[name] for instance in status["instances"].values() for name in names]
-        return not any(open_work) and status["stream_length"] == 0 and queued == 0
+        return not any(open_work) and unread == 0
 
     def is_taken_in(self) -> bool:
         """Return whether nothing is unread."""
-        return self.redis.xlen(STREAM) == 0 and waiting(self.redis) == 0
+        return unrecorded(self.redis) == 0

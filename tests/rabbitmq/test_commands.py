@@ -28,7 +28,11 @@ def test_doctor_and_status_show_waiting_messages_and_readers(nightly: OnRabbit) 
     assert checks["RabbitMQ"]["level"] == "ok"
     assert checks["queue account-events"]["level"] == "fail"
     assert "3 messages wait" in checks["queue account-events"]["what"]
-    assert json.loads(_say(nightly, "status", "--json"))["rabbitmq"]["account-events"] == {"waiting": 3, "consumers": 0}
+    assert checks["workers"]["level"] == "fail"
+    state = json.loads(_say(nightly, "status", "--json"))
+    assert state["rabbitmq"]["account-events"] == {"waiting": 3, "consumers": 0}
+    assert state["waiting_events"]["queue"] == {"events": 3, "unacknowledged": None, "oldest_seconds": None}
+    assert state["needs_a_person"][0]["title"] == "NO WORKER"
     nightly.stack.start_worker(concurrency=1)
     nightly.comes_to_rest()
     checks = _doctor(nightly)

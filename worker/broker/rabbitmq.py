@@ -64,21 +64,22 @@ def address(url: str) -> tuple[str, dict[str, Any] | None]:
     return urlunsplit(parts._replace(query=urlencode(query))), options
 
 
-def connect(url: str, *, heartbeat_seconds: int = 0) -> Any:
-    """Return a kombu connection to RabbitMQ with the socket timeout ANSWER_SECONDS; raises OperationalError.
+def connect(url: str, *, heartbeat_seconds: int = 0, seconds: float = ANSWER_SECONDS) -> Any:
+    """Return a kombu connection to RabbitMQ, each of whose answers may take `seconds`; raises OperationalError.
 
     With a heartbeat, the caller must call the connection's `heartbeat_check` often.
     """
     plain, tls = address(url)
+    connect_seconds = min(CONNECT_SECONDS, seconds)
     connection: Any = Connection(
         plain,
         ssl=tls or False,
         heartbeat=heartbeat_seconds,
-        connect_timeout=CONNECT_SECONDS,
+        connect_timeout=connect_seconds,
         transport_options=OPTIONS,
     )
-    connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
-    connection.connection.transport.sock.settimeout(ANSWER_SECONDS)  # py-amqp waits for a frozen broker without limit
+    connection.ensure_connection(max_retries=1, interval_start=0, timeout=connect_seconds)
+    connection.connection.transport.sock.settimeout(seconds)  # py-amqp waits for a frozen broker without limit
     return connection
 
 
@@ -101,9 +102,9 @@ def state_of(connection: Any, name: str) -> QueueState | None:
     return QueueState(waiting, consumers)
 
 
-def look(url: str) -> dict[str, QueueState | None]:
-    """Return the state of each of our queues. Raises the errors of connecting."""
-    with connect(url) as connection:
+def look(url: str, *, seconds: float = ANSWER_SECONDS) -> dict[str, QueueState | None]:
+    """Return the state of each of our queues; each answer may take `seconds`. Raises the errors of connecting."""
+    with connect(url, seconds=seconds) as connection:
         return {name: state_of(connection, name) for name in QUEUES}
 
 

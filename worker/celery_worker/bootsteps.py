@@ -8,6 +8,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import redis
@@ -28,6 +29,7 @@ from worker.intake.celery_queue import QueueReader
 from worker.intake.rabbitmq import RabbitReader
 from worker.intake.redis_stream import EntryReader, StreamReader
 from worker.operations.alerts import report_notices
+from worker.operations.waiting import read_state
 from worker.reconciler.dispatcher import SLICE_SECONDS
 from worker.redis_client.connect import connect
 from worker.services import Services, warn_of_plain_text
@@ -120,7 +122,8 @@ class Background(bootsteps.StartStopStep):
             loop.start()
         settings = services.settings
         if settings.metrics_port is not None:
-            self._metrics = serve_metrics(settings.metrics_host, settings.metrics_port, services.views.status)
+            read = partial(read_state, services.redis, settings)
+            self._metrics = serve_metrics(settings.metrics_host, settings.metrics_port, read)
 
     def close(self, worker: Any) -> None:
         """Begin the shutdown, also after a `WorkerShutdown` raised in the worker, which sends no signal."""

@@ -35,4 +35,4 @@ def review(
     if host not in LOOPBACK_HOSTS:
         reason = "passwords and events cross the network as plain text; put a proxy with TLS in front"
         log.warning("review_page_without_tls", host=host, reason=reason)
-    serve(create_app(client, users, beside=[way_in(settings)]), host=host, port=port)
+    serve(create_app(client, settings, users, beside=[way_in(settings)]), host=host, port=port)

@@ -2,7 +2,6 @@
 
 import time
 from contextlib import nullcontext
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +15,15 @@ from worker.cli.context import settings_and_client
 from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, console, number, pairs, plain, print_json, span, when
 from worker.config.settings import Settings
 from worker.ledger.queries import Views
-from worker.operations.advice import Alarm, alarms, missing_key_reason, vanished_reason
-from worker.operations.diagnose_broker import queues_of, reason_of
+from worker.operations.advice import (
+    Alarm,
+    alarms,
+    messages_for_workers,
+    missing_key_reason,
+    vanished_reason,
+    way_text,
+)
+from worker.operations.waiting import read_state
 from worker.redis_client.error_messages import place_of
 
 WATCH_SECONDS = 2.0
@@ -32,18 +38,18 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every two seconds, until Ctrl-C.")] = False,
 ) -> None:
-    """Show gates, backlog, results, dead letters and workers.
+    """Show gates, waiting events, backlog, results, dead letters and workers.
 
-    Exit code 1 if something needs a person now: a closed gate, waiting work without a live worker, a key that no
-    worker has, a closed stream, or events that vanished from the stream within a day. Open dead letters do not change
-    the exit code.
+    Exit code 1 if something needs a person now: a closed gate, waiting events or logins without a live worker, a key
+    that no worker has, a closed stream, or events that vanished from the stream within a day. Open dead letters do not
+    change the exit code.
     """
     settings, client = settings_and_client()
     views, place = Views(client), place_of(settings.redis_address())
     if watch:
         _watch(settings, views, place, as_json=as_json)
         return
-    state, now_ms = _read_state(settings, views)
+    state, now_ms = read_state(views.redis, settings), views.now_ms()
     if as_json:
         print_json([_document(state, now_ms)])
     else:
@@ -53,27 +59,14 @@ def status(
 
 
 def picture(state: dict[str, Any], place: str, now_ms: int) -> RenderableType:
-    """Return `Views.status()` as text for a terminal, alarms first."""
+    """Return `waiting.read_state()` as text for a terminal, alarms first."""
     parts: list[RenderableType] = [Text.assemble(("Nightly", NAME), (f"  Redis {place}  {when(now_ms)} UTC", DIM)), ""]
     parts += [_alarm(alarm) for alarm in alarms(state, now_ms)]
     for name, about in state["instances"].items():
         parts += [_headline(name, about["gate"], now_ms), pairs(_instance_rows(about)), ""]
-    if not state["instances"]:
+    if not state["instances"] and not messages_for_workers(state):
         parts += [Text("No event is recorded yet; `nightly publish --help` shows how to send one."), ""]
     return Group(*parts, pairs(_common_rows(state), indent=0))
-
-
-def _read_state(settings: Settings, views: Views) -> tuple[dict[str, Any], int]:
-    """Return the state, with the queues of RabbitMQ if that is the broker, and Redis' time in ms."""
-    state = views.status()
-    try:
-        queues = queues_of(settings)
-    except Exception as error:  # noqa: BLE001 - the other values are useful without it; its text may hold the address
-        state["rabbitmq"] = {"unreachable": reason_of(error)}
-    else:
-        if queues is not None:
-            state["rabbitmq"] = {name: queue and asdict(queue) for name, queue in queues.items()}
-    return state, views.now_ms()
 
 
 def _watch(settings: Settings, views: Views, place: str, *, as_json: bool) -> None:
@@ -82,7 +75,7 @@ def _watch(settings: Settings, views: Views, place: str, *, as_json: bool) -> No
     try:
         with Live(console=screen, auto_refresh=False, screen=True) if is_live else nullcontext() as live:
             while True:
-                state, now_ms = _read_state(settings, views)
+                state, now_ms = read_state(views.redis, settings), views.now_ms()
                 if as_json:
                     print_json([_document(state, now_ms)])
                 elif live:
@@ -154,6 +147,7 @@ def _common_rows(state: dict[str, Any]) -> list[tuple[str, object]]:
         ("ledger", state["ledger"] or "new: no worker has used it yet"),
         ("workers", workers),
         ("stream", _stream(state)),
+        ("queue", _way(state["waiting_events"]["queue"])),
         ("rejected", _rejected(state)),
     ]
     if missing := state.get("missing_keys"):
@@ -166,21 +160,26 @@ def _common_rows(state: dict[str, Any]) -> list[tuple[str, object]]:
 
 
 def _stream(state: dict[str, Any]) -> Text:
-    text = Text(f"{number(state['stream_length'])} entries wait" if state["stream_length"] else "empty")
+    text = _way(state["waiting_events"]["stream"])
     if state.get("stream_vanished"):
         text.append(f"; {vanished_reason(state)}", WARN)
     return text
 
 
+def _way(way: dict[str, Any]) -> Text:
+    return Text(plain(way_text(way, span)), WARN if way["events"] is None else "")
+
+
 def _rejected(state: dict[str, Any]) -> Text:
+    aside = state["waiting_events"]["set_aside"]
     text = Text(f"{number(state['rejected'])} so far")
+    if aside["events"]:
+        text.append(f"; set aside for a person: {way_text(aside, span)}")
     if state["rejected_unkept"]:
         text.append(f"; {number(state['rejected_unkept'])} were only counted, because the review list was full", WARN)
     return text
 
 
 def _rabbit(queues: dict[str, Any]) -> Text:
-    if "unreachable" in queues:
-        return Text(f"cannot be reached: {plain(queues['unreachable'])}", WARN)
     waiting = [f"{number(queue['waiting'])} wait in {plain(name)}" for name, queue in queues.items() if queue]
     return Text(", ".join(waiting) or "no queue yet: a worker creates them")

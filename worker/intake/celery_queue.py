@@ -35,13 +35,6 @@ _NOTHING = "account-events:nothing"
 """An unused key. Deleting it needs no memory, and a full Redis completes a script whose first write it accepted."""
 _MOVE = files("worker.intake").joinpath("move_to_stream.lua").read_text("utf-8")
 
-_WAITING = """
-local count = redis.call('XLEN', KEYS[1])
-for i = 2, #KEYS do count = count + redis.call('LLEN', KEYS[i]) end
-return count
-"""
-"""Counts in one script, so that a message that is moved meanwhile is counted once."""
-
 log = get_logger(__name__)
 
 
@@ -113,11 +106,6 @@ class QueueReader(EntryReader):
         self._intake.accept_messages([each for each in found if isinstance(each, CeleryMessage)])
         foreign = [each for each in found if isinstance(each, Foreign)]
         self._intake.reject(Rejection(InvalidEvent(each.reason), self.source, each.body) for each in foreign)
-
-
-def waiting(client: BytesRedis) -> int:
-    """Return how many Celery messages are in the queue, or moved out of it and not recorded yet."""
-    return int(client.eval(_WAITING, 2 + len(QUEUE_LISTS), TAKEN, NEXT, *QUEUE_LISTS))
 
 
 def _is(error: redis.ResponseError, kind: type[redis.ResponseError], code: str) -> bool:

@@ -30,8 +30,7 @@ class Views:
         return int(seconds) * 1000 + int(micros) // 1000
 
     def status(self) -> dict[str, Any]:
-        """Return the whole state: instances, workers, rejected messages, the stream."""
-        stream_length = self._stream_length()  # first: an entry that has left the stream is in the ledger already
+        """Return the state of the ledger: instances, workers, rejected messages, ids of the stream."""
         now = self.now_ms()
         names = sorted(raw.decode() for raw in self.redis.smembers("nightly:instances"))
         return {
@@ -39,11 +38,11 @@ class Views:
             "instances": {name: self._instance(name, now) for name in names},
             "rejected": int(self.redis.hget("nightly:tally", "rejected") or 0),
             "rejected_unkept": int(self.redis.hget("nightly:tally", "rejected_unkept") or 0),
+            "rejected_open": self._open_letters(""),
             "dead_letters_open": self.redis.zcard("nightly:letters:open"),
             "workers": self.workers(now),
             "missing_keys": self.missing_keys(now),
             "reconcilers": self.redis.zcount("nightly:reconcilers", now, "+inf"),
-            "stream_length": stream_length,
             **stream_state(self.redis, STREAM, now),
         }
 
@@ -159,9 +158,6 @@ class Views:
             if count:
                 counts[code] = counts.get(code, 0) + count
         return counts
-
-    def _stream_length(self) -> int:
-        return int(self.redis.xlen(STREAM))
 
 
 _OF_EVERY_LOGIN = {"instance", "wish", "occurred_us", "event_id", "revision", "state"}

@@ -1,6 +1,6 @@
 """Advises a person what to do about a dead letter (by its code), a closed gate, and every other alarm."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -120,7 +120,7 @@ def gate_advice(instance: str, gate: Mapping[str, Any]) -> str:
 
 
 def alarms(status: Mapping[str, Any], now_ms: int) -> list[Alarm]:
-    """Return the alarms at `now_ms`, from `Views.status()`."""
+    """Return the alarms at `now_ms`, from `waiting.read_state()`."""
     active = [
         Alarm(f"GATE CLOSED: {name}", gate_reason(about["gate"]), gate_advice(name, about["gate"]))
         for name, about in status["instances"].items()
@@ -136,10 +136,30 @@ def alarms(status: Mapping[str, Any], now_ms: int) -> list[Alarm]:
     vanished_at = status.get("stream_vanished_at")
     if vanished_at is not None and now_ms - vanished_at < VANISHED_ALARM_MS:
         active.append(Alarm("EVENTS VANISHED", vanished_reason(status), VANISHED_ADVICE))
-    work = status["stream_length"] + sum(
-        about["due_live"] + about["due_backfill"] + about["in_flight"] for about in status["instances"].values()
-    )
-    if work and not status["workers"]:
-        reason = f"no worker sent a pulse for ten seconds, and {work:,} events or logins are waiting"
+    due = sum(about["due_live"] + about["due_backfill"] + about["in_flight"] for about in status["instances"].values())
+    messages = messages_for_workers(status)
+    if (messages or due) and not status["workers"]:
+        work = f"{_messages(messages)} to be recorded; logins due or in flight: {due:,}"
+        reason = f"no worker sent a pulse for ten seconds; {work}"
         active.append(Alarm("NO WORKER", reason, "Start one: celery -A worker worker"))
     return active
+
+
+def messages_for_workers(status: Mapping[str, Any]) -> int:
+    """Return how many messages wait on the stream and the queue; one whose number is unknown counts as empty."""
+    return sum(status["waiting_events"][name]["events"] or 0 for name in ("stream", "queue"))
+
+
+def way_text(way: Mapping[str, Any], age: Callable[[float], str] = "{:,.0f} s".format) -> str:
+    """Return one line about a way in: how many messages wait, and for how long. `age` formats seconds."""
+    if way["events"] is None:
+        return f"unknown: {way['problem']}"
+    if not way["events"]:
+        return "no message waits"
+    oldest = "an unknown time" if way["oldest_seconds"] is None else age(way["oldest_seconds"])
+    read = f"; a worker has read {way['unacknowledged']:,} of them" if way["unacknowledged"] else ""
+    return f"{_messages(way['events'])}, the oldest for {oldest}{read}"
+
+
+def _messages(count: int) -> str:
+    return "1 message waits" if count == 1 else f"{count:,} messages wait"

@@ -17,15 +17,15 @@ import redis
 from worker.config.plain_text import plain_text_settings
 from worker.config.settings import Settings
 from worker.errors import LedgerMismatch, SettingsError
-from worker.events.channels import STREAM
-from worker.intake.stream_group import GROUP
 from worker.ledger import Ledger
 from worker.ledger.dead_letters import MESSAGE_BYTES_AT_MOST, MESSAGES_AT_MOST
 from worker.ledger.queries import Views
 from worker.operations import checks as doctor
 from worker.operations import secrecy_checks, stream_checks
+from worker.operations.advice import messages_for_workers
 from worker.operations.checks import Check, Level
 from worker.operations.diagnose_broker import examine_broker
+from worker.operations.waiting import read_state
 from worker.redis_client.connect import BytesRedis
 from worker.redis_client.error_messages import open_redis, place_of, trouble_of
 from worker.vault.sealed_box import SealingKey
@@ -101,7 +101,7 @@ def _server(client: BytesRedis) -> Iterator[Check]:
 
 def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
     views = Views(client)
-    status, now_ms = views.status(), views.now_ms()
+    status, now_ms = read_state(client, settings), views.now_ms()
     yield doctor.check_kind(status["ledger"], is_sandbox=settings.sandbox)
     if settings.login_keys is not None:
         yield _ledger(settings, client)
@@ -112,8 +112,8 @@ def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
         for name, raw in client.hgetall("nightly:workers").items()
     }
     instances = status["instances"]
-    has_work = status["stream_length"] or any(about["due_live"] + about["due_backfill"] for about in instances.values())
-    yield doctor.check_workers(silences, has_work=bool(has_work))
+    has_due = any(about["due_live"] + about["due_backfill"] for about in instances.values())
+    yield doctor.check_workers(silences, has_work=has_due or messages_for_workers(status) > 0)
     yield doctor.check_slots({about["name"]: int(about.get("slots", 2)) for about in status["workers"]})
     yield doctor.check_keys(status["missing_keys"])
     yield doctor.check_excluded({about["name"]: about["excluded"] for about in status["workers"]})
@@ -121,7 +121,8 @@ def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
         yield doctor.check_gate(name, about["gate"])
         yield doctor.check_backlog(name, about, workers_alive=len(status["workers"]))
     yield _review_list(client, status)
-    yield _stream(client, now_ms)
+    for name in ("stream", "queue"):
+        yield stream_checks.check_way(name, status["waiting_events"][name], workers_alive=len(status["workers"]))
     yield stream_checks.check_ids(status)
     yield stream_checks.check_vanished(status)
 
@@ -146,13 +147,6 @@ def _review_list(client: BytesRedis, status: Mapping[str, Any]) -> Check:
     messages, size = (int(value or 0) for value in client.hmget("nightly:kept", "messages", "bytes"))
     share = max(messages / MESSAGES_AT_MOST, size / MESSAGE_BYTES_AT_MOST)
     return doctor.check_review_list(messages, share=share, unkept=status["rejected_unkept"])
-
-
-def _stream(client: BytesRedis, now_ms: int) -> Check:
-    oldest = client.xrange(STREAM, count=1)
-    age = (now_ms - int(oldest[0][0].split(b"-")[0])) / 1000 if oldest else 0.0
-    groups = [_text(group, "name") or "" for group in client.xinfo_groups(STREAM)] if oldest else []
-    return stream_checks.check_stream(client.xlen(STREAM), age, groups, GROUP)
 
 
 def _skew_seconds(client: BytesRedis) -> float:

@@ -2,8 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from worker.config.settings import Settings
@@ -11,11 +10,7 @@ from worker.operations import checks as doctor
 from worker.operations.checks import Check, Level
 from worker.redis_client.error_messages import place_of
 
-if TYPE_CHECKING:
-    from worker.broker.rabbitmq import QueueState
-
 CONNECT_SECONDS = 5
-Queues = Mapping[str, "QueueState | None"]
 
 
 def examine_broker(settings: Settings) -> Iterator[Check]:
@@ -27,14 +22,6 @@ def examine_broker(settings: Settings) -> Iterator[Check]:
         yield from _rabbit(url)
     else:
         yield _another_redis(url)
-
-
-def queues_of(settings: Settings) -> Queues | None:
-    """Return the state of each queue, or None if the broker is not RabbitMQ. Raises whatever connecting raises."""
-    from worker.broker import rabbitmq  # noqa: PLC0415 - heavy, and rarely needed
-
-    url = rabbitmq.rabbit_of(settings)
-    return rabbitmq.look(url) if url else None
 
 
 def _rabbit(url: str) -> Iterator[Check]:

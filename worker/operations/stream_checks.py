@@ -1,24 +1,35 @@
-"""Checks of the event stream for `nightly doctor`: its backlog, its ids, and entries that vanished unread."""
+"""Checks of the ways in for `nightly doctor`: messages that wait, ids of the stream, entries that vanished unread."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from worker.ledger.stream_state import AHEAD_MS
-from worker.operations.advice import CLOSED_STREAM_ADVICE, CLOSED_STREAM_REASON, VANISHED_ADVICE, vanished_reason
+from worker.operations.advice import (
+    CLOSED_STREAM_ADVICE,
+    CLOSED_STREAM_REASON,
+    VANISHED_ADVICE,
+    vanished_reason,
+    way_text,
+)
 from worker.operations.checks import BACKLOG_FAIL_SECONDS, BACKLOG_WARN_SECONDS, Check, Level
 
 
-def check_stream(length: int, oldest_seconds: float, groups: Sequence[str], group: str) -> Check:
-    """Check how long entries wait; an entry leaves the stream once its events are recorded."""
-    if not length:
-        return Check("stream", Level.OK, "empty: every event is recorded")
-    what = f"{length:,} entries wait, the oldest for {max(oldest_seconds, 0):,.0f} s"
-    if group not in groups:
-        return Check("stream", Level.WARN, f"{what}; no worker ever read it", "Start one: celery -A worker worker")
-    if oldest_seconds <= BACKLOG_WARN_SECONDS:
-        return Check("stream", Level.OK, what)
-    level = Level.FAIL if oldest_seconds > BACKLOG_FAIL_SECONDS else Level.WARN
-    return Check("stream", level, what, "Workers are too slow, or do not run: see their logs.")
+def check_way(name: str, way: Mapping[str, Any], *, workers_alive: int) -> Check:
+    """Check how long messages wait; a message leaves its way in, `stream` or `queue`, once its events are recorded.
+
+    On the queue, the age of an event is that of its `occurred_at`, so a long one alone is no failure.
+    """
+    what, oldest = way_text(way), way["oldest_seconds"] or 0
+    if way["events"] is None:
+        return Check(name, Level.FAIL, what, "Check BROKER_URL and the broker.")
+    if not way["events"]:
+        return Check(name, Level.OK, "empty: every event is recorded")
+    if not workers_alive:
+        return Check(name, Level.FAIL, f"{what}; no worker is alive", "Start one: celery -A worker worker")
+    if oldest <= BACKLOG_WARN_SECONDS:
+        return Check(name, Level.OK, what)
+    level = Level.FAIL if oldest > BACKLOG_FAIL_SECONDS and name == "stream" else Level.WARN
+    return Check(name, level, what, "Workers are too slow, or do not read it: see their logs, and their option -Q.")
 
 
 def check_ids(status: Mapping[str, Any]) -> Check:

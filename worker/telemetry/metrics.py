@@ -62,7 +62,7 @@ def _metrics_of(status: Mapping[str, Any]) -> Iterable[Metric]:
         yield gauge
     yield _gates(instances)
     yield from _counters(instances)
-    yield _dead_letters(instances)
+    yield _dead_letters(instances, status.get("rejected_open") or {})
     rejected = CounterMetricFamily("nightly_rejected_messages", "Messages that were not valid events.")
     yield _single(rejected, status, "rejected")
     unkept = CounterMetricFamily(
@@ -70,7 +70,7 @@ def _metrics_of(status: Mapping[str, Any]) -> Iterable[Metric]:
     )
     yield _single(unkept, status, "rejected_unkept")
     yield _single(GaugeMetricFamily("nightly_workers", "Live workers."), status, "workers")
-    yield _single(GaugeMetricFamily("nightly_stream_entries", "Entries of the event stream."), status, "stream_length")
+    yield from _waiting_events(status.get("waiting_events") or {})
     vanished = CounterMetricFamily("nightly_stream_entries_vanished", "Stream entries that vanished unread.")
     yield _single(vanished, status, "stream_vanished")
     ahead = GaugeMetricFamily("nightly_stream_ids_ahead_seconds", "How far the stream's last id is ahead of the clock.")
@@ -100,11 +100,24 @@ def _counters(instances: Mapping[str, Any]) -> Iterable[Metric]:
     return calls, outcomes
 
 
-def _dead_letters(instances: Mapping[str, Any]) -> Metric:
+def _waiting_events(ways: Mapping[str, Any]) -> Iterable[Metric]:
+    text = "Messages whose events are not recorded: on the stream, on Celery's queue, or set aside for a person."
+    count = GaugeMetricFamily("nightly_waiting_events", text, labels=["way"])
+    text = "How long the oldest of these messages has waited; absent if unknown."
+    oldest = GaugeMetricFamily("nightly_waiting_oldest_seconds", text, labels=["way"])
+    for way, numbers in ways.items():
+        _add(count, [way], numbers.get("events"))
+        _add(oldest, [way], numbers.get("oldest_seconds"))
+    return count, oldest
+
+
+def _dead_letters(instances: Mapping[str, Any], rejected: Mapping[str, Any]) -> Metric:
+    """Return the open dead letters; those of rejected messages belong to no instance."""
     gauge = GaugeMetricFamily("nightly_dead_letters_open", "Open dead letters.", labels=["instance", "code"])
-    for instance, numbers in instances.items():
+    open_letters = {name: numbers.get("dead_letters_open") or {} for name, numbers in instances.items()}
+    for instance, by_code in (open_letters | {"": rejected}).items():
         counts: dict[str, float] = {}
-        for code, count in (numbers.get("dead_letters_open") or {}).items():
+        for code, count in by_code.items():
             label = _code_label(str(code)) if len(counts) < MAX_CODES else OTHER_CODE
             counts[label] = counts.get(label, 0) + float(count)
         for label, total in counts.items():

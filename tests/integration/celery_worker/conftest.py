@@ -15,7 +15,7 @@ from redis import Redis
 from sandbox.emulator.remote import EmulatorControl
 from sandbox.stack import EmbeddedStack
 from tests.waiting import eventually
-from worker.intake.celery_queue import waiting
+from worker.operations.waiting import unrecorded
 from worker.services import Services, build_services
 
 long_form = pytest.mark.skipif("NIGHTLY_PROVE" not in os.environ, reason="a long form: set NIGHTLY_PROVE=1")
@@ -74,14 +74,14 @@ class Nightly:
 
     def is_at_rest(self) -> bool:
         """Return whether nothing is due, waiting, in flight or unread."""
-        queued = waiting(self.redis)
+        unread = unrecorded(self.redis)
         status = self.services.views.status()
         open_work = [
             instance[name]
             for instance in status["instances"].values()
             for name in ("due_live", "due_backfill", "waiting", "in_flight")
         ]
-        return not any(open_work) and status["stream_length"] == 0 and queued == 0
+        return not any(open_work) and unread == 0
 
     def comes_to_rest(self, *, seconds: float = 30) -> None:
         """Wait until every event has ended."""

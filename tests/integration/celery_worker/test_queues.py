@@ -6,7 +6,7 @@ from tests.integration.celery_worker.conftest import Nightly, new_logins
 from tests.integration.celery_worker.hooked import start_hooked
 from tests.waiting import eventually
 from worker.broker.celery_config import kombu_address
-from worker.intake.celery_queue import waiting
+from worker.operations.waiting import unrecorded
 
 
 def _send(nightly: Nightly, login: str, queue: str) -> None:
@@ -21,7 +21,7 @@ def test_only_a_worker_that_consumes_the_event_queue_takes_events(nightly: Night
         _send(nightly, first if queue == "account-events" else second, queue)
     refresh = start_hooked(nightly.stack, options=("-Q", "refresh"))
     eventually(lambda: nightly.flags() == {second: True}, describe="the call")
-    assert nightly.redis.llen("account-events") == waiting(nightly.redis) == 1
+    assert nightly.redis.llen("account-events") == unrecorded(nightly.redis) == 1
     events = start_hooked(nightly.stack, options=("-Q", "account-events", "-n", "events@%h"), is_ready=False)
     eventually(lambda: nightly.flags() == {first: True, second: True}, describe="the other call")
     assert refresh.is_running

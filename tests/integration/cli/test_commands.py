@@ -105,8 +105,16 @@ def test_a_refused_redis_login_is_reported(nightly: Command, redis_url: str) -> 
     assert "refuses our login" in done.stderr
 
 
-def test_status_is_calm_for_a_new_ledger_and_an_alarm_for_work_without_a_worker(nightly: Command) -> None:
-    assert nightly("status").returncode == 0
+def test_status_is_calm_for_a_new_ledger_and_an_alarm_for_work_without_a_worker(
+    nightly: Command, redis_client: Redis
+) -> None:
+    calm = nightly("status")
+    assert (calm.returncode, "No event is recorded yet" in calm.stdout) == (0, True)
+    redis_client.lpush("account-events", b"{}")
+    unread = nightly("status")
+    assert (unread.returncode, "NO WORKER" in unread.stdout) == (1, True)
+    assert "No event is recorded yet" not in unread.stdout
+    redis_client.delete("account-events")
     take_in()
     alarmed = nightly("status")
     assert alarmed.returncode == 1

@@ -9,7 +9,7 @@ from redis import Redis
 
 from sandbox.stack import EmbeddedRedis
 from tests.integration.command import Command
-from worker.events.channels import STREAM
+from worker.events.channels import EVENTS_QUEUE, STREAM
 from worker.ledger import Ledger
 from worker.ledger.stream_state import LARGEST_MS
 from worker.operations.checks import Level
@@ -101,7 +101,17 @@ def test_unread_entries_are_reported(doctor: Doctor, redis_client: Redis) -> Non
     redis_client.xadd("account-events:stream", {"event": "{}"}, id="1-1")
     checks = doctor()
     assert checks["workers"]["level"] == "fail"
-    assert "no worker ever read it" in checks["stream"]["what"]
+    assert "1 message waits" in checks["stream"]["what"]
+    assert checks["stream"]["level"] == "fail"
+    assert checks["queue"]["level"] == "ok"
+
+
+def test_a_celery_message_without_a_worker_fails(doctor: Doctor, redis_client: Redis) -> None:
+    redis_client.lpush(EVENTS_QUEUE, b"any item")
+    checks = doctor()
+    assert {checks[name]["level"] for name in ("workers", "queue")} == {"fail"}
+    assert "1 message waits, the oldest for an unknown time" in checks["queue"]["what"]
+    assert "celery -A worker worker" in checks["queue"]["advice"]
 
 
 def test_a_stream_that_a_producer_closed_fails_and_says_how_to_open_it(doctor: Doctor, redis_client: Redis) -> None:

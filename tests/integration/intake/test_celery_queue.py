@@ -18,7 +18,8 @@ from tests.integration.intake.celery_queue import TIME, Memory, empty, reader_of
 from tests.integration.intake.conftest import die
 from worker.broker.celery_config import kombu_address
 from worker.intake import stream_group as entry_group
-from worker.intake.celery_queue import NEXT, QUEUE_LISTS, TAKEN, waiting
+from worker.intake.celery_queue import NEXT, QUEUE_LISTS, TAKEN
+from worker.operations.waiting import unrecorded
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_messages_are_taken_by_priority_and_then_by_age(redis_client: Redis, pro
     empty(reader_of(redis_client, intake))
     assert intake.logins == ["0a", "0b", "3a", "3b", "6a", "6b", "9a", "9b"]
     assert redis_client.exists(*QUEUE_LISTS, NEXT) == 0
-    assert waiting(redis_client) == 0
+    assert unrecorded(redis_client) == 0
 
 
 @pytest.mark.parametrize("options", [{"compression": "gzip"}, {"compression": "bzip2"}, {"countdown": 3600}])
@@ -77,7 +78,7 @@ def test_two_readers_share_the_queue_and_each_message_is_taken_once(
         send(producer, login)
     one, two = reader_of(redis_client, intake), reader_of(redis_client, intake, "two")
     took = [0, 0]
-    while waiting(redis_client):
+    while unrecorded(redis_client):
         took[0] += one.step()
         took[1] += two.step()
     assert sorted(intake.logins) == sorted(logins)

@@ -14,8 +14,9 @@ from sandbox.stack import EmbeddedRedis, OrphanGuard
 from tests.integration.intake.celery_queue import Memory, reader_of, send
 from tests.waiting import eventually
 from worker.broker.celery_config import kombu_address
-from worker.intake.celery_queue import TAKEN, QueueReader, waiting
+from worker.intake.celery_queue import TAKEN, QueueReader
 from worker.intake.poison import Deliveries
+from worker.operations.waiting import unrecorded
 from worker.vault.vault import Vault
 
 
@@ -50,7 +51,7 @@ def test_a_full_broker_loses_no_message_is_reported_once_and_can_still_be_emptie
         with pytest.raises(redis.exceptions.OutOfMemoryError):
             broker.lpush("account-events", "x")
         with capture_logs() as lines:
-            while waiting(broker):
+            while unrecorded(broker):
                 reader.step()
             assert intake.logins == logins
             assert reader.step() == 0

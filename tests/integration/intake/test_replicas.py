@@ -17,10 +17,11 @@ from worker.broker.celery_config import kombu_address
 from worker.errors import NotReplicated
 from worker.events.channels import STREAM
 from worker.intake.accept import Intake
-from worker.intake.celery_queue import QueueReader, waiting
+from worker.intake.celery_queue import QueueReader
 from worker.intake.poison import Deliveries
 from worker.intake.redis_stream import EntryReader, StreamReader
 from worker.ledger import Ledger, Letters, scripts
+from worker.operations.waiting import unrecorded
 from worker.redis_client.connect import connect
 from worker.vault.vault import Vault
 
@@ -84,11 +85,11 @@ def test_a_celery_message_stays_in_its_broker_until_a_replica_of_the_ledger_has_
     with Celery(broker=kombu_address(broker.url)[0], set_as_current=False) as producer:
         send(producer, "login-1")
         eventually(reader.step, describe="the first event")
-        assert (waiting(client), recorded(replica)) == (0, 1)
+        assert (unrecorded(client), recorded(replica)) == (0, 1)
         cut_off(replica)
         send(producer, "login-2")
         assert takes_nothing_off(reader)
-        assert waiting(client) == 1, "the only copy that outlives the ledger's primary"
+        assert unrecorded(client) == 1, "the only copy that outlives the ledger's primary"
 
 
 @pytest.mark.parametrize("body", [json.dumps(event(1)), "no event"])

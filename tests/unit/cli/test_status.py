@@ -10,10 +10,12 @@ ABOUT: dict[str, Any] = {
     "tally": {"recorded": 9, "dead:X": 1},
     "dead_letters_open": {"INVALID_LOGIN": 2},
 }  # fmt: skip
+NONE_WAIT = {"events": 0, "unacknowledged": 0, "oldest_seconds": None}
+WAYS = {"stream": NONE_WAIT, "queue": NONE_WAIT, "set_aside": NONE_WAIT}
 STATUS: dict[str, Any] = {
     "instances": {"acme": ABOUT}, "rejected": 1, "rejected_unkept": 0, "dead_letters_open": 3,
     "workers": [{"name": "w@h", "slots": 2}],
-    "reconcilers": 1, "stream_length": 0, "ledger": "sandbox",
+    "reconcilers": 1, "waiting_events": WAYS, "ledger": "sandbox",
 }  # fmt: skip
 
 
@@ -55,6 +57,22 @@ def test_an_outage_says_that_no_action_is_needed_and_a_reduced_rate_names_its_va
 def test_waiting_work_without_a_worker_is_an_alarm() -> None:
     assert "NO WORKER" in shown(STATUS | {"workers": []}, 120)
     assert "NO WORKER" not in shown(STATUS | {"workers": [], "instances": {}}, 120)
+
+
+def test_waiting_events_without_a_worker_are_an_alarm_on_an_empty_ledger_too() -> None:
+    queue = {"events": 1204, "unacknowledged": 3, "oldest_seconds": 75.0}
+    text = " ".join(
+        shown(STATUS | {"workers": [], "instances": {}, "waiting_events": WAYS | {"queue": queue}}, 120).split()
+    )
+    assert "1,204 messages wait to be recorded; logins due or in flight: 0" in text
+    assert "queue 1,204 messages wait, the oldest for 1 min; a worker has read 3 of them" in text
+    assert "No event is recorded yet" not in text
+
+
+def test_a_queue_that_cannot_be_read_is_unknown_and_not_empty() -> None:
+    queue = {"events": None, "unacknowledged": None, "oldest_seconds": None, "problem": "RabbitMQ cannot be reached"}
+    text = shown(STATUS | {"waiting_events": WAYS | {"queue": queue}}, 120)
+    assert "unknown: RabbitMQ cannot be reached" in text
 
 
 def test_a_key_that_no_worker_holds_is_named_and_is_an_alarm_after_a_minute() -> None:

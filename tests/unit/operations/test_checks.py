@@ -16,6 +16,12 @@ QUIET: dict[str, Any] = {
     "gate": OPEN, "due_live": 0, "due_backfill": 0, "waiting": 0, "in_flight": 0, "oldest_due_seconds": 0.0,
     "paused_seconds": 0,
 }  # fmt: skip
+
+
+def way(events: int | None, oldest_seconds: float | None) -> dict[str, Any]:
+    return {"events": events, "unacknowledged": events, "oldest_seconds": oldest_seconds}
+
+
 BEHIND = QUIET | {"due_live": 5, "oldest_due_seconds": 90.0}
 LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
 
@@ -94,11 +100,15 @@ LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
         (stream_checks.check_vanished(STREAM | {"stream_counts_entries": False}), Level.UNKNOWN),
         (stream_checks.check_vanished(STREAM | {"stream_counts_entries": False, "stream_last_id": "0-0"}), Level.OK),
         (stream_checks.check_vanished(STREAM | {"stream_vanished": 2, "stream_vanished_at": 1}), Level.WARN),
-        (stream_checks.check_stream(0, 0, [], "nightly"), Level.OK),
-        (stream_checks.check_stream(3, 1, [], "nightly"), Level.WARN),
-        (stream_checks.check_stream(3, 1, ["nightly"], "nightly"), Level.OK),
-        (stream_checks.check_stream(3, 61, ["nightly"], "nightly"), Level.WARN),
-        (stream_checks.check_stream(3, 601, ["nightly"], "nightly"), Level.FAIL),
+        (stream_checks.check_way("stream", way(0, None), workers_alive=0), Level.OK),
+        (stream_checks.check_way("stream", way(3, 1), workers_alive=0), Level.FAIL),
+        (stream_checks.check_way("stream", way(3, 1), workers_alive=1), Level.OK),
+        (stream_checks.check_way("stream", way(3, 61), workers_alive=1), Level.WARN),
+        (stream_checks.check_way("stream", way(3, 601), workers_alive=1), Level.FAIL),
+        (stream_checks.check_way("queue", way(3, 1), workers_alive=0), Level.FAIL),
+        (stream_checks.check_way("queue", way(3, 601), workers_alive=1), Level.WARN),
+        (stream_checks.check_way("queue", way(3, None), workers_alive=1), Level.OK),
+        (stream_checks.check_way("queue", way(None, None) | {"problem": "away"}, workers_alive=1), Level.FAIL),
     ],
 )  # fmt: skip
 def test_each_state_has_its_level(check: Check, level: Level) -> None:

@@ -28,13 +28,18 @@ STATUS: dict[str, Any] = {
     },
     "rejected": 4,
     "workers": [{"name": "one"}, {"name": "two"}],
-    "stream_length": 12,
+    "rejected_open": {"invalid_event": 6},
+    "waiting_events": {
+        "stream": {"events": 12, "unacknowledged": 2, "oldest_seconds": 3.5},
+        "queue": {"events": None, "unacknowledged": None, "oldest_seconds": None, "problem": "unreachable"},
+        "set_aside": {"events": 6, "unacknowledged": 0, "oldest_seconds": None},
+    },
     "stream_vanished": 3,
     "stream_ids_ahead_seconds": 0.0,
 }
 
 
-LABELS = ("instance", "state", "outcome", "code")
+LABELS = ("instance", "state", "outcome", "code", "way")
 
 
 def _scrape(read: Callable[[], Mapping[str, Any]]) -> dict[tuple[str, ...], float]:
@@ -67,9 +72,12 @@ def test_every_number_of_the_ledger_is_a_sample() -> None:
         ("nightly_outcomes_total", "toolbox", "applied_on"): 9,
         ("nightly_calls_total", "toolbox"): 11,
         ("nightly_dead_letters_open", "toolbox", "INVALID_LOGIN"): 7,
+        ("nightly_dead_letters_open", "", "invalid_event"): 6,
         ("nightly_rejected_messages_total",): 4,
         ("nightly_workers",): 2,
-        ("nightly_stream_entries",): 12,
+        ("nightly_waiting_events", "stream"): 12,
+        ("nightly_waiting_events", "set_aside"): 6,
+        ("nightly_waiting_oldest_seconds", "stream"): 3.5,
         ("nightly_stream_entries_vanished_total",): 3,
         ("nightly_stream_ids_ahead_seconds",): 0,
     }

@@ -15,9 +15,11 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from worker.config.settings import Settings
 from worker.errors import UnknownLetter
 from worker.ledger.dead_letters import Letter, Letters
 from worker.ledger.queries import Views
+from worker.operations.waiting import read_state
 from worker.redis_client.connect import BytesRedis
 from worker.web.review.page import STYLE_HASH, plain_page, review_page
 from worker.web.review.password_checks import TooManyChecks
@@ -37,10 +39,12 @@ _ASK = {"www-authenticate": 'Basic realm="Nightly", charset="UTF-8"'}
 _AWAY = "Redis does not answer. This page tries again automatically; run `nightly doctor` on the server for details."
 
 
-def create_app(client: BytesRedis, users: Mapping[str, User], *, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
+def create_app(
+    client: BytesRedis, settings: Settings, users: Mapping[str, User], *, beside: Sequence[BaseRoute] = ()
+) -> ASGIApp:
     """Return the application. Without users, it answers 401 on all routes except `/health` and those in `beside`."""
     doorkeeper = Doorkeeper(users)
-    pages = _Pages(client, doorkeeper)
+    pages = _Pages(client, settings, doorkeeper)
     routes = [
         *beside,
         Route("/", _guarded(doorkeeper, pages.page)),
@@ -54,15 +58,16 @@ def create_app(client: BytesRedis, users: Mapping[str, User], *, beside: Sequenc
 class _Pages:
     """The handlers of the routes. Those that block on Redis run in threads."""
 
-    def __init__(self, client: BytesRedis, doorkeeper: Doorkeeper) -> None:
+    def __init__(self, client: BytesRedis, settings: Settings, doorkeeper: Doorkeeper) -> None:
         self._redis = client
+        self._settings = settings
         self._doorkeeper = doorkeeper
         self._views = Views(client)
         self._letters = Letters(client)
 
     def page(self) -> Response:
         try:
-            status, groups, newest = self._views.status(), self._letters.groups(), self._newest()
+            status, groups, newest = self._state(), self._letters.groups(), self._newest()
             return HTMLResponse(review_page(status, groups, newest, self._views.now_ms()))
         except redis.RedisError:
             return HTMLResponse(plain_page("Redis does not answer", _AWAY, refreshes=True), status_code=503)
@@ -70,9 +75,12 @@ class _Pages:
     def status(self) -> Response:
         try:
             logins = {"failed": self._doorkeeper.failed, "turned_away": self._doorkeeper.turned_away}
-            return JSONResponse({"at": self._views.now_ms(), "logins": logins, **self._views.status()})
+            return JSONResponse({"at": self._views.now_ms(), "logins": logins, **self._state()})
         except redis.RedisError:
             return JSONResponse({"error": "Redis does not answer"}, status_code=503)
+
+    def _state(self) -> dict[str, Any]:
+        return read_state(self._redis, self._settings)
 
     async def health(self, _: Request) -> Response:
         try:

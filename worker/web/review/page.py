@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from worker.ledger.dead_letters import Group, Letter
-from worker.operations.advice import advice_for, alarms
+from worker.operations.advice import advice_for, alarms, way_text
 
 REFRESH_SECONDS = 10
 STYLE = """
@@ -47,6 +47,7 @@ def review_page(status: Mapping[str, Any], groups: Sequence[Group], letters: Seq
             for alarm in active
         ),
         _instances(status["instances"]),
+        _waiting(status),
         _workers(status),
         _groups(groups),
         _letters(letters, int(status["dead_letters_open"])),
@@ -101,8 +102,14 @@ def _workers(status: Mapping[str, Any]) -> str:
         [_text(str(about["name"])), _text(str(about.get("slots", ""))), f"{about['silent_seconds']:g} s ago"]
         for about in status["workers"]
     ]
-    below = f"{status['stream_length']:,} entries wait in the stream; {status['rejected']:,} messages rejected"
-    return f"<h2>Workers</h2>{_table(('Name', 'Slots', 'Last pulse'), rows, 'None is alive.')}<p class=dim>{below}</p>"
+    return f"<h2>Workers</h2>{_table(('Name', 'Slots', 'Last pulse'), rows, 'None is alive.')}"
+
+
+def _waiting(status: Mapping[str, Any]) -> str:
+    names = {"stream": "Stream", "queue": "Celery queue", "set_aside": "Set aside for a person"}
+    rows = [[names[name], _text(way_text(way))] for name, way in status["waiting_events"].items()]
+    below = f"<p class=dim>{status['rejected']:,} messages rejected so far</p>"
+    return f"<h2>Events that are not recorded</h2>{_table(('Where', 'How many'), rows, '')}{below}"
 
 
 def _groups(groups: Sequence[Group]) -> str:

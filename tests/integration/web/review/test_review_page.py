@@ -50,11 +50,18 @@ def test_the_page_shows_state_and_dead_letters_and_forbids_scripts(
         instances=frozenset({"toolbox"}), default_instance="toolbox", max_ahead_seconds=60,
     )  # fmt: skip
     intake.accept_bodies([json.dumps({"loginId": CANARY}).encode()])
+    redis_client.xadd("account-events:stream", {"event": CANARY})
     GateKeeper(redis_client).close("toolbox", by="<b>ann</b>", reason="maintenance")
     page = start(users=users())
     shown = get(page, "/")
     assert shown.status_code == 200
-    for words in ("GATE CLOSED: toolbox", "invalid_event", "&lt;b&gt;ann&lt;/b&gt;", 'http-equiv="refresh"'):
+    for words in (
+        "GATE CLOSED: toolbox",
+        "invalid_event",
+        "1 message waits, the oldest for ",
+        "&lt;b&gt;ann&lt;/b&gt;",
+        'http-equiv="refresh"',
+    ):
         assert words in shown.text
     assert CANARY not in shown.text
     assert "<script" not in shown.text
@@ -62,7 +69,11 @@ def test_the_page_shows_state_and_dead_letters_and_forbids_scripts(
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert shown.headers["cache-control"] == "no-store"
     assert shown.headers["x-frame-options"] == "DENY"
-    assert get(page, "/status.json").json()["instances"]["toolbox"]["gate"]["state"] == "closed"
+    document = get(page, "/status.json").json()
+    assert document["instances"]["toolbox"]["gate"]["state"] == "closed"
+    assert {name: way["events"] for name, way in document["waiting_events"].items()} == {
+        "stream": 1, "queue": 0, "set_aside": 1,
+    }  # fmt: skip
 
 
 def test_a_wrong_password_or_method_opens_nothing(start: Start) -> None:

@@ -29,7 +29,7 @@ Serve = Callable[..., Producer]
 def served(settings: Settings) -> Iterator[Producer]:
     """Serve as `nightly review` does, on a free port."""
     url = settings.redis_url.get_secret_value() if settings.redis_url else ""
-    app = create_app(connect(url), {}, beside=[way_in(settings)])
+    app = create_app(connect(url), settings, {}, beside=[way_in(settings)])
     listener = listen("127.0.0.1", 0, Places(CONNECTIONS))
     server = uvicorn.Server(config_for(app, listener))
     thread = threading.Thread(target=server.run, args=([listener],))

@@ -5,6 +5,7 @@ from worker.web.review.page import review_page
 
 NASTY = '<script>alert("x")</script>\x1b\u202e'
 GATE = {"state": "closed", "cause": "operator", "by": NASTY, "detail": NASTY, "changed_at": 0}
+WAY = {"events": None, "unacknowledged": None, "oldest_seconds": None, "problem": NASTY}
 STATUS: dict[str, Any] = {
     "instances": {
         NASTY: {
@@ -14,7 +15,7 @@ STATUS: dict[str, Any] = {
     },
     "rejected": 0, "rejected_unkept": 0, "dead_letters_open": 1,
     "workers": [{"name": NASTY, "slots": NASTY, "silent_seconds": 0.1}],
-    "reconcilers": 0, "stream_length": 0,
+    "reconcilers": 0, "waiting_events": {"stream": WAY, "queue": WAY, "set_aside": WAY},
 }  # fmt: skip
 
 
