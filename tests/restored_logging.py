@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 import structlog
 
-from worker.telemetry.logs import TALKATIVE_LOGGERS
+from worker.telemetry.logs import TALKATIVE_LOGGERS, TASK_LOGGERS
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def restored_logging() -> Iterator[None]:
     """Let the body configure logging, warnings and hooks, then undo it."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in TALKATIVE_LOGGERS}
+    levels = {name: logging.getLogger(name).level for name in (*TALKATIVE_LOGGERS, *TASK_LOGGERS)}
     configure = structlog.configure
     with pytest.MonkeyPatch.context() as hooks:
         # A logger that caches its first configuration could not be restored.

@@ -19,16 +19,19 @@ NightlyError
 No message of these classes contains a loginId, a key or the value of a setting.
 """
 
+from typing import Literal
+
 
 class NightlyError(Exception):
     """The base class. Catch it to show a person the message without a traceback."""
 
 
 class SettingsError(NightlyError):
-    """The environment is wrong. `lines` holds one sentence for each wrong value."""
+    """The environment is wrong. `lines` holds one sentence for each wrong value; `log_format` is a valid LOG_FORMAT."""
 
-    def __init__(self, lines: list[str]) -> None:
+    def __init__(self, lines: list[str], *, log_format: Literal["json", "console"] | None = None) -> None:
         self.lines = lines
+        self.log_format = log_format
         super().__init__("\n".join(lines))
 
 

@@ -1,11 +1,11 @@
 """The Celery app: the one place that connects settings, tasks, bootsteps and signals."""
 
 import os
-import sys
 from importlib.metadata import version
 from typing import Any
 
 from celery import Celery, signals
+from celery.apps import worker as worker_program
 
 from worker.broker.celery_config import celery_settings
 from worker.broker.rabbitmq import ANSWER_SECONDS
@@ -23,7 +23,8 @@ from worker.errors import SettingsError
 from worker.events.channels import BACKFILL_QUEUE, REFRESH_QUEUE
 from worker.intake.poison import Deliveries
 from worker.services import WORKER_SETTINGS, Services, build_services
-from worker.telemetry.logs import configure_logging
+from worker.telemetry.logs import configure_logging, writes_json
+from worker.telemetry.printed import log_printed_lines, print_reasons
 from worker.telemetry.sentry import configure_sentry
 
 HOPS = 20
@@ -104,9 +105,22 @@ def _load_settings() -> Settings:
     try:
         return Settings.load(require=WORKER_SETTINGS)
     except SettingsError as error:
-        for line in error.lines:
-            print(line, file=sys.stderr)  # noqa: T201 - logging is not configured yet, and a person is waiting
+        print_reasons(error.lines, log_format=error.log_format)
         raise SystemExit(2) from None
+
+
+def _print(text: object, _: object = None) -> None:
+    print(text)  # noqa: T201 - it becomes a log line
+
+
+@signals.celeryd_init.connect(weak=False)
+def _set_up_output(instance: Any = None, **_: Any) -> None:
+    """Configure logging before Celery prints anything. With JSON, omit its banner and log what anything prints."""
+    _set_up_logging()
+    if writes_json(app.settings.log_format):
+        instance.quiet = True
+        worker_program.safe_say = _print  # type: ignore[attr-defined] # Celery's writes to the descriptor
+        log_printed_lines()
 
 
 @signals.setup_logging.connect(weak=False)

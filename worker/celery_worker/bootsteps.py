@@ -124,6 +124,9 @@ class Background(bootsteps.StartStopStep):
         if settings.metrics_port is not None:
             read = partial(read_state, services.redis, settings)
             self._metrics = serve_metrics(settings.metrics_host, settings.metrics_port, read)
+        log.info(
+            "worker_started", worker=app.identity, version=app.version, children=worker.concurrency, reads=app.reads
+        )
 
     def close(self, worker: Any) -> None:
         """Begin the shutdown, also after a `WorkerShutdown` raised in the worker, which sends no signal."""
@@ -147,6 +150,7 @@ class Background(bootsteps.StartStopStep):
                 self._mailbox.forget()
         except redis.RedisError:
             log.warning("ledger_unreachable", doing="stop")
+        log.info("worker_stopped", worker=worker.app.identity)
 
     def _beat(self) -> None:
         """Send the heartbeats of the readers, even while their steps take long."""

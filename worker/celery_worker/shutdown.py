@@ -77,6 +77,7 @@ class Shutdown:
 
     def _force(self, exit_code: int) -> None:
         self.wake_main()  # not in the signal handler, which may have interrupted the loop while it held its lock
+        log.info("worker_stopping", stage=self.stage.name.lower(), within_seconds=self.within_seconds)
         time.sleep(self.within_seconds)
         log.critical("shutdown_forced", after_seconds=self.within_seconds)
         with contextlib.suppress(Exception):  # for example a pool without processes; the exit must not fail

@@ -40,7 +40,10 @@ class Settings(SettingsFields):
             missing = [name for name in require if getattr(settings, name.lower()) is None]
         lines += [f"{name}: is required here; {WHY_REQUIRED[name]}" for name in missing]
         if lines:
-            raise SettingsError(lines)
+            found = given.get("LOG_FORMAT")
+            raise SettingsError(
+                lines, log_format="json" if found == "json" else "console" if found == "console" else None
+            )
         return settings
 
     @property

@@ -32,8 +32,11 @@ They are often GUIDs, which any other field loses.
 """
 _WRITE_BYTES = select.PIPE_BUF
 """Lines of several processes that share a pipe do not mix within one write of at most this size."""
+LogFormat = Literal["json", "console"]
 TALKATIVE_LOGGERS = ("aiohttp", "asyncio", "httpcore", "httpx", "uvicorn.access")
 """Libraries that log each call or connection; only their warnings are logged."""
+TASK_LOGGERS = ("celery.app.trace", "celery.worker.strategy")
+"""Celery logs each task as received and succeeded. Only LOG_LEVEL=DEBUG logs that, beside their warnings."""
 _HEAD = ("timestamp", "level", "event", "logger")
 _SMALL = 2**31
 _is_denied = lru_cache(maxsize=256)(is_denied)
@@ -42,20 +45,26 @@ _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)
 _UNPRINTABLE |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029)}
 
 
-def configure_logging(*, log_format: Literal["json", "console"] | None, log_level: str) -> None:
+def writes_json(log_format: LogFormat | None) -> bool:
+    """Return whether log lines are JSON: in the format `json`, and by default unless stderr is a terminal."""
+    return log_format == "json" or (log_format is None and not sys.stderr.isatty())
+
+
+def configure_logging(*, log_format: LogFormat | None, log_level: str) -> None:
     """Send every logger of this process through our formatter to stderr, and nowhere else.
 
     Call it at the start of a command, and in a worker from Celery's `setup_logging` signal: with a receiver, Celery
     adds no handlers of its own. A second call replaces the first.
     """
-    is_console = log_format == "console" or (log_format is None and sys.stderr.isatty())
-    handler = _Handler(sys.stderr)
-    handler.setFormatter(_Formatter(is_console=is_console))
+    handler = _Handler(getattr(sys.stderr, "original", sys.stderr))  # printed.py may have replaced it
+    handler.setFormatter(_Formatter(is_console=not writes_json(log_format)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(log_level)
     for name in TALKATIVE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in TASK_LOGGERS:
+        logging.getLogger(name).setLevel(logging.NOTSET if log_level == "DEBUG" else logging.WARNING)
     logging.captureWarnings(capture=True)
     _join_pool_logger()
     _log_crashes()
