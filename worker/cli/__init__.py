@@ -10,9 +10,8 @@ def main() -> int:
     from worker.cli.commands import app  # noqa: PLC0415 - `worker.cli` itself stays cheap to import
 
     try:
-        app(prog_name="nightly")
+        return int(app(prog_name="nightly", standalone_mode=False) or 0)
     except Exception as error:  # noqa: BLE001 - the last place to print one line instead of a traceback
         from worker.cli.exit_codes import print_error  # noqa: PLC0415 - see above
 
         return print_error(error)
-    return 0

@@ -65,7 +65,15 @@ def operator() -> str:
 
 def misuse(message: str) -> NoReturn:
     """Exit with code 2 and print the reason."""
-    raise typer.BadParameter(message)
+    raise Misuse(message)
+
+
+class Misuse(typer.BadParameter):
+    """Wrong usage that concerns no single parameter, so that the message is the whole line."""
+
+    def format_message(self) -> str:
+        """Return the message without a prefix."""
+        return self.message
 
 
 def known_instances(settings: Settings, client: BytesRedis) -> list[str]:

@@ -104,7 +104,7 @@ def _is_confirmed(chosen: list[str], verb: str, *, dry_run: bool, yes: bool, as_
         print_json({"letter_id": letter_id, "outcome": "chosen", "detail": ""} for letter_id in chosen)
         return False
     if dry_run or not chosen:
-        ids = ", ".join(plain(letter_id) for letter_id in chosen[:NAMED]) + (", ..." if chosen[NAMED:] else "")
+        ids = ", ".join(map(plain, chosen[:NAMED])) + (", ..." if chosen[NAMED:] else "")
         console().print(f"{number(len(chosen))} letters: {ids or 'none is open'}")
         return False
     if len(chosen) > 1 and not yes and sys.stdin.isatty():

@@ -12,16 +12,28 @@ from rich.text import Text
 from worker.cli import dead_letter_actions as decisions
 from worker.cli.context import settings_and_client
 from worker.cli.explain import attempt_lines
-from worker.cli.output import BAD, COMMAND, DIM, NAME, ago, console, listing, number, pairs, plain, print_json, when
+from worker.cli.output import (
+    BAD,
+    COMMAND,
+    DIM,
+    NAME,
+    ago,
+    console,
+    listing,
+    number,
+    pairs,
+    paragraph,
+    plain,
+    print_json,
+    when,
+    whole,
+)
 from worker.ledger.dead_letters import Letter, Letters
 from worker.ledger.queries import Views
 from worker.operations.advice import advice_for
 
 SHOWN = 50
 """Letters in a table, if there is no `--limit`; `--json` prints all."""
-WIDE = 110
-SHORT = 12
-"""Length of a reference on a terminal narrower than WIDE; `show` prints the whole reference."""
 
 app = typer.Typer(
     help="Review events that could not be applied: look, replay, resolve.",
@@ -49,7 +61,8 @@ def groups(*, as_json: AsJson = False) -> None:
         table.add_row(number(group.count), plain(group.code), plain(group.wish), plain(group.instance), *ages)
     console().print(table if kinds else "No dead letter is open.")
     if kinds:
-        console().print(Text.assemble(("Next: ", DIM), (f"nightly dead-letters list --code {kinds[0].code}", COMMAND)))
+        command = (f"nightly dead-letters list --code {plain(kinds[0].code)}", COMMAND)
+        console().print(Text.assemble(("Next: ", DIM), command), soft_wrap=True)
 
 
 @app.command("list", epilog="Example: `nightly dead-letters list --code INVALID_LOGIN --limit 20`")
@@ -70,7 +83,7 @@ def list_(
         return
     shown = list(islice(matching, limit or SHOWN))
     screen = console()
-    screen.print(_table(shown, now_ms, screen.width, is_open=not closed) if shown else "No such dead letter.")
+    screen.print(_table(shown, now_ms, is_open=not closed) if shown else "No such dead letter.")
     if next(matching, None) is not None:
         screen.print("There are more: --limit N shows N of them, --json all.", style=DIM)
 
@@ -120,7 +133,7 @@ def picture(letter: Letter, attempts: list[dict[str, Any]], now_ms: int) -> Rend
     if attempts:
         parts += ["", attempt_lines(attempts)]
     if letter.status == "open":
-        parts += ["", Text(advice_for(letter.code)), Text(f"  nightly dead-letters replay {letter.id}", COMMAND)]
+        parts += ["", paragraph(advice_for(letter.code)), Text(f"  nightly dead-letters replay {letter.id}", COMMAND)]
         parts.append(Text(f'  nightly dead-letters resolve {letter.id} --note "why"', COMMAND))
     return Group(*parts)
 
@@ -128,10 +141,10 @@ def picture(letter: Letter, attempts: list[dict[str, Any]], now_ms: int) -> Rend
 def _login_rows(letter: Letter) -> list[tuple[str, object]]:
     answer = f"HTTP {letter.http_status}" if letter.http_status else "no answer"
     return [
-        ("login", f"{letter.login} on {letter.instance}"),
-        ("account", letter.account_id),
+        ("login", whole(f"{letter.login} on {letter.instance}")),
+        ("account", whole(letter.account_id)),
         ("wish", f"{letter.wish} since {when(letter.occurred_us / 1000)} UTC"),
-        ("by event", f"{letter.event_id} (revision {letter.revision}, {letter.lane} lane)"),
+        ("by event", whole(f"{letter.event_id} (revision {letter.revision}, {letter.lane} lane)")),
         ("answer", f"{answer}: {letter.message}" if letter.message else answer),
         ("attempts", f"{letter.failures}; first failure {when(letter.first_at)}, last {when(letter.last_at)} UTC"),
     ]
@@ -140,7 +153,7 @@ def _login_rows(letter: Letter) -> list[tuple[str, object]]:
 def _message_rows(letter: Letter) -> list[tuple[str, object]]:
     return [
         ("rejected", letter.reason),
-        *([("event", letter.event_id)] if letter.event_id else []),
+        *([("event", whole(letter.event_id))] if letter.event_id else []),
         ("source", f"{letter.source}, {number(letter.body_bytes)} bytes"),
         ("seen", f"{number(letter.seen)} times, last {when(letter.last_at)} UTC"),
     ]
@@ -153,17 +166,14 @@ def _closing_rows(letter: Letter) -> list[tuple[str, object]]:
     return [("closed", closed), *([("note", letter.note)] if letter.note else [])]
 
 
-def _table(shown: Iterable[Letter], now_ms: int, width: int, *, is_open: bool) -> RenderableType:
-    is_narrow = width < WIDE
+def _table(shown: Iterable[Letter], now_ms: int, *, is_open: bool) -> RenderableType:
     columns = ("ID", "Code", "Wish", "Instance", "Login, or reason", "Account", "Filed" if is_open else "Closed")
-    table = listing(*columns, fold=("Login, or reason", "Account", "Closed"))
+    table = listing(*columns, fold=("Login, or reason", "Closed"))
     for letter in shown:
-        subject = letter.login or letter.reason
-        if is_narrow and letter.login:
-            subject = letter.login[:SHORT] + "\N{HORIZONTAL ELLIPSIS}"
+        subject = whole(letter.login) if letter.login else plain(letter.reason)
         at = ago(letter.created_at, now_ms) if is_open else f"{letter.status} {ago(letter.closed_at, now_ms)}"
-        cells = (letter.id, letter.code, letter.wish, letter.instance, subject, letter.account_id, at)
-        table.add_row(*(cell if cell is subject else plain(cell) for cell in cells))
+        about = map(plain, (letter.id, letter.code, letter.wish, letter.instance))
+        table.add_row(*about, subject, plain(letter.account_id), at)
     return table
 
 

@@ -4,10 +4,9 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from worker.cli.output import BAD, DIM, GOOD, WARN, console, plain, print_json
+from worker.cli.output import BAD, DIM, GOOD, WARN, Rows, console, plain, print_json
 from worker.operations.checks import Check, Level
 from worker.operations.diagnose import examine
 
@@ -33,19 +32,16 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON obj
         raise typer.Exit(1)
 
 
-def picture(checks: list[Check]) -> Table:
-    """Return a table with one row a check, its advice below, and the totals at the end."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True, justify="right")
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
+def picture(checks: list[Check]) -> Rows:
+    """Return a row for each check, its advice below, and the totals at the end."""
+    rows: list[tuple[str | Text, ...]] = []
     for check in checks:
         body = Text(plain(check.what))
         if check.advice:
             body.append(f"\n{plain(check.advice)}", "" if check.level is Level.FAIL else DIM)
-        grid.add_row(Text(*_MARKS[check.level]), plain(check.name), body)
+        rows.append((Text(*_MARKS[check.level]), plain(check.name), body))
     count = {level: sum(check.level is level for check in checks) for level in Level}
     worst = BAD if count[Level.FAIL] else WARN if count[Level.WARN] else GOOD
-    grid.add_row("", "", "")
-    grid.add_row("", Text("in total", worst), f"{count[Level.FAIL]} failed, {count[Level.WARN]} warnings")
-    return grid
+    rows.append(("", "", ""))
+    rows.append(("", Text("in total", worst), f"{count[Level.FAIL]} failed, {count[Level.WARN]} warnings"))
+    return Rows(rows)

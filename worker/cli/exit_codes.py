@@ -3,6 +3,8 @@
 import sys
 
 import redis
+import typer
+from typer.exceptions import TyperException
 
 from worker.config.settings import Settings
 from worker.errors import NightlyError, SettingsError
@@ -14,6 +16,12 @@ WRONG_USAGE = 2
 
 def print_error(error: Exception) -> int:
     """Print the error to stderr and return the exit code. An unexpected error is raised again; its log is scrubbed."""
+    if isinstance(error, TyperException):
+        _print_usage_error(error)
+        return WRONG_USAGE
+    if isinstance(error, typer.Abort):
+        _print("Aborted: nothing was changed.")
+        return FOUND_WRONG
     if isinstance(error, SettingsError):
         _print(*error.lines)
         return WRONG_USAGE
@@ -27,6 +35,14 @@ def print_error(error: Exception) -> int:
 
     configure_logging(log_format="console", log_level="INFO")
     raise error
+
+
+def _print_usage_error(error: TyperException) -> None:
+    """Print plain lines: typer's box would break ids and paths across lines."""
+    if message := error.format_message():  # without one, the help was printed
+        _print(f"Error: {message}")
+        context = getattr(error, "ctx", None)
+        _print(*[f"For help: {context.command_path} --help"] if context else [])
 
 
 def _redis_url() -> str:

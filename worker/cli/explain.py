@@ -6,11 +6,25 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from worker.cli.context import misuse, open_services, settings_and_client
-from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, ago, console, pairs, plain, print_json, span, when
+from worker.cli.output import (
+    BAD,
+    DIM,
+    GOOD,
+    NAME,
+    WARN,
+    ago,
+    console,
+    pairs,
+    paragraph,
+    plain,
+    print_json,
+    span,
+    when,
+    whole,
+)
 from worker.errors import UnknownLetter
 from worker.ledger.dead_letters import Letter, Letters
 from worker.ledger.queries import Views
@@ -100,9 +114,9 @@ def story(about: dict[str, Any], letter: Letter | None, why: str, now_ms: int) -
     wished_ms = about["occurred_us"] / 1000
     state = Text(about["state"].replace("_", " "), _STATE_STYLES[about["state"]])
     rows: list[tuple[str, object]] = [
-        ("account", about["account_id"]),
+        ("account", whole(about["account_id"])),
         ("wish", Text.assemble((about["wish"], NAME), f" since {when(wished_ms)} UTC, {ago(wished_ms, now_ms)}")),
-        ("by event", f"{about['event_id']} (revision {about['revision']})"),
+        ("by event", whole(f"{about['event_id']} (revision {about['revision']})")),
         ("state", state),
     ]
     rows += [("because", why)] if why else []
@@ -136,7 +150,7 @@ def attempt_lines(attempts: list[dict[str, Any]]) -> RenderableType:
         body = f"  {status:<8}  {took:>7}  {plain(attempt.get('code'))}"
         lines.append(Text.assemble(head, (f"{plain(outcome.replace('_', ' ')):<10}", style), body))
         if attempt.get("message"):
-            lines.append(Padding(Text(plain(attempt["message"]), DIM), (0, 0, 0, 4)))
+            lines.append(paragraph(plain(attempt["message"]), DIM, indent=4))
     return Group(*lines)
 
 

@@ -61,7 +61,9 @@ def close(
     """Close the gate: no more calls until a person opens it. Events are still recorded."""
     name, gate = _one(instance)
     gate.close(name, by=operator(), reason=reason)
-    console().print(f"The gate of {name} is closed. Calls in flight end, events wait. Later: nightly gate open {name}")
+    console().print(
+        f"The gate of {plain(name)} is closed. Calls in flight end, events wait. Later: nightly gate open {name}"
+    )
 
 
 @app.command("open", epilog="Example: `nightly gate open toolbox`")
@@ -69,7 +71,7 @@ def open_(instance: InstanceName = None) -> None:
     """Open the gate. A refused configuration may make one call; if that is refused too, the gate closes again."""
     name, gate = _one(instance)
     gate.open(name, by=operator())
-    console().print(f"The gate of {name} is open. Workers make one call first; nightly status shows the result.")
+    console().print(f"The gate of {plain(name)} is open. Workers make one call first; nightly status shows the result.")
 
 
 def _print_changes(changes: list[dict[str, Any]]) -> None:

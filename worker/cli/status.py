@@ -5,18 +5,30 @@ from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
-from rich.box import HEAVY
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.panel import Panel
 from rich.text import Text
 
 from worker.cli.context import settings_and_client
-from worker.cli.output import BAD, DIM, GOOD, NAME, WARN, console, number, pairs, plain, print_json, span, when
+from worker.cli.output import (
+    BAD,
+    DIM,
+    GOOD,
+    NAME,
+    WARN,
+    alarm,
+    console,
+    number,
+    pairs,
+    paragraph,
+    plain,
+    print_json,
+    span,
+    when,
+)
 from worker.config.settings import Settings
 from worker.ledger.queries import Views
 from worker.operations.advice import (
-    Alarm,
     alarms,
     messages_for_workers,
     missing_key_reason,
@@ -61,11 +73,11 @@ def status(
 def picture(state: dict[str, Any], place: str, now_ms: int) -> RenderableType:
     """Return `waiting.read_state()` as text for a terminal, alarms first."""
     parts: list[RenderableType] = [Text.assemble(("Nightly", NAME), (f"  Redis {place}  {when(now_ms)} UTC", DIM)), ""]
-    parts += [_alarm(alarm) for alarm in alarms(state, now_ms)]
+    parts += [alarm(each.title, each.reason, each.advice) for each in alarms(state, now_ms)]
     for name, about in state["instances"].items():
         parts += [_headline(name, about["gate"], now_ms), pairs(_instance_rows(about)), ""]
     if not state["instances"] and not messages_for_workers(state):
-        parts += [Text("No event is recorded yet; `nightly publish --help` shows how to send one."), ""]
+        parts += [paragraph("No event is recorded yet; `nightly publish --help` shows how to send one."), ""]
     return Group(*parts, pairs(_common_rows(state), indent=0))
 
 
@@ -90,11 +102,6 @@ def _watch(settings: Settings, views: Views, place: str, *, as_json: bool) -> No
 def _document(state: dict[str, Any], now_ms: int) -> dict[str, Any]:
     needs = [{"title": alarm.title, "reason": alarm.reason, "advice": alarm.advice} for alarm in alarms(state, now_ms)]
     return {"at": now_ms, "needs_a_person": needs, **state}
-
-
-def _alarm(alarm: Alarm) -> RenderableType:
-    body = Text.assemble((plain(alarm.reason), NAME), "\n", plain(alarm.advice))
-    return Panel(body, title=Text(f" {plain(alarm.title)} ", style="bold white on red"), box=HEAVY, border_style=BAD)
 
 
 def _headline(name: str, gate: dict[str, Any], now_ms: int) -> Text:

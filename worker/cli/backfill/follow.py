@@ -14,7 +14,7 @@ from rich.text import Text
 
 from worker.backfill.models import Backfill, RowOutcome, Status
 from worker.cli.backfill.screen import document, ended, outcomes, rejected, standstill
-from worker.cli.output import WARN, console, number, plain, print_json, span
+from worker.cli.output import WARN, console, number, plain, print_json, span, whole
 from worker.services import Services
 
 LOOK_SECONDS = 1.0
@@ -100,7 +100,7 @@ def bar(look: Look) -> Table:
     backfill, grid = look.backfill, Table.grid(padding=(0, 1))
     share = ended(backfill) / backfill.rows if backfill.rows else 1.0
     head = Table.grid(padding=(0, 1))
-    head.add_row(backfill.id, ProgressBar(total=1.0, completed=share, width=40), f"{share:.0%}", _pace(look))
+    head.add_row(whole(backfill.id), ProgressBar(total=1.0, completed=share, width=40), f"{share:.0%}", _pace(look))
     grid.add_row(head)
     grid.add_row(outcomes(backfill))
     if look.reason:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from worker.backfill.models import Asks, Backfill, RowOutcome, Status
 from worker.backfill.quiet_hours import QuietHours
-from worker.cli.output import BAD, COMMAND, GOOD, NAME, WARN, ago, listing, number, pairs, plain, when
+from worker.cli.output import BAD, COMMAND, GOOD, NAME, WARN, ago, listing, number, pairs, paragraph, plain, when
 from worker.operations.advice import gate_advice, gate_reason
 
 STYLES = {
@@ -89,7 +89,7 @@ def picture(backfill: Backfill, reason: str, now_ms: int) -> RenderableType:
     ]
     rows += [("ended", f"{when(backfill.ended_at)} UTC")] if backfill.ended_at else []
     parts: list[RenderableType] = [title, pairs(rows)]
-    parts += ["", Text(plain(reason), WARN)] if reason else []
+    parts += ["", paragraph(plain(reason), WARN)] if reason else []
     if backfill.status is not Status.LOADING:
         parts += ["", Text(f"  nightly backfill report {backfill.id} --output report.csv", COMMAND)]
     return Group(*parts)

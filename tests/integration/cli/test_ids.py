@@ -1,0 +1,95 @@
+"""No id is cut or broken in any output, on any terminal and in a pipe: people copy ids."""
+
+import re
+
+import pytest
+
+from tests import ledger_calls
+from tests.integration.command import Command
+from tests.waiting import eventually
+from worker.backfill.file_rows import Form
+from worker.backfill.loader import Loading, Terms
+from worker.backfill.models import Asks, Row
+from worker.config.settings import Settings
+from worker.ledger import Settlement
+from worker.ledger.attempts import attempt_text
+from worker.services import Services, build_services
+
+INSTANCE = "a-flinks-instance-with-quite-a-long-name-ca"
+EVENT, ACCOUNT = "evt-" + "e" * 60, "account " + "a" * 56
+REJECTED = "evt-rejected-" + "r" * 51
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+SCREENS = {
+    "80 columns": {"COLUMNS": "80", "TTY_COMPATIBLE": "1", "TERM": "xterm"},
+    "200 columns": {"COLUMNS": "200", "TTY_COMPATIBLE": "1", "TERM": "xterm"},
+    "20 columns": {"COLUMNS": "20", "TTY_COMPATIBLE": "1", "TERM": "xterm"},
+    "a pipe": {"COLUMNS": "20", "TTY_COMPATIBLE": "0"},
+}
+
+
+@pytest.fixture
+def services(redis_url: str, login_keys: str, monkeypatch: pytest.MonkeyPatch) -> Services:
+    settings = {
+        "REDIS_URL": redis_url, "LOGIN_KEYS": login_keys, "FLINKS_AUTH_KEY": "a-key", "FLINKS_INSTANCE": INSTANCE,
+    }  # fmt: skip
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    services = build_services(Settings.load())
+    services.ledger.open_ledger(services.vault.fingerprint("reference"))
+    return services
+
+
+@pytest.fixture
+def ids(services: Services) -> dict[str, str]:
+    """Fill the ledger with dead letters of a login and of a message, and with a backfill; returns the ids."""
+    event = {"login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z", "event_id": EVENT, "account_id": ACCOUNT}
+    assert services.intake.accept_celery("account.linked", [], event, "task")
+    unknown = event | {"instance": "elsewhere", "event_id": REJECTED}
+    assert not services.intake.accept_celery("account.linked", [], unknown, "task")
+    shared = {"calls_per_second": 1000, "fingerprint": "test", "owner": "o"}
+    bounds = {"at_most": 1, "worker": "w", "lease_seconds": 9, "settle_seconds": 9, "max_in_flight": 9}
+    [claim] = eventually(lambda: ledger_calls.claim(services.ledger, INSTANCE, **bounds, **shared).claims)
+    attempt = attempt_text(at=1, wish=True, outcome="dead", code="INVALID_LOGIN", http_status=400, message="no such")
+    dead = Settlement(claim, "dead", code="INVALID_LOGIN", http_status=400, message="no such login", attempt=attempt)
+    ledger_calls.settle(services.ledger, INSTANCE, [dead], **shared)
+    terms = Terms(instance=INSTANCE, wish=Asks.ON, name="logins.csv", by="ann")
+    loading = Loading(services.backfills, services.vault)
+    rows = [Row(1, "login-9", ACCOUNT)]
+    backfill = loading.load(iter(rows), Form("plain"), terms, now_us=services.backfills.now_ms() * 1000)
+    [message] = [letter.id for letter in services.letters.list() if letter.kind == "message"]
+    return {
+        "reference": claim.reference, "letter": "dl-1", "message": message, "backfill": backfill.id,
+        "row": services.vault.reference(INSTANCE, "login-9"), "event": EVENT, "account": ACCOUNT,
+        "rejected": REJECTED, "instance": INSTANCE,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_every_id_is_whole_on_one_line_of_every_reading_command(
+    ids: dict[str, str], capfd: pytest.CaptureFixture[str], screen: str
+) -> None:
+    nightly = Command(capfd)
+    commands = {
+        "status": ["instance"],
+        "gate show": ["instance"],
+        f"gate show {INSTANCE}": ["instance"],
+        f"explain {ids['reference']}": ["reference", "instance", "event", "account", "letter"],
+        "dead-letters groups": ["instance"],
+        "dead-letters list": ["letter", "message", "reference", "instance", "account"],
+        "dead-letters show dl-1": ["letter", "reference", "instance", "event", "account"],
+        f"dead-letters show {ids['message']}": ["message", "rejected"],
+        "dead-letters export": ["letter", "message", "reference", "instance", "event", "account", "rejected"],
+        "backfill list": ["backfill", "instance"],
+        f"backfill show {ids['backfill']}": ["backfill", "instance"],
+        f"backfill report {ids['backfill']}": ["row", "account"],
+        "dead-letters replay --all --dry-run": ["letter", "message"],
+    }
+    for command, shown in commands.items():
+        done = nightly(*command.split(), **SCREENS[screen])
+        lines = COLOUR.sub("", done.stdout).splitlines()
+        for name in shown:
+            assert any(ids[name] in line for line in lines), (command, name, done.stdout)
+        assert all(line == line.rstrip() for line in lines), command
+        if screen == "a pipe":
+            assert "\x1b" not in done.stdout, command
+            assert not set("─│┃━…") & set(done.stdout), command
