@@ -20,7 +20,7 @@ from benchmarks.tables import spread, table, verdict
 from sandbox.stack.waiting import wait_until
 from worker.broker.celery_config import default_concurrency
 from worker.config.settings import Settings
-from worker.events.publisher import read_event, send
+from worker.events.publisher import Preparation, send
 from worker.intake.poison import Deliveries
 from worker.intake.redis_stream import StreamReader
 from worker.services import build_services
@@ -54,7 +54,8 @@ def run(folder: Path, *, events: int = EVENTS, messages: int = MESSAGES, runs: i
 
 def _from_stream(system: System, events: int, in_an_entry: int, *, key: SealingKey | None = None) -> Pace:
     """Publish, sealed if `key` is given, then let one process read everything; returns its pace."""
-    bodies = [read_event(event, key)[1] for event in events_of(events)]
+    preparation = Preparation(system.redis, str(key) if key else None)
+    bodies = [preparation.prepare(event)[1] for event in events_of(events)]
     if in_an_entry > 1:
         groups = [bodies[at : at + in_an_entry] for at in range(0, events, in_an_entry)]
         bodies = [b"[" + b",".join(group) + b"]" for group in groups]

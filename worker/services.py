@@ -7,6 +7,7 @@ from worker.backfill.store import Backfills
 from worker.config.instances import Instance
 from worker.config.plain_text import ADVICE, plain_text_settings
 from worker.config.settings import Settings
+from worker.events.contract import Requirements
 from worker.intake.accept import Dispatch, Intake, Rejected
 from worker.ledger import Ledger, Letters, Recorded, Wish
 from worker.ledger.gate_control import GateKeeper
@@ -73,14 +74,21 @@ def build_intake(
         ledger,
         letters,
         vault,
-        instances=frozenset(settings.instances()) | {settings.flinks_instance},
+        requirements=requirements_of(settings),
         default_instance=settings.flinks_instance,
-        max_ahead_seconds=settings.event_max_ahead_seconds,
         replicas=settings.intake_replicas,
-        require_sealed=settings.require_sealed,
         on_recorded=_log_recorded,
         on_rejected=_report_rejected,
         dispatch=dispatch,
+    )
+
+
+def requirements_of(settings: Settings) -> Requirements:
+    """Return what a worker with these settings requires of an event."""
+    return Requirements(
+        max_ahead_seconds=settings.event_max_ahead_seconds,
+        instances=frozenset({*settings.instances(), settings.flinks_instance}),
+        require_sealed=settings.require_sealed,
     )
 
 

@@ -210,7 +210,11 @@ def pulse(worker: Any, services: Services) -> None:
             services.fingerprints,
             worker=worker.app.identity,
             slots=worker.concurrency,
-            about={"version": worker.app.version, "keys": services.vault.key_ids},
+            about={
+                "version": worker.app.version,
+                "keys": services.vault.key_ids,
+                "instances": sorted({*services.instances, services.settings.flinks_instance}),
+            },
         )
     except LedgerMismatch as error:
         log.critical("ledger_refused", reason=str(error))

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
+import redis
 import typer
 
 from worker.cli.context import misuse, settings_and_client
 from worker.cli.output import console, number, plain
-from worker.errors import InvalidEvent
+from worker.errors import InvalidEvent, NotReplicated
 from worker.events.contract import MAX_BODY_BYTES
 from worker.events.publisher import publish as send_one
 from worker.events.publisher import publish_many
@@ -32,8 +33,8 @@ def publish(
     """Publish an event: an account was linked, or went inactive.
 
     A line of --file is a CloudEvent, or a flat object with type, login_id, occurred_at and optionally event_id,
-    account_id, instance. For a bad line, its number and the reason are printed, and all other lines are sent; then
-    the exit code is 1.
+    account_id, instance. An event that the workers would reject is not sent. Of a file, the number of such a line and
+    the reason are printed, all other lines are sent, and the exit code is 1.
 
     Other users of this machine can see arguments: --login-id - reads the loginId from standard input.
     """
@@ -99,28 +100,41 @@ class BadLines:
 
 def _publish_file(path: Path) -> None:
     _, client = settings_and_client()
-    bad, sent = BadLines(), [0]
+    bad, sent, sent_to_line = BadLines(), 0, 0
 
-    def reject(_: int, error: InvalidEvent) -> None:
-        bad.add(error.reason)
+    def note_sent(count: int) -> None:
+        nonlocal sent, sent_to_line
+        sent, sent_to_line = count, bad.line_number
 
-    with _opened(path) as stream:
-        try:
-            publish_many(read_lines(stream, bad), client=client, on_invalid=reject, on_sent=sent.append)
-        finally:
-            console().print(f"Published {number(sent[-1])} events; {number(bad.count)} lines were bad.")
+    try:
+        with opened(path) as stream:
+            publish_many(
+                read_lines(stream, bad),
+                client=client,
+                on_invalid=lambda _, error: bad.add(error.reason),
+                on_sent=note_sent,
+            )
+    except (redis.RedisError, NotReplicated):
+        typer.echo(
+            f"Stopped. The valid lines up to line {number(sent_to_line)} were sent; publish the lines after it again.",
+            err=True,
+        )
+        raise
+    finally:
+        console().print(f"Published {number(sent)} events. Not sent, because invalid: {number(bad.count)} lines.")
     if bad.count:
         raise typer.Exit(1)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading, or standard input for -; exit code 2 if it cannot be read."""
     if str(path) == "-":
         yield sys.stdin.buffer
         return
     try:
         stream = path.open("rb")
     except OSError as error:
-        misuse(f"--file cannot be read: {error.strerror}")
+        misuse(f"{path} cannot be read: {error.strerror}")
     with stream:
         yield stream

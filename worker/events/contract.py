@@ -8,7 +8,7 @@ rule, never the value, because any value may be a loginId.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NoReturn, Self, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -82,6 +82,36 @@ class LifecycleEvent:
             event_id=given.id,
             account_id=given.subject,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What the workers' settings require of a valid event. A producer applies it too, as far as it knows them."""
+
+    max_ahead_seconds: float
+    instances: frozenset[str] | None = None
+    """None: not known here."""
+    require_sealed: bool = False
+
+    def check(
+        self, event: LifecycleEvent, *, is_sealed: bool, login_field: str = "loginId", event_id: str = ""
+    ) -> None:
+        """Check the instance, if the event names one, and the sealing; raises InvalidEvent with `event_id`."""
+        if event.instance and self.instances is not None and event.instance not in self.instances:
+            reason = "instance: is not one of the configured instances"
+            raise InvalidEvent(reason, code="unknown_instance", event_id=event_id)
+        if self.require_sealed and not is_sealed:
+            reason = f"{login_field}: must be sealed to the key of `nightly keys public`, as REQUIRE_SEALED is set"
+            raise InvalidEvent(reason, event_id=event_id)
+
+    def check_time(self, event: LifecycleEvent, now: datetime, *, field: str = "time") -> None:
+        """Check that an event is not dated too far ahead; raises InvalidEvent."""
+        if event.occurred_at - now > timedelta(seconds=self.max_ahead_seconds):
+            raise self.ahead(field)
+
+    def ahead(self, field: str, *, event_id: str = "") -> InvalidEvent:
+        """Return the error for an event dated too far ahead."""
+        return InvalidEvent(f"{field}: lies more than {self.max_ahead_seconds:g} s in the future", event_id=event_id)
 
 
 def check_login_id(login_id: str) -> None:

@@ -1,24 +1,26 @@
 """Publishes events: validates each, seals its loginId if SEAL_TO is set, then adds it to the workers' stream.
 
 When a function returns, its events are in Redis. Needs REDIS_URL, and SEAL_TO to seal loginIds, but no key of the
-workers or of Flinks. An invalid event raises InvalidEvent before any part of it is sent.
+workers or of Flinks. An event that workers would reject raises InvalidEvent before any part of it is sent.
 """
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import uuid4
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.config.validators import PublicKeyText, RedisUrl
 from worker.errors import InvalidEvent, NotReplicated, SettingsError
 from worker.events.channels import STREAM
-from worker.events.contract import EVENT_TYPES, MAX_BODY_BYTES, LifecycleEvent
+from worker.events.contract import EVENT_TYPES, MAX_BODY_BYTES, LifecycleEvent, Requirements
+from worker.events.worker_instances import instances_of_workers
 from worker.redis_client.connect import BytesRedis
 from worker.redis_client.error_messages import open_redis
 from worker.vault.sealed_box import SealingKey
@@ -40,6 +42,8 @@ class _ProducerSettings(BaseSettings):
     )
     redis_url: RedisUrl | None = None
     seal_to: PublicKeyText | None = None
+    require_sealed: bool = False
+    event_max_ahead_seconds: Annotated[float, Field(ge=0, le=604_800)] = 3600
 
 
 def publish(
@@ -61,8 +65,11 @@ def publish(
     publishing. Publishing the same `event_id` again is harmless. The call blocks, and keeps its connection for the
     next one. `seal_to` (default: SEAL_TO) is the output of `nightly keys public`; with it the loginId leaves this
     process sealed. With `replicas`, returns once that many replicas have the event, so that it survives a failover.
-    Raises InvalidEvent, SettingsError if REDIS_URL or SEAL_TO is wrong, redis.RedisError and NotReplicated; after the
-    last two, publish the same `event_id` again.
+    Raises InvalidEvent for an event that workers would reject: its `reason` names the field and the rule, and nothing
+    is sent. Its `code` is `unknown_instance` if no live worker has the instance; else it is `invalid_event`. Besides
+    the rules for the fields, these are EVENT_MAX_AHEAD_SECONDS, by this machine's clock, and REQUIRE_SEALED, if set
+    here too. Raises SettingsError if a setting is wrong, redis.RedisError and NotReplicated; after the last two,
+    publish the same `event_id` again.
     """
     arguments = {
         "type": f"account.{kind}",
@@ -73,9 +80,10 @@ def publish(
         "event_id": event_id,
     }
     given = {name: value for name, value in arguments.items() if value is not None}
-    event_id, body = read_event(given, _sealing_key(seal_to))
-    send(client or _client(redis_url), [body], replicas=replicas)
-    return event_id
+    connection = client or _client(redis_url)
+    event, body = Preparation(connection, seal_to).prepare(given)
+    send(connection, [body], replicas=replicas)
+    return event.event_id
 
 
 def publish_many(
@@ -90,12 +98,13 @@ def publish_many(
 ) -> int:
     """Publish any number of events in bounded memory; returns how many were sent.
 
-    Each event has a form that `read_event` accepts. With `on_invalid`, an invalid event is passed to it with its
-    position (from 1), and the others are sent. Without it, an invalid event raises InvalidEvent; whole batches before
-    it have been sent. `on_sent` is called with the count after each batch. Raises otherwise what `publish` raises.
+    Each event has a form that `Preparation.prepare` accepts. With `on_invalid`, an invalid event is passed to it with
+    its position (from 1), and the others are sent. Without it, an invalid event raises InvalidEvent; whole batches
+    before it have been sent. `on_sent` is called with the count after each batch. Otherwise it raises what `publish`
+    raises.
     """
     connection = client or _client(redis_url)
-    bodies = _readable(events, _sealing_key(seal_to), on_invalid)
+    bodies = _prepared(events, Preparation(connection, seal_to), on_invalid)
     sent = 0
     while batch := list(islice(bodies, BATCH)):
         send(connection, batch, replicas=replicas)
@@ -104,22 +113,49 @@ def publish_many(
     return sent
 
 
-def read_event(event: object, key: SealingKey | None = None) -> tuple[str, bytes]:
-    """Validate a CloudEvent or a flat object; returns its id and the CloudEvent's bytes. Raises InvalidEvent.
+class Preparation:
+    """Validates events and seals their loginIds, by a producer's settings and the instances of live workers.
 
-    A flat object has `type`, `login_id` or `sealed_login_id`, `occurred_at`, and optionally `event_id`, `account_id`
-    and `instance`. With `key`, a `login_id` is sealed.
+    Raises SettingsError if a setting is wrong.
     """
+
+    def __init__(self, client: BytesRedis, seal_to: str | None = None) -> None:
+        settings = _settings()
+        self._client = client
+        self._key = _sealing_key(seal_to or settings.seal_to)
+        self._requirements = Requirements(
+            max_ahead_seconds=settings.event_max_ahead_seconds, require_sealed=settings.require_sealed
+        )
+
+    def prepare(self, event: object) -> tuple[LifecycleEvent, bytes]:
+        """Return a valid event and its CloudEvent's bytes; raises InvalidEvent if workers would reject it.
+
+        Accepts a CloudEvent, or a flat object with `type`, `login_id` or `sealed_login_id`, `occurred_at`, and
+        optionally `event_id`, `account_id` and `instance`. The instance is empty if the event names none.
+        """
+        parsed, document = read_event(event)
+        time_field, login_field = ("time", "data.loginId") if document is event else ("occurred_at", "login_id")
+        self._requirements.check_time(parsed, datetime.now(UTC), field=time_field)
+        requirements = self._requirements
+        if parsed.instance:
+            requirements = replace(requirements, instances=instances_of_workers(self._client, parsed.instance))
+        is_sealed = self._key is not None or bool(parsed.sealed_login_id)
+        requirements.check(parsed, is_sealed=is_sealed, login_field=login_field)
+        return parsed, _encode(sealed(document, self._key))
+
+
+def read_event(event: object) -> tuple[LifecycleEvent, Mapping[str, Any]]:
+    """Validate the form of a CloudEvent or a flat object; returns the event and its CloudEvent. Raises InvalidEvent."""
     if not isinstance(event, Mapping):
         raise InvalidEvent("event: must be an object")
     if "specversion" in event or "data" in event:
-        return LifecycleEvent.from_cloudevent(event, "").event_id, _encode(sealed(event, key))
+        return LifecycleEvent.from_cloudevent(event, ""), event
     arguments = {"event_id": str(uuid4()), **event}
     event_type = arguments.pop("type", None)
     if not isinstance(event_type, str) or event_type not in EVENT_TYPES:
         raise InvalidEvent("type: must be account.linked or account.inactive")
     parsed = LifecycleEvent.from_celery(event_type, arguments, "")
-    return parsed.event_id, _encode(sealed(_cloudevent(event_type, parsed), key))
+    return parsed, _cloudevent(event_type, parsed)
 
 
 def sealed(document: Mapping[str, Any], key: SealingKey | None) -> Mapping[str, Any]:
@@ -131,8 +167,8 @@ def sealed(document: Mapping[str, Any], key: SealingKey | None) -> Mapping[str, 
     return {**document, "data": {"sealedLoginId": key.seal(login_id), **others}}
 
 
-def send(client: BytesRedis, bodies: Sequence[bytes], *, replicas: int = 0) -> None:
-    """Add valid events to the stream in one round trip; raises redis.RedisError and NotReplicated."""
+def send(client: BytesRedis, bodies: Sequence[bytes], *, replicas: int = 0) -> Sequence[bytes]:
+    """Add valid events to the stream in one round trip, return their entries' ids; raises RedisError, NotReplicated."""
     pipeline = client.pipeline(transaction=False)
     for body in bodies:
         pipeline.xadd(STREAM, {FIELD: body})
@@ -141,14 +177,15 @@ def send(client: BytesRedis, bodies: Sequence[bytes], *, replicas: int = 0) -> N
     replies = pipeline.execute()
     if replicas and replies[-1] < replicas:
         raise NotReplicated(f"{replies[-1]} of {replicas} replicas have confirmed the event; publish it again")
+    return list(replies[: len(bodies)])
 
 
-def _readable(
-    events: Iterable[object], key: SealingKey | None, on_invalid: Callable[[int, InvalidEvent], None] | None
+def _prepared(
+    events: Iterable[object], preparation: Preparation, on_invalid: Callable[[int, InvalidEvent], None] | None
 ) -> Iterator[bytes]:
     for position, event in enumerate(events, 1):
         try:
-            _, body = read_event(event, key)
+            _, body = preparation.prepare(event)
         except InvalidEvent as error:
             if on_invalid is None:
                 raise InvalidEvent(f"event {position}: {error.reason}", code=error.code) from None
@@ -192,9 +229,8 @@ def _client(redis_url: str | None) -> BytesRedis:
 
 
 def _sealing_key(seal_to: str | None) -> SealingKey | None:
-    text = seal_to or _settings().seal_to
     try:
-        return SealingKey.parse(text) if text else None
+        return SealingKey.parse(seal_to) if seal_to else None
     except ValueError as error:
         raise SettingsError([f"SEAL_TO: {error}"]) from None
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from worker.clock import elapsed_seconds
 from worker.errors import InvalidEvent, SealError, UnknownKey
-from worker.events.contract import MAX_BODY_BYTES, LifecycleEvent, check_login_id
+from worker.events.contract import MAX_BODY_BYTES, LifecycleEvent, Requirements, check_login_id
 from worker.intake.messages import CeleryMessage, EventMessage, read_body
 from worker.ledger import Kept, Lane, Ledger, Letters, Message, Recorded, Wish
 from worker.vault.spellings import Spellings
@@ -72,11 +72,9 @@ class Intake:
         letters: Letters,
         vault: Vault,
         *,
-        instances: frozenset[str],
+        requirements: Requirements,
         default_instance: str,
-        max_ahead_seconds: float,
         replicas: int = 0,
-        require_sealed: bool = False,
         on_recorded: OnRecorded = lambda *_: None,
         on_rejected: Callable[[Rejected], None] = lambda _: None,
         dispatch: Dispatch | None = None,
@@ -84,11 +82,9 @@ class Intake:
         self._ledger = ledger
         self._letters = letters
         self._vault = vault
-        self._instances = instances
+        self._requirements = requirements
         self._default_instance = default_instance
-        self._max_ahead_seconds = max_ahead_seconds
         self._replicas = replicas
-        self._require_sealed = require_sealed
         self._on_recorded = on_recorded
         self._on_rejected = on_rejected
         self._dispatch = dispatch
@@ -122,14 +118,13 @@ class Intake:
         """
         outcomes = [self._judged(message, wants_active=wants_active) for message in batch]
         wishes = [outcome for outcome in outcomes if isinstance(outcome, Wish)]
-        began_at = elapsed_seconds()
-        recorded = self._ledger.record(wishes, furthest_ahead_seconds=self._max_ahead_seconds, replicas=self._replicas)
+        began_at, furthest = elapsed_seconds(), self._requirements.max_ahead_seconds  # ahead of Redis' clock
+        recorded = self._ledger.record(wishes, furthest_ahead_seconds=furthest, replicas=self._replicas)
         self._on_recorded(wishes, recorded, elapsed_seconds() - began_at)
         results = iter(recorded)
         for at, outcome in enumerate(outcomes):
             if isinstance(outcome, Wish) and next(results) is Recorded.AHEAD:
-                reason = f"{batch[at].time_field}: lies more than {self._max_ahead_seconds:g} s in the future"
-                outcomes[at] = InvalidEvent(reason, event_id=outcome.event_id)
+                outcomes[at] = self._requirements.ahead(batch[at].time_field, event_id=outcome.event_id)
         self.reject(
             Rejection(outcome, message.source, message.body())
             for message, outcome in zip(batch, outcomes, strict=True)
@@ -191,11 +186,7 @@ class Intake:
         login_id = event.login_id or self._opened(event)
         login = Spellings(login_id)
         event_id = self._vault.without_login(event.event_id, login)
-        if event.instance not in self._instances:
-            reason = "instance: is not one of the configured instances"
-            raise InvalidEvent(reason, code="unknown_instance", event_id=event_id)
-        if self._require_sealed and not event.sealed_login_id:
-            raise InvalidEvent("loginId: is not sealed, and REQUIRE_SEALED is set here; seal it", event_id=event_id)
+        self._requirements.check(event, is_sealed=bool(event.sealed_login_id), event_id=event_id)
         reference = self._vault.reference(event.instance, login_id)
         return Wish(
             reference=reference,

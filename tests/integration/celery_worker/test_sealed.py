@@ -110,7 +110,7 @@ def test_a_login_in_clear_is_set_aside_and_never_called(nightly: Nightly) -> Non
 
     eventually(lambda: nightly.flags().get(sealed), describe="the sealed one's call")
     (letter,) = nightly.services.letters.list()
-    assert letter.reason == "loginId: is not sealed, and REQUIRE_SEALED is set here; seal it"
+    assert letter.reason == "loginId: must be sealed to the key of `nightly keys public`, as REQUIRE_SEALED is set"
     assert letter.event_id == "evt-clear"
     assert in_clear not in nightly.flags()
     assert leaks([in_clear], [*redis_contents(nightly.redis, but_not=INBOUND)]) == []

@@ -66,7 +66,7 @@ def test_valid_lines_of_a_file_are_published_and_invalid_ones_are_named(nightly:
     done = nightly("publish", "--file", "-", stdin=f"{good}\n{CANARY}\n{wrong}\n{good}")
     assert done.returncode == 1
     assert done.stderr.splitlines() == ["line 2: is not JSON", "line 3: occurred_at: is required"]
-    assert "Published 2 events; 2 lines were bad." in done.stdout
+    assert done.stdout == "Published 2 events. Not sent, because invalid: 2 lines.\n"
     assert redis_client.xlen("account-events:stream") == 2
 
 
@@ -74,12 +74,33 @@ def test_valid_lines_of_a_file_are_published_and_invalid_ones_are_named(nightly:
     "command",
     [
         "publish", "publish linked", f"publish linked --login-id {CANARY} --occurred-at yesterday",
-        "publish linked --file -", "publish --file no-such-file", "dead-letters replay",
+        "publish linked --file -", "dead-letters replay",
         "dead-letters replay dl-1 --all", "dead-letters resolve --all", "gate close unknown --reason x",
     ],
 )  # fmt: skip
 def test_wrong_usage_exits_with_2(nightly: Command, command: str) -> None:
     assert nightly(*command.split()).returncode == 2
+
+
+def test_an_event_that_workers_would_reject_is_refused_with_its_field(nightly: Command, redis_client: Redis) -> None:
+    Ledger(redis_client).pulse({}, worker="w-1", slots=2, about={"instances": ["toolbox", "acme"]})
+    one = "publish", "linked", "--login-id", CANARY
+    for arguments, reason in (
+        (("--occurred-at", "2099-01-01T00:00:00Z"), "occurred_at: lies more than 3600 s"),
+        (("--instance", "acme-us"), "instance: is not one of the configured"),
+    ):
+        done = nightly(*one, *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert reason in " ".join(done.stderr.split())
+    assert nightly(*one, REQUIRE_SEALED="1").returncode == 2
+    assert not redis_client.exists("account-events:stream")
+    assert nightly(*one, "--instance", "acme").returncode == 0
+
+
+def test_a_missing_file_of_events_is_named(nightly: Command) -> None:
+    done = nightly("publish", "--file", "no-such-file")
+    assert done.returncode == 2
+    assert "no-such-file cannot be read: No such file or directory" in " ".join(done.stderr.split())
 
 
 def test_wrong_settings_print_a_line_each_and_exit_with_2(nightly: Command) -> None:

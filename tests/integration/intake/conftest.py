@@ -11,6 +11,7 @@ from redis import Redis
 from tests.chaos.minimal_acl import minimal_acl_parts
 from tests.waiting import eventually
 from worker.events.channels import STREAM
+from worker.events.contract import Requirements
 from worker.intake import redis_stream, stream_account
 from worker.intake import stream_group as entry_group
 from worker.intake.accept import Intake
@@ -46,8 +47,8 @@ def _take_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def intake(redis_client: Redis, vault: Vault) -> Intake:
     parts = Ledger(redis_client), Letters(redis_client), vault
-    options: dict[str, Any] = {"instances": frozenset({"toolbox"}), "default_instance": "toolbox"}
-    return Intake(*parts, max_ahead_seconds=3600, **options)
+    requirements = Requirements(max_ahead_seconds=3600, instances=frozenset({"toolbox"}))
+    return Intake(*parts, requirements=requirements, default_instance="toolbox")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from celery import Celery
@@ -16,6 +15,7 @@ from tests.waiting import eventually
 from worker.broker.celery_config import kombu_address
 from worker.errors import NotReplicated
 from worker.events.channels import STREAM
+from worker.events.contract import Requirements
 from worker.intake.accept import Intake
 from worker.intake.celery_queue import QueueReader
 from worker.intake.poison import Deliveries
@@ -49,8 +49,8 @@ def replica(
 def intake(redis_client: Redis, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Intake:
     monkeypatch.setattr(scripts, "REPLICAS_WITHIN_MS", 100)
     parts = Ledger(redis_client), Letters(redis_client), vault
-    options: dict[str, Any] = {"instances": frozenset({"toolbox"}), "default_instance": "toolbox"}
-    return Intake(*parts, max_ahead_seconds=3600, replicas=1, **options)
+    requirements = Requirements(max_ahead_seconds=3600, instances=frozenset({"toolbox"}))
+    return Intake(*parts, requirements=requirements, default_instance="toolbox", replicas=1)
 
 
 @pytest.fixture

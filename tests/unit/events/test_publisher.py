@@ -15,6 +15,13 @@ class FakeRedis:
 
     def __init__(self) -> None:
         self.batches: list[list[dict[str, Any]]] = []
+        self.workers: dict[bytes, bytes] = {}
+
+    def hgetall(self, _: str) -> dict[bytes, bytes]:
+        return self.workers
+
+    def time(self) -> tuple[int, int]:
+        return 1000, 0
 
     def pipeline(self, **_: object) -> "FakePipeline":
         return FakePipeline(self)
@@ -32,8 +39,9 @@ class FakePipeline:
         assert stream == "account-events:stream"
         self._waiting.append(json.loads(fields["event"]))
 
-    def execute(self) -> None:
+    def execute(self) -> list[bytes]:
         self._target.batches.append(self._waiting)
+        return [b"1-0" for _ in self._waiting]
 
 
 FLAT = {"type": "account.linked", "login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}
@@ -93,9 +101,9 @@ def test_a_cloudevent_is_published_unchanged_with_its_extensions() -> None:
         "specversion": "1.0", "id": "e1", "source": "crm", "type": "account.linked", "time": "2026-11-22T10:00:00Z",
         "data": {"loginId": "login-1"}, "traceparent": "00-abc",
     }  # fmt: skip
-    event_id, body = read_event(document)
-    assert event_id == "e1"
-    assert json.loads(body) == document
+    client = FakeRedis()
+    assert publish_many([document], client=client) == 1
+    assert client.events == [document]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +128,7 @@ def test_with_a_public_key_the_login_is_sealed_before_sending(monkeypatch: pytes
     client, vault = FakeRedis(), Vault([bytes(range(32))])
     monkeypatch.setenv("SEAL_TO", str(vault.public_keys[0]))
     publish("linked", login_id="login-1", instance="acme", client=client)
-    publish_many([FLAT, json.loads(read_event(FLAT)[1])], client=client)
+    publish_many([FLAT, read_event(FLAT)[1]], client=client)
 
     assert len(client.events) == 3
     for event in client.events:
@@ -150,9 +158,9 @@ def test_with_a_wrong_public_key_no_event_is_sent(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_extension_that_json_cannot_hold_is_invalid() -> None:
-    _, body = read_event(FLAT)
+    _, document = read_event(FLAT)
     with pytest.raises(InvalidEvent, match="cannot be written as JSON"):
-        read_event(json.loads(body) | {"extension": float("nan")})
+        publish_many([{**document, "extension": float("nan")}], client=FakeRedis())
 
 
 def test_many_events_are_sent_in_batches_and_counted() -> None:
@@ -173,6 +181,51 @@ def test_invalid_events_of_a_batch_are_named_by_position_and_the_others_are_sent
 def test_invalid_events_of_a_batch_raise_without_a_callback() -> None:
     with pytest.raises(InvalidEvent, match="event 2: type"):
         publish_many([FLAT, {}], client=FakeRedis())
+
+
+def test_an_event_dated_too_far_ahead_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, ahead = FakeRedis(), datetime.now(UTC) + timedelta(hours=2)
+    with pytest.raises(InvalidEvent, match="occurred_at: lies more than 3600 s in the future"):
+        publish("linked", login_id="login-1", occurred_at=ahead, client=client)
+    _, document = read_event(FLAT | {"occurred_at": ahead})
+    with pytest.raises(InvalidEvent, match="event 1: time: lies more than"):
+        publish_many([document], client=client)
+    assert client.batches == []
+    monkeypatch.setenv("EVENT_MAX_AHEAD_SECONDS", "9000")
+    publish("linked", login_id="login-1", occurred_at=ahead, client=client)
+
+
+def test_a_login_in_clear_is_refused_if_workers_require_sealed_ones(
+    monkeypatch: pytest.MonkeyPatch, vault: Vault
+) -> None:
+    client = FakeRedis()
+    monkeypatch.setenv("REQUIRE_SEALED", "1")
+    with pytest.raises(InvalidEvent, match="login_id: must be sealed"):
+        publish("linked", login_id="login-1", client=client)
+    assert client.batches == []
+    publish("linked", login_id="login-1", client=client, seal_to=str(vault.public_keys[0]))
+    assert "sealedLoginId" in client.events[0]["data"]
+
+
+@pytest.mark.parametrize(
+    ("workers", "is_refused"),
+    [
+        ([], False),
+        ([{"at": 999_000, "instances": ["toolbox"]}], True),
+        ([{"at": 999_000, "instances": ["toolbox"]}, {"at": 999_500, "instances": ["toolbox", "acme"]}], False),
+        ([{"at": 900_000, "instances": ["toolbox"]}], False),
+        ([{"at": 999_000}], False),
+    ],
+    ids=["no worker", "no worker has it", "a worker has it", "the worker is silent", "the worker does not say"],
+)
+def test_an_instance_that_no_live_worker_has_is_refused(workers: list[dict[str, Any]], *, is_refused: bool) -> None:
+    client = FakeRedis()
+    client.workers = {str(at).encode(): json.dumps(about).encode() for at, about in enumerate(workers)}
+    wrong: list[str] = []
+    sent = publish_many(
+        [FLAT, FLAT | {"instance": "acme"}], client=client, on_invalid=lambda _, error: wrong.append(error.code)
+    )
+    assert (sent, wrong) == ((1, ["unknown_instance"]) if is_refused else (2, []))
 
 
 def test_a_producer_needs_only_redis_url(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from worker.events.contract import Requirements
 from worker.intake.accept import Intake, Rejected, body_context
 from worker.ledger import Kept, Ledger, Letters, Message, Recorded, Wish
 from worker.vault.vault import Vault
@@ -64,10 +65,10 @@ class Harness:
             cast("Ledger", self.ledger),
             cast("Letters", self.letters),
             vault,
-            instances=frozenset({"toolbox", "acme-us"}),
+            requirements=Requirements(
+                max_ahead_seconds=3600, instances=frozenset({"toolbox", "acme-us"}), require_sealed=require_sealed
+            ),
             default_instance="toolbox",
-            max_ahead_seconds=3600,
-            require_sealed=require_sealed,
             on_rejected=self.reported.append,
         )
 

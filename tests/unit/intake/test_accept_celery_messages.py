@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from tests.unit.intake.harness import FAR, KWARGS, LOGIN, TIME, Harness
+from worker.events.contract import Requirements
 from worker.ledger import Lane
 from worker.vault.vault import Vault
 
@@ -89,7 +90,7 @@ def test_a_message_nested_too_deeply_to_be_encoded_is_still_kept(harness: Harnes
 def test_a_rejected_celery_message_is_replayed_unchanged(vault: Vault, instances: frozenset[str]) -> None:
     harness = Harness(vault)
     assert not harness.celery(login_id=LOGIN, occurred_at=TIME, instance="eu", task_id="task-9")
-    harness.intake._instances = instances
+    harness.intake._requirements = Requirements(max_ahead_seconds=3600, instances=instances)
 
     assert harness.intake.accept_again("celery", harness.bodies()[0]) is ("eu" in instances)
     assert [wish.event_id for wish in harness.ledger.wishes] == ["task-9"] * ("eu" in instances)

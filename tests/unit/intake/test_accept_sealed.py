@@ -89,7 +89,7 @@ def test_where_sealing_is_required_a_login_in_clear_is_kept_for_review(vault: Va
     harness = Harness(vault, require_sealed=True)
     assert not harness.intake.accept_bodies([body_of(cloudevent())])
     assert not harness.celery(login_id=LOGIN, occurred_at=TIME, event_id=f"e-{LOGIN}")
-    reason = "loginId: is not sealed, and REQUIRE_SEALED is set here; seal it"
+    reason = "loginId: must be sealed to the key of `nightly keys public`, as REQUIRE_SEALED is set"
     assert harness.reasons == [("invalid_event", reason)] * 2
     assert harness.letters.kept[0].event_id == "evt-1"
     assert harness.letters.kept[1].event_id.startswith("masked-")

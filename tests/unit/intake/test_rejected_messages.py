@@ -12,7 +12,7 @@ from tests.unit.intake.harness import FAR, KWARGS, LOGIN, TIME, FakeLedger, Fake
 from worker import services
 from worker.config.settings import Settings
 from worker.errors import InvalidEvent
-from worker.events.contract import MAX_BODY_BYTES
+from worker.events.contract import MAX_BODY_BYTES, Requirements
 from worker.intake.accept import REJECT_BYTES, Intake, Rejection
 from worker.ledger import Ledger, Letters
 from worker.services import build_intake
@@ -187,7 +187,8 @@ def test_a_process_logs_each_event_by_its_reference_and_without_its_login(
 def test_without_a_callback_a_rejection_is_still_kept(vault: Vault) -> None:
     ledger, letters = FakeLedger(), FakeLetters()
     parts = (cast("Ledger", ledger), cast("Letters", letters), vault)
-    intake = Intake(*parts, instances=frozenset(), default_instance="toolbox", max_ahead_seconds=3600)
+    requirements = Requirements(max_ahead_seconds=3600, instances=frozenset())
+    intake = Intake(*parts, requirements=requirements, default_instance="toolbox")
     assert not intake.accept_bodies([body_of(cloudevent())])
     assert [message.code for message in letters.kept] == ["unknown_instance"]
 

@@ -5,11 +5,11 @@ loginId.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, cast
 
 from worker.errors import InvalidEvent
-from worker.events.contract import LifecycleEvent
+from worker.events.contract import LifecycleEvent, Requirements
 from worker.events.models import CloudEvent
 from worker.vault.spellings import Spellings
 from worker.web.webhook.problems import refused_events
@@ -19,15 +19,11 @@ _CLEAR_FIELDS = ("id", "source", "subject")
 
 
 class Judge:
-    """Validates events.
+    """Validates events. `seals`: acceptor.py seals loginIds that came in clear."""
 
-    `seals`: acceptor.py seals loginIds that came in clear. `requires_sealed`: without `seals`, they are refused.
-    """
-
-    def __init__(self, *, max_ahead_seconds: float, seals: bool, requires_sealed: bool) -> None:
-        self._max_ahead = timedelta(seconds=max_ahead_seconds)
+    def __init__(self, requirements: Requirements, *, seals: bool) -> None:
+        self._requirements = requirements
         self._seals = seals
-        self._requires_sealed = requires_sealed
 
     def judge(self, documents: Sequence[object], *, now: datetime) -> list[Mapping[str, Any]]:
         """Return each event with only the contract's fields; raises Refused with the problems of each wrong event."""
@@ -44,21 +40,18 @@ class Judge:
 
     def _judge(self, document: object, now: datetime) -> Mapping[str, Any]:
         event = LifecycleEvent.from_cloudevent(document, "")
-        if event.occurred_at - now > self._max_ahead:
-            seconds = self._max_ahead.total_seconds()
-            raise InvalidEvent(f"time: lies more than {seconds:g} s in the future")
+        self._requirements.check_time(event, now)
+        is_sealed = self._seals or bool(event.sealed_login_id)
+        self._requirements.check(event, is_sealed=is_sealed, login_field="data.loginId")
         valid = cast("Mapping[str, Any]", document)
         # Extension attributes are ignored, and may hold secrets.
         known = {name: valid[name] for name in CloudEvent.model_fields if name in valid}
-        if event.login_id:
-            self._judge_clear(known, Spellings(event.login_id))
+        if event.login_id and self._seals:
+            _refuse_login_elsewhere(known, Spellings(event.login_id))
         return known
 
-    def _judge_clear(self, document: Mapping[str, Any], login: Spellings) -> None:
-        if not self._seals:
-            if self._requires_sealed:
-                raise InvalidEvent("data.loginId: must be sealed, as data.sealedLoginId")
-            return
-        for name in _CLEAR_FIELDS:
-            if document.get(name) and login.are_in(document[name]):
-                raise InvalidEvent(f"{name}: contains the loginId in clear, which is a secret")
+
+def _refuse_login_elsewhere(document: Mapping[str, Any], login: Spellings) -> None:
+    for name in _CLEAR_FIELDS:
+        if document.get(name) and login.are_in(document[name]):
+            raise InvalidEvent(f"{name}: contains the loginId in clear, which is a secret")

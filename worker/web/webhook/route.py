@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from worker.config.settings import Settings
+from worker.events.contract import Requirements
 from worker.redis_client.error_messages import open_redis
 from worker.telemetry.logs import get_logger
 from worker.vault.sealed_box import SealingKey
@@ -38,9 +39,8 @@ def way_in(settings: Settings) -> Route:
     acceptor = Acceptor(
         {name: Allowance(settings.http_events_per_second, clock=time.monotonic) for name in keys},
         Judge(
-            max_ahead_seconds=settings.event_max_ahead_seconds,
+            Requirements(max_ahead_seconds=settings.event_max_ahead_seconds, require_sealed=settings.require_sealed),
             seals=seal_to is not None,
-            requires_sealed=settings.require_sealed,
         ),
         Appender(open_redis(url, name="nightly-http"), url=url, replicas=settings.intake_replicas),
         seal_to=seal_to,

@@ -14,6 +14,7 @@ from sandbox.stack import ManagedProcess
 from sandbox.stack.readiness import listening_url
 from tests.integration.conftest import Start
 from tests.places import ROOT
+from worker.events.contract import Requirements
 from worker.intake.accept import Intake
 from worker.ledger import Ledger, Letters
 from worker.ledger.gate_control import GateKeeper
@@ -47,7 +48,7 @@ def test_the_page_shows_state_and_dead_letters_and_forbids_scripts(
 ) -> None:
     intake = Intake(
         Ledger(redis_client), Letters(redis_client), vault,
-        instances=frozenset({"toolbox"}), default_instance="toolbox", max_ahead_seconds=60,
+        requirements=Requirements(max_ahead_seconds=60, instances=frozenset({"toolbox"})), default_instance="toolbox",
     )  # fmt: skip
     intake.accept_bodies([json.dumps({"loginId": CANARY}).encode()])
     redis_client.xadd("account-events:stream", {"event": CANARY})

@@ -63,6 +63,11 @@ def test_without_a_public_key_a_login_id_in_clear_is_refused_where_it_must_be_se
 ) -> None:
     refused = serve(require_sealed=True).send(event())
     assert refused.status_code == 422
-    fields = [{"field": "data.loginId", "reason": "must be sealed, as data.sealedLoginId"}]
+    fields = [
+        {
+            "field": "data.loginId",
+            "reason": "must be sealed to the key of `nightly keys public`, as REQUIRE_SEALED is set",
+        }
+    ]
     assert refused.json()["errors"] == [{"index": 0, "code": "invalid_event", "fields": fields}]
     assert not redis_client.keys("*")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.http_events import LOGIN, event
+from worker.events.contract import Requirements
 from worker.vault.sealed_box import OpeningKeys
 from worker.web.webhook.judge import Judge
 from worker.web.webhook.problems import Refused
@@ -15,7 +16,7 @@ SEALED = event(data={"sealedLoginId": OpeningKeys([b"k" * 32]).public[0].seal(LO
 
 
 def judge(*documents: object, seals: bool = False, requires_sealed: bool = False) -> list[Any]:
-    rules = Judge(max_ahead_seconds=3600, seals=seals, requires_sealed=requires_sealed)
+    rules = Judge(Requirements(max_ahead_seconds=3600, require_sealed=requires_sealed), seals=seals)
     return list(rules.judge(documents, now=NOW))
 
 
