@@ -1,12 +1,29 @@
-"""Reads the code blocks of a document, so that the tests run what a reader copies."""
+"""Reads the code blocks of the documents, so that the tests run what a reader copies."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tests.places import ROOT
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+RUN_BY: Mapping[str, str] = {
+    "README.md": "tests/producers/test_snippets.py",
+    "docs/backfills.md": "tests/producers/test_snippets.py",
+    "docs/flinks-connect.md": "tests/producers/test_flinks_connect.py",
+    "docs/http.md": "tests/integration/web/webhook/test_process.py",
+    "docs/operating.md": "tests/producers/test_snippets.py",
+    "docs/sending-events.md": "tests/producers/test_snippets.py",
+}
+"""Which test runs the blocks of a document."""
+NOT_RUN: Mapping[str, str] = {
+    "make demo": "takes half a minute: tests/integration/sandbox/test_demo.py and test_run.py start both commands",
+    "export REDIS_URL=redis://...": "needs a key of Flinks: tests/integration/test_procfile.py starts the same worker",
+    "nightly keys webhook": "does not end: tests/integration/web/webhook/test_process.py starts the same process",
+    "import json\n\nfrom kombu": "needs RabbitMQ: tests/rabbitmq/test_producers.py runs it where RabbitMQ is installed",
+}
+"""The only blocks that no test of RUN_BY runs: how each begins, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +34,20 @@ class Snippet:
     language: str
     code: str
 
+    @property
+    def why_not_run(self) -> str:
+        """The reason in NOT_RUN, or an empty text."""
+        return next((reason for start, reason in NOT_RUN.items() if self.code.startswith(start)), "")
 
-def snippets(document: str, *, section: str = "") -> Iterator[Snippet]:
-    """Yield the blocks of a document below the root, or only those of the section with that heading."""
+
+def snippets(document: str) -> Iterator[Snippet]:
+    """Yield the blocks of a document below the root that have a language."""
     text = (ROOT / document).read_text()
-    first = 0
-    if section:
-        first = text.index(f"\n## {section}\n")
-        text = text[: text.find("\n## ", first + 1)]
-    for block in _BLOCK.finditer(text, first):
+    for block in _BLOCK.finditer(text):
         line = text.count("\n", 0, block.start()) + 1
         yield Snippet(f"{document}:{line}", block[1], block[2])
+
+
+def run_snippets(document: str) -> list[Snippet]:
+    """Return the blocks of a document that its test has to run."""
+    return [snippet for snippet in snippets(document) if not snippet.why_not_run]

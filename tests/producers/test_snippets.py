@@ -1,6 +1,8 @@
-"""Every snippet of the producers' guide, and of the README's part on events, works when it is run."""
+"""Every block of code in the README and in docs/ is run, or is listed with the reason why not."""
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.celery_worker.conftest import Nightly, new_logins
+from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
+from tests.integration.command import Command
+from tests.places import ROOT
 from tests.producers.conftest import expect_call
-from tests.producers.snippets import Snippet, snippets
+from tests.producers.snippets import NOT_RUN, RUN_BY, Snippet, run_snippets, snippets
 
-GUIDE = [*snippets("docs/sending-events.md"), *snippets("README.md", section="Sending events")]
+GUIDE = [*run_snippets("README.md"), *run_snippets("docs/sending-events.md")]
+OPERATORS = [*run_snippets("docs/backfills.md"), *run_snippets("docs/operating.md")]
+DOCUMENTS = [str(path.relative_to(ROOT)) for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])]
 KNOWS_NOTHING_OF_OURS = "\nimport sys\nassert not {'worker', 'tasks', 'emulator'} & {*sys.modules}\n"
 CLOSED = {
     "redis": "\nawait redis.close();\n",
@@ -91,6 +97,52 @@ def _lay_out_files(folder: Path, login: str, other: str) -> None:
     (folder / "login-id.txt").write_text(f"{login}\n")
     event = {"type": "account.linked", "login_id": other, "occurred_at": "2026-11-22T10:00:00Z"}
     (folder / "events.ndjson").write_text(json.dumps(event) + "\n")
+
+
+@pytest.fixture
+def letters_and_logins(working: Nightly, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    """Two open dead letters and a file of logins; return what the documents call them, and what they are here."""
+    first, second, other = new_logins(3)
+    working.emulator.unknown_logins(first, second)
+    working.send([cloud_event(login, on=True, minute=0) for login in (first, second)])
+    working.comes_to_rest()
+    (tmp_path / "logins.csv").write_text(f"login_id\n{other}\n")
+    for name, value in working.stack.environment.items():
+        monkeypatch.setenv(name, value)
+    opened = [
+        letter.id
+        for login in (first, second)
+        for letter in working.services.letters.list()
+        if letter.login == working.reference(login)
+    ]
+    return dict(zip(["dl-17", "dl-18"], opened, strict=True))
+
+
+@pytest.mark.parametrize("snippet", OPERATORS, ids=lambda snippet: snippet.name)
+def test_each_command_of_a_snippet_succeeds(
+    snippet: Snippet, letters_and_logins: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    names, nightly = letters_and_logins, Command(capfd)
+    for line in snippet.code.splitlines():
+        program, *arguments = shlex.split(line, comments=True)
+        assert program == "nightly"
+        done = nightly(*(names.get(argument, argument) for argument in arguments))
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        if created := re.search(r"\bbf-[a-z0-9]{10}\b", done.stdout):
+            names["bf-k5mxq2abcd"] = created[0]
+
+
+def test_every_block_has_a_test_or_a_reason() -> None:
+    for document in DOCUMENTS:
+        for snippet in snippets(document):
+            assert snippet.language in RUNNERS, f"{snippet.name}: name one of {', '.join(RUNNERS)}, or no language"
+            assert snippet.why_not_run or document in RUN_BY, f"{snippet.name}: run it, or say in NOT_RUN why not"
+
+
+def test_every_reason_is_that_of_one_block() -> None:
+    blocks = [snippet.code for document in DOCUMENTS for snippet in snippets(document)]
+    assert {start: sum(code.startswith(start) for code in blocks) for start in NOT_RUN} == dict.fromkeys(NOT_RUN, 1)
+    assert all((ROOT / test).exists() for test in RUN_BY.values())
 
 
 def test_every_way_of_sending_in_the_guide_has_a_snippet() -> None:

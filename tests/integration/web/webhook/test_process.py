@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,19 +18,20 @@ from tests.http_events import LOGIN, SECRET, STRUCTURED, Producer, binary_header
 from tests.integration.celery_worker.hooked import start_hooked
 from tests.leaks import leaks, logs_in, redis_contents
 from tests.places import ROOT
+from tests.producers.snippets import run_snippets
 from tests.waiting import eventually
 from worker.events.channels import STREAM
 from worker.web.webhook.route import UNNEEDED
 
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs" / "http.md").read_text(), re.DOTALL)
+SNIPPETS = run_snippets("docs/http.md")
 REVIEW = [sys.executable, "-m", "worker", "review"]
 PLACEHOLDER = "your-login-id"
 CANARIES = [LOGIN, "CanaryOfLettersAlone", "L0gin-canary-abcdef-123456", "canary \n of 77777"]
 
 
 def snippet(language: str) -> str:
-    (found,) = (text for name, text in BLOCKS if name == language and PLACEHOLDER in text)
-    return str(found)
+    (found,) = (one.code for one in SNIPPETS if one.language == language)
+    return found
 
 
 @pytest.fixture
