@@ -15,7 +15,7 @@ from schemathesis.core.failures import FailureGroup  # a BaseExceptionGroup, and
 from tests.http_contract import OPERATION, SIGNED_ANEW, UNSIGNED, Signed, acceptable, call
 
 FEW = settings(
-    max_examples=10,
+    max_examples=5,
     deadline=None,
     database=None,
     phases=[Phase.generate],
