@@ -18,6 +18,7 @@ from tests.integration.ledger.conftest import (
 )
 from worker.config.gate_thresholds import GateRules
 from worker.ledger import Ledger
+from worker.ledger.gate_control import GateKeeper
 
 FP = "proven-one"
 
@@ -167,6 +168,25 @@ def test_any_usable_flinks_response_ends_the_outage(
     (probe,) = claim().claims
     settle(probe, outcome, code="CARD_IN_USE", delay_seconds=60)
     assert causes(ledger) == [("closed", "outage"), ("open", "Flinks answers again")]
+
+
+def test_after_an_outage_the_gate_is_open_since_its_end_and_not_since_an_earlier_change(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    GateKeeper(ledger.redis, now_ms=clock).close(INSTANCE, by="ann", reason="maintenance")
+    GateKeeper(ledger.redis, now_ms=clock).open(INSTANCE, by="ann")
+    clock.ms += 60 * MINUTE_MS
+    ledger.record(wishes(100))
+    (first,) = claim().claims
+    settle(first, "applied")
+    clock.ms += MINUTE_MS
+    fall_into_outage(clock, claim, settle)
+    clock.ms += 5_000
+    (probe,) = claim().claims
+    settle(probe, "applied")
+    about = gate(ledger)
+    assert (about["state"], about["changed_at"], about["cause"]) == ("open", clock.ms, "Flinks answers again")
+    assert not {"by", "detail"} & about.keys()
 
 
 def test_an_unsent_trial_call_decides_nothing_and_the_next_is_made_at_once(

@@ -14,6 +14,7 @@ from worker.events.channels import EVENTS_QUEUE, STREAM
 from worker.intake.celery_queue import NEXT, TAKEN
 from worker.intake.stream_group import GROUP
 from worker.ledger.dead_letters import Letters, Message
+from worker.ledger.queries import Views
 from worker.operations.waiting import Way, queue_way, read_state, stream_way, unrecorded
 
 
@@ -93,6 +94,7 @@ def test_messages_set_aside_count_with_the_age_of_the_oldest(redis_client: Redis
         Letters(redis_client, now_ms=lambda age=age: at - age * 1000).keep_rejected([message])  # type: ignore[misc] # bound at once
     aside = state_of(redis_client, redis_url)["set_aside"]
     assert (aside["events"], aside["oldest_seconds"] // 10) == (2, 60)
+    assert Views(redis_client).status()["rejected_open"] == {"invalid_event": 1, "unknown_instance": 1}
 
 
 def test_the_queue_of_another_broker_is_read_there_and_unknown_if_it_does_not_answer(

@@ -106,7 +106,8 @@ def _workers(status: Mapping[str, Any]) -> str:
 
 
 def _waiting(status: Mapping[str, Any]) -> str:
-    names = {"stream": "Stream", "queue": "Celery queue", "set_aside": "Set aside for a person"}
+    queue = "RabbitMQ's queue" if "rabbitmq" in status else "Celery's queue in Redis"
+    names = {"stream": "Stream", "queue": queue, "set_aside": "Set aside for a person"}
     rows = [[names[name], _text(way_text(way))] for name, way in status["waiting_events"].items()]
     below = f"<p class=dim>{status['rejected']:,} messages rejected so far</p>"
     return f"<h2>Events that are not recorded</h2>{_table(('Where', 'How many'), rows, '')}{below}"

@@ -179,10 +179,12 @@ local function begin_outage(instance, gate, since, detail, now)
   return announce_change(instance, gate, { state = 'closed', cause = 'outage', detail = detail }, now)
 end
 
+-- A gate that another cause shut stays closed, with that cause and its time.
 local function end_outage(instance, gate, now)
+  local cause = 'Flinks answers again'
   clear_outage(instance, gate, now)
-  local state = gate.is_shut and 'closed' or 'open'
-  return announce_change(instance, gate, { state = state, cause = 'Flinks answers again' }, now)
+  if gate.is_shut then return announce_change(instance, gate, { state = 'closed', cause = cause }, now) end
+  return turn_gate(instance, gate, 'open', cause, now, {})
 end
 
 -- The trial call of an outage has ended: end the outage, or wait longer for the next trial. A call that was never sent
