@@ -28,7 +28,8 @@ def show(
 ) -> None:
     """Show each gate: open or closed, why, and since when; for a named instance also the latest changes.
 
-    Exit code 1 if a gate is closed, or half open: one call is in flight to test whether an outage is over.
+    Exit code 1 if a closed gate needs a person. In an outage it opens by itself, so it needs one only after 15 minutes.
+    Half open: one call is in flight to test whether the outage is over.
     """
     settings, client = settings_and_client()
     views, names = Views(client), known_instances(settings, client)
@@ -48,7 +49,7 @@ def show(
         console().print(table)
         if instance is not None:
             _print_changes(views.gate_changes(instance, at_most=SHOWN_CHANGES))
-    if any(gate["state"] != "open" for gate in gates.values()):
+    if any(gate["needs_action"] for gate in gates.values()):
         raise typer.Exit(1)
 
 

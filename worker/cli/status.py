@@ -30,6 +30,8 @@ from worker.config.settings import Settings
 from worker.ledger.queries import Views
 from worker.operations.advice import (
     alarms,
+    gate_advice,
+    gate_reason,
     messages_for_workers,
     missing_key_reason,
     vanished_reason,
@@ -52,9 +54,9 @@ def status(
 ) -> None:
     """Show gates, waiting events, backlog, results, dead letters and workers.
 
-    Exit code 1 if something needs a person now: a closed gate, waiting events or logins without a live worker, a key
-    that no worker has, a closed stream, or events that vanished from the stream within a day. Open dead letters do not
-    change the exit code.
+    Exit code 1 if something needs a person now: a closed gate (in an outage after 15 minutes: it opens by itself),
+    waiting events or logins without a live worker, a key that no worker has, a closed stream, or events that vanished
+    from the stream within a day. Open dead letters do not change the exit code.
     """
     settings, client = settings_and_client()
     views, place = Views(client), place_of(settings.redis_address())
@@ -75,7 +77,7 @@ def picture(state: dict[str, Any], place: str, now_ms: int) -> RenderableType:
     parts: list[RenderableType] = [Text.assemble(("Nightly", NAME), (f"  Redis {place}  {when(now_ms)} UTC", DIM)), ""]
     parts += [alarm(each.title, each.reason, each.advice) for each in alarms(state, now_ms)]
     for name, about in state["instances"].items():
-        parts += [_headline(name, about["gate"], now_ms), pairs(_instance_rows(about)), ""]
+        parts += [_headline(name, about["gate"], now_ms), pairs(_instance_rows(name, about)), ""]
     if not state["instances"] and not messages_for_workers(state):
         parts += [paragraph("No event is recorded yet; `nightly publish --help` shows how to send one."), ""]
     return Group(*parts, pairs(_common_rows(state), indent=0))
@@ -112,14 +114,16 @@ def _headline(name: str, gate: dict[str, Any], now_ms: int) -> Text:
     return Text.assemble((plain(name), NAME), "  ", state, (since + age, DIM))
 
 
-def _instance_rows(about: dict[str, Any]) -> list[tuple[str, object]]:
-    tally = about["tally"]
+def _instance_rows(name: str, about: dict[str, Any]) -> list[tuple[str, object]]:
+    tally, gate = about["tally"], about["gate"]
     due = about["due_live"] + about["due_backfill"]
     now = f"{number(about['due_live'])} live, {number(about['due_backfill'])} backfill" if due else "0"
     if due:
         now += f"; the oldest for {span(about['oldest_due_seconds'])}"
     calls = "".join(f", {number(tally[name])} {name.replace('_', ' ')}" for name in _CALLS if tally.get(name))
+    is_outage = gate["state"] != "open" and not gate["needs_action"]  # any other closed gate is an alarm above
     rows: list[tuple[str, object]] = [
+        *([("outage", Text(plain(f"{gate_reason(gate)}. {gate_advice(name, gate)}"), WARN))] if is_outage else []),
         ("due now", now),
         ("waiting", f"{number(about['waiting'])} for their next attempt"),
         ("in flight", number(about["in_flight"])),

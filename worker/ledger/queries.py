@@ -11,6 +11,8 @@ from worker.ledger.models import Lane
 from worker.ledger.stream_state import stream_state
 from worker.redis_client.connect import BytesRedis
 
+OUTAGE_ALARM_MS = 900_000
+"""An outage ends by itself. One that has lasted for this long needs a person: it may be our network."""
 CLIMB = 0.05
 """Share of the ceiling by which a cut rate climbs back each second (`climbed` in rate_limit.lua)."""
 
@@ -110,9 +112,10 @@ class Views:
         }
 
     def gate(self, instance: str) -> dict[str, Any]:
-        """Return the gate of one instance: state (open, closed, half_open), and cause and time of its last change.
+        """Return the gate of one instance: state (open, closed, half_open), cause and time of its last change.
 
-        It is half open in an outage while the one trial call is in flight.
+        It is half open in an outage while the one trial call is in flight. `needs_action`: whether it needs a person,
+        as every closed gate does, except in an outage of less than OUTAGE_ALARM_MS.
         """
         return _gate(self.redis.hgetall(f"nightly:gate:{instance}"), self.now_ms())
 
@@ -177,7 +180,8 @@ def _gate(raw: dict[bytes, bytes], now: int) -> dict[str, Any]:
         state = "half_open" if int(field.get("canary_until", 0)) > now else "closed"
         gate |= {"state": state, "cause": "outage", "detail": field["outage_detail"]}
         gate["changed_at"] = int(field["outage_at"])
-    return gate
+    is_patient = gate.get("cause") == "outage" and now - gate["changed_at"] < OUTAGE_ALARM_MS
+    return gate | {"needs_action": gate["state"] != "open" and not is_patient}
 
 
 def _rate(raw: dict[bytes, bytes], now: int) -> dict[str, float | None]:

@@ -98,9 +98,14 @@ def gate_advice(instance: str, gate: Mapping[str, Any]) -> str:
     """Return what to do about a closed gate."""
     command = f"nightly gate open {instance}"
     if gate.get("cause") == "outage":
+        first = (
+            "It lasts long: check Flinks' status page, and the network of the workers."
+            if gate["needs_action"]
+            else "No action is needed, unless it lasts for 15 minutes."
+        )
         return (
-            "No action is needed: test calls are made one at a time, at most a minute apart, and the first one that "
-            f"Flinks answers opens the gate. No attempt is charged meanwhile. To test at once: {command}"
+            f"{first} Test calls are made one at a time, at most a minute apart, and the first one that Flinks "
+            f"answers opens the gate. No attempt is charged meanwhile. To test at once: {command}"
         )
     if gate.get("cause") == "storm":
         return (
@@ -124,7 +129,7 @@ def alarms(status: Mapping[str, Any], now_ms: int) -> list[Alarm]:
     active = [
         Alarm(f"GATE CLOSED: {name}", gate_reason(about["gate"]), gate_advice(name, about["gate"]))
         for name, about in status["instances"].items()
-        if about["gate"]["state"] != "open"
+        if about["gate"]["needs_action"]
     ]
     active += [
         Alarm("LOGIN KEY MISSING", missing_key_reason(key), MISSING_KEY_ADVICE)

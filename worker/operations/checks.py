@@ -169,11 +169,12 @@ def check_configuration(instance: str, standing: str) -> Check:
 
 
 def check_gate(instance: str, gate: Mapping[str, Any]) -> Check:
-    """Check that the gate is open; a closed one stops all calls."""
+    """Check that the gate is open. A closed one stops all calls, and fails unless an outage will open it again soon."""
     name = f"{instance}: gate"
     if gate["state"] != "open":
         state = gate["state"].replace("_", " ").upper()
-        return Check(name, Level.FAIL, f"{state}. {gate_reason(gate)}", gate_advice(instance, gate))
+        level = Level.FAIL if gate["needs_action"] else Level.WARN
+        return Check(name, level, f"{state}. {gate_reason(gate)}", gate_advice(instance, gate))
     return Check(name, Level.OK, "open")
 
 
@@ -225,18 +226,6 @@ def check_slots(slots: Mapping[str, int]) -> Check:
         what = f"only one slot: {', '.join(single)}"
         return Check("slots", Level.WARN, what, "Reconciling and backfills take turns: use --concurrency 2 or more.")
     return Check("slots", Level.OK, "enough for reconciling and backfills")
-
-
-def check_queue(name: str, *, waiting: int | None, consumers: int) -> Check:
-    """Check that workers consume a queue of RabbitMQ. `waiting` None: the queue does not exist."""
-    title = f"queue {name}"
-    if waiting is None:
-        advice = "A starting worker creates it. Messages sent before are lost, unless their sender creates the queue."
-        return Check(title, Level.WARN, "does not exist yet", advice)
-    what = f"{waiting:,} messages wait, {consumers} workers consume it"
-    if consumers:
-        return Check(title, Level.OK, what)
-    return Check(title, Level.FAIL if waiting else Level.WARN, what, "Start one: celery -A worker worker")
 
 
 def check_review_list(kept: int, *, share: float, unkept: int) -> Check:

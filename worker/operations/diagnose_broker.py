@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from worker.config.settings import Settings
-from worker.operations import checks as doctor
+from worker.operations import stream_checks
 from worker.operations.checks import Check, Level
 from worker.redis_client.error_messages import place_of
 
@@ -35,7 +35,7 @@ def _rabbit(url: str) -> Iterator[Check]:
         yield Check("RabbitMQ", Level.OK, f"answers at {urlsplit(url).hostname or 'localhost'}")
         for name, state in queues.items():
             waiting, consumers = (state.waiting, state.consumers) if state else (None, 0)
-            yield doctor.check_queue(name, waiting=waiting, consumers=consumers)
+            yield stream_checks.check_queue(name, waiting=waiting, consumers=consumers)
 
 
 def _another_redis(url: str) -> Check:

@@ -1,4 +1,4 @@
-"""Checks of the ways in for `nightly doctor`: messages that wait, ids of the stream, entries that vanished unread."""
+"""Checks of queues and stream for `nightly doctor`: waiting messages, consumers, ids, entries that vanished unread."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +30,18 @@ def check_way(name: str, way: Mapping[str, Any], *, workers_alive: int) -> Check
         return Check(name, Level.OK, what)
     level = Level.FAIL if oldest > BACKLOG_FAIL_SECONDS and name == "stream" else Level.WARN
     return Check(name, level, what, "Workers are too slow, or do not read it: see their logs, and their option -Q.")
+
+
+def check_queue(name: str, *, waiting: int | None, consumers: int) -> Check:
+    """Check that workers consume a queue of RabbitMQ. `waiting` None: the queue does not exist."""
+    title = f"queue {name}"
+    if waiting is None:
+        advice = "A starting worker creates it. Messages sent before are lost, unless their sender creates the queue."
+        return Check(title, Level.WARN, "does not exist yet", advice)
+    what = f"{waiting:,} messages wait, {consumers} workers consume it"
+    if consumers:
+        return Check(title, Level.OK, what)
+    return Check(title, Level.FAIL if waiting else Level.WARN, what, "Start one: celery -A worker worker")
 
 
 def check_ids(status: Mapping[str, Any]) -> Check:

@@ -217,6 +217,21 @@ def test_the_gate_is_closed_and_opened_by_hand(nightly: Command) -> None:
     assert nightly("gate", "show").returncode == 0
 
 
+def test_an_outage_exits_with_1_only_when_it_needs_a_person(nightly: Command, redis_client: Redis) -> None:
+    Ledger(redis_client).pulse({}, worker="celery@here", slots=2)
+    redis_client.sadd("nightly:instances", "toolbox")
+    at = int(redis_client.time()[0]) * 1000
+    for minutes, code, words in ((14, 0, "No action is needed"), (16, 1, "It lasts long")):
+        about = {"outage": 1, "outage_at": at - minutes * 60_000, "outage_detail": "10 calls in a row failed"}
+        redis_client.hset("nightly:gate:toolbox", mapping=about)
+        for command in (["status"], ["gate", "show"]):
+            done = nightly(*command)
+            assert (done.returncode, words in " ".join(done.stdout.split())) == (code, True)
+        checks = {check["name"]: check for check in map(json.loads, nightly("doctor", "--json").stdout.splitlines())}
+        assert checks["toolbox: gate"]["level"] == ("fail" if code else "warn")
+        assert words in checks["toolbox: gate"]["advice"]
+
+
 def test_health_reports_whether_the_worker_of_this_host_is_well(nightly: Command, redis_client: Redis) -> None:
     assert nightly("health").returncode == 1
     Ledger(redis_client).pulse({}, worker=f"celery@{socket.gethostname()}", slots=1)

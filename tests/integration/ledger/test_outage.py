@@ -170,6 +170,18 @@ def test_any_usable_flinks_response_ends_the_outage(
     assert causes(ledger) == [("closed", "outage"), ("open", "Flinks answers again")]
 
 
+def test_an_outage_needs_action_once_it_has_lasted_for_15_minutes(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(100))
+    fall_into_outage(clock, claim, settle)
+    assert (gate(ledger)["state"], gate(ledger)["needs_action"]) == ("closed", False)
+    clock.ms += 15 * MINUTE_MS - 1
+    assert not gate(ledger)["needs_action"]
+    clock.ms += 1
+    assert gate(ledger)["needs_action"]
+
+
 def test_after_an_outage_the_gate_is_open_since_its_end_and_not_since_an_earlier_change(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:

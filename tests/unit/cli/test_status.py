@@ -5,7 +5,8 @@ from rich.console import Console
 from worker.cli.status import picture
 
 ABOUT: dict[str, Any] = {
-    "gate": {"state": "open", "changed_at": None}, "due_live": 1200, "due_backfill": 3, "waiting": 4, "in_flight": 5,
+    "gate": {"state": "open", "changed_at": None, "needs_action": False},
+    "due_live": 1200, "due_backfill": 3, "waiting": 4, "in_flight": 5,
     "oldest_due_seconds": 75.0, "paused_seconds": 0, "rate_cut_to": None, "ceiling": 50.0,
     "tally": {"recorded": 9, "dead:X": 1},
     "dead_letters_open": {"INVALID_LOGIN": 2},
@@ -40,7 +41,14 @@ def test_every_figure_of_the_ledger_is_shown() -> None:
 
 
 def test_a_closed_gate_is_shown_first() -> None:
-    gate = {"state": "closed", "cause": "operator", "by": "ann", "detail": "maintenance", "changed_at": 0}
+    gate = {
+        "state": "closed",
+        "cause": "operator",
+        "by": "ann",
+        "detail": "maintenance",
+        "changed_at": 0,
+        "needs_action": True,
+    }
     text = shown(STATUS | {"instances": {"acme": ABOUT | {"gate": gate}}}, 120)
     assert text.index("GATE CLOSED: acme") < text.index("due now")
     assert "nightly gate open acme" in text
@@ -48,10 +56,20 @@ def test_a_closed_gate_is_shown_first() -> None:
 
 def test_an_outage_says_that_no_action_is_needed_and_a_reduced_rate_names_its_value() -> None:
     gate = {"state": "half_open", "cause": "outage", "detail": "20 of the last 20 calls failed", "changed_at": 0}
+    gate |= {"needs_action": False}
     text = shown(STATUS | {"instances": {"acme": ABOUT | {"gate": gate, "rate_cut_to": 12.5}}}, 120)
     assert "GATE HALF OPEN" in text
     assert "No action is needed" in text
+    assert "GATE CLOSED:" not in text
     assert "12.5 of 50 calls/s" in text
+
+
+def test_a_long_outage_is_an_alarm() -> None:
+    gate = {"state": "closed", "cause": "outage", "detail": "x", "changed_at": 0, "needs_action": True}
+    text = " ".join(shown(STATUS | {"instances": {"acme": ABOUT | {"gate": gate}}}, 120).split())
+    assert "GATE CLOSED: acme" in text
+    assert "It lasts long: check Flinks' status page" in text
+    assert "No action is needed" not in text
 
 
 def test_waiting_work_without_a_worker_is_an_alarm() -> None:

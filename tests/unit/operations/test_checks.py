@@ -6,8 +6,9 @@ from worker.operations import checks as doctor
 from worker.operations import stream_checks
 from worker.operations.checks import Check, Level
 
-OPEN: dict[str, Any] = {"state": "open", "changed_at": None}
+OPEN: dict[str, Any] = {"state": "open", "changed_at": None, "needs_action": False}
 CLOSED: dict[str, Any] = {"state": "closed", "cause": "halt", "code": "ACCESS_DENIED", "http_status": "401"}
+CLOSED |= {"needs_action": True}
 STREAM: dict[str, Any] = {
     "stream_last_id": "5-0", "stream_ids_ahead_seconds": 0.0, "stream_is_closed": False, "stream_counts_entries": True,
     "stream_vanished": 0, "stream_vanished_at": None,
@@ -72,7 +73,8 @@ LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
         (doctor.check_configuration("acme", "doubted"), Level.WARN),
         (doctor.check_gate("acme", OPEN), Level.OK),
         (doctor.check_gate("acme", CLOSED), Level.FAIL),
-        (doctor.check_gate("acme", {"state": "half_open", "cause": "outage"}), Level.FAIL),
+        (doctor.check_gate("acme", CLOSED | {"state": "half_open", "cause": "outage"}), Level.FAIL),
+        (doctor.check_gate("acme", CLOSED | {"cause": "outage", "needs_action": False}), Level.WARN),
         (doctor.check_backlog("acme", QUIET, workers_alive=0), Level.OK),
         (doctor.check_backlog("acme", BEHIND, workers_alive=1), Level.WARN),
         (doctor.check_backlog("acme", LATE, workers_alive=1), Level.FAIL),
@@ -89,10 +91,10 @@ LATE = QUIET | {"due_live": 5, "oldest_due_seconds": 601.0}
         (doctor.check_slots({}), Level.OK),
         (doctor.check_slots({"w@h": 1}), Level.WARN),
         (doctor.check_slots({"w@h": 1, "v@h": 2}), Level.OK),
-        (doctor.check_queue("refresh", waiting=None, consumers=0), Level.WARN),
-        (doctor.check_queue("refresh", waiting=0, consumers=0), Level.WARN),
-        (doctor.check_queue("refresh", waiting=1, consumers=0), Level.FAIL),
-        (doctor.check_queue("refresh", waiting=1, consumers=1), Level.OK),
+        (stream_checks.check_queue("refresh", waiting=None, consumers=0), Level.WARN),
+        (stream_checks.check_queue("refresh", waiting=0, consumers=0), Level.WARN),
+        (stream_checks.check_queue("refresh", waiting=1, consumers=0), Level.FAIL),
+        (stream_checks.check_queue("refresh", waiting=1, consumers=1), Level.OK),
         (stream_checks.check_ids(STREAM | {"stream_ids_ahead_seconds": 60.0}), Level.OK),
         (stream_checks.check_ids(STREAM | {"stream_ids_ahead_seconds": 61.0}), Level.WARN),
         (stream_checks.check_ids(STREAM | {"stream_ids_ahead_seconds": 9e15, "stream_is_closed": True}), Level.FAIL),

@@ -54,8 +54,9 @@ def standstill(backfill: Backfill, status: Mapping[str, Any], gate: Mapping[str,
         return "It is loading, and no row is handed over yet. If the load was killed, the same command resumes it."
     if backfill.status is Status.PAUSED:
         return f"It is paused. Continue: nightly backfill resume {backfill.id}"
-    if needs := needs_a_person(backfill, status, gate):
-        return needs
+    needs = needs_a_person(backfill, status, gate)
+    if needs or gate["state"] != "open":
+        return needs or _closed(backfill.instance, gate)
     hours = QuietHours.read(backfill.quiet, backfill.timezone)
     if backfill.status is Status.RUNNING and hours and hours.include(now_ms):
         return f"It waits for the end of its quiet hours, {backfill.quiet} {backfill.timezone or 'UTC'}."
@@ -64,13 +65,16 @@ def standstill(backfill: Backfill, status: Mapping[str, Any], gate: Mapping[str,
 
 
 def needs_a_person(backfill: Backfill, status: Mapping[str, Any], gate: Mapping[str, Any]) -> str:
-    """Return what stops a backfill until a person acts, a closed gate or no worker; else an empty text."""
+    """Return what stops a backfill and needs a person, a closed gate or no worker; else an empty text."""
     if backfill.ended_at or backfill.status in {Status.LOADING, Status.PAUSED, Status.FINISHED}:
         return ""
-    if gate["state"] != "open":
-        name = backfill.instance
-        return f"The gate of {name} is closed, so no call is made. {gate_reason(gate)}. {gate_advice(name, gate)}"
+    if gate["needs_action"]:
+        return _closed(backfill.instance, gate)
     return "" if status["workers"] else "No worker is alive. Start one: celery -A worker worker"
+
+
+def _closed(name: str, gate: Mapping[str, Any]) -> str:
+    return f"The gate of {name} is closed, so no call is made. {gate_reason(gate)}. {gate_advice(name, gate)}"
 
 
 def picture(backfill: Backfill, reason: str, now_ms: int) -> RenderableType:

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from worker.ledger.dead_letters import Group, Letter
-from worker.operations.advice import advice_for, alarms, way_text
+from worker.operations.advice import advice_for, alarms, gate_advice, gate_reason, way_text
 
 REFRESH_SECONDS = 10
 STYLE = """
@@ -36,9 +36,9 @@ _TALLY = (
 def review_page(status: Mapping[str, Any], groups: Sequence[Group], letters: Sequence[Letter], now_ms: int) -> str:
     """Return the whole page, alarms first."""
     active = alarms(status, now_ms)
-    title = (
-        active[0].title if active else "all is well" if not letters else f"{status['dead_letters_open']:,} to review"
-    )
+    shut = [name for name, about in status["instances"].items() if about["gate"]["state"] != "open"]
+    calm = f"{status['dead_letters_open']:,} to review" if letters else "all is well"
+    title = active[0].title if active else f"outage: {shut[0]}" if shut else calm
     parts = [
         f"<h1>Nightly</h1><p class=dim>{_when(now_ms)} UTC (clock of Redis); reloads every {REFRESH_SECONDS} s</p>",
         *(
@@ -68,12 +68,9 @@ def _frame(title: str, body: str, *, refreshes: bool) -> str:
 def _instances(instances: Mapping[str, Mapping[str, Any]]) -> str:
     rows = []
     for name, about in instances.items():
-        state = about["gate"]["state"]
         rows.append([
             f"<b>{_text(name)}</b>",
-            "<span class=open>open</span>"
-            if state == "open"
-            else f"<span class=closed>{_text(state.replace('_', ' ').upper())}</span>",
+            _gate(name, about["gate"]),
             f"{about['due_live']:,} live, {about['due_backfill']:,} backfill",
             f"{about['oldest_due_seconds']:,.0f} s",
             f"{about['waiting']:,}",
@@ -89,6 +86,15 @@ def _instances(instances: Mapping[str, Mapping[str, Any]]) -> str:
         for name, about in instances.items()
     ]
     return "<h2>Instances</h2>" + _table(heads, rows, "No event is recorded yet.") + _table(("", "So far"), counted, "")
+
+
+def _gate(name: str, gate: Mapping[str, Any]) -> str:
+    if gate["state"] == "open":
+        return "<span class=open>open</span>"
+    state = f"<span class=closed>{_text(gate['state'].replace('_', ' ').upper())}</span>"
+    if gate["needs_action"]:  # an alarm at the top of the page
+        return state
+    return f"{state}<br>{_text(gate_reason(gate))}. {_text(gate_advice(name, gate))}"
 
 
 def _rate(about: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from worker.ledger.dead_letters import Group, Letter
 from worker.web.review.page import review_page
 
 NASTY = '<script>alert("x")</script>\x1b\u202e'
-GATE = {"state": "closed", "cause": "operator", "by": NASTY, "detail": NASTY, "changed_at": 0}
+GATE = {"state": "closed", "cause": "operator", "by": NASTY, "detail": NASTY, "changed_at": 0, "needs_action": True}
 WAY = {"events": None, "unacknowledged": None, "oldest_seconds": None, "problem": NASTY}
 STATUS: dict[str, Any] = {
     "instances": {
@@ -40,6 +40,15 @@ def test_a_forged_gate_state_adds_no_element_to_the_page() -> None:
 def test_urgent_items_come_first() -> None:
     page = review_page(STATUS, [], [], 0)
     assert page.index("GATE CLOSED") < page.index("Instances")
+
+
+def test_an_outage_that_needs_no_action_is_shown_without_an_alarm() -> None:
+    gate = {"state": "closed", "cause": "outage", "detail": NASTY, "changed_at": 0, "needs_action": False}
+    page = review_page(STATUS | {"instances": {"toolbox": STATUS["instances"][NASTY] | {"gate": gate}}}, [], [], 0)
+    assert "<title>Nightly: outage: toolbox</title>" in page
+    assert "No action is needed" in page
+    assert "class=alarm" not in page
+    assert "<script" not in page
 
 
 def test_the_page_of_an_empty_ledger_is_shown() -> None:
