@@ -1,14 +1,15 @@
 """Writes a backfill's report, one line a row in the file's order, and the rejected rows to correct and load again.
 
-The report has no loginIds unless `reveal`. Rejected rows have them, so they are written only on request, to a file
-that only its owner can read. CSV cells are neutralised (`csv_cells.py`).
+Both, and the summary's counts, come from one pass over the rows, because rows end meanwhile. The report has no loginIds
+unless `reveal`. Rejected rows have them, so they are written only on request, to a file that only its owner can read.
+CSV cells are neutralised (`csv_cells.py`).
 """
 
 import csv
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,6 +48,13 @@ def ended_rows(backfills: Backfills, backfill: Backfill) -> Iterator[Ended]:
             yield Ended(row, result)
 
 
+def counted(ended: Iterator[Ended], counts: MutableMapping[str, int]) -> Iterator[Ended]:
+    """Yield the rows, and count them by outcome."""
+    for one in ended:
+        counts[one.result.outcome] = counts.get(one.result.outcome, 0) + 1
+        yield one
+
+
 def documents(
     ended: Iterator[Ended], backfill: Backfill, vault: Vault, *, reveal: bool = False
 ) -> Iterator[dict[str, object]]:
@@ -59,7 +67,7 @@ def documents(
             "account_id": row.account_id,
             "wish": wish_of(row, backfill),
             "outcome": result.outcome.value,
-            "code": result.code or row.problem or None,
+            "code": result.code or (row.problem if result.outcome is RowOutcome.INVALID else None),
             "time": None if result.at_ms is None else _time(result.at_ms),
         }
         yield document | {REVEALED: row.login_id or None} if reveal else document
@@ -88,22 +96,21 @@ def write_report(lines: Iterator[Mapping[str, object]], out: BinaryIO, *, as_jso
     text.detach()
 
 
-def write_rejects(ended: Iterator[Ended], out: BinaryIO) -> int:
-    """Write invalid and dead rows in the format of the file that they came from; returns their number.
+def with_rejects(ended: Iterator[Ended], out: BinaryIO) -> Iterator[Ended]:
+    """Yield the rows, and write the invalid and dead ones in the format of the file that they came from.
 
     A CSV has the reason in its first column, any other format in a comment above the row. A load of this file ignores
     both, and removes the apostrophes from a CSV's cells.
     """
-    count, form = 0, Form("plain")
+    form = Form("plain")
     for position, one in enumerate(ended):
         if position == 0:
             form = form_of(one.row)
             if form.kind == "csv":
                 out.write(f"{REASON}{form.delimiter}".encode() + _neutral(form.header.encode(), form) + b"\n")
-        if one.result.outcome in REJECTED or one.row.problem:
+        if one.result.outcome in REJECTED:
             out.write(_reject(one, form))
-            count += 1
-    return count
+        yield one
 
 
 def _reject(one: Ended, form: Form) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.backfill.conftest import Nightly, only, work_off
+from worker.backfill.feeder import Feeder
 from worker.services import Services
 
 CANARY = "canary-7f3d"
@@ -48,6 +49,23 @@ def test_the_report_lists_every_row_of_the_file_and_no_login(nightly: Nightly, s
     shown = [nightly("show", backfill.id), nightly("list"), nightly("report", backfill.id, "--json"), started]
     assert not [done for done in shown if CANARY in done.stdout + done.stderr]
     assert [row["login_id"] for row in report(nightly, backfill.id, "--reveal")][:2] == [f"{CANARY}-1", f"{CANARY}-2"]
+
+
+def test_report_rejects_and_summary_count_the_same_rows_before_the_backfill_has_ended(
+    nightly: Nightly, services: Services, path: Path, tmp_path: Path
+) -> None:
+    path.write_text("loginId,note\n" + "".join(f"{CANARY}-{number},x\n,x\n" for number in range(60)))
+    nightly("start", str(path), "--on")
+    backfill, rejects = only(services), tmp_path / "rejects.csv"
+    Feeder(services.backfills, services.vault, services.fingerprints).feed()
+    done = nightly("report", backfill.id, "--rejects", str(rejects), "--output", str(tmp_path / "report.csv"))
+    rows = list(csv.DictReader((tmp_path / "report.csv").read_text().splitlines()))
+    invalid = [row for row in rows if row["outcome"] == "invalid"]
+    assert 0 < len(invalid) < 60
+    assert len(rejects.read_text().splitlines()) == 1 + len(invalid)
+    assert f"{len(invalid)} rejected rows are in rejects.csv" in done.stderr
+    assert f"{len(invalid)} invalid" in done.stderr
+    assert {row["code"] for row in rows if row["outcome"] == "waiting"} == {""}
 
 
 def test_corrected_rejects_can_be_loaded_again(

@@ -1,14 +1,24 @@
 """`nightly backfill list | show | pause | resume | cancel | report`; `start` is in start.py."""
 
 import sys
+from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from worker.backfill.models import Backfill, RowOutcome
-from worker.backfill.report import documents, ended_rows, write_rejects, write_report, written_whole
+from worker.backfill.report import (
+    REJECTED,
+    counted,
+    documents,
+    ended_rows,
+    with_rejects,
+    write_report,
+    written_whole,
+)
 from worker.cli.backfill.follow import follow, reason_of
 from worker.cli.backfill.screen import document, needs_a_person, outcomes, picture, table
 from worker.cli.backfill.start import start
@@ -106,33 +116,38 @@ def report(
     """
     services = open_services()
     backfill = services.backfills.get(backfill_id)
-    lines = documents(ended_rows(services.backfills, backfill), backfill, services.vault, reveal=reveal)
-    if output is not None:
-        with written_whole(output, mode=PRIVATE if reveal else 0o644) as stream:
+    counts: Counter[str] = Counter()
+    rows = counted(ended_rows(services.backfills, backfill), counts)
+    with ExitStack() as files:
+        if rejects is not None:
+            rows = with_rejects(rows, files.enter_context(written_whole(rejects, mode=PRIVATE)))
+        lines = documents(rows, backfill, services.vault, reveal=reveal)
+        if output is not None:
+            stream = files.enter_context(written_whole(output, mode=PRIVATE if reveal else 0o644))
             write_report(lines, stream, as_json=as_json, reveal=reveal)
-    elif rejects is None or as_json or reveal:
-        write_report(lines, sys.stdout.buffer, as_json=as_json, reveal=reveal)
-        sys.stdout.flush()
+        elif rejects is None or as_json or reveal:
+            write_report(lines, sys.stdout.buffer, as_json=as_json, reveal=reveal)
+            sys.stdout.flush()
+        else:
+            deque(rows, maxlen=0)
     if rejects is not None:
-        _write_rejects(services, backfill, rejects)
+        _about_rejects(counts, rejects)
     if reveal:
         typer.echo("The report has loginIds: keep it secret, and delete it soon.", err=True)
-    _summary(services.backfills.get(backfill_id))
+    _summary(backfill, counts)
 
 
-def _write_rejects(services: Services, backfill: Backfill, path: Path) -> None:
-    with written_whole(path, mode=PRIVATE) as stream:
-        count = write_rejects(ended_rows(services.backfills, backfill), stream)
+def _about_rejects(counts: Counter[str], path: Path) -> None:
     typer.echo(
-        f"{number(count)} rejected rows are in {plain(path.name)}. It has loginIds, and only you can read it: correct "
-        f"it, load it with `nightly backfill start`, and delete it.",
+        f"{number(sum(counts[each] for each in REJECTED))} rejected rows are in {plain(path.name)}. It has loginIds, "
+        f"and only you can read it: correct it, load it with `nightly backfill start`, and delete it.",
         err=True,
     )
 
 
-def _summary(backfill: Backfill) -> None:
-    typer.echo(f"{backfill.id} {backfill.status.value}, {number(backfill.rows)} rows: {outcomes(backfill)}.", err=True)
-    if waiting := backfill.counts[RowOutcome.WAITING]:
+def _summary(backfill: Backfill, counts: Counter[str]) -> None:
+    typer.echo(f"{backfill.id} {backfill.status.value}, {number(backfill.rows)} rows: {outcomes(counts)}.", err=True)
+    if waiting := counts[RowOutcome.WAITING]:
         typer.echo(f"{number(waiting)} rows have not ended yet: write the report again after their end.", err=True)
 
 

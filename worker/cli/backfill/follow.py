@@ -102,7 +102,7 @@ def bar(look: Look) -> Table:
     head = Table.grid(padding=(0, 1))
     head.add_row(whole(backfill.id), ProgressBar(total=1.0, completed=share, width=40), f"{share:.0%}", _pace(look))
     grid.add_row(head)
-    grid.add_row(outcomes(backfill))
+    grid.add_row(outcomes(backfill.counts))
     if look.reason:
         grid.add_row(Text(plain(look.reason), WARN))
     return grid
@@ -112,7 +112,7 @@ def line(look: Look) -> str:
     """Return a snapshot as one line."""
     backfill = look.backfill
     text = f"{backfill.id} {backfill.status.value}: {number(ended(backfill))} of {number(backfill.rows)} rows ended"
-    text += f" ({outcomes(backfill)})" if backfill.rows else ""
+    text += f" ({outcomes(backfill.counts)})" if backfill.rows else ""
     pace = _pace(look)
     return text + (f", {pace}" if pace else "") + (f". {plain(look.reason)}" if look.reason else "")
 

@@ -33,9 +33,9 @@ def rejected(backfill: Backfill) -> int:
     return backfill.counts[RowOutcome.DEAD] + backfill.counts[RowOutcome.INVALID]
 
 
-def outcomes(backfill: Backfill) -> str:
+def outcomes(counts: Mapping[str, int]) -> str:
     """Return the number of rows for each outcome, in one line."""
-    return ", ".join(f"{number(backfill.counts[each])} {each.value}" for each in RowOutcome if backfill.counts[each])
+    return ", ".join(f"{number(counts[each])} {each.value}" for each in RowOutcome if counts.get(each))
 
 
 def wish_words(backfill: Backfill) -> str:
@@ -89,7 +89,7 @@ def picture(backfill: Backfill, reason: str, now_ms: int) -> RenderableType:
         ("started", f"{when(backfill.created_at)} UTC, {ago(backfill.created_at, now_ms)}{loaded}"),
         ("limits", ", ".join(limits) or "none of its own"),
         ("rows", f"{number(ended(backfill))} of {number(backfill.rows)} ended"),
-        ("outcomes", outcomes(backfill)),
+        ("outcomes", outcomes(backfill.counts)),
     ]
     rows += [("ended", f"{when(backfill.ended_at)} UTC")] if backfill.ended_at else []
     parts: list[RenderableType] = [title, pairs(rows)]
