@@ -5,13 +5,20 @@ from typing import Annotated
 import typer
 
 from worker.cli.context import settings_and_client
+from worker.cli.exit_codes import FOUND_WRONG, WRONG_USAGE
+from worker.config.settings import Settings
 from worker.config.validators import LOOPBACK_HOSTS
+from worker.errors import NightlyError, SettingsError
+from worker.redis_client.connect import BytesRedis
 from worker.services import warn_of_plain_text
 from worker.telemetry.logs import configure_logging, get_logger
+from worker.telemetry.printed import print_reasons
 from worker.web.review.app import create_app
 from worker.web.review.users import parse_users
 from worker.web.server import serve
 from worker.web.webhook.route import way_in
+
+log = get_logger(__name__)
 
 
 def review(
@@ -25,10 +32,24 @@ def review(
     names a secret (nightly keys webhook). It needs REDIS_URL, and SEAL_TO to seal loginIds; give it neither
     LOGIN_KEYS nor FLINKS_AUTH_KEY. Both use plain HTTP: for access from other machines, put a proxy with TLS in front.
     """
-    settings, client = settings_and_client()
+    try:
+        settings, client = settings_and_client()
+    except SettingsError as error:
+        print_reasons(error.lines, log_format=error.log_format)
+        raise typer.Exit(WRONG_USAGE) from None
+    try:
+        _serve(settings, client, host, port)
+    except NightlyError as error:
+        print_reasons([str(error)], log_format=settings.log_format)
+        raise typer.Exit(FOUND_WRONG) from None
+    except Exception:  # elsewhere a crash is shown as text, for a person
+        log.exception("process_crashed")
+        raise typer.Exit(FOUND_WRONG) from None
+
+
+def _serve(settings: Settings, client: BytesRedis, host: str, port: int) -> None:
     users = parse_users(settings.review_users.get_secret_value() if settings.review_users else "")
     configure_logging(log_format=settings.log_format, log_level=settings.log_level)
-    log = get_logger(__name__)
     if not users:
         log.warning("review_page_closed", reason="REVIEW_USERS is not set: every page but /health answers 401")
     warn_of_plain_text(settings)

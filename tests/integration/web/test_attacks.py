@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import socket
 import subprocess
@@ -182,4 +183,5 @@ def test_a_process_that_may_open_hardly_any_file_does_not_start_and_says_what_it
     env = os.environ | {"REDIS_URL": redis_url, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "The limit of open files is too low for the page: allow 450 (ulimit -n 450)."
+    reason = json.loads(done.stderr.splitlines()[-1])["reason"]
+    assert reason == "The limit of open files is too low for the page: allow 450 (ulimit -n 450)."

@@ -109,7 +109,8 @@ def test_a_port_in_use_is_reported_in_one_line(redis_url: str) -> None:
         env = os.environ | {"REDIS_URL": redis_url, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == f"The page cannot listen on 127.0.0.1 port {taken}: Address already in use."
+    reason = json.loads(done.stderr.splitlines()[-1])["reason"]
+    assert reason == f"The page cannot listen on 127.0.0.1 port {taken}: Address already in use."
 
 
 def test_a_response_does_not_wait_for_a_tcp_acknowledgement() -> None:

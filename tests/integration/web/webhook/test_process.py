@@ -130,8 +130,10 @@ def test_a_process_with_secrets_of_the_workers_warns_that_it_needs_none_of_them(
     stack.environment |= {"HTTP_EVENTS_SECRETS": f"crm={SECRET}", "LOG_FORMAT": "json"}
     page = stack.start_process("review", [*REVIEW, "--port", "0"], ready=listening_url)
     assert stack.stop_process(page) == 0
-    lines = [json.loads(line) for line in page.output().splitlines() if "secrets_not_needed_here" in line]
-    assert [line["settings"] for line in lines] == [["LOGIN_KEYS", "FLINKS_AUTH_KEY"]]
+    lines = [json.loads(line) for line in page.output().splitlines()]
+    assert [line["settings"] for line in lines if line.get("event") == "secrets_not_needed_here"] == [
+        ["LOGIN_KEYS", "FLINKS_AUTH_KEY"]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ def test_a_setting_that_is_wrong_or_missing_stops_the_start_with_one_line(
     given = {"REDIS_URL": redis_url, "HTTP_EVENTS_SECRETS": f"crm={SECRET}"} | changed
     command, environment = REVIEW, os.environ | given | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    (line,) = done.stderr.splitlines()
-    assert done.returncode == 2
-    assert line.startswith(told)
-    assert LOGIN not in line
+    (line,) = map(json.loads, done.stderr.splitlines())
+    assert (done.returncode, done.stdout, line["event"]) == (2, "", "start_refused")
+    assert line["reason"].startswith(told)
+    assert LOGIN not in done.stderr
