@@ -52,6 +52,7 @@ _NIGHTLY = {
     "REDIS_URL": "{redis}",
     "FLINKS_BASE_URL": "{stub}",
     "FLINKS_MAX_IN_FLIGHT": "{limit}",
+    "LOG_LEVEL": "WARNING",  # the rivals log no line for each event either
 }
 _NIGHTLY_WORKER = ((*CELERY, "-A", "worker", "worker", "--without-gossip", "--without-mingle"),)
 # Twice as long at 200 ms: the first call goes alone, to prove the configuration, and must weigh little.
@@ -68,9 +69,18 @@ ENTRIES = (
         "nightly",
         publish=("-m", f"{PACKAGE}.nightly"),
         processes=_NIGHTLY_WORKER,
-        settings="one worker, default concurrency; backlog in the stream; sealing, ledger, settling as in production",
+        settings="one worker, default concurrency, LOG_LEVEL=WARNING; backlog in the stream; sealing, ledger, settling "
+        "as in production",
         pace=_NIGHTLY_PACE,
         environment=_NIGHTLY,
+    ),
+    Entry(
+        "nightly at INFO",
+        publish=("-m", f"{PACKAGE}.nightly"),
+        processes=_NIGHTLY_WORKER,
+        settings="the same, LOG_LEVEL=INFO, its default: a log line for each event and for each call, to a file",
+        pace=_NIGHTLY_PACE,
+        environment=_NIGHTLY | {"LOG_LEVEL": "INFO"},
     ),
     Entry(
         "nightly from the ledger",

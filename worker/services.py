@@ -114,7 +114,7 @@ def _fields_of_recorded(
                 "account_id": wish.account_id,
                 "instance": wish.instance,
                 "wish": "on" if wish.wants_active else "off",
-                "result": result,
+                "result": result.value,
                 "record_ms": record_ms,
             }
 

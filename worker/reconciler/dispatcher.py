@@ -231,7 +231,7 @@ class Dispatcher:
             "code": item.code,
             "http_status": item.http_status,
             "call_ms": round(item.seconds * 1000),
-            "result": result,
+            "result": result.value,
         }
         if item.delay_seconds:
             fields["delay_seconds"] = round(item.delay_seconds, 1)
