@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from docs.generator import asyncapi, licences, openapi, schemas, settings
+from docs.generator import asyncapi, command_line, licences, openapi, schemas, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 _HEAD = "# Made by `make schemas` from worker/events and docs/generator: make changes there.\n"
@@ -20,6 +20,7 @@ def rendered() -> dict[str, str]:
         "docs/openapi.yaml": _HEAD + _yaml(openapi.document()),
         "docs/licences.md": licences.page(),
         "docs/settings.md": settings.page(),
+        "docs/schemas/cli.schema.json": _json(command_line.schema()),
         **{f"docs/schemas/{name}": _json(schema) for name, schema in schemas.documents().items()},
     }
 

@@ -58,7 +58,7 @@ def _is_right(scene: Scene, row: Drawn, line: dict[str, Any], outcomes: frozense
         and line["reference"] == reference
         and line["account_id"] == row.account
         and line["outcome"] in outcomes
-        and bool(line["time"])
+        and bool(line["ended_at"])
         and (line["code"] == "INVALID_LOGIN" if line["outcome"] == "dead" else bool(line["code"]) == has_code)
     )
 

@@ -26,7 +26,7 @@ from worker.backfill.store import Backfills
 from worker.errors import UnreadableFile
 from worker.vault.vault import Vault
 
-COLUMNS = ("line", "reference", "account_id", "wish", "outcome", "code", "time")
+COLUMNS = ("line", "reference", "account_id", "wish", "outcome", "code", "ended_at")
 REVEALED = "login_id"
 REJECTED = frozenset({RowOutcome.INVALID, RowOutcome.DEAD})
 
@@ -68,7 +68,7 @@ def documents(
             "wish": wish_of(row, backfill),
             "outcome": result.outcome.value,
             "code": result.code or (row.problem if result.outcome is RowOutcome.INVALID else None),
-            "time": None if result.at_ms is None else _time(result.at_ms),
+            "ended_at": None if result.at_ms is None else _time(result.at_ms),
         }
         yield document | {REVEALED: row.login_id or None} if reveal else document
 
@@ -173,4 +173,4 @@ def written_whole(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
 
 
 def _time(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%S.000Z}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.context import misuse, open_services, operator
+from worker.cli.documents import Decision
 from worker.cli.output import console, number, plain, print_json
 from worker.ledger import Letters
 from worker.operations.replay import Closed, DeadLetters
@@ -101,7 +102,7 @@ def _choose(
 
 def _is_confirmed(chosen: list[str], verb: str, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
     if dry_run and as_json:
-        print_json({"letter_id": letter_id, "outcome": "chosen", "detail": ""} for letter_id in chosen)
+        print_json(Decision(letter_id=letter_id, outcome="chosen") for letter_id in chosen)
         return False
     if dry_run or not chosen:
         ids = ", ".join(map(plain, chosen[:NAMED])) + (", ..." if chosen[NAMED:] else "")
@@ -117,7 +118,7 @@ def _print_results(results: Iterable[Closed], *, as_json: bool) -> None:
     for result in results:
         counts[result.outcome] += 1
         if as_json:
-            print_json([asdict(result)])
+            print_json([Decision.of(asdict(result))])
         elif result.outcome in WRONG_OUTCOMES or counts.total() <= NAMED:
             detail = f" ({plain(result.detail)})" if result.detail else ""
             console().print(f"{plain(result.letter_id)}: {result.outcome.replace('_', ' ')}{detail}")

@@ -1,6 +1,6 @@
 """`nightly dead-letters`: list and show dead letters. `dead_letter_actions.py` replays and resolves them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import Annotated, Any
@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from worker.cli import dead_letter_actions as decisions
+from worker.cli import documents
 from worker.cli.context import settings_and_client
 from worker.cli.explain import attempt_lines
 from worker.cli.output import (
@@ -53,7 +54,7 @@ def groups(*, as_json: AsJson = False) -> None:
     letters, now_ms = _open()
     kinds = letters.groups()
     if as_json:
-        print_json(asdict(group) for group in kinds)
+        print_json(documents.Group.of(asdict(group)) for group in kinds)
         return
     table = listing("Letters", "Code", "Wish", "Instance", "Oldest", "Newest", right=["Letters"])
     for group in kinds:
@@ -95,7 +96,7 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], *, as_json: As
     letter = letters.get(letter_id)
     attempts = list(letters.attempts(letter.login)) if letter.login else []
     if as_json:
-        print_json([document(letter) | {"attempts": attempts}])
+        print_json([document(letter, attempts)])
     else:
         console().print(picture(letter, attempts, now_ms))
 
@@ -105,7 +106,7 @@ def export(*, code: Code = None, instance: Instance = None, closed: IsClosed = F
     """Write every letter with its attempts to standard output, one JSON object a line; without loginIds."""
     letters, _ = _open()
     matching = letters.list(is_open=not closed, code=code, instance=instance)
-    print_json(document(letter) | {"attempts": list(letters.attempts(letter.login))} for letter in matching)
+    print_json(document(letter, letters.attempts(letter.login)) for letter in matching)
 
 
 app.command(epilog="Examples: `nightly dead-letters replay dl-7`, `nightly dead-letters replay --suspects --dry-run`")(
@@ -117,9 +118,9 @@ app.command(
 )(decisions.resolve)
 
 
-def document(letter: Letter) -> dict[str, Any]:
-    """Return a letter as JSON output."""
-    return asdict(letter)
+def document(letter: Letter, attempts: Sequence[dict[str, Any]] | None = None) -> documents.Letter:
+    """Return a letter as JSON output; what it does not have is null."""
+    return documents.Letter.of({name: value for name, value in asdict(letter).items() if value}, attempts=attempts)
 
 
 def picture(letter: Letter, attempts: list[dict[str, Any]], now_ms: int) -> RenderableType:

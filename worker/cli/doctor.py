@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from worker.cli import state_documents as documents
 from worker.cli.output import BAD, DIM, GOOD, WARN, Rows, console, plain, print_json
 from worker.operations.checks import Check, Level
 from worker.operations.diagnose import examine
@@ -25,7 +26,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON obj
     """
     checks = list(examine())
     if as_json:
-        print_json(asdict(check) for check in checks)
+        print_json(documents.Check.of(asdict(check)) for check in checks)
     else:
         console().print(picture(checks))
     if any(check.level is Level.FAIL for check in checks):

@@ -1,43 +1,14 @@
-"""The objects that `--json` prints, one model for each kind: docs/schemas/cli.schema.json is made from these.
+"""What `--json` prints about events, logins, dead letters and backfills."""
 
-Times are ISO 8601 in UTC with milliseconds, a wish is `on` or `off`, and what is not known is null.
-"""
+from typing import Literal
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from pydantic import Field
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema, model_validator
-
-OnOff = Literal["on", "off"]
-
-
-def iso(at_ms: float) -> str:
-    """Return a time in milliseconds since 1970 as `2026-11-22T10:00:05.123Z`."""
-    moment = datetime.fromtimestamp(at_ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{int(at_ms % 1000):03}Z"
-
-
-_AS_TEXT = PlainSerializer(iso, return_type=str)
-_TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time", "pattern": r"^\d{4}-.+\.\d{3}Z$"})
-Time = Annotated[int, _AS_TEXT, _TIME_SCHEMA]
-"""Made from milliseconds since 1970."""
-MicroTime = Annotated[int, BeforeValidator(lambda at_us: int(at_us) // 1000), _AS_TEXT, _TIME_SCHEMA]
-"""Made from microseconds since 1970."""
-
-
-class Document(BaseModel):
-    """One object of the output: unknown values are null, and values that a model does not name are left out."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, validate_by_name=True, validate_by_alias=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_unknown(cls, values: Any) -> Any:
-        return {name: None if value == "" else value for name, value in values.items()}
+from worker.cli.json_form import Document, MicroTime, Time, Wish
 
 
 class Published(Document):
-    """`publish --json`: one event, and what became of it."""
+    """One event of `nightly publish`, and what became of it."""
 
     event_id: str | None
     login: str | None = None
@@ -49,3 +20,151 @@ class Published(Document):
     ]
     reason: str | None = None
     dead_letter_id: str | None = None
+
+
+class Attempt(Document):
+    """One call to Flinks."""
+
+    claimed_at: Time | None = Field(None, validation_alias="at")
+    revision: int | None = None
+    wish: Wish | None = None
+    call_seconds: float | None = Field(None, validation_alias="seconds")
+    outcome: str | None = None
+    code: str | None = None
+    flinks_code: str | None = None
+    http_status: int | None = None
+    message: str | None = None
+    worker: str | None = None
+
+
+class Login(Document):
+    """One login as the ledger has it; `login` is its reference."""
+
+    login: str
+    instance: str
+    account_id: str | None
+    wish: Wish
+    occurred_at: MicroTime = Field(validation_alias="occurred_us")
+    event_id: str
+    revision: int
+    state: Literal["waiting", "in_flight", "applied", "dead_lettered"]
+    lane: Literal["live", "backfill"]
+    waiting_reason: str | None = None
+    failures: int
+    due_at: Time | None
+    lease_ends_at: Time | None = Field(validation_alias="lease_until")
+    rest_ends_at: Time | None = Field(validation_alias="rests_until")
+    last_code: str | None
+    confirmed_wish: Wish | None
+    confirmed_revision: int | None
+    confirmed_at: Time | None
+    dead_letter_id: str | None = Field(validation_alias="dead_letter")
+    attempts: list[Attempt]
+
+
+class Letter(Document):
+    """One dead letter: of a login, or of a message that was rejected."""
+
+    id: str
+    kind: Literal["login", "message"]
+    status: Literal["open", "replayed", "resolved", "superseded"]
+    code: str
+    created_at: Time
+    login: str | None = None
+    instance: str | None = None
+    account_id: str | None = None
+    wish: Wish | None = None
+    event_id: str | None = None
+    occurred_at: MicroTime | None = Field(None, validation_alias="occurred_us")
+    revision: int | None = None
+    lane: str | None = None
+    http_status: int | None = None
+    message: str | None = None
+    reason: str | None = None
+    source: str | None = None
+    failures: int = 0
+    first_at: Time | None = None
+    last_at: Time | None = None
+    seen: int = 1
+    body_bytes: int = 0
+    suspect: str | None = None
+    closed_at: Time | None = None
+    closed_by: str | None = None
+    note: str | None = None
+    attempts: list[Attempt] | None = None
+    """Only in `show` and `export`."""
+
+
+class Group(Document):
+    """Open dead letters that share instance, code and wish."""
+
+    instance: str | None
+    code: str
+    wish: Wish | None
+    count: int
+    oldest_at: Time
+    newest_at: Time
+
+
+class Decision(Document):
+    """The result of a replay or a resolution for one dead letter."""
+
+    letter_id: str
+    outcome: Literal["chosen", "replayed", "resolved", "superseded", "already_closed", "still_invalid", "failed"]
+    detail: str | None = None
+
+
+class Backfill(Document):
+    """One backfill."""
+
+    id: str
+    instance: str
+    wish: Literal["on", "off", "as-is"]
+    status: Literal["loading", "running", "paused", "cancelled", "finished"]
+    as_of_at: MicroTime = Field(validation_alias="as_of_us")
+    reassert: bool
+    name: str
+    by: str | None
+    rows: int
+    fed: int
+    counts: dict[str, int]
+    """Rows by their outcome."""
+    rate_limit_per_second: float | None = Field(validation_alias="rate")
+    rate_per_second: float | None = None
+    """Rows that end, as measured by `--follow`."""
+    quiet_hours: str | None = Field(validation_alias="quiet")
+    timezone: str | None
+    created_at: Time
+    loaded_at: Time | None
+    ended_at: Time | None
+    standstill: str | None = None
+    """Why it makes no progress."""
+
+
+class Forecast(Document):
+    """What a backfill would do: counts of rows, and how long their calls take."""
+
+    rows: int
+    calls: int
+    already: int
+    superseded: int
+    duplicates: int
+    invalid: int
+    dead: int
+    first_problem: str | None = None
+    calls_per_second: float
+    calls_seconds: float
+    as_of_at: MicroTime = Field(validation_alias="as_of_us")
+
+
+class ReportRow(Document):
+    """One row of a backfill's report."""
+
+    line: int
+    reference: str | None
+    account_id: str | None
+    wish: Literal["on", "off", "as-is"]
+    outcome: str
+    code: str | None
+    ended_at: Time | None
+    login_id: str | None = None

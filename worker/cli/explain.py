@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from worker.cli.context import misuse, open_services, settings_and_client
+from worker.cli.documents import Login
 from worker.cli.output import (
     BAD,
     DIM,
@@ -55,10 +56,10 @@ def explain(
     logins = [about for reference in references if (about := views.login(reference))]
     for about in logins:
         letter = _letter(client, about["dead_letter"])
+        why = waiting_reason(about, views.gate(about["instance"]), views.workers(views.now_ms()), views.now_ms())
         if as_json:
-            print_json([about])
+            print_json([Login.of(about, waiting_reason=why)])
         else:
-            why = waiting_reason(about, views.gate(about["instance"]), views.workers(views.now_ms()), views.now_ms())
             console().print(story(about, letter, why, views.now_ms()))
     if not logins:
         typer.echo(

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from worker.cli.context import known_instances, misuse, operator, settings_and_client
 from worker.cli.output import BAD, GOOD, console, listing, plain, print_json, when
+from worker.cli.state_documents import Gate
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.queries import Views
 from worker.operations.advice import gate_advice, gate_reason
@@ -37,8 +38,8 @@ def show(
         names = [_known(instance, names)]
     gates = {name: views.gate(name) for name in names}
     if as_json:
-        changes = {name: {"changes": views.gate_changes(name)} if instance else {} for name in names}
-        print_json({"instance": name, **gate, **changes[name]} for name, gate in gates.items())
+        changes = {name: views.gate_changes(name) if instance else None for name in names}
+        print_json(Gate.of(gate, instance=name, changes=changes[name]) for name, gate in gates.items())
     else:
         table = listing("Instance", "Gate", "Since (UTC)", "Why, and what to do", fold=["Why, and what to do"])
         for name, gate in gates.items():

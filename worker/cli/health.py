@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.context import settings_and_client
+from worker.cli.output import console, plain, print_json
+from worker.cli.state_documents import Health
 from worker.ledger.queries import Views
 
 NEGLECTED_SECONDS = 60.0
@@ -17,6 +19,7 @@ def health(
     *,
     max_silence: Annotated[float, typer.Option(help="Maximum seconds since the last pulse.", min=1, max=60)] = 15,
     worker: Annotated[str | None, typer.Option(help="A worker's name. [any on this host]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Exit 0 if this machine's worker sent a pulse lately and due work is processed, else 1. Needs only REDIS_URL.
 
@@ -26,20 +29,32 @@ def health(
     select one with --worker NAME@HOST.
     """
     _, client = settings_and_client()
-    views = Views(client)
-    now_ms, silent = views.now_ms(), []
-    for raw_name, raw in client.hgetall("nightly:workers").items():
-        if is_meant(raw_name.decode(), worker or socket.gethostname()):
-            silent.append((now_ms - json.loads(raw)["at"]) / 1000)
-    if not silent:
-        typer.echo("no worker on this host is known" if worker is None else "no worker with this name is known")
+    found = examine(Views(client), worker, max_silence)
+    if as_json:
+        print_json([found])
+    else:
+        console().print(found.reason or f"last pulse {found.silent_seconds:.1f} s ago", soft_wrap=True)
+    if not found.is_healthy:
         raise typer.Exit(1)
-    typer.echo(f"last pulse {max(min(silent), 0):.1f} s ago")
-    if min(silent) > max_silence:
-        raise typer.Exit(1)
-    if waited := neglected_seconds(views.status()):
-        typer.echo(f"work has been due for {waited:.0f} s, and there is no reconciler")
-        raise typer.Exit(1)
+
+
+def examine(views: Views, worker: str | None, max_silence: float) -> Health:
+    """Return whether the worker sends pulses and due work is processed, and the reason if not."""
+    now_ms = views.now_ms()
+    silences = [
+        max(0.0, (now_ms - json.loads(raw)["at"]) / 1000)
+        for raw_name, raw in views.redis.hgetall("nightly:workers").items()
+        if is_meant(raw_name.decode(), worker or socket.gethostname())
+    ]
+    if not silences:
+        place = "on this host" if worker is None else f"with the name {plain(worker)}"
+        return Health(is_healthy=False, reason=f"no worker {place} is known")
+    if min(silences) > max_silence:
+        reason = f"the last pulse was {min(silences):.1f} s ago, and {max_silence:g} s are allowed"
+        return Health(is_healthy=False, reason=reason, silent_seconds=min(silences))
+    waited = neglected_seconds(views.status())
+    neglect = f"work has been due for {waited:.0f} s, and there is no reconciler" if waited else None
+    return Health(is_healthy=not waited, reason=neglect, silent_seconds=min(silences), neglected_seconds=waited)
 
 
 def neglected_seconds(status: Mapping[str, Any]) -> float:

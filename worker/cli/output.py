@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
-from worker.cli.documents import Document
+from worker.cli.json_form import Document
 
 WARN = "bold yellow"
 BAD = "bold red"

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import nullcontext
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +27,7 @@ from worker.cli.output import (
     span,
     when,
 )
+from worker.cli.state_documents import Status
 from worker.config.settings import Settings
 from worker.ledger.queries import Views
 from worker.operations.advice import (
@@ -101,9 +103,8 @@ def _watch(settings: Settings, views: Views, place: str, *, as_json: bool) -> No
         return
 
 
-def _document(state: dict[str, Any], now_ms: int) -> dict[str, Any]:
-    needs = [{"title": alarm.title, "reason": alarm.reason, "advice": alarm.advice} for alarm in alarms(state, now_ms)]
-    return {"at": now_ms, "needs_a_person": needs, **state}
+def _document(state: dict[str, Any], now_ms: int) -> Status:
+    return Status.of(state, read_at=now_ms, needs_a_person=[asdict(each) for each in alarms(state, now_ms)])
 
 
 def _headline(name: str, gate: dict[str, Any], now_ms: int) -> Text:

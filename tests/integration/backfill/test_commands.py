@@ -45,7 +45,7 @@ def test_the_report_lists_every_row_of_the_file_and_no_login(nightly: Nightly, s
     assert [row["account_id"] for row in rows[:2]] == ["cust-1", "cust-2"]
     assert rows[4]["account_id"].startswith("masked-")
     assert {row["wish"] for row in rows} == {"off"}
-    assert all(row["time"].endswith("Z") for row in rows)
+    assert all(row["ended_at"].endswith("Z") for row in rows)
     shown = [nightly("show", backfill.id), nightly("list"), nightly("report", backfill.id, "--json"), started]
     assert not [done for done in shown if CANARY in done.stdout + done.stderr]
     assert [row["login_id"] for row in report(nightly, backfill.id, "--reveal")][:2] == [f"{CANARY}-1", f"{CANARY}-2"]

@@ -50,7 +50,7 @@ def test_status_watch_refreshes_and_ends_without_a_traceback(environment: dict[s
     command = [sys.executable, "-m", "worker", "status", "--watch", "--json"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
         assert watch.stdout is not None
-        ages = [json.loads(watch.stdout.readline())["at"] for _ in range(2)]
+        ages = [json.loads(watch.stdout.readline())["read_at"] for _ in range(2)]
         watch.send_signal(signal.SIGINT)
         _, told = watch.communicate(timeout=20)
     assert ages[0] < ages[1]

@@ -1,6 +1,8 @@
 import pytest
 
-from worker.cli.documents import Document, MicroTime, Published, Time, iso
+from docs.generator.command_line import schema
+from worker.cli.documents import Published
+from worker.cli.json_form import Document, MicroTime, Time, iso
 from worker.cli.output import print_json
 
 
@@ -27,3 +29,11 @@ def test_a_published_event_has_its_id_and_its_result() -> None:
     assert Published(event_id="evt-1", result="published").model_dump() == {
         "event_id": "evt-1", "login": None, "line": None, "result": "published", "reason": None, "dead_letter_id": None,
     }  # fmt: skip
+
+
+def test_every_property_of_the_schema_follows_the_naming_rules() -> None:
+    for model in schema()["definitions"].values():
+        for name, about in model["properties"].items():
+            assert name == name.lower()
+            is_time = "date-time" in str(about)
+            assert is_time == name.endswith("_at"), name

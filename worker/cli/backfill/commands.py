@@ -73,7 +73,7 @@ def show(
     backfill = services.backfills.get(backfill_id)
     reason = reason_of(services, backfill)
     if as_json:
-        print_json([document(backfill) | {"standstill": reason}])
+        print_json([document(backfill, reason=reason)])
     else:
         console().print(picture(backfill, reason, services.views.now_ms()))
     if needs_a_person(backfill, services.views.status(), services.views.gate(backfill.instance)):
@@ -110,7 +110,7 @@ def report(
     reveal: Annotated[bool, typer.Option("--reveal", help="Add each row's loginId, which is secret.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a line for each row (line, reference, account_id, wish, outcome, code, time), and a summary to stderr.
+    """Write a line for each row (line, reference, account_id, wish, outcome, code, ended_at), and a summary to stderr.
 
     Works at any time, also before the backfill ends. With only --rejects, just the rejected rows are written.
     """

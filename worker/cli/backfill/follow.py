@@ -58,7 +58,7 @@ def follow(services: Services, backfill_id: str, *, as_json: bool) -> None:
                 if live:
                     live.update(bar(look), refresh=True)
                 elif as_json:
-                    print_json([document(look.backfill) | {"rate": look.rate, "standstill": look.reason}])
+                    print_json([document(look.backfill, reason=look.reason, rate=look.rate)])
                 elif look.has_ended or time.monotonic() - printed_at >= LINE_SECONDS:
                     printed_at = time.monotonic()
                     screen.print(line(look), soft_wrap=True)

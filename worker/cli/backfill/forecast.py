@@ -8,6 +8,7 @@ import typer
 from worker.backfill.forecast import DryRun, Forecast
 from worker.backfill.loader import Terms
 from worker.backfill.models import Row
+from worker.cli import documents
 from worker.cli.output import console, number, pairs, print_json, span, when
 from worker.services import Services
 
@@ -41,8 +42,9 @@ def print_forecast(foreseen: Foreseen, *, as_json: bool) -> None:
     """Print a forecast; exit code 1 if a row is invalid, or there is no row."""
     forecast, pace = foreseen.forecast, foreseen.calls_per_second
     if as_json:
-        about = {"calls_per_second": pace, "hours": forecast.hours(pace), "as_of_us": foreseen.as_of_us}
-        print_json([asdict(forecast) | about])
+        seconds = round(forecast.hours(pace) * 3600, 3)
+        about = {"calls_per_second": pace, "calls_seconds": seconds, "as_of_us": foreseen.as_of_us}
+        print_json([documents.Forecast.of(asdict(forecast), **about)])
     else:
         screen = console()
         screen.print(f"Dry run: nothing was written. As of {when(foreseen.as_of_us / 1000)} UTC:")

@@ -9,18 +9,18 @@ from rich.text import Text
 
 from worker.backfill.models import Asks, Backfill, RowOutcome, Status
 from worker.backfill.quiet_hours import QuietHours
+from worker.cli import documents
 from worker.cli.output import BAD, COMMAND, GOOD, NAME, WARN, ago, listing, number, pairs, paragraph, plain, when
 from worker.operations.advice import gate_advice, gate_reason
 
 STYLES = {
     Status.LOADING: WARN, Status.RUNNING: GOOD, Status.PAUSED: WARN, Status.CANCELLED: BAD, Status.FINISHED: GOOD,
 }  # fmt: skip
-_INTERNAL = frozenset({"digest", "first_digest", "digest_so_far"})
 
 
-def document(backfill: Backfill) -> dict[str, Any]:
-    """Return a backfill as JSON output; times are in ms since 1970, `as_of_us` in microseconds."""
-    return {name: value for name, value in asdict(backfill).items() if name not in _INTERNAL}
+def document(backfill: Backfill, *, reason: str = "", rate: float | None = None) -> documents.Backfill:
+    """Return a backfill as JSON output, with what it waits for and the measured rate."""
+    return documents.Backfill.of(asdict(backfill), standstill=reason, rate_per_second=rate)
 
 
 def ended(backfill: Backfill) -> int:

@@ -159,7 +159,7 @@ def _load(services: Services, source: Source, terms: Terms, now_us: int) -> Back
 def _print_loaded(services: Services, backfill: Backfill, *, as_json: bool) -> None:
     reason = reason_of(services, backfill)
     if as_json:
-        print_json([document(backfill) | {"standstill": reason}])
+        print_json([document(backfill, reason=reason)])
         return
     screen = console()
     screen.print(f"Backfill {backfill.id}: {number(backfill.rows)} rows of {plain(backfill.name)} are loaded.")

@@ -1,9 +1,12 @@
-"""No id is cut or broken in any output, on any terminal and in a pipe: people copy ids."""
+"""What every command prints: no id is cut or broken on any terminal or in a pipe, and `--json` matches its schema."""
 
+import json
 import re
 
 import pytest
+from jsonschema import Draft7Validator
 
+from docs.generator.command_line import OUTPUTS, schema
 from tests import ledger_calls
 from tests.integration.command import Command
 from tests.waiting import eventually
@@ -93,3 +96,45 @@ def test_every_id_is_whole_on_one_line_of_every_reading_command(
         if screen == "a pipe":
             assert "\x1b" not in done.stdout, command
             assert not set("─│┃━…") & set(done.stdout), command
+
+
+def test_the_json_of_every_command_matches_the_published_schema(
+    ids: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    nightly, published = Command(capfd), schema()
+    rows = "login-1\n,\n"
+    commands = {
+        "status": "status",
+        "health": "health",
+        "doctor": "doctor",
+        f"explain {ids['reference']}": "explain",
+        "gate close --reason maintenance": "",
+        "gate show": "gate show",
+        f"gate show {INSTANCE}": "gate show",
+        "dead-letters groups": "dead-letters groups",
+        "dead-letters list": "dead-letters list",
+        "dead-letters show dl-1": "dead-letters show",
+        f"dead-letters show {ids['message']}": "dead-letters show",
+        "dead-letters export": "dead-letters export",
+        "dead-letters replay --all --dry-run": "dead-letters replay",
+        "dead-letters replay --all": "dead-letters replay",
+        "dead-letters resolve --all --note done": "dead-letters resolve",
+        "dead-letters list --closed": "dead-letters list",
+        "backfill list": "backfill list",
+        f"backfill show {ids['backfill']}": "backfill show",
+        f"backfill report {ids['backfill']} --reveal": "backfill report",
+        "backfill start - --off --dry-run": "backfill start --dry-run",
+        "backfill start - --off": "backfill start",
+    }
+    seen = set[str]()
+    for command, output in commands.items():
+        as_json = [] if command.startswith("gate close") or "export" in command else ["--json"]
+        lines = nightly(*command.split(), *as_json, stdin=rows).stdout.splitlines()
+        if not output:
+            continue
+        assert lines, command
+        seen.add(output)
+        checker = Draft7Validator({**published["commands"][output], "definitions": published["definitions"]})
+        for line in lines:
+            checker.validate(json.loads(line))
+    assert seen == OUTPUTS.keys() - {"publish"}

@@ -1,0 +1,46 @@
+"""The form of every object that `--json` prints; documents.py and state_documents.py have one model for each kind.
+
+Times are ISO 8601 in UTC with milliseconds, a wish is `on` or `off`, and what is not known is null.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema, model_validator
+
+OnOff = Literal["on", "off"]
+
+
+def iso(at_ms: float) -> str:
+    """Return a time in milliseconds since 1970 as `2026-11-22T10:00:05.123Z`."""
+    moment = datetime.fromtimestamp(at_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{int(at_ms % 1000):03}Z"
+
+
+_AS_TEXT = PlainSerializer(iso, return_type=str)
+_TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time", "pattern": r"^\d{4}-.+\.\d{3}Z$"})
+Time = Annotated[int, _AS_TEXT, _TIME_SCHEMA]
+"""Made from milliseconds since 1970."""
+MicroTime = Annotated[int, BeforeValidator(lambda at_us: int(at_us) // 1000), _AS_TEXT, _TIME_SCHEMA]
+"""Made from microseconds since 1970."""
+Wish = Annotated[OnOff, BeforeValidator(lambda wish: {True: "on", False: "off"}.get(wish, wish))]
+"""Made from a wish, or from whether refreshes are wanted."""
+
+
+class Document(BaseModel):
+    """One object of the output: unknown values are null, and values that a model does not name are left out."""
+
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, validate_by_name=True, validate_by_alias=True, use_attribute_docstrings=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unknown(cls, values: Any) -> Any:
+        return {name: None if value == "" else value for name, value in values.items()}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], **more: Any) -> Self:
+        """Return the document of values by their names in the code."""
+        return cls.model_validate({**values, **more})
