@@ -9,9 +9,9 @@ from docs.generator.schemas import DRAFT
 from worker.cli import documents, state_documents
 from worker.cli.json_form import Document
 
-OUTPUTS: Mapping[str, type[Document]] = {
+OUTPUTS: Mapping[str, type[Document] | tuple[type[Document], ...]] = {
     "status": state_documents.Status,
-    "explain": documents.Login,
+    "explain": (documents.Login, documents.Letter),
     "publish": documents.Published,
     "health": state_documents.Health,
     "doctor": state_documents.Check,
@@ -33,7 +33,7 @@ OUTPUTS: Mapping[str, type[Document]] = {
 
 def schema() -> dict[str, Any]:
     """Return the schema: any object of any command, and under `commands` the object of each."""
-    models = list(dict.fromkeys(OUTPUTS.values()))
+    models = list(dict.fromkeys(model for output in OUTPUTS.values() for model in _models(output)))
     _, found = models_json_schema([(model, "serialization") for model in models], ref_template="#/definitions/{model}")
     return {
         "$schema": DRAFT,
@@ -41,9 +41,15 @@ def schema() -> dict[str, Any]:
         "description": "One object on a line. Times are ISO 8601 in UTC with milliseconds and end in _at, durations "
         "end in _seconds or _ms, a wish is on or off, and what is not known is null. Later versions may add names.",
         "anyOf": [_reference(model) for model in models],
-        "commands": {command: _reference(model) for command, model in OUTPUTS.items()},
+        "commands": {
+            command: {"anyOf": [_reference(model) for model in _models(output)]} for command, output in OUTPUTS.items()
+        },
         "definitions": {name: _untitled(definition) for name, definition in sorted(found["$defs"].items())},
     }
+
+
+def _models(output: type[Document] | tuple[type[Document], ...]) -> tuple[type[Document], ...]:
+    return output if isinstance(output, tuple) else (output,)
 
 
 def _reference(model: type[Document]) -> dict[str, str]:

@@ -38,8 +38,9 @@ ENTRIES: dict[str, Entry] = {
     "explain": Entry(
         "worker.cli.explain:explain",
         EVERY_DAY,
-        "Show the wish for one login, its attempts, and why it waits.",
-        "Examples: `nightly explain lgn_k5mxq2...`, `nightly explain - --instance acme-ca < login-id.txt`",
+        "Show the wish for one login, its attempts, and why it waits; by any id.",
+        "Examples: `nightly explain lgn_k5mxq2...`, `nightly explain evt-1`, `nightly explain cust-42`, "
+        "`nightly explain - --instance acme-ca < login-id.txt`",
     ),
     "dead-letters": Entry("worker.cli.dead_letters:app", EVERY_DAY, "Review events that could not be applied."),
     "publish": Entry(

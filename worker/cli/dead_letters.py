@@ -12,7 +12,7 @@ from rich.text import Text
 from worker.cli import dead_letter_actions as decisions
 from worker.cli import documents
 from worker.cli.context import settings_and_client
-from worker.cli.explain import attempt_lines
+from worker.cli.login_story import attempt_lines
 from worker.cli.output import (
     BAD,
     COMMAND,

@@ -1,79 +1,108 @@
-"""`nightly explain`: prints what the ledger has about one login (without its loginId), and why its wish waits."""
+"""`nightly explain`: prints what the ledger has about a login or a dead letter, by any of its ids."""
 
 import re
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.console import Group, RenderableType
-from rich.text import Text
 
+from worker.cli import documents
 from worker.cli.context import misuse, open_services, settings_and_client
-from worker.cli.documents import Login
-from worker.cli.output import (
-    BAD,
-    DIM,
-    GOOD,
-    NAME,
-    WARN,
-    ago,
-    console,
-    pairs,
-    paragraph,
-    plain,
-    print_json,
-    span,
-    when,
-    whole,
-)
+from worker.cli.dead_letters import document as letter_document
+from worker.cli.dead_letters import picture as letter_picture
+from worker.cli.login_story import story, waiting_reason
+from worker.cli.output import console, counted, listing, plain, print_json
 from worker.errors import UnknownLetter
 from worker.ledger.dead_letters import Letter, Letters
+from worker.ledger.find import find
 from worker.ledger.queries import Views
-from worker.operations.advice import advice_for, gate_advice, gate_reason
 from worker.redis_client.connect import BytesRedis
 
 _REFERENCE = re.compile(r"lgn_[a-z2-7]{26}")
-_STATE_STYLES = {"waiting": WARN, "in_flight": WARN, "applied": GOOD, "dead_lettered": BAD}
-_OUTCOME_STYLES = {"applied": GOOD, "dead": BAD, "halt": BAD}
+_LETTER = re.compile(r"(dl|iv)-[a-z0-9]+")
+_BACKFILL = re.compile(r"bf-[a-z2-7]{10}")
+NOT_FOUND, SEVERAL = 1, 2
+SHOWN = 50
+"""Maximum matches in a table; `--json` prints all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A login or a dead letter that was found, and by which of its ids."""
+
+    by: str
+    login: dict[str, Any] | None = None
+    letter: Letter | None = None
 
 
 def explain(
-    login: Annotated[str, typer.Argument(help="A reference (lgn_...), a loginId, or - for standard input.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A loginId, a reference (lgn_...), a dead letter, an event id or an account id. - reads it."
+        ),
+    ],
     *,
     instance: Annotated[str | None, typer.Option(help="Flinks instance of a loginId. [every configured one]")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a login found.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each match.")] = False,
 ) -> None:
-    """Show the wish for one login, its attempts, and why it waits.
+    """Show the wish for one login, its attempts, and why it waits; or a dead letter.
 
-    Exit code 1 if the ledger has no such login. Looking up a loginId needs LOGIN_KEYS. Other users of this machine
-    can see arguments, so give a loginId on standard input, with - as LOGIN.
+    Several matches are listed, with exit code 2, so that you can name one; --json prints all of them. Exit code 1 if
+    nothing is found. For an event id or an account id the whole ledger is read, which takes tens of seconds for a
+    million logins; the ledger has only the newest event of a login. Looking up a loginId needs LOGIN_KEYS. Other users
+    of this machine can see arguments, so give a loginId on standard input, with - as WHAT.
     """
-    text = sys.stdin.readline().strip() if login == "-" else login
+    text = sys.stdin.readline().strip() if what == "-" else what
     if not text:
-        misuse("LOGIN is empty")
-    client, references = _references(text, instance)
-    views = Views(client)
-    logins = [about for reference in references if (about := views.login(reference))]
-    for about in logins:
-        letter = _letter(client, about["dead_letter"])
-        why = waiting_reason(about, views.gate(about["instance"]), views.workers(views.now_ms()), views.now_ms())
-        if as_json:
-            print_json([Login.of(about, waiting_reason=why)])
-        else:
-            console().print(story(about, letter, why, views.now_ms()))
-    if not logins:
-        typer.echo(
-            "The ledger has no such login: no event for it was recorded, or it belongs to another instance.", err=True
-        )
-        raise typer.Exit(1)
+        misuse("WHAT is empty")
+    settings, client = settings_and_client()
+    has_keys = settings.login_keys is not None
+    found = _by_own_id(client, text) or (_by_login_id(text, instance) if has_keys else []) or _by_search(client, text)
+    if not found:
+        _say_what_was_searched(text, has_keys=has_keys)
+        raise typer.Exit(NOT_FOUND)
+    if as_json:
+        print_json(_document(client, each) for each in found)
+    elif len(found) == 1:
+        _print_one(client, found[0])
+    else:
+        _print_table(found)
+        raise typer.Exit(SEVERAL)
 
 
-def _references(text: str, instance: str | None) -> tuple[BytesRedis, list[str]]:
+def _by_own_id(client: BytesRedis, text: str) -> list[Found]:
+    """Return the login with this reference, or the dead letter with this id and its login."""
     if _REFERENCE.fullmatch(text):
-        return settings_and_client()[1], [text]
+        return _logins(client, [text], "reference")
+    letter = _letter(client, text) if _LETTER.fullmatch(text) else None
+    if letter is None:
+        return []
+    logins = _logins(client, [letter.login], "dead letter") if letter.login else []
+    return [each for each in logins if each.login and each.login["dead_letter"] == letter.id] or [
+        Found("dead letter", letter=letter)
+    ]
+
+
+def _by_login_id(text: str, instance: str | None) -> list[Found]:
     services = open_services()
     names = [instance] if instance else sorted({services.settings.flinks_instance, *services.instances})
-    return services.redis, [services.vault.reference(name, text) for name in names]
+    return _logins(services.redis, [services.vault.reference(name, text) for name in names], "loginId")
+
+
+def _by_search(client: BytesRedis, text: str) -> list[Found]:
+    with counted("logins read") as count:
+        matches = find(client, text, on_logins=count)
+    found = [each for match in matches if match.kind == "login" for each in _logins(client, [match.id], match.by)]
+    told = {each.login["dead_letter"] for each in found if each.login}
+    letters = ((match, _letter(client, match.id)) for match in matches if match.kind == "letter")
+    return found + [Found(match.by, letter=letter) for match, letter in letters if letter and letter.id not in told]
+
+
+def _logins(client: BytesRedis, references: Sequence[str], by: str) -> list[Found]:
+    return [Found(by, login=about) for each in references if (about := Views(client).login(each))]
 
 
 def _letter(client: BytesRedis, letter_id: str | None) -> Letter | None:
@@ -83,81 +112,63 @@ def _letter(client: BytesRedis, letter_id: str | None) -> Letter | None:
         return None
 
 
-def waiting_reason(about: dict[str, Any], gate: dict[str, Any], workers: list[Any], now_ms: int) -> str:
-    """Return why the newest wish is not applied yet, in one sentence; empty if nothing waits."""
-    if about["state"] == "in_flight":
-        return f"a worker calls Flinks right now; its lease ends {ago(about['lease_until'], now_ms)}"
-    if about["state"] != "waiting" or about["due_at"] is None:
-        return ""
-    if gate["state"] != "open":
-        name = plain(about["instance"])
-        return f"the gate of {name} is closed. {gate_reason(gate)}. {gate_advice(name, gate)}"
-    return _not_due_yet(about, now_ms) if about["due_at"] > now_ms else _due(about["due_at"], workers, now_ms)
+def _why(client: BytesRedis, login: dict[str, Any]) -> str:
+    views = Views(client)
+    now_ms = views.now_ms()
+    return waiting_reason(login, views.gate(login["instance"]), views.workers(now_ms), now_ms)
 
 
-def _not_due_yet(about: dict[str, Any], now_ms: int) -> str:
-    code, due_at = plain(about["last_code"]), about["due_at"]
-    moment = f"{ago(due_at, now_ms)}, at {when(due_at)} UTC"
-    if (about["rests_until"] or 0) > now_ms:
-        return f"a call without an answer ({code}) may still take effect; the wish is asserted again {moment}"
-    failures = f", attempt {about['failures']}" if about["failures"] else ""
-    return f"the last answer was {code}{failures}; the next attempt is {moment}"
+def _document(client: BytesRedis, found: Found) -> documents.Login | documents.Letter:
+    if found.letter:
+        return letter_document(found.letter, Letters(client).attempts(found.letter.login))
+    login = found.login or {}
+    return documents.Login.of(login, waiting_reason=_why(client, login))
 
 
-def _due(due_at: int, workers: list[Any], now_ms: int) -> str:
-    waiting = f"due for {span((now_ms - due_at) / 1000)}"
-    return f"{waiting}, queued" if workers else f"{waiting}, and no worker is alive. Start: celery -A worker worker"
+def _print_one(client: BytesRedis, found: Found) -> None:
+    now_ms = Views(client).now_ms()
+    if found.letter:
+        attempts = list(Letters(client).attempts(found.letter.login)) if found.letter.login else []
+        console().print(letter_picture(found.letter, attempts, now_ms))
+    elif found.login:
+        letter = _letter(client, found.login["dead_letter"])
+        console().print(story(found.login, letter, _why(client, found.login), now_ms))
 
 
-def story(about: dict[str, Any], letter: Letter | None, why: str, now_ms: int) -> RenderableType:
-    """Return what the ledger has about a login as a title, a table and its attempts."""
-    title = Text.assemble((about["login"], NAME), f" on {plain(about['instance'])}")
-    wished_ms = about["occurred_us"] / 1000
-    state = Text(about["state"].replace("_", " "), _STATE_STYLES[about["state"]])
-    rows: list[tuple[str, object]] = [
-        ("account", whole(about["account_id"])),
-        ("wish", Text.assemble((about["wish"], NAME), f" since {when(wished_ms)} UTC, {ago(wished_ms, now_ms)}")),
-        ("by event", whole(f"{about['event_id']} (revision {about['revision']})")),
-        ("state", state),
-    ]
-    rows += [("because", why)] if why else []
-    rows.append(("Flinks has", _confirmed(about, now_ms)))
-    if letter:
-        rows += letter_rows(letter, now_ms)
-    parts: list[RenderableType] = [title, pairs(rows)]
-    if about["attempts"]:
-        parts += ["", attempt_lines(about["attempts"])]
-    return Group(*parts)
+def _print_table(found: Sequence[Found]) -> None:
+    table = listing("Match", "What it is", "Instance", "Wish", "State")
+    for each in found[:SHOWN]:
+        if each.letter:
+            one, kind = each.letter, f"dead letter with this {each.by}"
+            cells = one.id, kind, one.instance, one.wish, f"{one.code}, {one.status}"
+        else:
+            about = each.login or {}
+            kind = f"login with this {each.by}"
+            cells = about["login"], kind, about["instance"], about["wish"], about["state"].replace("_", " ")
+        table.add_row(*map(plain, cells))
+    console().print(table)
+    more = f"There are {len(found) - SHOWN:,} more: --json prints all. " if len(found) > SHOWN else ""
+    console().print(f"{more}To see one: nightly explain MATCH", soft_wrap=True)
 
 
-def letter_rows(letter: Letter, now_ms: int) -> list[tuple[str, object]]:
-    """Return the rows about a login's open dead letter, with advice and the next command."""
-    return [
-        ("dead letter", Text(f"{letter.id}: {plain(letter.code)}, {ago(letter.created_at, now_ms)}", BAD)),
-        ("what to do", advice_for(letter.code)),
-        ("next", Text(f"nightly dead-letters show {letter.id}", "cyan")),
-    ]
+def _say_what_was_searched(text: str, *, has_keys: bool) -> None:
+    for line in _reasons(text, has_keys=has_keys):
+        typer.echo(line, err=True)
 
 
-def attempt_lines(attempts: list[dict[str, Any]]) -> RenderableType:
-    """Return every kept attempt, oldest first: one line each, with Flinks' message below."""
-    lines: list[RenderableType] = [Text("Attempts, oldest first (UTC)", NAME)]
-    for attempt in attempts:
-        outcome = str(attempt.get("outcome", ""))
-        took = f"{attempt['seconds']:.2f} s" if "seconds" in attempt else ""
-        head = f"  {when(attempt.get('at'))}  {'on' if attempt.get('wish') else 'off':<3}  "
-        style = _OUTCOME_STYLES.get(outcome, WARN)
-        status = f"HTTP {attempt['http_status']}" if attempt.get("http_status") else "-"
-        body = f"  {status:<8}  {took:>7}  {plain(attempt.get('code'))}"
-        lines.append(Text.assemble(head, (f"{plain(outcome.replace('_', ' ')):<10}", style), body))
-        if attempt.get("message"):
-            lines.append(paragraph(plain(attempt["message"]), DIM, indent=4))
-    return Group(*lines)
-
-
-def _confirmed(about: dict[str, Any], now_ms: int) -> Text:
-    if about["confirmed_wish"] is None:
-        return Text("confirmed nothing yet")
-    at = about["confirmed_at"]
-    body = f" confirmed {when(at)} UTC, {ago(at, now_ms)} (revision {about['confirmed_revision']})"
-    return Text.assemble((about["confirmed_wish"], NAME), body)
+def _reasons(text: str, *, has_keys: bool) -> Iterator[str]:
+    """Yield what was searched and why nothing may have been found; without the text, which may be a loginId."""
+    if _BACKFILL.fullmatch(text):
+        yield f"This is the id of a backfill: nightly backfill show {text}"
+        return
+    if _REFERENCE.fullmatch(text) or _LETTER.fullmatch(text):
+        yield "The ledger has no such reference, dead letter, event id or account id."
+    else:
+        yield "No login or dead letter of the ledger has this loginId, event id or account id."
+    if not has_keys:
+        yield "A loginId was not looked up, because LOGIN_KEYS is not set."
+    yield (
+        "Possible reasons: its event still waits for a worker (nightly status); a newer event of its login replaced "
+        "it, and the ledger keeps only the newest; its instance is not configured here; its dead letter was closed "
+        "more than 90 days ago."
+    )

@@ -7,7 +7,8 @@ What is piped is plain text of any width.
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -58,6 +59,18 @@ def print_json(items: Iterable[Any]) -> None:
         text = item.model_dump_json() if isinstance(item, Document) else json.dumps(item, default=str)
         sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+@contextmanager
+def counted(label: str) -> Iterator[Callable[[int], None]]:
+    """On a terminal, show the number of rows so far."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - heavy
+
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} " + label), TimeElapsedColumn())
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task("")
+        yield lambda count: progress.update(task, completed=count)
 
 
 def plain(value: object) -> str:

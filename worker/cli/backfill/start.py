@@ -1,13 +1,11 @@
 """`nightly backfill start`: loads the rows of a file or of the ledger into a backfill, or makes a dry run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from worker.backfill.file_rows import Form, Source, open_rows
 from worker.backfill.from_ledger import Condition, microseconds, selected
@@ -19,7 +17,7 @@ from worker.cli.backfill.follow import follow, reason_of
 from worker.cli.backfill.forecast import foresee, print_forecast
 from worker.cli.backfill.screen import document, wish_words
 from worker.cli.context import known_instances, misuse, open_services, operator
-from worker.cli.output import console, number, plain, print_json, when
+from worker.cli.output import console, counted, number, plain, print_json, when
 from worker.cli.shell import INTERRUPTED
 from worker.errors import BackfillError, SameFile
 from worker.services import Services
@@ -167,13 +165,3 @@ def _print_loaded(services: Services, backfill: Backfill, *, as_json: bool) -> N
     if reason:
         screen.print(plain(reason), soft_wrap=True)
     screen.print(f"Show progress: nightly backfill show {backfill.id} --follow", soft_wrap=True)
-
-
-@contextmanager
-def counted(label: str) -> Iterator[Callable[[int], None]]:
-    """On a terminal, show the number of rows so far."""
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} " + label), TimeElapsedColumn())
-    screen = Console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task("")
-        yield lambda count: progress.update(task, completed=count)

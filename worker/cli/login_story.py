@@ -1,0 +1,106 @@
+"""Tells what the ledger has about one login: a title, a table, its attempts, and why its wish waits."""
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from worker.cli.output import (
+    BAD,
+    DIM,
+    GOOD,
+    NAME,
+    WARN,
+    ago,
+    pairs,
+    paragraph,
+    plain,
+    span,
+    when,
+    whole,
+)
+from worker.ledger.dead_letters import Letter
+from worker.operations.advice import advice_for, gate_advice, gate_reason
+
+_STATE_STYLES = {"waiting": WARN, "in_flight": WARN, "applied": GOOD, "dead_lettered": BAD}
+_OUTCOME_STYLES = {"applied": GOOD, "dead": BAD, "halt": BAD}
+
+
+def waiting_reason(about: dict[str, Any], gate: dict[str, Any], workers: list[Any], now_ms: int) -> str:
+    """Return why the newest wish is not applied yet, in one sentence; empty if nothing waits."""
+    if about["state"] == "in_flight":
+        return f"a worker calls Flinks right now; its lease ends {ago(about['lease_until'], now_ms)}"
+    if about["state"] != "waiting" or about["due_at"] is None:
+        return ""
+    if gate["state"] != "open":
+        name = plain(about["instance"])
+        return f"the gate of {name} is closed. {gate_reason(gate)}. {gate_advice(name, gate)}"
+    return _not_due_yet(about, now_ms) if about["due_at"] > now_ms else _due(about["due_at"], workers, now_ms)
+
+
+def _not_due_yet(about: dict[str, Any], now_ms: int) -> str:
+    code, due_at = plain(about["last_code"]), about["due_at"]
+    moment = f"{ago(due_at, now_ms)}, at {when(due_at)} UTC"
+    if (about["rests_until"] or 0) > now_ms:
+        return f"a call without an answer ({code}) may still take effect; the wish is asserted again {moment}"
+    failures = f", attempt {about['failures']}" if about["failures"] else ""
+    return f"the last answer was {code}{failures}; the next attempt is {moment}"
+
+
+def _due(due_at: int, workers: list[Any], now_ms: int) -> str:
+    waiting = f"due for {span((now_ms - due_at) / 1000)}"
+    return f"{waiting}, queued" if workers else f"{waiting}, and no worker is alive. Start: celery -A worker worker"
+
+
+def story(about: dict[str, Any], letter: Letter | None, why: str, now_ms: int) -> RenderableType:
+    """Return what the ledger has about a login as a title, a table and its attempts."""
+    title = Text.assemble((about["login"], NAME), f" on {plain(about['instance'])}")
+    wished_ms = about["occurred_us"] / 1000
+    state = Text(about["state"].replace("_", " "), _STATE_STYLES[about["state"]])
+    rows: list[tuple[str, object]] = [
+        ("account", whole(about["account_id"])),
+        ("wish", Text.assemble((about["wish"], NAME), f" since {when(wished_ms)} UTC, {ago(wished_ms, now_ms)}")),
+        ("by event", whole(f"{about['event_id']} (revision {about['revision']})")),
+        ("state", state),
+    ]
+    rows += [("because", why)] if why else []
+    rows.append(("Flinks has", _confirmed(about, now_ms)))
+    if letter:
+        rows += letter_rows(letter, now_ms)
+    parts: list[RenderableType] = [title, pairs(rows)]
+    if about["attempts"]:
+        parts += ["", attempt_lines(about["attempts"])]
+    return Group(*parts)
+
+
+def letter_rows(letter: Letter, now_ms: int) -> list[tuple[str, object]]:
+    """Return the rows about a login's open dead letter, with advice and the next command."""
+    return [
+        ("dead letter", Text(f"{letter.id}: {plain(letter.code)}, {ago(letter.created_at, now_ms)}", BAD)),
+        ("what to do", advice_for(letter.code)),
+        ("next", Text(f"nightly dead-letters show {letter.id}", "cyan")),
+    ]
+
+
+def attempt_lines(attempts: list[dict[str, Any]]) -> RenderableType:
+    """Return every kept attempt, oldest first: one line each, with Flinks' message below."""
+    lines: list[RenderableType] = [Text("Attempts, oldest first (UTC)", NAME)]
+    for attempt in attempts:
+        outcome = str(attempt.get("outcome", ""))
+        took = f"{attempt['seconds']:.2f} s" if "seconds" in attempt else ""
+        head = f"  {when(attempt.get('at'))}  {'on' if attempt.get('wish') else 'off':<3}  "
+        style = _OUTCOME_STYLES.get(outcome, WARN)
+        status = f"HTTP {attempt['http_status']}" if attempt.get("http_status") else "-"
+        body = f"  {status:<8}  {took:>7}  {plain(attempt.get('code'))}"
+        lines.append(Text.assemble(head, (f"{plain(outcome.replace('_', ' ')):<10}", style), body))
+        if attempt.get("message"):
+            lines.append(paragraph(plain(attempt["message"]), DIM, indent=4))
+    return Group(*lines)
+
+
+def _confirmed(about: dict[str, Any], now_ms: int) -> Text:
+    if about["confirmed_wish"] is None:
+        return Text("confirmed nothing yet")
+    at = about["confirmed_at"]
+    body = f" confirmed {when(at)} UTC, {ago(at, now_ms)} (revision {about['confirmed_revision']})"
+    return Text.assemble((about["confirmed_wish"], NAME), body)

@@ -1,0 +1,73 @@
+"""Finds logins and dead letters by an event id or an account id.
+
+The ledger has no index of these ids: it would cost memory for each login and time for each event, to answer a rare
+question. So a script reads the ledger in slices, each short enough not to delay the workers.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from worker.ledger.login_fields import LOGIN_FIELDS
+from worker.redis_client.connect import BytesRedis
+
+KEYS_IN_SLICE = 250
+"""One to three milliseconds. The next slice waits as long as this one took, so half of Redis' time stays free."""
+_SLICE = """
+local cursor, keys = unpack(redis.call('SCAN', ARGV[1], 'MATCH', 'nightly:l*', 'COUNT', ARGV[2]))
+local length, digest, found, logins = tonumber(ARGV[3]), ARGV[4], {}, 0
+local function compare(kind, key, id, names)
+  local ids = redis.call('HMGET', key, names[1], names[2])
+  for i, by in ipairs({ 'event id', 'account id' }) do
+    if ids[i] and #ids[i] == length and redis.sha1hex(ids[i]) == digest then found[#found + 1] = { kind, id, by } end
+  end
+end
+for _, key in ipairs(keys) do
+  local login, letter = key:match('^nightly:login:(.+)$'), key:match('^nightly:letter:(.+)$')
+  if login then
+    logins = logins + 1
+    compare('login', key, login, { ARGV[5], ARGV[6] })
+  elseif letter then
+    compare('letter', key, letter, { 'event_id', 'account_id' })
+  end
+end
+return { cursor, logins, found }
+"""
+"""It compares digests: a loginId that a person searches for by mistake does not reach Redis, nor its slow log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A login (`id` is its reference) or a dead letter that has the wanted id."""
+
+    kind: Literal["login", "letter"]
+    id: str
+    by: str
+    """`event id` or `account id`."""
+
+
+def find(client: BytesRedis, wanted: str, *, on_logins: Callable[[int], None] = lambda _: None) -> list[Match]:
+    """Return the logins whose newest event or account has this id, then the dead letters, each once.
+
+    It reads the whole ledger; `on_logins` is called with the number of logins read so far. A login or letter that is
+    added meanwhile may be missed. Raises redis.RedisError.
+    """
+    found = dict.fromkeys(_found(client, wanted, on_logins))
+    return sorted(found, key=lambda match: (match.kind == "letter", match.by, match.id))
+
+
+def _found(client: BytesRedis, wanted: str, on_logins: Callable[[int], None]) -> Iterator[Match]:
+    cursor, total = b"0", 0
+    text, names = wanted.encode(), (LOGIN_FIELDS["event_id"], LOGIN_FIELDS["account_id"])
+    digest = hashlib.sha1(text, usedforsecurity=False).hexdigest()
+    while True:
+        began_at = time.monotonic()
+        cursor, logins, found = client.eval(_SLICE, 0, cursor, KEYS_IN_SLICE, len(text), digest, *names)
+        yield from (Match(kind.decode(), name.decode(), by.decode()) for kind, name, by in found)
+        total += logins
+        on_logins(total)
+        if cursor == b"0":
+            return
+        time.sleep(time.monotonic() - began_at)
