@@ -48,7 +48,7 @@ ENTRIES: dict[str, Entry] = {
         EVERY_DAY,
         "Publish events: an account was linked, or went inactive.",
         "Examples: `nightly publish linked --login-id - --account-id cust-42 < login-id.txt`, "
-        "`nightly publish --file events.ndjson`",
+        "`nightly publish --file events.ndjson --wait`",
     ),
     "backfill": Entry(
         "worker.cli.backfill.commands:app",

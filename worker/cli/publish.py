@@ -4,21 +4,23 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import redis
 import typer
 
-from worker.cli.context import misuse, settings_and_client
+from worker.cli.context import misuse, open_services, settings_and_client
 from worker.cli.output import console, number, plain
+from worker.cli.publication import BadLines, Publication, print_results
 from worker.errors import InvalidEvent, NotReplicated
 from worker.events.contract import MAX_BODY_BYTES
-from worker.events.publisher import publish as send_one
-from worker.events.publisher import publish_many
+from worker.ledger.queries import Views
+from worker.operations.event_results import EventResults
+from worker.redis_client.connect import BytesRedis
 
-LINES_NAMED = 100
-"""Maximum bad lines that are printed one by one; the rest are counted."""
+WAIT_SECONDS = 30.0
 
 
 def publish(
@@ -29,6 +31,10 @@ def publish(
     instance: Annotated[str | None, typer.Option(help="Flinks instance. [the workers' default]")] = None,
     event_id: Annotated[str | None, typer.Option(help="Publishing the same id twice is harmless. [a new one]")] = None,
     file: Annotated[Path | None, typer.Option(help="Events, one JSON object a line; - is standard input.")] = None,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the result of each event; needs LOGIN_KEYS.")] = False,
+    within: Annotated[float, typer.Option(help="Maximum seconds that --wait waits.", min=0, max=3600)] = WAIT_SECONDS,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object an event.")] = False,
 ) -> None:
     """Publish an event: an account was linked, or went inactive.
 
@@ -36,31 +42,74 @@ def publish(
     account_id, instance. An event that the workers would reject is not sent. Of a file, the number of such a line and
     the reason are printed, all other lines are sent, and the exit code is 1.
 
+    With --wait, prints what became of each event, or of a file their counts: applied, superseded or duplicate; or
+    waiting, dead-lettered or rejected, which are exit code 1.
+
     Other users of this machine can see arguments: --login-id - reads the loginId from standard input.
     """
-    single = (kind, login_id, occurred_at, account_id, instance, event_id)
+    single = {
+        "kind": kind, "login_id": login_id, "occurred_at": occurred_at, "account_id": account_id,
+        "instance": instance, "event_id": event_id,
+    }  # fmt: skip
     if file is not None:
-        if any(value is not None for value in single):
+        if any(value is not None for value in single.values()):
             misuse("--file has whole events: it allows no other argument")
-        _publish_file(file)
-        return
-    if kind not in {"linked", "inactive"} or login_id is None:
+    elif kind not in {"linked", "inactive"} or login_id is None:
         misuse("give linked or inactive with --login-id, or --file")
-    _, client = settings_and_client()
-    secret = sys.stdin.readline().rstrip("\r\n") if login_id == "-" else login_id
+    client, results = _opened_services(wait=wait, as_json=as_json)
+    publication = Publication(client, results, follows=wait, as_json=as_json)
+    bad_lines = 0
+    if file is not None:
+        bad_lines = _send_file(publication, file, as_json=as_json)
+    else:
+        _send_one(publication, single, is_quiet=wait or as_json)
+    if wait:
+        publication.follow(within)
+        print_results(publication, Views(client), as_json=as_json)
+    if bad_lines or (wait and not publication.is_done):
+        raise typer.Exit(1)
+
+
+def _opened_services(*, wait: bool, as_json: bool) -> tuple[BytesRedis, EventResults | None]:
+    if wait:
+        services = open_services()
+        instance = services.settings.flinks_instance
+        return services.redis, EventResults(services.redis, services.vault, default_instance=instance)
+    settings, client = settings_and_client()
+    if not as_json or settings.login_keys is None:
+        return client, None
+    return client, EventResults(client, settings.vault(), default_instance=settings.flinks_instance)
+
+
+def _send_one(publication: Publication, single: dict[str, str | None], *, is_quiet: bool) -> None:
+    event = {name: value for name, value in single.items() if value is not None}
+    event["type"] = f"account.{event.pop('kind')}"
+    if event["login_id"] == "-":
+        event["login_id"] = sys.stdin.readline().rstrip("\r\n")
+    event.setdefault("occurred_at", datetime.now(UTC).isoformat())
     try:
-        sent_id = send_one(
-            "linked" if kind == "linked" else "inactive",
-            login_id=secret,
-            occurred_at=occurred_at,
-            account_id=account_id,
-            instance=instance,
-            event_id=event_id,
-            client=client,
-        )
+        event_id = publication.send_one(event)
     except InvalidEvent as error:
         misuse(error.reason)
-    console().print(f"Published event {plain(sent_id)}.", soft_wrap=True)
+    if not is_quiet:
+        console().print(f"Published event {plain(event_id)}.", soft_wrap=True)
+
+
+def _send_file(publication: Publication, path: Path, *, as_json: bool) -> int:
+    """Send the valid lines of a file; returns the number of the others."""
+    bad = BadLines(as_json=as_json)
+    try:
+        with opened(path) as stream:
+            publication.send_lines(read_lines(stream, bad), bad)
+    except (redis.RedisError, NotReplicated):
+        line = number(publication.sent_to_line)
+        typer.echo(f"Stopped. The valid lines up to line {line} were sent; publish the lines after it again.", err=True)
+        raise
+    finally:
+        if not as_json:
+            sent = number(publication.sent)
+            console().print(f"Published {sent} events. Not sent, because invalid: {number(bad.count)} lines.")
+    return bad.count
 
 
 def read_lines(stream: BinaryIO, bad: "BadLines") -> Iterator[object]:
@@ -80,50 +129,6 @@ def read_lines(stream: BinaryIO, bad: "BadLines") -> Iterator[object]:
             bad.add("is not JSON")
         else:
             yield event
-
-
-class BadLines:
-    """Prints the number and reason of bad lines to stderr, without their content, and counts them."""
-
-    def __init__(self) -> None:
-        self.line_number = 0
-        self.count = 0
-
-    def add(self, reason: str) -> None:
-        """Report the line that was read last."""
-        self.count += 1
-        if self.count <= LINES_NAMED:
-            typer.echo(f"line {self.line_number}: {reason}", err=True)
-        elif self.count == LINES_NAMED + 1:
-            typer.echo("... further bad lines are only counted", err=True)
-
-
-def _publish_file(path: Path) -> None:
-    _, client = settings_and_client()
-    bad, sent, sent_to_line = BadLines(), 0, 0
-
-    def note_sent(count: int) -> None:
-        nonlocal sent, sent_to_line
-        sent, sent_to_line = count, bad.line_number
-
-    try:
-        with opened(path) as stream:
-            publish_many(
-                read_lines(stream, bad),
-                client=client,
-                on_invalid=lambda _, error: bad.add(error.reason),
-                on_sent=note_sent,
-            )
-    except (redis.RedisError, NotReplicated):
-        typer.echo(
-            f"Stopped. The valid lines up to line {number(sent_to_line)} were sent; publish the lines after it again.",
-            err=True,
-        )
-        raise
-    finally:
-        console().print(f"Published {number(sent)} events. Not sent, because invalid: {number(bad.count)} lines.")
-    if bad.count:
-        raise typer.Exit(1)
 
 
 @contextmanager

@@ -155,7 +155,7 @@ class Intake:
 
     def _message(self, rejection: Rejection) -> Message:
         error, body = rejection.error, rejection.body
-        letter_id = "iv-" + self._vault.fingerprint(body.decode("latin-1"))
+        letter_id = letter_id_of(self._vault, body)
         return Message(
             id=letter_id,
             code=error.code,
@@ -214,6 +214,11 @@ class Intake:
         else:
             return login_id
         raise InvalidEvent(reason, code=code, event_id=self._vault.without_login(event.event_id, None))
+
+
+def letter_id_of(vault: Vault, body: bytes) -> str:
+    """Return the id of the dead letter that a rejected message gets: the same for the same bytes."""
+    return "iv-" + vault.fingerprint(body.decode("latin-1"))
 
 
 def body_context(letter_id: str) -> str:

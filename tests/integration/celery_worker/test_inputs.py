@@ -8,8 +8,10 @@ import pytest
 from sandbox.emulator.remote import EmulatorControl
 from tests.brief_stack import BriefStack
 from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
+from tests.integration.command import Command
 from tests.waiting import eventually
 from worker.services import build_services
+from worker.vault.vault import Vault, decode_key, new_key
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,41 @@ def test_an_event_for_an_unconfigured_instance_waits_for_review(working: Nightly
     expected = ("unknown_instance", "instance: is not one of the configured instances")
     eventually(lambda: expected in working.letters(), describe="the letter")
     assert login not in working.flags()
+
+
+def test_publish_waits_for_the_result_of_each_event(working: Nightly, capfd: pytest.CaptureFixture[str]) -> None:
+    good, dead, elsewhere = new_logins(3)
+    working.emulator.faults({"knob": "invalid_login", "logins": [dead]})
+    foreign_box = Vault([decode_key(new_key())]).public_keys[0].seal(elsewhere)
+    newest = cloud_event(good, on=True, minute=3, name="evt-newest")
+    lines = [
+        newest,
+        newest,
+        cloud_event(good, on=False, minute=1),
+        cloud_event(dead, on=True, minute=0),
+        cloud_event("", on=True, minute=0) | {"data": {"sealedLoginId": foreign_box}},
+    ]
+    nightly, environment = Command(capfd, never_shown=good), dict(working.stack.environment)
+    file = "\n".join([*map(json.dumps, lines), "no JSON"])
+    done = nightly("publish", "--file", "-", "--wait", "--json", stdin=file, **environment)
+    assert done.returncode == 1
+    found = {line["line"]: line for line in map(json.loads, done.stdout.splitlines())}
+    results = ["applied", "duplicate", "superseded", "dead_lettered", "rejected", "refused"]
+    assert [found[number]["result"] for number in range(1, 7)] == results
+    assert (found[1]["event_id"], found[1]["login"]) == ("evt-newest", working.reference(good))
+    assert found[4]["reason"] == "INVALID_LOGIN"
+    assert "LOGIN_KEYS lacks" in found[5]["reason"]
+    letters = {letter.id for letter in working.services.letters.list()}
+    assert {found[4]["dead_letter_id"], found[5]["dead_letter_id"]} <= letters
+
+    one = "publish", "linked", "--login-id", "-", "--wait"
+    done = nightly(*one, "--event-id", "evt-again", stdin=good, **environment)
+    assert (done.returncode, done.stdout) == (0, f"Event evt-again of login {working.reference(good)}: applied.\n")
+    done = nightly(*one, stdin=dead, **environment)
+    assert done.returncode == 1
+    assert "dead-lettered as INVALID_LOGIN. Flinks has no such login" in done.stdout
+    letter = done.stdout.splitlines()[-1].removeprefix("Next: nightly dead-letters show ")
+    assert working.services.letters.get(letter).login == working.reference(dead)
 
 
 def test_inactive_and_linked_delivered_in_reverse_order_and_twice_leave_the_login_on(working: Nightly) -> None:

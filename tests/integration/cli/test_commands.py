@@ -53,23 +53,6 @@ def park(redis_client: Redis, code: str = "INVALID_LOGIN") -> None:
     ledger_calls.settle(ledger, "toolbox", [dead], **shared)
 
 
-def test_one_event_is_published_with_its_login_from_standard_input(nightly: Command, redis_client: Redis) -> None:
-    done = nightly("publish", "linked", "--login-id", "-", "--event-id", "evt-9", stdin=f"{CANARY}\n")
-    assert (done.returncode, done.stdout) == (0, "Published event evt-9.\n")
-    [(_, fields)] = redis_client.xrange("account-events:stream")
-    assert json.loads(fields[b"event"])["data"] == {"loginId": CANARY}
-
-
-def test_valid_lines_of_a_file_are_published_and_invalid_ones_are_named(nightly: Command, redis_client: Redis) -> None:
-    good = json.dumps({"type": "account.linked", "login_id": CANARY, "occurred_at": "2026-11-22T10:00:00Z"})
-    wrong = json.dumps({"type": "account.linked", "login_id": CANARY})
-    done = nightly("publish", "--file", "-", stdin=f"{good}\n{CANARY}\n{wrong}\n{good}")
-    assert done.returncode == 1
-    assert done.stderr.splitlines() == ["line 2: is not JSON", "line 3: occurred_at: is required"]
-    assert done.stdout == "Published 2 events. Not sent, because invalid: 2 lines.\n"
-    assert redis_client.xlen("account-events:stream") == 2
-
-
 @pytest.mark.parametrize(
     "command",
     [
@@ -80,27 +63,6 @@ def test_valid_lines_of_a_file_are_published_and_invalid_ones_are_named(nightly:
 )  # fmt: skip
 def test_wrong_usage_exits_with_2(nightly: Command, command: str) -> None:
     assert nightly(*command.split()).returncode == 2
-
-
-def test_an_event_that_workers_would_reject_is_refused_with_its_field(nightly: Command, redis_client: Redis) -> None:
-    Ledger(redis_client).pulse({}, worker="w-1", slots=2, about={"instances": ["toolbox", "acme"]})
-    one = "publish", "linked", "--login-id", CANARY
-    for arguments, reason in (
-        (("--occurred-at", "2099-01-01T00:00:00Z"), "occurred_at: lies more than 3600 s"),
-        (("--instance", "acme-us"), "instance: is not one of the configured"),
-    ):
-        done = nightly(*one, *arguments)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert reason in " ".join(done.stderr.split())
-    assert nightly(*one, REQUIRE_SEALED="1").returncode == 2
-    assert not redis_client.exists("account-events:stream")
-    assert nightly(*one, "--instance", "acme").returncode == 0
-
-
-def test_a_missing_file_of_events_is_named(nightly: Command) -> None:
-    done = nightly("publish", "--file", "no-such-file")
-    assert done.returncode == 2
-    assert "no-such-file cannot be read: No such file or directory" in " ".join(done.stderr.split())
 
 
 def test_wrong_settings_print_a_line_each_and_exit_with_2(nightly: Command) -> None:

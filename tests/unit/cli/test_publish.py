@@ -2,7 +2,8 @@ import io
 
 import pytest
 
-from worker.cli.publish import LINES_NAMED, BadLines, read_lines
+from worker.cli.publication import LINES_NAMED, BadLines
+from worker.cli.publish import read_lines
 from worker.events.contract import MAX_BODY_BYTES
 
 
