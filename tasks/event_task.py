@@ -65,7 +65,9 @@ class EventTask(Task):  # type: ignore[type-arg] # generic only in the stubs
 
         def set_aside(message: EventMessage, reason: str) -> None:
             error = InvalidEvent(reason)
-            app.services().intake.reject([Rejection(error, "celery", message.body(), must_keep=True)])
+            app.services().intake.reject(
+                [Rejection(error, "celery", message.body(), must_keep=True, claimed=message.claimed())]
+            )
             outcomes.append(error)
 
         gives_up_at = time.monotonic() + PATIENCE_SECONDS

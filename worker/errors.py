@@ -38,13 +38,13 @@ class SettingsError(NightlyError):
 class InvalidEvent(NightlyError):
     """A message cannot be accepted. `reason` names the field and the rule, never the value.
 
-    `event_id` is the producer's id if it could be read and may be shown.
+    Once intake has kept the message, `event_id` is the producer's id, if it could be read and may be shown.
     """
 
-    def __init__(self, reason: str, *, code: str = "invalid_event", event_id: str = "") -> None:
+    def __init__(self, reason: str, *, code: str = "invalid_event") -> None:
         self.reason = reason
         self.code = code
-        self.event_id = event_id
+        self.event_id = ""
         super().__init__(reason)
 
 

@@ -155,6 +155,8 @@ def _message_rows(letter: Letter) -> list[tuple[str, object]]:
     return [
         ("rejected", letter.reason),
         *([("event", whole(letter.event_id))] if letter.event_id else []),
+        *([("producer", whole(letter.event_source))] if letter.event_source else []),
+        *([("account", whole(letter.account_id))] if letter.account_id else []),
         ("source", f"{letter.source}, {number(letter.body_bytes)} bytes"),
         ("seen", f"{number(letter.seen)} times, last {when(letter.last_at)} UTC"),
     ]

@@ -93,25 +93,23 @@ class Requirements:
     """None: not known here."""
     require_sealed: bool = False
 
-    def check(
-        self, event: LifecycleEvent, *, is_sealed: bool, login_field: str = "loginId", event_id: str = ""
-    ) -> None:
-        """Check the instance, if the event names one, and the sealing; raises InvalidEvent with `event_id`."""
+    def check(self, event: LifecycleEvent, *, is_sealed: bool, login_field: str = "loginId") -> None:
+        """Check the instance, if the event names one, and the sealing; raises InvalidEvent."""
         if event.instance and self.instances is not None and event.instance not in self.instances:
             reason = "instance: is not one of the configured instances"
-            raise InvalidEvent(reason, code="unknown_instance", event_id=event_id)
+            raise InvalidEvent(reason, code="unknown_instance")
         if self.require_sealed and not is_sealed:
             reason = f"{login_field}: must be sealed to the key of `nightly keys public`, as REQUIRE_SEALED is set"
-            raise InvalidEvent(reason, event_id=event_id)
+            raise InvalidEvent(reason)
 
     def check_time(self, event: LifecycleEvent, now: datetime, *, field: str = "time") -> None:
         """Check that an event is not dated too far ahead; raises InvalidEvent."""
         if event.occurred_at - now > timedelta(seconds=self.max_ahead_seconds):
             raise self.ahead(field)
 
-    def ahead(self, field: str, *, event_id: str = "") -> InvalidEvent:
+    def ahead(self, field: str) -> InvalidEvent:
         """Return the error for an event dated too far ahead."""
-        return InvalidEvent(f"{field}: lies more than {self.max_ahead_seconds:g} s in the future", event_id=event_id)
+        return InvalidEvent(f"{field}: lies more than {self.max_ahead_seconds:g} s in the future")
 
 
 def check_login_id(login_id: str) -> None:

@@ -7,13 +7,14 @@ queues and every replay of a rejected message come here; `POST /events` refuses 
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from worker.clock import elapsed_seconds
 from worker.errors import InvalidEvent, SealError, UnknownKey
 from worker.events.contract import MAX_BODY_BYTES, LifecycleEvent, Requirements, check_login_id
 from worker.intake.messages import CeleryMessage, EventMessage, read_body
+from worker.intake.origin import Claimed, origin_of
 from worker.ledger import Kept, Lane, Ledger, Letters, Message, Recorded, Wish
 from worker.vault.spellings import Spellings
 from worker.vault.vault import Vault
@@ -34,6 +35,7 @@ class Rejection:
     body: bytes
     must_keep: bool = False
     """It may hold valid events: keep it beyond the limits of the review list."""
+    claimed: Claimed = field(default=Claimed(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +126,9 @@ class Intake:
         results = iter(recorded)
         for at, outcome in enumerate(outcomes):
             if isinstance(outcome, Wish) and next(results) is Recorded.AHEAD:
-                outcomes[at] = self._requirements.ahead(batch[at].time_field, event_id=outcome.event_id)
+                outcomes[at] = self._requirements.ahead(batch[at].time_field)
         self.reject(
-            Rejection(outcome, message.source, message.body())
+            Rejection(outcome, message.source, message.body(), claimed=message.claimed())
             for message, outcome in zip(batch, outcomes, strict=True)
             if isinstance(outcome, InvalidEvent)
         )
@@ -138,7 +140,7 @@ class Intake:
             self._keep(group, [self._message(rejection) for rejection in group])
 
     def reject_oversize(self, *, source: str, size: int, key: str) -> bool:
-        """Write a dead letter for an entry too large to load, kept under `key`. False: the list is full; delete it."""
+        """Keep a letter for an entry too large to load, which stays under `key`. False: the list is full; delete it."""
         reason = f"body: larger than {MAX_BODY_BYTES} bytes; for 90 days it is kept, unsealed, under {key}"
         rejection = Rejection(InvalidEvent(reason), source, b"")
         message = Message("iv-" + self._vault.fingerprint(key), rejection.error.code, reason, source, size)
@@ -147,15 +149,23 @@ class Intake:
     def _keep(self, rejections: Sequence[Rejection], messages: Sequence[Message]) -> Sequence[Kept]:
         results = self._letters.keep_rejected(messages, replicas=self._replicas)
         for rejection, message, result in zip(rejections, messages, results, strict=True):
-            error, is_first, is_kept = rejection.error, result is Kept.FIRST, result is not Kept.UNKEPT
             self._on_rejected(
-                Rejected(error.reason, error.code, error.event_id, rejection.source, message.id, is_first, is_kept)
+                Rejected(
+                    reason=message.reason,
+                    code=message.code,
+                    event_id=message.event_id,
+                    source=rejection.source,
+                    letter_id=message.id,
+                    is_new_group=result is Kept.FIRST,
+                    is_kept=result is not Kept.UNKEPT,
+                )
             )
         return results
 
     def _message(self, rejection: Rejection) -> Message:
         error, body = rejection.error, rejection.body
-        letter_id = letter_id_of(self._vault, body)
+        letter_id, origin = letter_id_of(self._vault, body), origin_of(rejection.claimed, self._vault)
+        error.event_id = origin.event_id
         return Message(
             id=letter_id,
             code=error.code,
@@ -163,7 +173,7 @@ class Intake:
             source=rejection.source,
             size=len(body),
             sealed_body=self._vault.seal(body_context(letter_id), body),
-            event_id=error.event_id,
+            **origin._asdict(),
             must_keep=rejection.must_keep or error.code in _MAY_BE_VALID,
         )
 
@@ -185,8 +195,7 @@ class Intake:
         """Return an event as the ledger records it, its loginId sealed; raises InvalidEvent."""
         login_id = event.login_id or self._opened(event)
         login = Spellings(login_id)
-        event_id = self._vault.without_login(event.event_id, login)
-        self._requirements.check(event, is_sealed=bool(event.sealed_login_id), event_id=event_id)
+        self._requirements.check(event, is_sealed=bool(event.sealed_login_id))
         reference = self._vault.reference(event.instance, login_id)
         return Wish(
             reference=reference,
@@ -194,7 +203,7 @@ class Intake:
             sealed=self._vault.seal_login(reference, login_id),
             occurred_us=event.occurred_us,
             wants_active=wants_active,
-            event_id=event_id,
+            event_id=self._vault.without_login(event.event_id, login),
             account_id=event.account_id and self._vault.without_login(event.account_id, login),
             lane=Lane.LIVE,
         )
@@ -213,7 +222,7 @@ class Intake:
             reason = error.reason
         else:
             return login_id
-        raise InvalidEvent(reason, code=code, event_id=self._vault.without_login(event.event_id, None))
+        raise InvalidEvent(reason, code=code)
 
 
 def letter_id_of(vault: Vault, body: bytes) -> str:

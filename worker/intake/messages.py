@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from worker.events.contract import LifecycleEvent, decode_documents
+from worker.intake.origin import Claimed
 
 
 class CeleryMessage(NamedTuple):
@@ -32,6 +33,12 @@ class CeleryMessage(NamedTuple):
     def body(self) -> bytes:
         """Return the bytes that the dead letter keeps if the message is rejected."""
         return to_json({"type": self.type, "args": list(self.args), "kwargs": self._arguments()})
+
+    def claimed(self) -> Claimed:
+        """Return what the message says about itself, for the dead letter."""
+        given = self.kwargs
+        content = {**given, "login (positional)": self.args}
+        return Claimed(given.get("event_id"), None, given.get("account_id"), content, self.task_id)
 
     def _arguments(self) -> Mapping[str, Any]:
         if self.kwargs.get("event_id") is not None:
@@ -68,6 +75,11 @@ class CloudEventMessage(NamedTuple):
     def body(self) -> bytes:
         """Return the bytes that the dead letter keeps if the event is rejected."""
         return to_json(self.kept)
+
+    def claimed(self) -> Claimed:
+        """Return what the event says about itself, for the dead letter."""
+        document = self.document if isinstance(self.document, dict) else {}
+        return Claimed(document.get("id"), document.get("source"), document.get("subject"), document)
 
 
 EventMessage = CeleryMessage | CloudEventMessage

@@ -47,6 +47,9 @@ class Letter:
     message: str = ""
     reason: str = ""
     source: str = ""
+    """Of a message: how it came, `stream`, `celery` or `queue`."""
+    event_source: str = ""
+    """Of a message: the `source` attribute of its CloudEvent."""
     failures: int = 0
     first_at: int = 0
     seen: int = 1
@@ -71,7 +74,9 @@ class Message:
     sealed_body: bytes = field(default=b"", repr=False)
     """Empty if the body is kept elsewhere."""
     event_id: str = ""
-    """The producer's event id, if it may be shown."""
+    """This and the next two: what may be shown of the event, as far as it could be read."""
+    event_source: str = ""
+    account_id: str = ""
     must_keep: bool = False
     """Keep it beyond the limits; it counts towards them."""
 
@@ -196,7 +201,7 @@ class Letters:
 def _fields(message: Message) -> tuple[str | bytes | int, ...]:
     keep = int(message.must_keep)
     about = message.id, message.code, message.reason, message.source, message.size
-    return *about, message.sealed_body, message.event_id, keep
+    return *about, message.sealed_body, message.event_id, message.event_source, message.account_id, keep
 
 
 def _pages(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

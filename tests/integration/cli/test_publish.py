@@ -90,6 +90,18 @@ def test_published_events_are_json_lines(nightly: Command) -> None:
     assert (one["login"], one["result"]) == (None, "published")
 
 
+def test_a_rejected_event_can_be_found_by_its_id_source_and_account(nightly: Command) -> None:
+    services = build_services(Settings.load())
+    document = {"id": "evt-7", "source": "crm", "subject": "cust-42", "data": {"loginId": CANARY}}
+    assert not services.intake.accept_bodies([json.dumps(document).encode()])
+    [letter] = services.letters.list()
+    shown = [line.split() for line in nightly("dead-letters", "show", letter.id).stdout.splitlines()]
+    assert all(row in shown for row in (["event", "evt-7"], ["producer", "crm"], ["account", "cust-42"]))
+    [listed] = map(json.loads, nightly("dead-letters", "list", "--json").stdout.splitlines())
+    found = {name: listed[name] for name in ("event_id", "event_source", "account_id")}
+    assert found == {"event_id": "evt-7", "event_source": "crm", "account_id": "cust-42"}
+
+
 def test_a_missing_file_of_events_is_named(nightly: Command) -> None:
     done = nightly("publish", "--file", "no-such-file")
     assert done.returncode == 2

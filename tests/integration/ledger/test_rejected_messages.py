@@ -22,11 +22,13 @@ def test_a_repeated_message_is_counted_and_keeps_its_newest_reason(
     assert park(letters, reason="time: is required", source="stream")
     first_at = clock.ms
     clock.ms += 1000
-    assert not park(letters, reason="data: is required", source="celery")
+    origin = {"event_id": "evt-1", "event_source": "crm", "account_id": "cust-42"}
+    assert not park(letters, reason="data: is required", source="celery", **origin)
     kept = letters.get("ev-1")
     assert (kept.kind, kept.status, kept.code, kept.instance) == ("message", "open", "invalid_event", "")
     assert (kept.seen, kept.created_at, kept.last_at) == (2, first_at, clock.ms)
     assert (kept.reason, kept.source, kept.wish) == ("data: is required", "celery", "")
+    assert (kept.event_id, kept.event_source, kept.account_id) == ("evt-1", "crm", "cust-42")
     assert redis_client.hget("nightly:tally", "rejected") == b"2"
     assert redis_client.zrange(MESSAGE_GROUP, 0, -1) == [b"ev-1"]
 

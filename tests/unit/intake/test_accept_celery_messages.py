@@ -86,6 +86,13 @@ def test_a_message_nested_too_deeply_to_be_encoded_is_still_kept(harness: Harnes
     ]
 
 
+def test_a_rejected_celery_message_keeps_its_task_id_unless_that_is_its_login(harness: Harness) -> None:
+    assert not harness.celery("another-login", task_id="task-1")
+    assert not harness.celery(LOGIN, task_id=f"link-{LOGIN}")
+    first, second = (message.event_id for message in harness.letters.kept)
+    assert (first, second[:7]) == ("task-1", "masked-")
+
+
 @pytest.mark.parametrize("instances", [frozenset({"toolbox"}), frozenset({"toolbox", "eu"})])
 def test_a_rejected_celery_message_is_replayed_unchanged(vault: Vault, instances: frozenset[str]) -> None:
     harness = Harness(vault)

@@ -60,6 +60,52 @@ def test_an_opaque_login_is_masked_in_any_case(harness: Harness) -> None:
     assert harness.wish.event_id.startswith("masked-")
 
 
+def test_a_rejected_event_keeps_its_id_source_and_account(harness: Harness) -> None:
+    harness.intake.accept_bodies([body_of(cloudevent(subject="cust-42", time="yesterday"))])
+    harness.celery(login_id=LOGIN, account_id="cust-43", task_id="1b5f3f6e-7d0a-4c55-9d4e-2f8a6c1e0b77")
+    harness.celery(login_id=LOGIN, event_id="evt-3", task_id="task-3")
+    found = [(message.event_id, message.event_source, message.account_id) for message in harness.letters.kept]
+    assert found == [
+        ("evt-1", "crm", "cust-42"),
+        ("1b5f3f6e-7d0a-4c55-9d4e-2f8a6c1e0b77", "", "cust-43"),
+        ("evt-3", "", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "login",
+    [{"data": {"loginID": LOGIN}}, {"data": {"loginId": [LOGIN]}}, {"data": LOGIN}, {"data": {"card": LOGIN}}],
+    ids=["misspelt", "in an array", "as data", "under another name"],
+)
+def test_the_login_of_a_rejected_event_is_masked_in_its_id_source_and_account(
+    harness: Harness, login: dict[str, object]
+) -> None:
+    spelt = f"x-{LOGIN.upper()}"
+    harness.intake.accept_bodies([body_of(cloudevent(id=spelt, source=spelt, subject=spelt, time="now", **login))])
+    (message,) = harness.letters.kept
+    assert {message.event_id, message.event_source, message.account_id} == {message.event_id}
+    assert message.event_id.startswith("masked-")
+
+
+def test_a_sealed_login_is_masked_in_the_id_of_a_rejected_event(harness: Harness) -> None:
+    sealed = harness.vault.public_keys[0].seal("jo+anne@bank:42")
+    foreign = Vault([b"f" * 32]).public_keys[0].seal("another")
+    for event_id, box in (("link-jo+anne@bank:42", sealed), ("evt-2", sealed), (f"x-{LOGIN}", foreign)):
+        document = cloudevent(id=event_id, time="yesterday", data={"sealedLoginId": box})
+        harness.intake.accept_bodies([body_of(document)])
+    first, second, third = (message.event_id for message in harness.letters.kept)
+    assert (first[:7], second, third[:7]) == ("masked-", "evt-2", "masked-")
+
+
+def test_odd_values_of_a_rejected_event_are_bounded_and_printable(harness: Harness) -> None:
+    odd = {"id": "evt\x1b[31m\u202e\ud800", "source": "x" * 257, "subject": 7}
+    body = json.dumps(cloudevent(**odd, data={"loginId": "\x1b", "rest": [{"loginId": "y" * 300}] * 200}))
+    harness.intake.accept_bodies([body.encode(), b"[1, 2]"])
+    first, *others = [(message.event_id, message.event_source, message.account_id) for message in harness.letters.kept]
+    assert first == ("evt?[31m??", "(longer than 256 characters)", "")
+    assert others == [("", "", "")] * 2
+
+
 def test_the_id_of_a_dead_letter_depends_only_on_its_bytes(harness: Harness) -> None:
     for body in (b"{", b"{", b"}"):
         harness.intake.accept_bodies([body])

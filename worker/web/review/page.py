@@ -137,7 +137,7 @@ def _letters(letters: Sequence[Letter], open_in_all: int) -> str:
     rows = [
         [
             f"<code>{_text(letter.id)}</code>", _when(letter.created_at), f"<code>{_text(letter.code)}</code>",
-            _text(letter.wish), _text(letter.login or f"rejected {letter.source} message"),
+            _text(letter.wish), _text(letter.login or f"rejected {letter.source} message {letter.event_id}".strip()),
             _text(letter.account_id), _text(letter.message or letter.reason),
         ]
         for letter in letters

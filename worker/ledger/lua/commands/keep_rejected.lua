@@ -3,20 +3,21 @@
 -- message is only counted, with a notice at most once an hour: a faulty producer cannot fill the memory of events.
 -- ARGV  1 now (ms or ''), 2 limit of messages, 3 limit of bytes
 --       4 and on, for each message: letter id, code, reason, source, size (bytes), sealed body ('': kept elsewhere),
---         event id ('': not known), 1 to keep it beyond the limits
+--         event id, CloudEvents source and account id ('': not known), 1 to keep it beyond the limits
 -- Reply for each: first (open letter of its group) | kept | unkept
 
-local FIRST_MESSAGE, FIELDS = 4, 8
+local FIRST_MESSAGE, FIELDS = 4, 10
 local NOTICE_AGAIN = 3600000
 
 -- Returns the messages, and their sealed bodies.
 local function read_messages()
   local messages, sealed_values = {}, {}
   for at = FIRST_MESSAGE, #ARGV, FIELDS do
-    local id, code, reason, source, size, sealed, event_id, must_keep = unpack(ARGV, at, at + FIELDS - 1)
+    local id, code, reason, source, size, sealed, event_id, event_source, account_id, must_keep =
+      unpack(ARGV, at, at + FIELDS - 1)
     messages[#messages + 1] = {
       id = id, code = code, reason = reason, source = source, size = size, sealed = sealed, event_id = event_id,
-      must_keep = must_keep == '1',
+      event_source = event_source, account_id = account_id, must_keep = must_keep == '1',
     }
     sealed_values[#sealed_values + 1] = sealed
   end
@@ -47,6 +48,7 @@ local function keep(message)
   local fields = {
     'kind', 'message', 'code', message.code, 'instance', '', 'reason', message.reason, 'source', message.source,
     'body_bytes', message.size, 'last_at', whole(now), 'event_id', message.event_id,
+    'event_source', message.event_source, 'account_id', message.account_id,
   }
   redis.call('HINCRBY', key, 'seen', 1)
   if is_open then
