@@ -80,7 +80,7 @@ def opened(path: str) -> Iterator[Lines]:
     try:
         stream = Path(path).open("rb", buffering=_BUFFER_BYTES)  # noqa: SIM115 - closed below
     except OSError as error:
-        raise UnreadableFile(f"the file cannot be read: {error.strerror}") from None
+        raise UnreadableFile(f"{path} cannot be read: {error.strerror}") from None
     with stream:
         yield Lines(_unpacked(stream))
 

@@ -57,16 +57,25 @@ class DryRun:
         self._as_of_us = as_of_us
         self._reassert = reassert
 
-    def foresee(self, rows: Iterable[Row], *, on_rows: Callable[[int], None] = lambda _: None) -> Forecast:
-        """Count the outcomes of all rows. `on_rows` is called with the number of rows so far.
+    def foresee(
+        self,
+        rows: Iterable[Row],
+        *,
+        on_rows: Callable[[int], None] = lambda _: None,
+        on_rejected: Callable[[Row, RowOutcome], None] = lambda *_: None,
+    ) -> Forecast:
+        """Count the outcomes of all rows.
 
-        Raises redis.RedisError, and whatever reading the rows raises.
+        `on_rows` is called with the number of rows so far, `on_rejected` with each row that is not handed over, as it
+        is invalid or a dead letter. Raises redis.RedisError, and whatever reading the rows raises.
         """
         counts: Counter[str] = Counter()
         first_problem = ""
         with _seen_before() as seen:
             for row, outcome in self._outcomes(rows, seen):
                 counts[outcome] += 1
+                if outcome in {RowOutcome.INVALID, RowOutcome.DEAD}:
+                    on_rejected(row, RowOutcome(outcome))
                 if row.line % BATCH == 0:
                     on_rows(counts.total())
                 if row.problem and not first_problem:

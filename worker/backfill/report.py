@@ -28,6 +28,8 @@ from worker.vault.vault import Vault
 
 COLUMNS = ("line", "reference", "account_id", "wish", "outcome", "code", "ended_at")
 REVEALED = "login_id"
+PRIVATE = 0o600
+"""The mode of a file that holds loginIds."""
 REJECTED = frozenset({RowOutcome.INVALID, RowOutcome.DEAD})
 
 
@@ -96,30 +98,42 @@ def write_report(lines: Iterator[Mapping[str, object]], out: BinaryIO, *, as_jso
     text.detach()
 
 
-def with_rejects(ended: Iterator[Ended], out: BinaryIO) -> Iterator[Ended]:
-    """Yield the rows, and write the invalid and dead ones in the format of the file that they came from.
+class Rejects:
+    """Writes invalid and dead rows in the format of the file that they came from, and counts them.
 
     A CSV has the reason in its first column, any other format in a comment above the row. A load of this file ignores
     both, and removes the apostrophes from a CSV's cells.
     """
-    form = Form("plain")
-    for position, one in enumerate(ended):
-        if position == 0:
-            form = form_of(one.row)
-            if form.kind == "csv":
-                out.write(f"{REASON}{form.delimiter}".encode() + _neutral(form.header.encode(), form) + b"\n")
-        if one.result.outcome in REJECTED:
-            out.write(_reject(one, form))
+
+    def __init__(self, out: BinaryIO, form: Form) -> None:
+        self.count = 0
+        self._out = out
+        self._form = form
+        if form.kind == "csv":
+            out.write(f"{REASON}{form.delimiter}".encode() + _neutral(form.header.encode(), form) + b"\n")
+
+    def add(self, row: Row, outcome: RowOutcome, code: str = "") -> None:
+        """Write a row if it is rejected."""
+        if outcome in REJECTED:
+            self._out.write(_reject(row, row.problem or code or outcome.value, self._form))
+            self.count += 1
+
+
+def with_rejects(ended: Iterator[Ended], out: BinaryIO) -> Iterator[Ended]:
+    """Yield the rows of a backfill, and write the rejected ones."""
+    rejects: Rejects | None = None
+    for one in ended:
+        rejects = rejects or Rejects(out, form_of(one.row))
+        rejects.add(one.row, one.result.outcome, one.result.code)
         yield one
 
 
-def _reject(one: Ended, form: Form) -> bytes:
-    reason = one.row.problem or one.result.code or one.result.outcome.value
+def _reject(row: Row, reason: str, form: Form) -> bytes:
     if form.kind == "csv":
-        line = _neutral(line_of(one.row), form) if one.row.problem else _written(one.row, form).encode()
+        line = _neutral(line_of(row), form) if row.problem else _written(row, form).encode()
         return _csv([reason], form.delimiter).encode() + form.delimiter.encode() + line + b"\n"
-    line = line_of(one.row) if one.row.problem else _written(one.row, form).encode()
-    return f"# line {one.row.line}: {reason}\n".encode() + line + b"\n"
+    line = line_of(row) if row.problem else _written(row, form).encode()
+    return f"# line {row.line}: {reason}\n".encode() + line + b"\n"
 
 
 def _neutral(line: bytes, form: Form) -> bytes:
@@ -159,7 +173,7 @@ def written_whole(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except OSError as error:
-        raise UnreadableFile(f"the file cannot be written: {error.strerror}") from None
+        raise UnreadableFile(f"{path} cannot be written: {error.strerror}") from None
     try:
         with os.fdopen(descriptor, "wb") as out:
             yield out

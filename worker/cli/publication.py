@@ -8,7 +8,7 @@ from itertools import islice
 import typer
 
 from worker.cli.documents import Published
-from worker.cli.explain import waiting_reason
+from worker.cli.login_story import waiting_reason
 from worker.cli.output import console, number, pairs, plain, print_json
 from worker.errors import InvalidEvent
 from worker.events.contract import LifecycleEvent

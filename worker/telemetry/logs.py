@@ -165,7 +165,7 @@ def _scrubbed(fields: Mapping[str, object]) -> dict[str, object]:
         elif isinstance(value, str):
             is_short = len(value) <= _SHORT
             shown[name] = value if name in VETTED_FIELDS else _scrub_short(value) if is_short else scrub_text(value)
-        elif value.__class__ is int and -_SMALL < value < _SMALL:  # type: ignore[operator]
+        elif value.__class__ is int and -_SMALL < value < _SMALL:
             shown[name] = value
         else:
             shown[name] = scrub_value(value)

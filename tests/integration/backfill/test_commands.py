@@ -71,9 +71,15 @@ def test_report_rejects_and_summary_count_the_same_rows_before_the_backfill_has_
 def test_corrected_rejects_can_be_loaded_again(
     nightly: Nightly, services: Services, path: Path, tmp_path: Path
 ) -> None:
+    rejects, foretold = tmp_path / "rejects.csv", tmp_path / "foretold.csv"
+    done = nightly("start", str(path), "--on", "--dry-run", "--rejects", str(foretold))
+    assert "rejected rows are in foretold.csv. It has loginIds" in done.stderr
     nightly("start", str(path), "--on")
+    Feeder(services.backfills, services.vault, services.fingerprints).feed()
+    nightly("report", only(services).id, "--rejects", str(rejects))
+    assert foretold.read_text() == rejects.read_text(), "a dry run writes the same bad rows"
+    assert foretold.stat().st_mode & 0o777 == 0o600
     work_off(services, outcome="dead", code="NEW_ACCOUNT")
-    rejects = tmp_path / "rejects.csv"
     done = nightly("report", only(services).id, "--rejects", str(rejects))
     assert (done.returncode, done.stdout) == (0, "")
     assert "5 rejected rows are in rejects.csv. It has loginIds" in done.stderr
@@ -227,4 +233,4 @@ def test_wrong_usage_prints_one_line_and_exits_with_2(
 
 def test_a_missing_file_is_reported(nightly: Nightly) -> None:
     done = nightly("start", "no-such-file", "--on")
-    assert (done.returncode, done.stderr) == (1, "the file cannot be read: No such file or directory\n")
+    assert (done.returncode, done.stderr) == (1, "no-such-file cannot be read: No such file or directory\n")

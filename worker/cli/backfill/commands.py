@@ -11,6 +11,7 @@ import typer
 
 from worker.backfill.models import Backfill, RowOutcome
 from worker.backfill.report import (
+    PRIVATE,
     REJECTED,
     counted,
     documents,
@@ -20,13 +21,11 @@ from worker.backfill.report import (
     written_whole,
 )
 from worker.cli.backfill.follow import follow, reason_of
-from worker.cli.backfill.screen import document, needs_a_person, outcomes, picture, table
+from worker.cli.backfill.screen import document, needs_a_person, outcomes, picture, print_rejects, table
 from worker.cli.backfill.start import start
 from worker.cli.context import open_services
 from worker.cli.output import console, number, plain, print_json
 from worker.services import Services
-
-PRIVATE = 0o600
 
 app = typer.Typer(
     help="Switch many logins on or off: those in a file, or in the ledger.",
@@ -131,18 +130,10 @@ def report(
         else:
             deque(rows, maxlen=0)
     if rejects is not None:
-        _about_rejects(counts, rejects)
+        print_rejects(sum(counts[each] for each in REJECTED), rejects)
     if reveal:
         typer.echo("The report has loginIds: keep it secret, and delete it soon.", err=True)
     _summary(backfill, counts)
-
-
-def _about_rejects(counts: Counter[str], path: Path) -> None:
-    typer.echo(
-        f"{number(sum(counts[each] for each in REJECTED))} rejected rows are in {plain(path.name)}. It has loginIds, "
-        f"and only you can read it: correct it, load it with `nightly backfill start`, and delete it.",
-        err=True,
-    )
 
 
 def _summary(backfill: Backfill, counts: Counter[str]) -> None:

@@ -1,14 +1,17 @@
 """`nightly backfill start --dry-run`: prints what a start would do and how long its calls take. Writes nothing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import typer
 
+from worker.backfill.file_rows import Source
 from worker.backfill.forecast import DryRun, Forecast
 from worker.backfill.loader import Terms
-from worker.backfill.models import Row
+from worker.backfill.report import PRIVATE, Rejects, written_whole
 from worker.cli import documents
+from worker.cli.backfill.screen import print_rejects
 from worker.cli.output import console, number, pairs, print_json, span, when
 from worker.services import Services
 
@@ -23,9 +26,15 @@ class Foreseen:
 
 
 def foresee(
-    services: Services, rows: Iterable[Row], terms: Terms, *, now_us: int, on_rows: Callable[[int], None]
+    services: Services,
+    source: Source,
+    terms: Terms,
+    *,
+    now_us: int,
+    on_rows: Callable[[int], None],
+    rejects: Path | None = None,
 ) -> Foreseen:
-    """Return the forecast for all rows; raises whatever reading the rows raises."""
+    """Return the forecast for all rows, and write the rejected ones; raises whatever reading the rows raises."""
     as_of_us = now_us if terms.as_of_us is None else terms.as_of_us
     run = DryRun(
         services.redis,
@@ -35,7 +44,14 @@ def foresee(
         as_of_us=as_of_us,
         reassert=terms.reassert,
     )
-    return Foreseen(run.foresee(rows, on_rows=on_rows), as_of_us, _pace(services, terms))
+    if rejects is None:
+        forecast = run.foresee(source.rows, on_rows=on_rows)
+    else:
+        with written_whole(rejects, mode=PRIVATE) as stream:
+            writer = Rejects(stream, source.form)
+            forecast = run.foresee(source.rows, on_rows=on_rows, on_rejected=writer.add)
+        print_rejects(writer.count, rejects)
+    return Foreseen(forecast, as_of_us, _pace(services, terms))
 
 
 def print_forecast(foreseen: Foreseen, *, as_json: bool) -> None:

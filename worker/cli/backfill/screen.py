@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -109,3 +111,12 @@ def table(backfills: list[Backfill]) -> RenderableType:
         counts = (number(one.rows), share, number(rejected(one)))
         grid.add_row(one.id, state, one.wish.value, plain(one.instance), *counts, plain(one.name))
     return grid
+
+
+def print_rejects(count: int, path: Path) -> None:
+    """Print to stderr where the rejected rows are, and what to do with them."""
+    typer.echo(
+        f"{number(count)} rejected rows are in {plain(path.name)}. It has loginIds, and only you can read it: correct "
+        f"it, load it with `nightly backfill start`, and delete it.",
+        err=True,
+    )

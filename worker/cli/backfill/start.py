@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,6 +39,10 @@ def start(
         str | None, typer.Option(help="Time of the wishes, which newer events override. A day or RFC 3339. [now]")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would do; write nothing.")] = False,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(help="With --dry-run: file for the bad rows, to correct. It has loginIds; only you can read it."),
+    ] = None,
     follows: Annotated[bool, typer.Option("--follow", help="Show progress until it ends.")] = False,
     rate: Annotated[float | None, typer.Option(help="Maximum rows a second.", min=0.001, max=100_000)] = None,
     quiet_hours: Annotated[str | None, typer.Option(help="Hand over no rows in these hours: HH:MM-HH:MM.")] = None,
@@ -61,6 +66,8 @@ def start(
     Exit code 1 if nothing was loaded; with --follow, also if rows were rejected.
     """
     _check(file, on=on, off=off, from_ledger=from_ledger, where=where, as_of=as_of)
+    if rejects is not None and not dry_run:
+        misuse("--rejects needs --dry-run; the bad rows of a backfill: nightly backfill report ID --rejects FILE")
     try:
         conditions = [Condition.read(text) for text in where or []]
         as_of_us = None if as_of is None else microseconds(as_of)
@@ -80,7 +87,7 @@ def start(
         again=again,
         resumable=not from_ledger,
     )
-    _carry_out(services, file, terms, conditions, dry_run=dry_run, follows=follows, as_json=as_json)
+    _carry_out(services, file, terms, conditions, dry_run=dry_run, rejects=rejects, follows=follows, as_json=as_json)
 
 
 def _carry_out(
@@ -90,6 +97,7 @@ def _carry_out(
     where: list[Condition],
     *,
     dry_run: bool,
+    rejects: Path | None,
     follows: bool,
     as_json: bool,
 ) -> None:
@@ -99,7 +107,7 @@ def _carry_out(
     with _source(services, file, terms.instance, where) as source:
         if dry_run:
             with counted("rows read") as count:
-                foreseen = foresee(services, source.rows, terms, now_us=now_us, on_rows=count)
+                foreseen = foresee(services, source, terms, now_us=now_us, on_rows=count, rejects=rejects)
             print_forecast(foreseen, as_json=as_json)
             return
         backfill = _load(services, source, terms, now_us)
