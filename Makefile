@@ -31,8 +31,8 @@ help: ## List the commands.
 demo: .venv/installed ## Run the whole product on this machine for half a minute, and check the result.
 	@$(BIN)/nightly demo
 
-run: .venv/installed ## Run the same parts for your own events, until Ctrl-C.
-	@$(BIN)/nightly run
+run: .venv/installed ## Run the same parts for your own events, until Ctrl-C. Other ports: ARGS="--port 8180".
+	@$(BIN)/nightly run $(ARGS)
 
 test: .venv/installed ## Run every test, in four processes; the long tests start first.
 	$(BIN)/pytest -n 4 --dist worksteal tests/chaos tests/rabbitmq tests/integration tests/producers tests/unit

@@ -1,65 +1,85 @@
-"""`nightly run`: starts the embedded stack, prints its addresses, and watches it until Ctrl-C.
+"""`nightly run`: starts the embedded stack at fixed addresses, prints them, and watches it until Ctrl-C.
 
 The caller's settings and `.env` apply. Redis is embedded only if REDIS_URL is not set. Flinks is emulated only if no
 key is set, and only on a sandbox ledger: the embedded one, or yours with SANDBOX=1. If a part dies, the run ends and
-prints the end of that part's log. It prints no secret, and creates secrets (in `.nightly/`) only for an embedded Redis.
+prints the end of that part's log. Secrets made for the run are kept in `.nightly/`, for the next run.
 """
 
-import json
-import shlex
-import socket
+import secrets
 import sys
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from sandbox.stack import EmbeddedStack, ManagedProcess
+from sandbox.run_file import RunFile
+from sandbox.run_screen import FOLDER, HTTP_SECRET_FILE, PAGE_USER, PASSWORD_FILE, made_by, print_addresses
+from sandbox.stack import EmbeddedStack
+from sandbox.stack.ports import check_free, free_port
+from sandbox.stack.private_files import read_private, write_private
 from sandbox.stack.readiness import listening_url
 from worker.broker.celery_config import default_concurrency
-from worker.cli.output import COMMAND, DIM, NAME, console, pairs
-from worker.cli.shell import INTERRUPTED, told_to_stop, typed
+from worker.cli.output import console
+from worker.cli.shell import INTERRUPTED, told_to_stop
 from worker.config.settings import Settings
 from worker.errors import EmbeddedStackError
-from worker.redis_client.error_messages import place_of
+from worker.web.review.passwords import hash_password
 from worker.web.webhook.route import UNNEEDED
+from worker.web.webhook.signature import new_secret
 
-FOLDER = Path(".nightly")
-PORT = 8080
+FIRST_PORT = 8080
 LOOK_SECONDS = 0.5
-LOGIN, OTHER_LOGIN = "0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de-944b-e07fc1f90ae7"
-"""LoginIds of the printed examples; the emulated Flinks accepts every loginId."""
+MADE = ("REDIS_URL", "LOGIN_KEYS", "SEAL_TO", "FLINKS_BASE_URL", "FLINKS_AUTH_KEY", "SANDBOX")
+"""Settings that a run makes if they are missing, and that commands in other shells need."""
+
+
+class Ports(NamedTuple):
+    """Neighbouring ports on loopback, so that the first one says where everything is; 0 means any free one."""
+
+    page: int
+    emulator: int
+    metrics: int
+    redis: int
 
 
 def run(
     *,
     port: Annotated[
-        int | None, typer.Option(help="Port of the review page. [8080, or a free one]", min=0, max=65_535)
-    ] = None,
-    tcp: Annotated[
-        bool, typer.Option("--tcp", help="Redis on loopback with a password, for clients without Unix sockets.")
-    ] = False,
+        int,
+        typer.Option(
+            help="First of four ports: review page, emulated Flinks, metrics, Redis. 0: any free ones.",
+            min=0,
+            max=65_536 - len(Ports._fields),
+        ),
+    ] = FIRST_PORT,
 ) -> None:
-    """Run Redis, a worker and the review page until Ctrl-C, and an emulated Flinks if no key is set."""
+    """Run Redis, a worker and the review page until Ctrl-C, and an emulated Flinks if no key is set.
+
+    While it runs, `nightly` commands in this folder use it without further settings.
+    """
     screen, is_up = console(), False
+    ports = Ports(*range(port, port + len(Ports._fields))) if port else Ports(0, 0, free_port(), 0)
     try:
-        with told_to_stop():
+        with told_to_stop(), RunFile(FOLDER) as run_file:
+            settings = Settings.load()
+            _check(ports, settings)
             screen.print("Starting; Ctrl-C stops everything.")
             stack = EmbeddedStack(
                 FOLDER,
                 isolated=False,
+                overrides={} if settings.metrics_port else {"METRICS_PORT": str(ports.metrics)},
                 concurrency=default_concurrency(),
-                tcp=tcp,
+                emulator_port=ports.emulator,
+                tcp=True,
+                redis_port=ports.redis,
                 on_step=lambda line: screen.print(f"  {line}", soft_wrap=True),
             )
             with stack:
-                review = _start_review(stack, port)
-                _print_addresses(screen, stack, listening_url(review) or "")
+                _start_review(stack, ports.page)
+                if stack.redis:
+                    run_file.write({name: stack.environment[name] for name in MADE if made_by(stack, name)})
+                print_addresses(screen, stack)
                 is_up = True
                 _watch(stack)
     except KeyboardInterrupt:
@@ -67,75 +87,38 @@ def run(
         raise typer.Exit(0 if is_up else INTERRUPTED) from None
 
 
-def _start_review(stack: EmbeddedStack, port: int | None) -> ManagedProcess:
-    chosen = (PORT if _is_free(PORT) else 0) if port is None else port
-    argv = [sys.executable, "-m", "worker", "review", "--port", str(chosen)]
-    settings = stack.settings()
+def _check(ports: Ports, settings: Settings) -> None:
+    """Raise EmbeddedStackError if a port that this run needs is taken."""
+    advice = f"Stop it, or choose four other ports: nightly run --port {FIRST_PORT + 100}"
+    check_free({"the review page": ports.page}, advice)
+    if not settings.instances():
+        check_free({"the emulated Flinks": ports.emulator}, advice)
+    if settings.metrics_port is None:
+        check_free({"metrics": ports.metrics}, advice)
+    if settings.redis_url is None:
+        try:
+            check_free({"Redis": ports.redis}, advice)
+        except EmbeddedStackError:
+            (FOLDER / "redis-ledger" / "url").unlink(missing_ok=True)  # clients may have sent that password there
+            raise
+
+
+def _start_review(stack: EmbeddedStack, port: int) -> None:
+    """Start the review page, with a user and a secret for `POST /events` if the settings have none."""
+    settings, made = stack.settings(), stack.environment
     if settings.seal_to is None:
-        stack.environment["SEAL_TO"] = str(settings.vault().public_keys[0])
-    return stack.start_process("review", argv, ready=listening_url, without=UNNEEDED)
-
-
-def _is_free(port: int) -> bool:
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
-
-
-def _print_addresses(screen: Console, stack: EmbeddedStack, page_url: str) -> None:
-    settings = stack.settings()
-    screen.print()
-    screen.print(Text("Nightly is up. Ctrl-C stops it.", NAME))
-    screen.print(pairs(_places(stack, settings, page_url)), soft_wrap=True)
-    screen.print()
-    screen.print(Text("In another shell, in this folder:", NAME))
-    for line in _commands(stack):
-        screen.print(Text(f"  {line}", COMMAND), soft_wrap=True)
-    screen.print(Text(f"\nIf a part dies, everything stops. {FOLDER}/ holds data, keys and logs.", DIM), soft_wrap=True)
-
-
-def _places(stack: EmbeddedStack, settings: Settings, page_url: str) -> Iterator[tuple[str, object]]:
-    if stack.redis:
-        yield "Redis", f"at {place_of(stack.redis.url)} (embedded {stack.redis.server}, data in {FOLDER}/)"
-    else:
-        yield "Redis", f"at {place_of(stack.environment['REDIS_URL'])} (from REDIS_URL)"
-    if stack.emulator_url:
-        yield "Flinks", f"emulated at {stack.emulator_url}, because no FLINKS_AUTH_KEY is set: nothing real is called"
-    else:
-        yield "Flinks", f"the REAL one: instance {', '.join(settings.instances())}"
-    yield "ledger", "a sandbox, which production workers refuse" if settings.sandbox else "production"
-    yield "review page", page_url
+        made["SEAL_TO"] = str(settings.vault().public_keys[0])
     if settings.review_users is None:
-        yield "", "closed until REVIEW_USERS names a user. To open it:"
-        yield "", f"run {typed('nightly')} users hash, put REVIEW_USERS=you:viewer:HASH into .env, start again"
-    is_open = settings.http_events_secrets is not None
-    yield "events by HTTP", f"POST {page_url}/events" if is_open else "closed until HTTP_EVENTS_SECRETS is set"
-    yield "logs", f"{FOLDER}/logs/"
+        made["REVIEW_USERS"] = f"{PAGE_USER}:viewer:{hash_password(_kept(PASSWORD_FILE, secrets.token_hex(8)))}"
+    if settings.http_events_secrets is None:
+        made["HTTP_EVENTS_SECRETS"] = f"run={_kept(HTTP_SECRET_FILE, new_secret())}"
+    argv = [sys.executable, "-m", "worker", "review", "--port", str(port)]
+    stack.start_process("review", argv, ready=listening_url, without=UNNEEDED)
 
 
-def _commands(stack: EmbeddedStack) -> Iterator[str]:
-    """Yield lines to copy. No password is shown, not even that of a REDIS_URL set by hand."""
-    nightly, redis_cli = typed("nightly"), f'{typed("redis-cli")} -u "$REDIS_URL"'
-    if stack.redis:
-        kept = stack.redis.url_path.relative_to(Path.cwd())
-        yield f'export REDIS_URL="$(cat {kept})"' if stack.redis.is_tcp else f"export REDIS_URL={stack.redis.url}"
-        yield f'export LOGIN_KEYS="$(cat {FOLDER}/login-keys)"'
-        if not stack.redis.is_tcp:
-            redis_cli = f"{typed('redis-cli')} -s {shlex.quote(str(stack.redis.socket_path))}"
-    if stack.emulator_url:
-        yield "export SANDBOX=1"
-    yield f"{nightly} publish linked --login-id {LOGIN}"
-    yield f"{redis_cli} XADD account-events:stream '*' event '{_example()}'"
-    yield f"{nightly} status"
-    yield f"{nightly} explain {LOGIN}"
-
-
-def _example() -> str:
-    time_now = datetime.now(UTC).replace(microsecond=0).isoformat()
-    envelope = {"specversion": "1.0", "id": "evt-1", "source": "shell", "type": "account.inactive", "time": time_now}
-    return json.dumps(envelope | {"data": {"loginId": OTHER_LOGIN}})
+def _kept(path: Path, fresh: str) -> str:
+    """Return the secret of the first run in this folder, which is `fresh` if there is none."""
+    return read_private(path) or write_private(path, fresh)
 
 
 def _watch(stack: EmbeddedStack) -> None:

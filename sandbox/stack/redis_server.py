@@ -7,9 +7,7 @@ that a second server cannot use the same files.
 
 import fcntl
 import os
-import random
 import secrets
-import socket
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
 from typing import Literal, Self
@@ -21,13 +19,13 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from sandbox.stack.guard import OrphanGuard
+from sandbox.stack.ports import free_port
 from sandbox.stack.private_files import private_folder, read_private, write_private
 from sandbox.stack.processes import ManagedProcess
 from sandbox.stack.redis_binary import find_redis_binary
 from worker.errors import EmbeddedStackError
 
-# Below the range of outgoing ports: a reconnecting client could get its own target port from that range.
-PORTS, PORT_ATTEMPTS = range(20_000, 32_000), 10
+PORT_ATTEMPTS = 10
 SOCKET_PATH_BYTES = 103  # the limit of macOS; Linux allows 107
 TEMPORARY_BYTES = SOCKET_PATH_BYTES - len("/nightly-12345678/redis.sock")
 START_SECONDS = 30.0
@@ -40,7 +38,8 @@ Fsync = Literal["always", "everysec", "no"]
 class EmbeddedRedis:
     """A Valkey or Redis server with its data under `<folder>/redis-<name>/`: append-only file on, nothing evicted.
 
-    `tcp`: listen on loopback with a password; `url_path` keeps address and password for the next start.
+    `tcp`: listen on loopback with a password; `url_path` keeps address and password for the next start. `port` fixes
+    the port (0: the kept one, else a free one).
     `takes_config`: clients may use the commands in DISABLED, for a test that reconfigures its server.
     """
 
@@ -52,6 +51,7 @@ class EmbeddedRedis:
         appendfsync: Fsync = "everysec",
         guard: OrphanGuard | None = None,
         tcp: bool = False,
+        port: int = 0,
         takes_config: bool = False,
     ) -> None:
         self.data_folder = folder.absolute() / f"redis-{name}"
@@ -62,7 +62,7 @@ class EmbeddedRedis:
         self.server = ""
         """The name and version, once started, such as `Valkey 9.1.2`."""
         self._name, self._appendfsync, self._guard = name, appendfsync, guard
-        self.is_tcp, self._takes_config = tcp, takes_config
+        self._is_tcp, self._fixed_port, self._takes_config = tcp, port, takes_config
         self._socket_folder: Path | None = None
         self._lock: int | None = None
         self._process: ManagedProcess | None = None
@@ -112,7 +112,7 @@ class EmbeddedRedis:
         private_folder(self.data_folder)
         self._take_lock()
         try:
-            if self.is_tcp:
+            if self._is_tcp:
                 self._start_on_some_port(binary.path)
             else:
                 self._start_on_socket(binary.path)
@@ -176,12 +176,13 @@ class EmbeddedRedis:
         self._run(binary, {"port": "0", "unixsocket": str(self.socket_path), "unixsocketperm": "700"})
 
     def _start_on_some_port(self, binary: str) -> None:
-        is_fixed = bool(self.url)
+        is_fixed = bool(self.url or self._fixed_port)
         kept = self.url or read_private(self.url_path) or ""
         password = urlsplit(kept).password or secrets.token_urlsafe(32)
+        if self._fixed_port:
+            kept = _url(password, self._fixed_port)
         for _ in range(PORT_ATTEMPTS):
-            # The user is named because redis-cli would use an empty user name as it is.
-            self.url = kept or f"redis://default:{password}@127.0.0.1:{free_port()}/0"
+            self.url = kept or _url(password, free_port())
             try:
                 self._run(binary, {"port": str(self.port), "bind": "127.0.0.1", "requirepass": password})
             except EmbeddedStackError:
@@ -234,17 +235,9 @@ class EmbeddedRedis:
             client.close()
 
 
+def _url(password: str, port: int) -> str:
+    return f"redis://default:{password}@127.0.0.1:{port}/0"  # with a user: redis-cli would send an empty name as it is
+
+
 def _quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def free_port() -> int:
-    """Return a loopback port that is free now; raises EmbeddedStackError after a hundred tries."""
-    for port in random.sample(PORTS, 100):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise EmbeddedStackError(f"no free loopback port among a hundred tried between {PORTS.start} and {PORTS.stop}")

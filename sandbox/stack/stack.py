@@ -42,8 +42,8 @@ class EmbeddedStack:
     """One running stack in `folder` (data, keys and logs); a context manager.
 
     `isolated`: ignore the caller's environment and `.env`, and use only `overrides`. `emulator=False`: start no
-    emulator, even without a Flinks key. `tcp`: Redis listens on loopback with a password, for clients without Unix
-    sockets; `takes_config`: clients may change its settings. `on_step` is called with one line for each part.
+    emulator, even without a Flinks key. `tcp`: Redis listens on loopback with a password, on `redis_port`; port 0 means
+    any free one. `takes_config`: clients may change its settings. `on_step` is called with one line for each part.
     """
 
     def __init__(
@@ -55,7 +55,9 @@ class EmbeddedStack:
         workers: int = 1,
         concurrency: int = 2,
         emulator: bool = True,
+        emulator_port: int = 0,
         tcp: bool = False,
+        redis_port: int = 0,
         takes_config: bool = False,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -64,8 +66,9 @@ class EmbeddedStack:
         self.redis: EmbeddedRedis | None = None
         self.emulator_url: str | None = None
         self._isolated, self._overrides, self._on_step = isolated, dict(overrides or {}), on_step
-        self._workers, self._concurrency, self._wants_emulator = workers, concurrency, emulator
-        self._redis_options: dict[str, Any] = {"tcp": tcp, "takes_config": takes_config}
+        self._workers, self._concurrency = workers, concurrency
+        self._wants_emulator, self._emulator_port = emulator, emulator_port
+        self._redis_options: dict[str, Any] = {"tcp": tcp, "port": redis_port, "takes_config": takes_config}
         self._guard = OrphanGuard()
         self._started: list[ManagedProcess] = []
         self._emulator: ManagedProcess | None = None
@@ -187,13 +190,9 @@ class EmbeddedStack:
         """Raise LedgerMismatch here, because a worker would only log it. Workers wait for an unreachable Redis."""
         known = self.settings()
         fingerprint = known.vault().fingerprint("reference")
-        client = connect(self._redis_url(), name="nightly-stack")
+        client = connect(known.redis_address(), name="nightly-stack")
         with client, contextlib.suppress(redis.RedisError):
             Ledger(client).open_ledger(fingerprint, is_sandbox=known.sandbox)
-
-    def _redis_url(self) -> str:
-        url = self.settings().redis_url
-        return url.get_secret_value() if url else ""
 
     def _broker_url(self) -> str:
         known = self.settings()
@@ -208,8 +207,8 @@ class EmbeddedStack:
     def _start_emulator(self, customer_id: str) -> None:
         if importlib.util.find_spec("sandbox.emulator") is None:
             raise EmbeddedStackError("Only a checkout of Nightly has the Flinks emulator: set FLINKS_AUTH_KEY.")
-        argv = [sys.executable, "-m", "sandbox.emulator", "--port", "0", "--customer-id", customer_id]
-        argv += ["--auth-key", EMULATOR_KEY]
+        argv = [sys.executable, "-m", "sandbox.emulator", "--port", str(self._emulator_port)]
+        argv += ["--customer-id", customer_id, "--auth-key", EMULATOR_KEY]
         self._emulator = self.start_process("emulator", argv, ready=listening_url, without=("LOGIN_KEYS", "REDIS_URL"))
         self.emulator_url = listening_url(self._emulator)
         self.environment |= {

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.stack import EmbeddedStack, ManagedProcess
+from sandbox.stack.ports import free_port
 from sandbox.stack.readiness import listening_url
-from sandbox.stack.redis_server import free_port
 from tests.brief_stack import BriefStack
 from tests.chaos.flatness import Sample, growth, sample_at_rest
 from tests.chaos.http_clients import Address, Seen, attack

@@ -18,8 +18,8 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from sandbox.stack import ManagedProcess, OrphanGuard, wait_until
+from sandbox.stack.ports import free_port
 from sandbox.stack.redis_binary import find_redis_binary
-from sandbox.stack.redis_server import free_port
 from tests.chaos.links import Link, Links
 from tests.started import Started
 from worker.errors import EmbeddedStackError

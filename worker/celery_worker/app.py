@@ -23,12 +23,14 @@ from worker.errors import SettingsError
 from worker.events.channels import BACKFILL_QUEUE, REFRESH_QUEUE
 from worker.intake.poison import Deliveries
 from worker.services import WORKER_SETTINGS, Services, build_services
-from worker.telemetry.logs import configure_logging, writes_json
+from worker.telemetry.logs import configure_logging, get_logger, writes_json
 from worker.telemetry.printed import log_printed_lines, print_reasons
 from worker.telemetry.sentry import configure_sentry
 
 HOPS = 20
 """How often workers that lack a message's key pass it on. After that, the next pulse sends another message."""
+_said_of_settings: list[str] = []
+"""Where the settings came from, kept until the log is configured."""
 TASK_MODULES = ("tasks.account_linked", "tasks.account_inactive", "tasks.reconcile", "tasks.backfill")
 
 
@@ -103,9 +105,9 @@ def _leave_out_celerys_tasks(sender: Celery, **_: Any) -> None:
 
 def _load_settings() -> Settings:
     try:
-        return Settings.load(require=WORKER_SETTINGS)
+        return Settings.load(require=WORKER_SETTINGS, say=_said_of_settings.append)
     except SettingsError as error:
-        print_reasons(error.lines, log_format=error.log_format)
+        print_reasons((*_said_of_settings, *error.lines), log_format=error.log_format)
         raise SystemExit(2) from None
 
 
@@ -126,6 +128,8 @@ def _set_up_output(instance: Any = None, **_: Any) -> None:
 @signals.setup_logging.connect(weak=False)
 def _set_up_logging(**_: Any) -> None:
     configure_logging(log_format=app.settings.log_format, log_level=app.settings.log_level)
+    while _said_of_settings:
+        get_logger(__name__).info("settings_read", reason=_said_of_settings.pop(0))
 
 
 @signals.worker_shutting_down.connect(weak=False)

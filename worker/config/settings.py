@@ -7,7 +7,6 @@ secret may have been pasted into the wrong variable.
 import json
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Self
 
 from dotenv import dotenv_values
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 from worker.config.fields import SettingsFields
 from worker.config.gate_thresholds import GateRules
 from worker.config.instances import FurtherInstance, Instance
+from worker.config.sources import Say, read_dotenv, say_once, settings_files
 from worker.config.unknown_names import unknown_names
 from worker.config.validators import split_login_keys, split_webhook_secrets
 from worker.errors import SettingsError
@@ -26,13 +26,17 @@ class Settings(SettingsFields):
     """The settings of this process, and what follows from them."""
 
     @classmethod
-    def load(cls, *, require: Iterable[str] = ()) -> Self:
-        """Read the environment and `.env`; raises SettingsError with a line for each wrong or missing value."""
-        dotenv = _dotenv()
-        given = {name.upper(): value for found in (dotenv, os.environ) for name, value in found.items() if value}
+    def load(cls, *, require: Iterable[str] = (), say: Say = say_once) -> Self:
+        """Read the environment, the stack that runs in this folder (sources.py, `say`), and `.env`.
+
+        Raises SettingsError with a line for each wrong or missing value.
+        """
+        dotenv, files = read_dotenv(), settings_files(say)
+        sources: list[Mapping[str, str | None]] = [*map(dotenv_values, files), os.environ]
+        given = {name.upper(): value for found in sources for name, value in found.items() if value}
         lines = unknown_names(os.environ, dotenv, known=[name.upper() for name in cls.model_fields])
         try:
-            settings = cls()
+            settings = cls(_env_file=files)
         except ValidationError as error:
             lines += _lines_of(error, given)
             missing = [name for name in require if name not in given]
@@ -116,13 +120,6 @@ _RULES = {
     "model_type": "must be a JSON object",
     "extra_forbidden": f"holds a field other than {', '.join(FurtherInstance.model_fields)}",
 }
-
-
-def _dotenv() -> dict[str, str | None]:
-    try:
-        return dotenv_values(".env") if Path(".env").is_file() else {}
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError([".env: cannot be read; it must be a text file in UTF-8"]) from None
 
 
 def _lines_of(error: ValidationError, given: Mapping[str, str]) -> list[str]:

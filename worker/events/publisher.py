@@ -16,6 +16,7 @@ from uuid import uuid4
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from worker.config.sources import settings_files
 from worker.config.validators import PublicKeyText, RedisUrl
 from worker.errors import InvalidEvent, NotReplicated, SettingsError
 from worker.events.channels import STREAM
@@ -237,7 +238,7 @@ def _sealing_key(seal_to: str | None) -> SealingKey | None:
 
 def _settings() -> _ProducerSettings:
     try:
-        return _ProducerSettings()
+        return _ProducerSettings(_env_file=settings_files())
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)
         lines = [f"{str(item['loc'][0]).upper()}: {item['msg'].removeprefix('Value error, ')}" for item in found]

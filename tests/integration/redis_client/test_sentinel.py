@@ -9,8 +9,8 @@ import redis
 from celery import Celery
 
 from sandbox.stack import EmbeddedRedis, ManagedProcess, OrphanGuard
+from sandbox.stack.ports import free_port
 from sandbox.stack.redis_binary import find_redis_binary
-from sandbox.stack.redis_server import free_port
 from tests.waiting import eventually
 from worker.broker.celery_config import kombu_address
 from worker.redis_client.connect import connect

@@ -11,7 +11,7 @@ from celery import Celery
 
 from sandbox.emulator.remote import EmulatorControl
 from sandbox.stack import EmbeddedRedis
-from sandbox.stack.redis_server import free_port
+from sandbox.stack.ports import free_port
 from tests.brief_stack import BriefStack
 from tests.chaos.links import Links
 from tests.integration.certificates import speaking_tls, write_certificate

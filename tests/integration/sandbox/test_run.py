@@ -22,11 +22,11 @@ from worker.vault.vault import Vault, decode_key, new_key
 
 
 @pytest.fixture
-def run(tmp_path: Path, orphan_guard: OrphanGuard, request: pytest.FixtureRequest) -> Iterator[ManagedProcess]:
+def run(tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator[ManagedProcess]:
     """A running `nightly run` in an empty folder."""
     process = ManagedProcess(
         "run",
-        [sys.executable, "-m", "worker", "run", "--port", "0", *getattr(request, "param", [])],
+        [sys.executable, "-m", "worker", "run", "--port", "0"],
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
         log_path=tmp_path / "run.log",
         cwd=tmp_path,
@@ -50,18 +50,15 @@ def environment_of(part: str, run: ManagedProcess) -> dict[str, str]:
     return dict(line.split("=", 1) for line in Path(f"/proc/{found[1]}/environ").read_text().split("\0") if line)
 
 
-@pytest.mark.parametrize("run", [[], ["--tcp"]], indirect=True)
-def test_the_printed_commands_work_and_a_signal_stops_the_run(run: ManagedProcess, tmp_path: Path) -> None:
-    page = re.search(r"review page +(http://127\.0\.0\.1:\d+)", run.output())
-    assert page
-    assert httpx.get(page[1] + "/health", trust_env=False).text == "ok\n"
-    assert httpx.get(page[1], trust_env=False).status_code == 401
-    assert "closed until REVIEW_USERS" in run.output()
-    assert (tmp_path / ".nightly" / "login-keys").read_text().strip() not in run.output()
-    if (kept := tmp_path / ".nightly" / "redis-ledger" / "url").exists():
-        address = urlsplit(kept.read_text().strip())
-        assert f"at {address.hostname}:{address.port}" in run.output()
-        assert str(address.password) not in run.output()
+def test_another_shell_uses_the_run_without_exports_until_a_signal_stops_it(
+    run: ManagedProcess, tmp_path: Path
+) -> None:
+    folder = tmp_path / ".nightly"
+    assert (folder / "login-keys").read_text().strip() not in run.output()
+    address = urlsplit((folder / "redis-ledger" / "url").read_text().strip())
+    assert f"at {address.hostname}:{address.port}" in run.output()
+    assert str(address.password) not in run.output()
+    check_pages(run, folder)
     review = environment_of("review", run)
     assert review.keys() >= {"REDIS_URL", "SEAL_TO"}, "which seals what is sent over HTTP"
     assert not review.keys() & {"LOGIN_KEYS", "FLINKS_AUTH_KEY"}
@@ -73,24 +70,45 @@ def test_the_printed_commands_work_and_a_signal_stops_the_run(run: ManagedProces
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    *exports, publish, xadd, status, explain = printed_commands(run)
-    shell(*exports, publish, xadd)
-    eventually(lambda: "1 applied on, 1 applied off" in shell(*exports, status), seconds=30, describe="both calls")
-    assert "Flinks has  on" in shell(*exports, explain)
-    assert "ledger    sandbox" in shell(*exports, status)
+    publish, status, explain, _, export, xadd = printed_commands(run)
+    python = f'{sys.executable} -c \'from worker import publish; publish("linked", login_id="demo-3")\''
+    assert "Using the stack" in shell(f"{publish} 2>&1", python, export, xadd)
+    eventually(lambda: "2 applied on, 1 applied off" in shell(status), seconds=30, describe="three calls")
+    assert "Flinks has  on" in shell(export, explain), "an exported REDIS_URL is that of the run"
+    doctor = shell(status.replace("status", "doctor"))
+    assert "emulated" in doctor
+    assert "0 failed" in doctor
+    assert "already runs in this folder (process" in refusal_of(tmp_path)
 
     run.signal(signal.SIGTERM)
     eventually(lambda: not run.is_running, seconds=30, describe="the end of the run")
     assert run.exit_code == 0
     assert "Traceback" not in run.output()
+    assert not (folder / "run").exists()
+
+
+def check_pages(run: ManagedProcess, folder: Path) -> None:
+    """Open every printed address: the page with the printed password, `POST /events`, the metrics."""
+    page = re.search(r"review page +(http://127\.0\.0\.1:\d+)", run.output())
+    user = re.search(r"user (\w+), password (\w+)", run.output())
+    metrics = re.search(r"metrics +(http://\S+)", run.output())
+    assert page
+    assert user
+    assert metrics
+    assert (folder / "page-password").stat().st_mode & 0o777 == 0o600
+    assert httpx.get(page[1] + "/health", trust_env=False).text == "ok\n"
+    assert httpx.get(page[1], trust_env=False).status_code == 401
+    assert httpx.get(page[1], auth=(user[1], user[2]), trust_env=False).status_code == 200
+    header = {"content-type": "application/cloudevents+json"}
+    unsigned = httpx.post(page[1] + "/events", content=b"{}", headers=header, trust_env=False)
+    assert unsigned.status_code == 401, "it is open, and wants a signature"
+    assert "nightly_up 1.0" in httpx.get(metrics[1], trust_env=False).text
 
 
 @pytest.mark.parametrize("part", ["emulator", "Redis"])
-def test_a_part_that_dies_ends_the_run_and_is_reported(run: ManagedProcess, part: str) -> None:
+def test_a_part_that_dies_ends_the_run_and_is_reported(run: ManagedProcess, part: str, tmp_path: Path) -> None:
     if part == "Redis":
-        found = re.search(r"^ +\w+ [\d.]+ at (/.+)$", run.output(), re.MULTILINE)
-        assert found
-        with Redis.from_url(f"unix://{found[1].strip()}") as client:
+        with Redis.from_url((tmp_path / ".nightly" / "redis-ledger" / "url").read_text().strip()) as client:
             pid = client.info("server")["process_id"]
     else:
         found = re.search(rf"{part} ready \(pid (\d+)\)", run.output())
@@ -103,14 +121,20 @@ def test_a_part_that_dies_ends_the_run_and_is_reported(run: ManagedProcess, part
     assert "Traceback" not in run.output()
 
 
-def run_that_is_refused(folder: Path, **settings: str) -> str:
+def refusal_of(folder: Path, **settings: str) -> str:
     """Run `nightly run`, which must end by itself with one line of reasons; return that line."""
     env = os.environ | {"PYTHONPATH": str(ROOT)} | settings
     command = [sys.executable, "-m", "worker", "run", "--port", "0"]
     done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
-    assert kill_leftovers(folder) == []
     (line,) = done.stderr.splitlines()
+    return line
+
+
+def run_that_is_refused(folder: Path, **settings: str) -> str:
+    """As `refusal_of`; nothing may be left running."""
+    line = refusal_of(folder, **settings)
+    assert kill_leftovers(folder) == []
     return line
 
 
