@@ -9,6 +9,7 @@ from worker.cli.commands import TRY, Entry, add
 SANDBOX = {
     "demo": Entry("sandbox.demo.command:demo", TRY, "Run the whole product here, with a faulty Flinks."),
     "run": Entry("sandbox.run:run", TRY, "Run Redis, a worker and the review page here."),
+    "emulator": Entry("sandbox.emulator.command:app", TRY, "Show the emulated Flinks of that run, and make it fail."),
 }
 
 

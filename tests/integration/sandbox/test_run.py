@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,7 +70,7 @@ def test_another_shell_uses_the_run_without_exports_until_a_signal_stops_it(
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    publish, status, explain, _, export, xadd = printed_commands(run)
+    publish, status, explain, fault, export, xadd = printed_commands(run)
     python = f'{sys.executable} -c \'from worker import publish; publish("linked", login_id="demo-3")\''
     assert "Using the stack" in shell(f"{publish} 2>&1", python, export, xadd)
     eventually(lambda: "2 applied on, 1 applied off" in shell(status), seconds=30, describe="three calls")
@@ -78,6 +78,7 @@ def test_another_shell_uses_the_run_without_exports_until_a_signal_stops_it(
     doctor = shell(status.replace("status", "doctor"))
     assert "emulated" in doctor
     assert "0 failed" in doctor
+    review_a_refused_login(shell, fault, publish, explain)
     assert "already runs in this folder (process" in refusal_of(tmp_path)
 
     run.signal(signal.SIGTERM)
@@ -85,6 +86,19 @@ def test_another_shell_uses_the_run_without_exports_until_a_signal_stops_it(
     assert run.exit_code == 0
     assert "Traceback" not in run.output()
     assert not (folder / "run").exists()
+
+
+def review_a_refused_login(shell: Callable[..., str], fault: str, publish: str, explain: str) -> None:
+    """Make Flinks refuse the login, find its dead letter, let Flinks accept the login again, and replay."""
+    nightly = fault.partition(" emulator ")[0]
+    assert "INVALID_LOGIN for all calls of demo-1" in shell(fault, publish)
+
+    def letter() -> re.Match[str] | None:
+        return re.search(r"(dl-\d+) +INVALID_LOGIN", shell(f"{nightly} dead-letters list"))
+
+    letter_id = eventually(letter, seconds=30, describe="the dead letter")[1]
+    assert "Faults removed: 1." in shell(f"{nightly} emulator clear", f"{nightly} dead-letters replay {letter_id}")
+    eventually(lambda: re.search("state +applied", shell(explain)), seconds=30, describe="the replayed call")
 
 
 def check_pages(run: ManagedProcess, folder: Path) -> None:
