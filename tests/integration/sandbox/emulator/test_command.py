@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from sandbox.emulator.command import CODES, OTHERS, app, parameters_of
 from sandbox.emulator.remote import EmulatorControl
 from sandbox.emulator.state import DEFAULT_CUSTOMER_ID
+from tests.places import ROOT
 from worker.errors import EmbeddedStackError
 from worker.vault.vault import Vault
 
@@ -65,6 +66,11 @@ def test_every_listed_fault_is_accepted_and_answers_its_code(emulator: EmulatorC
         assert call(emulator, "demo-1").json()["FlinksCode"] == name
     emulator.faults(*(parameters_of(name) or {} for name in OTHERS))
     assert {report.fault.knob for report in emulator.fault_reports()} == set(OTHERS)
+
+
+def test_the_documentation_names_every_fault() -> None:
+    text = (ROOT / "docs" / "emulator.md").read_text()
+    assert not [name for name in OTHERS if f"`{name}`" not in text]
 
 
 def test_an_unknown_fault_is_answered_with_those_that_exist(run: Run) -> None:
