@@ -7,6 +7,7 @@ schemas.py     JSON Schemas of an event: docs/schemas
 settings.py    every setting: docs/settings.md and .env.example
 licences.py    the licences of production's packages: docs/licences.md
 rendered.py    the text of all these files
+demo.py        the output of the demo and the picture of the review page in the README (`make readme`)
 sbom.py        the software bill of materials, which is not committed
 
 Production never imports it: it needs development tools.

@@ -1,4 +1,4 @@
-"""Judges a chaos run: each promise of the README by its number."""
+"""Judges a chaos run: each promise of docs/reliability.md by its number."""
 
 import functools
 import re

@@ -19,11 +19,12 @@ RUN_BY: Mapping[str, str] = {
 """Which test runs the blocks of a document."""
 NOT_RUN: Mapping[str, str] = {
     "make demo": "takes half a minute: tests/integration/sandbox/test_demo.py and test_run.py start both commands",
+    "nightly emulator": "needs `nightly run`: tests/integration/sandbox types the commands",
     "export REDIS_URL=redis://...": "needs a key of Flinks: tests/integration/test_procfile.py starts the same worker",
     "nightly keys webhook": "does not end: tests/integration/web/webhook/test_process.py starts the same process",
     "import json\n\nfrom kombu": "needs RabbitMQ: tests/rabbitmq/test_producers.py runs it where RabbitMQ is installed",
 }
-"""The only blocks that no test of RUN_BY runs: how each begins, and why."""
+"""The blocks that no test of RUN_BY runs: how they begin, and why."""
 
 
 @dataclass(frozen=True, slots=True)

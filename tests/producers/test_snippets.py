@@ -67,7 +67,7 @@ def test_each_snippet_leads_to_the_call_that_it_describes(
         (tmp_path / "node_modules").symlink_to(request.getfixturevalue("node_modules"))
     login, other = new_logins(2)
     _lay_out_files(tmp_path, login, other)
-    told = _told(snippet, working, login)
+    told = _told(snippet, login)
     assert login in told.code or "login-id.txt" in told.code, "the snippet names no login"
 
     command = RUNNERS[told.language](told, tmp_path)
@@ -84,13 +84,9 @@ def test_each_snippet_leads_to_the_call_that_it_describes(
         expect_call(working, other, on=True)
 
 
-def _told(snippet: Snippet, working: Nightly, login: str) -> Snippet:
-    """Fill in what a reader fills in: the login and the address of Redis."""
-    code = snippet.code.replace("your-login-id", login)
-    code = code.replace("redis://localhost:6379/0", working.stack.environment["REDIS_URL"])
-    if "{ loginId }" in code:
-        code = f'const loginId = "{login}";\n{code}'
-    return Snippet(snippet.name, snippet.language, code)
+def _told(snippet: Snippet, login: str) -> Snippet:
+    """Fill in what a reader fills in: the login."""
+    return Snippet(snippet.name, snippet.language, snippet.code.replace("your-login-id", login))
 
 
 def _lay_out_files(folder: Path, login: str, other: str) -> None:
@@ -139,9 +135,9 @@ def test_every_block_has_a_test_or_a_reason() -> None:
             assert snippet.why_not_run or document in RUN_BY, f"{snippet.name}: run it, or say in NOT_RUN why not"
 
 
-def test_every_reason_is_that_of_one_block() -> None:
+def test_every_reason_is_about_a_block_that_exists() -> None:
     blocks = [snippet.code for document in DOCUMENTS for snippet in snippets(document)]
-    assert {start: sum(code.startswith(start) for code in blocks) for start in NOT_RUN} == dict.fromkeys(NOT_RUN, 1)
+    assert [start for start in NOT_RUN if not any(code.startswith(start) for code in blocks)] == []
     assert all((ROOT / test).exists() for test in RUN_BY.values())
 
 
