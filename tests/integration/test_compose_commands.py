@@ -125,15 +125,15 @@ def test_a_worker_is_healthy_while_its_heartbeat_file_is_recent(tmp_path: Path) 
 def test_the_web_process_is_healthy_while_it_reaches_redis(start: Start) -> None:
     page = start()
     port = str(listening_url(page)).rpartition(":")[2]
-    assert check("status", {}, instead=("8080", port))
+    assert check("review", {}, instead=("8080", port))
     page.stop()
-    assert not check("status", {}, instead=("8080", port))
+    assert not check("review", {}, instead=("8080", port))
 
 
 def test_the_web_process_gets_its_own_settings_and_no_secret_of_the_workers() -> None:
-    status = SERVICES["status"]
-    given = status["environment"]
-    assert "env_file" not in status
+    review = SERVICES["review"]
+    given = review["environment"]
+    assert "env_file" not in review
     assert {"REDIS_URL", "REVIEW_USERS", "HTTP_EVENTS_SECRETS", "SEAL_TO"} <= given.keys()
     assert given.keys() <= {name.upper() for name in Settings.model_fields} - SECRETS_OF_WORKERS
     assert given == {name: f"${{{name}:-}}" for name in given}
@@ -151,7 +151,7 @@ def test_demo_and_production_share_no_network_and_the_network_of_the_ledger_is_i
         assert not networks[one] & networks[other]
     assert [name for name in networks if not networks[name]] == ["worker-demo"], "which shares the emulator's"
     assert networks["redis"] == {"ledger"}
-    assert networks["worker"] & networks["status"] == {"ledger"}
+    assert networks["worker"] & networks["review"] == {"ledger"}
     assert COMPOSE["networks"]["ledger"] == {"internal": True}
 
 

@@ -128,8 +128,8 @@ def test_each_redis_keeps_everything_and_evicts_nothing() -> None:
 def test_production_waits_for_redis_and_never_starts_the_demo() -> None:
     production = {name for name, service in SERVICES.items() if "profiles" not in service}
 
-    assert production == {"redis", "worker", "status"}
-    for name in ("worker", "status"):
+    assert production == {"redis", "worker", "review"}
+    for name in ("worker", "review"):
         assert SERVICES[name]["depends_on"] == {"redis": {"condition": "service_healthy"}}
         assert SERVICES[name]["restart"] == "always"
 
