@@ -100,7 +100,7 @@ class SettingsFields(BaseSettings):
     Too low: chance closes the gate. Too high: outages in quiet hours go unnoticed."""
     gate_storm_logins: Annotated[int, Field(ge=2, le=100_000)] = DEFAULT_RULES.storm_logins
     """A storm closes the gate at this number of logins in a row with INVALID_LOGIN or UNAUTHORIZED: the customer id is
-    probably wrong. Too low: a batch of deleted cards stops all calls. Too high: a wrong customer id makes more dead
+    probably wrong. Too low: a batch of deleted logins stops all calls. Too high: a wrong customer id makes more dead
     letters, which must be replayed."""
 
     login_keys: LoginKeys | None = None
