@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +104,13 @@ def has_selectors(client: Redis) -> bool:
     return int(client.info("server")["redis_version"].split(".")[0]) >= 7
 
 
+def send(url: str, *, login_id: object, **options: int) -> None:
+    """Send an event as a Celery message."""
+    with Celery(broker=kombu_address(url)[0]) as sender:
+        kwargs = {"login_id": login_id, "occurred_at": "2026-11-22T10:00:00Z"}
+        sender.send_task("account.linked", kwargs=kwargs, queue="account-events", **options)
+
+
 def _refused(admin: Redis) -> set[tuple[str, str]]:
     """The commands that Redis refused, without CLIENT MAINT_NOTIFICATIONS, which newer redis-py tries and may be
     refused.
@@ -114,14 +119,16 @@ def _refused(admin: Redis) -> set[tuple[str, str]]:
     return {(entry["reason"], entry["object"].partition("|")[0]) for entry in log} - {("command", "client")}
 
 
-def test_a_worker_as_the_advised_user_works_and_is_never_refused(confined: tuple[Redis, str], tmp_path: Path) -> None:
+def test_a_worker_as_the_advised_user_takes_the_messages_of_both_users_and_is_never_refused(
+    confined: tuple[Redis, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     admin, url = confined
+    nightly = Command(capfd)
+    send(url.replace("nightly:", "celery-producer:"), login_id="login-2")
     with EmbeddedStack(tmp_path / "stack", isolated=True, overrides={"REDIS_URL": url, "SANDBOX": "1"}) as stack:
-        with Celery(broker=kombu_address(url)[0]) as producer:
-            kwargs = {"login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}
-            producer.send_task("account.linked", kwargs=kwargs, queue="account-events")
-            producer.send_task("account.linked", kwargs={"login_id": 2}, queue="account-events")
-        eventually(lambda: admin.hget("nightly:tally:toolbox", "applied_on") == "1", seconds=20, describe="a call")
+        send(url, login_id="login-1")
+        send(url, login_id=2)
+        eventually(lambda: admin.hget("nightly:tally:toolbox", "applied_on") == "2", seconds=20, describe="both calls")
         services = build_services(stack.settings())
         backfill = services.backfills.create(instance="toolbox", wish="on", as_of_us=1)
         services.backfills.put_chunk(backfill.id, 0, [Row(2, "login-4")], "")
@@ -130,9 +137,8 @@ def test_a_worker_as_the_advised_user_works_and_is_never_refused(confined: tuple
         services.redis.close()
         eventually(lambda: admin.hget("nightly:tally", "rejected") == "1", seconds=20, describe="a letter")
         for command in COMMANDS:
-            argv = [sys.executable, "-m", "worker", *command]
-            done = subprocess.run(argv, env=stack.environment, cwd=stack.folder, capture_output=True, check=False)
-            assert done.returncode == 0, (command, done.stdout.decode(), done.stderr.decode())
+            done = nightly(*command, **stack.environment)
+            assert done.returncode == 0, (command, done.stdout, done.stderr)
     assert _refused(admin) == {("command", "config")}, "the doctor's one question that INFO does not answer"
 
 
@@ -202,10 +208,8 @@ def test_the_advised_producer_may_publish_but_not_read(confined: tuple[Redis, st
 def test_the_advised_celery_producer_may_send_but_not_read(confined: tuple[Redis, str]) -> None:
     admin, url = confined
     address = url.replace("nightly:", "celery-producer:")
-    with Celery(broker=kombu_address(address)[0]) as sender:
-        kwargs = {"login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}
-        for priority in (0, 9):
-            sender.send_task("account.linked", kwargs=kwargs, queue="account-events", priority=priority)
+    for priority in (0, 9):
+        send(address, login_id="login-1", priority=priority)
     assert admin.llen("account-events") + admin.llen("account-events\x06\x169") == 2
     assert _refused(admin) == set()
     refused = ["LRANGE account-events 0 -1", "RPOP account-events", "DEL account-events", "LPUSH refresh x", "EVAL x 0"]
@@ -217,12 +221,3 @@ def test_the_advised_celery_producer_may_send_but_not_read(confined: tuple[Redis
         for command in refused:
             with pytest.raises(redis.exceptions.NoPermissionError):
                 client.execute_command(*command.split())
-
-
-def test_a_message_of_the_advised_celery_producer_is_recorded(confined: tuple[Redis, str], tmp_path: Path) -> None:
-    admin, url = confined
-    with Celery(broker=kombu_address(url.replace("nightly:", "celery-producer:"))[0]) as sender:
-        kwargs = {"login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z"}
-        sender.send_task("account.linked", kwargs=kwargs, queue="account-events")
-    with EmbeddedStack(tmp_path / "stack", isolated=True, overrides={"REDIS_URL": url, "SANDBOX": "1"}):
-        eventually(lambda: admin.hget("nightly:tally:toolbox", "recorded") == "1", seconds=20, describe="an event")
