@@ -4,7 +4,7 @@ from benchmarks.race import chosen, rotated
 
 def test_a_name_selects_one_contender_and_a_prefix_selects_all_that_start_with_it() -> None:
     assert [entry.name for entry in chosen("nightly, bare")] == ["nightly", "bare loop"]
-    assert [entry.name for entry in chosen("nightl")] == ["nightly", "nightly from the ledger"]
+    assert [entry.name for entry in chosen("nightl")] == ["nightly", "nightly at INFO", "nightly from the ledger"]
 
 
 def test_all_contenders_run_by_default() -> None:
