@@ -25,6 +25,8 @@ class Gate(Document):
 
     instance: str | None = None
     state: Literal["open", "closed", "half_open"]
+    needs_action: bool
+    """Whether it needs a person: it is closed, and no outage of less than 15 minutes is the cause."""
     changed_at: Time | None = None
     cause: str | None = None
     code: str | None = None
