@@ -30,7 +30,7 @@ def feed(hops: object = 0, **_: Any) -> None:
     try:
         handed_over = feeder.feed()
     except (redis.RedisError, LedgerMismatch) as error:  # the next pulse sends another message
-        log.warning("feeding_waited", error=type(error).__name__)
+        log.warning("feeding_postponed", error=type(error).__name__)
         return
     if handed_over:
         wake(services)

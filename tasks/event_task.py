@@ -77,7 +77,7 @@ class EventTask(Task):  # type: ignore[type-arg] # generic only in the stubs
             except LEDGER_UNAVAILABLE as error:
                 if app.shutdown.is_stopping or time.monotonic() >= gives_up_at:
                     raise Reject(type(error).__name__, requeue=True) from None
-                log.warning("intake_waited", error=type(error).__name__)
+                log.warning("intake_postponed", error=type(error).__name__)
                 time.sleep(PAUSE_SECONDS)
             else:
                 return outcomes[0]
@@ -88,4 +88,4 @@ def wake(services: Services) -> None:
     try:
         app.wake(services)
     except Exception as error:  # noqa: BLE001 - the events are recorded; the next pulse sends the message
-        log.info("wake_up_not_sent", error=type(error).__name__)
+        log.info("reconcile_message_not_sent", error=type(error).__name__)

@@ -18,4 +18,4 @@ def forward(send: Callable[[int], None], hops: object) -> None:
     try:
         send(min(hops, HOPS) - 1)
     except Exception as error:  # noqa: BLE001 - whatever the broker answered; a lost hint costs a second
-        log.info("message_not_passed_on", error=type(error).__name__)
+        log.info("message_not_forwarded", error=type(error).__name__)

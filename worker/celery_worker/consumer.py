@@ -72,7 +72,7 @@ class CarefulConsumer(Consumer):
             except Exception as error:
                 if message.acknowledged:
                     raise
-                log.exception("message_broke_worker")
+                log.exception("message_failed_unexpectedly")
                 return self.set_aside(message, f"message: could not be handled ({type(error).__name__})")
 
         return on_task_received

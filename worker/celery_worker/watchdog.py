@@ -111,13 +111,13 @@ class Watchdog:
 
     @staticmethod
     def _kill_child(request: Any) -> None:
-        log.critical("child_stuck", task=request.name, child=request.worker_pid)
+        log.critical("child_stuck", task=request.name, child_pid=request.worker_pid)
         report_stuck(part="child")
         with contextlib.suppress(ProcessLookupError, TypeError):
             os.kill(request.worker_pid, signal.SIGKILL)
 
     def _give_up(self, part: str) -> None:
-        log.critical("worker_stuck", part=part, looks=STUCK_LOOKS, seconds_between_looks=LOOK_SECONDS)
+        log.critical("worker_stuck", part=part, seconds=STUCK_LOOKS * LOOK_SECONDS)
         report_stuck(part=part)
         state.should_stop = EXIT_STUCK  # type: ignore[assignment] # a warm shutdown, if Celery's loop still runs
         self._shutdown.begin(exit_code=EXIT_STUCK)

@@ -82,7 +82,7 @@ class QueueReader(EntryReader):
             self._redis.connection_pool.disconnect()
         if _is(error, redis.exceptions.OutOfMemoryError, "OOM"):
             if not self._is_full:
-                log.warning("broker_full", doing="intake waits; no message is dropped")
+                log.warning("broker_full", effect="intake waits; no message is dropped")
             self._is_full = True
 
     def _fresh(self) -> list[Entry]:

@@ -76,7 +76,7 @@ def handle_or_set_aside(
             for item in items:
                 handle_or_set_aside([item], handle, set_aside, where=where, passes=passes)
             return
-        log.exception("event_broke_intake")
+        log.exception("event_failed_unexpectedly")
         report_unexpected(error, where=where)
         set_aside(items[0], f"event: could not be recorded ({type(error).__name__})")
 
@@ -126,14 +126,14 @@ class Deliveries:
             if int(self._redis.decr(_key(name))) <= 0:
                 self._redis.delete(_key(name))
         except redis.RedisError as error:
-            log.info("delivery_not_put_down", error=type(error).__name__)
+            log.info("redelivery_count_not_updated", error=type(error).__name__)
 
     def let_go(self, name: str) -> None:
         """Delete the count: the event was handled, and this worker is alive. Never raises."""
         try:
             self._redis.delete(_key(name))
         except redis.RedisError as error:
-            log.info("delivery_not_forgotten", error=type(error).__name__)
+            log.info("redelivery_count_not_updated", error=type(error).__name__)
 
     def name_of(self, message_id: str, body: bytes) -> str:
         """Return the name that counts a Celery message: a keyed hash of its id and its bytes."""

@@ -106,7 +106,7 @@ class StreamAccount:
             found, total, repaired = self._redis.eval(_LOOK, 2, self._stream, account_key(self._stream), *arguments)
         except redis.ResponseError as error:
             if not self._is_refused:
-                log.warning("stream_account_refused", stream=self._stream, reason=str(error))
+                log.warning("stream_check_refused", stream=self._stream, reason=str(error))
             self._is_refused = True
             return
         self._is_refused = False

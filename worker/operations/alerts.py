@@ -34,7 +34,7 @@ def report_notices(ledger: Ledger, notices: Iterable[Notice]) -> None:
 
 
 def _report_group(instance: str, code: str, wish: str) -> None:
-    log.warning("letters_of_new_kind", instance=instance, code=code, wish=wish)
+    log.warning("dead_letter_of_new_kind", instance=instance, code=code, wish=wish)
     report_new_group(instance=instance, code=code, wish=wish)
 
 

@@ -143,4 +143,4 @@ def test_a_user_without_the_rights_to_count_still_records_events_and_reports_it_
     with capture_logs() as lines:
         empty(alive)
     assert recorded(redis_client) == 1
-    assert [line["event"] for line in lines].count("stream_account_refused") == 1
+    assert [line["event"] for line in lines].count("stream_check_refused") == 1

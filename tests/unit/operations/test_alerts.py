@@ -42,7 +42,7 @@ def test_each_notice_is_logged_reported_and_removed(reported: list[tuple[str, di
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("gate_closed", "error"),
         ("gate_opened", "warning"),
-        ("letters_of_new_kind", "warning"),
+        ("dead_letter_of_new_kind", "warning"),
         ("worker_cannot_reach_flinks", "error"),
         ("rejected_messages_not_kept", "error"),
         ("login_key_missing", "critical"),

@@ -99,7 +99,7 @@ def _guard_full_redis(qos_class: Any) -> None:
         except redis.exceptions.OutOfMemoryError:
             _put_back(qos.channel, message)
             if not getattr(qos, "resumes_at", 0):
-                log.warning("broker_full", doing="intake waits; no message is dropped")
+                log.warning("broker_full", effect="intake waits; no message is dropped")
             qos.resumes_at = time.monotonic() + FULL_PAUSE_SECONDS
             raise Empty from None  # as if BRPOP had found nothing
         if getattr(qos, "resumes_at", 0):

@@ -61,7 +61,7 @@ class Endpoint:
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # the client is gone
         except Exception:
-            log.exception("http_events_broke")
+            log.exception("http_events_failed_unexpectedly")
             detail = "the server failed; its log says more"
             return Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "broken", detail).response()
 
