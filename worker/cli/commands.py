@@ -5,7 +5,8 @@ A command's module is imported when that command runs, so `nightly --help` and a
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import cast
+from importlib.metadata import version
+from typing import Annotated, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -123,6 +124,22 @@ def add(name: str, entry: Entry) -> None:
     """Add a command to the list."""
     ENTRIES[name] = entry
     app.command(name, help=entry.summary, rich_help_panel=entry.panel)(_placeholder)
+
+
+def _print_version(is_wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the value of the option
+    if is_wanted:
+        typer.echo(f"nightly {version('nightly-refresh-worker')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Give the whole command its own options."""
 
 
 for _name, _entry in list(ENTRIES.items()):

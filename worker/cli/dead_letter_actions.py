@@ -10,8 +10,8 @@ import typer
 
 from worker.cli.context import misuse, open_services, operator
 from worker.cli.documents import Decision
+from worker.cli.known import check_filters, complete_code, complete_instance, complete_letter, known_letter
 from worker.cli.output import console, number, plain, print_json
-from worker.ledger import Letters
 from worker.operations.replay import Closed, DeadLetters
 
 if TYPE_CHECKING:
@@ -21,9 +21,13 @@ WRONG_OUTCOMES = frozenset({"failed", "still_invalid", "already_closed"})
 NAMED = 20
 """Maximum results that are printed one by one; the rest are counted."""
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Letters by their id.")]
-Code = Annotated[str | None, typer.Option(help="Every open letter with this code.")]
-Instance = Annotated[str | None, typer.Option(help="Every open letter of this instance.")]
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="ID", help="Letters by their id.", autocompletion=complete_letter)
+]
+Code = Annotated[str | None, typer.Option(help="Every open letter with this code.", autocompletion=complete_code)]
+Instance = Annotated[
+    str | None, typer.Option(help="Every open letter of this instance.", autocompletion=complete_instance)
+]
 Suspects = Annotated[
     bool, typer.Option("--suspects", help="Every open letter of a storm: a run of refusals that closed the gate.")
 ]
@@ -50,9 +54,7 @@ def replay(
     there are several letters and a terminal. Exit code 1 if a letter could not be replayed.
     """
     services = open_services(to_change=True)
-    chosen = _choose(
-        services.letters, ids or [], code=code, instance=instance, suspects=suspects, everything=everything
-    )
+    chosen = _choose(services, ids or [], code=code, instance=instance, suspects=suspects, everything=everything)
     if _is_confirmed(chosen, "Replay", dry_run=dry_run, yes=yes, as_json=as_json):
         letters = _review_list(services)
         _print_results(letters.replay(chosen, by=operator()), as_json=as_json)
@@ -75,9 +77,7 @@ def resolve(
     Asks for confirmation if there are several letters and a terminal.
     """
     services = open_services(to_change=True)
-    chosen = _choose(
-        services.letters, ids or [], code=code, instance=instance, suspects=suspects, everything=everything
-    )
+    chosen = _choose(services, ids or [], code=code, instance=instance, suspects=suspects, everything=everything)
     if _is_confirmed(chosen, "Resolve", dry_run=dry_run, yes=yes, as_json=as_json):
         letters = _review_list(services)
         _print_results(letters.resolve(chosen, by=operator(), note=note), as_json=as_json)
@@ -90,14 +90,15 @@ def _review_list(services: "Services") -> DeadLetters:
 
 
 def _choose(
-    letters: Letters, ids: list[str], *, code: str | None, instance: str | None, suspects: bool, everything: bool
+    services: "Services", ids: list[str], *, code: str | None, instance: str | None, suspects: bool, everything: bool
 ) -> list[str]:
     is_filtered = everything or suspects or code is not None or instance is not None
     if bool(ids) == is_filtered:
         misuse("give IDs, or select letters with --code, --instance, --suspects or --all")
     if ids:
-        return list(dict.fromkeys(ids))
-    return [letter.id for letter in letters.list(code=code, instance=instance, only_suspects=suspects)]
+        return [known_letter(services.redis, letter_id).id for letter_id in dict.fromkeys(ids)]
+    check_filters(services.settings, services.redis, code=code, instance=instance)
+    return [letter.id for letter in services.letters.list(code=code, instance=instance, only_suspects=suspects)]
 
 
 def _is_confirmed(chosen: list[str], verb: str, *, dry_run: bool, yes: bool, as_json: bool) -> bool:

@@ -12,6 +12,7 @@ from rich.text import Text
 from worker.cli import dead_letter_actions as decisions
 from worker.cli import documents
 from worker.cli.context import settings_and_client
+from worker.cli.known import check_filters, complete_code, complete_instance, complete_letter, known_letter
 from worker.cli.login_story import attempt_lines
 from worker.cli.output import (
     BAD,
@@ -42,8 +43,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Code = Annotated[str | None, typer.Option(help="Only this code, such as INVALID_LOGIN.")]
-Instance = Annotated[str | None, typer.Option(help="Only this Flinks instance.")]
+Code = Annotated[str | None, typer.Option(help="Only this code, such as INVALID_LOGIN.", autocompletion=complete_code)]
+Instance = Annotated[str | None, typer.Option(help="Only this Flinks instance.", autocompletion=complete_instance)]
 Limit = Annotated[int | None, typer.Option(help="Maximum number of rows.", min=1)]
 IsClosed = Annotated[bool, typer.Option("--closed", help="The letters closed in the last 90 days instead.")]
 
@@ -77,7 +78,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List letters, oldest first: 50 in a table, or --limit; with --json all."""
-    letters, now_ms = _open()
+    letters, now_ms = _open(code=None if closed else code, instance=instance)
     matching = letters.list(is_open=not closed, code=code, instance=instance, only_suspects=suspects, limit=limit)
     if as_json:
         print_json(document(letter) for letter in matching)
@@ -90,10 +91,12 @@ def list_(
 
 
 @app.command(epilog="Example: `nightly dead-letters show dl-7`")
-def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], *, as_json: AsJson = False) -> None:
+def show(
+    letter_id: Annotated[str, typer.Argument(metavar="ID", autocompletion=complete_letter)], *, as_json: AsJson = False
+) -> None:
     """Show one letter: the wish, every attempt, Flinks' message, and what to do next."""
     letters, now_ms = _open()
-    letter = letters.get(letter_id)
+    letter = known_letter(letters.redis, letter_id)
     attempts = list(letters.attempts(letter.login)) if letter.login else []
     if as_json:
         print_json([document(letter, attempts)])
@@ -104,7 +107,7 @@ def show(letter_id: Annotated[str, typer.Argument(metavar="ID")], *, as_json: As
 @app.command(epilog="Example: `nightly dead-letters export > letters.ndjson`")
 def export(*, code: Code = None, instance: Instance = None, closed: IsClosed = False) -> None:
     """Write every letter with its attempts to standard output, one JSON object a line; without loginIds."""
-    letters, _ = _open()
+    letters, _ = _open(code=None if closed else code, instance=instance)
     matching = letters.list(is_open=not closed, code=code, instance=instance)
     print_json(document(letter, letters.attempts(letter.login)) for letter in matching)
 
@@ -180,6 +183,7 @@ def _table(shown: Iterable[Letter], now_ms: int, *, is_open: bool) -> Renderable
     return table
 
 
-def _open() -> tuple[Letters, int]:
-    _, client = settings_and_client()
+def _open(*, code: str | None = None, instance: str | None = None) -> tuple[Letters, int]:
+    settings, client = settings_and_client()
+    check_filters(settings, client, code=code, instance=instance)
     return Letters(client), Views(client).now_ms()

@@ -12,6 +12,7 @@ from worker.cli import documents
 from worker.cli.context import misuse, open_services, settings_and_client
 from worker.cli.dead_letters import document as letter_document
 from worker.cli.dead_letters import picture as letter_picture
+from worker.cli.known import complete_instance, complete_letter, known_instance
 from worker.cli.login_story import story, waiting_reason
 from worker.cli.output import console, counted, listing, plain, print_json
 from worker.errors import UnknownLetter
@@ -41,11 +42,15 @@ def explain(
     what: Annotated[
         str,
         typer.Argument(
-            help="A loginId, a reference (lgn_...), a dead letter, an event id or an account id. - reads it."
+            help="A loginId (- reads it), a reference (lgn_...), a dead letter, an event id or an account id.",
+            autocompletion=complete_letter,
         ),
     ],
     *,
-    instance: Annotated[str | None, typer.Option(help="Flinks instance of a loginId. [every configured one]")] = None,
+    instance: Annotated[
+        str | None,
+        typer.Option(help="Flinks instance of a loginId. [every configured one]", autocompletion=complete_instance),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each match.")] = False,
 ) -> None:
     """Show the wish for one login, its attempts, and why it waits; or a dead letter.
@@ -88,7 +93,11 @@ def _by_own_id(client: BytesRedis, text: str) -> list[Found]:
 
 def _by_login_id(text: str, instance: str | None) -> list[Found]:
     services = open_services()
-    names = [instance] if instance else sorted({services.settings.flinks_instance, *services.instances})
+    names = (
+        [known_instance(services.settings, services.redis, instance)]
+        if instance
+        else sorted({services.settings.flinks_instance, *services.instances})
+    )
     return _logins(services.redis, [services.vault.reference(name, text) for name in names], "loginId")
 
 

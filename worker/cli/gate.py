@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from worker.cli.context import known_instances, misuse, operator, settings_and_client
+from worker.cli.context import known_instances, operator, settings_and_client
+from worker.cli.known import complete_instance, known_instance
 from worker.cli.output import BAD, GOOD, console, listing, plain, print_json, when
 from worker.cli.state_documents import Gate
 from worker.ledger.gate_control import GateKeeper
@@ -18,12 +19,16 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 SHOWN_CHANGES = 20
-InstanceName = Annotated[str | None, typer.Argument(help="Flinks instance. [FLINKS_INSTANCE]")]
+InstanceName = Annotated[
+    str | None, typer.Argument(help="Flinks instance. [FLINKS_INSTANCE]", autocompletion=complete_instance)
+]
 
 
 @app.command(epilog="Example: `nightly gate show --json`")
 def show(
-    instance: Annotated[str | None, typer.Argument(help="Flinks instance. [all]")] = None,
+    instance: Annotated[
+        str | None, typer.Argument(help="Flinks instance. [all]", autocompletion=complete_instance)
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
@@ -35,7 +40,7 @@ def show(
     settings, client = settings_and_client()
     views, names = Views(client), known_instances(settings, client)
     if instance is not None:
-        names = [_known(instance, names)]
+        names = [known_instance(settings, client, instance)]
     gates = {name: views.gate(name) for name in names}
     if as_json:
         changes = {name: views.gate_changes(name) if instance else None for name in names}
@@ -88,11 +93,5 @@ def _print_changes(changes: list[dict[str, Any]]) -> None:
 
 def _one(instance: str | None) -> tuple[str, GateKeeper]:
     settings, client = settings_and_client(to_change=True)
-    name = _known(instance or settings.flinks_instance, known_instances(settings, client))
+    name = known_instance(settings, client, instance or settings.flinks_instance)
     return name, GateKeeper(client, settings.gate_rules)
-
-
-def _known(name: str, names: list[str]) -> str:
-    if name not in names:
-        misuse(f"no such instance; known instances: {', '.join(names)}")
-    return name

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.context import settings_and_client
+from worker.cli.known import complete_worker, existing, worker_names
 from worker.cli.output import console, plain, print_json
 from worker.cli.state_documents import Health
 from worker.ledger.queries import Views
@@ -18,7 +19,9 @@ NEGLECTED_SECONDS = 60.0
 def health(
     *,
     max_silence: Annotated[float, typer.Option(help="Maximum seconds since the last pulse.", min=1, max=60)] = 15,
-    worker: Annotated[str | None, typer.Option(help="A worker's name. [any on this host]")] = None,
+    worker: Annotated[
+        str | None, typer.Option(help="A worker's name. [any on this host]", autocompletion=complete_worker)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Exit 0 if this machine's worker sent a pulse lately and due work is processed, else 1. Needs only REDIS_URL.
@@ -48,7 +51,8 @@ def examine(views: Views, worker: str | None, max_silence: float) -> Health:
     ]
     if not silences:
         place = "on this host" if worker is None else f"with the name {plain(worker)}"
-        return Health(is_healthy=False, reason=f"no worker {place} is known")
+        known = existing(worker or socket.gethostname(), worker_names(views.redis))
+        return Health(is_healthy=False, reason=f"no worker {place} is known. {known}")
     if min(silences) > max_silence:
         reason = f"the last pulse was {min(silences):.1f} s ago, and {max_silence:g} s are allowed"
         return Health(is_healthy=False, reason=reason, silent_seconds=min(silences))

@@ -20,3 +20,8 @@ def test_every_listed_command_exists_and_explains_itself(name: str) -> None:
 
 def test_an_unknown_command_is_a_usage_error() -> None:
     assert CliRunner().invoke(app, ["backfil"]).exit_code == 2
+
+
+def test_the_version_is_printed() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output.split()[0]) == (0, "nightly")

@@ -24,6 +24,7 @@ from worker.cli.backfill.follow import follow, reason_of
 from worker.cli.backfill.screen import document, needs_a_person, outcomes, picture, print_rejects, table
 from worker.cli.backfill.start import start
 from worker.cli.context import open_services
+from worker.cli.known import complete_backfill, known_backfill
 from worker.cli.output import console, number, plain, print_json
 from worker.services import Services
 
@@ -32,7 +33,9 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
-Id = Annotated[str, typer.Argument(metavar="ID", help="The id that `list` shows: bf-...")]
+Id = Annotated[
+    str, typer.Argument(metavar="ID", help="The id that `list` shows: bf-...", autocompletion=complete_backfill)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 app.command(
@@ -66,6 +69,7 @@ def show(
     the display.
     """
     services = open_services()
+    known_backfill(services.redis, backfill_id)
     if follows:
         follow(services, backfill_id, as_json=as_json)
         return
@@ -114,7 +118,7 @@ def report(
     Works at any time, also before the backfill ends. With only --rejects, just the rejected rows are written.
     """
     services = open_services()
-    backfill = services.backfills.get(backfill_id)
+    backfill = services.backfills.get(known_backfill(services.redis, backfill_id))
     counts: Counter[str] = Counter()
     rows = counted(ended_rows(services.backfills, backfill), counts)
     with ExitStack() as files:
@@ -144,5 +148,5 @@ def _summary(backfill: Backfill, counts: Counter[str]) -> None:
 
 def _change(backfill_id: str, action: Callable[[Services], Callable[[str], None]], result: str) -> None:
     services = open_services(to_change=True)
-    action(services)(backfill_id)
+    action(services)(known_backfill(services.redis, backfill_id))
     console().print(f"Backfill {plain(backfill_id)} {result} {plain(backfill_id)}", soft_wrap=True)

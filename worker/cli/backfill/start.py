@@ -17,7 +17,8 @@ from worker.backfill.store import FUTURE_US
 from worker.cli.backfill.follow import follow, reason_of
 from worker.cli.backfill.forecast import foresee, print_forecast
 from worker.cli.backfill.screen import document, wish_words
-from worker.cli.context import known_instances, misuse, open_services, operator
+from worker.cli.context import misuse, open_services, operator
+from worker.cli.known import complete_instance, known_instance
 from worker.cli.output import console, counted, number, plain, print_json, when
 from worker.cli.shell import INTERRUPTED
 from worker.errors import BackfillError, SameFile
@@ -34,7 +35,9 @@ def start(
     *,
     on: Annotated[bool, typer.Option("--on", help="Switch nightly refresh on.")] = False,
     off: Annotated[bool, typer.Option("--off", help="Switch it off.")] = False,
-    instance: Annotated[str | None, typer.Option(help="Flinks instance. [FLINKS_INSTANCE]")] = None,
+    instance: Annotated[
+        str | None, typer.Option(help="Flinks instance. [FLINKS_INSTANCE]", autocompletion=complete_instance)
+    ] = None,
     as_of: Annotated[
         str | None, typer.Option(help="Time of the wishes, which newer events override. A day or RFC 3339. [now]")
     ] = None,
@@ -76,7 +79,7 @@ def start(
         misuse(str(error))
     services = open_services(to_change=not dry_run)
     terms = Terms(
-        instance=_known(services, instance or services.settings.flinks_instance),
+        instance=known_instance(services.settings, services.redis, instance or services.settings.flinks_instance),
         wish=Asks.ON if on else Asks.OFF if off else Asks.AS_IS,
         reassert=reassert,
         as_of_us=as_of_us,
@@ -114,13 +117,6 @@ def _carry_out(
     _print_loaded(services, backfill, as_json=as_json)
     if follows:
         follow(services, backfill.id, as_json=as_json)
-
-
-def _known(services: Services, name: str) -> str:
-    known = known_instances(services.settings, services.redis)
-    if name not in known:
-        misuse(f"no such instance; known instances: {', '.join(known)}")
-    return name
 
 
 def _check(
