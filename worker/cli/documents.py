@@ -82,9 +82,9 @@ class Letter(Document):
     message: str | None = None
     reason: str | None = None
     source: str | None = None
-    """Of a rejected message: where it was read."""
+    """The way in of a rejected message: stream, celery or queue."""
     event_source: str | None = None
-    """The producer, as a rejected message names it."""
+    """The producer, as a CloudEvent names it."""
     failures: int = 0
     first_at: Time | None = None
     last_at: Time | None = None
