@@ -89,7 +89,7 @@ def run(
 
 def _check(ports: Ports, settings: Settings) -> None:
     """Raise EmbeddedStackError if a port that this run needs is taken."""
-    advice = f"Stop it, or choose four other ports: nightly run --port {FIRST_PORT + 100}"
+    advice = f"Stop it, or choose four other ports: nightly run --port {ports.page + 100}"
     check_free({"the review page": ports.page}, advice)
     if not settings.instances():
         check_free({"the emulated Flinks": ports.emulator}, advice)

@@ -54,7 +54,7 @@ def _places(stack: EmbeddedStack, settings: Settings) -> Iterator[tuple[str, obj
     else:
         yield "Flinks", f"the REAL one: instance {', '.join(settings.instances())}"
     yield "ledger", "a sandbox, which production workers refuse" if settings.sandbox else "production"
-    page = next(listening_url(process) or "" for process in stack.processes if process.name == "review")
+    page = _page(stack)
     yield "review page", page
     if made_by(stack, "REVIEW_USERS"):
         yield "", f"user {PAGE_USER}, password {read_private(PASSWORD_FILE)}"
@@ -63,6 +63,10 @@ def _places(stack: EmbeddedStack, settings: Settings) -> Iterator[tuple[str, obj
         yield "", f"signed with the secret in {HTTP_SECRET_FILE}"
     yield "metrics", f"http://{settings.metrics_host}:{settings.metrics_port}/metrics"
     yield "logs", f"{FOLDER}/logs/"
+
+
+def _page(stack: EmbeddedStack) -> str:
+    return next(listening_url(process) or "" for process in stack.processes if process.name == "review")
 
 
 def _commands(stack: EmbeddedStack) -> Iterator[str]:
@@ -80,6 +84,8 @@ def _other_programs(stack: EmbeddedStack) -> Iterator[str]:
     """Yield lines that show no password, not even that of a REDIS_URL set by hand."""
     if stack.redis:
         yield f'export REDIS_URL="$(cat {stack.redis.url_path.relative_to(Path.cwd())})"'
+    if made_by(stack, "HTTP_EVENTS_SECRETS"):
+        yield f'export NIGHTLY_URL={_page(stack)} NIGHTLY_SECRET="$(cat {HTTP_SECRET_FILE})"'
     yield f"""{typed("redis-cli")} -u "$REDIS_URL" XADD account-events:stream '*' event '{_example()}'"""
 
 

@@ -111,7 +111,7 @@ class Settings(SettingsFields):
 
 
 WHY_REQUIRED = {
-    "REDIS_URL": "it names the Redis that holds the ledger, for example redis://localhost:6379/0",
+    "REDIS_URL": "it names the ledger, for example redis://localhost:6379/0; `make run` starts one for trials",
     "FLINKS_AUTH_KEY": "it is the key that Flinks gave you; `make run` works without one, against the emulator",
     "LOGIN_KEYS": "it seals loginIds; print a key once with `nightly keys new` and keep it as you keep a password",
 }

@@ -70,7 +70,7 @@ def test_another_shell_uses_the_run_without_exports_until_a_signal_stops_it(
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    publish, status, explain, fault, export, xadd = printed_commands(run)
+    publish, status, explain, fault, export, export_http, xadd = printed_commands(run)
     python = f'{sys.executable} -c \'from worker import publish; publish("linked", login_id="demo-3")\''
     assert "Using the stack" in shell(f"{publish} 2>&1", python, export, xadd)
     eventually(lambda: "2 applied on, 1 applied off" in shell(status), seconds=30, describe="three calls")
@@ -78,6 +78,7 @@ def test_another_shell_uses_the_run_without_exports_until_a_signal_stops_it(
     doctor = shell(status.replace("status", "doctor"))
     assert "emulated" in doctor
     assert "0 failed" in doctor
+    assert shell(export_http, 'echo "$NIGHTLY_SECRET"').startswith("whsec_")
     review_a_refused_login(shell, fault, publish, explain)
     assert "already runs in this folder (process" in refusal_of(tmp_path)
 
