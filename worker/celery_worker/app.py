@@ -103,9 +103,19 @@ def _leave_out_celerys_tasks(sender: Celery, **_: Any) -> None:
         sender.tasks.unregister(name)
 
 
-def _load_settings() -> Settings:
+def _say(line: str) -> None:
+    if line not in _said_of_settings:
+        _said_of_settings.append(line)
+
+
+def _load_settings(*, for_worker: bool = False) -> Settings:
+    """Return the settings, or end the process with a line for each wrong or missing one.
+
+    Celery's other commands (`inspect`, `control`, `report`) need no more than a broker, and so no secret of a worker.
+    """
     try:
-        return Settings.load(require=WORKER_SETTINGS, say=_said_of_settings.append)
+        settings = Settings.load(require=WORKER_SETTINGS if for_worker else (), say=_say)
+        return settings if settings.broker_url else Settings.load(require=("REDIS_URL",), say=_say)
     except SettingsError as error:
         print_reasons((*_said_of_settings, *error.lines), log_format=error.log_format)
         raise SystemExit(2) from None
@@ -117,8 +127,14 @@ def _print(text: object, _: object = None) -> None:
 
 @signals.celeryd_init.connect(weak=False)
 def _set_up_output(instance: Any = None, **_: Any) -> None:
-    """Configure logging before Celery prints anything. With JSON, omit its banner and log what anything prints."""
+    """Check a worker's settings, and configure logging before Celery prints anything.
+
+    With JSON, omit its banner and log what anything prints.
+    """
+    _load_settings(for_worker=True)
     _set_up_logging()
+    for line in _said_of_settings:
+        get_logger(__name__).info("settings_read", reason=line)
     if writes_json(app.settings.log_format):
         instance.quiet = True
         worker_program.safe_say = _print  # type: ignore[attr-defined] # Celery's writes to the descriptor
@@ -128,8 +144,6 @@ def _set_up_output(instance: Any = None, **_: Any) -> None:
 @signals.setup_logging.connect(weak=False)
 def _set_up_logging(**_: Any) -> None:
     configure_logging(log_format=app.settings.log_format, log_level=app.settings.log_level)
-    while _said_of_settings:
-        get_logger(__name__).info("settings_read", reason=_said_of_settings.pop(0))
 
 
 @signals.worker_shutting_down.connect(weak=False)

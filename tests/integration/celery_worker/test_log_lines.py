@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import pytest
 from celery import Celery
 
 from sandbox.stack import ManagedProcess, OrphanGuard
@@ -93,12 +94,15 @@ def test_a_worker_that_waits_for_redis_logs_only_json(
     assert {"ledger_unreachable", "worker_stopping"} <= {line["event"] for line in lines_of(worker.output())}
 
 
-def test_a_wrong_setting_stops_a_worker_with_one_line_of_json(tmp_path: Path, login_keys: str) -> None:
-    settings = {"REDIS_URL": "redis://localhost", "LOGIN_KEYS": login_keys, "METRICS_PORT": "canary"}
+@pytest.mark.parametrize(("wrong", "name"), [({"METRICS_PORT": "canary"}, "METRICS_PORT"), ({}, "FLINKS_AUTH_KEY")])
+def test_a_wrong_or_missing_setting_stops_a_worker_with_one_line_of_json(
+    tmp_path: Path, login_keys: str, wrong: dict[str, str], name: str
+) -> None:
+    settings = {"REDIS_URL": "redis://localhost", "LOGIN_KEYS": login_keys, **wrong}
     ran = subprocess.run(WORKER, env=_environment(settings), cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (2, "")
     reasons = [line["reason"] for line in lines_of(ran.stderr) if line["event"] == "start_refused"]
-    assert [reason.partition(":")[0] for reason in reasons] == ["METRICS_PORT", "FLINKS_AUTH_KEY"]
+    assert [reason.partition(":")[0] for reason in reasons] == [name]
     assert len(ran.stderr.splitlines()) == len(reasons)
 
 

@@ -2,6 +2,9 @@
 
 import base64
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +16,7 @@ from tests.bombs import PEAK_MIB, bombs, peak_mib
 from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
 from tests.integration.celery_worker.hooked import start_hooked
 from tests.integration.celery_worker.test_foreign_messages import DEEP, envelope
+from tests.places import ROOT
 from tests.waiting import eventually
 from worker.broker.celery_config import kombu_address
 from worker.celery_worker.remote_control import PER_SECOND
@@ -84,6 +88,15 @@ def ask(producer: Celery, name: str, arguments: dict[str, Any] | None = None) ->
     return answer
 
 
+def celery_with_only_a_broker(nightly: Nightly, *arguments: str) -> str:
+    """Run one of Celery's commands without LOGIN_KEYS, Flinks' key and REDIS_URL; returns its output."""
+    settings = {"BROKER_URL": nightly.stack.environment["REDIS_URL"], "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "celery", "-A", "worker", *arguments]
+    done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def still_works(nightly: Nightly, producer: Celery) -> None:
     login = new_logins(1)[0]
     nightly.send([cloud_event(login, on=True, minute=0)])
@@ -111,6 +124,10 @@ def test_control_commands_are_ignored_and_inspect_commands_are_answered(nightly:
     assert stats["total"]["account.linked"] == 1
     for name in ("enable_events", "disable_events"):
         assert "remote control is off" not in repr(ask(producer, name))
+    asked = celery_with_only_a_broker(nightly, "inspect", "active_queues", "--json")
+    (queues,) = json.loads(asked).values()
+    assert len(queues) == 3
+    assert "broker_url: 'redis" in celery_with_only_a_broker(nightly, "report")
 
 
 def test_no_published_control_message_stops_a_worker(nightly: Nightly, producer: Celery) -> None:
