@@ -2,6 +2,7 @@
 
 asyncapi.py    events through Redis and RabbitMQ: docs/asyncapi.yaml
 openapi.py     events over HTTP: docs/openapi.yaml
+commands.py    every command: docs/commands.md
 command_line.py  what `--json` prints: docs/schemas/cli.schema.json
 schemas.py     JSON Schemas of an event: docs/schemas
 settings.py    every setting: docs/settings.md and .env.example

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from docs.generator import asyncapi, command_line, licences, openapi, schemas, settings
+from docs.generator import asyncapi, command_line, commands, licences, openapi, schemas, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 _HEAD = "# Made by `make schemas` from worker/events and docs/generator: make changes there.\n"
@@ -18,6 +18,7 @@ def rendered() -> dict[str, str]:
         ".env.example": settings.example(),
         "docs/asyncapi.yaml": _HEAD + _yaml(asyncapi.document()),
         "docs/openapi.yaml": _HEAD + _yaml(openapi.document()),
+        "docs/commands.md": commands.page(),
         "docs/licences.md": licences.page(),
         "docs/settings.md": settings.page(),
         "docs/schemas/cli.schema.json": _json(command_line.schema()),

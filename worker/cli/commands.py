@@ -88,12 +88,11 @@ class LazyGroup(TyperGroup):
     ) -> tuple[str | None, TyperCommand | TyperGroup | None, list[str]]:
         """Return the called command itself instead of its placeholder in the list."""
         name, command, rest = super().resolve_command(ctx, args)
-        return name, load(name) if name in ENTRIES else command, rest  # type: ignore[return-value] # see above
+        return name, loaded(name, ENTRIES[name]) if name in ENTRIES else command, rest  # type: ignore[return-value] # see above
 
 
-def load(name: str) -> TyperCommand | TyperGroup:
-    """Import one command of ENTRIES."""
-    entry = ENTRIES[name]
+def loaded(name: str, entry: Entry) -> TyperCommand | TyperGroup:
+    """Import one command."""
     module, _, attribute = entry.target.partition(":")
     command = getattr(import_module(module), attribute)
     if isinstance(command, typer.Typer):

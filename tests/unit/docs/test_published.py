@@ -9,6 +9,7 @@ import yaml
 from celery import Celery
 from jsonschema import Draft7Validator
 
+from docs.generator.commands import ANSWERS, every_command
 from docs.generator.rendered import ROOT, rendered
 from worker.events.channels import QUEUES, TOPIC
 from worker.events.contract import EVENT_TYPES
@@ -97,3 +98,11 @@ def test_the_document_describes_the_messages_of_the_celery_client(name: str) -> 
 
 def _says(schema: dict[str, Any]) -> Draft7Validator:
     return Draft7Validator({**schema, "components": ASYNCAPI["components"]})
+
+
+def test_the_page_of_commands_answers_with_commands_that_exist_and_each_has_an_example_of_itself() -> None:
+    commands = every_command()
+    assert set(ANSWERS.values()) <= {command.name for command in commands}
+    for command in commands:
+        assert command.summary.endswith("."), command
+        assert not command.example or f"nightly {command.name}" in command.example or "HEALTHCHECK" in command.example
