@@ -27,6 +27,15 @@ def test_an_empty_value_means_the_default(env: Set) -> None:
     assert refused("REDIS_URL")
 
 
+def test_a_variable_takes_precedence_over_env_file_unless_it_is_empty(env: Set, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("REDIS_URL=redis://from-file\nFLINKS_INSTANCE=acme\nSEAL_TO=\n")
+    env(REDIS_URL="", FLINKS_INSTANCE="", METRICS_PORT="")
+    assert Settings.load(require=["REDIS_URL"]).flinks_instance == "acme"
+    assert "from-file" in Settings.load().redis_address()
+    env(REDIS_URL="redis://from-variable")
+    assert "from-variable" in Settings.load().redis_address()
+
+
 def test_a_setting_name_may_be_in_lower_case(env: Set) -> None:
     env(redis_url="redis://a")
     assert Settings.load(require=["REDIS_URL"]).redis_url is not None
