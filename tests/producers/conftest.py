@@ -10,6 +10,7 @@ import pytest
 from sandbox.emulator.remote import EmulatorControl
 from tests.brief_stack import BriefStack
 from tests.integration.celery_worker.conftest import Nightly
+from tests.integration.conftest import emulator  # noqa: F401 - a fixture that this folder uses as well
 from tests.producers.node_packages import MODULES, why_not_installed
 from tests.waiting import eventually
 from worker.services import build_services

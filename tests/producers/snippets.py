@@ -11,6 +11,7 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 RUN_BY: Mapping[str, str] = {
     "README.md": "tests/producers/test_snippets.py",
     "docs/backfills.md": "tests/producers/test_snippets.py",
+    "docs/emulator.md": "tests/producers/test_snippets.py",
     "docs/flinks-connect.md": "tests/producers/test_flinks_connect.py",
     "docs/http.md": "tests/integration/web/webhook/test_process.py",
     "docs/operating.md": "tests/producers/test_snippets.py",
@@ -19,8 +20,8 @@ RUN_BY: Mapping[str, str] = {
 """Which test runs the blocks of a document."""
 NOT_RUN: Mapping[str, str] = {
     "make demo": "takes half a minute: tests/integration/sandbox/test_demo.py and test_run.py start both commands",
-    "nightly emulator": "needs `nightly run`: tests/integration/sandbox types the commands",
     "export REDIS_URL=redis://...": "needs a key of Flinks: tests/integration/test_procfile.py starts the same worker",
+    "python -m sandbox.emulator": "does not end: tests/conftest.py starts the same process",
     "nightly keys webhook": "does not end: tests/integration/web/webhook/test_process.py starts the same process",
     "import json\n\nfrom kombu": "needs RabbitMQ: tests/rabbitmq/test_producers.py runs it where RabbitMQ is installed",
 }
@@ -39,6 +40,12 @@ class Snippet:
     def why_not_run(self) -> str:
         """The reason in NOT_RUN, or an empty text."""
         return next((reason for start, reason in NOT_RUN.items() if self.code.startswith(start)), "")
+
+    @property
+    def is_for_operators(self) -> bool:
+        """Whether each line is a `nightly` command, other than one that only sends events."""
+        lines = self.code.splitlines()
+        return all(line.startswith("nightly ") for line in lines) and not lines[0].startswith("nightly publish ")
 
 
 def snippets(document: str) -> Iterator[Snippet]:

@@ -1,6 +1,7 @@
 """Every block of code in the README and in docs/ is run, or is listed with the reason why not."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -11,16 +12,27 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.emulator.remote import EmulatorControl
 from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
 from tests.integration.command import Command
 from tests.places import ROOT
 from tests.producers.conftest import expect_call
 from tests.producers.snippets import NOT_RUN, RUN_BY, Snippet, run_snippets, snippets
+from worker.__main__ import main
 
-GUIDE = [*run_snippets("README.md"), *run_snippets("docs/sending-events.md")]
-OPERATORS = [*run_snippets("docs/backfills.md"), *run_snippets("docs/operating.md")]
+OPERATED = ("README.md", "docs/backfills.md", "docs/emulator.md", "docs/operating.md")
+"""Documents with blocks of commands for operators."""
+GUIDE = [
+    snippet
+    for document in ("README.md", "docs/sending-events.md")
+    for snippet in run_snippets(document)
+    if document not in OPERATED or not snippet.is_for_operators
+]
+AT_EMULATOR = [snippet for snippet in run_snippets("docs/emulator.md") if not snippet.is_for_operators]
 DOCUMENTS = [str(path.relative_to(ROOT)) for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])]
 KNOWS_NOTHING_OF_OURS = "\nimport sys\nassert not {'worker', 'tasks', 'emulator'} & {*sys.modules}\n"
+MADE = {"bf-k5mxq2abcd": r"\bbf-[a-z0-9]{10}\b", "dl-1": r"\bdl-\d+\b"}
+"""Ids in the documents, and the pattern of the id that a command before them prints."""
 CLOSED = {
     "redis": "\nawait redis.close();\n",
     # `applyAsync` returns before it has written, so the connection is closed one turn of the event loop later
@@ -114,18 +126,37 @@ def letters_and_logins(working: Nightly, monkeypatch: pytest.MonkeyPatch, tmp_pa
     return dict(zip(["dl-17", "dl-18"], opened, strict=True))
 
 
-@pytest.mark.parametrize("snippet", OPERATORS, ids=lambda snippet: snippet.name)
-def test_each_command_of_a_snippet_succeeds(
-    snippet: Snippet, letters_and_logins: dict[str, str], capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("document", OPERATED)
+def test_each_command_for_operators_succeeds(
+    document: str,
+    letters_and_logins: dict[str, str],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("tests.integration.command.main", main)  # which has the commands of the sandbox as well
     names, nightly = letters_and_logins, Command(capfd)
-    for line in snippet.code.splitlines():
+    for line in [line for one in run_snippets(document) if one.is_for_operators for line in one.code.splitlines()]:
         program, *arguments = shlex.split(line, comments=True)
         assert program == "nightly"
         done = nightly(*(names.get(argument, argument) for argument in arguments))
-        assert done.returncode == 0, (line, done.stdout, done.stderr)
-        if created := re.search(r"\bbf-[a-z0-9]{10}\b", done.stdout):
-            names["bf-k5mxq2abcd"] = created[0]
+        is_refused = "--wait" in arguments and "dead-lettered as INVALID_LOGIN" in done.stdout
+        assert done.returncode == int(is_refused), (line, done.stdout, done.stderr)
+        for placeholder, pattern in MADE.items():
+            if found := re.findall(pattern, done.stdout):
+                names[placeholder] = found[-1]
+
+
+@pytest.mark.parametrize("snippet", AT_EMULATOR, ids=lambda snippet: snippet.name)
+def test_each_snippet_reaches_the_emulator(snippet: Snippet, emulator: EmulatorControl, tmp_path: Path) -> None:
+    assert "http://127.0.0.1:9000" in snippet.code
+    code = snippet.code.replace("http://127.0.0.1:9000", emulator.base_url)
+    command = RUNNERS[snippet.language](Snippet(snippet.name, snippet.language, code), tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, check=True, timeout=60, capture_output=True, text=True
+    )
+    for answer in re.findall(r"^# (.+)$", code, re.MULTILINE)[-1:] if snippet.language == "sh" else []:
+        assert done.stdout.strip() == answer
 
 
 def test_every_block_has_a_test_or_a_reason() -> None:
