@@ -17,7 +17,8 @@ _PAGE = """\
 
 Settings are environment variables, or lines of a file `.env` in the working folder. A variable takes precedence over a
 line; an empty one counts as not set, so that the line of `.env`, or else the default, is used. A wrong value or a
-misspelt name prevents the start with one clear line. [.env.example](../.env.example) is a template. `make schemas`
+misspelt name prevents the start with one clear line. In the folder of a `make run`, commands use the settings of that
+run ([operating.md](operating.md#trials-and-the-sandbox)). [.env.example](../.env.example) is a template. `make schemas`
 generates this page and that file from worker/config/fields.py.
 
 More about [RabbitMQ](operating.md#rabbitmq), [the sandbox](operating.md#trials-and-the-sandbox), [the

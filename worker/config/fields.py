@@ -129,7 +129,7 @@ class SettingsFields(BaseSettings):
     log_format: Literal["json", "console"] | None = None
     """`json` or `console`. Empty: `console` on a terminal, else `json`."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "INFO"
-    """DEBUG, INFO, WARNING or ERROR."""
+    """DEBUG, INFO, WARNING or ERROR. INFO logs a line for each event and for each call; WARNING saves their CPU."""
     metrics_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$")] = "127.0.0.1"
     """The address on which each worker serves Prometheus text. Beyond loopback, every machine that reaches it can read
     the numbers."""
