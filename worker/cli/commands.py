@@ -3,10 +3,13 @@
 A command's module is imported when that command runs, so `nightly --help` and a container's health check start fast.
 """
 
+import os
+import re
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -17,6 +20,8 @@ EVERY_DAY = "Every day"
 TROUBLE = "When something is wrong"
 SET_UP = "Set up"
 MACHINES = "For machines and browsers"
+_EXAMPLE = re.compile(r"`([^`]+)`")
+_PIPED = {"terminal_width": 1_000_000, "max_content_width": 1_000_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +88,16 @@ ENTRIES: dict[str, Entry] = {
 class LazyGroup(TyperGroup):
     """Lists all commands by their summaries, and imports only the one that is called."""
 
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        shaped(self)
+
     def resolve_command(  # type: ignore[override] # typer's own copy of click is not typed for subclasses
         self, ctx: typer.Context, args: list[str]
     ) -> tuple[str | None, TyperCommand | TyperGroup | None, list[str]]:
         """Return the called command itself instead of its placeholder in the list."""
         name, command, rest = super().resolve_command(ctx, args)
-        return name, loaded(name, ENTRIES[name]) if name in ENTRIES else command, rest  # type: ignore[return-value] # see above
+        return name, shaped(loaded(name, ENTRIES[name])) if name in ENTRIES else command, rest  # type: ignore[return-value] # see above
 
 
 def loaded(name: str, entry: Entry) -> TyperCommand | TyperGroup:
@@ -102,6 +111,20 @@ def loaded(name: str, entry: Entry) -> TyperCommand | TyperGroup:
     single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
     single.command(name, epilog=entry.examples or None)(command)
     return cast("TyperCommand", get_command(single))
+
+
+def shaped(command: TyperCommand | TyperGroup) -> TyperCommand | TyperGroup:
+    """Write each example of a command and its subcommands on its own line; in a pipe, help is plain text."""
+    is_piped = not sys.stdout.isatty() and os.environ.get("TTY_COMPATIBLE") != "1"
+    for each in (command, *getattr(command, "commands", {}).values()):
+        if is_piped:
+            each.rich_markup_mode = None
+            each.context_settings = {**each.context_settings, **_PIPED}
+        if examples := _EXAMPLE.findall(each.epilog or ""):
+            form = "  {}" if is_piped else "- `{}`"
+            head = "\b\nExamples:" if is_piped else "Examples:\n"
+            each.epilog = "\n".join([head, *map(form.format, examples)])
+    return command
 
 
 app = typer.Typer(

@@ -42,6 +42,7 @@ def explain(
     what: Annotated[
         str,
         typer.Argument(
+            metavar="WHAT",
             help="A loginId (- reads it), a reference (lgn_...), a dead letter, an event id or an account id.",
             autocompletion=complete_letter,
         ),
