@@ -33,12 +33,6 @@ DOCUMENTS = [str(path.relative_to(ROOT)) for path in sorted([*ROOT.glob("*.md"),
 KNOWS_NOTHING_OF_OURS = "\nimport sys\nassert not {'worker', 'tasks', 'emulator'} & {*sys.modules}\n"
 MADE = {"bf-k5mxq2abcd": r"\bbf-[a-z0-9]{10}\b", "dl-1": r"\bdl-\d+\b"}
 """Ids in the documents, and the pattern of the id that a command before them prints."""
-CLOSED = {
-    "redis": "\nawait redis.close();\n",
-    # `applyAsync` returns before it has written, so the connection is closed one turn of the event loop later
-    "celery-node": "\nawait new Promise((written) => setImmediate(written));\nawait client.disconnect();\n",
-}
-"""Code that ends a Node program, which would keep its connection open like a service."""
 
 
 def _python(snippet: Snippet, folder: Path) -> list[str]:
@@ -55,9 +49,8 @@ def _shell(snippet: Snippet, folder: Path) -> list[str]:
 
 
 def _node(snippet: Snippet, folder: Path) -> list[str]:
-    package = next(name for name in CLOSED if f'from "{name}"' in snippet.code)
-    (folder / "snippet.mjs").write_text(snippet.code + CLOSED[package])
-    return ["node", "snippet.mjs"]
+    (folder / "send.mjs").write_text(snippet.code)
+    return ["node", "send.mjs"]
 
 
 RUNNERS: Mapping[str, Callable[[Snippet, Path], list[str]]] = {"python": _python, "sh": _shell, "js": _node}
