@@ -71,7 +71,12 @@ def test_another_shell_uses_the_run_without_exports_until_a_signal_stops_it(
         return done.stdout
 
     publish, status, explain, fault, export, export_http, xadd = printed_commands(run)
-    python = f'{sys.executable} -c \'from worker import publish; publish("linked", login_id="demo-3")\''
+    (tmp_path / "snippet.py").write_text(
+        "from worker import celery, publish\n"
+        "publish('linked', login_id='demo-3')\n"
+        "assert celery.settings.sandbox, 'a worker in this folder uses the run too'\n"
+    )
+    python = f"PYTHONPATH={ROOT} {sys.executable} snippet.py"
     assert "Using the stack" in shell(f"{publish} 2>&1", python, export, xadd)
     eventually(lambda: "2 applied on, 1 applied off" in shell(status), seconds=30, describe="three calls")
     assert "Flinks has  on" in shell(export, explain), "an exported REDIS_URL is that of the run"
