@@ -31,7 +31,8 @@ def test_doctor_and_status_show_waiting_messages_and_readers(nightly: OnRabbit) 
     assert checks["workers"]["level"] == "fail"
     state = json.loads(_say(nightly, "status", "--json"))
     assert state["rabbitmq"]["account-events"] == {"waiting": 3, "consumers": 0}
-    assert state["waiting_events"]["queue"] == {"events": 3, "unacknowledged": None, "oldest_seconds": None}
+    queue = state["waiting_events"]["queue"]
+    assert queue == {"events": 3, "unacknowledged": None, "oldest_seconds": None, "problem": None}
     assert state["needs_a_person"][0]["title"] == "NO WORKER"
     nightly.stack.start_worker(concurrency=1)
     nightly.comes_to_rest()
