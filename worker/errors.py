@@ -27,7 +27,10 @@ class NightlyError(Exception):
 
 
 class SettingsError(NightlyError):
-    """The environment is wrong. `lines` holds one sentence for each wrong value; `log_format` is a valid LOG_FORMAT."""
+    """The environment is wrong. `lines` holds one sentence for each wrong value.
+
+    `log_format` is the value of LOG_FORMAT; None if it is not set, or wrong itself.
+    """
 
     def __init__(self, lines: list[str], *, log_format: Literal["json", "console"] | None = None) -> None:
         self.lines = lines

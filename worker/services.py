@@ -122,7 +122,7 @@ def _fields_of_recorded(
 def _report_rejected(rejected: Rejected) -> None:
     log.warning(
         "event_received",
-        event_id=rejected.event_id,
+        event_id=rejected.event_id or None,
         result="rejected",
         reason=rejected.reason,
         code=rejected.code,

@@ -23,7 +23,7 @@ generates this page and that file from worker/config/fields.py.
 
 More about [RabbitMQ](operating.md#rabbitmq), [the sandbox](operating.md#trials-and-the-sandbox), [the
 gate](operating.md#the-gate), [keys](operating.md#keys), [sealing](sending-events.md#sealed-by-the-producer), [events
-over HTTP](operating.md#events-over-http) and [what to watch](operating.md#what-to-watch).
+over HTTP](operating.md#events-over-http), [what to watch](operating.md#what-to-watch) and [logs](operating.md#logs).
 
 | setting | default | meaning |
 |---|---|---|

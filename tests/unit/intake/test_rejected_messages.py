@@ -185,7 +185,7 @@ def test_a_process_logs_each_rejection_and_reports_the_first_of_its_kind(
     lines = [line for line in lines if "each" not in line]
     assert [(line["event"], line["log_level"], line["code"], line["event_id"]) for line in lines] == [
         ("event_received", "warning", "unknown_instance", "evt-1"),
-        ("event_received", "warning", "invalid_event", ""),
+        ("event_received", "warning", "invalid_event", None),
     ]
     assert {(line["result"], line["source"]) for line in lines} == {("rejected", "stream")}
     assert lines[1]["reason"] == "body: is not JSON"
@@ -206,7 +206,7 @@ def test_a_process_logs_each_event_by_its_reference_and_without_its_login(
             [
                 body_of(cloudevent(id=other, subject="cust-42")),
                 body_of(cloudevent(id=LOGIN, subject=f"cust-{LOGIN.upper()}")),
-                body_of(cloudevent(id=f"x-{LOGIN}", data={"loginId": LOGIN, "instance": "eu"})),
+                body_of(cloudevent(id=f"x-{LOGIN}", subject=LOGIN, data={"loginId": LOGIN, "instance": "eu"})),
                 body_of(cloudevent(id="evt-3", time=FAR)),
             ]
         )
@@ -218,7 +218,8 @@ def test_a_process_logs_each_event_by_its_reference_and_without_its_login(
         ("event_received", "rejected"),
         ("event_received", "rejected"),
     ]
-    plain, masked, _, ahead = lines
+    plain, masked, hidden, ahead = lines
+    assert (hidden["event_id"][:7], "account_id" in hidden) == ("masked-", False)
     assert (plain["event_id"], plain["account_id"], plain["login"]) == (
         other,
         "cust-42",
