@@ -4,7 +4,9 @@ Completion is bounded, quick, and silent if Redis or the settings are not at han
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stderr
 from difflib import get_close_matches
+from io import StringIO
 from typing import NoReturn
 
 import redis
@@ -86,7 +88,8 @@ def completed(find: Callable[[BytesRedis], Iterable[str]]) -> Callable[[str], li
 
     def complete(incomplete: str) -> list[str]:
         try:
-            _, client = settings_and_client()
+            with redirect_stderr(StringIO()):  # where settings were found is no answer
+                _, client = settings_and_client()
             options = {"socket_timeout": COMPLETION_SECONDS, "socket_connect_timeout": COMPLETION_SECONDS}
             client.connection_pool.connection_kwargs.update(options, retry=None)
             return [each for each in find(client) if each.startswith(incomplete)]

@@ -1,5 +1,7 @@
 """What exists is offered by completion, and named when a command is given something that does not exist."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.integration.command import Command
@@ -46,6 +48,8 @@ def test_completion_offers_letters_codes_instances_and_backfills(nightly: Comman
 
 
 def test_completion_is_silent_without_redis_or_settings(nightly: Command) -> None:
+    Path(".nightly").mkdir()
+    Path(".nightly/run").touch(mode=0o600)  # left by a run that was killed: other commands say so
     for redis_url in ("redis://127.0.0.1:1/0", "nonsense", ""):
         assert complete(nightly, "nightly dead-letters show iv-", REDIS_URL=redis_url) == []
 
