@@ -10,6 +10,8 @@ from io import StringIO
 from typing import NoReturn
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from worker.cli.context import known_instances, misuse, settings_and_client
 from worker.config.settings import Settings
@@ -91,7 +93,7 @@ def completed(find: Callable[[BytesRedis], Iterable[str]]) -> Callable[[str], li
             with redirect_stderr(StringIO()):  # where settings were found is no answer
                 _, client = settings_and_client()
             options = {"socket_timeout": COMPLETION_SECONDS, "socket_connect_timeout": COMPLETION_SECONDS}
-            client.connection_pool.connection_kwargs.update(options, retry=None)
+            client.connection_pool.connection_kwargs.update(options, retry=Retry(NoBackoff(), 0))
             return [each for each in find(client) if each.startswith(incomplete)]
         except (NightlyError, redis.RedisError, OSError):
             return []
