@@ -177,8 +177,8 @@ def _reasons(text: str, *, has_keys: bool) -> Iterator[str]:
         yield "No login or dead letter of the ledger has this loginId, event id or account id."
     if not has_keys:
         yield "A loginId was not looked up, because LOGIN_KEYS is not set."
-    yield (
-        "Possible reasons: its event still waits for a worker (nightly status); a newer event of its login replaced "
-        "it, and the ledger keeps only the newest; its instance is not configured here; its dead letter was closed "
-        "more than 90 days ago."
-    )
+    yield "Possible reasons:"
+    yield "- its event still waits for a worker: nightly status"
+    yield "- a newer event of its login replaced it, and the ledger keeps only the newest one"
+    yield "- its instance is not configured here"
+    yield "- its dead letter was closed more than 90 days ago"

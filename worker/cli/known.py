@@ -79,7 +79,7 @@ def known_backfill(client: BytesRedis, backfill_id: str) -> str:
 def existing(given: str, known: Sequence[str]) -> str:
     """Return a sentence that names what exists, the closest first."""
     if not known:
-        return "There is none."
+        return "None exists."
     closest = get_close_matches(given, known, n=NAMED, cutoff=0)
     more = f", and {len(known) - len(closest):,} more" if len(known) > len(closest) else ""
     return f"Known: {', '.join(closest)}{more}"

@@ -27,7 +27,8 @@ DIM = "dim"
 NAME = "bold"
 COMMAND = "cyan"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_WORD = re.compile(r"\s*\S+\s*")
+_WORD = re.compile(r"\s*(?:(?:nightly|celery)(?: [\w.:-]+){1,4}|\S+)\s*")
+"""What a line break does not divide: a word, or a command."""
 _PIPED_WIDTH = 1_000_000
 _GAP = 2
 _LEAST_PROSE = 24
