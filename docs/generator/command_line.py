@@ -16,6 +16,8 @@ OUTPUTS: Mapping[str, type[Document] | tuple[type[Document], ...]] = {
     "health": state_documents.Health,
     "doctor": state_documents.Check,
     "gate show": state_documents.Gate,
+    "gate close": state_documents.Gate,
+    "gate open": state_documents.Gate,
     "dead-letters groups": documents.Group,
     "dead-letters list": documents.Letter,
     "dead-letters show": documents.Letter,
@@ -26,6 +28,9 @@ OUTPUTS: Mapping[str, type[Document] | tuple[type[Document], ...]] = {
     "backfill start --dry-run": documents.Forecast,
     "backfill list": documents.Backfill,
     "backfill show": documents.Backfill,
+    "backfill pause": documents.Backfill,
+    "backfill resume": documents.Backfill,
+    "backfill cancel": documents.Backfill,
     "backfill report": documents.ReportRow,
 }
 """Commands, and the object that each prints one of on a line."""

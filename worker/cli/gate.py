@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 SHOWN_CHANGES = 20
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 InstanceName = Annotated[
     str | None, typer.Argument(help="Flinks instance. [FLINKS_INSTANCE]", autocompletion=complete_instance)
 ]
@@ -30,7 +31,7 @@ def show(
         str | None, typer.Argument(help="Flinks instance. [all]", autocompletion=complete_instance)
     ] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show each gate: open or closed, why, and since when; for a named instance also the latest changes.
 
@@ -64,21 +65,29 @@ def close(
     instance: InstanceName = None,
     *,
     reason: Annotated[str, typer.Option(help="The reason; `gate show` prints it.")],
+    as_json: AsJson = False,
 ) -> None:
     """Close the gate: no more calls until a person opens it. Events are still recorded."""
-    name, gate = _one(instance)
+    name, gate, views = _one(instance)
     gate.close(name, by=operator(), reason=reason)
-    console().print(
-        f"The gate of {plain(name)} is closed. Calls in flight end, events wait. Later: nightly gate open {name}"
-    )
+    result = f"is closed. Calls in flight end, events wait. Later: nightly gate open {plain(name)}"
+    _print_result(name, views, result, as_json=as_json)
 
 
 @app.command("open", epilog="Example: `nightly gate open toolbox`")
-def open_(instance: InstanceName = None) -> None:
+def open_(instance: InstanceName = None, *, as_json: AsJson = False) -> None:
     """Open the gate. A refused configuration may make one call; if that is refused too, the gate closes again."""
-    name, gate = _one(instance)
+    name, gate, views = _one(instance)
     gate.open(name, by=operator())
-    console().print(f"The gate of {plain(name)} is open. Workers make one call first; nightly status shows the result.")
+    result = "is open. Workers make one call first; nightly status shows the result."
+    _print_result(name, views, result, as_json=as_json)
+
+
+def _print_result(name: str, views: Views, result: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json([Gate.of(views.gate(name), instance=name)])
+    else:
+        console().print(f"The gate of {plain(name)} {result}")
 
 
 def _print_changes(changes: list[dict[str, Any]]) -> None:
@@ -91,7 +100,7 @@ def _print_changes(changes: list[dict[str, Any]]) -> None:
     console().print(table if changes else "This gate never changed.")
 
 
-def _one(instance: str | None) -> tuple[str, GateKeeper]:
+def _one(instance: str | None) -> tuple[str, GateKeeper, Views]:
     settings, client = settings_and_client(to_change=True)
     name = known_instance(settings, client, instance or settings.flinks_instance)
-    return name, GateKeeper(client, settings.gate_rules)
+    return name, GateKeeper(client, settings.gate_rules), Views(client)

@@ -28,7 +28,7 @@ _BY_CODE: Mapping[str, str] = {
     "unknown_instance": "The event names an instance that is not in FLINKS_INSTANCES. Add it, restart, then replay.",
 }
 KNOWN_CODES = frozenset(_BY_CODE) | END_USER_CODES
-"""Codes that a dead letter may have; Flinks may send others."""
+"""Every code that a dead letter may have."""
 MISSING_KEY_SECONDS = 60
 """A key that is missing for less than this is not reported: workers may restart. login_keys.lua has the same number."""
 MISSING_KEY_ADVICE = (

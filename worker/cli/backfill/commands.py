@@ -84,21 +84,36 @@ def show(
 
 
 @app.command(epilog="Example: `nightly backfill pause bf-k5mxq2abcd`")
-def pause(backfill_id: Id) -> None:
+def pause(backfill_id: Id, *, as_json: AsJson = False) -> None:
     """Hand over no more rows for now. Rows already in the lane, about two seconds of calls, are still called."""
-    _change(backfill_id, lambda services: services.backfills.pause, "is paused. Continue: nightly backfill resume")
+    _change(
+        backfill_id,
+        lambda services: services.backfills.pause,
+        "is paused. Continue: nightly backfill resume",
+        as_json=as_json,
+    )
 
 
 @app.command(epilog="Example: `nightly backfill resume bf-k5mxq2abcd`")
-def resume(backfill_id: Id) -> None:
+def resume(backfill_id: Id, *, as_json: AsJson = False) -> None:
     """Continue a paused backfill."""
-    _change(backfill_id, lambda services: services.backfills.resume, "continues. See: nightly backfill show")
+    _change(
+        backfill_id,
+        lambda services: services.backfills.resume,
+        "continues. See: nightly backfill show",
+        as_json=as_json,
+    )
 
 
 @app.command(epilog="Example: `nightly backfill cancel bf-k5mxq2abcd`")
-def cancel(backfill_id: Id) -> None:
+def cancel(backfill_id: Id, *, as_json: AsJson = False) -> None:
     """Hand over no more rows, for good. Applied rows stay applied; the report shows which rows were not called."""
-    _change(backfill_id, lambda services: services.backfills.cancel, "is cancelled. See: nightly backfill report")
+    _change(
+        backfill_id,
+        lambda services: services.backfills.cancel,
+        "is cancelled. See: nightly backfill report",
+        as_json=as_json,
+    )
 
 
 @app.command(epilog="Example: `nightly backfill report bf-k5mxq2abcd --output report.csv --rejects rejects.csv`")
@@ -146,7 +161,12 @@ def _summary(backfill: Backfill, counts: Counter[str]) -> None:
         typer.echo(f"{number(waiting)} rows have not ended yet: write the report again after their end.", err=True)
 
 
-def _change(backfill_id: str, action: Callable[[Services], Callable[[str], None]], result: str) -> None:
+def _change(
+    backfill_id: str, action: Callable[[Services], Callable[[str], None]], result: str, *, as_json: bool
+) -> None:
     services = open_services(to_change=True)
     action(services)(known_backfill(services.redis, backfill_id))
+    if as_json:
+        print_json([document(services.backfills.get(backfill_id))])
+        return
     console().print(f"Backfill {plain(backfill_id)} {result} {plain(backfill_id)}", soft_wrap=True)
