@@ -20,7 +20,8 @@ from benchmarks.tables import spread, table, verdict
 from sandbox.stack.waiting import wait_until
 from worker.broker.celery_config import default_concurrency
 from worker.config.settings import Settings
-from worker.events.publisher import Preparation, send
+from worker.events.preparation import Preparation
+from worker.events.publisher import send
 from worker.intake.poison import Deliveries
 from worker.intake.redis_stream import StreamReader
 from worker.services import build_services

@@ -12,7 +12,8 @@ from worker.cli.login_story import waiting_reason
 from worker.cli.output import console, number, pairs, plain, print_json
 from worker.errors import InvalidEvent
 from worker.events.contract import LifecycleEvent
-from worker.events.publisher import BATCH, Preparation, send
+from worker.events.preparation import Preparation
+from worker.events.publisher import BATCH, send
 from worker.ledger.queries import Views
 from worker.operations.advice import advice_for
 from worker.operations.event_results import DONE, NOT_TAKEN_IN, EventResults, Result, SentEvent

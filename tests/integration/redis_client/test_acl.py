@@ -200,6 +200,8 @@ def test_the_advised_producer_may_publish_but_not_read(confined: tuple[Redis, st
         publish("linked", login_id="login-1", client=producer)
         assert admin.xlen("account-events:stream") == 1
         assert _refused(admin) == set()
+        publish("linked", login_id="login-1", instance="acme", client=producer)
+        assert admin.xlen("account-events:stream") == 2, "the instance is not checked"
         for command in ("XRANGE account-events:stream - +", "LPUSH account-events x", "GET nightly:meta", "INFO"):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 producer.execute_command(*command.split())

@@ -6,7 +6,8 @@ import pytest
 
 from worker.errors import InvalidEvent, SettingsError
 from worker.events.contract import LifecycleEvent
-from worker.events.publisher import BATCH, publish, publish_many, read_event
+from worker.events.preparation import read_event
+from worker.events.publisher import BATCH, publish, publish_many
 from worker.vault.vault import Vault
 
 
@@ -192,7 +193,7 @@ def test_an_event_dated_too_far_ahead_is_refused_at_once(monkeypatch: pytest.Mon
         publish_many([document], client=client)
     assert client.batches == []
     monkeypatch.setenv("EVENT_MAX_AHEAD_SECONDS", "9000")
-    publish("linked", login_id="login-1", occurred_at=ahead, client=client)
+    publish("linked", login_id="login-1", occurred_at=ahead, client=FakeRedis())
 
 
 def test_a_login_in_clear_is_refused_if_workers_require_sealed_ones(

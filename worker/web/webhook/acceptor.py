@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from worker.errors import InvalidEvent
 from worker.events.contract import MAX_BODY_BYTES
-from worker.events.publisher import sealed
+from worker.events.preparation import sealed
 from worker.vault.sealed_box import SealingKey
 from worker.web.webhook.appender import Appender
 from worker.web.webhook.cloudevents import MAX_EVENTS, Attributes, Mode, TooManyEvents, documents_in
