@@ -73,7 +73,7 @@ def _commands(stack: EmbeddedStack) -> Iterator[str]:
     nightly = typed("nightly")
     if stack.redis is None and stack.emulator_url:
         yield f"export SANDBOX=1 FLINKS_BASE_URL={stack.emulator_url}"
-    yield f"{nightly} publish linked --login-id {LOGIN}"
+    yield f"{nightly} publish linked --login-id {LOGIN} --wait"
     yield f"{nightly} status"
     yield f"{nightly} explain {LOGIN}"
     if stack.emulator_url:
