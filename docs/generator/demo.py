@@ -21,7 +21,7 @@ README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "images" / "review-page.png"
 SEED = 42
 PASSWORD = "for-this-picture-only"  # noqa: S105 - of a page that ends with this program
-SIZE = "1100,900"
+SIZE = "1100,1085"
 NIGHTLY = [sys.executable, "-m", "worker"]
 _PART = re.compile(r"(<!-- make readme -->\n```\n).*?(```\n<!-- end -->)", re.DOTALL)
 _END = re.compile(r"^Outcome\n.*?(?=\n\nNext\n)", re.DOTALL | re.MULTILINE)

@@ -26,11 +26,11 @@ GUIDE = [
     snippet
     for document in ("README.md", "docs/sending-events.md")
     for snippet in run_snippets(document)
-    if document not in OPERATED or not snippet.is_for_operators
+    if not snippet.is_for_operators
 ]
 AT_EMULATOR = [snippet for snippet in run_snippets("docs/emulator.md") if not snippet.is_for_operators]
 DOCUMENTS = [str(path.relative_to(ROOT)) for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])]
-KNOWS_NOTHING_OF_OURS = "\nimport sys\nassert not {'worker', 'tasks', 'emulator'} & {*sys.modules}\n"
+KNOWS_NOTHING_OF_OURS = "\nimport sys\nassert not {'worker', 'tasks', 'sandbox'} & {*sys.modules}\n"
 MADE = {"bf-k5mxq2abcd": r"\bbf-[a-z0-9]{10}\b", "dl-1": r"\bdl-\d+\b"}
 """Ids in the documents, and the pattern of the id that a command before them prints."""
 
