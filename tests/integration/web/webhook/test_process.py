@@ -137,20 +137,20 @@ def test_a_process_with_secrets_of_the_workers_warns_that_it_needs_none_of_them(
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "reason"),
     [
-        ({"REDIS_URL": ""}, "REDIS_URL: is required here; it names the Redis"),
+        ({"REDIS_URL": ""}, "REDIS_URL: is required here; it names the ledger"),
         ({"SEAL_TO": LOGIN}, "SEAL_TO: is not a public key; `nightly keys public` prints it"),
         ({"HTTP_EVENTS_SECRETS": LOGIN}, "HTTP_EVENTS_SECRETS: entry 1 must be name=whsec_...; `nightly keys webhook`"),
     ],
 )
 def test_a_setting_that_is_wrong_or_missing_stops_the_start_with_one_line(
-    redis_url: str, changed: dict[str, str], told: str
+    redis_url: str, changed: dict[str, str], reason: str
 ) -> None:
     given = {"REDIS_URL": redis_url, "HTTP_EVENTS_SECRETS": f"crm={SECRET}"} | changed
     command, environment = REVIEW, os.environ | given | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     (line,) = map(json.loads, done.stderr.splitlines())
     assert (done.returncode, done.stdout, line["event"]) == (2, "", "start_refused")
-    assert line["reason"].startswith(told)
+    assert line["reason"].startswith(reason)
     assert LOGIN not in done.stderr
