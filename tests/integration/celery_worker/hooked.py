@@ -8,14 +8,12 @@ from sandbox.stack import EmbeddedStack, ManagedProcess
 from sandbox.stack.readiness import answers_ping
 
 LAUNCHER = """
-import sys
+from tests.light_celery import main
 from worker.celery_worker import bootsteps as background
 from worker.celery_worker import shutdown
 from worker.celery_worker import watchdog
-from celery.__main__ import main
 background.LOOK_SECONDS = watchdog.LOOK_SECONDS = {look_seconds}
 {patch}
-sys.argv[0] = "celery"
 main()
 """
 ARGV = ["-A", "worker", "worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
