@@ -7,13 +7,14 @@ from pydantic.json_schema import models_json_schema
 
 from docs.generator.schemas import DRAFT
 from worker.cli import documents, state_documents
+from worker.cli.health import Health
 from worker.cli.json_form import Document
 
 OUTPUTS: Mapping[str, type[Document] | tuple[type[Document], ...]] = {
     "status": state_documents.Status,
     "explain": (documents.Login, documents.Letter),
     "publish": documents.Published,
-    "health": state_documents.Health,
+    "health": Health,
     "doctor": state_documents.Check,
     "gate show": state_documents.Gate,
     "gate close": state_documents.Gate,

@@ -8,12 +8,21 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.context import settings_and_client
+from worker.cli.json_form import Document
 from worker.cli.known import complete_worker, existing, worker_names
-from worker.cli.output import console, plain, print_json
-from worker.cli.state_documents import Health
 from worker.ledger.queries import Views
 
 NEGLECTED_SECONDS = 60.0
+
+
+class Health(Document):
+    """What a health check needs to know about this machine's worker."""
+
+    is_healthy: bool
+    reason: str | None = None
+    silent_seconds: float | None = None
+    neglected_seconds: float | None = None
+    """How long work has been due without a reconciler."""
 
 
 def health(
@@ -33,10 +42,7 @@ def health(
     """
     _, client = settings_and_client()
     found = examine(Views(client), worker, max_silence)
-    if as_json:
-        print_json([found])
-    else:
-        console().print(found.reason or f"last pulse {found.silent_seconds:.1f} s ago", soft_wrap=True)
+    typer.echo(found.model_dump_json() if as_json else found.reason or f"last pulse {found.silent_seconds:.1f} s ago")
     if not found.is_healthy:
         raise typer.Exit(1)
 
@@ -50,7 +56,7 @@ def examine(views: Views, worker: str | None, max_silence: float) -> Health:
         if is_meant(raw_name.decode(), worker or socket.gethostname())
     ]
     if not silences:
-        place = "on this host" if worker is None else f"with the name {plain(worker)}"
+        place = "on this host" if worker is None else f"with the name {worker!r}"
         known = existing(worker or socket.gethostname(), worker_names(views.redis))
         return Health(is_healthy=False, reason=f"no worker {place} is known. {known}")
     if min(silences) > max_silence:

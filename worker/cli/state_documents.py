@@ -1,4 +1,4 @@
-"""What `--json` prints about the system: its state, its gates, its health and the checks of `nightly doctor`."""
+"""What `--json` prints about the system: its state, its gates, and the checks of `nightly doctor`."""
 
 from typing import Literal
 
@@ -50,16 +50,6 @@ class Check(Document):
     level: Literal["ok", "unknown", "warn", "fail"]
     what: str
     advice: str | None
-
-
-class Health(Document):
-    """What a health check needs to know about this machine's worker."""
-
-    is_healthy: bool
-    reason: str | None = None
-    silent_seconds: float | None = None
-    neglected_seconds: float | None = None
-    """How long work has been due without a reconciler."""
 
 
 class Alarm(Document):

@@ -66,7 +66,7 @@ def test_completion_is_silent_without_redis_or_settings(nightly: Command) -> Non
         ("explain login-1 --instance acm", 2, "no such instance. Known: acme"),
         ("backfill pause bf-nope", 1, "there is no backfill 'bf-nope'. Known: bf-"),
         ("backfill report bf-nope", 1, "there is no backfill 'bf-nope'. Known: bf-"),
-        ("health --worker celery@elsewhere", 1, "no worker with the name celery@elsewhere is known. None exists."),
+        ("health --worker celery@elsewhere", 1, "no worker with the name 'celery@elsewhere' is known. None exists."),
     ],
 )
 def test_an_unknown_name_is_answered_with_those_that_exist(
