@@ -7,14 +7,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 import typer
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from worker.backfill.models import Backfill, RowOutcome, Status
 from worker.cli.backfill.screen import document, ended, outcomes, rejected, standstill
-from worker.cli.output import WARN, console, number, plain, print_json, span, whole
+from worker.cli.output import WARN, console, number, paragraph, plain, print_json, span, whole
 from worker.services import Services
 
 LOOK_SECONDS = 1.0
@@ -95,17 +95,13 @@ def reason_of(services: Services, backfill: Backfill) -> str:
     return standstill(backfill, status, gate, services.views.now_ms())
 
 
-def bar(look: Look) -> Table:
+def bar(look: Look) -> RenderableType:
     """Return a snapshot as a progress bar with the counts below."""
-    backfill, grid = look.backfill, Table.grid(padding=(0, 1))
+    backfill, head = look.backfill, Table.grid(padding=(0, 1))
     share = ended(backfill) / backfill.rows if backfill.rows else 1.0
-    head = Table.grid(padding=(0, 1))
     head.add_row(whole(backfill.id), ProgressBar(total=1.0, completed=share, width=40), f"{share:.0%}", _pace(look))
-    grid.add_row(head)
-    grid.add_row(outcomes(backfill.counts))
-    if look.reason:
-        grid.add_row(Text(plain(look.reason), WARN))
-    return grid
+    reason = [paragraph(plain(look.reason), WARN)] if look.reason else []
+    return Group(head, paragraph(outcomes(backfill.counts)), *reason)
 
 
 def line(look: Look) -> str:
