@@ -22,6 +22,8 @@ from worker.redis_client.connect import BytesRedis
 FOLLOWED_AT_MOST = 100_000
 """Events that `--wait` follows, so that a file of any size takes bounded memory."""
 LOOK_SECONDS = 0.2
+REASONS_AT_MOST = 100
+"""Waiting events whose reason `--json` gives, because each takes several round trips."""
 LINES_NAMED = 100
 """Maximum bad lines that are printed one by one; the rest are counted."""
 
@@ -121,6 +123,9 @@ def print_results(publication: Publication, views: Views, *, as_json: bool) -> N
     """Print what became of the followed events: each as JSON, one with its reason, or the counts of several."""
     events = publication.followed
     if as_json:
+        waiting = islice((event for event in events if event.result is Result.WAITING), REASONS_AT_MOST)
+        for event in waiting:
+            event.reason = _why_waiting(event, views)
         print_json(map(_document, events))
     elif len(events) == 1 == publication.sent:
         _print_one(events[0], views)

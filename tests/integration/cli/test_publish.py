@@ -74,6 +74,10 @@ def test_publish_names_the_reason_why_an_event_waits(nightly: Command, redis_cli
     file = json.dumps({"type": "account.inactive", "login_id": CANARY, "occurred_at": occurred_at})
     done = nightly("publish", "--file", "-", "--wait", "--within", "0", stdin=file)
     assert (done.returncode, "Next: nightly status" in done.stdout) == (1, True)
+    done = nightly("publish", "--file", "-", "--wait", "--within", "0", "--json", stdin=file)
+    [waiting] = map(json.loads, done.stdout.splitlines())
+    assert (waiting["line"], waiting["result"]) == (1, "waiting")
+    assert waiting["reason"].startswith("no worker has taken it in yet, and no worker is alive")
 
 
 def test_published_events_are_json_lines(nightly: Command) -> None:
