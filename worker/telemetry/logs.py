@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Any, Literal
 
 import structlog
-from celery.utils.log import get_multiprocessing_logger
 from structlog.typing import EventDict, WrappedLogger
 
 from worker.telemetry.foreign import describe_foreign
@@ -208,7 +207,10 @@ def _printable(value: object) -> object:
 
 def _join_pool_logger() -> None:
     # By default billiard's lines ("process exited with signal 9") do not reach the root logger.
-    if (pool_logger := get_multiprocessing_logger()) is not None:
+    if "billiard" in sys.modules:  # only a worker has a pool, and the import would delay every other command
+        from billiard.util import get_logger as get_pool_logger  # noqa: PLC0415 - see above
+
+        pool_logger = get_pool_logger()
         pool_logger.propagate = True
         pool_logger.setLevel(logging.ERROR)
 
