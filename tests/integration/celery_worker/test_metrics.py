@@ -74,17 +74,18 @@ def test_incomplete_requests_do_not_slow_a_worker_down(nightly: Nightly, metrics
     assert nightly.flags() == dict.fromkeys(logins, True)
 
 
-def test_a_second_worker_of_the_machine_takes_the_next_port(nightly: Nightly, metrics_port: int) -> None:
+def listening_addresses(port: int) -> set[str]:
+    addresses = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {address for address in addresses if address.endswith(f":{port:04X}")}
+
+
+def test_a_second_worker_of_the_machine_takes_the_next_port_and_both_listen_on_loopback_only(
+    nightly: Nightly, metrics_port: int
+) -> None:
     workers = [nightly.stack.start_worker(concurrency=1) for _ in range(2)]
     eventually(lambda: all(map(port_of, workers)), describe="both ports")
     assert port_of(workers[0]) == metrics_port
     assert metrics_port < port_of(workers[1]) < metrics_port + 16
     for worker in workers:
         assert "nightly_workers 2.0" in scrape(port_of(worker))
-
-
-def test_the_endpoint_listens_on_loopback_only(nightly: Nightly, metrics_port: int) -> None:
-    nightly.stack.start_worker(concurrency=1)
-    addresses = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    listening = [address for address in addresses if address.endswith(f":{metrics_port:04X}")]
-    assert set(listening) == {f"0100007F:{metrics_port:04X}"}
+        assert listening_addresses(port_of(worker)) == {f"0100007F:{port_of(worker):04X}"}

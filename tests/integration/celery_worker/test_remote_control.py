@@ -130,30 +130,26 @@ def test_control_commands_are_ignored_and_inspect_commands_are_answered(nightly:
     assert "broker_url: 'redis" in celery_with_only_a_broker(nightly, "report")
 
 
-def test_no_published_control_message_stops_a_worker(nightly: Nightly, producer: Celery) -> None:
+def test_no_published_control_message_stops_a_worker_or_sends_a_reply_to_a_list_that_it_names(
+    nightly: Nightly, producer: Celery
+) -> None:
     worker = nightly.stack.start_worker()
+    to_lists = [
+        control_message({"method": "ping", "reply_to": {"exchange": exchange, "routing_key": key}, "ticket": "one"})
+        for exchange in ("", "account-events", "refresh", "celery.pidbox")
+        for key in ("account-events", "refresh", "theirs")
+    ]
     bodies = [control_message(body) for body in BODIES.values()]
     bodies.append(control_message({"method": "ping"}, {"clock": "x"}))
     bodies.append(control_message({"method": "ping"}, {"clock": 10**30}))
     for body, marks in bombs().values():
         headers = marks if "compression" in marks else {}
         bodies.append(control_message(base64.b64encode(body).decode(), headers, **(marks if not headers else {})))
-    for message in (*FOREIGN.values(), *bodies):
+    for message in (*to_lists, *FOREIGN.values(), *bodies):
         nightly.redis.publish(CHANNEL, message)
     still_works(nightly, producer)
     assert worker.is_running
     assert peak_mib(worker) < PEAK_MIB
-
-
-def test_a_reply_goes_to_the_reply_queue_and_never_to_a_list_that_the_sender_names(
-    nightly: Nightly, producer: Celery
-) -> None:
-    nightly.stack.start_worker()
-    for exchange in ("", "account-events", "refresh", "celery.pidbox"):
-        for key in ("account-events", "refresh", "theirs"):
-            body = {"method": "ping", "reply_to": {"exchange": exchange, "routing_key": key}, "ticket": "one"}
-            nightly.redis.publish(CHANNEL, control_message(body))
-    still_works(nightly, producer)
     assert not nightly.redis.exists("theirs")
 
 
