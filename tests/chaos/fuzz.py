@@ -182,7 +182,13 @@ def _judge(report: Report, services: Services, stack: EmbeddedStack, sent: Sent)
     missing = sum(not hash_of("nightly:login:" + vault.reference("toolbox", login)) for login in sent.good)
     report.expect(not missing, f"{missing} of {len(sent.good)} valid events among invalid ones are not recorded")
     for log in (stack.folder / "logs").iterdir():
-        report.expect(CANARY.encode() not in log.read_bytes(), f"{log.name} quotes content")
+        quotes = [line for line in log.read_bytes().splitlines() if CANARY.encode() in _without_account(line)]
+        report.expect(not quotes, f"{log.name} quotes content in {len(quotes)} lines, {quotes[:1]}")
+
+
+def _without_account(line: bytes) -> bytes:
+    """Return a log line without the account id of a valid event, which it shows on purpose."""
+    return line if b'"result": "rejected"' in line else re.sub(rb'"account_id": "(?:[^"\\]|\\.)*"', b"", line)
 
 
 def _celery(stack: EmbeddedStack) -> Celery:
