@@ -98,17 +98,19 @@ def _send_one(publication: Publication, single: dict[str, str | None], *, is_qui
 def _send_file(publication: Publication, path: Path, *, as_json: bool) -> int:
     """Send the valid lines of a file; returns the number of the others."""
     bad = BadLines(as_json=as_json)
-    try:
-        with opened(path) as stream:
+    with opened(path) as stream:
+        try:
             publication.send_lines(read_lines(stream, bad), bad)
-    except (redis.RedisError, NotReplicated):
-        line = number(publication.sent_to_line)
-        typer.echo(f"Stopped. The valid lines up to line {line} were sent; publish the lines after it again.", err=True)
-        raise
-    finally:
-        if not as_json:
-            sent = number(publication.sent)
-            console().print(f"Published {sent} events. Not sent, because invalid: {number(bad.count)} lines.")
+        except (redis.RedisError, NotReplicated):
+            line = number(publication.sent_to_line)
+            typer.echo(
+                f"Stopped. The valid lines up to line {line} were sent; publish the lines after it again.", err=True
+            )
+            raise
+        finally:
+            if not as_json:
+                sent = number(publication.sent)
+                console().print(f"Published {sent} events. Not sent, because invalid: {number(bad.count)} lines.")
     return bad.count
 
 

@@ -108,5 +108,5 @@ def test_a_rejected_event_can_be_found_by_its_id_source_and_account(nightly: Com
 
 def test_a_missing_file_of_events_is_named(nightly: Command) -> None:
     done = nightly("publish", "--file", "no-such-file")
-    assert done.returncode == 2
+    assert (done.returncode, done.stdout) == (2, "")
     assert "no-such-file cannot be read: No such file or directory" in " ".join(done.stderr.split())

@@ -8,7 +8,7 @@ import pytest
 
 from worker.config.settings import Settings
 from worker.config.sources import DOTENV, RUN_FILE, settings_files
-from worker.events import publisher
+from worker.events.preparation import ProducerSettings
 
 URL, OTHER_URL = "redis://127.0.0.1:8083/0", "redis://127.0.0.1:6379/0"
 LINES = f"# pid 1\nREDIS_URL={URL}\nFLINKS_AUTH_KEY=emulator-key\nSANDBOX=1\n"
@@ -51,7 +51,7 @@ def test_a_running_stack_gives_its_settings_and_that_is_printed(look: Look) -> N
 
 @pytest.mark.usefixtures("run_file")
 def test_a_producer_in_python_finds_it_too(capsys: pytest.CaptureFixture[str]) -> None:
-    found = publisher._settings().redis_url
+    found = ProducerSettings.load().redis_url
     assert found
     assert found.get_secret_value() == URL
     assert capsys.readouterr().out == ""
