@@ -214,6 +214,7 @@ def pulse(worker: Any, services: Services) -> None:
                 "version": worker.app.version,
                 "keys": services.vault.key_ids,
                 "instances": sorted({*services.instances, services.settings.flinks_instance}),
+                "broker": "rabbitmq" if rabbit_of(services.settings) else "redis",
             },
         )
     except LedgerMismatch as error:

@@ -73,19 +73,22 @@ list to the stream meanwhile is counted once."""
 def read_state(client: BytesRedis, settings: Settings) -> dict[str, Any]:
     """Return `Views.status()` with `waiting_events`, a Way for each of `stream`, `queue` and `set_aside`.
 
-    If the broker is RabbitMQ, also `rabbitmq`, the state of each queue. Raises redis.RedisError of the ledger.
+    If the broker is RabbitMQ, also `rabbitmq`, the state of each queue; but a process that is not told of it, such as
+    the review page, has the queue as unknown. Raises redis.RedisError of the ledger.
     """
     views = Views(client)
     now_ms = views.now_ms()
     # Read before the ledger: an event that has left its way in is in the ledger already.
-    stream, queues = stream_way(client, now_ms), None
+    stream, queues, aside = stream_way(client, now_ms), None, _set_aside(client, now_ms)
     if rabbit := rabbit_of(settings):
         queue, queues = _rabbit_way(rabbit)
     else:
         queue = _queue_way(client, settings, now_ms)
-    ways = {"stream": stream, "queue": queue, "set_aside": _set_aside(client, now_ms)}
-    about_rabbit = {} if queues is None else {"rabbitmq": queues}
-    return {**views.status(), "waiting_events": ways, **about_rabbit}
+    state = views.status()
+    if settings.broker_url is None and any(worker.get("broker") == "rabbitmq" for worker in state["workers"]):
+        queue = _unknown("the workers use RabbitMQ, and this process has no BROKER_URL")
+    ways = {"stream": stream, "queue": queue, "set_aside": aside}
+    return {**state, "waiting_events": ways} | ({} if queues is None else {"rabbitmq": queues})
 
 
 def unrecorded(client: BytesRedis) -> int:

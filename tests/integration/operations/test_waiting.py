@@ -107,3 +107,13 @@ def test_the_queue_of_another_broker_is_read_there_and_unknown_if_it_does_not_an
         queue = state_of(redis_client, redis_url, broker=broker)["queue"]
         assert (queue["events"], queue["problem"].startswith(f"{problem} cannot be reached: ")) == (None, True)
         assert "canary" not in queue["problem"]
+
+
+def test_a_process_that_does_not_know_of_the_workers_rabbitmq_has_the_queue_as_unknown(
+    redis_client: Redis, redis_url: str
+) -> None:
+    assert state_of(redis_client, redis_url)["queue"]["events"] == 0
+    heartbeat = {"at": now_ms(redis_client), "broker": "rabbitmq"}
+    redis_client.hset("nightly:workers", "worker-1", json.dumps(heartbeat))
+    found = state_of(redis_client, redis_url)["queue"]
+    assert (found["events"], "BROKER_URL" in found["problem"]) == (None, True)

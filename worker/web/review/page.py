@@ -112,7 +112,7 @@ def _workers(status: Mapping[str, Any]) -> str:
 
 
 def _waiting(status: Mapping[str, Any]) -> str:
-    queue = "RabbitMQ's queue" if "rabbitmq" in status else "Celery's queue in Redis"
+    queue = "RabbitMQ's queue" if "rabbitmq" in status else "Celery's queue"
     names = {"stream": "Stream", "queue": queue, "set_aside": "Set aside for a person"}
     rows = [[names[name], _text(way_text(way))] for name, way in status["waiting_events"].items()]
     below = f"<p class=dim>{status['rejected']:,} messages rejected so far</p>"
