@@ -63,7 +63,7 @@ class Middleman:
         self._late_reply = reply, seconds
 
     def forget(self) -> int:
-        """Lose every byte of the present connections for ever, as a firewall without state does; new ones work."""
+        """Lose every byte of the present connections forever, as a firewall without state does; new ones work."""
         return int(self._do(self._forget()))
 
     def shut(self) -> None:

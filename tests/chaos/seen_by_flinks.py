@@ -1,7 +1,7 @@
 """Judges the calls as Flinks saw them: overlaps, calls in flight, calls in a second.
 
 Promise 4 holds for the lease of a call, so a call counts as in flight for its lease at most: that of a worker
-stopped with its connection open would count for ever at Flinks, although its login has long had another call.
+stopped with its connection open would count forever at Flinks, although its login has long had another call.
 """
 
 from collections.abc import Sequence

@@ -59,7 +59,7 @@ class CarefulConsumer(Consumer):
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
         """Return Celery's handler, wrapped: a message that killed workers, or makes the handler raise, is set aside."""
         handle = super().create_task_handler(*args, **kwargs)
-        # kombu lists KeyError as a channel error; a message without an `id` would make Celery reconnect for ever.
+        # kombu lists KeyError as a channel error; a message without an `id` would make Celery reconnect forever.
         lost = tuple(kind for kind in (*self.connection_errors, *self.channel_errors) if kind is not KeyError)
 
         def on_task_received(message: Any) -> Any:

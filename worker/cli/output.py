@@ -92,15 +92,15 @@ def when(at_ms: float | None) -> str:
 
 def span(seconds: float) -> str:
     """Return a duration as text: `5 s`, `3 min`, `2 h 5 min`, `4 d`."""
-    whole = round(abs(seconds))
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE} min"
-    if whole < _DAY:
-        minutes = whole % _HOUR // _MINUTE
-        return f"{whole // _HOUR} h {minutes} min" if minutes else f"{whole // _HOUR} h"
-    return f"{whole // _DAY} d"
+    rounded = round(abs(seconds))
+    if rounded < _MINUTE:
+        return f"{rounded} s"
+    if rounded < _HOUR:
+        return f"{rounded // _MINUTE} min"
+    if rounded < _DAY:
+        minutes = rounded % _HOUR // _MINUTE
+        return f"{rounded // _HOUR} h {minutes} min" if minutes else f"{rounded // _HOUR} h"
+    return f"{rounded // _DAY} d"
 
 
 def ago(at_ms: float | None, now_ms: float) -> str:

@@ -1,4 +1,4 @@
-"""Connections to Redis that went silent without being closed delay a worker for seconds, not for ever."""
+"""Connections to Redis that went silent without being closed delay a worker for seconds, not forever."""
 
 import time
 

@@ -43,7 +43,7 @@ def test_a_message_of_another_exchange_is_returned_to_its_queue() -> None:
 
 @pytest.mark.parametrize("priority", [{"__type__": "decimal", "__value__": "1e999999999"}, [], "9", 1.5, None, True])
 def test_a_priority_that_is_not_an_integer_is_dropped(priority: object) -> None:
-    """For 1e999999999 that would take for ever; with other values the message would be lost when it is restored."""
+    """For 1e999999999 that would take forever; with other values the message would be lost when it is restored."""
     found = read(json.dumps(GOOD | {"properties": GOOD["properties"] | {"priority": priority}}).encode())
     assert found == GOOD | {"properties": {**GOOD["properties"], "delivery_info": found["properties"]["delivery_info"]}}
 

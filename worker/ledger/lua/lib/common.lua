@@ -152,7 +152,7 @@ local function write_gathered()
 end
 
 -- Run `work`, and write what it gathered, even if Redis refused a command midway: a login whose hash says "due" and
--- that is in no lane would wait for ever.
+-- that is in no lane would wait forever.
 local function gathering(work)
   local is_done, result = pcall(work)
   write_gathered()
