@@ -83,7 +83,7 @@ sbom: .venv/installed ## Write dist/sbom.cdx.json (CycloneDX): versions, hashes 
 
 lock: .venv/installed ## Update the lock files from pyproject.toml.
 	$(UV_COMPILE) pyproject.toml --output-file requirements/runtime.txt
-	$(UV_COMPILE) pyproject.toml --extra embedded --group dev --output-file requirements/dev.txt
+	$(UV_COMPILE) pyproject.toml --extra embedded --extra oidc --group dev --output-file requirements/dev.txt
 	$(UV_COMPILE) benchmarks/rivals.in --no-annotate --output-file requirements/rivals.txt \
 		--constraint <(sed -n 's/^\([a-z0-9-]*==[^ ;]*\).*/\1/p' requirements/runtime.txt)
 	$(UV_COMPILE) benchmarks/arq.in --no-annotate --output-file requirements/arq.txt \
