@@ -3,29 +3,77 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from worker.flinks.protocol import END_USER_CODES
 
-_BY_CODE: Mapping[str, str] = {
-    "INVALID_LOGIN": (
-        "Flinks has no such login for this customer. If the wish is off, the card is probably deleted already: "
-        "resolve it. If the wish is on, the end user must link the account again, which sends a new event."
+
+@dataclass(frozen=True, slots=True)
+class LetterAdvice:
+    """What a reviewer needs to know about a dead letter: a plain-language cause and the suggested action."""
+
+    cause: str
+    action: str
+    verb: Literal["replay", "nothing_left", "resolve", ""] = ""
+    """The action that usually ends such a letter; empty if a person must decide."""
+
+    @property
+    def text(self) -> str:
+        """Return cause and action in one paragraph."""
+        return f"{self.cause} {self.action}"
+
+
+_GONE_OFF = LetterAdvice(
+    "Flinks has no such login for this customer; the card is probably deleted already.",
+    "Nothing is left to switch off: resolve it.",
+    "nothing_left",
+)
+_GONE_ON = LetterAdvice(
+    "Flinks has no such login for this customer.",
+    "The end user must link the account again, which sends a new event; or correct the loginId. Then resolve it.",
+    "resolve",
+)
+_END_USER = LetterAdvice(
+    "Only the end user can fix this.", "Ask them to link the account again. Then resolve or replay.", "resolve"
+)
+_OTHER = LetterAdvice("Flinks refused this login for good.", "Read Flinks' message and the attempts, then decide.")
+_BY_CODE: Mapping[str, LetterAdvice] = {
+    "INVALID_LOGIN": LetterAdvice(
+        "Flinks has no such login for this customer.",
+        "If the wish is off, the card is probably deleted already: resolve it. If the wish is on, the end user must "
+        "link the account again, which sends a new event.",
     ),
-    "UNAUTHORIZED": (
-        "The institution did not authorize access. The end user may have to complete steps on the bank's website, "
-        "or link the account again. Then replay, or resolve."
+    "UNAUTHORIZED": LetterAdvice(
+        "The institution did not authorize access.",
+        "The end user may have to complete steps on the bank's website, or link the account again. Then replay, or "
+        "resolve.",
     ),
-    "INVALID_REQUEST": "Flinks rejects the request itself. Read its message, and compare it with the API contract.",
-    "retries_exhausted": "Every attempt failed. Read the attempts; when the cause is removed, replay.",
-    "unexpected_response": "Flinks confirmed something other than the wish. Ask Flinks, then replay.",
-    "unknown_code": "Flinks refused with an unknown code. Read its message, then replay or resolve.",
-    "invalid_event": "The producer sent an invalid event. Correct the producer; it must publish the event again.",
-    "unknown_key": (
-        "The producer sealed the loginId to a key that LOGIN_KEYS lacks. Put that key back into LOGIN_KEYS, restart, "
-        "then replay; or set SEAL_TO of the producer to the key that `nightly keys public` prints, and publish again."
+    "INVALID_REQUEST": LetterAdvice(
+        "Flinks rejects the request itself.", "Read its message, and compare it with the API contract."
     ),
-    "unknown_instance": "The event names an instance that is not in FLINKS_INSTANCES. Add it, restart, then replay.",
+    "retries_exhausted": LetterAdvice(
+        "Every attempt failed.", "Read the attempts; when the cause is removed, replay.", "replay"
+    ),
+    "unexpected_response": LetterAdvice(
+        "Flinks confirmed something other than the wish.", "Ask Flinks, then replay.", "replay"
+    ),
+    "unknown_code": LetterAdvice(
+        "Flinks refused with an unknown code.", "Read its message, then replay or resolve.", "replay"
+    ),
+    "invalid_event": LetterAdvice(
+        "The producer sent an invalid event.",
+        "Correct the producer; it must publish the event again. Or correct the message here and resubmit it.",
+        "resolve",
+    ),
+    "unknown_key": LetterAdvice(
+        "The producer sealed the loginId to a key that LOGIN_KEYS lacks.",
+        "Put that key back into LOGIN_KEYS, restart, then replay; or set SEAL_TO of the producer to the key that "
+        "`nightly keys public` prints, and publish again.",
+        "replay",
+    ),
+    "unknown_instance": LetterAdvice(
+        "The event names an instance that is not in FLINKS_INSTANCES.", "Add it, restart, then replay.", "replay"
+    ),
 }
 KNOWN_CODES = frozenset(_BY_CODE) | END_USER_CODES
 """Every code that a dead letter may have."""
@@ -61,11 +109,16 @@ class Alarm:
     advice: str
 
 
+def letter_advice(code: str, wish: str = "") -> LetterAdvice:
+    """Return cause and suggested action of dead letters with this code; `wish` is `on`, `off` or empty (unknown)."""
+    if code == "INVALID_LOGIN" and wish:
+        return _GONE_ON if wish == "on" else _GONE_OFF
+    return _BY_CODE.get(code, _END_USER if code in END_USER_CODES else _OTHER)
+
+
 def advice_for(code: str) -> str:
-    """Return what a person can do about a dead letter with this code."""
-    if code in END_USER_CODES and code not in _BY_CODE:
-        return "Only the end user can fix this: ask them to link the account again. Then resolve or replay."
-    return _BY_CODE.get(code, "Read Flinks' message and the attempts, then replay or resolve.")
+    """Return what a person can do about a dead letter with this code, in one paragraph."""
+    return letter_advice(code).text
 
 
 def missing_key_reason(key: Mapping[str, Any]) -> str:
