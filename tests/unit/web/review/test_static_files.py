@@ -1,0 +1,19 @@
+import hashlib
+import re
+
+from tests.places import ROOT
+
+STATIC = ROOT / "worker" / "web" / "review" / "static"
+HTMX = "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"
+"""SHA-256 of dist/htmx.min.js of htmx.org 2.0.11."""
+
+
+def test_htmx_is_the_released_file_unchanged() -> None:
+    assert hashlib.sha256((STATIC / "htmx.min.js").read_bytes()).hexdigest() == HTMX
+    assert HTMX in (STATIC / "README.md").read_text()
+    assert "Zero-Clause BSD" in (STATIC / "htmx.LICENSE.txt").read_text()
+
+
+def test_our_own_script_evaluates_no_text_and_writes_no_markup() -> None:
+    script = (STATIC / "page.js").read_text()
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|\.style\b", script)

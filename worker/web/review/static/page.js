@@ -1,0 +1,214 @@
+// Adds comfort to pages that work without it: dates in the reader's zone, live parts, selection, keys.
+// Nothing here acts: it moves the focus, marks rows and asks the server for the page again.
+'use strict';
+
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const FIELDS = 'input:not([type=checkbox]):not([type=radio]):not([type=hidden]):not([type=submit]), textarea, select';
+
+  // ---- Dates: relative in the text, exact and in the reader's zone on hover ----
+
+  const exact = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'long' });
+  const UNITS = [['d', 86400], ['h', 3600], ['min', 60], ['s', 1]];
+
+  function relative(at) {
+    const seconds = Math.round((Date.now() - at) / 1000);
+    const size = Math.abs(seconds);
+    if (size < 2) return 'now';
+    const [unit, length] = UNITS.find(([name, length]) => size >= 2 * length || name === 's');
+    const text = `${Math.floor(size / length)} ${unit}`;
+    return seconds < 0 ? `in ${text}` : `${text} ago`;
+  }
+
+  function showTimes(root = document) {
+    for (const time of all('time[datetime]', root)) {
+      const at = Date.parse(time.dateTime);
+      if (Number.isNaN(at)) continue;
+      const isExact = time.hasAttribute('data-exact');
+      time.textContent = isExact ? exact.format(at) : relative(at);
+      time.title = isExact ? `${relative(at)}, ${new Date(at).toISOString()}` : exact.format(at);
+    }
+  }
+
+  // ---- Live parts: <div id=… data-every=3 hx-get=… hx-select=… hx-trigger=refresh hx-swap=outerHTML> ----
+
+  const asked = new WeakMap();
+  let failures = 0;
+
+  const isTyped = (field) =>
+    field.type === 'checkbox' || field.type === 'radio' ? field.checked !== field.defaultChecked
+      : field.options ? [...field.options].some((option) => option.selected !== option.defaultSelected)
+        && field.selectedIndex > 0
+      : field.value !== field.defaultValue;
+
+  // A part is left as it is while its reader works in it: a new one would lose what was typed, opened or marked.
+  function isInUse(part) {
+    const marked = document.getSelection();
+    return part.contains(document.activeElement) && document.activeElement.matches(FIELDS)
+      || all('input, textarea, select', part).some(isTyped)
+      || all('details[open]', part).some((box) => box.querySelector('form'))
+      || !marked.isCollapsed && part.contains(marked.anchorNode);
+  }
+
+  function say(text, isWrong = false) {
+    for (const place of all('[data-live-state]')) {
+      if (place.textContent !== text) place.textContent = text;
+      place.classList.toggle('wrong', isWrong);
+    }
+  }
+
+  function refresh() {
+    for (const part of all('[data-every]')) {
+      const now = Date.now();
+      if (!asked.has(part)) asked.set(part, now);
+      const wait = Math.min(part.dataset.every * 1000 * 2 ** failures, 30000);
+      if (document.hidden || now - asked.get(part) < wait) continue;
+      if (isInUse(part)) {
+        say('Not updated while you work in it');
+        continue;
+      }
+      asked.set(part, now);
+      window.htmx.trigger(part, 'refresh');
+    }
+  }
+
+  const updated = () => {
+    failures = 0;
+    const part = document.querySelector('[data-every]');
+    say(part ? `Updated every ${part.dataset.every} s` : 'Ended: no further updates');
+  };
+  const failed = () => {
+    failures += 1;
+    say('The server does not answer. What you see may be old; trying again.', true);
+  };
+
+  // A redirect, such as to the sign-in page, is another page: it never replaces a part.
+  function check(event) {
+    const { xhr, target } = event.detail;
+    if (!target.hasAttribute('data-every')) return;
+    const asked = new URL(target.getAttribute('hx-get'), location.href);
+    if (xhr.status >= 400 || new URL(xhr.responseURL || asked, location.href).pathname === asked.pathname) return;
+    event.detail.shouldSwap = false;
+    target.removeAttribute('data-every');
+    say('Your session has ended: reload the page to sign in again.', true);
+  }
+
+  // ---- Selection: a checkbox for all, a count, a range with Shift ----
+
+  const boxes = (form) => all('input[type=checkbox][data-select]', form);
+  let lastBox = null;
+
+  function countSelected(form) {
+    const found = boxes(form);
+    const selected = found.filter((box) => box.checked).length;
+    for (const place of all('[data-count]', form)) place.textContent = `${selected.toLocaleString('en')} selected`;
+    for (const box of all('[data-select-all]', form)) {
+      box.checked = selected > 0 && selected === found.length;
+      box.indeterminate = selected > 0 && selected < found.length;
+    }
+    for (const box of found) box.closest('[data-row]')?.classList.toggle('selected', box.checked);
+  }
+
+  function select(event) {
+    const box = event.target;
+    if (!box.form || box.type !== 'checkbox') return;
+    if (box.hasAttribute('data-select-all')) boxes(box.form).forEach((each) => { each.checked = box.checked; });
+    else if (!box.hasAttribute('data-select')) return;
+    else {
+      const found = boxes(box.form);
+      const [from, to] = [found.indexOf(lastBox), found.indexOf(box)].sort((a, b) => a - b);
+      if (event.shiftKey && from >= 0) found.slice(from, to).forEach((each) => { each.checked = box.checked; });
+      lastBox = box;
+    }
+    countSelected(box.form);
+  }
+
+  // ---- Keys ----
+
+  const OFF = 'nightly-keys-off';
+  const rows = () => all('[data-row]');
+  const current = () => document.querySelector('[data-row].current');
+
+  function goTo(row) {
+    if (!row) return;
+    current()?.classList.remove('current');
+    row.classList.add('current');
+    (row.querySelector('a[href]') || row).focus({ preventScroll: true });
+    row.scrollIntoView({ block: 'nearest' });
+  }
+
+  function move(step) {
+    const found = rows();
+    const place = found.indexOf(current());
+    goTo(found[place < 0 ? 0 : Math.min(Math.max(place + step, 0), found.length - 1)]);
+  }
+
+  // Goes to the button and opens the box that it is in. A person presses it.
+  function goToButton(name) {
+    const button = current()?.querySelector(`[data-key="${name}"]`) || document.querySelector(`[data-key="${name}"]`);
+    if (!button) return;
+    const box = button.closest('details');
+    if (box) box.open = true;
+    button.focus();
+  }
+
+  function search() {
+    const field = document.querySelector('[data-search]');
+    if (field) field.focus();
+    else location.assign('/letters#search');
+  }
+
+  const KEYS = {
+    j: () => move(1),
+    k: () => move(-1),
+    x: () => current()?.querySelector('input[data-select]')?.click(),
+    r: () => goToButton('r'),
+    '/': search,
+    '?': () => document.getElementById('keys')?.showModal(),
+  };
+
+  function press(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
+    const at = event.target;
+    if (at.isContentEditable || at.matches?.(FIELDS) || document.querySelector('dialog[open]')) return;
+    const action = KEYS[event.key];
+    if (!action || event.key !== '?' && localStorage.getItem(OFF)) return;
+    event.preventDefault();
+    action();
+  }
+
+  // ---- Start ----
+
+  document.documentElement.classList.add('js');
+  document.addEventListener('keydown', press);
+  document.addEventListener('click', select);
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest?.('[data-open-keys]');
+    if (button) document.getElementById('keys')?.showModal();
+  });
+  document.addEventListener('focusin', (event) => {
+    const row = event.target.closest?.('[data-row]');
+    if (row && row !== current()) {
+      current()?.classList.remove('current');
+      row.classList.add('current');
+    }
+  });
+  document.body.addEventListener('htmx:beforeSwap', check);
+  document.body.addEventListener('htmx:sendError', failed);
+  document.body.addEventListener('htmx:timeout', failed);
+  document.body.addEventListener('htmx:responseError', failed);
+  document.body.addEventListener('htmx:afterSettle', () => { showTimes(); updated(); });
+  const use = document.getElementById('keys-in-use');
+  if (use) {
+    use.checked = !localStorage.getItem(OFF);
+    use.addEventListener('change', () => {
+      if (use.checked) localStorage.removeItem(OFF);
+      else localStorage.setItem(OFF, '1');
+    });
+  }
+  for (const part of all('[data-every]')) say(`Updated every ${part.dataset.every} s`);
+  for (const form of all('form')) countSelected(form);
+  showTimes();
+  setInterval(showTimes, 30000);
+  if (window.htmx) setInterval(refresh, 1000);
+})();
