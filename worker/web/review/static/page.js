@@ -30,7 +30,7 @@
     }
   }
 
-  // ---- Live parts: <div id=… data-every=3 hx-get=… hx-select=… hx-trigger=refresh hx-swap=outerHTML> ----
+  // ---- Live parts: elements with data-every, in seconds, whose htmx request is triggered by `refresh` ----
 
   const asked = new WeakMap();
   let failures = 0;
@@ -95,14 +95,14 @@
 
   // ---- Selection: a checkbox for all, a count, a range with Shift ----
 
-  const boxes = (form) => all('input[type=checkbox][data-select]', form);
+  const boxes = (form) => [...form.elements].filter((field) => field.hasAttribute('data-select'));
   let lastBox = null;
 
   function countSelected(form) {
     const found = boxes(form);
     const selected = found.filter((box) => box.checked).length;
     for (const place of all('[data-count]', form)) place.textContent = `${selected.toLocaleString('en')} selected`;
-    for (const box of all('[data-select-all]', form)) {
+    for (const box of [...form.elements].filter((field) => field.hasAttribute('data-select-all'))) {
       box.checked = selected > 0 && selected === found.length;
       box.indeterminate = selected > 0 && selected < found.length;
     }
