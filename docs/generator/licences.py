@@ -25,6 +25,8 @@ READ = {
     "billiard": "BSD-3-Clause",
     "click-plugins": "BSD-3-Clause",
     "httpx-aiohttp": "BSD-3-Clause",
+    "itsdangerous": "BSD-3-Clause",
+    "jinja2": "BSD-3-Clause",
     "prompt-toolkit": "BSD-3-Clause",
     "python-dateutil": "BSD-3-Clause",
     "vine": "BSD-3-Clause",
