@@ -9,8 +9,11 @@ NightlyError
 ├── LedgerError          the ledger in Redis cannot be used
 │   ├── LedgerMismatch   it belongs to newer code, other LOGIN_KEYS, or the other kind (sandbox or production)
 │   ├── UnknownLetter    no dead letter has that id
-│   └── UnknownBackfill  no backfill has that id
+│   ├── UnknownBackfill  no backfill has that id
+│   └── AuditBusy        others changed the ledger all the time, so that the audit log had no room for this change
 ├── LetterClosed         the dead letter was already replayed, resolved or superseded
+├── OutOfDate            what a person looked at has changed meanwhile, so nothing was done
+├── NeedsLoginKeys       the action opens or seals a loginId, and this process has no LOGIN_KEYS
 ├── BackfillError        the state of a backfill does not allow the action, or its parameters are wrong
 │   └── SameFile         another backfill has the same content and wish
 ├── UnreadableFile       a file of rows cannot be read to its end
@@ -85,6 +88,18 @@ class UnknownBackfill(LedgerError):
 
 class LetterClosed(NightlyError):
     """The dead letter was already replayed, resolved or superseded."""
+
+
+class AuditBusy(LedgerError):
+    """Too many others wrote to the audit log at the same time. Nothing was done; try again."""
+
+
+class OutOfDate(NightlyError):
+    """What a person looked at has changed meanwhile. The message says how, and that nothing was done."""
+
+
+class NeedsLoginKeys(NightlyError):
+    """The action opens or seals a loginId, and this process was started without LOGIN_KEYS. Nothing was done."""
 
 
 class BackfillError(NightlyError):

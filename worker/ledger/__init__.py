@@ -8,6 +8,7 @@ queries.py       reads: status, and one login
 gate_control.py  opens and closes the gate by hand
 attempts.py      the last attempts of a login
 login_fields.py  the short names of a login's fields in Redis
+audit.py         the audit log: who changed what, in a chain of hashes (audit_entries.py)
 stream_state.py  reads the state of the event stream
 scripts.py       loads and runs the Lua scripts
 """

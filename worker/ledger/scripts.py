@@ -32,6 +32,7 @@ PARTS = {
         "claim",
     ),
     "pulse": ("dead_letters", "backfill", "in_flight", "gate", "rate_limit", "backfill_lane", "login_keys"),
+    "append_audit": ("audit",),
     "set_gate": ("gate",),
     "keep_rejected": ("login_keys", "dead_letters"),
     "close_dead_letter": ("dead_letters", "backfill"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from worker.ledger import Ledger, Notice
+from worker.ledger.audit import Head, log_head
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import (
     report_excluded_worker,
@@ -75,9 +76,14 @@ def _report_seals(key_id: str, count: str) -> None:
     report_used_key(key_id=key_id, seals=int(count))
 
 
+def _report_audit(head: str) -> None:
+    log_head(Head.read(head))
+
+
 _BY_KIND: Mapping[str, Callable[..., None]] = {
     "gate": _report_gate,
     "group": _report_group,
+    "audit": _report_audit,
     "excluded": _report_excluded,
     "unkept": _report_unkept,
     "key": _report_key,
