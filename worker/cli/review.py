@@ -13,8 +13,8 @@ from worker.redis_client.connect import BytesRedis
 from worker.services import warn_of_plain_text
 from worker.telemetry.logs import configure_logging, get_logger
 from worker.telemetry.printed import print_reasons
-from worker.web.review.app import create_app
-from worker.web.review.users import parse_users
+from worker.web.review.app import build_access, create_app
+from worker.web.review.parts import build_parts
 from worker.web.server import serve
 from worker.web.webhook.route import way_in
 
@@ -48,12 +48,13 @@ def review(
 
 
 def _serve(settings: Settings, client: BytesRedis, host: str, port: int) -> None:
-    users = parse_users(settings.review_users.get_secret_value() if settings.review_users else "")
+    parts = build_parts(client, settings)
+    access = build_access(parts)
     configure_logging(log_format=settings.log_format, log_level=settings.log_level)
-    if not users:
+    if access.is_closed:
         log.warning("review_page_closed", reason="REVIEW_USERS is not set: every page but /health answers 401")
     warn_of_plain_text(settings)
     if host not in LOOPBACK_HOSTS:
         reason = "passwords and events cross the network as plain text; put a proxy with TLS in front"
         log.warning("review_page_without_tls", host=host, reason=reason)
-    serve(create_app(client, settings, users, beside=[way_in(settings)]), host=host, port=port)
+    serve(create_app(parts, access=access, beside=[way_in(settings)]), host=host, port=port)

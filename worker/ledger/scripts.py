@@ -43,6 +43,11 @@ PARTS = {
     "backfill_commit": ("backfill",),
     "backfill_set_status": ("backfill",),
     "backfill_room": ("rate_limit", "backfill_lane"),
+    "open_session": (),
+    "use_session": (),
+    "end_session": (),
+    "keep_sign_in_link": (),
+    "use_sign_in_link": (),
     "backfill_feed": ("login_keys", "dead_letters", "backfill", "wishes", "gate", "rate_limit", "backfill_lane"),
 }
 """The files of lib/ that each command needs beside common.lua, in order. Each run creates all their functions again."""

@@ -1,0 +1,19 @@
+-- Read the record of a session, and start its idle time again; a session that has ended is deleted.
+-- ARGV  1 now (ms or ''), 2 hash of the session's id, 3 idle limit (ms), 4 1: a person used it, '': a page renewed
+--       itself, which does not start the idle time again
+-- Reply name, hash of the entry, how, role, opened at (ms); empty: there is no such session
+
+local now, key, idle_limit, is_used = clock(ARGV[1]), 'nightly:session:' .. ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
+local found = redis.call('HMGET', key, 'name', 'entry', 'how', 'role', 'opened_at', 'ends_at', 'idle_at')
+local ends_at, idle_at = tonumber(found[6] or 0), tonumber(found[7] or 0)
+
+if now >= ends_at or now >= idle_at then
+  redis.call('DEL', key)
+  return {}
+end
+if is_used then
+  idle_at = math.min(now + idle_limit, ends_at)
+  redis.call('HSET', key, 'idle_at', whole(idle_at))
+  redis.call('PEXPIRE', key, whole(math.max(idle_at - now, 1)))
+end
+return { found[1], found[2], found[3], found[4], found[5] }

@@ -1,0 +1,77 @@
+"""Turns an error into a page, or a JSON problem under /api/, that says what went wrong and what was not done."""
+
+from http import HTTPStatus
+
+import redis
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from worker.errors import (
+    BackfillError,
+    InvalidEvent,
+    LedgerError,
+    LetterClosed,
+    NightlyError,
+    UnknownBackfill,
+    UnknownLetter,
+)
+from worker.telemetry.logs import get_logger
+from worker.web.review.forgery import SAFE_METHODS
+from worker.web.review.forms import FormRefused
+from worker.web.review.rendering import render
+
+log = get_logger(__name__)
+API = "/api/"
+_STATUS = (
+    (UnknownLetter, HTTPStatus.NOT_FOUND),
+    (UnknownBackfill, HTTPStatus.NOT_FOUND),
+    (LetterClosed, HTTPStatus.CONFLICT),
+    (BackfillError, HTTPStatus.CONFLICT),
+    (InvalidEvent, HTTPStatus.BAD_REQUEST),
+    (LedgerError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (NightlyError, HTTPStatus.BAD_REQUEST),
+)
+"""The first class that an error belongs to decides."""
+_TITLES = {
+    HTTPStatus.BAD_REQUEST: "This was not done",
+    HTTPStatus.UNAUTHORIZED: "Please sign in",
+    HTTPStatus.FORBIDDEN: "You may not do this",
+    HTTPStatus.NOT_FOUND: "Not found",
+    HTTPStatus.CONFLICT: "This was not done",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Not available",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "This went wrong",
+}
+REDIS_AWAY = "Redis does not answer. Try again in a moment; `nightly doctor` on the server says more."
+_MAY_BE_DONE = " Whether the action was done is not known: look before you repeat it."
+
+
+def is_api(request: Request) -> bool:
+    """Return whether the client expects JSON."""
+    return request.url.path.startswith(API)
+
+
+def problem(request: Request, status: HTTPStatus, text: str, *, headers: dict[str, str] | None = None) -> Response:
+    """Return an error as a page or as JSON."""
+    if is_api(request):
+        document = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": text}
+        response: Response = JSONResponse(document, status.value, media_type="application/problem+json")
+    else:
+        title = _TITLES.get(status, status.phrase)
+        response = render(request, "error.html", status.value, title=title, text=text)
+    response.headers.update(headers or {})
+    return response
+
+
+def problem_of(request: Request, error: Exception) -> Response:
+    """Return the response to an error of a handler. An unexpected one is logged, and says nothing about itself."""
+    if isinstance(error, FormRefused):
+        return problem(request, error.status, str(error), headers={"connection": "close"})
+    if isinstance(error, NightlyError):
+        status = next(status for kind, status in _STATUS if isinstance(error, kind))
+        return problem(request, status, str(error))
+    changed = "" if request.method in SAFE_METHODS else _MAY_BE_DONE
+    if isinstance(error, redis.RedisError):
+        return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, REDIS_AWAY + changed, headers={"retry-after": "5"})
+    log.error("page_failed", path=request.scope["route"].path, exc_info=error)
+    text = "The server failed, and its log says more." + changed
+    return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, text)

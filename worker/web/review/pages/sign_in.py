@@ -1,0 +1,89 @@
+"""`/sign-in` and `/sign-out`: a name and a password, or a link that works once, become a session with a new id."""
+
+from http import HTTPStatus
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from worker.web.review.access import Access, address_of
+from worker.web.review.cookies import SESSION, VISIT, delete_cookie, set_cookie
+from worker.web.review.endpoint import CLOSED
+from worker.web.review.flash import flash
+from worker.web.review.forgery import is_from_here
+from worker.web.review.identity import Person
+from worker.web.review.password_checks import TooManyChecks
+from worker.web.review.redirects import back, safe_path
+from worker.web.review.rendering import render
+from worker.web.review.users import User
+
+WRONG = "Name or password is wrong."
+BUSY = "Too many people are signing in at once. Wait a few seconds, and sign in again."
+USED = "This link is not valid any more: it works once, and only for a short time. Sign in with your name and password."
+
+
+def show(request: Request) -> Response:
+    """Show the form."""
+    if request.state.user:
+        return RedirectResponse(_next(request), status_code=HTTPStatus.SEE_OTHER)
+    return _form(request, "")
+
+
+async def sign_in(request: Request) -> Response:
+    """Check name and password."""
+    access: Access = request.app.state.access
+    form = request.state.form
+    try:
+        user = await access.passwords.check(form.get("name", ""), form.get("password", ""), address_of(request))
+    except TooManyChecks:
+        return await run_in_threadpool(_form, request, BUSY, HTTPStatus.TOO_MANY_REQUESTS)
+    if user is None:
+        return await run_in_threadpool(_form, request, WRONG, HTTPStatus.UNAUTHORIZED)
+    return await run_in_threadpool(_enter, request, user, "password", back(request))
+
+
+def sign_in_once(request: Request) -> Response:
+    """Sign in the person whom the link names, unless another site or a preview asks."""
+    access: Access = request.app.state.access
+    if request.method != "GET" or not is_from_here(request.headers):
+        return _form(request, USED, HTTPStatus.FORBIDDEN)
+    name = access.sessions.use_link(request.query_params.get("token", ""))
+    user = access.users.get(name) if name else None
+    if user is None:
+        return _form(request, USED, HTTPStatus.UNAUTHORIZED)
+    return _enter(request, user, "link", RedirectResponse("/", status_code=HTTPStatus.SEE_OTHER))
+
+
+def sign_out(request: Request) -> Response:
+    """End the session."""
+    if request.state.session:
+        request.app.state.access.sessions.end(request.state.session)
+    response = RedirectResponse("/sign-in", status_code=HTTPStatus.SEE_OTHER)
+    delete_cookie(response, SESSION)
+    flash(request, "You have signed out.")
+    return response
+
+
+def _enter(request: Request, user: User, how: str, response: Response) -> Response:
+    """Open a session with a new id; whatever session the browser had is over."""
+    access: Access = request.app.state.access
+    if request.state.session:
+        access.sessions.end(request.state.session)
+    person = Person(user.name, user.role, address=address_of(request), how=how)
+    set_cookie(response, SESSION, access.signing.sign(SESSION, access.open_session(person, user.entry)))
+    delete_cookie(response, VISIT)
+    return response
+
+
+def _form(request: Request, problem: str, status: int = HTTPStatus.OK) -> Response:
+    access: Access = request.app.state.access
+    if access.is_closed:
+        return render(request, "error.html", HTTPStatus.UNAUTHORIZED, title="Closed", text=CLOSED)
+    headers = {"retry-after": "5"} if status == HTTPStatus.TOO_MANY_REQUESTS else {}
+    response = render(request, "sign_in.html", status, problem=problem, next=_next(request))
+    response.headers.update(headers)
+    return response
+
+
+def _next(request: Request) -> str:
+    return safe_path(request.state.form.get("next") or request.query_params.get("next", ""))
