@@ -13,7 +13,7 @@ from worker.cli import dead_letter_actions as decisions
 from worker.cli import documents
 from worker.cli.context import settings_and_client
 from worker.cli.known import check_filters, complete_code, complete_instance, complete_letter, known_letter
-from worker.cli.login_story import attempt_lines
+from worker.cli.login_story import history_lines
 from worker.cli.output import (
     BAD,
     COMMAND,
@@ -31,6 +31,7 @@ from worker.cli.output import (
     whole,
 )
 from worker.ledger.dead_letters import Letter, Letters
+from worker.ledger.history import by_kind
 from worker.ledger.queries import Views
 from worker.operations.advice import advice_for
 
@@ -97,11 +98,11 @@ def show(
     """Show one letter: the wish, every attempt, Flinks' message, and what to do next."""
     letters, now_ms = _open()
     letter = known_letter(letters.redis, letter_id)
-    attempts = list(letters.attempts(letter.login)) if letter.login else []
+    history = letters.history(letter.login)
     if as_json:
-        print_json([document(letter, attempts)])
+        print_json([document(letter, history)])
     else:
-        console().print(picture(letter, attempts, now_ms))
+        console().print(picture(letter, history, now_ms))
 
 
 @app.command(epilog="Example: `nightly dead-letters export > letters.ndjson`")
@@ -109,7 +110,7 @@ def export(*, code: Code = None, instance: Instance = None, closed: IsClosed = F
     """Write every letter with its attempts to standard output, one JSON object a line; without loginIds."""
     letters, _ = _open(code=None if closed else code, instance=instance)
     matching = letters.list(is_open=not closed, code=code, instance=instance)
-    print_json(document(letter, letters.attempts(letter.login)) for letter in matching)
+    print_json(document(letter, letters.history(letter.login)) for letter in matching)
 
 
 app.command(epilog="Examples: `nightly dead-letters replay dl-7`, `nightly dead-letters replay --suspects --dry-run`")(
@@ -121,12 +122,13 @@ app.command(
 )(decisions.resolve)
 
 
-def document(letter: Letter, attempts: Sequence[dict[str, Any]] | None = None) -> documents.Letter:
+def document(letter: Letter, history: Sequence[dict[str, Any]] | None = None) -> documents.Letter:
     """Return a letter as JSON output; what it does not have is null."""
-    return documents.Letter.of({name: value for name, value in asdict(letter).items() if value}, attempts=attempts)
+    lines = {} if history is None else by_kind(history)
+    return documents.Letter.of({name: value for name, value in asdict(letter).items() if value}, **lines)
 
 
-def picture(letter: Letter, attempts: list[dict[str, Any]], now_ms: int) -> RenderableType:
+def picture(letter: Letter, history: Sequence[dict[str, Any]], now_ms: int) -> RenderableType:
     """Return one letter as text, with the next commands."""
     title = Text.assemble((letter.id, NAME), "  ", (plain(letter.code), BAD), f"  {letter.status}")
     rows = _login_rows(letter) if letter.kind == "login" else _message_rows(letter)
@@ -134,8 +136,8 @@ def picture(letter: Letter, attempts: list[dict[str, Any]], now_ms: int) -> Rend
     rows += [("suspect", "one of a run of refusals: the customer id was probably wrong")] if letter.suspect else []
     rows += [("filed", filed), *_closing_rows(letter)]
     parts: list[RenderableType] = [title, pairs(rows)]
-    if attempts:
-        parts += ["", attempt_lines(attempts)]
+    if history:
+        parts += ["", history_lines(history)]
     if letter.status == "open":
         parts += ["", paragraph(advice_for(letter.code)), Text(f"  nightly dead-letters replay {letter.id}", COMMAND)]
         parts.append(Text(f'  nightly dead-letters resolve {letter.id} --note "why"', COMMAND))

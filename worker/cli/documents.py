@@ -37,6 +37,28 @@ class Attempt(Document):
     worker: str | None = None
 
 
+class Event(Document):
+    """One event that came while its login had failures or an open dead letter."""
+
+    recorded_at: Time | None = Field(None, validation_alias="at")
+    event_id: str | None = None
+    wish: Wish | None = None
+    occurred_at: MicroTime | None = Field(None, validation_alias="occurred_us")
+    lane: str | None = None
+    result: str | None = None
+
+
+class Action(Document):
+    """What a person did about a dead letter; `entry` is its number in the audit log."""
+
+    acted_at: Time | None = Field(None, validation_alias="at")
+    by: str | None = None
+    action: str | None = None
+    letter: str | None = None
+    entry: int | None = None
+    text: str | None = None
+
+
 class Login(Document):
     """One login as the ledger has it; `login` is its reference."""
 
@@ -60,6 +82,8 @@ class Login(Document):
     confirmed_at: Time | None
     dead_letter_id: str | None = Field(validation_alias="dead_letter")
     attempts: list[Attempt]
+    events: list[Event]
+    actions: list[Action]
 
 
 class Letter(Document):
@@ -67,7 +91,7 @@ class Letter(Document):
 
     id: str
     kind: Literal["login", "message"]
-    status: Literal["open", "replayed", "resolved", "superseded"]
+    status: Literal["open", "replayed", "resolved", "superseded", "corrected"]
     code: str
     created_at: Time
     login: str | None = None
@@ -94,8 +118,15 @@ class Letter(Document):
     closed_at: Time | None = None
     closed_by: str | None = None
     note: str | None = None
+    owner: str | None = None
+    snooze_ends_at: Time | None = Field(None, validation_alias="snoozed_until")
+    version: int = 0
+    superseded_by: str | None = None
+    corrected_to: str | None = None
     attempts: list[Attempt] | None = None
-    """Only in `show` and `export`."""
+    """This and the next two only in `show` and `export`."""
+    events: list[Event] | None = None
+    actions: list[Action] | None = None
 
 
 class Group(Document):

@@ -130,7 +130,7 @@ def _why(client: BytesRedis, login: dict[str, Any]) -> str:
 
 def _document(client: BytesRedis, found: Found) -> documents.Login | documents.Letter:
     if found.letter:
-        return letter_document(found.letter, Letters(client).attempts(found.letter.login))
+        return letter_document(found.letter, Letters(client).history(found.letter.login))
     login = found.login or {}
     return documents.Login.of(login, waiting_reason=_why(client, login))
 
@@ -138,8 +138,7 @@ def _document(client: BytesRedis, found: Found) -> documents.Login | documents.L
 def _print_one(client: BytesRedis, found: Found) -> None:
     now_ms = Views(client).now_ms()
     if found.letter:
-        attempts = list(Letters(client).attempts(found.letter.login)) if found.letter.login else []
-        console().print(letter_picture(found.letter, attempts, now_ms))
+        console().print(letter_picture(found.letter, Letters(client).history(found.letter.login), now_ms))
     elif found.login:
         letter = _letter(client, found.login["dead_letter"])
         console().print(story(found.login, letter, _why(client, found.login), now_ms))

@@ -1,5 +1,6 @@
 """Tells what the ledger has about one login: a title, a table, its attempts, and why its wish waits."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -68,8 +69,8 @@ def story(about: dict[str, Any], letter: Letter | None, why: str, now_ms: int) -
     if letter:
         rows += letter_rows(letter, now_ms)
     parts: list[RenderableType] = [title, pairs(rows)]
-    if about["attempts"]:
-        parts += ["", attempt_lines(about["attempts"])]
+    if about["history"]:
+        parts += ["", history_lines(about["history"])]
     return Group(*parts)
 
 
@@ -82,20 +83,38 @@ def letter_rows(letter: Letter, now_ms: int) -> list[tuple[str, object]]:
     ]
 
 
-def attempt_lines(attempts: list[dict[str, Any]]) -> RenderableType:
-    """Return every kept attempt, oldest first: one line each, with Flinks' message below."""
-    lines: list[RenderableType] = [Text("Attempts, oldest first (UTC)", NAME)]
-    for attempt in attempts:
-        outcome = str(attempt.get("outcome", ""))
-        took = f"{attempt['seconds']:.2f} s" if "seconds" in attempt else ""
-        head = f"  {when(attempt.get('at'))}  {'on' if attempt.get('wish') else 'off':<3}  "
-        style = _OUTCOME_STYLES.get(outcome, WARN)
-        status = f"HTTP {attempt['http_status']}" if attempt.get("http_status") else "-"
-        body = f"  {status:<8}  {took:>7}  {plain(attempt.get('code'))}"
-        lines.append(Text.assemble(head, (f"{plain(outcome.replace('_', ' ')):<10}", style), body))
-        if attempt.get("message"):
-            lines.append(paragraph(plain(attempt["message"]), DIM, indent=4))
+def history_lines(history: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """Return the history, oldest first: one line each, with Flinks' message or a person's note below."""
+    lines: list[RenderableType] = [Text("History, oldest first (UTC)", NAME)]
+    for line in history:
+        lines.append(_LINES_OF[line["kind"]](f"  {when(line.get('at'))}  ", line))
+        if more := line.get("message") or line.get("text"):
+            lines.append(paragraph(plain(more), DIM, indent=4))
     return Group(*lines)
+
+
+def _attempt_line(head: str, attempt: Mapping[str, Any]) -> Text:
+    outcome = str(attempt.get("outcome", ""))
+    took = f"{attempt['seconds']:.2f} s" if "seconds" in attempt else ""
+    style = _OUTCOME_STYLES.get(outcome, WARN)
+    status = f"HTTP {attempt['http_status']}" if attempt.get("http_status") else "-"
+    body = f"  {status:<8}  {took:>7}  {plain(attempt.get('code'))}"
+    wish = "on" if attempt.get("wish") else "off"
+    return Text.assemble(f"{head}{wish:<3}  ", (f"{plain(outcome.replace('_', ' ')):<10}", style), body)
+
+
+def _event_line(head: str, event: Mapping[str, Any]) -> Text:
+    wish = "on" if event.get("wish") else "off"
+    occurred = f"of {when(event['occurred_us'] / 1000)} UTC"
+    return Text(f"{head}{wish:<3}  event {plain(event.get('event_id'))} {occurred}, {plain(event.get('result'))}")
+
+
+def _action_line(head: str, action: Mapping[str, Any]) -> Text:
+    name = plain(str(action.get("action", "")).replace("_", " "))
+    return Text(f"{head}     {name} by {plain(action.get('by'))}, dead letter {plain(action.get('letter'))}")
+
+
+_LINES_OF = {"attempt": _attempt_line, "event": _event_line, "action": _action_line}
 
 
 def _confirmed(about: dict[str, Any], now_ms: int) -> Text:

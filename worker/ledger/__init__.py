@@ -6,7 +6,7 @@ arguments.py     translates those values into the scripts' arguments, and their 
 dead_letters.py  keep, find, read, close
 queries.py       reads: status, and one login
 gate_control.py  opens and closes the gate by hand
-attempts.py      the last attempts of a login
+history.py       the history of a troubled login
 login_fields.py  the short names of a login's fields in Redis
 audit.py         the audit log: who changed what, in a chain of hashes (audit_entries.py)
 stream_state.py  reads the state of the event stream

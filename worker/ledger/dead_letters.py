@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from worker.errors import LetterClosed, UnknownLetter
-from worker.ledger.attempts import read_attempts
+from worker.ledger.history import by_kind, read_history
 from worker.ledger.scripts import Scripts
 from worker.redis_client.connect import BytesRedis
 
@@ -30,7 +30,7 @@ class Letter:
     kind: str
     """`login`, or `message` for a message that was not accepted."""
     status: str
-    """open | replayed | resolved | superseded"""
+    """open | replayed | resolved | superseded | corrected"""
     code: str
     created_at: int
     last_at: int
@@ -57,6 +57,16 @@ class Letter:
     closed_at: int | None = None
     closed_by: str = ""
     note: str = ""
+    """Of the person who closed it, or the last one on an open letter."""
+    owner: str = ""
+    snoozed_until: int | None = None
+    """An open letter is hidden from the usual list until then, ms."""
+    version: int = 0
+    """Grows with each change of the letter."""
+    superseded_by: str = ""
+    """The newer event that closed it."""
+    corrected_to: str = ""
+    """The reference of the login that has the corrected wish."""
     suspect: str = ""
     """The storm of refused logins that the letter belongs to, or empty. A storm is probably a mistake of ours."""
 
@@ -172,9 +182,13 @@ class Letters:
             found.append(Group(instance, code, wish, count, _score(oldest), _score(newest)))
         return sorted(found, key=lambda group: -group.count)
 
+    def history(self, reference: str) -> Sequence[dict[str, Any]]:
+        """Return the stored history of one login, oldest first: attempts, events, and actions of people."""
+        return read_history(self.redis, reference) if reference else []
+
     def attempts(self, reference: str) -> Sequence[dict[str, Any]]:
-        """Return the stored attempts of one login, oldest first."""
-        return read_attempts(self.redis, reference)
+        """Return only the stored attempts of one login, oldest first."""
+        return by_kind(self.history(reference))["attempts"]
 
     def close(self, letter_id: str, action: str, *, by: str, note: str = "") -> str:
         """Replay or resolve one letter; returns `replayed`, `resolved` or `superseded`.

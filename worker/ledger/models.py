@@ -95,7 +95,7 @@ class Settlement:
     http_status: int | None = None
     message: str = ""
     attempt: str = ""
-    """The attempt to store (`attempts.attempt_text`), or empty."""
+    """The attempt to store (`history.attempt_text`), or empty."""
     retry_after_seconds: float = 0
     seconds: float = 0
     """Duration of the call, for the log."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.events.channels import STREAM
-from worker.ledger.attempts import read_attempts
+from worker.ledger.history import by_kind, read_history
 from worker.ledger.login_fields import read_hash
 from worker.ledger.models import Lane
 from worker.ledger.stream_state import stream_state
@@ -88,6 +88,7 @@ class Views:
         instance, lane = login["instance"], login.get("lane", "live")
         due_at = self.redis.zscore(f"nightly:due:{instance}:{lane}", reference)
         lease = self.redis.zscore(f"nightly:leases:{instance}", reference)
+        history = read_history(self.redis, reference)
         revision, wish, confirmed_at = login["confirmed"].split(":") if "confirmed" in login else (None, None, None)
         return {
             "login": reference,
@@ -108,7 +109,8 @@ class Views:
             "confirmed_revision": revision and int(revision),
             "confirmed_at": confirmed_at and int(confirmed_at),
             "dead_letter": login.get("letter"),
-            "attempts": read_attempts(self.redis, reference),
+            "history": history,
+            **by_kind(history),
         }
 
     def gate(self, instance: str) -> dict[str, Any]:

@@ -17,10 +17,11 @@ REPLICAS_WITHIN_MS = 2000
 """How long to wait until replicas confirm a write; less than the timeout of the connection."""
 
 PARTS = {
-    "record": ("login_keys", "dead_letters", "backfill", "wishes"),
+    "record": ("login_keys", "history", "dead_letters", "backfill", "wishes"),
     "settle_and_claim": (
         "gate",
         "rate_limit",
+        "history",
         "dead_letters",
         "backfill",
         "in_flight",
@@ -31,11 +32,11 @@ PARTS = {
         "candidates",
         "claim",
     ),
-    "pulse": ("dead_letters", "backfill", "in_flight", "gate", "rate_limit", "backfill_lane", "login_keys"),
     "append_audit": ("audit",),
+    "pulse": ("history", "dead_letters", "backfill", "in_flight", "gate", "rate_limit", "backfill_lane", "login_keys"),
     "set_gate": ("gate",),
     "keep_rejected": ("login_keys", "dead_letters"),
-    "close_dead_letter": ("dead_letters", "backfill"),
+    "close_dead_letter": ("history", "dead_letters", "backfill"),
     "join_reconcilers": ("login_keys",),
     "note_missing_key": ("login_keys",),
     "open_ledger": (),
@@ -48,7 +49,16 @@ PARTS = {
     "end_session": (),
     "keep_sign_in_link": (),
     "use_sign_in_link": (),
-    "backfill_feed": ("login_keys", "dead_letters", "backfill", "wishes", "gate", "rate_limit", "backfill_lane"),
+    "backfill_feed": (
+        "login_keys",
+        "history",
+        "dead_letters",
+        "backfill",
+        "wishes",
+        "gate",
+        "rate_limit",
+        "backfill_lane",
+    ),
 }
 """The files of lib/ that each command needs beside common.lua, in order. Each run creates all their functions again."""
 

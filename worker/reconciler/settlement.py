@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.flinks.outcome import Outcome, Verdict
-from worker.ledger.attempts import attempt_text
+from worker.ledger.history import attempt_text
 from worker.ledger.models import Claim, Settlement
 from worker.reconciler.retry_policy import Exhausted, RetryLimits, decide
 

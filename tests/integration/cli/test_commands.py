@@ -12,7 +12,7 @@ from tests.integration.command import Command
 from tests.waiting import eventually
 from worker.config.settings import Settings
 from worker.ledger import Ledger, Settlement
-from worker.ledger.attempts import attempt_text
+from worker.ledger.history import attempt_text
 from worker.services import build_services
 
 CANARY = "canary-7f3d-login"

@@ -28,19 +28,19 @@ def test_only_failures_that_say_flinks_is_down_may_belong_to_an_outage(
     assert redis_client.hmget(LOGIN, "n", "d") == [b"3", None]
 
 
-def test_twenty_attempts_from_the_first_failure_on_are_kept_for_30_days(
+def test_thirty_lines_from_the_first_failure_on_are_kept_for_30_days(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
     settle(claim().claims[0], "applied", attempt="[0]")
     assert Letters(redis_client).attempts("lgn_0") == [], "a success without failures is not stored"
-    redis_client.set("nightly:attempts:lgn_0", "\n".join(["[1]"] * 20))
+    redis_client.set("nightly:history:lgn_0", "\n".join(["[1]"] * 30))
     ledger.record(wishes(1, minute=1))
     clock.ms += 1000
     settle(claim().claims[0], "applied", attempt="[2]")
     kept = [attempt["at"] for attempt in Letters(redis_client).attempts("lgn_0")]
-    assert (len(kept), kept[0], kept[-1]) == (20, 1, 2)
-    assert redis_client.ttl("nightly:attempts:lgn_0") in range(30 * 86_400 - 60, 30 * 86_400 + 1)
+    assert (len(kept), kept[0], kept[-1]) == (30, 1, 2)
+    assert redis_client.ttl("nightly:history:lgn_0") in range(30 * 86_400 - 60, 30 * 86_400 + 1)
 
 
 def test_attempts_of_a_dead_letter_expire_30_days_after_a_newer_event_closed_it(
@@ -48,9 +48,9 @@ def test_attempts_of_a_dead_letter_expire_30_days_after_a_newer_event_closed_it(
 ) -> None:
     ledger.record(wishes(1))
     settle(claim().claims[0], "dead", attempt="[1]")
-    assert redis_client.ttl("nightly:attempts:lgn_0") == -1
+    assert redis_client.ttl("nightly:history:lgn_0") == -1
     ledger.record(wishes(1, minute=1))
-    assert redis_client.ttl("nightly:attempts:lgn_0") in range(30 * 86_400 - 60, 30 * 86_400 + 1)
+    assert redis_client.ttl("nightly:history:lgn_0") in range(30 * 86_400 - 60, 30 * 86_400 + 1)
 
 
 def test_time_behind_a_shut_gate_before_the_first_failure_is_not_subtracted(

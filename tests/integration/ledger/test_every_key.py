@@ -72,7 +72,7 @@ def itself(field: str, *values: str) -> Gone:
 
 
 def of_an_open_letter(client: Redis, key: str, _now: int) -> Iterator[str]:
-    letter = client.hget(key.replace(":attempts:", ":login:"), "x")
+    letter = client.hget(key.replace(":history:", ":login:"), "x")
     if not letter or client.hget(f"nightly:letter:{letter.decode()}", "status") != b"open":
         yield key
 
@@ -107,7 +107,7 @@ STAYS: dict[str, tuple[str, Gone]] = {
     r"login:[^:]+": ("one for each login; a person's decision ends it", itself("s", "due", "flight", "done", "dead")),
     r"due:[^:]+:[^:]+": ("logins that wait", named("nightly:login:", field="s", value="due")),
     r"leases:[^:]+": ("logins in flight", named("nightly:login:", field="s", value="flight")),
-    r"attempts:[^:]+": ("while its letter is open", of_an_open_letter),
+    r"history:[^:]+": ("while its letter is open", of_an_open_letter),
     r"letter:[^:]+": ("while it is open", itself("status", "open")),
     r"letter-body:[^:]+": ("while its letter is open", body_of_an_open_letter),
     r"kept": ("two numbers", nothing),

@@ -1,4 +1,4 @@
-"""The last attempts of a login: what is stored of each, how many, and for how long."""
+"""The history of a troubled login: what is stored of it, how many lines, and for how long."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,12 +8,13 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import Clock, wishes
 from worker.flinks.outcome import Outcome, Verdict
-from worker.ledger import Claim, Ledger, Letters, Recorded, Settled, Wish
+from worker.ledger import Claim, Lane, Ledger, Letters, Recorded, Settled, Wish
+from worker.ledger.history import by_kind, read_history
 from worker.ledger.queries import Views
 from worker.reconciler.retry_policy import RetryLimits
 from worker.reconciler.settlement import Call, settlement_of
 
-LOGIN, ATTEMPTS = "nightly:login:lgn_0", "nightly:attempts:lgn_0"
+LOGIN, HISTORY = "nightly:login:lgn_0", "nightly:history:lgn_0"
 LIMITS = RetryLimits(max_attempts=1000, max_age_seconds=10**9, settle_seconds=20)
 BUSY = Verdict(Outcome.TRANSIENT, "RETRY_LATER", 401, "RETRY_LATER", "Please try again é")
 TIMEOUT = Verdict(Outcome.TRANSIENT, "timeout")
@@ -60,18 +61,18 @@ def test_a_settlement_sent_twice_is_repeated_and_claim_numbers_are_unique(
     assert Views(ledger.redis, now_ms=clock).login("lgn_0")["last_code"] == "unsent"  # type: ignore[index]
 
 
-def test_the_last_twenty_attempts_are_kept_in_order(
+def test_the_last_thirty_lines_are_kept_in_order(
     ledger: Ledger, redis_client: Redis, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
     made = []
-    for _ in range(25):
+    for _ in range(35):
         (call,) = claim().claims
         made.append(call.number)
         settle(call, "transient", code="RETRY_LATER", attempt=attempt_of(call, BUSY))
         clock.ms += 7_200_000
     found = [attempt["at"] for attempt in Views(redis_client, now_ms=clock).login("lgn_0")["attempts"]]  # type: ignore[index]
-    assert found == made[-20:]
+    assert found == made[-30:]
     assert redis_client.object("encoding", LOGIN) != b"hashtable"
 
 
@@ -89,7 +90,7 @@ def test_a_dead_letter_keeps_its_attempts_for_as_long_as_it_is_open(
     sent = {"code": "DISABLED_LOGIN", "attempt": attempt_of(call, dead, seconds=1.5)}
     assert settle(call, "dead", **sent) is Settled.DEAD_LETTERED
     assert settle(call, "dead", **sent) is Settled.REPEATED
-    assert redis_client.pttl(ATTEMPTS) == -1
+    assert redis_client.pttl(HISTORY) == -1
     attempts = Letters(redis_client).attempts("lgn_0")
     assert [attempt["code"] for attempt in attempts] == ["RETRY_LATER"] * failed_before + ["DISABLED_LOGIN"]
     assert attempts[-1] == {
@@ -104,8 +105,8 @@ def test_attempts_expire_thirty_days_after_the_last(
     ledger.record(wishes(1))
     (call,) = claim().claims
     settle(call, "transient", code="RETRY_LATER", attempt=attempt_of(call, BUSY))
-    assert redis_client.ttl(ATTEMPTS) in range(30 * 86_400 - 60, 30 * 86_400 + 1)
-    redis_client.delete(ATTEMPTS)
+    assert redis_client.ttl(HISTORY) in range(30 * 86_400 - 60, 30 * 86_400 + 1)
+    redis_client.delete(HISTORY)
     clock.ms += 1000
     assert Views(redis_client).login("lgn_0")["attempts"] == []  # type: ignore[index]
     (call,) = claim().claims
@@ -126,3 +127,42 @@ def test_event_ids_that_are_guids_are_compared_by_their_text(
     settle(claim().claims[0], "dead", code="INVALID_LOGIN")
     (letter,) = Letters(redis_client).list()
     assert letter.event_id == GUID.replace("0f8", "2f8")
+
+
+def test_events_that_come_while_a_login_has_failures_are_in_its_history(
+    ledger: Ledger, redis_client: Redis, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(2))
+    ledger.record(wishes(1, minute=1))
+    assert not redis_client.exists(HISTORY), "a healthy login has none"
+    settle(claim(at_most=1).claims[0], "transient", code="RETRY_LATER", attempt="[1]")
+    ledger.record([replace(wishes(1)[0], event_id='an "older" one')])
+    ledger.record(wishes(1, minute=1))
+    newer = replace(wishes(1, minute=2, on=False)[0], lane=Lane.BACKFILL)
+    ledger.record([newer])
+    common = {"kind": "event", "at": clock.ms}
+    first_us = 1_600_000_000_000_000
+    older = {"event_id": 'an "older" one', "wish": True, "occurred_us": first_us, "lane": "live"}
+    last = {"event_id": "e2", "wish": False, "occurred_us": first_us + 120_000_000, "lane": "backfill"}
+    assert read_history(redis_client, "lgn_0") == [
+        {"kind": "attempt", "at": 1},
+        common | older | {"result": "superseded"},
+        common | last | {"result": "recorded"},
+    ]
+    ledger.record(wishes(1, minute=3))
+    assert len(read_history(redis_client, "lgn_0")) == 3, "the newer wish has no failures"
+
+
+def test_a_letter_and_its_history_say_which_event_replaced_the_wish(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    settle(claim().claims[0], "dead", code="INVALID_LOGIN", attempt="[1]")
+    ledger.record([replace(wishes(1)[0], event_id="d")])
+    assert redis_client.ttl(HISTORY) == -1, "an older event does not let the history of an open letter expire"
+    ledger.record(wishes(1, minute=1))
+    letter = Letters(redis_client).get("dl-1")
+    assert (letter.status, letter.superseded_by, letter.version) == ("superseded", "e1", 2)
+    kept = by_kind(read_history(redis_client, "lgn_0"))["events"]
+    assert [(event["event_id"], event["result"]) for event in kept] == [("d", "superseded"), ("e1", "recorded")]
+    assert 0 < redis_client.ttl(HISTORY) <= 30 * 86_400

@@ -10,8 +10,8 @@ from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
 from tests.integration.ledger.rejected import park
 from worker.errors import LetterClosed, UnknownLetter
 from worker.ledger import Ledger, Letters, Settled
-from worker.ledger.attempts import attempt_text
 from worker.ledger.dead_letters import Letter
+from worker.ledger.history import attempt_text
 from worker.ledger.queries import Views
 
 DAY_MS = 86_400_000
@@ -58,6 +58,7 @@ def test_a_letter_holds_everything_about_its_login(letter: Letter, letters: Lett
         message="it is disabled",
         failures=2,
         first_at=clock.ms - 2000,
+        version=1,
     )
     (group,) = letters.groups()
     assert (group.code, group.wish, group.count, group.oldest_at) == ("DISABLED_LOGIN", "on", 1, clock.ms)
@@ -67,7 +68,7 @@ def test_a_dead_login_keeps_its_attempts_until_the_letter_is_closed(
     letter: Letter, letters: Letters, redis_client: Redis, clock: Clock
 ) -> None:
     assert [attempt["code"] for attempt in letters.attempts("lgn_0")] == ["http_503", "DISABLED_LOGIN"]
-    assert redis_client.ttl("nightly:attempts:lgn_0") == -1
+    assert redis_client.ttl("nightly:history:lgn_0") == -1
     state = Views(redis_client, now_ms=clock).login("lgn_0")
     assert state is not None
     assert (state["state"], state["dead_letter"], state["last_code"], state["lease_until"]) == (
@@ -77,7 +78,7 @@ def test_a_dead_login_keeps_its_attempts_until_the_letter_is_closed(
         None,
     )
     letters.close(letter.id, "resolved", by="ann")
-    assert 29.9 * DAY_MS < redis_client.pttl("nightly:attempts:lgn_0") <= 30 * DAY_MS
+    assert 29.9 * DAY_MS < redis_client.pttl("nightly:history:lgn_0") <= 30 * DAY_MS
 
 
 def test_a_replay_makes_the_login_due_in_the_backfill_lane_as_if_it_had_never_failed(

@@ -161,7 +161,7 @@ def test_a_definite_late_response_does_not_change_a_waiting_or_dead_login(
 def test_a_call_without_an_attempt_stores_none(ledger: Ledger, redis_client: Redis, claim: Any, settle: Any) -> None:
     ledger.record(wishes(1))
     settle(claim().claims[0], "transient", attempt="")
-    assert not redis_client.exists("nightly:attempts:lgn_0")
+    assert not redis_client.exists("nightly:history:lgn_0")
 
 
 def test_a_wish_that_is_asserted_again_is_counted_once(

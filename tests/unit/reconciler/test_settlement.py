@@ -8,7 +8,7 @@ import pytest
 
 from worker.flinks.outcome import Outcome, Verdict
 from worker.ledger import Claim, Settlement
-from worker.ledger.attempts import FIELDS
+from worker.ledger.history import FIELDS
 from worker.reconciler.retry_policy import RetryLimits
 from worker.reconciler.settlement import DISTRUST_SECONDS, Call, settlement_of, unsent
 

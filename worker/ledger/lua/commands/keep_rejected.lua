@@ -52,8 +52,9 @@ local function keep(message)
   }
   redis.call('HINCRBY', key, 'seen', 1)
   if is_open then
-    local filed_under = redis.call('HGET', key, 'group')
+    local filed_under, reason = unpack(redis.call('HMGET', key, 'group', 'reason'))
     if filed_under == group then
+      if reason ~= message.reason then raise_version(message.id) end
       redis.call('HSET', key, unpack(fields))
       return 'kept'
     end

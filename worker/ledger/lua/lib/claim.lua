@@ -60,7 +60,7 @@ local function put_in_flight(context, ref, login, leases, lease, rest, held, rep
   put(leases, context.now + lease, ref)
   local failures, first_failure = charged_failures(context, key, held, login)
   -- Without a call that ended, no attempt is stored.
-  local has_history = (login.last_code or login.confirmed) and redis.call('EXISTS', attempts_key(ref)) or 0
+  local has_history = (login.last_code or login.confirmed) and redis.call('EXISTS', history_key(ref)) or 0
   local at = #reply
   reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = ref, number, login.revision, login.wish
   reply[at + 5], reply[at + 6], reply[at + 7] = login.event_id, login.sealed, failures

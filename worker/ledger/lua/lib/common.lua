@@ -55,7 +55,7 @@ local function refuse_newer() return redis.error_reply('NEWERLEDGER it was writt
 local function whole(number) return string.format('%.0f', number) end
 
 local function login_key(ref) return 'nightly:login:' .. ref end
-local function attempts_key(ref) return 'nightly:attempts:' .. ref end
+local function history_key(ref) return 'nightly:history:' .. ref end
 local function letter_key(id) return 'nightly:letter:' .. id end
 local function due_key(instance, lane) return 'nightly:due:' .. instance .. ':' .. lane end
 local function leases_key(instance) return 'nightly:leases:' .. instance end

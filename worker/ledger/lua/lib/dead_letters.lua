@@ -28,24 +28,31 @@ local function leave_group(id, group)
   if redis.call('EXISTS', 'nightly:group:' .. group) == 0 then redis.call('SREM', 'nightly:groups', group) end
 end
 
--- Close a letter. It is kept for 90 days, its login's attempts for 30, and a message's body is deleted at once.
-local function close_letter(id, status, now)
+-- A person's action names the version of the letter that the person saw, and is refused if the letter changed since.
+local function raise_version(id) redis.call('HINCRBY', letter_key(id), 'version', 1) end
+
+-- Close a letter. It is kept for 90 days, its login's history for 30, and a message's body is deleted at once.
+-- More fields of it may follow.
+local function close_letter(id, status, now, ...)
   local key = letter_key(id)
   local group, login, kept_bytes = unpack(redis.call('HMGET', key, 'group', 'login', 'kept_bytes'))
   if not group then return end
   if kept_bytes then drop_body(id, kept_bytes) end
-  redis.call('HSET', key, 'status', status, 'closed_at', whole(now))
+  redis.call('HSET', key, 'status', status, 'closed_at', whole(now), ...)
+  raise_version(id)
   redis.call('PEXPIRE', key, CLOSED_LETTER_KEPT)
   redis.call('ZREM', 'nightly:letters:open', id)
   leave_group(id, group)
   redis.call('ZADD', 'nightly:letters:closed', now, id)
-  if login then redis.call('PEXPIRE', attempts_key(login), 30 * DAY) end
+  if login then redis.call('PEXPIRE', history_key(login), 30 * DAY) end
 end
 
--- Open a letter in its group. Returns 1 if the group had no open letter before.
+-- Open a letter in its group, perhaps not for the first time. Returns 1 if the group had no open letter before.
 local function open_letter(id, group, now, fields)
   local key = letter_key(id)
   redis.call('HSET', key, 'id', id, 'group', group, 'status', 'open', 'created_at', whole(now), unpack(fields))
+  redis.call('HDEL', key, 'closed_at', 'closed_by', 'superseded_by', 'corrected_to', 'snoozed_until')
+  raise_version(id)
   redis.call('PERSIST', key)
   redis.call('ZREM', 'nightly:letters:closed', id)
   redis.call('ZADD', 'nightly:letters:open', now, id)

@@ -1,22 +1,6 @@
 -- Ends the flight of a login, from its claim to its settlement or the loss of its lease: back to due, or to a dead
 -- letter.
 
--- Keeps the last attempts of a login, from its first failure on: one a line, oldest first (worker/ledger/attempts.py).
--- A string takes less memory than a Redis list. It expires 30 days after the last attempt, or 30 days after the login's
--- dead letter is closed.
-local ATTEMPTS_KEPT = 20
-
-local function remember_attempt(ref, attempt)
-  local key = attempts_key(ref)
-  local earlier = redis.call('GET', key)
-  local text = earlier and earlier .. '\n' .. attempt or attempt
-  local _, line_ends = text:gsub('\n', '')
-  if line_ends >= ATTEMPTS_KEPT then text = text:match('\n(.*)') end
-  redis.call('SET', key, text, 'PX', 30 * DAY)
-end
-
-local function keep_attempts_of_dead_letter(ref) redis.call('PERSIST', attempts_key(ref)) end
-
 -- Delete the fields of a flight that has ended. The longest field goes last: an allocator that returns memory only in
 -- steps of some tens of bytes then returns all of it.
 local function forget_flight(key, login, owes)
@@ -83,7 +67,7 @@ local function give_up(ref, instance, login, item, now, rests_until)
   forget_flight(key, login)
   if login.row then end_row_of(login.row, 'dead', item.code, now) end
   take(leases_key(instance), ref)
-  keep_attempts_of_dead_letter(ref)
+  redis.call('PERSIST', history_key(ref))
   local wish, event_id, account, occurred_us = unpack(redis.call('HMGET', key,
     FIELD.wish, FIELD.event_id, FIELD.account_id, FIELD.occurred_us))
   local group = instance .. '|' .. item.code .. '|' .. (wish == '1' and 'on' or 'off')

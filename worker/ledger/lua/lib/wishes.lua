@@ -65,6 +65,11 @@ end
 
 local instances = {}
 
+-- Only while the login has failures or an open letter: a healthy login has no history.
+local function remember_event(new, old, result, now)
+  if old.letter or old.failures then remember(new.ref, event_line(new, result, now), old.letter) end
+end
+
 -- Record a wish: `new` has ref, instance, sealed, occurred_us, wish, event_id, account_id ('': none), lane and, where
 -- it is a row of a backfill, row. `old` is the login as read_standing returned it.
 local function record_wish(new, old, now)
@@ -73,10 +78,15 @@ local function record_wish(new, old, now)
   if old.occurred_us then
     local order = compare(new, old)
     if order == 0 then count(instance, 'duplicate') return 'duplicate' end
-    if order < 0 then count(instance, 'superseded') return 'superseded' end
+    if order < 0 then
+      count(instance, 'superseded')
+      remember_event(new, old, 'superseded', now)
+      return 'superseded'
+    end
     if old.is_counted ~= '1' then count(instance, 'superseded') end
   end
-  if old.letter then close_letter(old.letter, 'superseded', now) end
+  remember_event(new, old, 'recorded', now)
+  if old.letter then close_letter(old.letter, 'superseded', now, 'superseded_by', new.event_id) end
   if old.row and old.state ~= 'dead' then end_row_of(old.row, 'superseded', '', now) end
   local lane = lane_for(old, new.lane)
   if not instances[instance] then redis.call('SADD', 'nightly:instances', instance) end
