@@ -11,6 +11,7 @@ NightlyError
 │   ├── UnknownLetter    no dead letter has that id
 │   ├── UnknownBackfill  no backfill has that id
 │   └── AuditBusy        others changed the ledger all the time, so that the audit log had no room for this change
+├── InvalidFilter        a filter of dead letters has a wrong value; names the field, never the value
 ├── LetterClosed         the dead letter was already replayed, resolved or superseded
 ├── OutOfDate            what a person looked at has changed meanwhile, so nothing was done
 ├── NeedsLoginKeys       the action opens or seals a loginId, and this process has no LOGIN_KEYS
@@ -84,6 +85,10 @@ class UnknownLetter(LedgerError):
 
 class UnknownBackfill(LedgerError):
     """No backfill has that id."""
+
+
+class InvalidFilter(NightlyError):
+    """A filter of dead letters has a wrong value. The message names the field, never the value."""
 
 
 class LetterClosed(NightlyError):

@@ -67,6 +67,8 @@ class Letter:
     """The newer event that closed it."""
     corrected_to: str = ""
     """The reference of the login that has the corrected wish."""
+    backfill: str = ""
+    """The backfill whose row made the wish; empty: a live event."""
     suspect: str = ""
     """The storm of refused logins that the letter belongs to, or empty. A storm is probably a mistake of ours."""
 
@@ -140,7 +142,7 @@ class Letters:
         raw = self.redis.hgetall(f"nightly:letter:{letter_id}")
         if not raw or b"status" not in raw:
             raise UnknownLetter(f"there is no dead letter {letter_id!r}")
-        return _letter(raw)
+        return read_letter(raw)
 
     def list(
         self,
@@ -206,7 +208,7 @@ class Letters:
         pipeline = self.redis.pipeline(transaction=False)
         for letter_id in ids:
             pipeline.hgetall(f"nightly:letter:{letter_id.decode()}")
-        return (_letter(raw) for raw in pipeline.execute() if b"status" in raw)
+        return (read_letter(raw) for raw in pipeline.execute() if b"status" in raw)
 
     def _now(self) -> str | int:
         return self._now_ms() if self._now_ms else ""
@@ -229,7 +231,8 @@ def _score(pairs: Sequence[tuple[bytes, float]]) -> int:
 _KINDS = {item.name: item.type for item in fields(Letter)}
 
 
-def _letter(raw: dict[bytes, bytes]) -> Letter:
+def read_letter(raw: dict[bytes, bytes]) -> Letter:
+    """Return the letter of a hash in Redis."""
     values: dict[str, Any] = {}
     for key, value in raw.items():
         name = key.decode()

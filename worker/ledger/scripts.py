@@ -17,7 +17,7 @@ REPLICAS_WITHIN_MS = 2000
 """How long to wait until replicas confirm a write; less than the timeout of the connection."""
 
 PARTS = {
-    "record": ("login_keys", "history", "dead_letters", "backfill", "wishes"),
+    "record": ("login_keys", "history", "dead_letters", "backfill", "bytes", "wishes"),
     "settle_and_claim": (
         "gate",
         "rate_limit",
@@ -54,11 +54,13 @@ PARTS = {
         "history",
         "dead_letters",
         "backfill",
+        "bytes",
         "wishes",
         "gate",
         "rate_limit",
         "backfill_lane",
     ),
+    "find_letters": ("dead_letters", "bytes", "letter_sources"),
 }
 """The files of lib/ that each command needs beside common.lua, in order. Each run creates all their functions again."""
 

@@ -2,6 +2,8 @@
 --
 -- nightly:kept              hash: number of messages in open letters, and the bytes of their bodies
 -- nightly:letter-body:<id>  sealed body of the message of an open letter
+-- nightly:letters:snoozed   sorted set: open letters that were put off, by their time of filing
+-- nightly:owned:<owner>     sorted set: open letters of one owner, by their time of filing
 
 local MESSAGES_KEPT = 'nightly:kept'
 local CLOSED_LETTER_KEPT = 90 * DAY
@@ -31,17 +33,50 @@ end
 -- A person's action names the version of the letter that the person saw, and is refused if the letter changed since.
 local function raise_version(id) redis.call('HINCRBY', letter_key(id), 'version', 1) end
 
+local function owned_key(owner) return 'nightly:owned:' .. owner end
+
+-- Give an open letter an owner; '' takes it from its owner.
+local function set_owner(id, owner)
+  local key = letter_key(id)
+  local before, created_at = unpack(redis.call('HMGET', key, 'owner', 'created_at'))
+  if before then redis.call('ZREM', owned_key(before), id) end
+  if owner == '' then
+    redis.call('HDEL', key, 'owner')
+  else
+    redis.call('HSET', key, 'owner', owner)
+    redis.call('ZADD', owned_key(owner), created_at, id)
+  end
+end
+
+-- Hide an open letter from the list of open ones until a time (ms); 0 shows it again.
+local function set_snooze(id, until_ms)
+  local key = letter_key(id)
+  if until_ms > 0 then
+    redis.call('HSET', key, 'snoozed_until', whole(until_ms))
+    redis.call('ZADD', 'nightly:letters:snoozed', redis.call('HGET', key, 'created_at'), id)
+  else
+    redis.call('HDEL', key, 'snoozed_until')
+    redis.call('ZREM', 'nightly:letters:snoozed', id)
+  end
+end
+
+local function leave_lists_of_open(id, owner)
+  redis.call('ZREM', 'nightly:letters:open', id)
+  redis.call('ZREM', 'nightly:letters:snoozed', id)
+  if owner then redis.call('ZREM', owned_key(owner), id) end
+end
+
 -- Close a letter. It is kept for 90 days, its login's history for 30, and a message's body is deleted at once.
 -- More fields of it may follow.
 local function close_letter(id, status, now, ...)
   local key = letter_key(id)
-  local group, login, kept_bytes = unpack(redis.call('HMGET', key, 'group', 'login', 'kept_bytes'))
+  local group, login, kept_bytes, owner = unpack(redis.call('HMGET', key, 'group', 'login', 'kept_bytes', 'owner'))
   if not group then return end
   if kept_bytes then drop_body(id, kept_bytes) end
   redis.call('HSET', key, 'status', status, 'closed_at', whole(now), ...)
   raise_version(id)
   redis.call('PEXPIRE', key, CLOSED_LETTER_KEPT)
-  redis.call('ZREM', 'nightly:letters:open', id)
+  leave_lists_of_open(id, owner)
   leave_group(id, group)
   redis.call('ZADD', 'nightly:letters:closed', now, id)
   if login then redis.call('PEXPIRE', history_key(login), 30 * DAY) end

@@ -76,6 +76,7 @@ local function give_up(ref, instance, login, item, now, rests_until)
     'event_id', event_id, 'account_id', account or '', 'occurred_us', occurred_us, 'code', item.code,
     'http_status', item.status, 'message', item.message, 'failures', (login.failures or 0) + 1,
     'first_at', login.first_failure or whole(now), 'last_at', whole(now),
+    'backfill', login.row and login.row:match('^(bf%-.-):') or '',
   })
   if is_new == 1 then give_notice(group_notice(group), now + NEW_GROUP_AFTER) end
   return id

@@ -1,15 +1,6 @@
 -- Records the wish of an event or of a backfill row. The newest wish is the greatest by occurred_at, then inactive
 -- before linked, then event id; that order is total (P2, P3).
 
--- Compare by bytes: Lua's own `<` follows the locale of the redis-server process.
-local function compare_bytes(a, b)
-  for i = 1, math.min(#a, #b) do
-    local x, y = string.byte(a, i), string.byte(b, i)
-    if x ~= y then return x < y and -1 or 1 end
-  end
-  return #a - #b
-end
-
 local function compare(new, old)
   local difference = tonumber(new.occurred_us) - tonumber(old.occurred_us)
   if difference ~= 0 then return difference end
