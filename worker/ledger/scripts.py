@@ -60,6 +60,7 @@ PARTS = {
         "rate_limit",
         "backfill_lane",
     ),
+    "group_views": (),
     "find_letters": ("dead_letters", "bytes", "letter_sources"),
 }
 """The files of lib/ that each command needs beside common.lua, in order. Each run creates all their functions again."""

@@ -113,7 +113,10 @@ STAYS: dict[str, tuple[str, Gone]] = {
     r"kept": ("two numbers", nothing),
     r"seals": ("one number for each key of LOGIN_KEYS", nothing),
     r"entries:.+": ("five numbers for each stream", nothing),
-    r"letters:(open|snoozed)|group:.+|owned:.+": ("open letters", named("nightly:letter:", field="status", value="open")),
+    r"letters:(open|snoozed)|group:.+|owned:.+": (
+        "open letters",
+        named("nightly:letter:", field="status", value="open"),
+    ),
     r"groups": ("groups with open letters", named("nightly:group:")),
     r"letters:closed": ("letters that were closed within 90 days", named("nightly:letter:")),
     r"backfills(:running)?": ("backfills that have not expired", named("nightly:backfill:")),

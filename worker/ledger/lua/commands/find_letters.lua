@@ -6,10 +6,8 @@
 --         newer_event, only_suspects
 -- Reply {1 if no letter is left, score and id of the last letter that was read, number of letters read, what was found}
 
-local OPEN, CLOSED = { open = true, snoozed = true, any = true }, {
-  closed = true, replayed = true, resolved = true, superseded = true, corrected = true, any = true,
-}
-local WISHES = { on = '1', off = '0', none = '' }
+local HAS_OPEN = { open = true, snoozed = true, any = true }
+local HAS_CLOSED = { closed = true, replayed = true, resolved = true, superseded = true, corrected = true, any = true }
 local NOBODY = '-'
 
 local now, wanted, find_at_most, read_at_most = clock(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -22,11 +20,7 @@ local function group_matches(group)
     and (not filter.wish or filter.wish == (wish == '' and 'none' or wish))
 end
 
--- Returns the smallest sets that hold every open letter of the filter.
-local function open_keys()
-  if filter.state == 'snoozed' then return { 'nightly:letters:snoozed' } end
-  if filter.owner and filter.owner ~= NOBODY then return { owned_key(filter.owner) } end
-  if not (filter.instance or filter.code or filter.wish) then return { 'nightly:letters:open' } end
+local function matching_groups()
   local keys = {}
   for _, group in ipairs(redis.call('SMEMBERS', 'nightly:groups')) do
     if group_matches(group) then keys[#keys + 1] = 'nightly:group:' .. group end
@@ -34,70 +28,91 @@ local function open_keys()
   return keys
 end
 
-local function open_sources()
+-- Returns the smallest sets that hold every open letter of the filter, and whether all of their letters are of groups
+-- that match.
+local function open_keys()
+  local is_any_group = not (filter.instance or filter.code or filter.wish)
+  if not HAS_OPEN[filter.state] then return {}, is_any_group end
+  if filter.state == 'snoozed' then return { 'nightly:letters:snoozed' }, is_any_group end
+  if filter.owner and filter.owner ~= NOBODY then return { owned_key(filter.owner) }, is_any_group end
+  if is_any_group then return { 'nightly:letters:open' }, true end
+  return matching_groups(), not HAS_CLOSED[filter.state]
+end
+
+local function read_sources(keys)
   local sources, lowest = {}, filter.filed_after or 0
-  if OPEN[filter.state] then
-    for _, key in ipairs(open_keys()) do
-      sources[#sources + 1] = open_source(key, lowest, filter.filed_before, after_at, after_id)
-    end
+  for _, key in ipairs(keys) do
+    sources[#sources + 1] = open_source(key, lowest, filter.filed_before, after_at, after_id)
   end
-  if CLOSED[filter.state] then
+  if HAS_CLOSED[filter.state] then
     sources[#sources + 1] = open_source('nightly:letters:closed', lowest, nil, after_at, after_id)
   end
   return sources
 end
 
-local NAMES = {
-  'status', 'snoozed_until', 'created_at', 'instance', 'code', 'wish', 'backfill', 'failures', 'owner', 'suspect',
-  'login', 'revision',
-}
-
-local function state_matches(letter)
-  local state = filter.state
-  if state == 'any' then return true end
-  if state == 'closed' then return letter.status ~= 'open' end
-  if state ~= 'open' and state ~= 'snoozed' then return letter.status == state end
-  local is_snoozed = (tonumber(letter.snoozed_until or '') or 0) > now
-  return letter.status == 'open' and is_snoozed == (state == 'snoozed')
+-- What is left to check of each letter: `names` of fields, and a test of each. Only these are read, as HMGET scans the
+-- hash once for each name. A letter that has expired has no status.
+local names, tests = {}, {}
+local function check(name, test)
+  names[#names + 1], tests[#tests + 1] = name, test
 end
 
-local function source_matches(backfill)
-  if filter.source == 'live' then return backfill == '' end
-  if filter.source == 'backfill' then return backfill ~= '' end
-  return backfill == filter.source
+local function add_state_check(state)
+  if state == 'open' or state == 'snoozed' then
+    check('snoozed_until', function(value) return ((tonumber(value) or 0) > now) == (state == 'snoozed') end)
+  end
+  check('status', function(value)
+    if state == 'any' or not HAS_CLOSED[state] then return value ~= '' end
+    return value == state or (state == 'closed' and value ~= '' and value ~= 'open')
+  end)
+end
+
+local function add_source_check(source)
+  check('backfill', function(value)
+    if source == 'live' then return value == '' end
+    return value == source or (source == 'backfill' and value ~= '')
+  end)
 end
 
 -- Whether the login's newest wish is a later one than that of the letter.
-local function has_newer_event(letter)
-  if not letter.login then return false end
-  local revision = redis.call('HGET', login_key(letter.login), FIELD.revision)
-  return (tonumber(revision or '') or 0) > (tonumber(letter.revision or '') or 0)
+local function has_newer_event(ref, id)
+  if ref == '' then return false end
+  local newest = tonumber(redis.call('HGET', login_key(ref), FIELD.revision) or '') or 0
+  return newest > (tonumber(redis.call('HGET', letter_key(id), 'revision') or '') or 0)
 end
 
-local function is_filed_in_time(created_at)
-  return created_at >= (filter.filed_after or 0) and (not filter.filed_before or created_at < filter.filed_before)
-end
-
-local function fields_match(letter)
-  local owner = letter.owner or ''
-  return (not filter.instance or letter.instance == filter.instance)
-    and (not filter.code or letter.code == filter.code)
-    and (not filter.wish or (letter.wish or '') == WISHES[filter.wish])
-    and (not filter.source or source_matches(letter.backfill or ''))
-    and (not filter.attempts_at_least or (tonumber(letter.failures or '') or 0) >= filter.attempts_at_least)
-    and (not filter.owner or owner == (filter.owner ~= NOBODY and filter.owner or ''))
-    and (not filter.only_suspects or (letter.suspect or '') ~= '')
+local function add_checks(is_of_groups)
+  add_state_check(filter.state)
+  if not is_of_groups then check('group', group_matches) end
+  if HAS_CLOSED[filter.state] and (filter.filed_after or filter.filed_before) then
+    check('created_at', function(value)
+      local at = tonumber(value)
+      return at >= (filter.filed_after or 0) and (not filter.filed_before or at < filter.filed_before)
+    end)
+  end
+  if filter.source then add_source_check(filter.source) end
+  if filter.attempts_at_least then
+    check('failures', function(value) return (tonumber(value) or 0) >= filter.attempts_at_least end)
+  end
+  if filter.owner then
+    local owner = filter.owner ~= NOBODY and filter.owner or ''
+    check('owner', function(value) return value == owner end)
+  end
+  if filter.only_suspects then check('suspect', function(value) return value ~= '' end) end
+  if filter.newer_event then check('login', has_newer_event) end
 end
 
 local function matches(id)
-  local values, letter = redis.call('HMGET', letter_key(id), unpack(NAMES)), {}
-  for i, name in ipairs(NAMES) do letter[name] = values[i] or nil end
-  if not letter.status then return false end -- it has expired
-  return state_matches(letter) and is_filed_in_time(tonumber(letter.created_at)) and fields_match(letter)
-    and (not filter.newer_event or has_newer_event(letter))
+  local values = redis.call('HMGET', letter_key(id), unpack(names))
+  for i = 1, #tests do
+    if not tests[i](values[i] or '', id) then return false end
+  end
+  return true
 end
 
-local sources, found, read = open_sources(), {}, 0
+local keys, is_of_groups = open_keys()
+add_checks(is_of_groups)
+local sources, found, read = read_sources(keys), {}, 0
 local source = next_of(sources)
 while source and #found < find_at_most and read < read_at_most do
   read = read + 1

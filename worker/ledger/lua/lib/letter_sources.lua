@@ -36,16 +36,15 @@ local function open_source(key, lowest, before, after_at, after_id)
   return source
 end
 
-local function is_before(one, other)
-  if one.at ~= other.at then return one.at > other.at end
-  return compare_bytes(one.id, other.id) > 0
-end
-
 -- Returns the source whose letter is the next one; nil: there is none.
 local function next_of(sources)
-  local best
-  for _, source in ipairs(sources) do
-    if source.id and (not best or is_before(source, best)) then best = source end
+  local best, best_at
+  for i = 1, #sources do
+    local source = sources[i]
+    local at = source.id and source.at
+    if at and (not best or at > best_at or (at == best_at and compare_bytes(source.id, best.id) > 0)) then
+      best, best_at = source, at
+    end
   end
   return best
 end
