@@ -21,11 +21,12 @@ from worker.backfill.report import (
     written_whole,
 )
 from worker.cli.backfill.follow import follow, reason_of
-from worker.cli.backfill.screen import document, needs_a_person, outcomes, picture, print_rejects, table
+from worker.cli.backfill.screen import document, picture, print_rejects, table
 from worker.cli.backfill.start import start
 from worker.cli.context import open_services
 from worker.cli.known import complete_backfill, known_backfill
 from worker.cli.output import console, number, plain, print_json
+from worker.operations.backfill_progress import needs_a_person, outcomes
 from worker.services import Services
 
 app = typer.Typer(

@@ -13,8 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from worker.backfill.models import Backfill, RowOutcome, Status
-from worker.cli.backfill.screen import document, ended, outcomes, rejected, standstill
+from worker.cli.backfill.screen import document
 from worker.cli.output import WARN, console, number, paragraph, plain, print_json, span, whole
+from worker.operations.backfill_progress import ended, outcomes, rejected, standstill
 from worker.services import Services
 
 LOOK_SECONDS = 1.0
