@@ -93,33 +93,42 @@
     say('Your session has ended: reload the page to sign in again.', true);
   }
 
-  // ---- Selection: a checkbox for all, a count, a range with Shift ----
+  // ---- Selection: <input name=ids> boxes of a form, one for all, a count, a range with Shift ----
 
-  const boxes = (form) => [...form.elements].filter((field) => field.hasAttribute('data-select'));
+  const boxes = (form) => [...form.elements].filter((field) => field.type === 'checkbox' && field.name === 'ids');
   let lastBox = null;
 
   function countSelected(form) {
     const found = boxes(form);
+    if (!found.length) return;
     const selected = found.filter((box) => box.checked).length;
-    for (const place of all('[data-count]', form)) place.textContent = `${selected.toLocaleString('en')} selected`;
-    for (const box of [...form.elements].filter((field) => field.hasAttribute('data-select-all'))) {
-      box.checked = selected > 0 && selected === found.length;
+    for (const place of all('[data-selected]', form)) place.textContent = `${selected.toLocaleString('en')} selected`;
+    for (const box of all('[data-select-all] input')) {
+      box.checked = selected === found.length;
       box.indeterminate = selected > 0 && selected < found.length;
     }
-    for (const box of found) box.closest('[data-row]')?.classList.toggle('selected', box.checked);
+  }
+
+  function addSelectAll(place) {
+    const first = place.closest('table').querySelector('input[name=ids]');
+    if (!first) return;
+    const box = document.createElement('input');
+    box.type = 'checkbox';
+    box.setAttribute('aria-label', 'Select all on this page');
+    box.addEventListener('change', () => {
+      boxes(first.form).forEach((each) => { each.checked = box.checked; });
+      countSelected(first.form);
+    });
+    place.replaceChildren(box);
   }
 
   function select(event) {
     const box = event.target;
-    if (!box.form || box.type !== 'checkbox') return;
-    if (box.hasAttribute('data-select-all')) boxes(box.form).forEach((each) => { each.checked = box.checked; });
-    else if (!box.hasAttribute('data-select')) return;
-    else {
-      const found = boxes(box.form);
-      const [from, to] = [found.indexOf(lastBox), found.indexOf(box)].sort((a, b) => a - b);
-      if (event.shiftKey && from >= 0) found.slice(from, to).forEach((each) => { each.checked = box.checked; });
-      lastBox = box;
-    }
+    if (!box.form || box.type !== 'checkbox' || box.name !== 'ids') return;
+    const found = boxes(box.form);
+    const [from, to] = [found.indexOf(lastBox), found.indexOf(box)].sort((a, b) => a - b);
+    if (event.shiftKey && from >= 0) found.slice(from, to + 1).forEach((each) => { each.checked = box.checked; });
+    lastBox = box;
     countSelected(box.form);
   }
 
@@ -127,13 +136,13 @@
 
   const OFF = 'nightly-keys-off';
   const rows = () => all('[data-row]');
-  const current = () => document.querySelector('[data-row].current');
+  const current = () => document.querySelector('[data-row].is-current');
 
   function goTo(row) {
     if (!row) return;
-    current()?.classList.remove('current');
-    row.classList.add('current');
-    (row.querySelector('a[href]') || row).focus({ preventScroll: true });
+    current()?.classList.remove('is-current');
+    row.classList.add('is-current');
+    (row.querySelector('[data-open]') || row.querySelector('a[href]') || row).focus({ preventScroll: true });
     row.scrollIntoView({ block: 'nearest' });
   }
 
@@ -144,8 +153,8 @@
   }
 
   // Goes to the button and opens the box that it is in. A person presses it.
-  function goToButton(name) {
-    const button = current()?.querySelector(`[data-key="${name}"]`) || document.querySelector(`[data-key="${name}"]`);
+  function goToReplay() {
+    const button = current()?.querySelector('[data-replay]') || document.querySelector('[data-replay]');
     if (!button) return;
     const box = button.closest('details');
     if (box) box.open = true;
@@ -161,8 +170,8 @@
   const KEYS = {
     j: () => move(1),
     k: () => move(-1),
-    x: () => current()?.querySelector('input[data-select]')?.click(),
-    r: () => goToButton('r'),
+    x: () => current()?.querySelector('input[name=ids]')?.click(),
+    r: goToReplay,
     '/': search,
     '?': () => document.getElementById('keys')?.showModal(),
   };
@@ -189,8 +198,8 @@
   document.addEventListener('focusin', (event) => {
     const row = event.target.closest?.('[data-row]');
     if (row && row !== current()) {
-      current()?.classList.remove('current');
-      row.classList.add('current');
+      current()?.classList.remove('is-current');
+      row.classList.add('is-current');
     }
   });
   document.body.addEventListener('htmx:beforeSwap', check);
@@ -207,7 +216,8 @@
     });
   }
   for (const part of all('[data-every]')) say(`Updated every ${part.dataset.every} s`);
-  for (const form of all('form')) countSelected(form);
+  all('[data-select-all]').forEach(addSelectAll);
+  all('form').forEach(countSelected);
   showTimes();
   setInterval(showTimes, 30000);
   if (window.htmx) setInterval(refresh, 1000);
