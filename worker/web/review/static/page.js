@@ -83,12 +83,23 @@
   };
 
   // A redirect, such as to the sign-in page, is another page: it never replaces a part.
+  let opened = [];
   function check(event) {
     const { xhr, target } = event.detail;
     if (!target.hasAttribute('data-every')) return;
+    opened = all('details[open][id]', target).map((box) => box.id);
     const asked = new URL(target.getAttribute('hx-get'), location.href);
     if (xhr.status >= 400 || new URL(xhr.responseURL || asked, location.href).pathname === asked.pathname) return;
     event.detail.shouldSwap = false;
+    target.removeAttribute('data-every');
+    say('Your session has ended: reload the page to sign in again.', true);
+  }
+
+  // The server asks htmx to go to the sign-in page. That would lose what is typed elsewhere on this page.
+  function endOfSession(event) {
+    const { xhr, target } = event.detail;
+    if (xhr.status !== 401) return;
+    event.preventDefault();
     target.removeAttribute('data-every');
     say('Your session has ended: reload the page to sign in again.', true);
   }
@@ -206,7 +217,12 @@
   document.body.addEventListener('htmx:sendError', failed);
   document.body.addEventListener('htmx:timeout', failed);
   document.body.addEventListener('htmx:responseError', failed);
-  document.body.addEventListener('htmx:afterSettle', () => { showTimes(); updated(); });
+  document.body.addEventListener('htmx:beforeOnLoad', endOfSession);
+  document.body.addEventListener('htmx:afterSettle', () => {
+    opened.splice(0).forEach((id) => document.getElementById(id)?.setAttribute('open', ''));
+    showTimes();
+    updated();
+  });
   const use = document.getElementById('keys-in-use');
   if (use) {
     use.checked = !localStorage.getItem(OFF);
