@@ -11,6 +11,7 @@ from redis import Redis
 from sandbox.stack import EmbeddedRedis, ManagedProcess, OrphanGuard
 from sandbox.stack.readiness import listening_url
 from sandbox.stack.redis_binary import find_redis_binary
+from tests.browser.chromium import find_chromium, missing_line
 from tests.places import ROOT
 from worker.config.settings import Settings
 from worker.config.unknown_names import OWN_PREFIXES
@@ -23,11 +24,19 @@ KNOWN_KEY = new_key()
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 
-def pytest_report_header() -> str:
+def pytest_report_header() -> list[str]:
+    browser = f"browser: {find_chromium() or 'none, so the browser tests will be skipped'}"
     try:
-        return f"embedded server: {find_redis_binary()}"
+        return [f"embedded server: {find_redis_binary()}", browser]
     except EmbeddedStackError as error:
-        return f"embedded server: {error}"
+        return [f"embedded server: {error}", browser]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in red at the end that the browser tests did not run, whatever the verbosity."""
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    if line := missing_line(skipped):
+        terminalreporter.write_line(line, red=True, bold=True)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,58 @@
+"""One stack for all browser tests of a test process, and one browser for each file of tests.
+
+Playwright marks an event loop as running while it is started, so it must not outlive the tests of this folder.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.chromium import chromium_or_skip
+from tests.browser.site import Site
+from tests.browser.watched_pages import sign_in, watched_page
+
+SignedIn = Callable[..., Page]
+"""Opens a page with cookies of its own, and signs a user in: `signed_in("otto", java_script_enabled=False)`."""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    return chromium_or_skip()
+
+
+@pytest.fixture(scope="session")
+def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    del chromium  # without a browser nothing is started
+    with Site(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium) as browser:
+        yield browser
+
+
+@pytest.fixture
+def visitor(browser: Browser, site: Site) -> Callable[..., AbstractContextManager[Page]]:
+    """Opens a page of somebody who has not signed in."""
+
+    def visitor(**options: Any) -> AbstractContextManager[Page]:
+        return watched_page(browser, site, **options)
+
+    return visitor
+
+
+@pytest.fixture
+def signed_in(browser: Browser, site: Site) -> Iterator[SignedIn]:
+    with ExitStack() as opened:
+
+        def signed_in(name: str, **options: Any) -> Page:
+            page = opened.enter_context(watched_page(browser, site, **options))
+            sign_in(page, name)
+            return page
+
+        yield signed_in

@@ -1,0 +1,124 @@
+"""One whole Nightly for the browser tests: Redis, the emulator, a worker and the review page as real processes."""
+
+import json
+import sys
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from redis import Redis
+
+from sandbox.emulator.remote import EmulatorControl
+from sandbox.stack.readiness import listening_url
+from tests.brief_stack import BriefStack
+from tests.started import Started
+from tests.waiting import eventually
+from worker.ledger import Letters
+from worker.services import build_services
+from worker.web.review.passwords import hash_password
+
+PASSWORD = "correct horse"
+USERS = {"vera": "viewer", "otto": "operator", "ada": "admin"}
+INSTANCES = ("toolbox", "north", "south", "east", "west")
+"""Each test uses one that no other test uses, so that all can share one ledger."""
+CALLS_PER_SECOND = 400
+REVIEW = [sys.executable, "-m", "worker", "review", "--port", "0"]
+
+
+class Site(Started):
+    """The running parts; `url` is the review page's, `emulator` controls the emulated Flinks."""
+
+    url: str
+    emulator: EmulatorControl
+    redis: Redis
+    letters: Letters
+
+    def __init__(self, folder: Path) -> None:
+        self.stack = BriefStack(folder, isolated=True, overrides=_settings(), workers=0)
+        self._unknown: set[str] = set()
+
+    def start(self) -> "Site":
+        """Start every part; the last is the worker, which needs the emulator's address for each instance."""
+        self.stack.start()
+        assert self.stack.emulator_url
+        self.emulator = EmulatorControl(self.stack.emulator_url)
+        self.stack.environment["FLINKS_INSTANCES"] = self._instances()
+        services = build_services(self.stack.settings())
+        self.redis, self.letters = services.redis, services.letters
+        review = self.stack.start_process("review", REVIEW, ready=listening_url)
+        self.url = str(listening_url(review))
+        self.stack.start_worker()
+        return self
+
+    def stop(self) -> None:
+        """End every part."""
+        if hasattr(self, "redis"):
+            self.redis.close()
+        self.stack.stop()
+
+    def publish(self, *logins: str, instance: str, on: bool = True, account: str = "cust-42") -> None:
+        """Publish an event of now for each login."""
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for login in logins:
+                pipeline.xadd("account-events:stream", {"event": json.dumps(_event(login, instance, account, on=on))})
+            pipeline.execute()
+
+    def file_letters(self, count: int, *, instance: str, on: bool = True) -> list[str]:
+        """Publish events of logins that Flinks does not know, wait for their dead letters, and return the loginIds."""
+        proof, *logins = (str(uuid.uuid4()) for _ in range(count + 1))
+        self.publish(proof, instance=instance)
+        eventually(lambda: self.flag(proof), describe="the first call")
+        self.set_unknown(*logins)
+        before = self.open_letters(instance)
+        self.publish(*logins, instance=instance, on=on)
+        eventually(lambda: self.open_letters(instance) == before + count, seconds=60, describe=f"{count} dead letters")
+        return logins
+
+    def set_unknown(self, *logins: str) -> None:
+        """Make further logins unknown to Flinks."""
+        self._unknown |= set(logins)
+        self.emulator.unknown_logins(*self._unknown)
+
+    def set_known(self, *logins: str) -> None:
+        """Make logins known to Flinks again."""
+        self._unknown -= set(logins)
+        self.emulator.unknown_logins(*self._unknown)
+
+    def open_letters(self, instance: str) -> int:
+        """Return how many dead letters of an instance are open."""
+        return sum(group.count for group in self.letters.groups() if group.instance == instance)
+
+    def flag(self, login: str) -> bool | None:
+        """Return the flag that Flinks has for a login; None: it was never set."""
+        (customer,) = self.emulator.state().values()
+        return customer[login].is_activated if login in customer else None
+
+    def _instances(self) -> str:
+        known = self.stack.settings()
+        common = {
+            "customer_id": known.flinks_customer_id,
+            "auth_key": self.stack.environment["FLINKS_AUTH_KEY"],
+            "base_url": self.stack.emulator_url,
+        }
+        return json.dumps({name: common for name in INSTANCES if name != known.flinks_instance})
+
+
+def _settings() -> dict[str, str]:
+    hashed = hash_password(PASSWORD, log2_n=10)
+    return {
+        "REVIEW_USERS": ",".join(f"{name}:{role}:{hashed}" for name, role in USERS.items()),
+        "FLINKS_CALLS_PER_SECOND": str(CALLS_PER_SECOND),
+        "GATE_STORM_LOGINS": "100000",
+    }
+
+
+def _event(login: str, instance: str, account: str, *, on: bool) -> dict[str, object]:
+    return {
+        "specversion": "1.0",
+        "id": f"evt-{uuid.uuid4()}",
+        "source": "tests",
+        "type": "account.linked" if on else "account.inactive",
+        "time": datetime.now(UTC).isoformat(),
+        "subject": account,
+        "data": {"loginId": login, "instance": instance},
+    }
