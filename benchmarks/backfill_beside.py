@@ -20,7 +20,9 @@ from sandbox.stack.waiting import wait_until
 from worker import publish
 from worker.backfill.models import RowOutcome
 from worker.backfill.store import Backfills
+from worker.ledger.audit import Actor
 
+BENCHMARK = Actor("benchmark", "admin", "cli")
 IDLE_PAUSE_SECONDS = (0.05, 0.25)
 LIVE_PER_SECOND = 50
 CONTRADICTING = 0.2
@@ -75,7 +77,7 @@ class _Backfill:
         self._system = system
         self._store: Backfills = system.services.backfills
         self.id = start_backfill(system, file).backfill_id
-        self._store.pause(self.id)
+        self._store.pause(self.id, by=BENCHMARK)
 
     def fed(self) -> int:
         """Return the number of rows handed over."""
@@ -84,14 +86,14 @@ class _Backfill:
     def resume(self) -> None:
         """Resume the backfill, and return once it drains."""
         before = self.fed()
-        self._store.resume(self.id)
+        self._store.resume(self.id, by=BENCHMARK)
         wait_until(lambda: self.fed() > before, seconds=WITHIN_SECONDS)
 
     def rest(self) -> None:
         """Pause the backfill, and return once nothing is due or in flight."""
         found = self._store.get(self.id)
         if found.ended_at is None and found.status.value == "running":
-            self._store.pause(self.id)
+            self._store.pause(self.id, by=BENCHMARK)
         if not wait_until(self._is_at_rest, seconds=WITHIN_SECONDS):
             raise AssertionError("no rest after a block")
 

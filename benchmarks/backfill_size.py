@@ -18,6 +18,7 @@ from benchmarks.system import NO_CEILING, System, open_system
 from benchmarks.tables import table, verdict
 from sandbox.stack.waiting import wait_until
 from worker.backfill.models import RowOutcome
+from worker.ledger.audit import Actor
 
 WITHIN_SECONDS = 300.0
 LOOK_SECONDS, PEAK_LOOK_SECONDS = 0.1, 0.02
@@ -126,7 +127,7 @@ def _drain(system: System, loaded: Loaded, drained: int, wait_seconds: float, em
         time.sleep(LOOK_SECONDS)
     pace = found.counts[RowOutcome.APPLIED] / (time.monotonic() - began)
     if found.fed < found.rows:
-        backfills.pause(loaded.backfill_id)
+        backfills.pause(loaded.backfill_id, by=Actor("benchmark", "admin", "cli"))
     wait_until(lambda: system.due() == 0 and not system.redis.zcard("nightly:leases:toolbox"), seconds=WITHIN_SECONDS)
     handed_over = backfills.get(loaded.backfill_id).fed
     time.sleep(1)  # Redis frees the last scripts' memory meanwhile

@@ -24,6 +24,7 @@ from worker.events.preparation import Preparation
 from worker.events.publisher import send
 from worker.intake.poison import Deliveries
 from worker.intake.redis_stream import StreamReader
+from worker.ledger.audit import Actor
 from worker.services import build_services
 from worker.vault.sealed_box import SealingKey
 
@@ -37,7 +38,7 @@ FAR_AWAY = "http://127.0.0.1:9"
 def run(folder: Path, *, events: int = EVENTS, messages: int = MESSAGES, runs: int = RUNS, turns: int = TURNS) -> str:
     """Measure intake from `events` stream events and `messages` Celery messages; returns the report."""
     with open_system(folder, FAR_AWAY) as system:
-        system.services.gate.close(INSTANCE, by="benchmark", reason="intake alone")
+        system.services.gate.close(INSTANCE, by=Actor("benchmark", "admin", "cli"), reason="intake alone")
         system.redis.sadd("nightly:instances", INSTANCE)
         published = publishing(system, events)
         single, sealed, hundreds = [], [], []

@@ -26,6 +26,7 @@ from tests.chaos.report import Report, Say
 from tests.chaos.scene import Scene
 from tests.chaos.steering import steer
 from tests.chaos.traffic import Event
+from tests.people import ANN
 from tests.waiting import eventually
 from worker.backfill.models import Backfill, RowOutcome, Status
 
@@ -163,7 +164,7 @@ def _is_mid_way(scene: Scene, backfill_id: str, target: int) -> list[str]:
 def _paused_through_a_kill(scene: Scene, crew: _Crew, backfill_id: str, drawn: list[Drawn], report: Report) -> None:
     """Pause, kill everything, and start workers that do not read the backfill: rows handed over are still called."""
     store = scene.services.backfills
-    store.pause(backfill_id)
+    store.pause(backfill_id, by=ANN)
     crew.kill()
 
     def is_done() -> bool:
@@ -179,7 +180,7 @@ def _paused_through_a_kill(scene: Scene, crew: _Crew, backfill_id: str, drawn: l
     report.expect(not others, f"{len(others)} rows were called while it was paused and nothing was handed over")
     report.expect(store.get(backfill_id).fed == one.fed < one.rows, "rows were handed over while it was paused")
     report.expect(store.get(backfill_id).status is Status.PAUSED, "the pause did not survive the kill")
-    store.resume(backfill_id)
+    store.resume(backfill_id, by=ANN)
 
 
 def _called(scene: Scene, events: list[Event]) -> bool:

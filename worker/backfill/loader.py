@@ -14,6 +14,7 @@ from worker.backfill.file_rows import Form
 from worker.backfill.models import Asks, Backfill, Row
 from worker.backfill.store import Backfills
 from worker.errors import BackfillError, SameFile, UnreadableFile
+from worker.ledger.audit import Actor
 from worker.vault.spellings import Spellings
 from worker.vault.vault import Vault
 
@@ -26,10 +27,10 @@ class Terms:
 
     instance: str
     wish: Asks
+    by: Actor
     reassert: bool = False
     as_of_us: int | None = None
     name: str = "-"
-    by: str = ""
     rate: float | None = None
     quiet: str = ""
     timezone: str = ""
@@ -81,7 +82,9 @@ class Loading:
         backfill = self._create_or_resume(first, terms, now_us)
         try:
             self._put_chunks(backfill, first[0], chain([first], chunks), digests)
-            return self._backfills.commit(backfill.id, digests.so_far(), again=terms.again, only_loaded=True)
+            return self._backfills.commit(
+                backfill.id, digests.so_far(), by=terms.by, again=terms.again, only_loaded=True
+            )
         except (UnreadableFile, SameFile):
             self._backfills.forget(backfill.id)
             raise
@@ -98,7 +101,7 @@ class Loading:
             reassert=terms.reassert,
             as_of_us=now_us if terms.as_of_us is None else terms.as_of_us,
             name=terms.name,
-            by=terms.by,
+            by=terms.by.name,
             rate=terms.rate,
             quiet=terms.quiet,
             timezone=terms.timezone,

@@ -7,11 +7,13 @@ it exists; `forget` deletes one whose loading failed.
 import base64
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from worker.backfill.codec import ROWS_IN_CHUNK, backfill_of, pack, results_of, unpack
 from worker.backfill.models import Asks, Backfill, Row, RowResult, Status
 from worker.errors import BackfillError, SameFile, UnknownBackfill
+from worker.ledger.audit import Actor, AuditLog, Deed
 from worker.ledger.scripts import Scripts
 from worker.redis_client.connect import BytesRedis
 from worker.vault.vault import Vault
@@ -43,6 +45,7 @@ class Backfills:
         self.redis = client
         self._vault = vault
         self._scripts = Scripts(client)
+        self._audit = AuditLog(client, now_ms=now_ms)
         self._now_ms = now_ms
         self._new_id = new_id
 
@@ -91,33 +94,33 @@ class Backfills:
         )
         if result == "gap":
             raise BackfillError(f"chunk {number} does not follow the last one of {backfill_id}")
-        if result == "changed":
-            raise _other_rows(backfill_id)
         if result not in {"added", "known"}:
             raise BackfillError(f"backfill {backfill_id} is {result}: no more rows can be loaded")
 
-    def commit(self, backfill_id: str, digest: str, *, again: bool = False, only_loaded: bool = False) -> Backfill:
-        """Start a backfill whose rows are all loaded. One that was started before does not change.
+    def commit(
+        self, backfill_id: str, digest: str, *, by: Actor, again: bool = False, only_loaded: bool = False
+    ) -> Backfill:
+        """Start a backfill whose rows are all loaded, and record that. One that was started before does not change.
 
         Raises UnknownBackfill, BackfillError if it is cancelled, and SameFile if another backfill that is not
         cancelled has the same digest, unless `again`; then it is still loading. With `only_loaded`, also raises
         BackfillError if the rows loaded so far have another digest.
         """
-        result = self._run("backfill_commit", backfill_id, digest, int(again), int(only_loaded))
+        about = self.get(backfill_id)
+        detail = {"instance": about.instance, "wish": about.wish.value, "rows": about.rows, "name": about.name}
+        deed = Deed(by, "backfill.start", backfill_id, detail=detail)
+        options = int(again), int(only_loaded)
+        result = self._run("backfill_commit", backfill_id, digest, *options, deed=deed, done=b"running")
         if result.startswith("same "):
             raise SameFile(result.removeprefix("same "))
-        if result == "changed":
-            raise _other_rows(backfill_id)
         if result == Status.CANCELLED:
             raise BackfillError(f"backfill {backfill_id} is cancelled")
         return self.get(backfill_id)
 
     def find_loading(self, first_digest: str) -> Backfill | None:
         """Return the newest backfill that is loading and has this `first_digest`, to resume it."""
-        for backfill in reversed(self.all()):
-            if backfill.status is Status.LOADING and backfill.first_digest == first_digest:
-                return backfill
-        return None
+        loading = (one for one in reversed(self.all()) if one.status is Status.LOADING)
+        return next((one for one in loading if one.first_digest == first_digest), None)
 
     def get(self, backfill_id: str) -> Backfill:
         """Return one backfill; raises UnknownBackfill."""
@@ -134,17 +137,17 @@ class Backfills:
         """Return the backfills that have not ended, including paused and cancelled ones whose calls are not over."""
         return self._read(sorted(self.redis.smembers(RUNNING)))
 
-    def pause(self, backfill_id: str) -> None:
+    def pause(self, backfill_id: str, *, by: Actor) -> None:
         """Stop handing rows over until `resume`; raises UnknownBackfill, and BackfillError unless it is running."""
-        self._set_status(backfill_id, "pause")
+        self._set_status(backfill_id, "pause", by)
 
-    def resume(self, backfill_id: str) -> None:
+    def resume(self, backfill_id: str, *, by: Actor) -> None:
         """Hand rows over again; raises UnknownBackfill, and BackfillError unless it is paused."""
-        self._set_status(backfill_id, "resume")
+        self._set_status(backfill_id, "resume", by)
 
-    def cancel(self, backfill_id: str) -> None:
+    def cancel(self, backfill_id: str, *, by: Actor) -> None:
         """Stop handing rows over for good; raises UnknownBackfill, and BackfillError if it has ended."""
-        self._set_status(backfill_id, "cancel")
+        self._set_status(backfill_id, "cancel", by)
 
     def forget(self, backfill_id: str) -> None:
         """Delete a backfill that is loading; raises BackfillError for any other status. It may be deleted already."""
@@ -211,16 +214,23 @@ class Backfills:
     def _now(self) -> str | int:
         return self._now_ms() if self._now_ms else ""
 
-    def _set_status(self, backfill_id: str, action: str) -> None:
-        result = self._run("backfill_set_status", backfill_id, action)
+    def _set_status(self, backfill_id: str, action: str, by: Actor) -> None:
+        result = self._run("backfill_set_status", backfill_id, action, deed=Deed(by, f"backfill.{action}", backfill_id))
         if result != "done":
             raise BackfillError(f"backfill {backfill_id} is {result}: it cannot {action}")
 
-    def _run(self, script: str, backfill_id: str, *args: str | bytes | int) -> str:
-        reply = self._scripts.run(script, self._now(), backfill_id, *args)
+    def _run(
+        self, script: str, backfill_id: str, *args: str | bytes | int, deed: Deed | None = None, done: bytes = b"done"
+    ) -> str:
+        run = partial(self._scripts.run, script, self._now(), backfill_id, *args)
+        reply = self._audit.perform(deed, lambda audit: run(*audit), done=done) if deed else run()
         result: str = reply.decode()
         if result == "unknown":
             raise UnknownBackfill(f"there is no backfill {backfill_id!r}")
+        if result == "changed":
+            raise BackfillError(
+                f"another start is loading the same first rows into {backfill_id}; run this one again when it has ended"
+            )
         return result
 
     def _read(self, ids: Sequence[bytes]) -> list[Backfill]:
@@ -234,12 +244,6 @@ class Backfills:
 
 def _key(backfill_id: str) -> str:
     return f"nightly:backfill:{backfill_id}"
-
-
-def _other_rows(backfill_id: str) -> BackfillError:
-    return BackfillError(
-        f"another start is loading the same first rows into {backfill_id}; run this one again when it has ended"
-    )
 
 
 def _context(backfill_id: str, number: int) -> str:

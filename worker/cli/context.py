@@ -7,6 +7,7 @@ import typer
 
 from worker.config.settings import Settings
 from worker.errors import LedgerMismatch
+from worker.ledger.audit_entries import Actor
 from worker.ledger.ledger import MISMATCHES
 from worker.ledger.queries import Views
 from worker.redis_client.connect import BytesRedis
@@ -27,6 +28,7 @@ def settings_and_client(*, to_change: bool = False) -> tuple[Settings, BytesRedi
     settings = Settings.load(require=("REDIS_URL",))
     client = open_redis(settings.redis_address(), name=CLIENT_NAME)
     if to_change:
+        _print_only_own_messages(settings)
         _check_kind(settings, client)
     return settings, client
 
@@ -37,16 +39,21 @@ def open_services(*, to_change: bool = False) -> "Services":
     `to_change`: as for `settings_and_client`.
     """
     from worker.services import build_services  # noqa: PLC0415 - heavy, and most commands need only Redis
-    from worker.telemetry.logs import configure_logging  # noqa: PLC0415 - the same
 
     settings = Settings.load(require=("REDIS_URL", "LOGIN_KEYS"))
     open_redis(settings.redis_address(), name=CLIENT_NAME)
-    configure_logging(log_format=settings.log_format, log_level="ERROR")  # a command prints its own messages
+    _print_only_own_messages(settings)
     services = build_services(settings, name=CLIENT_NAME)
     services.ledger.open_ledger(services.vault.fingerprint("reference"), only_look=True)
     if to_change:
         _check_kind(settings, services.redis)
     return services
+
+
+def _print_only_own_messages(settings: Settings) -> None:
+    from worker.telemetry.logs import configure_logging  # noqa: PLC0415 - commands that only read do not log
+
+    configure_logging(log_format=settings.log_format, log_level="ERROR")
 
 
 def _check_kind(settings: Settings, client: BytesRedis) -> None:
@@ -55,12 +62,13 @@ def _check_kind(settings: Settings, client: BytesRedis) -> None:
         raise LedgerMismatch(MISMATCHES[kind])
 
 
-def operator() -> str:
-    """Return the name of the operating-system user, which the ledger stores with a decision."""
+def operator() -> Actor:
+    """Return the operating-system user, whom the audit log names. Whoever has the keys of Redis may do everything."""
     try:
-        return getpass.getuser()
+        name = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
-        return "unknown"
+        name = "unknown"
+    return Actor(name, "admin", "cli")
 
 
 def misuse(message: str) -> NoReturn:

@@ -57,7 +57,7 @@ def replay(
     chosen = _choose(services, ids or [], code=code, instance=instance, suspects=suspects, everything=everything)
     if _is_confirmed(chosen, "Replay", dry_run=dry_run, yes=yes, as_json=as_json):
         letters = _review_list(services)
-        _print_results(letters.replay(chosen, by=operator()), as_json=as_json)
+        _print_results(letters.replay(chosen, by=operator().name), as_json=as_json)
 
 
 def resolve(
@@ -80,7 +80,7 @@ def resolve(
     chosen = _choose(services, ids or [], code=code, instance=instance, suspects=suspects, everything=everything)
     if _is_confirmed(chosen, "Resolve", dry_run=dry_run, yes=yes, as_json=as_json):
         letters = _review_list(services)
-        _print_results(letters.resolve(chosen, by=operator(), note=note), as_json=as_json)
+        _print_results(letters.resolve(chosen, by=operator().name, note=note), as_json=as_json)
 
 
 def _review_list(services: "Services") -> DeadLetters:

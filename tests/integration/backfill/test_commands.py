@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.backfill.conftest import Nightly, only, work_off
+from tests.people import ANN
 from worker.backfill.feeder import Feeder
 from worker.services import Services
 
@@ -175,7 +176,7 @@ def test_the_status_names_the_reason_for_waiting(nightly: Nightly, services: Ser
     services.ledger.pulse({}, worker="w@h", slots=1)
     assert nightly("show", backfill_id).returncode == 0
     assert "quiet hours, 00:00-23:59 America/Toronto" in nightly("show", backfill_id).stdout
-    services.gate.close("toolbox", by="ann", reason="maintenance")
+    services.gate.close("toolbox", by=ANN, reason="maintenance")
     shown = nightly("show", backfill_id, "--json")
     assert shown.returncode == 1
     assert "The gate of toolbox is closed" in json.loads(shown.stdout)["standstill"]

@@ -6,6 +6,7 @@ import pytest
 from redis.client import Pipeline
 
 from tests.integration.backfill.conftest import only
+from tests.people import ANN
 from worker.backfill.codec import ROWS_IN_CHUNK
 from worker.backfill.file_rows import Form
 from worker.backfill.loader import Loading, Terms
@@ -14,7 +15,7 @@ from worker.errors import BackfillError
 from worker.services import Services
 
 SAME, ALL = 2 * ROWS_IN_CHUNK, 5 * ROWS_IN_CHUNK
-TERMS = Terms(instance="toolbox", wish=Asks.OFF)
+TERMS = Terms(instance="toolbox", wish=Asks.OFF, by=ANN)
 
 
 def rows(name: str, *, stops_at: int = ALL, at: int = -1, then: Callable[[], object] = lambda: None) -> Iterator[Row]:
@@ -50,10 +51,10 @@ def test_a_load_does_not_commit_rows_over_chunks_that_another_load_wrote_first(s
     store.put_chunk(backfill.id, 0, ours, "digest of ours")
     store.put_chunk(backfill.id, 0, theirs, "digest of theirs")  # the chunk exists already and is kept
     with pytest.raises(BackfillError, match="another start"):
-        store.commit(backfill.id, "digest of theirs", only_loaded=True)
-    assert store.commit(backfill.id, "digest of ours", only_loaded=True).status == "running"
+        store.commit(backfill.id, "digest of theirs", only_loaded=True, by=ANN)
+    assert store.commit(backfill.id, "digest of ours", only_loaded=True, by=ANN).status == "running"
     with pytest.raises(BackfillError, match="another start"):
-        store.commit(backfill.id, "digest of theirs", only_loaded=True)
+        store.commit(backfill.id, "digest of theirs", only_loaded=True, by=ANN)
     assert store.chunk(backfill.id, 0) == ours
 
 
@@ -66,7 +67,7 @@ def test_a_load_that_is_committed_while_another_command_removes_it_is_kept(
     multi = Pipeline.multi
 
     def late(pipeline: Pipeline) -> None:
-        store.commit(backfill.id, "digest")
+        store.commit(backfill.id, "digest", by=ANN)
         multi(pipeline)
 
     monkeypatch.setattr(Pipeline, "multi", late)

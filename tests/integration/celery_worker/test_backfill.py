@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.integration.celery_worker.conftest import BEGIN, Nightly, cloud_event, long_form, new_logins
+from tests.people import ANN
 from tests.waiting import eventually
 from worker.backfill.models import Row, RowOutcome, Status
 from worker.backfill.store import Backfills
@@ -32,7 +33,7 @@ def start(backfills: Backfills, logins: Sequence[str], **terms: object) -> str:
         part = enumerate(logins[at : at + 500], at + 2)
         rows = [Row(line, login, problem="" if login else "loginId: is empty") for line, login in part]
         backfills.put_chunk(backfill.id, at // 500, rows, "")
-    return backfills.commit(backfill.id, uuid.uuid4().hex).id
+    return backfills.commit(backfill.id, uuid.uuid4().hex, by=ANN).id
 
 
 def outcomes(backfills: Backfills, backfill_id: str) -> list[RowOutcome]:
@@ -107,15 +108,15 @@ def test_after_a_pause_or_cancellation_only_rows_already_in_the_lane_are_called(
     backfill_id = start(backfills, new_logins(1500))
     nightly.stack.start_worker()
     eventually(lambda: backfills.get(backfill_id).counts["applied"] > 30, seconds=20, describe="the first rows")
-    backfills.pause(backfill_id)
+    backfills.pause(backfill_id, by=ANN)
     nightly.comes_to_rest(seconds=20)
     paused = backfills.get(backfill_id)
     assert paused.counts["applied"] == paused.fed < 600, (
         "more was handed over than two seconds' work and what had ended"
     )
-    backfills.resume(backfill_id)
+    backfills.resume(backfill_id, by=ANN)
     eventually(lambda: backfills.get(backfill_id).fed > paused.fed, seconds=20, describe="more rows")
-    backfills.cancel(backfill_id)
+    backfills.cancel(backfill_id, by=ANN)
     eventually(lambda: backfills.get(backfill_id).ended_at, seconds=20, describe="the end of what was handed over")
     found = backfills.get(backfill_id)
     assert found.counts["applied"] == found.fed < 1500

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
+from tests.people import ANN
 from tests.waiting import eventually
 
 RIGHT_KEY, WRONG_KEY = "right-key-of-the-test", "wrong-key-of-the-test"
@@ -42,7 +43,7 @@ def test_a_repaired_flinks_key_is_used_again_when_the_gate_is_opened_by_hand(nig
     nightly.send([cloud_event(login, on=True, minute=0) for login in logins])
     eventually(lambda: nightly.services.views.gate("toolbox")["state"] == "closed", describe="a closed gate")
     nightly.emulator.accept_keys(WRONG_KEY)
-    nightly.services.gate.open("toolbox", by="tests")
+    nightly.services.gate.open("toolbox", by=ANN)
     nightly.comes_to_rest()
     assert nightly.flags() == dict.fromkeys(logins, True)
 

@@ -10,6 +10,7 @@ from jsonschema import Draft7Validator
 from docs.generator.command_line import OUTPUTS, schema
 from tests import ledger_calls
 from tests.integration.command import Command
+from tests.people import ANN
 from tests.waiting import eventually
 from worker.backfill.file_rows import Form
 from worker.backfill.loader import Loading, Terms
@@ -59,7 +60,7 @@ def ids(services: Services) -> dict[str, str]:
     attempt = attempt_text(at=1, wish=True, outcome="dead", code="INVALID_LOGIN", http_status=400, message="no such")
     dead = Settlement(claim, "dead", code="INVALID_LOGIN", http_status=400, message="no such login", attempt=attempt)
     ledger_calls.settle(services.ledger, INSTANCE, [dead], **shared)
-    terms = Terms(instance=INSTANCE, wish=Asks.ON, name="logins.csv", by="ann")
+    terms = Terms(instance=INSTANCE, wish=Asks.ON, name="logins.csv", by=ANN)
     loading = Loading(services.backfills, services.vault)
     rows = [Row(1, "login-9", ACCOUNT)]
     backfill = loading.load(iter(rows), Form("plain"), terms, now_us=services.backfills.now_ms() * 1000)

@@ -8,6 +8,7 @@ from redis import Redis
 
 from tests.integration.ledger.rows import WAITS, Filled, Rows
 from tests.integration.ledger.world import INSTANCES, LOGINS, START_MS, WORKERS, World, order_of
+from tests.people import ANN
 from worker.backfill.codec import backfill_of, results_of
 from worker.backfill.models import Asks, Row, RowOutcome, Status
 from worker.backfill.store import Backfills
@@ -41,7 +42,7 @@ class Backfilling:
         backfill = self.backfills.create(**terms)
         chunk = [Row(line, login or "", problem="" if login else "is empty") for line, login in enumerate(logins)]
         self.backfills.put_chunk(backfill.id, 0, chunk, "")
-        self.rows.filled.append(Filled(self.backfills.commit(backfill.id, backfill.id), logins))
+        self.rows.filled.append(Filled(self.backfills.commit(backfill.id, backfill.id, by=ANN), logins))
 
     def a_backfill_is_fed(self, chance: Random) -> None:
         """Two feeders with the same cursor feed it; only one of them feeds any row."""
@@ -171,7 +172,7 @@ class Backfilling:
         """Feed the remaining rows; resume paused backfills."""
         for filled in self._unended():
             if self.backfills.get(filled.backfill.id).status is Status.PAUSED:
-                self.backfills.resume(filled.backfill.id)
+                self.backfills.resume(filled.backfill.id, by=ANN)
             while filled.fed < len(filled.logins):
                 before = filled.fed
                 self._feed(filled, 7)

@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from tests import ledger_calls
+from tests.people import ANN
 from worker.backfill.feeder import Feeder
 from worker.backfill.models import Row, RowOutcome
 from worker.backfill.store import Backfills
@@ -153,7 +154,7 @@ def start(backfills: Backfills, clock: Clock) -> Start:
         rows = [Row(line, login, problem="" if login else "is empty") for line, login in enumerate(logins, 2)]
         for at in range(0, len(rows), 500):
             backfills.put_chunk(backfill.id, at // 500, rows[at : at + 500], f"d{at}")
-        return backfills.commit(backfill.id, backfill.id).id
+        return backfills.commit(backfill.id, backfill.id, by=ANN).id
 
     return start
 

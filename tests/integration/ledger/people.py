@@ -6,6 +6,7 @@ from random import Random
 from tests.integration.ledger.rows import Rows
 from tests.integration.ledger.storms import Storms
 from tests.integration.ledger.world import INSTANCES, World
+from tests.people import ANN
 from worker.errors import LetterClosed
 from worker.ledger import Letters
 from worker.ledger.gate_control import GateKeeper
@@ -46,14 +47,14 @@ class People:
         """Shut the gate by hand, or open it whatever shut it."""
         instance = chance.choice(INSTANCES)
         if chance.random() < 0.1:
-            self.gates.close(instance, by="ann", reason="because")
+            self.gates.close(instance, by=ANN, reason="because")
         else:
             self._open(instance)
 
     def _open(self, instance: str) -> None:
         gate = self.views.gate(instance)
         self.seen[f"opened after {gate.get('cause')}"] += gate["state"] != "open"
-        self.gates.open(instance, by="ann")
+        self.gates.open(instance, by=ANN)
         self.storms.open(instance, after_storm=gate["state"] != "open" and gate["cause"] == "storm")
 
     def two_reviewers_close_a_letter(self, chance: Random) -> None:

@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, claim_all, wishes
+from tests.people import ANN
 from worker.ledger import Ledger, Settled
 from worker.ledger.gate_control import GateKeeper
 
@@ -88,7 +89,7 @@ def test_a_refused_claim_says_when_to_ask_again(ledger: Ledger, clock: Clock, re
     ledger.record(wishes(2))
     redis_client.hset(GATE, mapping=OUTAGE | {"probe_at": clock.ms + 4000})
     assert (claim().state, claim().wait_seconds) == ("closed", 4)
-    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by="ann", reason="")
+    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by=ANN, reason="")
     assert (claim().state, claim().wait_seconds) == ("closed", None)
     redis_client.delete(GATE)
     for standing in ("refused", "suspect"):

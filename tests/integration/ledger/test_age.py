@@ -8,6 +8,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, MINUTE_MS, Clock, wishes
+from tests.people import ANN
 from worker.ledger import Ledger
 from worker.ledger.gate_control import GateKeeper
 
@@ -112,9 +113,9 @@ def test_time_behind_a_shut_gate_and_without_workers_is_counted_once(
     fails()
     for minute in range(100):
         if minute == shut_at:
-            keeper.close(INSTANCE, by="ann", reason="")
+            keeper.close(INSTANCE, by=ANN, reason="")
         if minute == opened_at:
-            keeper.open(INSTANCE, by="ann")
+            keeper.open(INSTANCE, by=ANN)
         if minute in range(10, 70):
             clock.ms += MINUTE_MS
         else:
@@ -190,7 +191,7 @@ def test_a_pause_that_a_person_ends_counts_up_to_then(
     fails()
     throttle(3600)
     clock.ms += 10 * MINUTE_MS
-    keeper.open(INSTANCE, by="ann")
+    keeper.open(INSTANCE, by=ANN)
     clock.ms += 10 * MINUTE_MS
     assert age() == 10 * MINUTE_MS
     clock.ms += HOUR_MS
@@ -205,11 +206,11 @@ def test_a_pause_and_a_shut_gate_are_counted_once(
     fails()
     for minute in range(80):
         if minute == shut_at:
-            keeper.close(INSTANCE, by="ann", reason="")
+            keeper.close(INSTANCE, by=ANN, reason="")
         if minute == 10:
             throttle(3000)
         if minute == opened_at:
-            keeper.open(INSTANCE, by="ann")
+            keeper.open(INSTANCE, by=ANN)
         clock.ms += MINUTE_MS
     held = set(range(10, 60)) | set(range(shut_at, opened_at))
     assert age() == (80 - len(held)) * MINUTE_MS

@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
+from tests.people import ANN
 from worker.ledger import Ledger, Letters
 from worker.ledger.gate_control import GateKeeper
 
@@ -57,9 +58,9 @@ def test_time_behind_a_shut_gate_before_the_first_failure_is_not_subtracted(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any, settle: Any
 ) -> None:
     keeper = GateKeeper(redis_client, now_ms=clock)
-    keeper.close(INSTANCE, by="ann", reason="")
+    keeper.close(INSTANCE, by=ANN, reason="")
     clock.ms += 3_600_000
-    keeper.open(INSTANCE, by="ann")
+    keeper.open(INSTANCE, by=ANN)
     ledger.record(wishes(1))
     failed_at = clock.ms
     settle(claim().claims[0], "transient", code="CARD_IN_USE")

@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, Start, outcomes
+from tests.people import ANN
 from worker.backfill.feeder import Feeder
 from worker.backfill.models import Row, RowOutcome, Status
 from worker.backfill.store import Backfills
@@ -33,8 +34,8 @@ def test_no_row_is_fed_before_everything_is_loaded(
     backfills.put_chunk(backfill.id, 1, rows[:1], "d1")
     with pytest.raises(BackfillError, match="does not follow"):
         backfills.put_chunk(backfill.id, 2, rows, "d2")
-    assert backfills.commit(backfill.id, "d").status is Status.RUNNING
-    assert backfills.commit(backfill.id, "d").rows == 501
+    assert backfills.commit(backfill.id, "d", by=ANN).status is Status.RUNNING
+    assert backfills.commit(backfill.id, "d", by=ANN).rows == 501
     assert backfills.find_loading("f") is None
     assert redis_client.pttl(f"nightly:backfill:{backfill.id}:chunks") == -1
     with pytest.raises(BackfillError, match="is running"):
@@ -58,14 +59,14 @@ def test_the_same_content_is_refused_unless_cancelled_or_repeated_on_purpose(
     def load(digest: str, **how: bool) -> str:
         backfill = backfills.create(instance=INSTANCE, wish="on", as_of_us=1)
         backfills.put_chunk(backfill.id, 0, [Row(2, "one")], "d")
-        return backfills.commit(backfill.id, digest, **how).id
+        return backfills.commit(backfill.id, digest, **how, by=ANN).id
 
     first = load("same")
     with pytest.raises(SameFile) as refused:
         load("same")
     assert refused.value.backfill_id == first
     second = load("same", again=True)
-    backfills.cancel(second)
+    backfills.cancel(second, by=ANN)
     load("same")
 
 
@@ -78,7 +79,7 @@ def test_a_cancelled_backfill_ends_with_the_last_row_that_was_fed(
 ) -> None:
     backfill_id = start([f"login-{at}" for at in range(30)], rate=1)
     assert feeder.feed() == 2
-    backfills.cancel(backfill_id)
+    backfills.cancel(backfill_id, by=ANN)
     clock.ms += 60_000
     assert feeder.feed() == 0
     assert outcomes(backfills, backfill_id) == [WAITING] * 2 + [RowOutcome.CANCELLED] * 28
@@ -101,11 +102,11 @@ def test_an_action_that_the_status_does_not_allow_is_refused_in_one_sentence(
 ) -> None:
     backfill_id = start(["one"])
     if before:
-        getattr(backfills, before)(backfill_id)
+        getattr(backfills, before)(backfill_id, by=ANN)
     with pytest.raises(BackfillError, match=f"it cannot {action}"):
-        getattr(backfills, action)(backfill_id)
+        getattr(backfills, action)(backfill_id, by=ANN)
     with pytest.raises(UnknownBackfill, match="no backfill 'bf-nobody'"):
-        getattr(backfills, action)("bf-nobody")
+        getattr(backfills, action)("bf-nobody", by=ANN)
 
 
 def test_an_as_of_in_the_future_is_refused(start: Start, clock: Clock) -> None:

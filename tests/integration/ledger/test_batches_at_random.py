@@ -12,6 +12,7 @@ from redis import Redis
 
 from tests import ledger_calls
 from tests.integration.ledger.conftest import Clock
+from tests.people import ANN
 from worker.config.gate_thresholds import GateRules
 from worker.ledger import Claim, ClaimReply, Lane, Ledger, Letters, Settled, Settlement, Wish
 from worker.ledger.gate_control import GateKeeper
@@ -129,7 +130,7 @@ class Twins:
 
     def a_person_opens(self) -> None:
         for side in self.sides:
-            side.gates.open(INSTANCE, by="ann")
+            side.gates.open(INSTANCE, by=ANN)
 
     def leases_end(self) -> None:
         self.clock.ms += self.chance.choice([1, 100_000])

@@ -7,6 +7,7 @@ import pytest
 from redis import Redis, ResponseError
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, gate, wishes
+from tests.people import ANN
 from worker.ledger import Lane, Ledger, Settled
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.queries import Views
@@ -137,7 +138,7 @@ def test_the_longer_of_two_pauses_counts_and_opening_the_gate_ends_it(
     settle(second, "throttled", retry_after_seconds=1, delay_seconds=1)
     clock.ms += 5_000
     assert claim().state == "paused"
-    GateKeeper(redis_client).open(INSTANCE, by="test")
+    GateKeeper(redis_client).open(INSTANCE, by=ANN)
     redis_client.hset(f"nightly:configs:{INSTANCE}", "proven-one", "proven")
     assert claim().state == "claimed"
 

@@ -19,6 +19,7 @@ from tests.integration.ledger.conftest import (
     refuse,
     wishes,
 )
+from tests.people import ANN
 from worker.backfill.feeder import Feeder
 from worker.backfill.models import Row
 from worker.backfill.store import Backfills
@@ -100,6 +101,7 @@ def silent_workers(client: Redis, key: str, _now: int) -> Iterator[str]:
 
 STAYS: dict[str, tuple[str, Gone]] = {
     r"meta|letters:seq|alive|tally": ("one value each", nothing),
+    r"audit|audit-head": ("every change by a person, on purpose", nothing),
     r"instances": ("one member for each instance", nothing),
     r"(tally|gate|rate|health):[^:]+": ("one hash of few fields for each instance", nothing),
     r"gate-changes:[^:]+": ("200 changes for each instance", nothing),
@@ -190,8 +192,8 @@ def _an_entry_of_the_stream(client: Redis) -> None:
 def _backfills_of_every_kind(backfills: Backfills, feeder: Feeder, start: Start, clock: Clock) -> None:
     finished, cancelled, _paused = (start([f"{name}-{at}" for at in range(9)]) for name in ("a", "b", "c"))
     feeder.feed()
-    backfills.cancel(cancelled)
-    backfills.pause(_paused)
+    backfills.cancel(cancelled, by=ANN)
+    backfills.pause(_paused, by=ANN)
     assert backfills.get(finished).fed
     abandoned = backfills.create(instance=INSTANCE, wish="on", as_of_us=clock.ms * 1000)
     backfills.put_chunk(abandoned.id, 0, [Row(2, "one")], "d")
@@ -207,12 +209,12 @@ def _trouble_of_every_kind(ledger: Ledger, clock: Clock, claim: Any, settle: Any
         settle(failing, "transient", worker="another", **DOWN)
     assert ledger.redis.exists(f"nightly:excluded:{INSTANCE}:another")
     refuse(claim_all(clock, claim, 25), settle)
-    keeper.open(INSTANCE, by="ann")
+    keeper.open(INSTANCE, by=ANN)
     ledger.redis.hset(f"nightly:configs:{INSTANCE}", "proven-one", "proven")
     clock.ms += 60_000
     fall_into_outage(clock, claim, settle)
-    keeper.close(INSTANCE, by="ann", reason="x")
-    keeper.open(INSTANCE, by="ann")
+    keeper.close(INSTANCE, by=ANN, reason="x")
+    keeper.open(INSTANCE, by=ANN)
     ledger.redis.hset(f"nightly:configs:{INSTANCE}", "proven-one", "proven")
     clock.ms += 60_000
 

@@ -12,6 +12,7 @@ from tests.integration.ledger.conftest import (
     outcomes,
     tally,
 )
+from tests.people import ANN
 from worker.backfill.feeder import Cursor, Feeder
 from worker.backfill.models import Row, RowOutcome
 from worker.backfill.store import Backfills
@@ -41,7 +42,7 @@ def test_a_late_feeder_feeds_nothing(
 ) -> None:
     backfill_id = start(["one"])
     if before:
-        getattr(backfills, before)(backfill_id)
+        getattr(backfills, before)(backfill_id, by=ANN)
     assert backfills.feed(backfill_id, first, ["lgn_1", b"sealed", ""], fingerprint="proven-one") == (why, 0, 0)
     assert backfills.feed("bf-nobody", 0, ["lgn_1", b"sealed", ""], fingerprint="proven-one") == ("unknown", 0, 0)
     assert (tally(ledger, "recorded"), outcomes(backfills, backfill_id)[0] is APPLIED) == (0, False)
@@ -54,9 +55,9 @@ def test_nothing_is_fed_into_a_ledger_of_a_newer_schema(
     redis_client.hset("nightly:meta", "schema", 99)
     for act in (
         lambda: backfills.feed(backfill_id, 0, ["lgn_1", b"sealed", ""], fingerprint="proven-one"),
-        lambda: backfills.pause(backfill_id),
+        lambda: backfills.pause(backfill_id, by=ANN),
         lambda: backfills.put_chunk(backfill_id, 0, [], ""),
-        lambda: backfills.commit(backfill_id, "d"),
+        lambda: backfills.commit(backfill_id, "d", by=ANN),
     ):
         with pytest.raises(LedgerMismatch):
             act()
@@ -124,7 +125,7 @@ def test_two_backfills_share_the_room_and_each_uses_what_the_other_leaves(
     assert feeder.feed() == 100
     assert (backfills.get(large).fed, backfills.get(other).fed) == (50, 50)
     redis_client.delete(f"nightly:due:{INSTANCE}:backfill")
-    backfills.cancel(other)
+    backfills.cancel(other, by=ANN)
     small = start([f"small-{at}" for at in range(3)])
     assert feeder.feed() == 100
     assert (backfills.get(large).fed, backfills.get(small).fed) == (147, 3)
@@ -133,11 +134,11 @@ def test_two_backfills_share_the_room_and_each_uses_what_the_other_leaves(
 def test_instances_have_separate_lanes_and_a_shut_gate_takes_no_rows(
     backfills: Backfills, feeder: Feeder, start: Start, redis_client: Redis, clock: Clock
 ) -> None:
-    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by="ann", reason="because")
+    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by=ANN, reason="because")
     here, there = start(["one"]), start(["one"], instance="acme")
     assert feeder.feed() == 1
     assert (backfills.get(here).fed, backfills.get(there).fed) == (0, 1)
-    GateKeeper(redis_client, now_ms=clock).open(INSTANCE, by="ann")
+    GateKeeper(redis_client, now_ms=clock).open(INSTANCE, by=ANN)
     assert feeder.feed() == 1
 
 
@@ -192,10 +193,10 @@ def test_a_pulse_asks_for_rows_once_a_second_while_rows_are_left_and_calls_may_b
     assert not asks(slots=0), "a pulse without slots"
     assert (asks(), asks()) == (True, False)
     redis_client.delete("nightly:feed-hint")
-    backfills.pause(backfill_id)
+    backfills.pause(backfill_id, by=ANN)
     assert not asks()
-    backfills.resume(backfill_id)
-    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by="ann", reason="because")
+    backfills.resume(backfill_id, by=ANN)
+    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by=ANN, reason="because")
     assert not asks()
 
 
@@ -204,7 +205,7 @@ def test_an_account_id_that_is_the_loginid_is_masked(
 ) -> None:
     backfill = backfills.create(instance=INSTANCE, wish="on", as_of_us=clock.ms * 1000)
     backfills.put_chunk(backfill.id, 0, [Row(2, "se-cret", "SECRET"), Row(3, "other", "cust-1")], "")
-    backfills.commit(backfill.id, "d")
+    backfills.commit(backfill.id, "d", by=ANN)
     feeder.feed()
     accounts = [
         redis_client.hget(f"nightly:login:{vault.reference(INSTANCE, one)}", "a") for one in ("se-cret", "other")
@@ -244,6 +245,6 @@ def test_a_missing_key_of_a_backfill_gives_notice_after_a_minute(
     for _ in range(2):
         assert lacking.feed() == 0
         assert not lacking.leaves_rows_to_others, "no worker can open it, so the message is not passed on"
-        told.append([notice.parts for notice in ledger.pulse({}, worker="a", slots=2).notices])
+        told.append([each.parts for each in ledger.pulse({}, worker="a", slots=2).notices if each.kind == "key"])
         clock.ms += 60_000
     assert told == [[], [[vault.key_ids[0], str(clock.ms - 120_000)]]]

@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import DOWN, INSTANCE, Clock, causes, claim_all, gate, wishes
+from tests.people import ANN, BOB
 from worker.config.gate_thresholds import GateRules
 from worker.ledger import Ledger
 from worker.ledger.gate_control import GateKeeper
@@ -37,7 +38,7 @@ def test_no_other_cause_replaces_a_gate_shut_by_a_person(
 ) -> None:
     ledger.record(wishes(30))
     first, second, third, *rest = claim_all(clock, claim, 30)
-    keeper.close(INSTANCE, by="ann", reason="")
+    keeper.close(INSTANCE, by=ANN, reason="")
     settle(first, "halt", code="ACCESS_DENIED")
     settle(second, "halt", code="ACCESS_DENIED")
     settle(third, "dead", rules=STORM_OF_ONE, **INVALID)
@@ -67,7 +68,7 @@ def test_a_change_of_the_gate_deletes_the_details_of_the_one_before(
     redis_client: Redis, clock: Clock, keeper: GateKeeper, field: str
 ) -> None:
     redis_client.hset(GATE, field, "1")
-    keeper.close(INSTANCE, by="ann", reason="Flinks asked us to")
+    keeper.close(INSTANCE, by=ANN, reason="Flinks asked us to")
     assert not redis_client.hexists(GATE, field)
     assert redis_client.hmget(GATE, "state", "cause", "by", "changed_at") == [
         b"closed",
@@ -82,11 +83,11 @@ def test_shutting_the_gate_by_hand_keeps_an_outage_and_opening_ends_it(
 ) -> None:
     redis_client.hset(GATE, mapping=OUTAGE)
     redis_client.hset(f"nightly:health:{INSTANCE}", "bad", 9)
-    keeper.close(INSTANCE, by="ann", reason="")
+    keeper.close(INSTANCE, by=ANN, reason="")
     assert len([found for found in redis_client.hmget(GATE, *OUTAGE) if found]) == len(OUTAGE)
     assert redis_client.exists(f"nightly:health:{INSTANCE}")
     clock.ms += 1000
-    keeper.open(INSTANCE, by="ann")
+    keeper.open(INSTANCE, by=ANN)
     assert not any(redis_client.hmget(GATE, *OUTAGE))
     assert redis_client.hget(GATE, "outage_to") == str(clock.ms).encode()
     assert not redis_client.exists(f"nightly:health:{INSTANCE}"), "signs are counted from zero"
@@ -118,16 +119,16 @@ def test_a_gate_opened_by_a_confirmed_call_forgets_its_cause(
 def test_held_time_runs_from_the_first_cause_to_the_opening_and_adds_up(
     clock: Clock, redis_client: Redis, keeper: GateKeeper
 ) -> None:
-    keeper.close(INSTANCE, by="ann", reason="")
+    keeper.close(INSTANCE, by=ANN, reason="")
     clock.ms += 2000
-    keeper.close(INSTANCE, by="bob", reason="")
+    keeper.close(INSTANCE, by=BOB, reason="")
     clock.ms += 3000
-    keeper.open(INSTANCE, by="bob")
+    keeper.open(INSTANCE, by=BOB)
     assert redis_client.hmget(GATE, "held_since", "held_ms") == [None, b"5000"]
     clock.ms += 1000
-    keeper.close(INSTANCE, by="ann", reason="")
+    keeper.close(INSTANCE, by=ANN, reason="")
     clock.ms += 1000
-    keeper.open(INSTANCE, by="ann")
+    keeper.open(INSTANCE, by=ANN)
     assert redis_client.hget(GATE, "held_ms") == b"6000"
     changes = Views(redis_client).gate_changes(INSTANCE)
     assert [(change["state"], change.get("held_ms")) for change in changes] == [
@@ -144,9 +145,9 @@ def test_held_time_runs_from_the_first_cause_to_the_opening_and_adds_up(
 def test_a_gate_held_since_a_time_ahead_counts_no_held_time(
     clock: Clock, redis_client: Redis, keeper: GateKeeper
 ) -> None:
-    keeper.close(INSTANCE, by="ann", reason="")
+    keeper.close(INSTANCE, by=ANN, reason="")
     clock.ms -= 5000
-    keeper.open(INSTANCE, by="ann")
+    keeper.open(INSTANCE, by=ANN)
     assert redis_client.hmget(GATE, "held_since", "held_ms") == [None, None]
     assert Views(redis_client).gate_changes(INSTANCE)[-1]["held_ms"] == 0
 
@@ -154,18 +155,18 @@ def test_a_gate_held_since_a_time_ahead_counts_no_held_time(
 def test_only_opening_a_shut_gate_starts_at_one_call_a_second(
     clock: Clock, redis_client: Redis, keeper: GateKeeper
 ) -> None:
-    keeper.open(INSTANCE, by="ann")
+    keeper.open(INSTANCE, by=ANN)
     assert not redis_client.hexists(RATE, "rate")
     assert not redis_client.hexists(GATE, "held_ms")
-    keeper.close(INSTANCE, by="ann", reason="")
-    keeper.open(INSTANCE, by="ann")
+    keeper.close(INSTANCE, by=ANN, reason="")
+    keeper.open(INSTANCE, by=ANN)
     assert redis_client.hmget(RATE, "rate", "changed_at") == [b"1", str(clock.ms).encode()]
 
 
 def test_two_hundred_changes_are_kept(redis_client: Redis, keeper: GateKeeper) -> None:
     for _ in range(101):
-        keeper.close(INSTANCE, by="ann", reason="")
-        keeper.open(INSTANCE, by="bob")
+        keeper.close(INSTANCE, by=ANN, reason="")
+        keeper.open(INSTANCE, by=BOB)
     kept = Views(redis_client).gate_changes(INSTANCE, at_most=1000)
     assert (len(kept), kept[0]["by"], kept[-1]["by"]) == (200, "ann", "bob")
 
@@ -184,13 +185,13 @@ def test_calls_from_before_a_change_of_the_gate_do_not_change_it(
         b"5000",
         str(clock.ms - 10_000).encode(),
     ]
-    keeper.open(INSTANCE, by="ann")
+    keeper.open(INSTANCE, by=ANN)
     assert redis_client.hget(GATE, "outage_to") == str(clock.ms).encode()
     settle(fourth, "transient", code="http_503", flags="d", delay_seconds=60, rules=rules)
     assert gate(ledger)["state"] == "open"
     clock.ms += 1000
-    keeper.close(INSTANCE, by="ann", reason="")
-    keeper.open(INSTANCE, by="ann")
+    keeper.close(INSTANCE, by=ANN, reason="")
+    keeper.open(INSTANCE, by=ANN)
     assert redis_client.hget(GATE, "outage_to") == str(clock.ms - 1000).encode(), "that outage ended then"
 
 
@@ -200,9 +201,9 @@ def test_shutting_a_gate_keeps_configurations_and_pause(
     ledger.record(wishes(1))
     redis_client.hset(RATE, "paused_until", clock.ms + 1000)
     redis_client.hset(f"nightly:invalid:{INSTANCE}:{FP}", "lgn_0", "dl-1")
-    keeper.close(INSTANCE, by="ann", reason="")
+    keeper.close(INSTANCE, by=ANN, reason="")
     assert redis_client.exists(CONFIGS, f"nightly:invalid:{INSTANCE}:{FP}") == 2
     assert redis_client.hexists(RATE, "paused_until")
-    keeper.open(INSTANCE, by="ann")
+    keeper.open(INSTANCE, by=ANN)
     assert redis_client.exists(CONFIGS, f"nightly:invalid:{INSTANCE}:{FP}") == 0, "and opening it forgets both"
     assert not redis_client.hexists(RATE, "paused_until")

@@ -16,6 +16,7 @@ from tests.integration.ledger.conftest import (
     tally,
     wishes,
 )
+from tests.people import ANN
 from worker.ledger import Ledger, Letters, Settled
 from worker.ledger.gate_control import GateKeeper
 
@@ -100,7 +101,7 @@ def test_one_login_refused_three_times_with_no_other_call_between_shuts_the_gate
         assert claim().state in {"idle", "closed"}
         clock.ms += 30_000
     assert causes(ledger) == [("closed", "halt")]
-    GateKeeper(ledger.redis, now_ms=clock).open(INSTANCE, by="ann")
+    GateKeeper(ledger.redis, now_ms=clock).open(INSTANCE, by=ANN)
     ledger.record([replace(wishes(1)[0], reference="lgn_other")])
     clock.ms += 1_000
     assert claim().claims[0].reference == "lgn_other", "another login tries first"

@@ -16,6 +16,7 @@ from tests.integration.ledger.conftest import (
     gate,
     wishes,
 )
+from tests.people import ANN
 from worker.config.gate_thresholds import GateRules
 from worker.ledger import Ledger
 from worker.ledger.gate_control import GateKeeper
@@ -185,8 +186,8 @@ def test_an_outage_needs_action_once_it_has_lasted_for_15_minutes(
 def test_after_an_outage_the_gate_is_open_since_its_end_and_not_since_an_earlier_change(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any
 ) -> None:
-    GateKeeper(ledger.redis, now_ms=clock).close(INSTANCE, by="ann", reason="maintenance")
-    GateKeeper(ledger.redis, now_ms=clock).open(INSTANCE, by="ann")
+    GateKeeper(ledger.redis, now_ms=clock).close(INSTANCE, by=ANN, reason="maintenance")
+    GateKeeper(ledger.redis, now_ms=clock).open(INSTANCE, by=ANN)
     clock.ms += 60 * MINUTE_MS
     ledger.record(wishes(100))
     (first,) = claim().claims

@@ -15,6 +15,7 @@ from tests.integration.ledger.conftest import (
     gate,
     wishes,
 )
+from tests.people import ANN
 from worker.ledger import Ledger, Settled
 from worker.ledger.gate_control import GateKeeper
 
@@ -70,7 +71,7 @@ def test_the_end_of_an_outage_does_not_open_a_gate_shut_by_a_person(
     fall_into_outage(clock, claim, settle)
     clock.ms += 5_000
     (probe,) = claim().claims
-    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by="ann", reason="Flinks asked us to")
+    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by=ANN, reason="Flinks asked us to")
     settle(probe, "applied")
     clock.ms += MINUTE_MS
     assert claim().state == "closed"

@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
+from tests.people import ANN
 from worker.ledger import Lane, Ledger, Pulse
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.queries import Views
@@ -37,7 +38,7 @@ def test_logins_that_may_not_be_called_ask_for_no_reconciler(
     ledger.record(wishes(2))
     fingerprint = "new" if shut == "canary" else "proven-one"
     if shut == "closed":
-        GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by="ann", reason="")
+        GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by=ANN, reason="")
     elif shut == "canary":
         assert claim(fingerprint=fingerprint).claims
     else:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, Start, live, outcomes, take_back, tally
+from tests.people import ANN
 from worker.backfill.feeder import Feeder
 from worker.backfill.models import Row, RowOutcome, RowResult, Status
 from worker.backfill.store import Backfills
@@ -131,7 +132,7 @@ def test_a_row_without_a_call_is_a_confirmed_revision_with_its_account(
     apply(event)
     backfill = backfills.create(instance=INSTANCE, wish="off", as_of_us=clock.ms * 1000)
     backfills.put_chunk(backfill.id, 0, [Row(2, "one", "cust-9")], "")
-    backfills.commit(backfill.id, "d")
+    backfills.commit(backfill.id, "d", by=ANN)
     feeder.feed()
     found = Views(ledger.redis, now_ms=clock).login(event.reference)
     assert found is not None
@@ -190,7 +191,7 @@ def test_a_cancelled_backfill_whose_dead_row_is_replayed_stays_cancelled(
     backfill_id = start(["one"])
     feeder.feed()
     (call,) = claim().claims
-    backfills.cancel(backfill_id)
+    backfills.cancel(backfill_id, by=ANN)
     settle(call, "dead", code="DISABLED_LOGIN")
     letters = Letters(ledger.redis)
     letters.close(next(letters.list()).id, "replayed", by="ann")

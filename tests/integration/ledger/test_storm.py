@@ -17,6 +17,7 @@ from tests.integration.ledger.conftest import (
     tally,
     wishes,
 )
+from tests.people import ANN, BOB
 from worker.config.gate_thresholds import GateRules
 from worker.ledger import Ledger, Letters, Settled
 from worker.ledger.gate_control import GateKeeper
@@ -84,13 +85,13 @@ def test_opening_the_gate_after_a_storm_raises_its_limit_fourfold(
     keeper = GateKeeper(redis_client, now_ms=clock)
     kept = [refuse(claim_all(clock, claim, 25), settle).count(Settled.DEAD_LETTERED)]
     for _ in range(2):
-        keeper.open(INSTANCE, by="ann")
+        keeper.open(INSTANCE, by=ANN)
         redis_client.hset(f"nightly:configs:{INSTANCE}", FP, "proven")
         clock.ms += MINUTE_MS
         kept.append(refuse(claim_all(clock, claim, 450), settle).count(Settled.DEAD_LETTERED))
         assert gate(ledger)["cause"] == "storm"
     assert kept == [25, 100, 400]
-    keeper.open(INSTANCE, by="ann")
+    keeper.open(INSTANCE, by=ANN)
     clock.ms += MINUTE_MS
     settle(claim_all(clock, claim, 1)[0], "applied")
     refuse(claim_all(clock, claim, 25), settle)
@@ -136,7 +137,7 @@ def test_the_storm_limit_rises_to_ten_thousand_at_most_and_never_falls(
 ) -> None:
     """It used to fall to ten thousand where `GATE_STORM_LOGINS` is higher."""
     redis_client.hset(f"nightly:gate:{INSTANCE}", mapping={"state": "closed", "cause": "storm"})
-    GateKeeper(redis_client, GateRules(storm_logins=measure), now_ms=clock).open(INSTANCE, by="ann")
+    GateKeeper(redis_client, GateRules(storm_logins=measure), now_ms=clock).open(INSTANCE, by=ANN)
     assert int(redis_client.hget(f"nightly:gate:{INSTANCE}", "storm_limit")) == then
 
 
@@ -144,10 +145,10 @@ def test_opening_the_gate_raises_the_storm_limit_only_after_a_storm(
     ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:
     keeper = GateKeeper(redis_client, now_ms=clock)
-    keeper.close(INSTANCE, by="ann", reason="Flinks asked us to")
+    keeper.close(INSTANCE, by=ANN, reason="Flinks asked us to")
     assert redis_client.sismember("nightly:instances", INSTANCE)
     assert (gate(ledger)["by"], gate(ledger)["detail"]) == ("ann", "Flinks asked us to")
-    keeper.open(INSTANCE, by="bob")
+    keeper.open(INSTANCE, by=BOB)
     assert gate(ledger)["by"] == "bob"
     assert not redis_client.hexists(f"nightly:gate:{INSTANCE}", "storm_limit")
 
@@ -167,7 +168,7 @@ def test_opening_the_gate_ends_the_run_of_an_unproven_configuration(
     ledger.record(wishes(2))
     refuse(claim(fingerprint="new").claims, settle, fingerprint="new")
     assert redis_client.hlen(f"nightly:invalid:{INSTANCE}:new") == 1
-    GateKeeper(redis_client, now_ms=clock).open(INSTANCE, by="ann")
+    GateKeeper(redis_client, now_ms=clock).open(INSTANCE, by=ANN)
     assert not redis_client.exists(f"nightly:invalid:{INSTANCE}:new")
 
 
@@ -176,11 +177,11 @@ def test_a_storm_behind_a_gate_shut_by_a_person_keeps_the_notice_of_the_letters(
 ) -> None:
     ledger.record(wishes(1))
     (invalid,) = claim().claims
-    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by="ann", reason="")
+    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by=ANN, reason="")
     refuse([invalid], settle, rules=GateRules(storm_logins=1))
     clock.ms += 10_000
     kinds = [notice.kind for notice in ledger.pulse({}, worker="a", slots=1).notices]
-    assert kinds == ["gate", "group"], "no storm notice covers this letter"
+    assert kinds == ["audit", "gate", "group"], "no storm notice covers this letter"
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ def test_a_run_beyond_a_restored_limit_is_a_storm_with_its_next_login(
     ledger.record(wishes(100))
     rules = GateRules(storm_logins=3)
     refuse(claim_all(clock, claim, 3), settle, rules=rules)
-    GateKeeper(redis_client, rules, now_ms=clock).open(INSTANCE, by="ann")
+    GateKeeper(redis_client, rules, now_ms=clock).open(INSTANCE, by=ANN)
     redis_client.hset(f"nightly:configs:{INSTANCE}", mapping={FP: "proven", "right": "proven"})
     clock.ms += MINUTE_MS
     refuse(claim_all(clock, claim, 4), settle, rules=rules)

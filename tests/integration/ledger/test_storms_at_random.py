@@ -11,6 +11,7 @@ from tests import ledger_calls
 from tests.integration.ledger.conftest import Clock, wishes
 from tests.integration.ledger.storms import Caller, Storms
 from tests.integration.ledger.world import INSTANCES, RULES
+from tests.people import ANN
 from worker.ledger import Claim, Ledger, Letters, Settled, Settlement
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.queries import Views
@@ -103,7 +104,7 @@ class StormSchedule:
 
     def a_person_opens(self) -> None:
         gate = Views(self.client, now_ms=self.clock).gate(INSTANCE)
-        GateKeeper(self.client, RULES, now_ms=self.clock).open(INSTANCE, by="ann")
+        GateKeeper(self.client, RULES, now_ms=self.clock).open(INSTANCE, by=ANN)
         is_storm = gate["state"] == "closed" and gate["cause"] == "storm"
         self.storms.open(INSTANCE, after_storm=is_storm)
         self.seen["opened after a storm"] += is_storm

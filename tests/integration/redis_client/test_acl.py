@@ -13,6 +13,7 @@ from redis import Redis
 from sandbox.stack import EmbeddedRedis, EmbeddedStack, OrphanGuard
 from tests.chaos.minimal_acl import GUIDE, minimal_acl_parts
 from tests.integration.command import Command
+from tests.people import ANN
 from tests.places import ROOT
 from tests.waiting import eventually
 from worker.backfill.models import Row
@@ -132,7 +133,7 @@ def test_a_worker_as_the_advised_user_takes_the_messages_of_both_users_and_is_ne
         services = build_services(stack.settings())
         backfill = services.backfills.create(instance="toolbox", wish="on", as_of_us=1)
         services.backfills.put_chunk(backfill.id, 0, [Row(2, "login-4")], "")
-        services.backfills.commit(backfill.id, "digest")
+        services.backfills.commit(backfill.id, "digest", by=ANN)
         eventually(lambda: services.backfills.get(backfill.id).ended_at, seconds=20, describe="the end of a backfill")
         services.redis.close()
         eventually(lambda: admin.hget("nightly:tally", "rejected") == "1", seconds=20, describe="a letter")

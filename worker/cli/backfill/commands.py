@@ -20,14 +20,14 @@ from worker.backfill.report import (
     write_report,
     written_whole,
 )
+from worker.backfill.store import Backfills
 from worker.cli.backfill.follow import follow, reason_of
 from worker.cli.backfill.screen import document, picture, print_rejects, table
 from worker.cli.backfill.start import start
-from worker.cli.context import open_services
+from worker.cli.context import open_services, operator
 from worker.cli.known import complete_backfill, known_backfill
 from worker.cli.output import console, number, plain, print_json
 from worker.operations.backfill_progress import needs_a_person, outcomes
-from worker.services import Services
 
 app = typer.Typer(
     help="Switch many logins on or off: those in a file, or in the ledger.",
@@ -89,7 +89,7 @@ def pause(backfill_id: Id, *, as_json: AsJson = False) -> None:
     """Hand over no more rows for now. Rows already in the lane, about two seconds of calls, are still called."""
     _change(
         backfill_id,
-        lambda services: services.backfills.pause,
+        Backfills.pause,
         "is paused. Continue: nightly backfill resume",
         as_json=as_json,
     )
@@ -100,7 +100,7 @@ def resume(backfill_id: Id, *, as_json: AsJson = False) -> None:
     """Continue a paused backfill."""
     _change(
         backfill_id,
-        lambda services: services.backfills.resume,
+        Backfills.resume,
         "continues. See: nightly backfill show",
         as_json=as_json,
     )
@@ -111,7 +111,7 @@ def cancel(backfill_id: Id, *, as_json: AsJson = False) -> None:
     """Hand over no more rows, for good. Applied rows stay applied; the report shows which rows were not called."""
     _change(
         backfill_id,
-        lambda services: services.backfills.cancel,
+        Backfills.cancel,
         "is cancelled. See: nightly backfill report",
         as_json=as_json,
     )
@@ -162,11 +162,9 @@ def _summary(backfill: Backfill, counts: Counter[str]) -> None:
         typer.echo(f"{number(waiting)} rows have not ended yet: write the report again after their end.", err=True)
 
 
-def _change(
-    backfill_id: str, action: Callable[[Services], Callable[[str], None]], result: str, *, as_json: bool
-) -> None:
+def _change(backfill_id: str, action: Callable[..., None], result: str, *, as_json: bool) -> None:
     services = open_services(to_change=True)
-    action(services)(known_backfill(services.redis, backfill_id))
+    action(services.backfills, known_backfill(services.redis, backfill_id), by=operator())
     if as_json:
         print_json([document(services.backfills.get(backfill_id))])
         return

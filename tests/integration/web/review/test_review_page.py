@@ -17,6 +17,7 @@ from tests.places import ROOT
 from worker.events.contract import Requirements
 from worker.intake.accept import Intake
 from worker.ledger import Ledger, Letters
+from worker.ledger.audit import Actor
 from worker.ledger.gate_control import GateKeeper
 from worker.listening import Places, listen
 from worker.vault.vault import Vault
@@ -52,7 +53,7 @@ def test_the_page_shows_state_and_dead_letters_and_forbids_scripts(
     )  # fmt: skip
     intake.accept_bodies([json.dumps({"loginId": CANARY}).encode()])
     redis_client.xadd("account-events:stream", {"event": CANARY})
-    GateKeeper(redis_client).close("toolbox", by="<b>ann</b>", reason="maintenance")
+    GateKeeper(redis_client).close("toolbox", by=Actor("<b>ann</b>", "operator", "page"), reason="maintenance")
     page = start(users=users())
     shown = get(page, "/")
     assert shown.status_code == 200
