@@ -10,10 +10,12 @@ NightlyError
 │   ├── LedgerMismatch   it belongs to newer code, other LOGIN_KEYS, or the other kind (sandbox or production)
 │   ├── UnknownLetter    no dead letter has that id
 │   ├── UnknownBackfill  no backfill has that id
+│   ├── UnknownGroup     the group has no open dead letter
 │   └── AuditBusy        others changed the ledger all the time, so that the audit log had no room for this change
 ├── InvalidFilter        a filter of dead letters has a wrong value; names the field, never the value
 ├── LetterClosed         the dead letter was already replayed, resolved or superseded
 ├── OutOfDate            what a person looked at has changed meanwhile, so nothing was done
+├── InvalidAction        the thing does not allow the action, or an argument is wrong, so nothing was done
 ├── NeedsLoginKeys       the action opens or seals a loginId, and this process has no LOGIN_KEYS
 ├── BackfillError        the state of a backfill does not allow the action, or its parameters are wrong
 │   └── SameFile         another backfill has the same content and wish
@@ -87,6 +89,10 @@ class UnknownBackfill(LedgerError):
     """No backfill has that id."""
 
 
+class UnknownGroup(LedgerError):
+    """The group of dead letters has no open letter."""
+
+
 class InvalidFilter(NightlyError):
     """A filter of dead letters has a wrong value. The message names the field, never the value."""
 
@@ -101,6 +107,10 @@ class AuditBusy(LedgerError):
 
 class OutOfDate(NightlyError):
     """What a person looked at has changed meanwhile. The message says how, and that nothing was done."""
+
+
+class InvalidAction(NightlyError):
+    """The thing does not allow the action, or an argument is wrong. The message says which, and nothing was done."""
 
 
 class NeedsLoginKeys(NightlyError):

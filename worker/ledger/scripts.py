@@ -34,6 +34,7 @@ PARTS = {
     ),
     "append_audit": ("audit",),
     "pulse": ("history", "dead_letters", "backfill", "in_flight", "gate", "rate_limit", "backfill_lane", "login_keys"),
+    "set_group": ("audit", "dead_letters"),
     "set_gate": ("audit", "gate"),
     "keep_rejected": ("login_keys", "dead_letters"),
     "close_dead_letter": ("history", "dead_letters", "backfill"),

@@ -28,6 +28,7 @@ from worker.intake.stream_group import GROUP, EntryGroup
 from worker.ledger import Ledger, Letters, Message
 from worker.ledger import dead_letters as letters_module
 from worker.ledger.gate_control import GateKeeper
+from worker.operations.group_actions import GroupActions, GroupName
 from worker.vault.vault import Vault
 
 YEAR_MS = 366 * 86_400_000
@@ -99,6 +100,11 @@ def silent_workers(client: Redis, key: str, _now: int) -> Iterator[str]:
     yield from (member for member in members(client, key) if member != "today")
 
 
+def of_an_open_group(client: Redis, key: str, _now: int) -> Iterator[str]:
+    if not client.exists(key.replace("group-state:", "group:")):
+        yield "the state of a group without open letters"
+
+
 STAYS: dict[str, tuple[str, Gone]] = {
     r"meta|letters:seq|alive|tally": ("one value each", nothing),
     r"audit|audit-head": ("every change by a person, on purpose", nothing),
@@ -119,6 +125,7 @@ STAYS: dict[str, tuple[str, Gone]] = {
         "open letters",
         named("nightly:letter:", field="status", value="open"),
     ),
+    r"group-state:.+": ("while the group has open letters", of_an_open_group),
     r"groups": ("groups with open letters", named("nightly:group:")),
     r"letters:closed": ("letters that were closed within 90 days", named("nightly:letter:")),
     r"backfills(:running)?": ("backfills that have not expired", named("nightly:backfill:")),
@@ -174,6 +181,7 @@ def busy(
         patch.setattr(letters_module, "MESSAGES_AT_MOST", 0)
         letters.keep_rejected([Message("ev-4", "invalid_event", "x", "stream", 1, b"x")])
     letters.close("ev-1", "resolved", by="ann")
+    GroupActions(redis_client, now_ms=clock).assign(GroupName("", "invalid_event", ""), "ann", by=ANN)
     _trouble_of_every_kind(ledger, clock, claim, settle, keeper)
     _an_entry_of_the_stream(redis_client)
     claim_all(clock, claim, 3)

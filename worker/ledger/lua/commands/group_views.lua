@@ -1,6 +1,5 @@
 -- Read every group of open letters: how many were filed in each of the last hours, and what people said of the group.
 -- Changes nothing.
--- nightly:group-state:<instance|code|wish>  hash: state, owner, count at the acknowledgement, until (ms), by, at (ms)
 -- ARGV  1 now (ms or ''), 2 number of hours
 -- Reply for each: {group, open letters, time of filing of the oldest and of the newest (ms), letters by hour, the
 --       oldest hour first, fields and values of its state}

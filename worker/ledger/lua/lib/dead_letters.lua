@@ -4,6 +4,8 @@
 -- nightly:letter-body:<id>  sealed body of the message of an open letter
 -- nightly:letters:snoozed   sorted set: open letters that were put off, by their time of filing
 -- nightly:owned:<owner>     sorted set: open letters of one owner, by their time of filing
+-- nightly:group-state:<instance|code|wish>  hash: what people said of a group: owner, by and at (ms) of the last change,
+--     and state: acknowledged (until the group has more letters than `count`) | muted (until `until`, ms)
 
 local MESSAGES_KEPT = 'nightly:kept'
 local CLOSED_LETTER_KEPT = 90 * DAY
@@ -24,10 +26,24 @@ local function drop_body(id, size)
   redis.call('DEL', body_key(id))
 end
 
--- Take a letter out of its group. A group without open letters is deleted.
+local GROUP_STATE_KEPT = 90 * DAY -- after its last letter; no mute is longer
+
+local function group_state_key(group) return 'nightly:group-state:' .. group end
+
+local function is_muted(group, now)
+  local state, until_ms = unpack(redis.call('HMGET', group_state_key(group), 'state', 'until'))
+  return state == 'muted' and now < (tonumber(until_ms) or 0)
+end
+
+-- Take a letter out of its group. A group without open letters is deleted. Its next letter is news again, unless the
+-- group is muted; its owner is kept for a while.
 local function leave_group(id, group)
   redis.call('ZREM', 'nightly:group:' .. group, id)
-  if redis.call('EXISTS', 'nightly:group:' .. group) == 0 then redis.call('SREM', 'nightly:groups', group) end
+  if redis.call('EXISTS', 'nightly:group:' .. group) == 1 then return end
+  redis.call('SREM', 'nightly:groups', group)
+  local key = group_state_key(group)
+  if redis.call('HGET', key, 'state') == 'acknowledged' then redis.call('HDEL', key, 'state', 'count') end
+  redis.call('PEXPIRE', key, GROUP_STATE_KEPT)
 end
 
 -- A person's action names the version of the letter that the person saw, and is refused if the letter changed since.
@@ -82,7 +98,8 @@ local function close_letter(id, status, now, ...)
   if login then redis.call('PEXPIRE', history_key(login), 30 * DAY) end
 end
 
--- Open a letter in its group, perhaps not for the first time. Returns 1 if the group had no open letter before.
+-- Open a letter in its group, perhaps not for the first time. Returns 1 if a person should be told: it is the only open
+-- letter of its group, and the group is not muted.
 local function open_letter(id, group, now, fields)
   local key = letter_key(id)
   redis.call('HSET', key, 'id', id, 'group', group, 'status', 'open', 'created_at', whole(now), unpack(fields))
@@ -94,5 +111,7 @@ local function open_letter(id, group, now, fields)
   redis.call('SADD', 'nightly:groups', group)
   local is_new = redis.call('ZCARD', 'nightly:group:' .. group) == 0
   redis.call('ZADD', 'nightly:group:' .. group, now, id)
-  return is_new and 1 or 0
+  if not is_new then return 0 end
+  redis.call('PERSIST', group_state_key(group))
+  return is_muted(group, now) and 0 or 1
 end
