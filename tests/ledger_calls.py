@@ -1,9 +1,11 @@
-"""The two halves of `Ledger.settle_and_claim`, for tests that need one of them."""
+"""Calls of the ledger for tests: one half of `settle_and_claim`, and closing a dead letter."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-from worker.ledger import ClaimReply, Ledger, Settled, Settlement
+from worker.ledger import ClaimReply, Ledger, Letters, Settled, Settlement
+from worker.ledger.audit import Actor
+from worker.ledger.letter_changes import Act, LetterChanges
 
 
 def claim(ledger: Ledger, instance: str, **terms: Any) -> ClaimReply:
@@ -15,3 +17,10 @@ def settle(ledger: Ledger, instance: str, settlements: Sequence[Settlement], **t
     """Settle only."""
     unused = {"lease_seconds": 1, "settle_seconds": 0, "max_in_flight": 1}
     return ledger.settle_and_claim(instance, settlements, at_most=0, **{"worker": ""} | terms | unused)[0]
+
+
+def close(letters: Letters, letter_id: str, status: Literal["replayed", "resolved"], *, by: str, note: str = "") -> str:
+    """Replay or resolve a dead letter as a person does with the command; returns its new status."""
+    changes = LetterChanges(letters.redis, now_ms=letters._now_ms)
+    verb = {"replayed": "replay", "resolved": "resolve"}[status]
+    return changes.close(Act(letter_id, Actor(by, "operator", "cli"), verb, note), status)[0]

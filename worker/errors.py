@@ -13,8 +13,8 @@ NightlyError
 │   ├── UnknownGroup     the group has no open dead letter
 │   └── AuditBusy        others changed the ledger all the time, so that the audit log had no room for this change
 ├── InvalidFilter        a filter of dead letters has a wrong value; names the field, never the value
-├── LetterClosed         the dead letter was already replayed, resolved or superseded
 ├── OutOfDate            what a person looked at has changed meanwhile, so nothing was done
+│   └── LetterClosed     the dead letter was already replayed, resolved, corrected or superseded
 ├── InvalidAction        the thing does not allow the action, or an argument is wrong, so nothing was done
 ├── NeedsLoginKeys       the action opens or seals a loginId, and this process has no LOGIN_KEYS
 ├── BackfillError        the state of a backfill does not allow the action, or its parameters are wrong
@@ -97,16 +97,16 @@ class InvalidFilter(NightlyError):
     """A filter of dead letters has a wrong value. The message names the field, never the value."""
 
 
-class LetterClosed(NightlyError):
-    """The dead letter was already replayed, resolved or superseded."""
-
-
 class AuditBusy(LedgerError):
     """Too many others wrote to the audit log at the same time. Nothing was done; try again."""
 
 
 class OutOfDate(NightlyError):
     """What a person looked at has changed meanwhile. The message says how, and that nothing was done."""
+
+
+class LetterClosed(OutOfDate):
+    """The dead letter was already replayed, resolved, corrected or superseded. The message says by whom."""
 
 
 class InvalidAction(NightlyError):

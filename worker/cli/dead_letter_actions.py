@@ -1,9 +1,8 @@
-"""`nightly dead-letters replay | resolve`: selects letters, asks, calls worker/operations/replay.py, prints results."""
+"""`nightly dead-letters replay | resolve`: selects letters, asks, closes them one by one, and prints the results."""
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +11,9 @@ from worker.cli.context import misuse, open_services, operator
 from worker.cli.documents import Decision
 from worker.cli.known import check_filters, complete_code, complete_instance, complete_letter, known_letter
 from worker.cli.output import console, number, plain, print_json
-from worker.operations.replay import Closed, DeadLetters
+from worker.errors import LetterClosed, NightlyError
+from worker.operations.letter_actions import LetterActions
+from worker.operations.letter_corrections import Done
 
 if TYPE_CHECKING:
     from worker.services import Services
@@ -56,8 +57,8 @@ def replay(
     services = open_services(to_change=True)
     chosen = _choose(services, ids or [], code=code, instance=instance, suspects=suspects, everything=everything)
     if _is_confirmed(chosen, "Replay", dry_run=dry_run, yes=yes, as_json=as_json):
-        letters = _review_list(services)
-        _print_results(letters.replay(chosen, by=operator().name), as_json=as_json)
+        actions, by = letter_actions(services), operator()
+        print_results(decisions(chosen, lambda letter_id: actions.replay(letter_id, by=by)), as_json=as_json)
 
 
 def resolve(
@@ -79,14 +80,34 @@ def resolve(
     services = open_services(to_change=True)
     chosen = _choose(services, ids or [], code=code, instance=instance, suspects=suspects, everything=everything)
     if _is_confirmed(chosen, "Resolve", dry_run=dry_run, yes=yes, as_json=as_json):
-        letters = _review_list(services)
-        _print_results(letters.resolve(chosen, by=operator().name, note=note), as_json=as_json)
+        actions, by = letter_actions(services), operator()
+        print_results(
+            decisions(chosen, lambda letter_id: actions.resolve(letter_id, by=by, note=note)), as_json=as_json
+        )
 
 
-def _review_list(services: "Services") -> DeadLetters:
-    from worker.intake.celery_message import kept_message  # noqa: PLC0415 - Celery is heavy; other commands need none
+def letter_actions(services: "Services") -> LetterActions:
+    """Return the actions on letters, with these services' keys."""
+    return LetterActions(services.redis, vault=services.vault, intake=services.intake)
 
-    return DeadLetters(services.letters, services.vault, services.intake, read_message=kept_message)
+
+def decisions(letter_ids: Iterable[str], act: Callable[[str], Done]) -> Iterator[Decision]:
+    """Act on letters one by one; one that fails does not stop the others."""
+    for letter_id in letter_ids:
+        try:
+            done = act(letter_id)
+        except LetterClosed as error:
+            yield Decision(letter_id=letter_id, outcome="already_closed", detail=str(error))
+        except NightlyError as error:
+            yield Decision(letter_id=letter_id, outcome="failed", detail=str(error))
+        else:
+            yield decision_of(done)
+
+
+def decision_of(done: Done) -> Decision:
+    """Return the result of an action as output."""
+    detail = "; ".join(f"{reason.field}: {reason.rule}" for reason in done.reasons) or done.corrected_to
+    return Decision.of({"letter_id": done.letter_id, "outcome": done.outcome, "detail": detail})
 
 
 def _choose(
@@ -114,12 +135,13 @@ def _is_confirmed(chosen: list[str], verb: str, *, dry_run: bool, yes: bool, as_
     return True
 
 
-def _print_results(results: Iterable[Closed], *, as_json: bool) -> None:
+def print_results(results: Iterable[Decision], *, as_json: bool) -> None:
+    """Print the results of an action, in detail only the first ones and failures; exits with 1 for a failure."""
     counts: Counter[str] = Counter()
     for result in results:
         counts[result.outcome] += 1
         if as_json:
-            print_json([Decision.of(asdict(result))])
+            print_json([result])
         elif result.outcome in WRONG_OUTCOMES or counts.total() <= NAMED:
             detail = f" ({plain(result.detail)})" if result.detail else ""
             console().print(f"{plain(result.letter_id)}: {result.outcome.replace('_', ' ')}{detail}")

@@ -141,10 +141,20 @@ class Group(Document):
 
 
 class Decision(Document):
-    """The result of a replay or a resolution for one dead letter."""
+    """The result of an action on one dead letter."""
 
     letter_id: str
-    outcome: Literal["chosen", "replayed", "resolved", "superseded", "already_closed", "still_invalid", "failed"]
+    outcome: Literal[
+        "chosen",
+        "replayed",
+        "resolved",
+        "corrected",
+        "superseded",
+        "changed",
+        "already_closed",
+        "still_invalid",
+        "failed",
+    ]
     detail: str | None = None
 
 

@@ -5,7 +5,6 @@ counted if the review list is full. After `accept_*` returns, the caller may ack
 queues and every replay of a rejected message come here; `POST /events` refuses invalid events (`worker/web/webhook`).
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,7 +59,7 @@ OnRecorded = Callable[[Sequence[Wish], Sequence[Recorded], float], None]
 
 
 class Intake:
-    """The only writer of events into the ledger.
+    """Judges all events, and writes them into the ledger; the close of a rejected message's letter writes its events.
 
     A worker's `dispatch` passes messages to the task of their type, which calls `accept_batch`; default: call it here.
 
@@ -86,7 +85,7 @@ class Intake:
         self._vault = vault
         self._requirements = requirements
         self._default_instance = default_instance
-        self._replicas = replicas
+        self.replicas = replicas
         self._on_recorded = on_recorded
         self._on_rejected = on_rejected
         self._dispatch = dispatch
@@ -121,7 +120,7 @@ class Intake:
         outcomes = [self._judged(message, wants_active=wants_active) for message in batch]
         wishes = [outcome for outcome in outcomes if isinstance(outcome, Wish)]
         began_at, furthest = elapsed_seconds(), self._requirements.max_ahead_seconds  # ahead of Redis' clock
-        recorded = self._ledger.record(wishes, furthest_ahead_seconds=furthest, replicas=self._replicas)
+        recorded = self._ledger.record(wishes, furthest_ahead_seconds=furthest, replicas=self.replicas)
         self._on_recorded(wishes, recorded, elapsed_seconds() - began_at)
         results = iter(recorded)
         for at, outcome in enumerate(outcomes):
@@ -147,7 +146,7 @@ class Intake:
         return self._keep([rejection], [message]) != [Kept.UNKEPT]
 
     def _keep(self, rejections: Sequence[Rejection], messages: Sequence[Message]) -> Sequence[Kept]:
-        results = self._letters.keep_rejected(messages, replicas=self._replicas)
+        results = self._letters.keep_rejected(messages, replicas=self.replicas)
         for rejection, message, result in zip(rejections, messages, results, strict=True):
             self._on_rejected(
                 Rejected(
@@ -177,12 +176,20 @@ class Intake:
             must_keep=rejection.must_keep or error.code in _MAY_BE_VALID,
         )
 
-    def accept_again(self, source: str, body: bytes) -> bool:
-        """Accept a rejected message again, unchanged: its own time still decides the order of events."""
-        if source == "celery":
-            message = json.loads(body)
-            return self.accept_celery(message["type"], message["args"], message["kwargs"], "")
-        return self.accept_bodies([body])  # from the stream, or a queue's foreign message, which may be a CloudEvent
+    def judge(self, messages: Sequence[EventMessage]) -> list[EventOutcome]:
+        """Judge messages as `accept_batch` does, but record nothing and keep nothing."""
+        furthest_us = round((self._ledger.now_ms() / 1000 + self._requirements.max_ahead_seconds) * 1_000_000)
+        outcomes = [self._judged(message, wants_active=None) for message in messages]
+        for at, outcome in enumerate(outcomes):
+            if isinstance(outcome, Wish) and outcome.occurred_us > furthest_us:
+                outcomes[at] = self._requirements.ahead(messages[at].time_field)
+        return outcomes
+
+    def record(self, wishes: Sequence[Wish], write: Callable[[Sequence[Wish]], Sequence[Recorded]]) -> None:
+        """Record the wishes of a rejected message by `write`, and log them like any other events."""
+        began_at = elapsed_seconds()
+        recorded = write(wishes)
+        self._on_recorded(wishes, recorded, elapsed_seconds() - began_at)
 
     def _judged(self, message: EventMessage, *, wants_active: bool | None) -> EventOutcome:
         try:

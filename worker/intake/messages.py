@@ -94,7 +94,7 @@ def read_body(body: bytes) -> list[CloudEventMessage]:
 
 
 def to_json(document: object) -> bytes:
-    """Return a message as JSON that `Intake.accept_again` reads, and bytes unchanged; never raises."""
+    """Return a message as JSON that a replay reads, and bytes unchanged; never raises."""
     if isinstance(document, bytes):
         return document
     try:

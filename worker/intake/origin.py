@@ -43,9 +43,28 @@ class Origin(NamedTuple):
     account_id: str = ""
 
 
+class Logins:
+    """The loginIds that a message names, as far as found, to tell which of its other values may be shown."""
+
+    def __init__(self, content: object, vault: Vault) -> None:
+        self._vault = vault
+        self._logins = [Spellings(login) for login in logins_in(content, vault)]
+
+    def are_in(self, text: str) -> bool:
+        """Return whether `text` holds one of them in any spelling, or looks like a token."""
+        return self._shown(text, [*self._logins]) != text
+
+    def may_show(self, text: str) -> bool:
+        """Return whether `text` may be shown as an id: without a loginId, or any GUID if no loginId is known."""
+        return self._shown(text, [*self._logins] or [None]) == text
+
+    def _shown(self, text: str, logins: list[Spellings | None]) -> str:
+        return _shown(text, self._vault, logins)
+
+
 def origin_of(claimed: Claimed, vault: Vault) -> Origin:
     """Return what may be shown of a rejected message."""
-    logins = [Spellings(login) for login in _logins_in(claimed.content, vault)]
+    logins = [Spellings(login) for login in logins_in(claimed.content, vault)]
     known: list[Spellings | None] = [*logins] or [None]
     if claimed.event_id is None:
         event_id = _shown(claimed.task_id, vault, [*logins])
@@ -64,7 +83,7 @@ def _shown(value: object, vault: Vault, logins: list[Spellings | None]) -> str:
     return next((other for other in masked if other != text), text)
 
 
-def _logins_in(content: object, vault: Vault) -> list[str]:
+def logins_in(content: object, vault: Vault) -> list[str]:
     """Return the texts under names such as `loginId`, and the loginIds that are sealed."""
     found: list[str] = []
     unread: list[tuple[str, object]] = [("", content)]

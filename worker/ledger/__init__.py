@@ -3,7 +3,7 @@
 models.py        the values that go in and come out
 ledger.py        record, settle and claim, pulse: what workers do
 arguments.py     translates those values into the scripts' arguments, and their replies back
-dead_letters.py  keep, read, close
+dead_letters.py  keep, find, read; letter_changes.py: what people do to them
 group_views.py  the groups of open letters, with what people said of them
 letter_filter.py, letter_queries.py  find dead letters by a filter, page by page
 queries.py       reads: status, and one login

@@ -1,4 +1,4 @@
-"""Dead letters in the ledger: keep, find, read, close; to close one as replayed makes its login due again.
+"""Dead letters in the ledger: keep, find, read. What people do to them is in letter_changes.py.
 
 A letter is about one login whose newest wish cannot be applied, or one message that could not be accepted. Letters have
 groups (instance, code, wish), because reviewers decide by group. The sealed body of a message has its own key until the
@@ -11,8 +11,9 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from worker.errors import LetterClosed, UnknownLetter
+from worker.errors import UnknownLetter
 from worker.ledger.history import by_kind, read_history
+from worker.ledger.login_fields import LOGIN_FIELDS
 from worker.ledger.scripts import Scripts
 from worker.redis_client.connect import BytesRedis
 
@@ -137,6 +138,10 @@ class Letters:
         """Return the sealed body of the message of an open letter; empty if there is none."""
         return self.redis.get(f"nightly:letter-body:{letter_id}") or b""
 
+    def sealed_login(self, reference: str) -> bytes:
+        """Return the sealed loginId of a login; empty if there is no such login."""
+        return self.redis.hget(f"nightly:login:{reference}", LOGIN_FIELDS["sealed"]) or b""
+
     def get(self, letter_id: str) -> Letter:
         """Return one letter; raises UnknownLetter."""
         raw = self.redis.hgetall(f"nightly:letter:{letter_id}")
@@ -191,18 +196,6 @@ class Letters:
     def attempts(self, reference: str) -> Sequence[dict[str, Any]]:
         """Return only the stored attempts of one login, oldest first."""
         return by_kind(self.history(reference))["attempts"]
-
-    def close(self, letter_id: str, action: str, *, by: str, note: str = "") -> str:
-        """Replay or resolve one letter; returns `replayed`, `resolved` or `superseded`.
-
-        Raises UnknownLetter, and LetterClosed if another reviewer was faster.
-        """
-        status = self._scripts.run("close_dead_letter", self._now(), letter_id, action, by, note).decode()
-        if status == "missing":
-            raise UnknownLetter(f"there is no dead letter {letter_id!r}")
-        if status == "closed":
-            raise LetterClosed(f"dead letter {letter_id} is closed already")
-        return str(status)
 
     def _read(self, ids: Sequence[bytes]) -> Iterator[Letter]:
         pipeline = self.redis.pipeline(transaction=False)

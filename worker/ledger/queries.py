@@ -121,6 +121,10 @@ class Views:
         """
         return _gate(self.redis.hgetall(f"nightly:gate:{instance}"), self.now_ms())
 
+    def paused_until(self, instance: str) -> int:
+        """Return until when Flinks asked one instance to make no calls, ms; 0: it never did."""
+        return int(self.redis.hget(f"nightly:rate:{instance}", "paused_until") or 0)
+
     def gate_changes(self, instance: str, *, at_most: int = 200) -> list[dict[str, Any]]:
         """Return the last changes of a gate, oldest first: `at` (ms), `state`, `cause` and details."""
         raw = self.redis.lrange(f"nightly:gate-changes:{instance}", -at_most, -1)

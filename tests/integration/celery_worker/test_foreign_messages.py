@@ -9,7 +9,8 @@ import pytest
 
 from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
-from worker.intake.accept import body_context
+from worker.ledger.audit import Actor
+from worker.operations.letter_actions import LetterActions
 
 QUEUES = ("account-events", "refresh", "backfill")
 EVENT = {"login_id": "", "occurred_at": "2026-11-22T10:00:00Z"}
@@ -100,8 +101,9 @@ def test_a_cloud_event_pushed_onto_a_queue_can_be_replayed(nightly: Nightly) -> 
     worker = nightly.stack.start_worker()
     nightly.redis.lpush("account-events", json.dumps(cloud_event(login, on=True, minute=0)))
     (letter,) = eventually(lambda: list(nightly.services.letters.list()), describe="the letter")
-    body = nightly.services.vault.open(body_context(letter.id), nightly.services.letters.body(letter.id))
-    assert nightly.services.intake.accept_again(letter.source, body)
+    services = nightly.services
+    actions = LetterActions(services.redis, vault=services.vault, intake=services.intake)
+    assert actions.replay(letter.id, by=Actor("ann", "operator", "cli")).outcome == "replayed"
     eventually(lambda: nightly.flags() == {login: True}, describe="the call")
     assert worker.is_running
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests import ledger_calls
 from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
 from tests.people import ANN
 from tests.waiting import eventually
@@ -88,6 +89,6 @@ def test_invalid_login_is_one_call_and_one_dead_letter_and_a_replay_sends_the_cu
     assert letter.wish == "off"
 
     nightly.emulator.unknown_logins()
-    assert nightly.services.letters.close(letter.id, "replayed", by="tests") == "replayed"
+    assert ledger_calls.close(nightly.services.letters, letter.id, "replayed", by="tests") == "replayed"
     nightly.comes_to_rest()
     assert nightly.flags() == {known: True, unknown: False}

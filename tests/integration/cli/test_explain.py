@@ -70,7 +70,7 @@ def test_the_dead_letter_of_an_older_event_is_found_by_its_event_id(nightly: Com
     [reference] = take_in(("evt-1", CANARY, "cust-1"))
     refuse_one_login()
     letters = build_services(Settings.load()).letters
-    letters.close("dl-1", "resolved", by="ann", note="done")
+    ledger_calls.close(letters, "dl-1", "resolved", by="ann", note="done")
     redis_client.hset(f"nightly:login:{reference}", "e", "evt-newer")
     for what in ("evt-1", "dl-1"):
         shown = nightly("explain", what)

@@ -20,7 +20,8 @@ from worker.events.channels import STREAM
 from worker.intake.accept import Intake
 from worker.intake.poison import DEATHS, Deliveries
 from worker.ledger import Letters
-from worker.operations.replay import DeadLetters
+from worker.ledger.audit import Actor
+from worker.operations.letter_actions import LetterActions
 from worker.vault.vault import Vault
 
 
@@ -80,9 +81,8 @@ def test_a_batch_that_kills_readers_even_when_split_is_set_aside_whole_and_can_b
     letters = Letters(redis_client)
     (letter,) = letters.list()
     assert (letter.reason, letter.body_bytes) == (Deliveries.REASON, len(json.dumps(document)))
-    assert [closed.outcome for closed in DeadLetters(letters, vault, intake).replay([letter.id], by="ann")] == [
-        "replayed"
-    ]
+    actions = LetterActions(redis_client, vault=vault, intake=intake)
+    assert actions.replay(letter.id, by=Actor("ann", "operator", "cli")).outcome == "replayed"
     assert recorded(redis_client) == 2000
 
 

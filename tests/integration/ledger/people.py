@@ -3,6 +3,7 @@
 from collections import Counter
 from random import Random
 
+from tests import ledger_calls
 from tests.integration.ledger.rows import Rows
 from tests.integration.ledger.storms import Storms
 from tests.integration.ledger.world import INSTANCES, World
@@ -63,14 +64,14 @@ class People:
         if letters:
             of_rows = [letter for letter in letters if letter.login in self.rows.row_of]
             letter, action = chance.choice(of_rows or letters), chance.choice(["replayed", "resolved"])
-            assert self.letters.close(letter.id, action, by="reviewer") == action
+            assert ledger_calls.close(self.letters, letter.id, action, by="reviewer") == action
             self.world.replays[letter.instance] += action == "replayed"
             self.world.failures[letter.login] = 0
             self.seen[action] += 1
             if action == "replayed":
                 self.rows.replay(letter.login)
             try:
-                self.letters.close(letter.id, "replayed", by="slower")
+                ledger_calls.close(self.letters, letter.id, "replayed", by="slower")
             except LetterClosed:
                 return
             raise AssertionError("two reviewers closed one letter")

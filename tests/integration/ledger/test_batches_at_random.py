@@ -141,7 +141,7 @@ class Twins:
         for letter in list(self.sides[0].letters.list()):
             action = self.chance.choice(["replayed", "resolved"])
             for side in self.sides:
-                side.letters.close(letter.id, action, by="bob")
+                ledger_calls.close(side.letters, letter.id, action, by="bob")
 
 
 def test_a_batch_has_the_results_of_its_calls_settled_one_by_one(redis_client: Redis, redis_url: str) -> None:

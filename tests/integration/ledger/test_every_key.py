@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests import ledger_calls
 from tests.integration.ledger.conftest import (
     DOWN,
     FINGERPRINTS,
@@ -173,15 +174,15 @@ def busy(
         attempt = f'{call.number} {call.revision} 1 7 {{"code":"{at}"}}' if at % 2 else '{"odd": 1}'
         settle(call, ("applied", "transient", "dead", "throttled")[at % 4], code=f"C{at % 8}", attempt=attempt)
     for letter, ending in zip(list(letters.list()), ("replayed", "resolved", "resolved", "replayed"), strict=False):
-        letters.close(letter.id, ending, by="ann")
+        ledger_calls.close(letters, letter.id, ending, by="ann")
     ledger.record([live(vault, f"event-{at}", clock.ms * 1000 + 1, on=False) for at in range(0, 60, 3)])
     for name, code in (("ev-1", "unknown_instance"), ("ev-2", "invalid_event"), ("ev-3", "invalid_event")):
         letters.keep_rejected([Message(name, code, "x", "stream", 1, b"x")])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(letters_module, "MESSAGES_AT_MOST", 0)
         letters.keep_rejected([Message("ev-4", "invalid_event", "x", "stream", 1, b"x")])
-    letters.close("ev-1", "resolved", by="ann")
     GroupActions(redis_client, now_ms=clock).assign(GroupName("", "invalid_event", ""), "ann", by=ANN)
+    ledger_calls.close(letters, "ev-1", "resolved", by="ann")
     _trouble_of_every_kind(ledger, clock, claim, settle, keeper)
     _an_entry_of_the_stream(redis_client)
     claim_all(clock, claim, 3)

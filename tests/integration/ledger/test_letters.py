@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests import ledger_calls
 from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
 from tests.integration.ledger.rejected import park
 from worker.errors import LetterClosed, UnknownLetter
@@ -77,7 +78,7 @@ def test_a_dead_login_keeps_its_attempts_until_the_letter_is_closed(
         "DISABLED_LOGIN",
         None,
     )
-    letters.close(letter.id, "resolved", by="ann")
+    ledger_calls.close(letters, letter.id, "resolved", by="ann")
     assert 29.9 * DAY_MS < redis_client.pttl("nightly:history:lgn_0") <= 30 * DAY_MS
 
 
@@ -85,7 +86,7 @@ def test_a_replay_makes_the_login_due_in_the_backfill_lane_as_if_it_had_never_fa
     letter: Letter, letters: Letters, redis_client: Redis, clock: Clock, claim: Any, settle: Any
 ) -> None:
     clock.ms += 1000
-    assert letters.close(letter.id, "replayed", by="ann", note="they called us") == "replayed"
+    assert ledger_calls.close(letters, letter.id, "replayed", by="ann", note="they called us") == "replayed"
     assert redis_client.zscore(f"nightly:due:{INSTANCE}:backfill", "lgn_0") == clock.ms
     assert redis_client.hget(LOGIN, "l") == b"backfill"
     assert redis_client.hget(f"nightly:tally:{INSTANCE}", "replayed") == b"1"
@@ -101,14 +102,14 @@ def test_a_replay_forgets_how_the_login_failed(
     letter: Letter, letters: Letters, redis_client: Redis, forgotten: str
 ) -> None:
     redis_client.hset(LOGIN, forgotten, "1")
-    letters.close(letter.id, "replayed", by="ann")
+    ledger_calls.close(letters, letter.id, "replayed", by="ann")
     assert not redis_client.hexists(LOGIN, forgotten)
 
 
 def test_resolving_a_letter_does_not_change_its_login(
     letter: Letter, letters: Letters, redis_client: Redis, claim: Any
 ) -> None:
-    assert letters.close(letter.id, "resolved", by="ann") == "resolved"
+    assert ledger_calls.close(letters, letter.id, "resolved", by="ann") == "resolved"
     assert redis_client.hmget(LOGIN, "s", "x") == [b"dead", None]
     assert claim().state == "idle"
     assert not redis_client.hexists(f"nightly:tally:{INSTANCE}", "replayed")
@@ -119,7 +120,7 @@ def test_a_closed_letter_says_by_whom_and_why_and_stays_readable_for_90_days(
     letter: Letter, letters: Letters, redis_client: Redis, clock: Clock, action: str
 ) -> None:
     clock.ms += 5000
-    letters.close(letter.id, action, by="ann", note="they called us")
+    ledger_calls.close(letters, letter.id, action, by="ann", note="they called us")
     closed = letters.get(letter.id)
     assert (closed.status, closed.closed_at, closed.closed_by, closed.note) == (
         action,
@@ -134,12 +135,12 @@ def test_a_closed_letter_says_by_whom_and_why_and_stays_readable_for_90_days(
 
 
 def test_a_letter_is_closed_once_and_an_unknown_letter_is_an_error(letter: Letter, letters: Letters) -> None:
-    letters.close(letter.id, "resolved", by="ann")
+    ledger_calls.close(letters, letter.id, "resolved", by="ann")
     with pytest.raises(LetterClosed):
-        letters.close(letter.id, "replayed", by="bob")
+        ledger_calls.close(letters, letter.id, "replayed", by="bob")
     assert letters.get(letter.id).closed_by == "ann"
     with pytest.raises(UnknownLetter):
-        letters.close("dl-99", "replayed", by="bob")
+        ledger_calls.close(letters, "dl-99", "replayed", by="bob")
 
 
 @pytest.mark.parametrize("moved_on", [{"s": "done"}, {"x": "dl-7"}])
@@ -147,7 +148,7 @@ def test_a_letter_whose_login_has_changed_replays_nothing(
     letter: Letter, letters: Letters, redis_client: Redis, claim: Any, moved_on: dict[str, str]
 ) -> None:
     redis_client.hset(LOGIN, mapping=moved_on)
-    assert letters.close(letter.id, "replayed", by="ann") == "superseded"
+    assert ledger_calls.close(letters, letter.id, "replayed", by="ann") == "superseded"
     assert letters.get(letter.id).status == "superseded"
     assert claim().state == "idle"
     assert redis_client.hget(LOGIN, "x") == (b"dl-7" if "x" in moved_on else None), "another letter stays"
@@ -156,10 +157,10 @@ def test_a_letter_whose_login_has_changed_replays_nothing(
 def test_closed_letters_leave_the_list_after_90_days(
     letter: Letter, letters: Letters, ledger: Ledger, redis_client: Redis, clock: Clock
 ) -> None:
-    letters.close(letter.id, "resolved", by="ann")
+    ledger_calls.close(letters, letter.id, "resolved", by="ann")
     park(letters)
     clock.ms += 90 * DAY_MS - 1
-    letters.close("ev-1", "resolved", by="ann")
+    ledger_calls.close(letters, "ev-1", "resolved", by="ann")
     ledger.pulse({}, worker="w", slots=1)
     assert redis_client.zcard("nightly:letters:closed") == 2
     clock.ms += 1

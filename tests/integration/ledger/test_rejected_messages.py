@@ -3,6 +3,7 @@
 import pytest
 from redis import Redis
 
+from tests import ledger_calls
 from tests.integration.ledger.conftest import Clock
 from tests.integration.ledger.rejected import message, park
 from worker.ledger import Kept, Ledger, Letters
@@ -48,7 +49,7 @@ def test_only_the_first_open_letter_of_a_group_is_its_first(letters: Letters) ->
 @pytest.mark.parametrize("action", ["replayed", "resolved"])
 def test_a_closed_message_opens_again_when_it_is_repeated(letters: Letters, redis_client: Redis, action: str) -> None:
     park(letters)
-    assert letters.close("ev-1", action, by="ann", note="seen to") == action
+    assert ledger_calls.close(letters, "ev-1", action, by="ann", note="seen to") == action
     assert letters.get("ev-1").status == action
     assert park(letters), "no letter of its group was open"
     assert letters.get("ev-1").status == "open"
@@ -64,7 +65,7 @@ def test_the_body_of_a_message_is_kept_while_its_letter_is_open(
     park(letters)
     assert letters.body("ev-1") == b"sealed"
     assert redis_client.hgetall("nightly:kept") == {b"messages": b"1", b"bytes": b"6"}
-    letters.close("ev-1", action, by="ann")
+    ledger_calls.close(letters, "ev-1", action, by="ann")
     assert letters.body("ev-1") == b""
     assert redis_client.hgetall("nightly:kept") == {b"messages": b"0", b"bytes": b"0"}
     park(letters)
@@ -97,5 +98,5 @@ def test_repeated_messages_and_possible_events_are_kept_beyond_the_limits(
 def test_a_closed_letter_makes_room_for_another(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(letters_module, "MESSAGES_AT_MOST", 1)
     park(letters)
-    letters.close("ev-1", "resolved", by="ann")
+    ledger_calls.close(letters, "ev-1", "resolved", by="ann")
     assert letters.keep_rejected([message("ev-2"), message("ev-3")]) == [Kept.FIRST, Kept.UNKEPT]

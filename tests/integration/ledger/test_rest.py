@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests import ledger_calls
 from tests.integration.ledger.conftest import INSTANCE, Clock, settle_together, take_back, wishes
 from worker.ledger import Claim, Ledger, Letters, Settled
 
@@ -38,7 +39,7 @@ def test_a_replay_waits_for_the_last_call_of_its_login(ledger: Ledger, clock: Cl
     settle(claim().claims[0], "dead", **LAST)
     letters = Letters(ledger.redis, now_ms=clock)
     (letter,) = letters.list()
-    letters.close(letter.id, "replayed", by="ann")
+    ledger_calls.close(letters, letter.id, "replayed", by="ann")
     assert rests_for(20, clock, claim)
 
 
@@ -160,7 +161,7 @@ def test_a_replay_or_event_for_a_dead_login_waits_for_the_late_call(
         ledger.record(wishes(1, minute=2))
     else:
         letters = Letters(ledger.redis, now_ms=clock)
-        letters.close(next(letters.list()).id, "replayed", by="ann")
+        ledger_calls.close(letters, next(letters.list()).id, "replayed", by="ann")
     assert rests_for(20, clock, claim)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests import ledger_calls
 from tests.integration.ledger.conftest import (
     INSTANCE,
     MINUTE_MS,
@@ -73,7 +74,7 @@ def test_a_confirmed_call_of_another_configuration_opens_the_gate_and_suspects_c
     assert claim().state == "closed", "the wrong configuration still makes no calls"
     letters = Letters(redis_client, now_ms=clock)
     suspects = [letter.id for letter in letters.list(only_suspects=True)]
-    assert [letters.close(each, "replayed", by="ann") for each in suspects] == ["replayed"] * 25
+    assert [ledger_calls.close(letters, each, "replayed", by="ann") for each in suspects] == ["replayed"] * 25
     clock.ms += MINUTE_MS
     assert len(claim_all(clock, claim, 98, **right)) == 98
 
@@ -107,7 +108,7 @@ def test_a_storm_marks_no_letter_that_was_closed_meanwhile(
     refuse([first], settle, rules=rules)
     assert 0 < redis_client.ttl(f"nightly:invalid:{INSTANCE}:{FP}") <= 86_400
     (closed,) = letters.list()
-    letters.close(closed.id, "resolved", by="ann")
+    ledger_calls.close(letters, closed.id, "resolved", by="ann")
     refuse([second, third], settle, rules=rules)
     assert gate(ledger)["cause"] == "storm"
     assert gate(ledger)["detail"] == "3 logins in a row, and no success in between"

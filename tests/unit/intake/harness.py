@@ -8,6 +8,7 @@ from typing import Any, cast
 from worker.events.contract import Requirements
 from worker.intake.accept import Intake, Rejected, body_context
 from worker.ledger import Kept, Ledger, Letters, Message, Recorded, Wish
+from worker.operations.rejected_messages import FieldReason, judge_body
 from worker.vault.vault import Vault
 
 LOGIN = "5e115eab-0000-4000-8000-00000c0ffee1"
@@ -29,6 +30,9 @@ class FakeLedger:
         results = [Recorded.AHEAD if _is_ahead(wish) else Recorded.RECORDED for wish in wishes]
         self.wishes += [wish for wish, result in zip(wishes, results, strict=True) if result is Recorded.RECORDED]
         return results
+
+    def now_ms(self) -> int:
+        return int(datetime(2026, 11, 22, 10, tzinfo=UTC).timestamp() * 1000)
 
 
 def _is_ahead(wish: Wish) -> bool:
@@ -61,6 +65,7 @@ class Harness:
     def __init__(self, vault: Vault, *, require_sealed: bool = False) -> None:
         self.vault, self.ledger, self.letters = vault, FakeLedger(), FakeLetters()
         self.reported: list[Rejected] = []
+        self.why: list[FieldReason] = []
         self.intake = Intake(
             cast("Ledger", self.ledger),
             cast("Letters", self.letters),
@@ -74,6 +79,13 @@ class Harness:
 
     def celery(self, *args: object, task_id: str = "task-1", **kwargs: object) -> bool:
         return self.intake.accept_celery("account.linked", args, kwargs, task_id)
+
+    def replay(self) -> bool:
+        """Judge the first kept body again, and record its events; returns whether all are valid."""
+        judged = judge_body(self.intake, self.bodies()[0])
+        self.ledger.wishes += judged.wishes
+        self.why = judged.reasons
+        return not judged.invalid
 
     @property
     def wish(self) -> Wish:

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.intake.harness import FAR, KWARGS, LOGIN, TIME, Harness
 from worker.events.contract import Requirements
 from worker.ledger import Lane
+from worker.operations.rejected_messages import FieldReason
 from worker.vault.vault import Vault
 
 
@@ -79,11 +80,9 @@ def test_a_message_nested_too_deeply_to_be_encoded_is_still_kept(harness: Harnes
     for _ in range(100_000):
         deep = [deep]
     assert not harness.celery(**(KWARGS | {"account_id": deep}))
-    assert not harness.intake.accept_again("celery", harness.bodies()[0])
-    assert harness.reasons == [
-        ("invalid_event", "account_id: must be a text"),
-        ("invalid_event", "args: must be empty; send keyword arguments"),
-    ]
+    assert not harness.replay()
+    assert harness.reasons == [("invalid_event", "account_id: must be a text")]
+    assert harness.why == [FieldReason("type", "must be account.linked or account.inactive")]
 
 
 def test_a_rejected_celery_message_keeps_its_task_id_unless_that_is_its_login(harness: Harness) -> None:
@@ -99,7 +98,7 @@ def test_a_rejected_celery_message_is_replayed_unchanged(vault: Vault, instances
     assert not harness.celery(login_id=LOGIN, occurred_at=TIME, instance="eu", task_id="task-9")
     harness.intake._requirements = Requirements(max_ahead_seconds=3600, instances=instances)
 
-    assert harness.intake.accept_again("celery", harness.bodies()[0]) is ("eu" in instances)
+    assert harness.replay() is ("eu" in instances)
     assert [wish.event_id for wish in harness.ledger.wishes] == ["task-9"] * ("eu" in instances)
     assert len({message.id for message in harness.letters.kept}) == 1, (
         "a message that is still invalid keeps its dead letter"

@@ -50,7 +50,7 @@ def test_an_event_sealed_to_a_missing_key_is_kept_until_workers_have_the_key() -
     assert (letter.code, letter.event_id) == ("unknown_key", "evt-7")
     assert letter.reason == f"sealedLoginId: is sealed to key {key_id}, which LOGIN_KEYS lacks"
     harness.intake._vault = Vault([LOST, NEW, OLD])
-    assert harness.intake.accept_again("stream", harness.bodies()[0])
+    assert harness.replay()
     assert harness.wish.reference == harness.vault.reference("toolbox", LOGIN)
 
 

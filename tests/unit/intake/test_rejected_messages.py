@@ -242,5 +242,5 @@ def test_without_a_callback_a_rejection_is_still_kept(vault: Vault) -> None:
 
 def test_lone_surrogates_are_kept_unchanged(harness: Harness) -> None:
     assert not harness.celery(login_id="\ud800", occurred_at=TIME)
-    assert not harness.intake.accept_again("celery", harness.bodies()[0])
+    assert not harness.replay()
     assert len({message.id for message in harness.letters.kept}) == 1

@@ -1,32 +1,68 @@
--- Replay or resolve one dead letter. A replay makes the login due with its newest wish, not the letter's.
--- Of two reviewers at once, the second gets `closed`.
--- ARGV  1 now (ms or ''), 2 letter id, 3 replayed | resolved, 4 name of the reviewer, 5 note
--- Reply missing | closed | superseded (a newer event or call has changed the login) | replayed | resolved
+-- Close one dead letter: a person replays, resolves or corrects it. A replay makes the login due with its newest wish,
+-- not the letter's. The wishes of a rejected message, or the corrected wish, are recorded by the same script, so that
+-- of two people at once only the first one changes anything.
+-- ARGV  1 now (ms or ''), 2 letter id, 3 new status: replayed | resolved | corrected
+--       4 version of the letter that the person saw ('': any), 5 name of the person, 6 action for the history
+--       7 note, 8 reference of the login that gets the corrected wish ('': none)
+--       9 and on, for each wish: as for record.lua; the caller has checked that none is dated too far ahead
+--       the last three: see lib/audit.lua
+-- Reply head | {missing | closed | changed (since that version)} | {status, result of each wish as for record.lua};
+--       the status is superseded if the login was called or deleted since, and then nothing else was done
 
-local now, id, action, reviewer, note = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local FIRST_WISH, FIELDS, OF_AUDIT = 9, 8, 3
 
-local letter_status, kind, ref, instance = unpack(redis.call('HMGET', letter_key(id),
-  'status', 'kind', 'login', 'instance'))
-if not letter_status then return 'missing' end
-if letter_status ~= 'open' then return 'closed' end
-redis.call('HSET', letter_key(id), 'closed_by', reviewer, 'note', note)
-if kind ~= 'login' then
-  close_letter(id, action, now)
-  return action
+local now, id, new_status, seen_version = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local by, action, note, corrected_to = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+
+-- Returns the wishes, and their sealed loginIds.
+local function read_wishes()
+  local wishes, sealed_values = {}, {}
+  for at = FIRST_WISH, #ARGV - OF_AUDIT, FIELDS do
+    local ref, instance, sealed, occurred_us, wish, event_id, account_id, lane = unpack(ARGV, at, at + FIELDS - 1)
+    wishes[#wishes + 1] = {
+      ref = ref, instance = instance, sealed = sealed, occurred_us = occurred_us, wish = wish, event_id = event_id,
+      account_id = account_id, lane = lane,
+    }
+    sealed_values[#sealed_values + 1] = sealed
+  end
+  return wishes, sealed_values
 end
 
-local login, status = read_login(ref), action
-if login.state ~= 'dead' or login.letter ~= id then
-  status = 'superseded'
-elseif action == 'replayed' then
-  count(instance, 'replayed')
-  redis.call('HSET', login_key(ref), FIELD.is_counted, '0', FIELD.state, 'due', FIELD.lane, 'backfill')
-  redis.call('HDEL', login_key(ref), FIELD.failures, FIELD.first_failure, FIELD.failures_while_down,
-    FIELD.held_before_failure, FIELD.refused_by)
-  put_due(ref, instance, 'backfill', now, tonumber(login.rests_until or '0') or 0)
-  if login.row then let_row_wait(login.row, now) end
-  write_gathered()
+if is_newer() then return refuse_newer() end
+local key = letter_key(id)
+local status, ref, instance, version = unpack(redis.call('HMGET', key, 'status', 'login', 'instance', 'version'))
+if not status then return { 'missing' } end
+if status ~= 'open' then return { 'closed' } end
+if seen_version ~= '' and seen_version ~= version then return { 'changed' } end
+local login = ref and read_login(ref)
+if login and not is_current(login, id) then
+  if new_status == 'corrected' then return { 'changed' } end
+  new_status = 'superseded'
 end
-if login.letter == id then redis.call('HDEL', login_key(ref), FIELD.letter) end
-close_letter(id, status, now)
-return status
+if not is_head_current() then return 'head' end
+
+local entry = HEAD_AFTER:match('^%d+')
+local wishes, sealed_values = read_wishes()
+count_seals(sealed_values, now)
+
+local function close_login()
+  remember_action(ref, id, action, by, note, entry, now)
+  if new_status == 'replayed' then replay_login(ref, login, instance, now) end
+  if login.letter == id then redis.call('HDEL', login_key(ref), FIELD.letter) end
+end
+
+return gathering(function()
+  local reply, targets = { new_status }, { id }
+  if ref then targets[2] = ref end
+  if corrected_to ~= '' and corrected_to ~= ref then targets[#targets + 1] = corrected_to end
+  append_audit(targets, now)
+  if ref then close_login() end
+  for i, wish in ipairs(wishes) do reply[i + 1] = record_wish(wish, read_standing(wish.ref), now) end
+  if corrected_to ~= '' then
+    redis.call('HSET', key, 'corrected_to', corrected_to)
+    if corrected_to ~= ref then remember_action(corrected_to, id, action, by, note, entry, now) end
+  end
+  if note ~= '' then redis.call('HSET', key, 'note', note) end
+  close_letter(id, new_status, now, 'closed_by', by)
+  return reply
+end)

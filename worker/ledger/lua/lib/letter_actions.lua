@@ -1,0 +1,22 @@
+-- What a person's action does to a dead letter and to its login.
+
+-- Add an action to a login's history. `entry`: its number in the audit log.
+local function remember_action(ref, id, action, by, text, entry, now)
+  local is_dead = redis.call('HEXISTS', login_key(ref), FIELD.letter) == 1
+  remember(ref, string.format('["action",%s,%s,"%s","%s",%s,%s]', whole(now), cjson.encode(by), action, id, entry,
+    cjson.encode(text)), is_dead)
+end
+
+-- Whether the letter is about the login's newest wish; else the login was called or deleted since.
+local function is_current(login, id) return login.state == 'dead' and login.letter == id end
+
+-- Make a dead login due with its newest wish, as if it had never failed.
+local function replay_login(ref, login, instance, now)
+  local key = login_key(ref)
+  count(instance, 'replayed')
+  redis.call('HSET', key, FIELD.is_counted, '0', FIELD.state, 'due', FIELD.lane, 'backfill')
+  redis.call('HDEL', key, FIELD.failures, FIELD.first_failure, FIELD.failures_while_down, FIELD.held_before_failure,
+    FIELD.refused_by)
+  put_due(ref, instance, 'backfill', now, tonumber(login.rests_until or '0') or 0)
+  if login.row then let_row_wait(login.row, now) end
+end
