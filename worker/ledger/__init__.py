@@ -7,6 +7,7 @@ dead_letters.py  keep, find, read; letter_changes.py: what people do to them
 group_views.py  the groups of open letters, with what people said of them
 letter_filter.py, letter_queries.py  find dead letters by a filter, page by page
 queries.py       reads: status, and one login
+minutes.py       the counters that heartbeats note once a minute
 gate_control.py  opens and closes the gate by hand
 history.py       the history of a troubled login
 login_fields.py  the short names of a login's fields in Redis

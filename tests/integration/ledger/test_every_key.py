@@ -120,6 +120,7 @@ STAYS: dict[str, tuple[str, Gone]] = {
     r"letter:[^:]+": ("while it is open", itself("status", "open")),
     r"letter-body:[^:]+": ("while its letter is open", body_of_an_open_letter),
     r"kept": ("two numbers", nothing),
+    r"minutes": ("1,500 notes", nothing),
     r"seals": ("one number for each key of LOGIN_KEYS", nothing),
     r"entries:.+": ("five numbers for each stream", nothing),
     r"letters:(open|snoozed)|group:.+|owned:.+": (

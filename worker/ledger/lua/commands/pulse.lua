@@ -216,7 +216,10 @@ for _, instance in ipairs(instances) do
   end
 end
 
-if is_heartbeat then tidy(now) end
+if is_heartbeat then
+  tidy(now)
+  note_minute(now)
+end
 forget_silent_workers()
 forget_silent_reconcilers(now)
 local workers = live_workers(now)

@@ -1,0 +1,122 @@
+"""Reads the counters that heartbeats note once a minute, as a series of the last day (lua/lib/minutes.lua)."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+from worker.redis_client.connect import BytesRedis
+
+MINUTE_MS = 60_000
+DAY_MINUTES = 1440
+_COUNTED = ("recorded", "applied", "calls", "failures", "dead_lettered")
+_STATE = ("due", "later", "in_flight")
+_COUNTERS, _VALUES = len(_COUNTED), len(_COUNTED) + len(_STATE) + 1
+_Note = tuple[int, Mapping[str, Sequence[int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """What happened in one minute, and the state at its end."""
+
+    at_ms: int
+    """When it began."""
+    recorded: int = 0
+    """Events that came in."""
+    applied: int = 0
+    calls: int = 0
+    failures: int = 0
+    """Calls that were retried, throttled or given up."""
+    dead_lettered: int = 0
+    due: int = 0
+    """Logins whose call is due."""
+    later: int = 0
+    """Logins that wait for a later time, such as the next attempt."""
+    in_flight: int = 0
+    oldest_due_seconds: float = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Logins whose wish is not applied yet."""
+        return self.due + self.later + self.in_flight
+
+
+class Minutes:
+    """The counters behind one Redis client."""
+
+    def __init__(self, client: BytesRedis, *, now_ms: Callable[[], int] | None = None) -> None:
+        self._redis = client
+        self._now_ms = now_ms
+
+    def series(self, *, minutes: int = DAY_MINUTES, step: int = 1, instance: str | None = None) -> list[Minute | None]:
+        """Return the last whole minutes, oldest first; or the sums of `step` minutes, with the state at their end.
+
+        None is a gap: no worker was alive, or it cannot be known what happened. Without `instance`, all are added up.
+        """
+        raw = self._redis.lrange("nightly:minutes", -(minutes + 2), -1)
+        notes = [note for each in raw if (note := _read(each)) is not None]
+        known = {minute.at_ms: minute for minute in _differences(notes, instance)}
+        end = self._now() // MINUTE_MS * MINUTE_MS
+        start = end - minutes // step * step * MINUTE_MS
+        single = [known.get(at) for at in range(start, end, MINUTE_MS)]
+        return single if step == 1 else [_in_a_row(single[at : at + step]) for at in range(0, len(single), step)]
+
+    def last(self, *, instance: str | None = None) -> Minute | None:
+        """Return the last whole minute; None: it is a gap."""
+        return self.series(minutes=1, instance=instance)[0]
+
+    def _now(self) -> int:
+        if self._now_ms:
+            return self._now_ms()
+        seconds, micros = self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _read(raw: bytes) -> _Note | None:
+    """Return a note; None: a person has changed it."""
+    try:
+        at, counters = json.loads(raw)
+        return int(at), {str(name): [int(value) for value in values] for name, values in counters.items()}
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def _differences(notes: Iterable[_Note], instance: str | None) -> Iterator[Minute]:
+    """Yield the minute between each two notes of neighbouring minutes."""
+    for (began, before), (ended, after) in pairwise(notes):
+        if ended // MINUTE_MS != began // MINUTE_MS + 1:
+            continue
+        names = after.keys() if instance is None else after.keys() & {instance}
+        minutes = [_minute(began, ended, before.get(name, ()), after[name]) for name in names]
+        known = [minute for minute in minutes if minute is not None]
+        if len(known) == len(minutes):
+            yield _together(began // MINUTE_MS * MINUTE_MS, known)
+
+
+def _minute(began: int, ended: int, before: Sequence[int], after: Sequence[int]) -> Minute | None:
+    """Return the difference of two notes; None if a counter fell, as after a person deleted a part of the ledger."""
+    if len(after) != _VALUES or (before and len(before) != _VALUES):
+        return None
+    counts = [new - old for new, old in zip(after, before or [0] * _VALUES, strict=True)][:_COUNTERS]
+    if min(counts) < 0:
+        return None
+    values: dict[str, Any] = dict(zip((*_COUNTED, *_STATE), (*counts, *after[_COUNTERS:-1]), strict=True))
+    return Minute(began, oldest_due_seconds=max(0.0, (ended - after[-1]) / 1000) if after[-1] else 0.0, **values)
+
+
+def _together(at_ms: int, instances: Sequence[Minute]) -> Minute:
+    """Return the sum of all instances; the oldest due login is that of any."""
+    sums = {name: sum(getattr(minute, name) for minute in instances) for name in (*_COUNTED, *_STATE)}
+    oldest = max((minute.oldest_due_seconds for minute in instances), default=0.0)
+    return Minute(at_ms, oldest_due_seconds=oldest, **sums)
+
+
+def _in_a_row(minutes: Sequence[Minute | None]) -> Minute | None:
+    """Return the sum of the known minutes, with the state at the end of the last one."""
+    known = [minute for minute in minutes if minute is not None]
+    if not known:
+        return None
+    sums: dict[str, Any] = {name: sum(getattr(minute, name) for minute in known) for name in _COUNTED}
+    oldest = max(minute.oldest_due_seconds for minute in known)
+    return replace(known[-1], at_ms=known[0].at_ms, oldest_due_seconds=oldest, **sums)
