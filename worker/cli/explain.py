@@ -1,9 +1,7 @@
 """`nightly explain`: prints what the ledger has about a login or a dead letter, by any of its ids."""
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -15,27 +13,16 @@ from worker.cli.dead_letters import picture as letter_picture
 from worker.cli.known import complete_instance, complete_letter, known_instance
 from worker.cli.login_story import story, waiting_reason
 from worker.cli.output import console, counted, listing, plain, print_json
-from worker.errors import UnknownLetter
-from worker.ledger.dead_letters import Letter, Letters
-from worker.ledger.find import find
+from worker.config.settings import Settings
+from worker.ledger.dead_letters import Letters
 from worker.ledger.queries import Views
+from worker.operations.search import JOB, LETTER, REFERENCE, Found, Search
 from worker.redis_client.connect import BytesRedis
+from worker.vault.vault import Vault
 
-_REFERENCE = re.compile(r"lgn_[a-z2-7]{26}")
-_LETTER = re.compile(r"(dl|iv)-[a-z0-9]+")
-_BACKFILL = re.compile(r"bf-[a-z2-7]{10}")
 NOT_FOUND, SEVERAL = 1, 2
 SHOWN = 50
 """Maximum matches in a table; `--json` prints all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A login or a dead letter that was found, and by which of its ids."""
-
-    by: str
-    login: dict[str, Any] | None = None
-    letter: Letter | None = None
 
 
 def explain(
@@ -66,7 +53,11 @@ def explain(
         misuse("WHAT is empty")
     settings, client = settings_and_client()
     has_keys = settings.login_keys is not None
-    found = _by_own_id(client, text) or (_by_login_id(text, instance) if has_keys else []) or _by_search(client, text)
+    search = Search(
+        client, open_vault=_open_vault if has_keys else None, instances=lambda: _names(settings, client, instance)
+    )
+    with counted("logins read") as count:
+        found = [each for each in search.find(text, on_logins=count).found if not each.job]
     if not found:
         _say_what_was_searched(text, has_keys=has_keys)
         raise typer.Exit(NOT_FOUND)
@@ -79,47 +70,14 @@ def explain(
         raise typer.Exit(SEVERAL)
 
 
-def _by_own_id(client: BytesRedis, text: str) -> list[Found]:
-    """Return the login with this reference, or the dead letter with this id and its login."""
-    if _REFERENCE.fullmatch(text):
-        return _logins(client, [text], "reference")
-    letter = _letter(client, text) if _LETTER.fullmatch(text) else None
-    if letter is None:
-        return []
-    logins = _logins(client, [letter.login], "dead letter") if letter.login else []
-    return [each for each in logins if each.login and each.login["dead_letter"] == letter.id] or [
-        Found("dead letter", letter=letter)
-    ]
+def _open_vault() -> Vault:
+    return open_services().vault
 
 
-def _by_login_id(text: str, instance: str | None) -> list[Found]:
-    services = open_services()
-    names = (
-        [known_instance(services.settings, services.redis, instance)]
-        if instance
-        else sorted({services.settings.flinks_instance, *services.instances})
-    )
-    return _logins(services.redis, [services.vault.reference(name, text) for name in names], "loginId")
-
-
-def _by_search(client: BytesRedis, text: str) -> list[Found]:
-    with counted("logins read") as count:
-        matches = find(client, text, on_logins=count)
-    found = [each for match in matches if match.kind == "login" for each in _logins(client, [match.id], match.by)]
-    told = {each.login["dead_letter"] for each in found if each.login}
-    letters = ((match, _letter(client, match.id)) for match in matches if match.kind == "letter")
-    return found + [Found(match.by, letter=letter) for match, letter in letters if letter and letter.id not in told]
-
-
-def _logins(client: BytesRedis, references: Sequence[str], by: str) -> list[Found]:
-    return [Found(by, login=about) for each in references if (about := Views(client).login(each))]
-
-
-def _letter(client: BytesRedis, letter_id: str | None) -> Letter | None:
-    try:
-        return Letters(client).get(letter_id) if letter_id else None
-    except UnknownLetter:
-        return None
+def _names(settings: Settings, client: BytesRedis, instance: str | None) -> Sequence[str]:
+    if instance:
+        return [known_instance(settings, client, instance)]
+    return sorted({settings.flinks_instance, *settings.instances()})
 
 
 def _why(client: BytesRedis, login: dict[str, Any]) -> str:
@@ -140,7 +98,7 @@ def _print_one(client: BytesRedis, found: Found) -> None:
     if found.letter:
         console().print(letter_picture(found.letter, Letters(client).history(found.letter.login), now_ms))
     elif found.login:
-        letter = _letter(client, found.login["dead_letter"])
+        letter = Search(client, open_vault=None, instances=list).letter(found.login["dead_letter"])
         console().print(story(found.login, letter, _why(client, found.login), now_ms))
 
 
@@ -167,10 +125,11 @@ def _say_what_was_searched(text: str, *, has_keys: bool) -> None:
 
 def _reasons(text: str, *, has_keys: bool) -> Iterator[str]:
     """Yield what was searched and why nothing may have been found; without the text, which may be a loginId."""
-    if _BACKFILL.fullmatch(text):
-        yield f"This is the id of a backfill: nightly backfill show {text}"
+    if JOB.fullmatch(text):
+        kind, command = ("backfill", "backfill") if text.startswith("bf-") else ("bulk job", "bulk")
+        yield f"This is the id of a {kind}: nightly {command} show {text}"
         return
-    if _REFERENCE.fullmatch(text) or _LETTER.fullmatch(text):
+    if REFERENCE.fullmatch(text) or LETTER.fullmatch(text):
         yield "The ledger has no such reference, dead letter, event id or account id."
     else:
         yield "No login or dead letter of the ledger has this loginId, event id or account id."

@@ -5,8 +5,9 @@ question. So a script reads the ledger in slices, each short enough not to delay
 """
 
 import hashlib
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,26 +49,50 @@ class Match:
     """`event id` or `account id`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What a search found so far: logins first, each once."""
+
+    matches: list[Match]
+    next: str | None
+    """Where to go on; None: the whole ledger was read."""
+
+
 def find(client: BytesRedis, wanted: str, *, on_logins: Callable[[int], None] = lambda _: None) -> list[Match]:
     """Return the logins whose newest event or account has this id, then the dead letters, each once.
 
     It reads the whole ledger; `on_logins` is called with the number of logins read so far. A login or letter that is
     added meanwhile may be missed. Raises redis.RedisError.
     """
-    found = dict.fromkeys(_found(client, wanted, on_logins))
-    return sorted(found, key=lambda match: (match.kind == "letter", match.by, match.id))
+    return find_for(client, wanted, on_logins=on_logins).matches
 
 
-def _found(client: BytesRedis, wanted: str, on_logins: Callable[[int], None]) -> Iterator[Match]:
-    cursor, total = b"0", 0
-    text, names = wanted.encode(), (LOGIN_FIELDS["event_id"], LOGIN_FIELDS["account_id"])
-    digest = hashlib.sha1(text, usedforsecurity=False).hexdigest()
+def find_for(
+    client: BytesRedis,
+    wanted: str,
+    *,
+    seconds: float = math.inf,
+    after: str | None = None,
+    on_logins: Callable[[int], None] = lambda _: None,
+) -> Sought:
+    """Search as `find` does, from the place `after` on (`Sought.next`), and stop after so many seconds."""
+    found: dict[Match, None] = {}
+    cursor, total, ends_at = after or "0", 0, time.monotonic() + seconds
     while True:
         began_at = time.monotonic()
-        cursor, logins, found = client.eval(_SLICE, 0, cursor, KEYS_IN_SLICE, len(text), digest, *names)
-        yield from (Match(kind.decode(), name.decode(), by.decode()) for kind, name, by in found)
+        cursor, logins, matches = _slice(client, wanted, cursor)
+        found |= dict.fromkeys(matches)
         total += logins
         on_logins(total)
-        if cursor == b"0":
-            return
+        if cursor == "0" or time.monotonic() >= ends_at:
+            order = sorted(found, key=lambda match: (match.kind == "letter", match.by, match.id))
+            return Sought(order, None if cursor == "0" else cursor)
         time.sleep(time.monotonic() - began_at)
+
+
+def _slice(client: BytesRedis, wanted: str, cursor: str) -> tuple[str, int, list[Match]]:
+    text, names = wanted.encode(), (LOGIN_FIELDS["event_id"], LOGIN_FIELDS["account_id"])
+    digest = hashlib.sha1(text, usedforsecurity=False).hexdigest()
+    reply = client.eval(_SLICE, 0, cursor, KEYS_IN_SLICE, len(text), digest, *names)
+    following, logins, found = reply
+    return following.decode(), logins, [Match(kind.decode(), name.decode(), by.decode()) for kind, name, by in found]
