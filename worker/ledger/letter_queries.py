@@ -75,6 +75,14 @@ class LetterPages:
             yield from page.letters
             after, is_first = page.next, False
 
+    def of_login(self, reference: str) -> list[Letter]:
+        """Return the last 20 letters of a login that have not expired, newest first."""
+        ids = [raw.decode() for raw in self.redis.lrange(f"nightly:filed:{reference}", 0, -1)]
+        pipeline = self.redis.pipeline(transaction=False)
+        for letter_id in reversed(ids):
+            pipeline.hgetall(f"nightly:letter:{letter_id}")
+        return [read_letter(raw) for raw in pipeline.execute() if b"status" in raw]
+
     def count(self, wanted: LetterFilter) -> int:
         """Return the number of matching letters."""
         return self.count_up_to(wanted, read_at_most=None)[0]

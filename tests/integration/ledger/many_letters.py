@@ -36,6 +36,7 @@ def _file(pipeline: Any, about: dict[str, Any]) -> None:
     pipeline.zadd(f"nightly:group:{group}", {letter_id: at})
     login = {"instance": about["instance"], "sealed": b"sealed", "occurred_us": at * 1000, "event_id": f"e-{letter_id}"}
     login |= {"wish": {"on": "1", "off": "0"}[about["wish"]], "revision": 1, "state": "dead", "letter": letter_id}
+    pipeline.rpush(f"nightly:filed:{about['login']}", letter_id)
     pipeline.sadd("nightly:instances", about["instance"])
     pipeline.hset(
         f"nightly:login:{about['login']}", mapping={LOGIN_FIELDS[name]: value for name, value in login.items()}

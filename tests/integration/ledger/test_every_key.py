@@ -75,7 +75,7 @@ def itself(field: str, *values: str) -> Gone:
 
 
 def of_an_open_letter(client: Redis, key: str, _now: int) -> Iterator[str]:
-    letter = client.hget(key.replace(":history:", ":login:"), "x")
+    letter = client.hget(f"nightly:login:{key.rsplit(':', maxsplit=1)[-1]}", "x")
     if not letter or client.hget(f"nightly:letter:{letter.decode()}", "status") != b"open":
         yield key
 
@@ -120,6 +120,7 @@ STAYS: dict[str, tuple[str, Gone]] = {
     r"letter:[^:]+": ("while it is open", itself("status", "open")),
     r"letter-body:[^:]+": ("while its letter is open", body_of_an_open_letter),
     r"kept": ("two numbers", nothing),
+    r"filed:[^:]+": ("20 letters, while one of them is open", of_an_open_letter),
     r"minutes": ("1,500 notes", nothing),
     r"seals": ("one number for each key of LOGIN_KEYS", nothing),
     r"entries:.+": ("five numbers for each stream", nothing),

@@ -7,7 +7,7 @@ from tests.integration.ledger.many_letters import file_letter, file_letters
 from worker.errors import InvalidFilter
 from worker.ledger import Ledger, Wish
 from worker.ledger.find import KEYS_IN_SLICE
-from worker.operations.search import Search
+from worker.operations.search import Found, Search
 from worker.vault.vault import Vault
 
 CANARY = "canary-7f3d-login"
@@ -60,7 +60,8 @@ def test_jobs_are_found_by_their_id(search: Search, redis_client: Redis) -> None
 def test_a_search_that_runs_out_of_time_goes_on_where_it_stopped(search: Search, redis_client: Redis) -> None:
     file_letters(redis_client, ({"id": f"dl-{at}", "created_at": at} for at in range(KEYS_IN_SLICE)))
     redis_client.hset("nightly:letter:dl-7", "account_id", "c-7")
-    found, after, requests = [], None, 0
+    found: list[Found] = []
+    after, requests = None, 0
     while requests == 0 or after:
         results = search.find("c-7", seconds=0, after=after)
         found, after, requests = found + results.found, results.next, requests + 1

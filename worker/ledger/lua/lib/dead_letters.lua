@@ -3,6 +3,7 @@
 -- nightly:kept              hash: number of messages in open letters, and the bytes of their bodies
 -- nightly:letter-body:<id>  sealed body of the message of an open letter
 -- nightly:letters:snoozed   sorted set: open letters that were put off, by their time of filing
+-- nightly:filed:<reference>  list: ids of the last letters of a login, until 90 days after one was closed
 -- nightly:owned:<owner>     sorted set: open letters of one owner, by their time of filing
 -- nightly:group-state:<instance|code|wish>  hash: what people said of a group: owner, by and at (ms) of the last change,
 --     and state: acknowledged (until the group has more letters than `count`) | muted (until `until`, ms)
@@ -48,6 +49,17 @@ end
 
 -- A person's action names the version of the letter that the person saw, and is refused if the letter changed since.
 local function raise_version(id) redis.call('HINCRBY', letter_key(id), 'version', 1) end
+
+local LETTERS_OF_LOGIN = 20
+
+local function filed_key(ref) return 'nightly:filed:' .. ref end
+
+-- Remember which login has had a letter: closed ones are in no other list of it.
+local function remember_letter(ref, id)
+  redis.call('RPUSH', filed_key(ref), id)
+  redis.call('LTRIM', filed_key(ref), -LETTERS_OF_LOGIN, -1)
+  redis.call('PERSIST', filed_key(ref))
+end
 
 local function owned_key(owner) return 'nightly:owned:' .. owner end
 
@@ -95,7 +107,10 @@ local function close_letter(id, status, now, ...)
   leave_lists_of_open(id, owner)
   leave_group(id, group)
   redis.call('ZADD', 'nightly:letters:closed', now, id)
-  if login then redis.call('PEXPIRE', history_key(login), 30 * DAY) end
+  if login then
+    redis.call('PEXPIRE', history_key(login), 30 * DAY)
+    redis.call('PEXPIRE', filed_key(login), CLOSED_LETTER_KEPT)
+  end
 end
 
 -- Open a letter in its group, perhaps not for the first time. Returns 1 if a person should be told: it is the only open

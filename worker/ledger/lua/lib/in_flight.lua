@@ -78,6 +78,7 @@ local function give_up(ref, instance, login, item, now, rests_until)
     'first_at', login.first_failure or whole(now), 'last_at', whole(now),
     'backfill', login.row and login.row:match('^(bf%-.-):') or '',
   })
+  remember_letter(ref, id)
   if is_new == 1 then give_notice(group_notice(group), now + NEW_GROUP_AFTER) end
   return id
 end
