@@ -57,7 +57,7 @@ class Minutes:
         raw = self._redis.lrange("nightly:minutes", -(minutes + 2), -1)
         notes = [note for each in raw if (note := _read(each)) is not None]
         known = {minute.at_ms: minute for minute in _differences(notes, instance)}
-        end = self._now() // MINUTE_MS * MINUTE_MS
+        end = self.now_ms() // MINUTE_MS * MINUTE_MS
         start = end - minutes // step * step * MINUTE_MS
         single = [known.get(at) for at in range(start, end, MINUTE_MS)]
         return single if step == 1 else [_in_a_row(single[at : at + step]) for at in range(0, len(single), step)]
@@ -66,7 +66,8 @@ class Minutes:
         """Return the last whole minute; None: it is a gap."""
         return self.series(minutes=1, instance=instance)[0]
 
-    def _now(self) -> int:
+    def now_ms(self) -> int:
+        """Return Redis' clock."""
         if self._now_ms:
             return self._now_ms()
         seconds, micros = self._redis.time()
