@@ -1,8 +1,9 @@
 """Reads the counters that heartbeats note once a minute, as a series of the last day (lua/lib/minutes.lua)."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,8 @@ from worker.redis_client.connect import BytesRedis
 
 MINUTE_MS = 60_000
 DAY_MINUTES = 1440
+NOTES_REMEMBERED = 4096
+"""Decoded notes that a process keeps: a page that shows the day is read again and again, and a note never changes."""
 _COUNTED = ("recorded", "applied", "calls", "failures", "dead_lettered")
 _STATE = ("due", "later", "in_flight")
 _COUNTERS, _VALUES = len(_COUNTED), len(_COUNTED) + len(_STATE) + 1
@@ -55,8 +58,9 @@ class Minutes:
         None is a gap: no worker was alive, or it cannot be known what happened. Without `instance`, all are added up.
         """
         raw = self._redis.lrange("nightly:minutes", -(minutes + 2), -1)
-        notes = [note for each in raw if (note := _read(each)) is not None]
-        known = {minute.at_ms: minute for minute in _differences(notes, instance)}
+        notes = [each for each in raw if _read(each) is not None]
+        minutes_between = (_between(before, after, instance) for before, after in pairwise(notes))
+        known = {minute.at_ms: minute for minute in minutes_between if minute is not None}
         end = self.now_ms() // MINUTE_MS * MINUTE_MS
         start = end - minutes // step * step * MINUTE_MS
         single = [known.get(at) for at in range(start, end, MINUTE_MS)]
@@ -74,6 +78,7 @@ class Minutes:
         return int(seconds) * 1000 + int(micros) // 1000
 
 
+@lru_cache(maxsize=NOTES_REMEMBERED)
 def _read(raw: bytes) -> _Note | None:
     """Return a note; None: a person has changed it."""
     try:
@@ -83,16 +88,17 @@ def _read(raw: bytes) -> _Note | None:
         return None
 
 
-def _differences(notes: Iterable[_Note], instance: str | None) -> Iterator[Minute]:
-    """Yield the minute between each two notes of neighbouring minutes."""
-    for (began, before), (ended, after) in pairwise(notes):
-        if ended // MINUTE_MS != began // MINUTE_MS + 1:
-            continue
-        names = after.keys() if instance is None else after.keys() & {instance}
-        minutes = [_minute(began, ended, before.get(name, ()), after[name]) for name in names]
-        known = [minute for minute in minutes if minute is not None]
-        if len(known) == len(minutes):
-            yield _together(began // MINUTE_MS * MINUTE_MS, known)
+@lru_cache(maxsize=NOTES_REMEMBERED)
+def _between(raw_before: bytes, raw_after: bytes, instance: str | None) -> Minute | None:
+    """Return the minute between two notes; None if they are not of neighbouring minutes."""
+    earlier, later = _read(raw_before), _read(raw_after)
+    if earlier is None or later is None or later[0] // MINUTE_MS != earlier[0] // MINUTE_MS + 1:
+        return None
+    (began, before), (ended, after) = earlier, later
+    names = after.keys() if instance is None else after.keys() & {instance}
+    minutes = [_minute(began, ended, before.get(name, ()), after[name]) for name in names]
+    known = [minute for minute in minutes if minute is not None]
+    return _together(began // MINUTE_MS * MINUTE_MS, known) if len(known) == len(minutes) else None
 
 
 def _minute(began: int, ended: int, before: Sequence[int], after: Sequence[int]) -> Minute | None:

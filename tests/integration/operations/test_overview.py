@@ -29,8 +29,8 @@ def test_it_adds_up_minutes_and_names_closed_gates(redis_client: Redis, redis_ur
     for at, counters in ((end - MINUTE_MS, [10, 5, 60, 4, 1]), (end, [40, 25, 180, 8, 2])):
         redis_client.rpush("nightly:minutes", json.dumps([at, {INSTANCE: [*counters, 0, 0, 0, 0]}]))
     redis_client.hset(f"nightly:rate:{INSTANCE}", "ceiling", 50)
-    about = {"state": "closed", "cause": "person", "by": "ann", "detail": "maintenance", "changed_at": str(end)}
-    redis_client.hset(f"nightly:gate:{INSTANCE}", mapping=about)
+    closed = {"state": "closed", "cause": "person", "by": "ann", "detail": "maintenance", "changed_at": str(end)}
+    redis_client.hset(f"nightly:gate:{INSTANCE}", items=[text for pair in closed.items() for text in pair])
     found = read(redis_client, redis_url)
     assert (found.events_in, found.applied, found.failures) == (30, 20, 4)
     assert (found.calls_per_second, found.ceiling, found.waiting) == (2.0, 50, 3)
