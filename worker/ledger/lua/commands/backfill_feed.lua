@@ -7,7 +7,6 @@
 --              lane) | slow (by the backfill's own rate) | unknown, or the backfill's status when it is not `running`
 
 local FIRST_ROW, FIELDS = 5, 3
-local BURST = 2000 -- ms of its own rate that may be fed at once
 
 -- Returns the rows, and their sealed loginIds.
 local function read_rows(number)
@@ -33,13 +32,7 @@ local admitted = admission(read_gate(instance), read_config(instance, fingerprin
 if admitted == 'closed' or admitted == 'waiting' then return { 'shut', 0, 0 } end
 local room = lane_room(instance, now)
 if room < 1 then return { 'full', 0, 0 } end
-
--- The backfill's own rate: a bucket like that of the calls (claim.lua), full again at `tat`.
-local interval = tonumber(rate) and 1000 / tonumber(rate) or 0
-local burst = math.max(BURST, interval)
-tat = math.max(tonumber(tat or '0') or 0, now)
-if tat > now + burst + BURST then tat = now end -- so far ahead only after the clock was set back
-local allowed = interval > 0 and math.floor((now + burst - tat) / interval + 0.000001) or rows - first
+local allowed, tat_after = rows_allowed(rate, tat, rows - first, now)
 if allowed < 1 and first < tonumber(rows) then return { 'slow', 0, 0 } end
 
 local function feed_as_of(row, old)
@@ -65,7 +58,7 @@ end
 -- makes that row wait again.
 local function feed_as_is(row, old)
   if not old.occurred_us then return 'invalid', 'unknown_login' end
-  if old.row and old.row:sub(1, #id + 1) == id .. ':' then return 'duplicate' end
+  if old.row and names_row_of(old.row, id) then return 'duplicate' end
   if old.row and old.state ~= 'dead' then end_row_of(old.row, 'superseded', '', now) end
   local key = login_key(row.ref)
   redis.call('HSET', key, FIELD.row, name_of(id, row.number))
@@ -93,8 +86,7 @@ return gathering(function()
     count_fed = count_fed + 1
   end
   if count_fed > 0 then
-    redis.call('HSET', backfill_key(id), 'fed', first + count_fed,
-      'tat', string.format('%.3f', tat + count_fed * interval))
+    redis.call('HSET', backfill_key(id), 'fed', first + count_fed, 'tat', tat_after(count_fed))
   end
   return { 'fed', count_fed, math.min(room, allowed - count_fed) }
 end)

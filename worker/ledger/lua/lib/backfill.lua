@@ -1,11 +1,12 @@
--- Keys of backfills, how long they are kept, when a backfill has ended, and the outcomes of its rows.
+-- Keys of backfills, how long they are kept, when a backfill has ended, and the outcomes of its rows. A bulk job is kept
+-- as a backfill whose rows are dead letters (bulk.lua).
 --
 -- nightly:backfill:<id>         hash: its terms, status, rows, fed (the next row to feed), ended, and a count for each
 --                               outcome; code:<text> is the number of a code in its rows
 -- nightly:backfills             all backfills by creation time
--- nightly:backfills:running     those that are loaded and have not ended
+-- nightly:backfills:running     those that are loaded and have not ended, and such bulk jobs
 -- nightly:backfill-digests      hash: digest of content, wish and instance -> id
--- nightly:backfill:<id>:chunks  hash: number of a chunk -> its rows, sealed
+-- nightly:backfill:<id>:chunks  hash: number of a chunk -> its rows, sealed; of a bulk job: ids of letters, one a line
 -- nightly:backfill:<id>:rows    six bytes a row: letter of its outcome (0: it waits), number of its code, time (s, big
 --                               endian)
 
@@ -36,8 +37,13 @@ end
 -- Stores the outcomes of backfill rows, in the script that causes them, so that no crash separates the two.
 --
 -- A login whose wish a row waits for names that row in FIELD.row, "<id>:<row>". The field is deleted when the row ends,
--- except with `dead`: a replay makes that row wait again.
-local LETTERS = { applied = 'a', already = 'y', superseded = 's', duplicate = 'd', invalid = 'i', dead = 'x' }
+-- except with `dead`: a replay makes that row wait again. A login that a bulk job replayed may name two rows, that of
+-- its backfill first, with a space between. A dead row of a bulk job never waits again: each letter is decided once.
+local LETTERS = {
+  applied = 'a', already = 'y', superseded = 's', duplicate = 'd', invalid = 'i', dead = 'x',
+  closed = 'c', resolved = 'r', assigned = 'g', snoozed = 'z', accepted = 'k', failed = 'f', not_applicable = 'n',
+}
+local JOB = '^job%-'
 local WAITS = string.rep('\0', 6)
 local MOST_CODES = 254
 local ends = {} -- for each backfill: rows that ended in this script, by outcome; false if the backfill is deleted
@@ -77,16 +83,18 @@ end
 
 local function name_of(id, row) return id .. ':' .. row end
 
--- End the row that a login's FIELD.row names.
-local function end_row_of(name, outcome, code, now)
-  local id, row = name:match('^(.+):(%d+)$')
-  if id then end_row(id, tonumber(row), outcome, code, now) end
+-- Whether a login's FIELD.row names a row of this backfill.
+local function names_row_of(names, id) return (' ' .. names):find(' ' .. id .. ':', 1, true) ~= nil end
+
+-- End the rows that a login's FIELD.row names.
+local function end_row_of(names, outcome, code, now)
+  for id, row in names:gmatch('([^ ]+):(%d+)') do end_row(id, tonumber(row), outcome, code, now) end
 end
 
--- Make a dead row wait again, because its letter was replayed; its backfill may have ended.
-local function let_row_wait(name, now)
-  local id, row = name:match('^(.+):(%d+)$')
-  if not id or not ends_of(id) or letter_of(id, row) ~= 'x' then return end
+-- Make the dead row of a backfill wait again, because its letter was replayed; its backfill may have ended.
+local function let_row_wait(names, now)
+  local id, row = names:match('^([^ ]+):(%d+)')
+  if not id or id:find(JOB) or not ends_of(id) or letter_of(id, row) ~= 'x' then return end
   redis.call('SETRANGE', rows_key(id), 6 * row, WAITS)
   count_end(id, 'dead', -1, now)
   if redis.call('HDEL', backfill_key(id), 'ended_at') == 0 then return end

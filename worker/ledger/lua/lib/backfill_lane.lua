@@ -43,3 +43,16 @@ local function lane_room(instance, now)
   local all = redis.call('ZCARD', due_key(instance, 'backfill'))
   return math.max(math.min(math.ceil(limit) - waiting_soon(instance, now), most - all), 0), limit
 end
+
+local BURST = 2000 -- ms of its own rate that a backfill may feed at once
+
+-- A backfill's own rate is a bucket like that of the calls (claim.lua), full again at `tat`. Returns how many of `left`
+-- rows it allows now, and a function that returns `tat` after so many of them.
+local function rows_allowed(rate, tat, left, now)
+  local interval = tonumber(rate) and 1000 / tonumber(rate) or 0
+  local burst = math.max(BURST, interval)
+  tat = math.max(tonumber(tat or '0') or 0, now)
+  if tat > now + burst + BURST then tat = now end -- so far ahead only after the clock was set back
+  local allowed = interval > 0 and math.floor((now + burst - tat) / interval + 0.000001) or left
+  return allowed, function(rows) return string.format('%.3f', tat + rows * interval) end
+end

@@ -10,8 +10,9 @@ end
 -- Whether the letter is about the login's newest wish; else the login was called or deleted since.
 local function is_current(login, id) return login.state == 'dead' and login.letter == id end
 
--- Make a dead login due with its newest wish, as if it had never failed.
-local function replay_login(ref, login, instance, now)
+-- Make a dead login due with its newest wish, as if it had never failed. `row` names the row of a bulk job that waits
+-- for its call (nil: none).
+local function replay_login(ref, login, instance, now, row)
   local key = login_key(ref)
   count(instance, 'replayed')
   redis.call('HSET', key, FIELD.is_counted, '0', FIELD.state, 'due', FIELD.lane, 'backfill')
@@ -19,4 +20,7 @@ local function replay_login(ref, login, instance, now)
     FIELD.refused_by)
   put_due(ref, instance, 'backfill', now, tonumber(login.rests_until or '0') or 0)
   if login.row then let_row_wait(login.row, now) end
+  if not row then return end
+  local of_backfill = login.row and not login.row:find(JOB) and login.row:match('^[^ ]+')
+  redis.call('HSET', key, FIELD.row, of_backfill and of_backfill .. ' ' .. row or row)
 end
