@@ -11,6 +11,7 @@ NightlyError
 │   ├── UnknownLetter    no dead letter has that id
 │   ├── UnknownBackfill  no backfill has that id
 │   ├── UnknownGroup     the group has no open dead letter
+│   ├── UnknownJob       no bulk job has that id
 │   └── AuditBusy        others changed the ledger all the time, so that the audit log had no room for this change
 ├── InvalidFilter        a filter of dead letters has a wrong value; names the field, never the value
 ├── OutOfDate            what a person looked at has changed meanwhile, so nothing was done
@@ -19,6 +20,7 @@ NightlyError
 ├── NeedsLoginKeys       the action opens or seals a loginId, and this process has no LOGIN_KEYS
 ├── BackfillError        the state of a backfill does not allow the action, or its parameters are wrong
 │   └── SameFile         another backfill has the same content and wish
+├── BulkError            a bulk job cannot be prepared or started with these parameters
 ├── UnreadableFile       a file of rows cannot be read to its end
 └── EmbeddedStackError   a part of the embedded stack (demo, run, tests) did not start
 
@@ -97,6 +99,10 @@ class InvalidFilter(NightlyError):
     """A filter of dead letters has a wrong value. The message names the field, never the value."""
 
 
+class UnknownJob(LedgerError):
+    """No bulk job has that id. One that was not started expires after a day."""
+
+
 class AuditBusy(LedgerError):
     """Too many others wrote to the audit log at the same time. Nothing was done; try again."""
 
@@ -127,6 +133,10 @@ class SameFile(BackfillError):
     def __init__(self, backfill_id: str) -> None:
         self.backfill_id = backfill_id
         super().__init__(f"backfill {backfill_id} has the same rows and the same wish")
+
+
+class BulkError(NightlyError):
+    """A bulk job cannot be prepared or started with these parameters. Nothing was done."""
 
 
 class UnreadableFile(NightlyError):

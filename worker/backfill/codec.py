@@ -102,14 +102,22 @@ def results_of(raw: Mapping[bytes, bytes], packed: bytes, start: int, count: int
     `packed` holds their six bytes each. It may be short: Redis stores no bytes behind the last row that ended.
     """
     rows, fed = int(raw[b"rows"]), int(raw[b"fed"])
-    count = max(0, min(count, rows - start))
-    is_cancelled = raw[b"status"] == b"cancelled"
-    codes = {int(value): key.decode().removeprefix(_CODE) for key, value in raw.items() if key.startswith(b"code:")}
-    padded = packed[: count * _ROW.size].ljust(count * _ROW.size, b"\0")
+    is_cancelled, codes = raw[b"status"] == b"cancelled", codes_of(raw)
     return [
         _result(fields, codes, not_handed_over=is_cancelled and number >= fed)
-        for number, fields in enumerate(_ROW.iter_unpack(padded), start)
+        for number, fields in enumerate(outcome_bytes(packed, min(count, rows - start)), start)
     ]
+
+
+def codes_of(raw: Mapping[bytes, bytes]) -> dict[int, str]:
+    """Return the codes of a backfill's rows, by their number."""
+    return {int(value): key.decode().removeprefix(_CODE) for key, value in raw.items() if key.startswith(b"code:")}
+
+
+def outcome_bytes(packed: bytes, count: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield letter, number of the code and second for `count` rows; `packed` may be short."""
+    size = max(0, count) * _ROW.size
+    return _ROW.iter_unpack(packed[:size].ljust(size, b"\0"))
 
 
 def _result(fields: tuple[bytes, int, int], codes: Mapping[int, str], *, not_handed_over: bool) -> RowResult:

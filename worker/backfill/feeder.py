@@ -1,4 +1,4 @@
-"""Hands rows of the running backfills over to the lanes of their instances, in fair shares.
+"""Hands rows of the running backfills and bulk jobs over to the lanes of their instances, in fair shares.
 
 The script that hands rows over also moves the backfill's cursor. So a feeder keeps no state, may be killed at any
 point, and two feeders at once hand no row over twice. Blocking; raises redis.RedisError.
@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from worker.backfill.codec import ROWS_IN_CHUNK
+from worker.backfill.job_feeder import Accept, Cursor, cursors_of
+from worker.backfill.job_store import Jobs
 from worker.backfill.models import Backfill, Row, Status
 from worker.backfill.quiet_hours import QuietHours
 from worker.backfill.store import Backfills
@@ -29,13 +31,14 @@ log = get_logger(__name__)
 _CHANCE = random.SystemRandom()
 
 
-class Cursor:
+class RowCursor:
     """The next row of one backfill to hand over, and the chunk that holds it."""
 
-    def __init__(self, backfills: Backfills, backfill: Backfill) -> None:
+    def __init__(self, feeder: "Feeder", backfill: Backfill) -> None:
         self.backfill = backfill
+        self.lane = backfill.instance
         self.at = backfill.fed
-        self._backfills = backfills
+        self._feeder = feeder
         self._number = -1
         self._rows: Sequence[Row] = ()
 
@@ -48,12 +51,19 @@ class Cursor:
         """Return the next rows, none of them from a later chunk; raises SealError and UnknownBackfill."""
         number, offset = divmod(self.at, ROWS_IN_CHUNK)
         if number != self._number:
-            self._rows, self._number = self._backfills.chunk(self.backfill.id, number), number
+            self._rows, self._number = self._feeder.backfills.chunk(self.backfill.id, number), number
         return self._rows[offset : offset + at_most]
+
+    def hand_over(self, at_most: int) -> bool:
+        """Hand over at most `at_most` rows; returns whether this backfill can hand over more now."""
+        return self._feeder.hand_over(self, at_most)
 
 
 class Feeder:
-    """Feeds the backfills of the instances that have a fingerprint."""
+    """Feeds the backfills of the instances that have a fingerprint, and bulk jobs.
+
+    `accept` gives rejected messages to intake again; without it, bulk jobs with such messages are left to others.
+    """
 
     def __init__(
         self,
@@ -61,9 +71,13 @@ class Feeder:
         vault: Vault,
         fingerprints: Mapping[str, str],
         *,
+        jobs: Jobs | None = None,
+        accept: Accept | None = None,
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._backfills = backfills
+        self.backfills = backfills
+        self._jobs = jobs
+        self._accept = accept
         self._vault = vault
         self._fingerprints = fingerprints
         self._is_stopping = is_stopping
@@ -73,46 +87,57 @@ class Feeder:
     def feed(self) -> int:
         """Fill each lane once; returns how many rows were handed over."""
         ends_at = time.monotonic() + FEED_SECONDS
-        by_instance = defaultdict(list)
-        for backfill in self._awake():
-            by_instance[backfill.instance].append(Cursor(self._backfills, backfill))
-        return sum(self._fill(cursors, ends_at) for cursors in by_instance.values())
+        by_lane: dict[str, list[Cursor]] = defaultdict(list)
+        accept = self._accept_or_leave if self._accept else None
+        for cursor in cursors_of(self._jobs, self._fingerprints, accept) if self._jobs else ():
+            by_lane[cursor.lane].append(cursor)
+        for backfill in self._awake(has_jobs=bool(by_lane)):
+            by_lane[backfill.instance].append(RowCursor(self, backfill))
+        lanes = list(by_lane.items())
+        _CHANCE.shuffle(lanes)  # the time may end before the last lane
+        return sum(self._fill(lane, cursors, ends_at) for lane, cursors in lanes)
 
-    def _awake(self) -> list[Backfill]:
+    def _awake(self, *, has_jobs: bool) -> list[Backfill]:
         """Return the running backfills that have rows left, and are outside their quiet hours."""
-        served = [backfill for backfill in self._backfills.running() if backfill.instance in self._fingerprints]
+        served = [backfill for backfill in self.backfills.running() if backfill.instance in self._fingerprints]
         running = [one for one in served if one.status is Status.RUNNING and one.fed < one.rows]
-        now = self._backfills.now_ms()
+        now = self.backfills.now_ms()
         awake = [backfill for backfill in running if not _is_quiet(backfill, now)]
-        if running and not awake:
-            self._backfills.hold_hints(QUIET_LOOK_MS)
+        if running and not awake and not has_jobs:
+            self.backfills.hold_hints(QUIET_LOOK_MS)
         return awake
 
-    def _fill(self, cursors: list[Cursor], ends_at: float) -> int:
-        """Give every backfill of an instance an equal share; what one does not use goes to the others."""
+    def _fill(self, lane: str, cursors: list[Cursor], ends_at: float) -> int:
+        """Give every backfill of a lane an equal share; what one does not use goes to the others."""
         _CHANCE.shuffle(cursors)  # with room for fewer rows than there are backfills, a random one is first
         before = sum(cursor.at for cursor in cursors)
         taking = cursors
         while taking and time.monotonic() < ends_at and not self._is_stopping():
-            share = max(1, self._backfills.lane_room(cursors[0].backfill.instance) // len(taking))
-            taking = [cursor for cursor in taking if self._hand_over(cursor, min(share, FEED_AT_MOST))]
+            room = self.backfills.lane_room(lane) if lane else FEED_AT_MOST * len(taking)
+            share = max(1, room // len(taking))
+            taking = [cursor for cursor in taking if cursor.hand_over(min(share, FEED_AT_MOST))]
         return sum(cursor.at for cursor in cursors) - before
 
-    def _hand_over(self, cursor: Cursor, at_most: int) -> bool:
-        """Hand over at most `at_most` rows; returns whether this backfill can hand over more now."""
+    def hand_over(self, cursor: RowCursor, at_most: int) -> bool:
+        """Hand over at most `at_most` rows of a backfill; returns whether it can hand over more now."""
         try:
             rows = cursor.next_rows(at_most)
         except UnknownKey as error:
-            self.leaves_rows_to_others |= self._backfills.is_key_held(error.key_id)
+            self.leaves_rows_to_others |= self.backfills.is_key_held(error.key_id)
             return False
         except (SealError, UnknownBackfill) as error:
             log.error("backfill_unreadable", backfill=cursor.backfill.id, reason=str(error))  # noqa: TRY400 - the reason is enough
             return False
         fields = [field for row in rows for field in self._fields(cursor.backfill, row)]
         fingerprint = self._fingerprints[cursor.backfill.instance]
-        state, handed_over, room = self._backfills.feed(cursor.backfill.id, cursor.at, fields, fingerprint=fingerprint)
+        state, handed_over, room = self.backfills.feed(cursor.backfill.id, cursor.at, fields, fingerprint=fingerprint)
         cursor.at += handed_over
         return state == "fed" and room > 0 and not cursor.is_at_end
+
+    def _accept_or_leave(self, letter_id: str) -> tuple[str, str] | None:
+        accepted = self._accept(letter_id) if self._accept else None
+        self.leaves_rows_to_others |= accepted is None
+        return accepted
 
     def _fields(self, backfill: Backfill, row: Row) -> Iterator[str | bytes]:
         if row.problem:

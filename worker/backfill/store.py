@@ -23,6 +23,8 @@ LOADING_LIFE_MS = 86_400_000
 """A load without progress for this long expires."""
 FUTURE_US = 60_000_000
 """Maximum distance of `as_of_us` into the future. A wish from the future would override live events until then."""
+JOB = b"job-"
+"""Ids of bulk jobs (`job_store.py`), which end as backfills do, begin with it."""
 FEED_HINT, RESULT_BYTES = "nightly:feed-hint", 6
 
 
@@ -135,7 +137,8 @@ class Backfills:
 
     def running(self) -> list[Backfill]:
         """Return the backfills that have not ended, including paused and cancelled ones whose calls are not over."""
-        return self._read(sorted(self.redis.smembers(RUNNING)))
+        ids = self.redis.smembers(RUNNING)
+        return self._read(sorted(name for name in ids if not name.startswith(JOB)))
 
     def pause(self, backfill_id: str, *, by: Actor) -> None:
         """Stop handing rows over until `resume`; raises UnknownBackfill, and BackfillError unless it is running."""

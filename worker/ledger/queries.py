@@ -125,6 +125,10 @@ class Views:
         """Return until when Flinks asked one instance to make no calls, ms; 0: it never did."""
         return int(self.redis.hget(f"nightly:rate:{instance}", "paused_until") or 0)
 
+    def rate(self, instance: str) -> float | None:
+        """Return the present limit of an instance in calls a second; None before its first call."""
+        return _rate(self.redis.hgetall(f"nightly:rate:{instance}"), self.now_ms())["rate_per_second"]
+
     def gate_changes(self, instance: str, *, at_most: int = 200) -> list[dict[str, Any]]:
         """Return the last changes of a gate, oldest first: `at` (ms), `state`, `cause` and details."""
         raw = self.redis.lrange(f"nightly:gate-changes:{instance}", -at_most, -1)

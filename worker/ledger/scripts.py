@@ -43,6 +43,7 @@ PARTS = {
         "gate",
         "rate_limit",
         "backfill_lane",
+        "bulk",
         "login_keys",
         "minutes",
     ),
@@ -82,6 +83,19 @@ PARTS = {
         "backfill_lane",
     ),
     "group_views": (),
+    "bulk_prepare": ("backfill",),
+    "bulk_preflight": ("backfill",),
+    "bulk_run": ("backfill", "audit"),
+    "bulk_feed": (
+        "history",
+        "dead_letters",
+        "backfill",
+        "letter_actions",
+        "bulk",
+        "gate",
+        "rate_limit",
+        "backfill_lane",
+    ),
     "find_letters": ("dead_letters", "bytes", "letter_sources"),
 }
 """The files of lib/ that each command needs beside common.lua, in order. Each run creates all their functions again."""

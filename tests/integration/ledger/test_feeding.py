@@ -13,7 +13,7 @@ from tests.integration.ledger.conftest import (
     tally,
 )
 from tests.people import ANN
-from worker.backfill.feeder import Cursor, Feeder
+from worker.backfill.feeder import Feeder, RowCursor
 from worker.backfill.models import Row, RowOutcome
 from worker.backfill.store import Backfills
 from worker.errors import LedgerMismatch
@@ -29,8 +29,8 @@ def test_of_two_feeders_at_the_same_cursor_only_one_feeds(
 ) -> None:
     backfill_id = start([f"login-{at}" for at in range(30)])
     first, second = (Feeder(backfills, vault, FINGERPRINTS) for _ in range(2))
-    seen = [Cursor(backfills, backfills.get(backfill_id)) for _ in range(2)]
-    assert [first._hand_over(seen[0], 5), second._hand_over(seen[1], 5)] == [True, False]
+    seen = [RowCursor(each, backfills.get(backfill_id)) for each in (first, second)]
+    assert [each.hand_over(5) for each in seen] == [True, False]
     assert (backfills.get(backfill_id).fed, tally(ledger, "recorded")) == (5, 5)
 
 
@@ -67,7 +67,7 @@ def test_a_feeder_continues_across_chunks_after_a_killed_one(
     backfills: Backfills, vault: Vault, feeder: Feeder, start: Start, ledger: Ledger
 ) -> None:
     backfill_id = start(["same"] * 1100)  # all but one end without a call, so none fills the lane
-    Feeder(backfills, vault, FINGERPRINTS)._hand_over(Cursor(backfills, backfills.get(backfill_id)), 499)
+    RowCursor(Feeder(backfills, vault, FINGERPRINTS), backfills.get(backfill_id)).hand_over(499)
     assert feeder.feed() == 601
     assert outcomes(backfills, backfill_id) == [WAITING, *[DUPLICATE] * 1099]
     assert ledger.redis.strlen(f"nightly:backfill:{backfill_id}:rows") == 6 * 1100

@@ -1,10 +1,11 @@
--- Pause, resume or cancel a backfill. Rows that were fed before are still called; no more rows are fed.
+-- Pause, resume or cancel a backfill or a bulk job. Rows that were fed before are still called; no more rows are fed.
 -- ARGV  1 now (ms or ''), 2 id, 3 pause | resume | cancel; the last three: see lib/audit.lua
 -- Reply done | unknown | head (another entry came first), or the status that does not allow the action
 
 local BECOMES = { pause = 'paused', resume = 'running', cancel = 'cancelled' }
 local FROM = {
-  pause = { running = true }, resume = { paused = true }, cancel = { loading = true, running = true, paused = true },
+  pause = { running = true }, resume = { paused = true },
+  cancel = { loading = true, prepared = true, running = true, paused = true },
 }
 
 local now, id, action = clock(ARGV[1]), ARGV[2], ARGV[3]

@@ -40,6 +40,7 @@ local function tidy(now)
   if not redis.call('SET', 'nightly:tidied', '1', 'NX', 'PX', TIDY_AGAIN) then return end
   redis.call('ZREMRANGEBYSCORE', 'nightly:letters:closed', '-inf', now - CLOSED_LETTER_KEPT)
   tidy_backfills()
+  tidy_jobs()
   for _, instance in ipairs(redis.call('SMEMBERS', 'nightly:instances')) do tidy_configs(instance, now) end
 end
 
@@ -159,14 +160,22 @@ local function can_call(instance)
   return not is_ahead((tonumber(tat or '0') or 0) - LINGER, now, longest)
 end
 
--- Whether a backfill has rows left for a lane that has much room, on an instance where calls may be made.
+-- Whether a backfill or a bulk job has rows left for a lane that has much room, on an instance where calls may be made.
 local function wants_feeding(callable)
+  local function has_room(instance)
+    if not callable[instance] then return false end
+    local room, limit = lane_room(instance, now)
+    return room * 4 > limit
+  end
   for _, id in ipairs(redis.call('SMEMBERS', 'nightly:backfills:running')) do
     local status, instance, fed, rows = unpack(redis.call('HMGET', backfill_key(id),
       'status', 'instance', 'fed', 'rows'))
-    if status == 'running' and fed ~= rows and callable[instance] then
-      local room, limit = lane_room(instance, now)
-      if room * 4 > limit then return true end
+    if status == 'running' and fed ~= rows then
+      if id:find(JOB) then
+        if job_wants_feeding(id, has_room) then return true end
+      elseif has_room(instance) then
+        return true
+      end
     end
   end
   return false

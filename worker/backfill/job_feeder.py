@@ -1,0 +1,85 @@
+"""The cursors of running bulk jobs, one for each segment, which the feeder moves as it moves those of backfills.
+
+The script that decides letters also moves the cursor, so a feeder may be killed at any point. A rejected message is
+given to intake first, which accepts an event once however often it is given it; then its row is decided.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+from worker.backfill.job_models import Job, JobStatus, Segment, Verb
+from worker.backfill.job_store import Jobs
+
+Accept = Callable[[str], tuple[str, str] | None]
+"""Gives the message of a letter to intake again; returns accepted, invalid or failed, and a code. None leaves the
+message to a worker that holds its key."""
+
+
+class Cursor(Protocol):
+    """What the feeder moves: the next row of one backfill, or of one segment of a bulk job."""
+
+    at: int
+
+    @property
+    def lane(self) -> str:
+        """The instance whose lane takes the rows; empty if they need none."""
+
+    def hand_over(self, at_most: int) -> bool:
+        """Hand over at most `at_most` rows; returns whether more can be handed over now."""
+
+
+class LetterCursor:
+    """The next letter of one segment of a job."""
+
+    def __init__(self, jobs: Jobs, job: Job, segment: Segment, fingerprint: str) -> None:
+        self.at = segment.at
+        self.lane = segment.instance if job.verb is Verb.REPLAY else ""
+        self._jobs, self._job, self._segment, self._fingerprint = jobs, job, segment, fingerprint
+
+    def hand_over(self, at_most: int) -> bool:
+        """Decide at most `at_most` letters; returns whether more can be decided now."""
+        state, decided, room = self._jobs.feed(
+            self._job.id, self._segment.number, at_most, fingerprint=self._fingerprint
+        )
+        self.at += decided
+        return state == "fed" and decided > 0 and room > 0 and self.at < self._segment.last
+
+
+class MessageCursor:
+    """The next rejected message of a job that replays it."""
+
+    lane = ""
+
+    def __init__(self, jobs: Jobs, job: Job, segment: Segment, accept: Accept) -> None:
+        self.at = segment.at
+        self._jobs, self._job, self._segment, self._accept = jobs, job, segment, accept
+        self._letters: list[str] = []
+
+    def hand_over(self, at_most: int) -> bool:
+        """Accept and decide one message; returns whether more can be decided now."""
+        del at_most
+        if self._jobs.get(self._job.id).status is not JobStatus.RUNNING:
+            return False
+        self._letters = self._letters or self._jobs.letters(self._job.id, self._segment, self.at)
+        accepted = self._accept(self._letters.pop(0))
+        if accepted is None:
+            return False
+        state, decided, _ = self._jobs.feed(self._job.id, self._segment.number, 1, message=(self.at, *accepted))
+        self.at += decided
+        return state == "fed" and decided > 0 and self.at < self._segment.last
+
+
+def cursors_of(jobs: Jobs, fingerprints: Mapping[str, str], accept: Accept | None) -> Iterator[Cursor]:
+    """Yield a cursor for each segment with letters left that this process can decide."""
+    for job in jobs.running():
+        if job.status is not JobStatus.RUNNING:
+            continue
+        for segment in job.segments:
+            if segment.at == segment.last:
+                continue
+            if job.verb is not Verb.REPLAY:
+                yield LetterCursor(jobs, job, segment, "")
+            elif segment.instance in fingerprints:
+                yield LetterCursor(jobs, job, segment, fingerprints[segment.instance])
+            elif not segment.instance and accept is not None:
+                yield MessageCursor(jobs, job, segment, accept)

@@ -1,0 +1,31 @@
+-- Start a bulk job, unless another one on a group of its letters is at work, or was started after its list was made: a
+-- second person would decide the same letters on figures that are no longer true.
+-- ARGV  1 now (ms or ''), 2 id, 3 name of the starter, then what audit.lua takes
+-- Reply head | running | unknown | started <id of the other job> | its status, if it does not wait for its start
+
+local now, id, starter = clock(ARGV[1]), ARGV[2], ARGV[3]
+
+if is_newer() then return refuse_newer() end
+if not is_head_current() then return 'head' end
+local status, groups, seen = unpack(redis.call('HMGET', backfill_key(id), 'status', 'groups', 'seen'))
+if not status then return 'unknown' end
+if status ~= 'prepared' then return status end
+
+local function is_at_work(job)
+  local found = redis.call('HGET', backfill_key(job), 'status')
+  return found == 'running' or found == 'paused'
+end
+
+for group in groups:gmatch('[^\n]+') do
+  local number, other = (redis.call('HGET', 'nightly:bulk-groups', group) or ''):match('^(%d+) (.+)$')
+  if number and (tonumber(number) > tonumber(seen) or is_at_work(other)) then return 'started ' .. other end
+end
+
+append_audit({ id }, now)
+local number = redis.call('INCR', 'nightly:bulk-jobs:starts')
+for group in groups:gmatch('[^\n]+') do redis.call('HSET', 'nightly:bulk-groups', group, number .. ' ' .. id) end
+redis.call('HSET', backfill_key(id), 'status', 'running', 'starter', starter, 'started_at', whole(now))
+redis.call('SADD', 'nightly:backfills:running', id)
+redis.call('DEL', 'nightly:feed-hint')
+keep_for(id, nil)
+return 'running'

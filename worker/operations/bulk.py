@@ -1,0 +1,173 @@
+"""Bulk jobs: one verb for many dead letters, on a list that is frozen before anybody confirms it.
+
+The review page, the API and the command line call these functions. A job is prepared, its preflight says what it would
+do, and then it runs in the workers, which decide each letter once, whichever process is killed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from worker.backfill.job_models import CONFIRM_ABOVE, Job, JobStatus, JobTerms, LetterResult, Preflight, Verb
+from worker.backfill.job_store import Jobs
+from worker.errors import BulkError, OutOfDate, UnknownJob
+from worker.ledger.audit import Actor
+from worker.ledger.letter_filter import LetterFilter
+from worker.ledger.letter_queries import LetterPages
+from worker.ledger.queries import Views
+from worker.operations.bulk_preflight import preflight_of
+from worker.redis_client.connect import BytesRedis
+
+NOTE_AT_MOST, NAME_AT_MOST = 2000, 200
+"""Characters of a note, and of an owner's name."""
+REPORT_AT_ONCE = 500
+
+
+class BulkJobs:
+    """The bulk jobs behind one Redis client, which must return bytes. Blocking; raises redis.RedisError.
+
+    `calls_per_second` is the setting FLINKS_CALLS_PER_SECOND, for an instance that has made no call yet.
+    """
+
+    def __init__(self, client: BytesRedis, *, calls_per_second: float, now_ms: Callable[[], int] | None = None) -> None:
+        self._jobs = Jobs(client, now_ms=now_ms)
+        self._views = Views(client, now_ms=now_ms)
+        self._pages = LetterPages(client, now_ms=now_ms)
+        self._calls_per_second = calls_per_second
+
+    def prepare(
+        self,
+        verb: str,
+        selection: Sequence[str] | LetterFilter,
+        *,
+        by: Actor,
+        note: str = "",
+        owner: str = "",
+        until_ms: int | None = None,
+        rate: float | None = None,
+    ) -> Job:
+        """Freeze the list of letters that `selection` names (ids) or matches (a filter); nothing is done to them yet.
+
+        `note` is stored with letters that are closed, `owner` belongs to `assign`, `until_ms` to `snooze`. `rate`
+        limits letters a second. Raises BulkError for parameters that do not fit, UnknownLetter for an id.
+        """
+        known = _verb(verb)
+        self._check(known, note, owner, until_ms, rate)
+        terms = JobTerms(known, by.name, _words(selection), note, owner, until_ms, rate)
+        if isinstance(selection, LetterFilter):
+            return self._jobs.prepare(terms, lambda: self._pages.ids(selection), must_exist=False)
+        return self._jobs.prepare(terms, lambda: dict.fromkeys(selection), must_exist=True)
+
+    def preflight(self, job_id: str) -> Preflight:
+        """Return what the job would do now to each letter of its list; raises UnknownJob."""
+        job = self._jobs.get(job_id)
+        return preflight_of(job, self._jobs.preflight(job), self._views, self._calls_per_second)
+
+    def run(self, job_id: str, *, by: Actor, typed: str = "") -> Job:
+        """Start a job; above CONFIRM_ABOVE letters `typed` must be their number.
+
+        Raises UnknownJob, BulkError for another number, and OutOfDate if the job was started already, or if another
+        job on one of its groups is at work or was started after this list was made.
+        """
+        job = self._jobs.get(job_id)
+        if job.status is not JobStatus.PREPARED:
+            raise OutOfDate(_why_not(job))
+        if job.total > CONFIRM_ABOVE and _digits(typed) != str(job.total):
+            raise BulkError(f"To start this job, type the number of its letters: {job.total}. Nothing was done.")
+        detail = {"verb": job.verb.value, "letters": job.total, "selection": job.selection}
+        reply = self._jobs.run(job, by=by, detail=detail)
+        if reply == JobStatus.RUNNING:
+            return self._jobs.get(job_id)
+        if reply.startswith("started "):
+            raise OutOfDate(self._other(reply.removeprefix("started ")))
+        raise OutOfDate(_why_not(self._jobs.get(job_id)))
+
+    def pause(self, job_id: str, *, by: Actor) -> Job:
+        """Decide no more letters until `resume`; raises UnknownJob, and OutOfDate unless it is running."""
+        return self._set_status(job_id, "pause", by)
+
+    def resume(self, job_id: str, *, by: Actor) -> Job:
+        """Continue a paused job; raises UnknownJob, and OutOfDate unless it is paused."""
+        return self._set_status(job_id, "resume", by)
+
+    def cancel(self, job_id: str, *, by: Actor) -> Job:
+        """Decide no more letters, for good; calls for those decided before are still made.
+
+        Raises UnknownJob, and OutOfDate if it has ended.
+        """
+        return self._set_status(job_id, "cancel", by)
+
+    def get(self, job_id: str) -> Job:
+        """Return one job; raises UnknownJob."""
+        return self._jobs.get(job_id)
+
+    def list(self) -> Sequence[Job]:
+        """Return every job, newest first. Jobs are kept for 30 days after their end, a day if never started."""
+        return self._jobs.all()[::-1]
+
+    def results(self, job_id: str, start: int = 0, count: int = 50) -> Sequence[LetterResult]:
+        """Return the results of `count` letters from row `start` (from 0) on; raises UnknownJob."""
+        return self._jobs.results(job_id, start, count)
+
+    def report(self, job_id: str) -> Iterator[LetterResult]:
+        """Yield the result of every letter, in the list's order, at any time; raises UnknownJob."""
+        total = self._jobs.get(job_id).total
+        for start in range(0, total, REPORT_AT_ONCE):
+            yield from self._jobs.results(job_id, start, REPORT_AT_ONCE)
+
+    def _set_status(self, job_id: str, action: str, by: Actor) -> Job:
+        self._jobs.get(job_id)
+        reply = self._jobs.set_status(job_id, action, by=by)
+        if reply == "unknown":
+            raise UnknownJob(f"there is no bulk job {job_id!r} any more")
+        if reply != "done":
+            raise OutOfDate(f"Bulk job {job_id} is {reply} by now, so it cannot {action}. Nothing was done.")
+        return self._jobs.get(job_id)
+
+    def _check(self, verb: Verb, note: str, owner: str, until_ms: int | None, rate: float | None) -> None:
+        if verb is Verb.RESOLVE and not note.strip():
+            raise BulkError("Say in the note why these letters are resolved. Nothing was prepared.")
+        if len(note) > NOTE_AT_MOST or len(owner) > NAME_AT_MOST:
+            raise BulkError(f"A note has at most {NOTE_AT_MOST:,} characters, an owner's name {NAME_AT_MOST}.")
+        if verb is Verb.SNOOZE and (until_ms is None or until_ms <= self._views.now_ms()):
+            raise BulkError("Letters can only be snoozed until a time in the future. Nothing was prepared.")
+        if rate is not None and not 0 < rate < float("inf"):
+            raise BulkError("The rate is a number of letters a second above 0. Nothing was prepared.")
+
+    def _other(self, job_id: str) -> str:
+        other = self._jobs.get(job_id)
+        is_over = other.status in {JobStatus.FINISHED, JobStatus.CANCELLED}
+        started = f"{other.starter} started {_verb_words(other)} ({job_id}) at {_time(other.started_at or 0)}"
+        if is_over:
+            return f"{started}, after this list was made. Nothing was done: make a new list."
+        return f"{started} on the same group, and it is {other.status.value}. Nothing was done: wait for its end."
+
+
+def _verb(text: str) -> Verb:
+    try:
+        return Verb(text)
+    except ValueError:
+        raise BulkError(f"the verb is none of {', '.join(Verb)}") from None
+
+
+def _words(selection: Sequence[str] | LetterFilter) -> str:
+    if not isinstance(selection, LetterFilter):
+        return "chosen one by one"
+    return ", ".join(f"{name} {value}" for name, value in selection.to_query().items()) or "every open letter"
+
+
+def _verb_words(job: Job) -> str:
+    return f"{job.verb.value.replace('_', ' ')} of {job.total:,} letters"
+
+
+def _why_not(job: Job) -> str:
+    started = f"{job.starter} started it at {_time(job.started_at)}" if job.started_at else "It was not started"
+    return f"Bulk job {job.id} is {job.status.value}. {started}. Nothing was done."
+
+
+def _time(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _digits(typed: str) -> str:
+    """Return what was typed without separators of thousands: a page shows the number with them."""
+    return typed.strip().replace(",", "").replace(" ", "")
