@@ -89,12 +89,10 @@ class Jobs:
         return self._read(sorted(name for name in self.redis.smembers(RUNNING) if name.startswith(JOB.encode())))
 
     def run(self, job: Job, *, by: Actor, detail: Mapping[str, object]) -> str:
-        """Start a job, and record that; returns the reply of bulk_run.lua: `running`, or why it was not started."""
+        """Start a job, and record that; returns the reply of bulk_run.lua: `done`, or why it was not started."""
         deed = Deed(by, "bulk.run", job.id, why=job.note, detail=detail)
         run = self._scripts.run
-        reply = self._audit.perform(
-            deed, lambda audit: run("bulk_run", self._now(), job.id, by.name, *audit), done=b"running"
-        )
+        reply = self._audit.perform(deed, lambda audit: run("bulk_run", self._now(), job.id, by.name, *audit))
         return str(reply.decode())
 
     def set_status(self, job_id: str, action: str, *, by: Actor) -> str:

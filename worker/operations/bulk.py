@@ -75,7 +75,7 @@ class BulkJobs:
             raise BulkError(f"To start this job, type the number of its letters: {job.total}. Nothing was done.")
         detail = {"verb": job.verb.value, "letters": job.total, "selection": job.selection}
         reply = self._jobs.run(job, by=by, detail=detail)
-        if reply == JobStatus.RUNNING:
+        if reply == "done":
             return self._jobs.get(job_id)
         if reply.startswith("started "):
             raise OutOfDate(self._other(reply.removeprefix("started ")))

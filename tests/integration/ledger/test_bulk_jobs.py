@@ -200,19 +200,19 @@ def test_of_two_who_start_at_once_one_wins_and_one_entry_is_written(
     redis_client: Redis, clock: Clock, bulk: BulkJobs
 ) -> None:
     file_many(redis_client, 40, clock)
-    jobs = [bulk.prepare("replay", ALL, by=who) for who in (ANN, BOB)] * 4
+    jobs = [bulk.prepare("replay", ALL, by=ANN) for _ in range(2)] * 4
     results: list[str] = []
     barrier = threading.Barrier(len(jobs))
 
-    def start(job_id: str) -> None:
+    def start(number: int, job_id: str) -> None:
         mine = BulkJobs(redis_client, calls_per_second=10, now_ms=clock)
         barrier.wait()
         try:
-            results.append(mine.run(job_id, by=ANN).status.value)
+            results.append(mine.run(job_id, by=Actor(f"person-{number}", "operator", "api")).status.value)
         except OutOfDate:
             results.append("out of date")
 
-    threads = [threading.Thread(target=start, args=(job.id,)) for job in jobs]
+    threads = [threading.Thread(target=start, args=(number, job.id)) for number, job in enumerate(jobs)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -251,9 +251,7 @@ def test_a_backfill_is_no_bulk_job_and_a_bulk_job_is_no_backfill(
     assert [one.id for one in bulk.list()] == [job.id]
 
 
-def test_a_list_longer_than_a_chunk_is_frozen_by_instance(
-    redis_client: Redis, clock: Clock, bulk: BulkJobs
-) -> None:
+def test_a_list_longer_than_a_chunk_is_frozen_by_instance(redis_client: Redis, clock: Clock, bulk: BulkJobs) -> None:
     """Its list is in chunks of 500 for each instance; the report has every letter once."""
     file_many(redis_client, 700, clock)
     file_letters(

@@ -1,7 +1,7 @@
 -- Start a bulk job, unless another one on a group of its letters is at work, or was started after its list was made: a
 -- second person would decide the same letters on figures that are no longer true.
 -- ARGV  1 now (ms or ''), 2 id, 3 name of the starter, then what audit.lua takes
--- Reply head | running | unknown | started <id of the other job> | its status, if it does not wait for its start
+-- Reply head | done | unknown | started <id of the other job> | its status, if it does not wait for its start
 
 local now, id, starter = clock(ARGV[1]), ARGV[2], ARGV[3]
 
@@ -28,4 +28,4 @@ redis.call('HSET', backfill_key(id), 'status', 'running', 'starter', starter, 's
 redis.call('SADD', 'nightly:backfills:running', id)
 redis.call('DEL', 'nightly:feed-hint')
 keep_for(id, nil)
-return 'running'
+return 'done'
