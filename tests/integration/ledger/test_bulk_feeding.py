@@ -225,6 +225,19 @@ def test_a_cancelled_job_still_ends_the_rows_of_its_calls(
     assert [entry.action for entry in AuditLog(ledger.redis).entries()][-1] == "bulk.run"
 
 
+def test_a_letter_whose_login_a_person_overwrote_does_not_stop_the_job(
+    redis_client: Redis, clock: Clock, bulk: BulkJobs, feeder: Feeder, ledger: Ledger
+) -> None:
+    file_letters(redis_client, ({"id": f"dl-{at}", "created_at": clock.ms - at} for at in range(3)))
+    job_id = start_job(bulk)
+    redis_client.set("nightly:login:lgn_dl-1", "mine")
+    redis_client.delete("nightly:login:lgn_dl-2", "nightly:letter:dl-0")
+    feeder.feed()
+    found = [(one.outcome.value, one.code) for one in bulk.report(job_id)]
+    assert found == [("closed", ""), ("failed", "unreadable"), ("superseded", "")]
+    assert bulk.get(job_id).status is JobStatus.FINISHED
+
+
 def test_of_two_feeders_each_letter_is_decided_by_one(
     redis_client: Redis, clock: Clock, bulk: BulkJobs, jobs: Jobs
 ) -> None:

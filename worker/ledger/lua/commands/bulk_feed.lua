@@ -12,8 +12,8 @@ local now, id, number, fingerprint, at_most = clock(ARGV[1]), ARGV[2], ARGV[3], 
 local message_row, message_outcome, message_code = ARGV[6], ARGV[7], ARGV[8]
 
 if is_newer() then return refuse_newer() end
-local status, fed, verb, rate, tat, starter, note, owner, snoozed_until = unpack(redis.call('HMGET', backfill_key(id),
-  'status', 'fed', 'verb', 'rate', 'tat', 'starter', 'note', 'owner', 'until'))
+local status, fed, verb, rate, tat, starter, entry, note, owner, snoozed_until = unpack(redis.call('HMGET',
+  backfill_key(id), 'status', 'fed', 'verb', 'rate', 'tat', 'starter', 'entry', 'note', 'owner', 'until'))
 if status ~= 'running' then return { status or 'unknown', 0, 0 } end
 local segment = segment_of(id, number)
 if not segment then return { 'unknown', 0, 0 } end
@@ -30,10 +30,22 @@ end
 local allowed, tat_after = rows_allowed(rate, tat, segment.last - segment.at, now)
 if allowed < 1 and segment.at < segment.last then return { 'slow', 0, 0 } end
 
+-- Note what the job does to a letter, in the history of its login.
+local function note_action(letter, text)
+  if letter.ref then remember_action(letter.ref, letter.id, verb, starter, text, entry, now) end
+end
+
+-- Close a letter. Returns its status: superseded, if its login was called or deleted since.
 local function close(letter, action, row)
-  redis.call('HSET', letter_key(letter.id), 'closed_by', starter, 'note', note, 'job', id)
-  if letter.kind == 'login' then return decide_login(letter.id, letter.ref, letter.instance, action, row, now) end
-  close_letter(letter.id, action, now)
+  local login = letter.ref and read_login(letter.ref)
+  note_action(letter, note)
+  if login and not is_current(login, letter.id) then
+    action = 'superseded'
+  elseif login and action == 'replayed' then
+    replay_login(letter.ref, login, letter.instance, now, row)
+  end
+  if login and login.letter == letter.id then redis.call('HDEL', login_key(letter.ref), FIELD.letter) end
+  close_letter(letter.id, action, now, 'closed_by', starter, 'note', note, 'job', id)
   return action
 end
 
@@ -58,13 +70,15 @@ end
 
 function verbs.assign(letter)
   set_owner(letter.id, owner)
-  redis.call('HINCRBY', letter_key(letter.id), 'version', 1)
+  raise_version(letter.id)
+  note_action(letter, owner)
   return 'assigned'
 end
 
 function verbs.snooze(letter)
   set_snooze(letter.id, tonumber(snoozed_until))
-  redis.call('HINCRBY', letter_key(letter.id), 'version', 1)
+  raise_version(letter.id)
+  note_action(letter, '')
   return 'snoozed'
 end
 
@@ -73,7 +87,7 @@ local function decide(letter_id, row)
     'status', 'kind', 'login', 'instance', 'code', 'wish'))
   if letter_status == 'superseded' then return 'superseded' end
   if letter_status ~= 'open' then return 'closed' end
-  return verbs[verb]({ id = letter_id, kind = kind, ref = ref, instance = instance, code = code, wish = wish }, row)
+  return verbs[verb]({ id = letter_id, kind = kind, ref = ref or nil, instance = instance, code = code, wish = wish }, row)
 end
 
 return gathering(function()
@@ -81,7 +95,8 @@ return gathering(function()
   for _, letter_id in ipairs(letters_from(id, segment, math.min(at_most, allowed))) do
     if room < 1 then break end
     local row = segment.at + decided
-    local outcome, code = decide(letter_id, row)
+    local is_done, outcome, code = pcall(decide, letter_id, row)
+    if not is_done then outcome, code = 'failed', 'unreadable' end -- a person wrote to a key: it would stop the job
     if outcome then end_row(id, row, outcome, code or '', now) end
     if not (outcome and makes_calls) then room = room - 1 end
     decided = decided + 1

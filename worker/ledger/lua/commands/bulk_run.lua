@@ -24,7 +24,8 @@ end
 append_audit({ id }, now)
 local number = redis.call('INCR', 'nightly:bulk-jobs:starts')
 for group in groups:gmatch('[^\n]+') do redis.call('HSET', 'nightly:bulk-groups', group, number .. ' ' .. id) end
-redis.call('HSET', backfill_key(id), 'status', 'running', 'starter', starter, 'started_at', whole(now))
+redis.call('HSET', backfill_key(id), 'status', 'running', 'starter', starter, 'started_at', whole(now),
+  'entry', HEAD_AFTER:match('^%d+'))
 redis.call('SADD', 'nightly:backfills:running', id)
 redis.call('DEL', 'nightly:feed-hint')
 keep_for(id, nil)

@@ -7,6 +7,7 @@
 --   segments             number of its segments: rows of one instance, or of rejected messages (no instance)
 --   segment:<n>, at:<n>  "<first row>|<row after the last>|<instance>", and the next row to decide
 --   starter, started_at  who started it, and when (ms)
+--   entry                number of the start in the audit log
 --
 -- nightly:bulk-jobs         all bulk jobs by creation time
 -- nightly:bulk-jobs:starts  counts the jobs that were started
