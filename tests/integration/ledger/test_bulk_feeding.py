@@ -226,7 +226,7 @@ def test_a_cancelled_job_still_ends_the_rows_of_its_calls(
 
 
 def test_a_letter_whose_login_a_person_overwrote_does_not_stop_the_job(
-    redis_client: Redis, clock: Clock, bulk: BulkJobs, feeder: Feeder, ledger: Ledger
+    redis_client: Redis, clock: Clock, bulk: BulkJobs, feeder: Feeder
 ) -> None:
     file_letters(redis_client, ({"id": f"dl-{at}", "created_at": clock.ms - at} for at in range(3)))
     job_id = start_job(bulk)
