@@ -1,20 +1,16 @@
 import asyncio
-import base64
 
 import pytest
 
 from worker.errors import SettingsError
 from worker.telemetry import rare_line
 from worker.web.review.password_checks import CHECKS_AT_ONCE, LINE_AT_MOST, TooManyChecks
+from worker.web.review.password_sign_in import FAILED_LINES_A_MINUTE, PasswordSignIn
 from worker.web.review.passwords import hash_password
-from worker.web.review.users import FAILED_LINES_A_MINUTE, Doorkeeper, credentials, parse_users
+from worker.web.review.users import parse_users
 
 ADDRESS = "192.0.2.1"
 HASH = hash_password("right", log2_n=10)
-
-
-def basic(name: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
 def test_users_are_read_with_their_roles() -> None:
@@ -39,27 +35,20 @@ def test_a_user_name_may_appear_only_once() -> None:
         parse_users(f"ann:viewer:{HASH},ann:admin:{HASH}")
 
 
-@pytest.mark.parametrize(
-    "header", ["", "Basic", "Basic !!!", "Bearer abc", "Basic " + base64.b64encode(b"\xff").decode()]
-)
-def test_another_header_holds_no_credentials(header: str) -> None:
-    assert credentials(header) == ("", "")
-
-
-async def admitted(doorkeeper: Doorkeeper, header: str) -> str | None:
-    user = await doorkeeper.admit(header, ADDRESS)
+async def admitted(passwords: PasswordSignIn, name: str, password: str) -> str | None:
+    user = await passwords.check(name, password, ADDRESS)
     return user.name if user else None
 
 
 def test_the_right_password_opens_and_nothing_else() -> None:
-    doorkeeper = Doorkeeper(parse_users(f"ann:viewer:{HASH}"))
-    assert asyncio.run(admitted(doorkeeper, basic("ann", "right"))) == "ann"
-    for header in (basic("ann", "wrong"), basic("bob", "right"), basic("", "right"), ""):
-        assert asyncio.run(admitted(doorkeeper, header)) is None
+    passwords = PasswordSignIn(parse_users(f"ann:viewer:{HASH}"))
+    assert asyncio.run(admitted(passwords, "ann", "right")) == "ann"
+    for name, password in (("ann", "wrong"), ("bob", "right"), ("", "right"), ("", "")):
+        assert asyncio.run(admitted(passwords, name, password)) is None
 
 
 def test_without_users_every_login_is_refused() -> None:
-    assert asyncio.run(admitted(Doorkeeper({}), basic("ann", "right"))) is None
+    assert asyncio.run(admitted(PasswordSignIn({}), "ann", "right")) is None
 
 
 def test_a_password_is_checked_once_whether_it_was_right_or_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,32 +58,32 @@ def test_a_password_is_checked_once_whether_it_was_right_or_wrong(monkeypatch: p
         checked.append(password)
         return password == "right"
 
-    monkeypatch.setattr("worker.web.review.users.matches", check)
-    doorkeeper = Doorkeeper(parse_users(f"ann:viewer:{HASH}"))
+    monkeypatch.setattr("worker.web.review.password_sign_in.matches", check)
+    passwords = PasswordSignIn(parse_users(f"ann:viewer:{HASH}"))
 
     async def log_in_often() -> list[str | None]:
-        return [await admitted(doorkeeper, basic("ann", password)) for password in ("right", "right", "wrong", "wrong")]
+        return [await admitted(passwords, "ann", password) for password in ("right", "right", "wrong", "wrong")]
 
     assert asyncio.run(log_in_often()) == ["ann", "ann", None, None]
     assert checked == ["right", "wrong"]
-    assert doorkeeper.failed == 2
+    assert passwords.failed == 2
 
 
 def test_a_flood_of_guesses_is_refused_and_locks_out_no_returning_user() -> None:
-    async def flood(doorkeeper: Doorkeeper) -> list[object]:
-        guesses = [asyncio.ensure_future(doorkeeper.admit(basic("ann", f"{n}"), ADDRESS)) for n in range(100)]
+    async def flood(passwords: PasswordSignIn) -> list[object]:
+        guesses = [asyncio.ensure_future(passwords.check("ann", f"{n}", ADDRESS)) for n in range(100)]
         await asyncio.sleep(0)
-        ann = [await asyncio.gather(admitted(doorkeeper, basic("ann", "right")), return_exceptions=True)]
-        ann.append(await asyncio.gather(admitted(doorkeeper, basic("ann", "right")), return_exceptions=True))
+        ann = [await asyncio.gather(admitted(passwords, "ann", "right"), return_exceptions=True)]
+        ann.append(await asyncio.gather(admitted(passwords, "ann", "right"), return_exceptions=True))
         await asyncio.gather(*guesses, return_exceptions=True)
         return [answer for [answer] in ann]
 
-    doorkeeper = Doorkeeper(parse_users(f"ann:viewer:{HASH}"))
-    first, second = asyncio.run(flood(doorkeeper))
+    passwords = PasswordSignIn(parse_users(f"ann:viewer:{HASH}"))
+    first, second = asyncio.run(flood(passwords))
     assert isinstance(first, TooManyChecks)
     assert second == "ann"
-    assert doorkeeper.failed <= LINE_AT_MOST + CHECKS_AT_ONCE
-    assert doorkeeper.failed + doorkeeper.turned_away == 101
+    assert passwords.failed <= LINE_AT_MOST + CHECKS_AT_ONCE
+    assert passwords.failed + passwords.turned_away == 101
 
 
 class Log:
@@ -111,9 +100,9 @@ def test_failed_logins_are_logged_at_a_bounded_rate_without_the_typed_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def guess() -> None:
-        doorkeeper = Doorkeeper(parse_users(f"ann:viewer:{HASH}"))
+        passwords = PasswordSignIn(parse_users(f"ann:viewer:{HASH}"))
         for number in range(FAILED_LINES_A_MINUTE + 5):
-            assert await admitted(doorkeeper, basic("ann" if number else "p4ssw0rd", f"canary-{number}")) is None
+            assert await admitted(passwords, "ann" if number else "p4ssw0rd", f"canary-{number}") is None
 
     log = Log()
     monkeypatch.setattr(rare_line, "_log", log)
