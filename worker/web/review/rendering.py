@@ -32,7 +32,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"number": number, "ago": ago, "iso": iso, "utc": utc, "printable": printable, "lines": lines}
+    found.filters |= {"number": number, "ago": ago, "when": when, "utc": utc, "utc_input": utc_input}
+    found.filters |= {"printable": printable, "lines": lines}
     found.globals["static"] = static_url
     return found
 
@@ -76,7 +77,7 @@ def number(value: float) -> str:
     return f"{value:,}"
 
 
-def iso(at_ms: float | None) -> str:
+def when(at_ms: float | None) -> str:
     """Return a time in ms since 1970 as ISO 8601 in UTC, for `<time datetime>`; empty without one."""
     found = _time_of(at_ms)
     return found.isoformat(timespec="milliseconds").replace("+00:00", "Z") if found else ""
@@ -86,6 +87,13 @@ def utc(at_ms: float | None) -> str:
     """Return a time in ms as date and time in UTC, to the second; empty without one."""
     found = _time_of(at_ms)
     return f"{found:%Y-%m-%d %H:%M:%S}" if found else ""
+
+
+def utc_input(at_ms: float | str) -> str:
+    """Return a time in ms, also as text, for an input of the type `datetime-local`, in UTC; empty for anything else."""
+    digits = str(at_ms)
+    found = _time_of(int(digits)) if digits.isascii() and digits.isdigit() else None
+    return f"{found:%Y-%m-%dT%H:%M}" if found else ""
 
 
 def _time_of(at_ms: float | None) -> datetime | None:
