@@ -13,12 +13,13 @@ from starlette.types import ASGIApp
 from worker.config.settings import Settings
 from worker.vault.vault import Vault
 from worker.web.review.access import Access
-from worker.web.review.app import build_access, create_app
+from worker.web.review.app import create_app
 from worker.web.review.cookies import SESSION
 from worker.web.review.identity import ROLES, Person
 from worker.web.review.parts import Parts, build_parts
 from worker.web.review.passwords import hash_password
 from worker.web.review.users import User
+from worker.web.review.ways_in import build_access
 
 PASSWORD = "correct horse"
 HASH = hash_password(PASSWORD, log2_n=10)
@@ -77,7 +78,7 @@ def signed_in(
 ) -> Page:
     """Return a browser of a person with this role. The page has no LOGIN_KEYS without a `vault`."""
     parts = parts or review_parts(redis_client, vault=vault)
-    access = build_access(parts)
+    access = build_access(parts.client, parts.settings)
     page = browser(parts, access=access)
     sign_in_as(page, access, role)
     return page

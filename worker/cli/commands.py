@@ -69,7 +69,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "gate": Entry("worker.cli.gate:app", TROUBLE, "Show, close or open the gate that allows calls to Flinks."),
     "keys": Entry("worker.cli.keys:keys", SET_UP, "Make keys for LOGIN_KEYS and HTTP_EVENTS_SECRETS."),
-    "users": Entry("worker.cli.keys:users", SET_UP, "Make password hashes for REVIEW_USERS."),
+    "users": Entry(
+        "worker.cli.keys:users", SET_UP, "Make password hashes for REVIEW_USERS, and tokens for REVIEW_TOKENS."
+    ),
     "health": Entry(
         "worker.cli.health:health",
         MACHINES,

@@ -1,23 +1,26 @@
 """`nightly keys` and `nightly users hash`: print keys, secrets and password hashes for the settings, without Redis."""
 
 import sys
+from typing import Annotated
 
 import typer
 
 from worker.config.settings import Settings
+from worker.config.validators import ROLES
+from worker.errors import SettingsError
 from worker.vault.vault import new_key
 from worker.web.review.passwords import hash_password
+from worker.web.review.tokens import entry_for, new_token, parse_tokens
 from worker.web.webhook.signature import new_secret
 
 keys = typer.Typer(
     help="Make keys for LOGIN_KEYS and HTTP_EVENTS_SECRETS.", no_args_is_help=True, rich_markup_mode="markdown"
 )
-users = typer.Typer(help="Make password hashes for REVIEW_USERS.", no_args_is_help=True, rich_markup_mode="markdown")
-
-
-@users.callback()
-def _users() -> None:
-    """Make `hash` a subcommand although it is the only one."""
+users = typer.Typer(
+    help="Make password hashes for REVIEW_USERS, and tokens for REVIEW_TOKENS.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
 
 
 @keys.command(epilog="Example: `nightly keys new`")
@@ -65,3 +68,26 @@ def hash_() -> None:
     if not password:
         raise typer.BadParameter("the password is empty")
     typer.echo(hash_password(password))
+
+
+@users.command("token", epilog="Example: `nightly users token ci --role viewer`")
+def token(
+    name: Annotated[str, typer.Argument(help="Name under which the token acts: letters, digits and . _ @ -")],
+    *,
+    role: Annotated[str, typer.Option(help=f"One of {', '.join(ROLES)}.")] = "viewer",
+) -> None:
+    """Print a new token for the JSON API of the review page, and below it its entry for REVIEW_TOKENS.
+
+    The entry has only a hash. Give the token to the program, which sends it as `Authorization: Bearer TOKEN`; it is not
+    shown again.
+    """
+    made = new_token()
+    entry = entry_for(name, role, made)
+    try:
+        parse_tokens(entry)
+    except SettingsError:
+        raise typer.BadParameter(
+            f"the name must be letters, digits and . _ @ -, the role one of {', '.join(ROLES)}"
+        ) from None
+    typer.echo(made)
+    typer.echo(entry)

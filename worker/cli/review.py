@@ -13,8 +13,9 @@ from worker.redis_client.connect import BytesRedis
 from worker.services import warn_of_plain_text
 from worker.telemetry.logs import configure_logging, get_logger
 from worker.telemetry.printed import print_reasons
-from worker.web.review.app import build_access, create_app
+from worker.web.review.app import create_app
 from worker.web.review.parts import build_parts
+from worker.web.review.ways_in import build_access
 from worker.web.server import serve
 from worker.web.webhook.route import way_in
 
@@ -49,7 +50,7 @@ def review(
 
 def _serve(settings: Settings, client: BytesRedis, host: str, port: int) -> None:
     parts = build_parts(client, settings)
-    access = build_access(parts)
+    access = build_access(client, settings)
     configure_logging(log_format=settings.log_format, log_level=settings.log_level)
     if access.is_closed:
         log.warning("review_page_closed", reason="REVIEW_USERS is not set: every page but /health answers 401")

@@ -19,11 +19,15 @@ from worker.config.validators import (
     HeaderSecret,
     InstanceName,
     LoginKeys,
+    Networks,
+    PageUrl,
     PublicKeyText,
     RedisUrl,
+    Role,
     WebhookSecrets,
     check_strength,
     read_json_object,
+    read_role_map,
 )
 
 
@@ -115,6 +119,36 @@ class SettingsFields(BaseSettings):
     review_users: SecretStr | None = None
     """Users of the review page: `name:role:hash`, comma-separated; `nightly users hash` prints the hash. Empty: the
     page is closed."""
+    review_tokens: SecretStr | None = None
+    """Tokens of the page's JSON API: `name:role:hash`, comma-separated; `nightly users token` prints both."""
+    review_idle_minutes: Annotated[float, Field(gt=0, le=1440)] = 30
+    """Minutes without a request after which a person must sign in again. Too high: an unattended screen stays open."""
+    review_session_hours: Annotated[float, Field(gt=0, le=168)] = 12
+    """Hours after which a person must sign in again in any case."""
+    review_url: PageUrl | None = None
+    """The address under which people open the page, such as `https://nightly.example.com`, without a path. Needed for
+    REVIEW_OIDC_ISSUER."""
+    review_roles: Annotated[dict[str, Role], NoDecode, BeforeValidator(read_role_map)] = Field(default_factory=dict)
+    """The role of each group of your identity provider or proxy, in JSON: `'{"nightly-operators": "operator"}'`. A
+    person with several groups gets the highest role; one with none may not enter."""
+    review_proxy_addresses: Networks | None = None
+    """Addresses or networks of a trusted proxy in front of the page, comma-separated. Only from them, the client's
+    address is taken from X-Forwarded-For, and the person from the headers below. Too wide: anybody there can be
+    anybody."""
+    review_proxy_user_header: HeaderName | None = None
+    """The header in which that proxy gives the name of the person whom it has authenticated. It must remove the header
+    from requests of clients."""
+    review_proxy_roles_header: HeaderName | None = None
+    """The header in which that proxy gives the person's groups, comma-separated; REVIEW_ROLES maps them to roles."""
+    review_oidc_issuer: PageUrl | None = None
+    """The issuer of OpenID Connect, for single sign-on; needs the extra `[oidc]`. Register
+    `<REVIEW_URL>/sign-in/oidc/callback` there."""
+    review_oidc_client_id: str | None = None
+    """The id of the page at that issuer."""
+    review_oidc_client_secret: SecretStr | None = None
+    """Secret: the secret of the page at that issuer."""
+    review_oidc_roles_claim: str = "groups"
+    """The claim of the ID token with the person's groups; REVIEW_ROLES maps them to roles."""
     http_events_secrets: WebhookSecrets | None = None
     """Secret: `name=whsec_...`, newest first, comma-separated, with which producers sign events over HTTP; `nightly
     keys webhook` prints the part after `=`. Empty: `POST /events` is closed."""

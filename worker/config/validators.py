@@ -5,7 +5,8 @@ import binascii
 import json
 import re
 from collections.abc import Iterable
-from typing import Annotated
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, SecretStr
@@ -19,6 +20,8 @@ REDIS_SCHEMES = ("redis", "rediss", "unix", "sentinel")
 BROKER_SCHEMES = (*REDIS_SCHEMES, "amqp", "amqps")
 DISTINCT_BYTES = 16
 """Minimum number of distinct bytes among a key's 32. Random keys have about 30, fewer than 20 in one of a billion."""
+ROLES = ("viewer", "operator", "admin")
+"""The roles of the review page, from the least to the most."""
 WEBHOOK_PREFIX = "whsec_"
 WEBHOOK_KEY_BYTES = range(24, 65)
 _SECRET_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -159,6 +162,42 @@ def read_json_object(value: object) -> object:
     return value
 
 
+def read_role_map(value: object) -> object:
+    """Parse a variable's text as a JSON object of group names and roles; raises ValueError for anything else."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            value = None
+    if not isinstance(value, dict) or not set(map(str, value.values())) <= set(ROLES):
+        raise ValueError(f"must be a JSON object of group names and roles ({', '.join(ROLES)})")
+    return value
+
+
+def split_networks(text: str) -> list[IPv4Network | IPv6Network]:
+    """Return the addresses and networks of a comma-separated list; raises ValueError."""
+    try:
+        return [ip_network(part.strip()) for part in text.split(",")]
+    except ValueError:
+        raise ValueError("must be addresses or networks, comma-separated, such as 10.0.0.5 or 10.0.0.0/24") from None
+
+
+def _networks(value: str) -> str:
+    split_networks(value)
+    return value
+
+
+def _page_url(value: str) -> str:
+    parts = _split(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be a URL such as https://nightly.example.com")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+        raise ValueError("must be https; plain http is for loopback only")
+    if "@" in parts.netloc or "?" in value or "#" in value:
+        raise ValueError("must hold no user, password, query or fragment")
+    return value.rstrip("/")
+
+
 Guid = Annotated[str, AfterValidator(_guid)]
 InstanceName = Annotated[str, AfterValidator(_instance_name)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
@@ -167,5 +206,8 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(lambda value: _url_of(REDIS_SCHEMES, value))]
 BrokerUrl = Annotated[SecretStr, AfterValidator(lambda value: _url_of(BROKER_SCHEMES, value))]
 LoginKeys = Annotated[SecretStr, AfterValidator(_login_keys)]
+PageUrl = Annotated[str, AfterValidator(_page_url)]
+Networks = Annotated[str, AfterValidator(_networks)]
+Role = Literal["viewer", "operator", "admin"]
 PublicKeyText = Annotated[str, AfterValidator(_public_key)]
 WebhookSecrets = Annotated[SecretStr, AfterValidator(_webhook_secrets)]

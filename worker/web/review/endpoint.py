@@ -30,6 +30,10 @@ FORGED = (
     "Nothing was done: this form was not sent from a page of Nightly that is open in this browser, or you have signed "
     "in or out since it was shown. Open the page again, and repeat the action."
 )
+NO_COOKIE = (
+    "Nothing was done: this browser sent no cookie of Nightly. Browsers keep it only from pages over HTTPS, or from "
+    "http://127.0.0.1 and http://localhost; some refuse it even from there. Open such an address, and sign in."
+)
 
 
 class Endpoint:
@@ -42,7 +46,7 @@ class Endpoint:
         """Answer one request; raises nothing."""
         try:
             await self._prepare(request)
-            response = await self._refusal(request) or await self._run(request)
+            response = self._refusal(request) or await self._read_form(request) or await self._run(request)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # the client is gone
         except Exception as error:  # noqa: BLE001 - what every handler may raise; it is logged if it is unexpected
@@ -55,28 +59,40 @@ class Endpoint:
         state.user = state.session = state.browser = state.new_visit = None
         state.form, state.flashed, state.messages_shown, state.csrf_token = NO_FORM, [], False, ""
         state.messages = read_flash(request, signing)
-        state.user = await run_in_threadpool(self._access.identify, request)
+        state.user = self._access.from_headers(request)
+        has_token = is_api(request) and "authorization" in request.headers
+        if state.user is None and not has_token:
+            state.user, state.session = await run_in_threadpool(self._access.from_session, request) or (None, None)
+        state.browser = state.session or self._access.visit_of(request)
         if state.browser is None:
             state.browser = state.new_visit = new_id()
         state.csrf_token = token_for(signing, state.browser)
 
-    async def _refusal(self, request: Request) -> Response | None:
-        """Return the response to a request that the handler must not get; else read the form."""
+    def _refusal(self, request: Request) -> Response | None:
+        """Return the response to a person who may not use this route."""
         user = request.state.user
-        if self._role and user is None:
+        if self._role is None:
+            return None
+        if user is None:
             return self._ask_to_sign_in(request)
-        if self._role and not user.may(self._role):
-            text = f"This needs the role {self._role}; {user.name} is {user.role}. Nothing was done."
-            return problem(request, HTTPStatus.FORBIDDEN, text)
-        if request.method in SAFE_METHODS:
+        if user.may(self._role):
+            return None
+        text = f"This needs the role {self._role}; {user.name} has {user.role or 'none'}. Nothing was done."
+        return problem(request, HTTPStatus.FORBIDDEN, text)
+
+    async def _read_form(self, request: Request) -> Response | None:
+        """Read the form of a request that changes something; returns the response to one that may be forged."""
+        state = request.state
+        if request.method in SAFE_METHODS or (state.user and state.user.how == "token"):
             return None
         if not is_from_here(request.headers):
             return problem(request, HTTPStatus.FORBIDDEN, FORGED)
-        request.state.form = form = await read_form(request, most_bytes=MOST_BYTES if user else PUBLIC_BYTES)
-        token = request.headers.get(HEADER) or form.get(FIELD, "")
-        if request.state.new_visit or not is_token(self._access.signing, request.state.browser, token):
-            return problem(request, HTTPStatus.FORBIDDEN, FORGED)
-        return None
+        state.form = await read_form(request, most_bytes=MOST_BYTES if state.user else PUBLIC_BYTES)
+        token = request.headers.get(HEADER) or state.form.get(FIELD, "")
+        if state.new_visit:
+            return problem(request, HTTPStatus.FORBIDDEN, NO_COOKIE)
+        is_ours = is_token(self._access.signing, state.browser, token)
+        return None if is_ours else problem(request, HTTPStatus.FORBIDDEN, FORGED)
 
     def _ask_to_sign_in(self, request: Request) -> Response:
         if self._access.is_closed:

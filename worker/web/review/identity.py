@@ -1,9 +1,10 @@
 """Who a request is from, and what each role may do. Does no I/O."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-ROLES = ("viewer", "operator", "admin")
-"""From the least to the most: each role may do all that the ones before it may."""
+from worker.config.validators import ROLES
+from worker.ledger.audit_entries import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +13,7 @@ class Person:
 
     name: str
     role: str
+    """viewer | operator | admin; empty: somebody authenticated this person, and no group of theirs has a role here."""
     via: str = "page"
     """page | api"""
     address: str = ""
@@ -22,8 +24,13 @@ class Person:
         """Return whether this person has the role `needed`, or a higher one."""
         return self.role in ROLES and ROLES.index(self.role) >= ROLES.index(needed)
 
+    @property
+    def actor(self) -> Actor:
+        """The person as the audit log names them."""
+        return Actor(self.name, self.role, self.via, self.address)
 
-def highest_role(roles: list[str]) -> str | None:
-    """Return the highest of our roles in a list; None if it has none."""
-    found = [role for role in ROLES if role in roles]
-    return found[-1] if found else None
+
+def role_of(groups: Iterable[str], roles: Mapping[str, str]) -> str:
+    """Return the highest role that `roles` (REVIEW_ROLES) has for one of the groups; empty if it has none."""
+    found = {roles[group] for group in groups if group in roles}
+    return max(found, key=ROLES.index, default="")

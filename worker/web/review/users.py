@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from worker.config.validators import ROLES
 from worker.errors import SettingsError
-from worker.web.review.identity import ROLES
 from worker.web.review.passwords import is_hash
 
 _NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")

@@ -6,7 +6,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from worker.web.review.access import Access, address_of
+from worker.web.review.access import Access
 from worker.web.review.cookies import SESSION, VISIT, delete_cookie, set_cookie
 from worker.web.review.endpoint import CLOSED
 from worker.web.review.flash import flash
@@ -32,9 +32,9 @@ def show(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """Check name and password."""
     access: Access = request.app.state.access
-    form = request.state.form
+    form, address = request.state.form, access.proxy.address_of(request)
     try:
-        user = await access.passwords.check(form.get("name", ""), form.get("password", ""), address_of(request))
+        user = await access.passwords.check(form.get("name", ""), form.get("password", ""), address)
     except TooManyChecks:
         return await run_in_threadpool(_form, request, BUSY, HTTPStatus.TOO_MANY_REQUESTS)
     if user is None:
@@ -69,7 +69,7 @@ def _enter(request: Request, user: User, how: str, response: Response) -> Respon
     access: Access = request.app.state.access
     if request.state.session:
         access.sessions.end(request.state.session)
-    person = Person(user.name, user.role, address=address_of(request), how=how)
+    person = Person(user.name, user.role, address=access.proxy.address_of(request), how=how)
     set_cookie(response, SESSION, access.signing.sign(SESSION, access.open_session(person, user.entry)))
     delete_cookie(response, VISIT)
     return response

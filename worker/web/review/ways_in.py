@@ -1,0 +1,60 @@
+"""Builds the ways into the page that the settings name: users, tokens, a trusted proxy, single sign-on."""
+
+from worker.config.settings import Settings
+from worker.config.validators import split_networks
+from worker.errors import SettingsError
+from worker.ledger.sessions import Sessions
+from worker.redis_client.connect import BytesRedis
+from worker.web.review.access import Access
+from worker.web.review.cookies import Signing
+from worker.web.review.password_sign_in import PasswordSignIn
+from worker.web.review.tokens import parse_tokens
+from worker.web.review.trusted_proxy import TrustedProxy
+from worker.web.review.users import parse_users
+
+HOUR_MS, MINUTE_MS = 3_600_000, 60_000
+
+
+def build_access(client: BytesRedis, settings: Settings) -> Access:
+    """Return the ways in; raises SettingsError."""
+    if lines := _missing(settings):
+        raise SettingsError(lines)
+    users = parse_users(settings.review_users.get_secret_value() if settings.review_users else "")
+    return Access(
+        users=users,
+        signing=Signing(settings.login_keys.get_secret_value().encode() if settings.login_keys else None),
+        sessions=Sessions(
+            client,
+            idle_ms=round(settings.review_idle_minutes * MINUTE_MS),
+            longest_ms=round(settings.review_session_hours * HOUR_MS),
+        ),
+        passwords=PasswordSignIn(users),
+        tokens=parse_tokens(settings.review_tokens.get_secret_value() if settings.review_tokens else ""),
+        proxy=_proxy(settings),
+    )
+
+
+def _missing(settings: Settings) -> list[str]:
+    """Return a line for each setting that needs another one."""
+    needs = {
+        "REVIEW_PROXY_USER_HEADER": ("REVIEW_PROXY_ADDRESSES", "REVIEW_PROXY_ROLES_HEADER", "REVIEW_ROLES"),
+        "REVIEW_PROXY_ROLES_HEADER": ("REVIEW_PROXY_USER_HEADER",),
+        "REVIEW_OIDC_ISSUER": ("REVIEW_OIDC_CLIENT_ID", "REVIEW_OIDC_CLIENT_SECRET", "REVIEW_URL", "REVIEW_ROLES"),
+        "REVIEW_OIDC_CLIENT_ID": ("REVIEW_OIDC_ISSUER",),
+        "REVIEW_OIDC_CLIENT_SECRET": ("REVIEW_OIDC_ISSUER",),
+    }
+    return [
+        f"{name}: needs {needed} too"
+        for name, all_needed in needs.items()
+        for needed in all_needed
+        if getattr(settings, name.lower()) and not getattr(settings, needed.lower())
+    ]
+
+
+def _proxy(settings: Settings) -> TrustedProxy:
+    return TrustedProxy(
+        networks=split_networks(settings.review_proxy_addresses) if settings.review_proxy_addresses else (),
+        user_header=settings.review_proxy_user_header or "",
+        roles_header=settings.review_proxy_roles_header or "",
+        roles=settings.review_roles,
+    )
