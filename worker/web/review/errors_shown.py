@@ -11,7 +11,9 @@ from worker.errors import (
     InvalidEvent,
     LedgerError,
     LetterClosed,
+    NeedsLoginKeys,
     NightlyError,
+    OutOfDate,
     UnknownBackfill,
     UnknownLetter,
 )
@@ -26,6 +28,8 @@ _STATUS = (
     (UnknownLetter, HTTPStatus.NOT_FOUND),
     (UnknownBackfill, HTTPStatus.NOT_FOUND),
     (LetterClosed, HTTPStatus.CONFLICT),
+    (OutOfDate, HTTPStatus.CONFLICT),
+    (NeedsLoginKeys, HTTPStatus.SERVICE_UNAVAILABLE),
     (BackfillError, HTTPStatus.CONFLICT),
     (InvalidEvent, HTTPStatus.BAD_REQUEST),
     (LedgerError, HTTPStatus.SERVICE_UNAVAILABLE),

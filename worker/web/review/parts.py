@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from worker.config.settings import Settings
 from worker.ledger import Letters
+from worker.ledger.audit import AuditLog
 from worker.ledger.gate_control import GateKeeper
+from worker.ledger.letter_queries import LetterPages
 from worker.ledger.queries import Views
 from worker.redis_client.connect import BytesRedis
 from worker.vault.vault import Vault
@@ -21,6 +23,8 @@ class Parts:
     views: Views
     letters: Letters
     gate: GateKeeper
+    audit: AuditLog
+    letter_pages: LetterPages
 
 
 def build_parts(client: BytesRedis, settings: Settings) -> Parts:
@@ -32,4 +36,6 @@ def build_parts(client: BytesRedis, settings: Settings) -> Parts:
         views=Views(client),
         letters=Letters(client),
         gate=GateKeeper(client, settings.gate_rules),
+        audit=AuditLog(client),
+        letter_pages=LetterPages(client),
     )

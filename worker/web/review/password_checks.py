@@ -1,19 +1,19 @@
 """Queues password checks: at most two run at once, and each pair of address and name has a short queue.
 
-Addresses take turns, and so do the names of one address. So a flood of guesses delays only log-ins with the same
-address and name.
+Addresses take turns, and so do the names of one address. So a flood of guesses delays only those who sign in from the
+same address, and those with the same name most.
 """
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 CHECKS_AT_ONCE = 2
 LINE_AT_MOST = 8
 """Maximum length of the queue of one name at one address: a few seconds of work."""
 WAITING_AT_MOST = 64
-"""Maximum length of all queues together. A further check replaces one in the longest queue."""
+"""Maximum length of all queues together. A further check replaces one of the address that has most of them."""
 
 
 class TooManyChecks(Exception):
@@ -43,7 +43,7 @@ class Checks:
         first time. A person tries the same password again; an attacker who guesses does not.
         """
         waiter = _Waiter(asyncio.get_running_loop().create_future(), came_back)
-        self._make_room(self._queue(address, name), came_back=came_back)
+        self._make_room(address, self._queue(address, name), came_back=came_back)
         self._queues.setdefault(address, OrderedDict()).setdefault(name, deque()).append(waiter)
         self._call_next()
         await waiter.turn
@@ -59,19 +59,23 @@ class Checks:
     def _all_queues(self) -> Iterator[deque[_Waiter]]:
         return (queue for names in self._queues.values() for queue in names.values())
 
-    def _make_room(self, own: deque[_Waiter], *, came_back: bool) -> None:
+    def _make_room(self, address: str, own: deque[_Waiter], *, came_back: bool) -> None:
         """If this queue or all queues together are full, remove one waiter; raises TooManyChecks if none may go.
 
-        It is the newest one of that queue, or of the longest, whose credentials did not come back.
+        It is the newest one of that queue, or of the longest queue of the address with most of them, whose credentials
+        did not come back.
         """
         if len(own) >= LINE_AT_MOST:
-            full = own
+            full, is_fair = own, came_back
         elif len(self) >= WAITING_AT_MOST:
-            full = max(self._all_queues(), key=len)
+            most = max(self._queues.values(), key=_waiting)
+            full = max(most.values(), key=lambda queue: (any(not waiter.came_back for waiter in queue), len(queue)))
+            beside = _waiting(self._queues.get(address, OrderedDict()))
+            is_fair = came_back or len(full) > len(own) + 1 or _waiting(most) > beside + 1
         else:
             return
         victim = next((waiter for waiter in reversed(full) if not waiter.came_back), None)
-        if victim is None or not (came_back or len(full) > len(own) + 1):
+        if victim is None or not is_fair:
             raise TooManyChecks
         full.remove(victim)
         victim.turn.set_exception(TooManyChecks())
@@ -95,6 +99,10 @@ class Checks:
             if waiter is not None:
                 return waiter
         return None
+
+
+def _waiting(names: Mapping[str, deque[_Waiter]]) -> int:
+    return sum(map(len, names.values()))
 
 
 class Recent:

@@ -5,7 +5,6 @@ under a random key of this process. So a flood of guesses cannot lock out a user
 """
 
 import asyncio
-import base64
 import hashlib
 import hmac
 import os
@@ -14,7 +13,7 @@ from collections.abc import Mapping
 from worker.listening import network_of
 from worker.telemetry.rare_line import RareLine
 from worker.web.review.password_checks import Checks, Recent, TooManyChecks
-from worker.web.review.passwords import hash_password, matches
+from worker.web.review.passwords import matches
 from worker.web.review.users import User
 
 REMEMBERED_WRONG = 1_000
@@ -39,20 +38,18 @@ class PasswordSignIn:
         self._checks = Checks()
         self._failed_line = RareLine("login_failed", lines=FAILED_LINES_A_MINUTE)
         self._turned_away_line = RareLine("logins_turned_away")
-        self._unknown_user = User("", "", hash_password(base64.b64encode(os.urandom(16)).decode())) if users else None
+        self._entries = list(users.values())
 
     async def check(self, name: str, password: str, address: str) -> User | None:
         """Return the user with that name and password, or None; raises TooManyChecks."""
-        if self._unknown_user is None or not name:
+        if not self._entries or not name:
             return None
-        digest = hmac.digest(self._secret, f"{name}\0{password}".encode("utf-8", "surrogatepass"), hashlib.sha256)
+        digest = self._digest(f"{name}\0{password}")
         known = self._users.get(name)
         if admitted := self._admitted.get(digest):
             return admitted
         try:
-            # An unknown name costs as much as a known one. Names are still not secret: during a flood, unknown names
-            # find their shared queue full, and a known name has a queue of its own.
-            is_right = await self._check(known or self._unknown_user, password, digest, network_of(address))
+            is_right = await self._check(name, known or self._decoy(name), password, digest, network_of(address))
         except TooManyChecks:
             self._not_checked.add(digest)
             self.turned_away += 1
@@ -64,11 +61,18 @@ class PasswordSignIn:
         self._fail(known, digest, address)
         return None
 
-    async def _check(self, user: User, password: str, digest: bytes, network: str) -> bool:
+    def _decoy(self, name: str) -> User:
+        """Return the user whose hash is computed for an unknown name, so that it takes as long as for a known one."""
+        return self._entries[self._digest(name)[0] % len(self._entries)]
+
+    def _digest(self, text: str) -> bytes:
+        return hmac.digest(self._secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+    async def _check(self, name: str, user: User, password: str, digest: bytes, network: str) -> bool:
         if digest in self._wrong:
             return False
-        # All unknown names share one queue, so a flood of names cannot create any number of queues.
-        await self._checks.turn(network, user.name, came_back=digest in self._not_checked)
+        # Each name has a queue of its own, known or not: whether a queue is full does not tell which names exist.
+        await self._checks.turn(network, self._digest(name).hex(), came_back=digest in self._not_checked)
         try:
             if digest in self._wrong:  # the same credentials were checked while this log-in waited
                 return False

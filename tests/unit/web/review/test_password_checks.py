@@ -100,6 +100,22 @@ def test_when_all_lines_are_full_the_longest_line_loses_one_check() -> None:
     run(test)
 
 
+def test_a_flood_of_names_from_one_address_gives_way_to_another_address() -> None:
+    async def test(queue: Queue) -> None:
+        flood = [await queue.enter(f"guess {n}", "192.0.2.1", f"name {n}") for n in range(WAITING_AT_MOST)]
+        ann = await queue.enter("ann", "198.51.100.1", "ann")
+        assert [task.done() for task in flood].count(True) == 1
+        await asyncio.gather(*(task for task in flood if task.done()), return_exceptions=True)
+        bob = await queue.enter("bob", "192.0.2.1", "bob")
+        with pytest.raises(TooManyChecks):
+            await bob
+        await queue.until_empty()
+        await ann
+        assert queue.order.index("ann") <= CHECKS_AT_ONCE + 1
+
+    run(test)
+
+
 def test_a_cancelled_check_takes_no_turn() -> None:
     async def test(queue: Queue) -> None:
         gone = await queue.enter("gone", "192.0.2.1", "ann")

@@ -86,6 +86,24 @@ def test_a_flood_of_guesses_is_refused_and_locks_out_no_returning_user() -> None
     assert passwords.failed + passwords.turned_away == 101
 
 
+def answers_to_the_last_name(name: str) -> list[str]:
+    """Return what each of many sign-ins at once got, the last of them under `name`."""
+
+    async def guess() -> list[str]:
+        passwords = PasswordSignIn(parse_users(f"ann:viewer:{HASH}"))
+        names = [f"nobody-{number}" for number in range(80)] + [name]
+        tasks = [asyncio.ensure_future(passwords.check(one, "guess", ADDRESS)) for one in names]
+        return [type(found).__name__ for found in await asyncio.gather(*tasks, return_exceptions=True)]
+
+    return asyncio.run(guess())
+
+
+def test_a_flood_does_not_tell_which_names_exist() -> None:
+    known, unknown = answers_to_the_last_name("ann"), answers_to_the_last_name("nobody-else")
+    assert known == unknown
+    assert set(known) == {"NoneType", "TooManyChecks"}
+
+
 class Log:
     """Keeps the log lines."""
 

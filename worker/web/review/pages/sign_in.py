@@ -6,6 +6,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from worker.ledger.audit import Deed
 from worker.web.review.access import Access
 from worker.web.review.cookies import SESSION, VISIT, delete_cookie, set_cookie
 from worker.web.review.endpoint import CLOSED
@@ -43,7 +44,7 @@ async def sign_in(request: Request) -> Response:
 
 
 def sign_in_once(request: Request) -> Response:
-    """Sign in the person whom the link names, unless another site or a preview asks."""
+    """Sign in the person whom the link names; a preview, or a link on another site, does not use it up."""
     access: Access = request.app.state.access
     if request.method != "GET" or not is_from_here(request.headers):
         return _form(request, USED, HTTPStatus.FORBIDDEN)
@@ -56,8 +57,12 @@ def sign_in_once(request: Request) -> Response:
 
 def sign_out(request: Request) -> Response:
     """End the session."""
-    if request.state.session:
-        request.app.state.access.sessions.end(request.state.session)
+    person: Person = request.state.user
+    if request.state.session is None:
+        flash(request, "Your company's proxy has signed you in: sign out there.", "wrong")
+        return back(request)
+    request.app.state.access.sessions.end(request.state.session)
+    request.app.state.parts.audit.append(Deed(person.actor, "session.end", person.name))
     response = RedirectResponse("/sign-in", status_code=HTTPStatus.SEE_OTHER)
     delete_cookie(response, SESSION)
     flash(request, "You have signed out.")
@@ -70,6 +75,7 @@ def _enter(request: Request, user: User, how: str, response: Response) -> Respon
     if request.state.session:
         access.sessions.end(request.state.session)
     person = Person(user.name, user.role, address=access.proxy.address_of(request), how=how)
+    request.app.state.parts.audit.append(Deed(person.actor, "session.open", person.name, detail={"how": how}))
     set_cookie(response, SESSION, access.signing.sign(SESSION, access.open_session(person, user.entry)))
     delete_cookie(response, VISIT)
     return response
