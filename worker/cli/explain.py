@@ -11,12 +11,13 @@ from worker.cli.context import misuse, open_services, settings_and_client
 from worker.cli.dead_letters import document as letter_document
 from worker.cli.dead_letters import picture as letter_picture
 from worker.cli.known import complete_instance, complete_letter, known_instance
-from worker.cli.login_story import story, waiting_reason
+from worker.cli.login_story import story
 from worker.cli.output import console, counted, listing, plain, print_json
 from worker.config.settings import Settings
 from worker.ledger.dead_letters import Letters
 from worker.ledger.queries import Views
 from worker.operations.search import JOB, LETTER, REFERENCE, Found, Search
+from worker.operations.waiting_reason import waiting_reason
 from worker.redis_client.connect import BytesRedis
 from worker.vault.vault import Vault
 

@@ -1,4 +1,4 @@
-"""Tells what the ledger has about one login: a title, a table, its attempts, and why its wish waits."""
+"""Tells what the ledger has about one login: a title, a table and its attempts."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,41 +16,14 @@ from worker.cli.output import (
     pairs,
     paragraph,
     plain,
-    span,
     when,
     whole,
 )
 from worker.ledger.dead_letters import Letter
-from worker.operations.advice import advice_for, gate_advice, gate_reason
+from worker.operations.advice import advice_for
 
 _STATE_STYLES = {"waiting": WARN, "in_flight": WARN, "applied": GOOD, "dead_lettered": BAD}
 _OUTCOME_STYLES = {"applied": GOOD, "dead": BAD, "halt": BAD}
-
-
-def waiting_reason(about: dict[str, Any], gate: dict[str, Any], workers: list[Any], now_ms: int) -> str:
-    """Return why the newest wish is not applied yet, in one sentence; empty if nothing waits."""
-    if about["state"] == "in_flight":
-        return f"a worker calls Flinks right now; its lease ends {ago(about['lease_until'], now_ms)}"
-    if about["state"] != "waiting" or about["due_at"] is None:
-        return ""
-    if gate["state"] != "open":
-        name = plain(about["instance"])
-        return f"the gate of {name} is closed. {gate_reason(gate)}. {gate_advice(name, gate)}"
-    return _not_due_yet(about, now_ms) if about["due_at"] > now_ms else _due(about["due_at"], workers, now_ms)
-
-
-def _not_due_yet(about: dict[str, Any], now_ms: int) -> str:
-    code, due_at = plain(about["last_code"]), about["due_at"]
-    moment = f"{ago(due_at, now_ms)}, at {when(due_at)} UTC"
-    if (about["rests_until"] or 0) > now_ms:
-        return f"a call without an answer ({code}) may still take effect; the wish is asserted again {moment}"
-    failures = f", attempt {about['failures']}" if about["failures"] else ""
-    return f"the last answer was {code}{failures}; the next attempt is {moment}"
-
-
-def _due(due_at: int, workers: list[Any], now_ms: int) -> str:
-    waiting = f"due for {span((now_ms - due_at) / 1000)}"
-    return f"{waiting}, queued" if workers else f"{waiting}, and no worker is alive. Start: celery -A worker worker"
 
 
 def story(about: dict[str, Any], letter: Letter | None, why: str, now_ms: int) -> RenderableType:

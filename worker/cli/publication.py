@@ -8,7 +8,6 @@ from itertools import islice
 import typer
 
 from worker.cli.documents import Published
-from worker.cli.login_story import waiting_reason
 from worker.cli.output import console, number, pairs, plain, print_json
 from worker.errors import InvalidEvent
 from worker.events.contract import LifecycleEvent
@@ -17,6 +16,7 @@ from worker.events.publisher import BATCH, send
 from worker.ledger.queries import Views
 from worker.operations.advice import advice_for
 from worker.operations.event_results import DONE, NOT_TAKEN_IN, EventResults, Result, SentEvent
+from worker.operations.waiting_reason import waiting_reason
 from worker.redis_client.connect import BytesRedis
 
 FOLLOWED_AT_MOST = 100_000

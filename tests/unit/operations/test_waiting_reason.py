@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from worker.cli.login_story import waiting_reason
+from worker.operations.waiting_reason import waiting_reason
 
 NOW = 1_000_000
 OPEN = {"state": "open"}
