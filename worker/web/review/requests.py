@@ -1,0 +1,51 @@
+"""What handlers read from a request: the parts of the process, the person who acts, and the fields of a form."""
+
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+
+from worker.errors import NightlyError
+from worker.ledger.audit import Actor
+from worker.web.review.parts import Parts
+
+LONGEST_NUMBER = 15
+
+
+class BadField(NightlyError):
+    """A field of a form cannot be read. The message names the field, never its value."""
+
+
+def parts_of(request: Request) -> Parts:
+    """Return what the handlers work with."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+def actor_of(request: Request) -> Actor:
+    """Return the person who acts, as the audit log names people."""
+    user = request.state.user
+    return Actor(user.name, user.role, user.via, user.address)
+
+
+def text_of(request: Request, name: str) -> str:
+    """Return a field of the form without white space around it; empty if it is missing."""
+    return str(request.state.form.get(name, "")).strip()
+
+
+def version_of(request: Request) -> int | None:
+    """Return the version of the letter that the person saw (None: the form has none); raises BadField."""
+    text = text_of(request, "version")
+    if not text:
+        return None
+    if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER:
+        return int(text)
+    raise BadField("The version in the form is not a number. Nothing was done; open the page again.")
+
+
+def moment_of(request: Request, name: str) -> int:
+    """Return a date and time of the form, UTC if it names no zone, in milliseconds since 1970; raises BadField."""
+    try:
+        moment = datetime.fromisoformat(text_of(request, name))
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise BadField("Give a date and a time, such as 2026-11-30 08:00. Nothing was done.") from None
