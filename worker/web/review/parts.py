@@ -6,6 +6,7 @@ from worker.config.settings import Settings
 from worker.ledger import Letters
 from worker.ledger.audit import AuditLog
 from worker.ledger.gate_control import GateKeeper
+from worker.ledger.group_views import GroupViews
 from worker.ledger.letter_queries import LetterPages
 from worker.ledger.queries import Views
 from worker.redis_client.connect import BytesRedis
@@ -25,6 +26,7 @@ class Parts:
     gate: GateKeeper
     audit: AuditLog
     letter_pages: LetterPages
+    group_views: GroupViews
 
 
 def build_parts(client: BytesRedis, settings: Settings) -> Parts:
@@ -38,4 +40,5 @@ def build_parts(client: BytesRedis, settings: Settings) -> Parts:
         gate=GateKeeper(client, settings.gate_rules),
         audit=AuditLog(client),
         letter_pages=LetterPages(client),
+        group_views=GroupViews(client),
     )

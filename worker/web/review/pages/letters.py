@@ -1,6 +1,112 @@
-"""`/letters`: dead letters by filter, and the search."""
+"""`/letters`: dead letters by filter, page by page, and the search."""
 
-from worker.web.review.pages.empty import action, page
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
-show = page("Letters")
+from starlette.requests import Request
+from starlette.responses import Response
+
+from worker.ledger.letter_filter import NOBODY, STATES, LetterFilter
+from worker.operations.advice import KNOWN_CODES
+from worker.web.review.pages.empty import action
+from worker.web.review.parts import Parts
+from worker.web.review.rendering import iso, render, utc
+from worker.web.review.requests import parts_of
+
+SIZE = 50
+COUNTED_AT_MOST = 5_000
+"""Letters that are examined to count the matches of a filter."""
+_NAMES = {
+    "instance": "instance",
+    "code": "code",
+    "wish": "wish",
+    "source": "source",
+    "filed_after": "filed after",
+    "filed_before": "filed before",
+    "attempts_at_least": "attempts at least",
+    "owner": "owner",
+    "state": "state",
+    "newer_event": "a newer event came",
+    "only_suspects": "suspect of a storm",
+}
+_TIMES = ("filed_after", "filed_before")
+_MINUTE_LENGTH = len("2026-11-30T08:00")
+_FLAGS = {"newer_event", "only_suspects"}
+_WISHES = (("", "any"), ("on", "on"), ("off", "off"), ("none", "none: rejected message"))
+_STATES = tuple((name, {"open": "open, not snoozed", "any": "any: open and closed"}.get(name, name)) for name in STATES)
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One active filter, and the address of the list without it."""
+
+    text: str
+    without: str
+
+
+def show(request: Request) -> Response:
+    """Show one page of the letters that match the filter in the address."""
+    parts = parts_of(request)
+    now_ms = parts.views.now_ms()
+    wanted = LetterFilter.from_query(request.query_params, now_ms=now_ms)
+    after = request.query_params.get("after")
+    page = parts.letter_pages.page(wanted, after=after, size=SIZE)
+    count, is_all = parts.letter_pages.count_up_to(wanted, read_at_most=COUNTED_AT_MOST)
+    query = wanted.to_query()
+    return render(
+        request,
+        "letters.html",
+        now_ms=now_ms,
+        page=page,
+        query=query,
+        chips=list(_chips(wanted)),
+        count_text=_count_text(count, is_all=is_all),
+        total_text=f"{count:,}" if is_all else "letters",
+        inputs={name: iso(at_ms)[:_MINUTE_LENGTH] for name in _TIMES if (at_ms := getattr(wanted, name)) is not None},
+        first_href=address(query) if after else "",
+        next_href=address({**query, "after": page.next}) if page.next else "",
+        is_open_list=wanted.state in {"open", "snoozed"},
+        **_choices(parts, wanted),
+    )
+
+
 search = action()
+
+
+def address(query: dict[str, str]) -> str:
+    """Return the address of the list with these filters."""
+    return f"/letters?{urlencode(query)}" if query else "/letters"
+
+
+def _choices(parts: Parts, wanted: LetterFilter) -> dict[str, Any]:
+    groups = parts.letters.groups()
+    instances = sorted({group.instance for group in groups if group.instance} | {wanted.instance or ""} - {""})
+    return {
+        "codes": sorted({group.code for group in groups} | KNOWN_CODES),
+        "instances": [("", "any"), *((name, name) for name in instances)],
+        "wishes": _WISHES,
+        "states": _STATES,
+        "nobody": NOBODY,
+    }
+
+
+def _chips(wanted: LetterFilter) -> Iterator[Chip]:
+    query = wanted.to_query()
+    for name, value in query.items():
+        text = _NAMES[name] if name in _FLAGS else f"{_NAMES[name]}: {_shown(wanted, name, value)}"
+        yield Chip(text, address({key: other for key, other in query.items() if key != name}))
+
+
+def _shown(wanted: LetterFilter, name: str, value: str) -> str:
+    at_ms = {"filed_after": wanted.filed_after, "filed_before": wanted.filed_before}.get(name)
+    if at_ms is not None:
+        return f"{utc(at_ms)} UTC"
+    return "nobody" if name == "owner" and value == NOBODY else value
+
+
+def _count_text(count: int, *, is_all: bool) -> str:
+    if not is_all:
+        return f"More than {count:,} letters match" if count else "Many letters to search"
+    return "No letter matches" if not count else "1 letter matches" if count == 1 else f"{count:,} letters match"
