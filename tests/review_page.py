@@ -64,8 +64,7 @@ def review_settings(**settings: Any) -> Settings:
 
 
 def review_parts(redis_client: Redis, *, vault: Vault | None = None, **settings: Any) -> Parts:
-    parts = build_parts(redis_client, review_settings(**settings))
-    return parts if vault is None else _with(parts, vault)
+    return build_parts(redis_client, review_settings(**settings), vault=vault)
 
 
 def browser(parts: Parts, *, access: Access | None = None, beside: Sequence[BaseRoute] = ()) -> Page:
@@ -90,7 +89,3 @@ def sign_in_as(page: Page, access: Access, role: str) -> None:
     session_id = access.open_session(Person(name, role), User(name, role, HASH).entry)
     page.cookies.set(SESSION, access.signing.sign(SESSION, session_id))
     page.get("/bulk")
-
-
-def _with(parts: Parts, vault: Vault) -> Parts:
-    return Parts(**{**vars(parts), "vault": vault})

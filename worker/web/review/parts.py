@@ -9,6 +9,7 @@ from worker.ledger.gate_control import GateKeeper
 from worker.ledger.group_views import GroupViews
 from worker.ledger.letter_queries import LetterPages
 from worker.ledger.queries import Views
+from worker.operations.search import Search
 from worker.redis_client.connect import BytesRedis
 from worker.vault.vault import Vault
 
@@ -27,18 +28,28 @@ class Parts:
     audit: AuditLog
     letter_pages: LetterPages
     group_views: GroupViews
+    search: Search
 
 
-def build_parts(client: BytesRedis, settings: Settings) -> Parts:
-    """Build the parts; Redis is first asked by a request."""
+def build_parts(client: BytesRedis, settings: Settings, *, vault: Vault | None = None) -> Parts:
+    """Build the parts, with the vault of the settings if none is given; Redis is first asked by a request."""
+    vault = vault or (settings.vault() if settings.login_keys else None)
     return Parts(
         client=client,
         settings=settings,
-        vault=settings.vault() if settings.login_keys else None,
+        vault=vault,
         views=Views(client),
         letters=Letters(client),
         gate=GateKeeper(client, settings.gate_rules),
         audit=AuditLog(client),
         letter_pages=LetterPages(client),
         group_views=GroupViews(client),
+        search=Search(
+            client, open_vault=(lambda: vault) if vault else None, instances=lambda: _instances(client, settings)
+        ),
     )
+
+
+def _instances(client: BytesRedis, settings: Settings) -> list[str]:
+    known = {raw.decode() for raw in client.smembers("nightly:instances")}
+    return sorted({settings.flinks_instance, *settings.flinks_instances, *known})

@@ -2,20 +2,24 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from worker.ledger.letter_filter import NOBODY, STATES, LetterFilter
 from worker.operations.advice import KNOWN_CODES
-from worker.web.review.pages.empty import action
+from worker.operations.search import Found
+from worker.web.review.flash import flash
 from worker.web.review.parts import Parts
+from worker.web.review.redirects import back
 from worker.web.review.rendering import iso, render, utc
-from worker.web.review.requests import parts_of
+from worker.web.review.requests import parts_of, text_of
 
 SIZE = 50
+SEARCH_SECONDS = 5.0
 COUNTED_AT_MOST = 5_000
 """Letters that are examined to count the matches of a filter."""
 _NAMES = {
@@ -72,7 +76,25 @@ def show(request: Request) -> Response:
     )
 
 
-search = action()
+def search(request: Request) -> Response:
+    """Go to what has the id that was searched for; list several. The text may be a loginId: it is not shown again."""
+    text, after = text_of(request, "text"), text_of(request, "after") or None
+    if not text:
+        flash(request, "Type an id to search for.", "wrong")
+        return back(request, "/letters")
+    parts = parts_of(request)
+    results = parts.search.find(text, seconds=SEARCH_SECONDS, after=after)
+    if len(results.found) == 1 and not results.next:
+        return RedirectResponse(_address_of(results.found[0], text), status_code=HTTPStatus.SEE_OTHER)
+    now_ms, has_keys = parts.views.now_ms(), parts.vault is not None
+    return render(request, "search.html", now_ms=now_ms, results=results, has_keys=has_keys, seconds=SEARCH_SECONDS)
+
+
+def _address_of(found: Found, text: str) -> str:
+    letter_id = found.letter.id if found.letter else found.login["dead_letter"] if found.login else ""
+    if letter_id and (found.letter or text == letter_id):
+        return f"/letters/{quote(letter_id, safe='')}"
+    return f"/logins/{found.login['login']}" if found.login else f"/bulk/{quote(found.job, safe='')}"
 
 
 def address(query: dict[str, str]) -> str:
