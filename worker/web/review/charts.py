@@ -5,36 +5,34 @@ the SVG, because text inside it would shrink with it on a phone. Every picture h
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
+from typing import Protocol
 
 from markupsafe import Markup
 
-DAY_MS = 86_400_000
-SLOT_MS = 600_000
+STEP_MINUTES = 10
 """Width of one point of the large picture."""
-SLOTS = DAY_MS // SLOT_MS
 _SPARK_STEP, _SPARK_HEIGHT = 4, 24
-_WIDTH, _HEIGHT = SLOTS - 1, 60
+_HEIGHT = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Minute:
-    """One minute at `at_ms`: wishes applied, calls that failed, and the age of the oldest due login at its end."""
+class Step(Protocol):
+    """The counts of STEP_MINUTES, and the age of the oldest due login at their end."""
 
-    at_ms: int
-    applied: int
-    failed: int
-    oldest_due_seconds: float
+    @property
+    def applied(self) -> int:
+        """Wishes that Flinks confirmed."""
+        ...
 
+    @property
+    def failures(self) -> int:
+        """Calls that were retried, throttled or given up."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """Ten minutes of the large picture. Rates are calls a minute."""
-
-    applied: float
-    failed: float
-    oldest_due_seconds: float
+    @property
+    def oldest_due_seconds(self) -> float:
+        """How long the oldest due login has waited."""
+        ...
 
 
 def sparkline(counts: Sequence[int], label: str) -> Markup:
@@ -62,54 +60,30 @@ def progress_bar(parts: Mapping[str, int], total: int, label: str) -> Markup:
     ).format(label, Markup().join(segments))
 
 
-def day_picture(minutes: Sequence[Minute], now_ms: int) -> Markup:
+def day_picture(steps: Sequence[Step | None]) -> Markup:
     """Return the last 24 hours in two plots: calls a minute (applied, failed) and the age of the oldest due login.
 
-    Minutes without a value are gaps: a line is never drawn across them.
+    `steps` are the oldest first. None is a gap, and no line is drawn across it.
     """
-    slots = day_slots(minutes, now_ms)
-    known = [slot for slot in slots if slot]
+    known = [step for step in steps if step]
     if not known:
-        return Markup('<p class="dim">No minute of the last 24 hours was counted yet.</p>')
-    rate = max(max(slot.applied, slot.failed) for slot in known) or 1
-    age = max(slot.oldest_due_seconds for slot in known) or 1
-    calls = _area("applied", [slot.applied / rate if slot else None for slot in slots])
-    calls += _line("failed", [slot.failed / rate if slot else None for slot in slots])
-    oldest = _area("oldest", [slot.oldest_due_seconds / age if slot else None for slot in slots])
-    text = day_text(minutes, known, len(slots))
+        return Markup('<p class="dim">Nothing was counted in the last 24 hours, as no worker was alive.</p>')
+    most = max(max(step.applied, step.failures) for step in known) or 1
+    age = max(step.oldest_due_seconds for step in known) or 1
+    calls = _area("applied", [step.applied / most if step else None for step in steps])
+    calls += _line("failed", [step.failures / most if step else None for step in steps])
+    oldest = _area("oldest", [step.oldest_due_seconds / age if step else None for step in steps])
+    width, texts = max(len(steps) - 1, 1), _texts(known)
+    label = f"The last 24 hours: {', '.join(texts.values())}.{_gaps(len(steps) - len(known))}"
     return Markup(
         '<figure class="day"><div class="plots">{}{}</div>'
         '<div class="axis" aria-hidden="true"><span>24 h ago</span><span>18 h</span><span>12 h</span><span>6 h</span>'
         "<span>now</span></div><figcaption>{}</figcaption></figure>"
     ).format(
-        _plot(calls, f"Calls a minute in the last 24 hours. {text}", ""),
-        _plot(oldest, f"Oldest due login in the last 24 hours: at most {span(_oldest(known))}.", "low"),
-        _legend(minutes, known),
+        _plot(calls, width, label, ""),
+        _plot(oldest, width, f"Age of the oldest due login in the last 24 hours: {texts['oldest']}.", "low"),
+        _legend(texts),
     )
-
-
-def day_slots(minutes: Sequence[Minute], now_ms: int) -> list[Slot | None]:
-    """Return the last 24 hours in slots of ten minutes, oldest first; None: no minute of it was counted."""
-    slots: list[Slot | None] = [None] * SLOTS
-    end = (now_ms // SLOT_MS + 1) * SLOT_MS
-    begin = end - DAY_MS
-    within = sorted((minute for minute in minutes if begin <= minute.at_ms < end), key=lambda minute: minute.at_ms)
-    for place, group in groupby(within, lambda minute: (minute.at_ms - begin) // SLOT_MS):
-        found = list(group)
-        slots[place] = Slot(
-            sum(minute.applied for minute in found) / len(found),
-            sum(minute.failed for minute in found) / len(found),
-            max(minute.oldest_due_seconds for minute in found),
-        )
-    return slots
-
-
-def day_text(minutes: Sequence[Minute], known: Sequence[Slot], slots: int) -> str:
-    """Return the large picture in words."""
-    applied, failed = sum(minute.applied for minute in minutes), sum(minute.failed for minute in minutes)
-    missing = slots - len(known)
-    gaps = f" For {missing * SLOT_MS // 60_000:,} of 1,440 minutes there are no counts." if missing else ""
-    return f"{applied:,} applied, {failed:,} failed.{gaps}"
 
 
 def span(seconds: float) -> str:
@@ -120,22 +94,23 @@ def span(seconds: float) -> str:
     return f"{seconds:,.0f} s"
 
 
-def _legend(minutes: Sequence[Minute], known: Sequence[Slot]) -> Markup:
-    applied, failed = sum(minute.applied for minute in minutes), sum(minute.failed for minute in minutes)
-    most = max(slot.applied for slot in known)
-    items = [
-        ("applied", f"{applied:,} applied, at most {most:,.0f} a minute"),
-        ("failed", f"{failed:,} failed"),
-        ("oldest", f"oldest due: at most {span(_oldest(known))}"),
-    ]
-    return Markup().join(
-        Markup('<span><span class="key {}" aria-hidden="true"></span> {}</span> ').format(name, text)
-        for name, text in items
-    )
+def _texts(known: Sequence[Step]) -> dict[str, str]:
+    """Return what the large picture shows, in words, by the CSS class of each part."""
+    most = max(step.applied for step in known) / STEP_MINUTES
+    return {
+        "applied": f"{sum(step.applied for step in known):,} applied, at most {most:,.0f} a minute",
+        "failed": f"{sum(step.failures for step in known):,} failed",
+        "oldest": f"oldest due at most {span(max(step.oldest_due_seconds for step in known))}",
+    }
 
 
-def _oldest(known: Sequence[Slot]) -> float:
-    return max(slot.oldest_due_seconds for slot in known)
+def _gaps(missing: int) -> str:
+    return f" For {span(missing * STEP_MINUTES * 60)} nothing was counted." if missing else ""
+
+
+def _legend(texts: Mapping[str, str]) -> Markup:
+    item = Markup('<span><span class="key {}" aria-hidden="true"></span> {}</span> ')
+    return Markup().join(item.format(name, text) for name, text in texts.items())
 
 
 def _bar(place: int, count: int, most: int) -> Markup:
@@ -146,10 +121,10 @@ def _bar(place: int, count: int, most: int) -> Markup:
     )  # fmt: skip
 
 
-def _plot(content: Markup, label: str, kind: str) -> Markup:
+def _plot(content: Markup, width: int, label: str, kind: str) -> Markup:
     return Markup(
         '<svg class="plot {}" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img"><title>{}</title>{}</svg>'
-    ).format(kind, _WIDTH, _HEIGHT, label, content)
+    ).format(kind, width, _HEIGHT, label, content)
 
 
 def _area(name: str, shares: Sequence[float | None]) -> Markup:

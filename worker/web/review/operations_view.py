@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from worker.operations.advice import gate_advice, gate_reason, way_text
-from worker.web.review.charts import Minute, day_picture, span
+from worker.web.review.charts import Step, day_picture, span
 
 COUNTS = (
     "recorded", "replayed", "applied_on", "applied_off", "superseded", "duplicate", "dead_lettered", "calls", "retried",
@@ -63,10 +63,8 @@ class WorkerView:
     excluded: str
 
 
-def instance_view(
-    name: str, about: Mapping[str, Any], minutes: Sequence[Minute], now_ms: int, place: int
-) -> InstanceView:
-    """Return one instance, from an entry of `Views.status()["instances"]` and its counts by minute."""
+def instance_view(name: str, about: Mapping[str, Any], steps: Sequence[Step | None], place: int) -> InstanceView:
+    """Return one instance, from an entry of `Views.status()["instances"]` and its counts of the last 24 hours."""
     gate = about["gate"]
     is_open = gate["state"] == "open"
     tally = about["tally"]
@@ -79,7 +77,7 @@ def instance_view(
         advice="" if is_open else gate_advice(name, gate),
         opening=OPENING.get(gate.get("cause", ""), _OPENING_OTHERWISE),
         stats=list(_stats(about)),
-        picture=day_picture(minutes, now_ms),
+        picture=day_picture(steps),
         tally=[(each.replace("_", " "), tally.get(each, 0)) for each in COUNTS],
     )
 

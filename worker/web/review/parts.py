@@ -12,6 +12,7 @@ from worker.ledger.queries import Views
 from worker.operations.search import Search
 from worker.redis_client.connect import BytesRedis
 from worker.vault.vault import Vault
+from worker.web.review.paces import Paces
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Parts:
     letter_pages: LetterPages
     group_views: GroupViews
     search: Search
+    paces: Paces
 
 
 def build_parts(client: BytesRedis, settings: Settings, *, vault: Vault | None = None) -> Parts:
@@ -47,6 +49,7 @@ def build_parts(client: BytesRedis, settings: Settings, *, vault: Vault | None =
         search=Search(
             client, open_vault=(lambda: vault) if vault else None, instances=lambda: _instances(client, settings)
         ),
+        paces=Paces(),
     )
 
 

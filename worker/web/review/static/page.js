@@ -104,42 +104,34 @@
     say('Your session has ended: reload the page to sign in again.', true);
   }
 
-  // ---- Selection: <input name=ids> boxes of a form, one for all, a count, a range with Shift ----
+  // ---- Selection: boxes of a form (data-select), one for all (data-select-all), a count, a range with Shift ----
 
-  const boxes = (form) => [...form.elements].filter((field) => field.type === 'checkbox' && field.name === 'ids');
+  const boxes = (form, name) => [...form.elements].filter((field) => field.hasAttribute(name));
   let lastBox = null;
 
   function countSelected(form) {
-    const found = boxes(form);
+    const found = boxes(form, 'data-select');
     if (!found.length) return;
     const selected = found.filter((box) => box.checked).length;
-    for (const place of all('[data-selected]', form)) place.textContent = `${selected.toLocaleString('en')} selected`;
-    for (const box of all('[data-select-all] input')) {
+    for (const place of all('[data-count]', form)) place.textContent = `${selected.toLocaleString('en')} selected`;
+    for (const box of boxes(form, 'data-select-all')) {
       box.checked = selected === found.length;
       box.indeterminate = selected > 0 && selected < found.length;
     }
-  }
-
-  function addSelectAll(place) {
-    const first = place.closest('table').querySelector('input[name=ids]');
-    if (!first) return;
-    const box = document.createElement('input');
-    box.type = 'checkbox';
-    box.setAttribute('aria-label', 'Select all on this page');
-    box.addEventListener('change', () => {
-      boxes(first.form).forEach((each) => { each.checked = box.checked; });
-      countSelected(first.form);
-    });
-    place.replaceChildren(box);
+    for (const box of found) box.closest('[data-row]')?.classList.toggle('selected', box.checked);
   }
 
   function select(event) {
     const box = event.target;
-    if (!box.form || box.type !== 'checkbox' || box.name !== 'ids') return;
-    const found = boxes(box.form);
-    const [from, to] = [found.indexOf(lastBox), found.indexOf(box)].sort((a, b) => a - b);
-    if (event.shiftKey && from >= 0) found.slice(from, to + 1).forEach((each) => { each.checked = box.checked; });
-    lastBox = box;
+    if (!box.form || box.type !== 'checkbox') return;
+    const found = boxes(box.form, 'data-select');
+    if (box.hasAttribute('data-select-all')) {
+      found.forEach((each) => { each.checked = box.checked; });
+    } else if (box.hasAttribute('data-select')) {
+      const [from, to] = [found.indexOf(lastBox), found.indexOf(box)].sort((a, b) => a - b);
+      if (event.shiftKey && from >= 0) found.slice(from, to + 1).forEach((each) => { each.checked = box.checked; });
+      lastBox = box;
+    }
     countSelected(box.form);
   }
 
@@ -147,13 +139,13 @@
 
   const OFF = 'nightly-keys-off';
   const rows = () => all('[data-row]');
-  const current = () => document.querySelector('[data-row].is-current');
+  const current = () => document.querySelector('[data-row].current');
 
   function goTo(row) {
     if (!row) return;
-    current()?.classList.remove('is-current');
-    row.classList.add('is-current');
-    (row.querySelector('[data-open]') || row.querySelector('a[href]') || row).focus({ preventScroll: true });
+    current()?.classList.remove('current');
+    row.classList.add('current');
+    (row.querySelector('a[data-open]') || row.querySelector('a[href]') || row).focus({ preventScroll: true });
     row.scrollIntoView({ block: 'nearest' });
   }
 
@@ -165,7 +157,7 @@
 
   // Goes to the button and opens the box that it is in. A person presses it.
   function goToReplay() {
-    const button = current()?.querySelector('[data-replay]') || document.querySelector('[data-replay]');
+    const button = current()?.querySelector('[data-key="r"]') || document.querySelector('[data-key="r"]');
     if (!button) return;
     const box = button.closest('details');
     if (box) box.open = true;
@@ -181,7 +173,7 @@
   const KEYS = {
     j: () => move(1),
     k: () => move(-1),
-    x: () => current()?.querySelector('input[name=ids]')?.click(),
+    x: () => current()?.querySelector('input[data-select]')?.click(),
     r: goToReplay,
     '/': search,
     '?': () => document.getElementById('keys')?.showModal(),
@@ -209,8 +201,8 @@
   document.addEventListener('focusin', (event) => {
     const row = event.target.closest?.('[data-row]');
     if (row && row !== current()) {
-      current()?.classList.remove('is-current');
-      row.classList.add('is-current');
+      current()?.classList.remove('current');
+      row.classList.add('current');
     }
   });
   document.body.addEventListener('htmx:beforeSwap', check);
@@ -232,7 +224,6 @@
     });
   }
   for (const part of all('[data-every]')) say(`Updated every ${part.dataset.every} s`);
-  all('[data-select-all]').forEach(addSelectAll);
   all('form').forEach(countSelected);
   showTimes();
   setInterval(showTimes, 30000);
