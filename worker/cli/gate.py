@@ -69,7 +69,7 @@ def close(
 ) -> None:
     """Close the gate: no more calls until a person opens it. Events are still recorded."""
     name, gate, views = _one(instance)
-    gate.close(name, by=operator().name, reason=reason)
+    gate.close(name, by=operator(), reason=reason)
     result = f"is closed. Calls in flight end, events wait. Later: nightly gate open {plain(name)}"
     _print_result(name, views, result, as_json=as_json)
 
@@ -78,7 +78,7 @@ def close(
 def open_(instance: InstanceName = None, *, as_json: AsJson = False) -> None:
     """Open the gate. A refused configuration may make one call; if that is refused too, the gate closes again."""
     name, gate, views = _one(instance)
-    gate.open(name, by=operator().name)
+    gate.open(name, by=operator())
     result = "is open. Workers make one call first; nightly status shows the result."
     _print_result(name, views, result, as_json=as_json)
 

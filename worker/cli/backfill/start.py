@@ -83,7 +83,7 @@ def start(
         wish=Asks.ON if on else Asks.OFF if off else Asks.AS_IS,
         reassert=reassert,
         as_of_us=as_of_us,
-        by=operator().name,
+        by=operator(),
         rate=rate,
         quiet=quiet_hours or "",
         timezone=timezone or "",

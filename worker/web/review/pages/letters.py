@@ -15,7 +15,7 @@ from worker.operations.search import Found
 from worker.web.review.flash import flash
 from worker.web.review.parts import Parts
 from worker.web.review.redirects import back
-from worker.web.review.rendering import iso, render, utc
+from worker.web.review.rendering import render, utc, when
 from worker.web.review.requests import parts_of, text_of
 
 SIZE = 50
@@ -68,7 +68,7 @@ def show(request: Request) -> Response:
         chips=list(_chips(wanted)),
         count_text=_count_text(count, is_all=is_all),
         total_text=f"{count:,}" if is_all else "letters",
-        inputs={name: iso(at_ms)[:_MINUTE_LENGTH] for name in _TIMES if (at_ms := getattr(wanted, name)) is not None},
+        inputs={name: when(at_ms)[:_MINUTE_LENGTH] for name in _TIMES if (at_ms := getattr(wanted, name)) is not None},
         first_href=address(query) if after else "",
         next_href=address({**query, "after": page.next}) if page.next else "",
         is_open_list=wanted.state in {"open", "snoozed"},
