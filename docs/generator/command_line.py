@@ -25,6 +25,8 @@ OUTPUTS: Mapping[str, type[Document] | tuple[type[Document], ...]] = {
     "dead-letters export": documents.Letter,
     "dead-letters replay": documents.Decision,
     "dead-letters resolve": documents.Decision,
+    "audit-log list": documents.AuditEntry,
+    "audit-log verify": documents.AuditVerification,
     "backfill start": documents.Backfill,
     "backfill start --dry-run": documents.Forecast,
     "backfill list": documents.Backfill,

@@ -68,6 +68,7 @@ ENTRIES: dict[str, Entry] = {
         "Example: `nightly doctor --json`",
     ),
     "gate": Entry("worker.cli.gate:app", TROUBLE, "Show, close or open the gate that allows calls to Flinks."),
+    "audit-log": Entry("worker.cli.audit_log:app", TROUBLE, "Show, verify and export who changed what."),
     "keys": Entry("worker.cli.keys:keys", SET_UP, "Make keys for LOGIN_KEYS and HTTP_EVENTS_SECRETS."),
     "users": Entry(
         "worker.cli.keys:users", SET_UP, "Make password hashes for REVIEW_USERS, and tokens for REVIEW_TOKENS."

@@ -31,6 +31,7 @@ from worker.cli.output import (
     whole,
 )
 from worker.ledger.dead_letters import Letter, Letters
+from worker.ledger.group_views import GroupView, GroupViews
 from worker.ledger.history import by_kind
 from worker.ledger.queries import Views
 from worker.operations.advice import advice_for
@@ -52,16 +53,17 @@ IsClosed = Annotated[bool, typer.Option("--closed", help="The letters closed in 
 
 @app.command(epilog="Example: `nightly dead-letters groups`")
 def groups(*, as_json: AsJson = False) -> None:
-    """Count open letters by instance, code and wish. Begin a review here."""
+    """Count open letters by instance, code and wish, with owner and state. Begin a review here."""
     letters, now_ms = _open()
-    kinds = letters.groups()
+    kinds = GroupViews(letters.redis).read()
     if as_json:
-        print_json(documents.Group.of(asdict(group)) for group in kinds)
+        print_json(documents.Group.of(asdict(group), new_letters=group.new_letters) for group in kinds)
         return
-    table = listing("Letters", "Code", "Wish", "Instance", "Oldest", "Newest", right=["Letters"])
+    table = listing("Letters", "Code", "Wish", "Instance", "Oldest", "Newest", "Owner", "State", right=["Letters"])
     for group in kinds:
+        names = map(plain, (group.code, group.wish, group.instance))
         ages = ago(group.oldest_at, now_ms), ago(group.newest_at, now_ms)
-        table.add_row(number(group.count), plain(group.code), plain(group.wish), plain(group.instance), *ages)
+        table.add_row(number(group.count), *names, *ages, plain(group.owner), _state(group))
     console().print(table if kinds else "No dead letter is open.")
     if kinds:
         command = (f"nightly dead-letters list --code {plain(kinds[0].code)}", COMMAND)
@@ -142,6 +144,10 @@ def picture(letter: Letter, history: Sequence[dict[str, Any]], now_ms: int) -> R
         parts += ["", paragraph(advice_for(letter.code)), Text(f"  nightly dead-letters replay {letter.id}", COMMAND)]
         parts.append(Text(f'  nightly dead-letters resolve {letter.id} --note "why"', COMMAND))
     return Group(*parts)
+
+
+def _state(group: GroupView) -> str:
+    return f"muted until {when(group.muted_until)}" if group.state == "muted" else group.state
 
 
 def _login_rows(letter: Letter) -> list[tuple[str, object]]:

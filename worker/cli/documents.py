@@ -1,6 +1,6 @@
 """What `--json` prints about events, logins, dead letters and backfills."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -136,8 +136,15 @@ class Group(Document):
     code: str
     wish: Wish | None
     count: int
+    new_letters: int
+    """Of the last 24 hours."""
     oldest_at: Time
     newest_at: Time
+    owner: str | None
+    state: Literal["open", "acknowledged", "muted"]
+    mute_ends_at: Time | None = Field(validation_alias="muted_until")
+    changed_by: str | None
+    changed_at: Time | None
 
 
 class Decision(Document):
@@ -212,3 +219,34 @@ class ReportRow(Document):
     code: str | None
     ended_at: Time | None
     login_id: str | None = None
+
+
+class AuditEntry(Document):
+    """One entry of the audit log: what a person did."""
+
+    number: int = Field(validation_alias="n")
+    made_at: Time = Field(validation_alias="at")
+    by: str | None
+    role: str
+    via: str
+    address: str | None
+    action: str
+    target: str | None
+    why: str | None
+    detail: dict[str, Any]
+    before: str | None
+    """The hash of the entry before it."""
+    hash: str
+
+
+class AuditVerification(Document):
+    """Result of `audit-log verify`."""
+
+    is_intact: bool
+    count: int
+    """Of the entries that were checked."""
+    number: int
+    """Of the last entry that was checked, and the next is its hash."""
+    hash: str | None
+    broken_entry: int | None
+    reason: str | None

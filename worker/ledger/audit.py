@@ -8,16 +8,24 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from worker.errors import AuditBusy, LedgerError
-from worker.ledger.audit_entries import Actor, Broken, Chain, Deed, Entry, Head, hash_of, next_entry
+from worker.ledger.audit_entries import (
+    Actor,
+    Deed,
+    Entry,
+    Head,
+    Verification,
+    hash_of,
+    next_entry,
+    verify_chain,
+)
 from worker.ledger.scripts import Scripts
 from worker.redis_client.connect import BytesRedis
 from worker.telemetry.logs import get_logger
 
-__all__ = ["Actor", "AuditArgs", "AuditLog", "Deed", "Entry", "Head", "Verification", "log_head"]
+__all__ = ["Actor", "AuditArgs", "AuditLog", "Deed", "Entry", "Head", "Verification", "log_head", "verify_chain"]
 
 AuditArgs = tuple[str, str, str]
 """The last three arguments of a script that a person runs: head before, head after, entry."""
@@ -26,18 +34,6 @@ AUDIT, HEAD = "nightly:audit", "nightly:audit-head"
 TRIES, LONGEST_WAIT_SECONDS = 60, 0.05
 PAGE = 1000
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """Result of checking the chain: how many entries were checked, and where it breaks, if it does."""
-
-    count: int
-    head: Head
-    """Of the last entry that was checked."""
-    broken_at: int | None = None
-    """Number of the entry that does not fit; 0 if there is no entry at all."""
-    reason: str = ""
 
 
 class AuditLog:
@@ -96,16 +92,12 @@ class AuditLog:
         """
         raw_head, count = self._head_and_count()
         first = 0 if last is None else max(count - last, 0)
-        chain = Chain(self._head_of_entry(first) if first else None, logged=logged)
+        start = self._head_of_entry(first) if first else None
         try:
-            for text in self._texts(first, count):
-                chain.add(text)
-            chain.end(_read_head(raw_head))
-        except Broken as error:
-            return Verification(chain.head.number - first, chain.head, error.number, str(error))
+            stored = _read_head(raw_head)
         except ValueError as error:
-            return Verification(chain.head.number - first, chain.head, chain.head.number, f"{error}: {HEAD} is wrong")
-        return Verification(count - first, chain.head)
+            return Verification(0, Head(), count, f"the stored head, {HEAD}, is unreadable: {error}")
+        return verify_chain(self._texts(first, count), start=start, stored=stored, logged=logged)
 
     def export(self) -> Iterator[str]:
         """Yield the text of each entry, oldest first; the hash of one line stands in the next one."""

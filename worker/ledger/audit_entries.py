@@ -171,3 +171,30 @@ class Chain:
         newest_logged = max(self._logged, default=0)
         if newest_logged > self.head.number:
             raise Broken(self.head.number, f"it is the last one, but entry {newest_logged} was logged: the end is lost")
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Result of checking the chain: how many entries were checked, and where it breaks, if it does."""
+
+    count: int
+    head: Head
+    """Of the last entry that was checked."""
+    broken_at: int | None = None
+    """Number of the entry that does not fit; 0 if there is no entry at all."""
+    reason: str = ""
+
+
+def verify_chain(
+    texts: Iterable[str], *, start: Head | None = None, stored: Head | None = None, logged: Iterable[Head] = ()
+) -> Verification:
+    """Check entries from the one after `start` on, `stored` against the last one, and `logged` against all."""
+    chain = Chain(start, logged=logged)
+    first = chain.head.number
+    try:
+        for text in texts:
+            chain.add(text)
+        chain.end(chain.head if stored is None else stored)
+    except Broken as error:
+        return Verification(chain.head.number - first, chain.head, error.number, str(error))
+    return Verification(chain.head.number - first, chain.head)

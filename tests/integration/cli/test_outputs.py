@@ -131,6 +131,8 @@ def test_the_json_of_every_command_matches_the_published_schema(
         "dead-letters replay --all": "dead-letters replay",
         "dead-letters resolve --all --note done": "dead-letters resolve",
         "dead-letters list --closed": "dead-letters list",
+        "audit-log list": "audit-log list",
+        "audit-log verify": "audit-log verify",
         "backfill list": "backfill list",
         f"backfill show {ids['backfill']}": "backfill show",
         f"backfill report {ids['backfill']} --reveal": "backfill report",

@@ -102,7 +102,7 @@ def test_nothing_is_done_while_the_head_is_unreadable(audit: AuditLog, redis_cli
     redis_client.set(HEAD, "1 lost")
     with pytest.raises(LedgerError, match="Nothing was done"):
         audit.append(deed())
-    assert "is wrong" in audit.verify().reason
+    assert "is unreadable" in audit.verify().reason
 
 
 def test_a_refused_change_leaves_no_entry(audit: AuditLog) -> None:
