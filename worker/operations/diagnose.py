@@ -1,6 +1,6 @@
 """Collects the values for `nightly doctor` from settings, Redis, broker and Flinks' address, and calls its checks.
 
-The checks are in checks.py, secrecy_checks.py and stream_checks.py. Nothing is written.
+The checks are in checks.py, audit_checks.py, secrecy_checks.py and stream_checks.py. Nothing is written.
 """
 
 import contextlib
@@ -19,11 +19,13 @@ from worker.config.settings import Settings
 from worker.config.validators import LOOPBACK_HOSTS
 from worker.errors import LedgerMismatch, SettingsError
 from worker.ledger import Ledger
+from worker.ledger.audit import AuditLog
 from worker.ledger.dead_letters import MESSAGE_BYTES_AT_MOST, MESSAGES_AT_MOST
 from worker.ledger.queries import Views
 from worker.operations import checks as doctor
 from worker.operations import secrecy_checks, stream_checks
 from worker.operations.advice import messages_for_workers
+from worker.operations.audit_checks import CHECKED_AT_MOST, check_audit
 from worker.operations.checks import Check, Level
 from worker.operations.diagnose_broker import examine_broker
 from worker.operations.waiting import read_state
@@ -122,6 +124,7 @@ def _state(settings: Settings, client: BytesRedis) -> Iterator[Check]:
         yield doctor.check_gate(name, about["gate"])
         yield doctor.check_backlog(name, about, workers_alive=len(status["workers"]))
     yield _review_list(client, status)
+    yield check_audit(AuditLog(client).verify(last=CHECKED_AT_MOST))
     for name in ("stream", "queue"):
         yield stream_checks.check_way(name, status["waiting_events"][name], workers_alive=len(status["workers"]))
     yield stream_checks.check_ids(status)
