@@ -7,6 +7,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, claim_all, wishes
 from tests.integration.ledger.rejected import park
+from tests.ledger_calls import close
 from tests.people import ANN, BOB
 from worker.errors import InvalidAction, OutOfDate, UnknownGroup
 from worker.ledger import Ledger, Letters
@@ -36,7 +37,7 @@ def view(actions: GroupActions, clock: Clock) -> GroupView:
 
 def resolve_all(letters: Letters) -> None:
     for letter in list(letters.list()):
-        letters.close(letter.id, "resolved", by="ann")
+        close(letters, letter.id, "resolved", by="ann")
 
 
 def test_each_action_is_an_entry_and_shows_in_the_group(
