@@ -11,6 +11,7 @@ import pytest
 from tests.integration.backfill.conftest import Nightly, only, work_off
 from tests.people import ANN
 from worker.backfill.feeder import Feeder
+from worker.ledger.audit import AuditLog
 from worker.services import Services
 
 CANARY = "canary-7f3d"
@@ -50,6 +51,8 @@ def test_the_report_lists_every_row_of_the_file_and_no_login(nightly: Nightly, s
     shown = [nightly("show", backfill.id), nightly("list"), nightly("report", backfill.id, "--json"), started]
     assert not [done for done in shown if CANARY in done.stdout + done.stderr]
     assert [row["login_id"] for row in report(nightly, backfill.id, "--reveal")][:2] == [f"{CANARY}-1", f"{CANARY}-2"]
+    (revealed,) = AuditLog(services.redis).entries(limit=1)
+    assert (revealed.action, revealed.target, revealed.via) == ("backfill.reveal", backfill.id, "cli")
 
 
 def test_report_rejects_and_summary_count_the_same_rows_before_the_backfill_has_ended(

@@ -27,6 +27,7 @@ from worker.cli.backfill.start import start
 from worker.cli.context import open_services, operator
 from worker.cli.known import complete_backfill, known_backfill
 from worker.cli.output import console, number, plain, print_json
+from worker.ledger.audit import AuditLog, Deed
 from worker.operations.backfill_progress import needs_a_person, outcomes
 
 app = typer.Typer(
@@ -132,9 +133,13 @@ def report(
     """Write a line for each row (line, reference, account_id, wish, outcome, code, ended_at), and a summary to stderr.
 
     Works at any time, also before the backfill ends. With only --rejects, just the rejected rows are written.
+    --reveal and --rejects show loginIds, so each use is an entry in the audit log.
     """
     services = open_services()
     backfill = services.backfills.get(known_backfill(services.redis, backfill_id))
+    if reveal or rejects is not None:
+        shown = {"rows": "all" if reveal else "rejected"}
+        AuditLog(services.redis).append(Deed(operator(), "backfill.reveal", backfill.id, detail=shown))
     counts: Counter[str] = Counter()
     rows = counted(ended_rows(services.backfills, backfill), counts)
     with ExitStack() as files:
