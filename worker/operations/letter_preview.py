@@ -113,7 +113,7 @@ def _waiting(
     login: Mapping[str, Any], gate: Mapping[str, Any], paused_ms: int, now_ms: int
 ) -> tuple[Would, str, int | None]:
     if gate["state"] != "open":
-        return Would.WAIT_FOR_GATE, f", once the gate opens. {gate_reason(dict(gate))}.", None
+        return Would.WAIT_FOR_GATE, f", once the gate opens: {gate_reason(dict(gate))}.", None
     rests_until = login["rests_until"] or 0
     if rests_until > now_ms:
         seconds = (rests_until - now_ms + 999) // 1000

@@ -12,7 +12,7 @@ from worker.ledger import Letters, Wish
 from worker.ledger.dead_letters import Letter
 from worker.vault.vault import Vault
 
-_REASON = re.compile(r"[\w.]+(?: field)?: |\(another field\)(?:\.[\w.]+)?: ")
+_REASON = re.compile(r"(?:sealedLoginId, opened|(?:[\w.]|\(another field\))+): ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,5 +84,5 @@ class Review:
 
 def event(login_id: str = LOGIN, **changes: Any) -> dict[str, Any]:
     document = {"specversion": "1.0", "id": "evt-9", "source": "crm", "type": "account.linked"}
-    document |= {"time": "2026-11-22T10:00:00Z", "subject": "cust-42", "data": {"loginId": login_id}}
+    document |= {"time": "2020-11-22T10:00:00Z", "subject": "cust-42", "data": {"loginId": login_id}}
     return document | changes
