@@ -1,6 +1,6 @@
 """`nightly dead-letters`: list and show dead letters. `dead_letter_actions.py` replays and resolves them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import Annotated, Any
@@ -11,8 +11,9 @@ from rich.text import Text
 
 from worker.cli import dead_letter_actions as decisions
 from worker.cli import documents
+from worker.cli import letter_options as options
 from worker.cli.context import settings_and_client
-from worker.cli.known import check_filters, complete_code, complete_instance, complete_letter, known_letter
+from worker.cli.known import complete_letter, known_letter
 from worker.cli.login_story import history_lines
 from worker.cli.output import (
     BAD,
@@ -33,6 +34,7 @@ from worker.cli.output import (
 from worker.ledger.dead_letters import Letter, Letters
 from worker.ledger.group_views import GroupView, GroupViews
 from worker.ledger.history import by_kind
+from worker.ledger.letter_queries import LetterPages
 from worker.ledger.queries import Views
 from worker.operations.advice import advice_for
 
@@ -45,10 +47,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Code = Annotated[str | None, typer.Option(help="Only this code, such as INVALID_LOGIN.", autocompletion=complete_code)]
-Instance = Annotated[str | None, typer.Option(help="Only this Flinks instance.", autocompletion=complete_instance)]
 Limit = Annotated[int | None, typer.Option(help="Maximum number of rows.", min=1)]
-IsClosed = Annotated[bool, typer.Option("--closed", help="The letters closed in the last 90 days instead.")]
 
 
 @app.command(epilog="Example: `nightly dead-letters groups`")
@@ -70,25 +69,50 @@ def groups(*, as_json: AsJson = False) -> None:
         console().print(Text.assemble(("Next: ", DIM), command), soft_wrap=True)
 
 
-@app.command("list", epilog="Example: `nightly dead-letters list --code INVALID_LOGIN --limit 20`")
+@app.command("list", epilog="Example: `nightly dead-letters list --code INVALID_LOGIN --older-than 7d --limit 20`")
 def list_(
     *,
-    code: Code = None,
-    instance: Instance = None,
-    suspects: Annotated[bool, typer.Option("--suspects", help="Only those of a storm, a run of refusals.")] = False,
-    closed: IsClosed = False,
+    code: options.Code = None,
+    instance: options.Instance = None,
+    wish: options.Wish = None,
+    source: options.Source = None,
+    owner: options.Owner = None,
+    state: options.InState = "open",
+    older_than: options.OlderThan = None,
+    newer_than: options.NewerThan = None,
+    attempts: options.Attempts = None,
+    suspects: options.Suspects = False,
+    newer_event: options.NewerEvent = False,
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
-    """List letters, oldest first: 50 in a table, or --limit; with --json all."""
-    letters, now_ms = _open(code=None if closed else code, instance=instance)
-    matching = letters.list(is_open=not closed, code=code, instance=instance, only_suspects=suspects, limit=limit)
+    """List letters, newest first: 50 in a table, or --limit; with --json all.
+
+    Options together select the letters that match all of them.
+    """
+    settings, client = settings_and_client()
+    wanted = options.letter_filter(
+        settings,
+        client,
+        code=code,
+        instance=instance,
+        wish=wish,
+        source=source,
+        owner=owner,
+        state=state,
+        older_than=older_than,
+        newer_than=newer_than,
+        attempts=attempts,
+        suspects=suspects,
+        newer_event=newer_event,
+    )
+    matching = LetterPages(client).letters(wanted)
     if as_json:
-        print_json(document(letter) for letter in matching)
+        print_json(document(letter) for letter in islice(matching, limit))
         return
     shown = list(islice(matching, limit or SHOWN))
     screen = console()
-    screen.print(_table(shown, now_ms, is_open=not closed) if shown else "No such dead letter.")
+    screen.print(_table(shown, Views(client).now_ms()) if shown else "No such dead letter.")
     if next(matching, None) is not None:
         screen.print("There are more: --limit N shows N of them, --json all.", style=DIM)
 
@@ -108,11 +132,12 @@ def show(
 
 
 @app.command(epilog="Example: `nightly dead-letters export > letters.ndjson`")
-def export(*, code: Code = None, instance: Instance = None, closed: IsClosed = False) -> None:
-    """Write every letter with its attempts to standard output, one JSON object a line; without loginIds."""
-    letters, _ = _open(code=None if closed else code, instance=instance)
-    matching = letters.list(is_open=not closed, code=code, instance=instance)
-    print_json(document(letter, letters.history(letter.login)) for letter in matching)
+def export(*, code: options.Code = None, instance: options.Instance = None, state: options.InState = "open") -> None:
+    """Write every letter with its history to standard output, one JSON object a line; without loginIds."""
+    settings, client = settings_and_client()
+    wanted = options.letter_filter(settings, client, code=code, instance=instance, state=state)
+    letters = Letters(client)
+    print_json(document(each, letters.history(each.login)) for each in LetterPages(client).letters(wanted))
 
 
 app.command(epilog="Examples: `nightly dead-letters replay dl-7`, `nightly dead-letters replay --suspects --dry-run`")(
@@ -180,18 +205,20 @@ def _closing_rows(letter: Letter) -> list[tuple[str, object]]:
     return [("closed", closed), *([("note", letter.note)] if letter.note else [])]
 
 
-def _table(shown: Iterable[Letter], now_ms: int, *, is_open: bool) -> RenderableType:
-    columns = ("ID", "Code", "Wish", "Instance", "Login, or reason", "Account", "Filed" if is_open else "Closed")
-    table = listing(*columns, fold=("Login, or reason", "Closed"))
+def _table(shown: Sequence[Letter], now_ms: int) -> RenderableType:
+    is_open = all(letter.status == "open" for letter in shown)
+    columns = ("ID", "Code", "Wish", "Instance", "Login, or reason", "Account", "Filed" if is_open else "State")
+    has_owner = any(letter.owner for letter in shown)
+    table = listing(*columns, *(["Owner"] if has_owner else []), fold=("Login, or reason", "State"))
     for letter in shown:
         subject = whole(letter.login) if letter.login else plain(letter.reason)
-        at = ago(letter.created_at, now_ms) if is_open else f"{letter.status} {ago(letter.closed_at, now_ms)}"
+        at = letter.created_at if letter.closed_at is None or letter.status == "open" else letter.closed_at
+        state = ago(at, now_ms) if is_open else f"{letter.status} {ago(at, now_ms)}"
         about = map(plain, (letter.id, letter.code, letter.wish, letter.instance))
-        table.add_row(*about, subject, plain(letter.account_id), at)
+        table.add_row(*about, subject, plain(letter.account_id), state, *([plain(letter.owner)] if has_owner else []))
     return table
 
 
-def _open(*, code: str | None = None, instance: str | None = None) -> tuple[Letters, int]:
-    settings, client = settings_and_client()
-    check_filters(settings, client, code=code, instance=instance)
+def _open() -> tuple[Letters, int]:
+    _, client = settings_and_client()
     return Letters(client), Views(client).now_ms()

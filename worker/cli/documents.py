@@ -109,6 +109,8 @@ class Letter(Document):
     """The way in of a rejected message: stream, celery or queue."""
     event_source: str | None = None
     """The producer, as a CloudEvent names it."""
+    backfill: str | None = None
+    """The backfill whose row made the wish; null: a live event."""
     failures: int = 0
     first_at: Time | None = None
     last_at: Time | None = None

@@ -138,7 +138,7 @@ def test_a_dead_letter_is_found_read_and_replayed(nightly: Command, redis_client
     assert nightly("dead-letters", "replay", "dl-1").returncode == 0
     assert nightly("dead-letters", "replay", "dl-1").returncode == 1
     assert json.loads(nightly("explain", reference, "--json").stdout)["state"] == "waiting"
-    closed = json.loads(nightly("dead-letters", "list", "--closed", "--json").stdout)
+    closed = json.loads(nightly("dead-letters", "list", "--state", "closed", "--json").stdout)
     assert closed["status"] == "replayed"
 
 

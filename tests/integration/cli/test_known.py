@@ -62,6 +62,7 @@ def test_completion_is_silent_without_redis_or_settings(nightly: Command) -> Non
         ("dead-letters list --code unknown_instanc", 2, "no such code. Known: unknown_instance, invalid_event"),
         ("dead-letters resolve --code INVALID_LOGN --note x", 2, "no such code. Known: "),
         ("dead-letters list --instance acm", 2, "no such instance. Known: acme"),
+        ("dead-letters list --older-than soon", 2, "--older-than is neither a date, a time nor an age such as 24h"),
         ("gate show acm", 2, "no such instance. Known: acme"),
         ("explain login-1 --instance acm", 2, "no such instance. Known: acme"),
         ("backfill pause bf-nope", 1, "there is no backfill 'bf-nope'. Known: bf-"),

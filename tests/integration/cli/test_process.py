@@ -58,8 +58,8 @@ def test_status_watch_refreshes_and_ends_without_a_traceback(environment: dict[s
 
 
 def test_options_are_completed_in_a_shell(environment: dict[str, str]) -> None:
-    words = {"_NIGHTLY_COMPLETE": "complete_bash", "COMP_WORDS": "nightly dead-letters list --cl", "COMP_CWORD": "3"}
-    assert "--closed" in run(environment, **words).stdout
+    words = {"_NIGHTLY_COMPLETE": "complete_bash", "COMP_WORDS": "nightly dead-letters list --sus", "COMP_CWORD": "3"}
+    assert "--suspects" in run(environment, **words).stdout
 
 
 def test_no_traceback_appears_when_the_reader_of_the_pipe_closes_early(
