@@ -5,10 +5,12 @@ from typing import Any
 
 from redis import Redis
 
+from worker.ledger.audit import Actor
+from worker.ledger.letter_changes import Act, LetterChanges
 from worker.ledger.login_fields import LOGIN_FIELDS
-from worker.ledger.scripts import source
 
 INSTANCE = "toolbox"
+ANN = Actor("ann", "operator", "cli")
 
 
 def file_letter(client: Redis, letter_id: str, created_at: int, **changes: Any) -> None:
@@ -43,15 +45,9 @@ def _file(pipeline: Any, about: dict[str, Any]) -> None:
     )
 
 
-def run_lua(client: Redis, text: str, *args: str | int) -> Any:
-    """Run a line with the functions of close_dead_letter.lua's library at hand."""
-    library, _, _ = source("close_dead_letter").partition("-- Replay or resolve one dead letter.")
-    return client.eval(f"{library}\n{text}", 0, *args)
-
-
 def assign(client: Redis, letter_id: str, owner: str) -> None:
-    run_lua(client, "set_owner(ARGV[1], ARGV[2])", letter_id, owner)
+    LetterChanges(client).change(Act(letter_id, ANN, "assign"), "owner", owner)
 
 
 def snooze(client: Redis, letter_id: str, until_ms: int) -> None:
-    run_lua(client, "set_snooze(ARGV[1], tonumber(ARGV[2]))", letter_id, until_ms)
+    LetterChanges(client).change(Act(letter_id, ANN, "snooze"), "snoozed_until", until_ms)

@@ -9,6 +9,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import Clock
 from tests.integration.ledger.many_letters import assign, file_letter, file_letters, snooze
+from tests.ledger_calls import close
 from worker.errors import InvalidFilter
 from worker.ledger import Letters, letter_queries
 from worker.ledger.letter_filter import NOBODY, LetterFilter
@@ -69,7 +70,7 @@ def test_letters_that_come_and_close_between_pages_change_nothing_for_the_others
         after = page.next
         closing = {*chance.sample(sorted(is_open), 5), *(seen[-1:] if chance.random() < 0.5 else ())}
         for letter_id in sorted(closing & is_open):
-            letters.close(letter_id, "resolved", by="ann")
+            close(letters, letter_id, "resolved", by="ann")
         is_open -= closing
         file_letter(redis_client, f"dl-{next(numbers)}", chance.choice([*moments, clock.ms]), code=chance.choice(codes))
     assert len(seen) == len(set(seen))
@@ -127,7 +128,7 @@ def test_closed_letters_are_found_by_their_state(redis_client: Redis, clock: Clo
         assign(redis_client, letter_id, owner)
         snooze(redis_client, letter_id, clock.ms + HOUR_MS)
         clock.ms += 1
-        letters.close(letter_id, "resolved", by="ann")
+        close(letters, letter_id, "resolved", by="ann")
     assert ids(pages, state="closed") == ids(pages, state="resolved") == ["dl-2", "dl-1"]
     assert ids(pages, state="replayed") == []
     assert ids(pages, state="any") == ["dl-2", "dl-1", "dl-3"]

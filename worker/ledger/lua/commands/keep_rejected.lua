@@ -62,11 +62,7 @@ local function keep(message)
   else
     keep_body(message.id, message.size, message.sealed)
   end
-  local is_first = open_letter(message.id, group, now, fields) == 1
-  -- One that was set aside before keeps its owner, but shows again: its reason is another one, or it was closed.
-  set_owner(message.id, redis.call('HGET', key, 'owner') or '')
-  set_snooze(message.id, 0)
-  return is_first and 'first' or 'kept'
+  return open_letter(message.id, group, now, fields) == 1 and 'first' or 'kept'
 end
 
 count_seals(sealed_values, now)
