@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from benchmarks import backfill, growth, intake, latency, outage, start, states
+from benchmarks import backfill, growth, intake, latency, outage, review_pages, start, states
 from benchmarks.race import race
 from benchmarks.tuning import tune
 
@@ -34,7 +34,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "tune": tune,
     **{
         module.__name__.rpartition(".")[2]: in_a_folder(module.run)
-        for module in (latency, intake, growth, outage, start, states, backfill)
+        for module in (latency, intake, growth, outage, start, states, backfill, review_pages)
     },
 }
 
