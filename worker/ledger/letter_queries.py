@@ -53,7 +53,8 @@ class LetterPages:
         place, searched, is_end = read_place(after), 0, False
         for _ in range(CALLS_A_PAGE):
             is_end, place, read, found = self._find(wanted, "letters", place, size - len(letters))
-            letters += [read_letter(dict(zip(flat[::2], flat[1::2], strict=True))) for flat in found]
+            hashes = (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in found)
+            letters += [read_letter(raw) for raw in hashes if b"status" in raw]
             searched += read
             if is_end or len(letters) >= size:
                 break

@@ -51,20 +51,23 @@ local function read_sources(keys)
 end
 
 -- What is left to check of each letter: `names` of fields, and a test of each. Only these are read, as HMGET scans the
--- hash once for each name. A letter that has expired has no status.
+-- hash once for each name.
 local names, tests = {}, {}
 local function check(name, test)
   names[#names + 1], tests[#tests + 1] = name, test
 end
 
+-- Letters in the sets of open ones are open.
 local function add_state_check(state)
-  if state == 'open' or state == 'snoozed' then
+  if state == 'snoozed' or (state == 'open' and redis.call('EXISTS', 'nightly:letters:snoozed') == 1) then
     check('snoozed_until', function(value) return ((tonumber(value) or 0) > now) == (state == 'snoozed') end)
   end
-  check('status', function(value)
-    if state == 'any' or not HAS_CLOSED[state] then return value ~= '' end
-    return value == state or (state == 'closed' and value ~= '' and value ~= 'open')
-  end)
+  if HAS_CLOSED[state] then
+    check('status', function(value)
+      if value == '' then return false end -- it has expired
+      return state == 'any' or value == state or (state == 'closed' and value ~= 'open')
+    end)
+  end
 end
 
 local function add_source_check(source)
@@ -103,6 +106,7 @@ local function add_checks(is_of_groups)
 end
 
 local function matches(id)
+  if #names == 0 then return true end
   local values = redis.call('HMGET', letter_key(id), unpack(names))
   for i = 1, #tests do
     if not tests[i](values[i] or '', id) then return false end
@@ -112,15 +116,19 @@ end
 
 local keys, is_of_groups = open_keys()
 add_checks(is_of_groups)
-local sources, found, read = read_sources(keys), {}, 0
-local source = next_of(sources)
-while source and #found < find_at_most and read < read_at_most do
+local sources, times, found, read = read_sources(keys), {}, {}, 0
+local last_at -- as a number: to format it for each letter would be slow
+for i, source in ipairs(sources) do times[i] = source.at end
+local number = next_of(sources, times)
+while number and #found < find_at_most and read < read_at_most do
+  local source = sources[number]
   read = read + 1
-  after_at, after_id = whole(source.at), source.id
+  last_at, after_id = source.at, source.id
   if matches(source.id) then
     found[#found + 1] = wanted == 'ids' and source.id or redis.call('HGETALL', letter_key(source.id))
   end
   step(source)
-  source = next_of(sources)
+  times[number] = source.at
+  number = next_of(sources, times)
 end
-return { source and 0 or 1, after_at or '', after_id, read, found }
+return { number and 0 or 1, last_at and whole(last_at) or after_at or '', after_id, read, found }

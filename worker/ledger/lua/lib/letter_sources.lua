@@ -16,15 +16,16 @@ local function offset_after(key, at, id)
   return first + low
 end
 
--- Read the next letter of a source into `id` and `at`; `id` is nil at the end of the set, or below `lowest`.
+-- Read the next letter of a source into `id` and `at`; `id` is nil, and `at` -1, at the end of the set or below
+-- `lowest`.
 local function step(source)
   source.place = source.place + 2
   if not source.chunk or source.place > #source.chunk then
     source.chunk = redis.call('ZREVRANGE', source.key, source.offset, source.offset + CHUNK - 1, 'WITHSCORES')
     source.offset, source.place = source.offset + CHUNK, 1
   end
-  source.id, source.at = source.chunk[source.place], tonumber(source.chunk[source.place + 1])
-  if source.id and source.at < source.lowest then source.id = nil end
+  source.id, source.at = source.chunk[source.place], tonumber(source.chunk[source.place + 1] or '-1')
+  if source.at < source.lowest then source.id, source.at = nil, -1 end
 end
 
 -- Returns a source at its first letter: below `before`, and after the letter of the cursor, where they are given.
@@ -36,14 +37,14 @@ local function open_source(key, lowest, before, after_at, after_id)
   return source
 end
 
--- Returns the source whose letter is the next one; nil: there is none.
-local function next_of(sources)
-  local best, best_at
-  for i = 1, #sources do
-    local source = sources[i]
-    local at = source.id and source.at
-    if at and (not best or at > best_at or (at == best_at and compare_bytes(source.id, best.id) > 0)) then
-      best, best_at = source, at
+-- Returns the number of the source whose letter is the next one; nil: there is none. `times` has the time of each
+-- source's letter: with many groups, reading it from the sources would take most of the time.
+local function next_of(sources, times)
+  local best, best_at = nil, -1
+  for i = 1, #times do
+    local at = times[i]
+    if at > best_at or (at == best_at and best and compare_bytes(sources[i].id, sources[best].id) > 0) then
+      best, best_at = i, at
     end
   end
   return best

@@ -57,7 +57,9 @@ def show(request: Request) -> Response:
     wanted = LetterFilter.from_query(request.query_params, now_ms=now_ms)
     after = request.query_params.get("after")
     page = parts.letter_pages.page(wanted, after=after, size=SIZE)
-    count, is_all = parts.letter_pages.count_up_to(wanted, read_at_most=COUNTED_AT_MOST)
+    count, is_all = 0, False  # a count would examine the same letters as the unfinished search
+    if page.is_complete:
+        count, is_all = parts.letter_pages.count_up_to(wanted, read_at_most=COUNTED_AT_MOST)
     query = wanted.to_query()
     return render(
         request,
