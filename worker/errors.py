@@ -20,7 +20,6 @@ NightlyError
 ├── NeedsLoginKeys       the action opens or seals a loginId, and this process has no LOGIN_KEYS
 ├── BackfillError        the state of a backfill does not allow the action, or its parameters are wrong
 │   └── SameFile         another backfill has the same content and wish
-├── BulkError            a bulk job cannot be prepared or started with these parameters
 ├── UnreadableFile       a file of rows cannot be read to its end
 └── EmbeddedStackError   a part of the embedded stack (demo, run, tests) did not start
 
@@ -133,10 +132,6 @@ class SameFile(BackfillError):
     def __init__(self, backfill_id: str) -> None:
         self.backfill_id = backfill_id
         super().__init__(f"backfill {backfill_id} has the same rows and the same wish")
-
-
-class BulkError(NightlyError):
-    """A bulk job cannot be prepared or started with these parameters. Nothing was done."""
 
 
 class UnreadableFile(NightlyError):

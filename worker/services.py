@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from worker.backfill.job_store import Jobs
 from worker.backfill.store import Backfills
 from worker.config.instances import Instance
 from worker.config.plain_text import ADVICE, plain_text_settings
@@ -37,6 +38,7 @@ class Services:
     fingerprints: dict[str, str]
     intake: Intake
     backfills: Backfills
+    jobs: Jobs
 
     def open_ledger(self) -> None:
         """Open the ledger with these keys, as sandbox or production; raises LedgerMismatch and redis.RedisError."""
@@ -63,6 +65,7 @@ def build_services(settings: Settings, *, name: str = "nightly", dispatch: Dispa
         fingerprints={name: instance.fingerprint(vault) for name, instance in instances.items()},
         intake=build_intake(settings, ledger, letters, vault, dispatch),
         backfills=Backfills(client, vault),
+        jobs=Jobs(client),
     )
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from worker.backfill.codec import ROWS_IN_CHUNK
-from worker.backfill.job_feeder import Accept, Cursor, cursors_of
+from worker.backfill.job_feeder import Cursor, Decide, Judge, cursors_of
 from worker.backfill.job_store import Jobs
 from worker.backfill.models import Backfill, Row, Status
 from worker.backfill.quiet_hours import QuietHours
@@ -62,7 +62,7 @@ class RowCursor:
 class Feeder:
     """Feeds the backfills of the instances that have a fingerprint, and bulk jobs.
 
-    `accept` gives rejected messages to intake again; without it, bulk jobs with such messages are left to others.
+    `judge` judges rejected messages; without it, bulk jobs that replay such messages are left to others.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class Feeder:
         fingerprints: Mapping[str, str],
         *,
         jobs: Jobs | None = None,
-        accept: Accept | None = None,
+        judge: Judge | None = None,
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self.backfills = backfills
         self._jobs = jobs
-        self._accept = accept
+        self._judge = judge
         self._vault = vault
         self._fingerprints = fingerprints
         self._is_stopping = is_stopping
@@ -88,8 +88,8 @@ class Feeder:
         """Fill each lane once; returns how many rows were handed over."""
         ends_at = time.monotonic() + FEED_SECONDS
         by_lane: dict[str, list[Cursor]] = defaultdict(list)
-        accept = self._accept_or_leave if self._accept else None
-        for cursor in cursors_of(self._jobs, self._fingerprints, accept) if self._jobs else ():
+        judge = self._judge_or_leave if self._judge else None
+        for cursor in cursors_of(self._jobs, self._fingerprints, judge) if self._jobs else ():
             by_lane[cursor.lane].append(cursor)
         for backfill in self._awake(has_jobs=bool(by_lane)):
             by_lane[backfill.instance].append(RowCursor(self, backfill))
@@ -134,10 +134,10 @@ class Feeder:
         cursor.at += handed_over
         return state == "fed" and room > 0 and not cursor.is_at_end
 
-    def _accept_or_leave(self, letter_id: str) -> tuple[str, str] | None:
-        accepted = self._accept(letter_id) if self._accept else None
-        self.leaves_rows_to_others |= accepted is None
-        return accepted
+    def _judge_or_leave(self, letter_id: str, decide: Decide) -> bool:
+        is_judged = self._judge is not None and self._judge(letter_id, decide)
+        self.leaves_rows_to_others |= not is_judged
+        return is_judged
 
     def _fields(self, backfill: Backfill, row: Row) -> Iterator[str | bytes]:
         if row.problem:

@@ -1,18 +1,21 @@
 """The cursors of running bulk jobs, one for each segment, which the feeder moves as it moves those of backfills.
 
 The script that decides letters also moves the cursor, so a feeder may be killed at any point. A rejected message is
-given to intake first, which accepts an event once however often it is given it; then its row is decided.
+judged first, which changes nothing; then one script records its wishes and decides its row.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from worker.backfill.job_models import Job, JobStatus, Segment, Verb
 from worker.backfill.job_store import Jobs
+from worker.ledger import Recorded, Wish
 
-Accept = Callable[[str], tuple[str, str] | None]
-"""Gives the message of a letter to intake again; returns accepted, invalid or failed, and a code. None leaves the
-message to a worker that holds its key."""
+Decide = Callable[[str, str, Sequence[Wish]], Sequence[Recorded]]
+"""Decides a row by how its message was judged: accepted, invalid or failed; a code; and the wishes to record. Returns
+the result of each wish: none, if the row was not decided now or the letter is closed."""
+Judge = Callable[[str, Decide], bool]
+"""Judges the message of a letter, and calls `decide`; False leaves it to a worker that holds its key."""
 
 
 class Cursor(Protocol):
@@ -50,26 +53,28 @@ class MessageCursor:
 
     lane = ""
 
-    def __init__(self, jobs: Jobs, job: Job, segment: Segment, accept: Accept) -> None:
+    def __init__(self, jobs: Jobs, job: Job, segment: Segment, judge: Judge) -> None:
         self.at = segment.at
-        self._jobs, self._job, self._segment, self._accept = jobs, job, segment, accept
+        self._jobs, self._job, self._segment, self._judge = jobs, job, segment, judge
         self._letters: list[str] = []
+        self._state = ""
 
     def hand_over(self, at_most: int) -> bool:
-        """Accept and decide one message; returns whether more can be decided now."""
+        """Judge and decide one message; returns whether more can be decided now."""
         del at_most
-        if self._jobs.get(self._job.id).status is not JobStatus.RUNNING:
-            return False
         self._letters = self._letters or self._jobs.letters(self._job.id, self._segment, self.at)
-        accepted = self._accept(self._letters.pop(0))
-        if accepted is None:
+        if not self._judge(self._letters.pop(0), self._decide) or self._state != "fed":
             return False
-        state, decided, _ = self._jobs.feed(self._job.id, self._segment.number, 1, message=(self.at, *accepted))
-        self.at += decided
-        return state == "fed" and decided > 0 and self.at < self._segment.last
+        self.at += 1
+        return self.at < self._segment.last
+
+    def _decide(self, outcome: str, code: str, wishes: Sequence[Wish]) -> Sequence[Recorded]:
+        place = self._job.id, self._segment.number, self.at
+        self._state, recorded = self._jobs.feed_message(*place, outcome, code, wishes)
+        return recorded
 
 
-def cursors_of(jobs: Jobs, fingerprints: Mapping[str, str], accept: Accept | None) -> Iterator[Cursor]:
+def cursors_of(jobs: Jobs, fingerprints: Mapping[str, str], judge: Judge | None) -> Iterator[Cursor]:
     """Yield a cursor for each segment with letters left that this process can decide."""
     for job in jobs.running():
         if job.status is not JobStatus.RUNNING:
@@ -81,5 +86,5 @@ def cursors_of(jobs: Jobs, fingerprints: Mapping[str, str], accept: Accept | Non
                 yield LetterCursor(jobs, job, segment, "")
             elif segment.instance in fingerprints:
                 yield LetterCursor(jobs, job, segment, fingerprints[segment.instance])
-            elif not segment.instance and accept is not None:
-                yield MessageCursor(jobs, job, segment, accept)
+            elif not segment.instance and judge is not None:
+                yield MessageCursor(jobs, job, segment, judge)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from worker.backfill.codec import ROWS_IN_CHUNK
-from worker.errors import BulkError, UnknownLetter
+from worker.errors import InvalidAction, UnknownLetter
 from worker.redis_client.connect import BytesRedis
 
 PREPARED_LIFE_MS = 86_400_000
@@ -34,8 +34,8 @@ class FrozenList:
     def add(self, letter_ids: Iterable[str], *, must_exist: bool) -> None:
         """Add letters, and store every full chunk.
 
-        Letters that are not kept any more are left out, or raise UnknownLetter if they `must_exist`. Raises BulkError
-        for more than LETTERS_AT_MOST.
+        Letters that are not kept any more are left out, or raise UnknownLetter if they `must_exist`. More than
+        LETTERS_AT_MOST raise InvalidAction.
         """
         remaining = iter(letter_ids)
         while batch := list(islice(remaining, ROWS_IN_CHUNK)):
@@ -45,7 +45,7 @@ class FrozenList:
                 elif must_exist:
                     raise UnknownLetter(f"there is no dead letter {letter_id!r}. Nothing was prepared.")
             if self.total > LETTERS_AT_MOST:
-                raise BulkError(f"one job takes at most {LETTERS_AT_MOST:,} letters: narrow the filter")
+                raise InvalidAction(f"one job takes at most {LETTERS_AT_MOST:,} letters: narrow the filter")
 
     def finish(self) -> list[tuple[str, int]]:
         """Store what is left; returns the instance and the number of letters of each segment."""

@@ -13,8 +13,10 @@ from worker.backfill.codec import ROWS_IN_CHUNK
 from worker.backfill.job_codec import Ending, endings_of, fields_of, job_of
 from worker.backfill.job_list import PREPARED_LIFE_MS, FrozenList, chunk_names
 from worker.backfill.job_models import Job, JobTerms, LetterOutcome, LetterResult, Segment
-from worker.errors import BulkError, UnknownJob
+from worker.errors import InvalidAction, UnknownJob
+from worker.ledger.arguments import wish_arguments
 from worker.ledger.audit import Actor, AuditLog, Deed
+from worker.ledger.models import Recorded, Wish
 from worker.ledger.scripts import Scripts
 from worker.redis_client.connect import BytesRedis
 
@@ -50,7 +52,7 @@ class Jobs:
     def prepare(self, terms: JobTerms, letter_ids: Callable[[], Iterable[str]], *, must_exist: bool) -> Job:
         """Freeze the list of a job, which waits for its start.
 
-        `letter_ids` is called once the starts of other jobs are noted. Raises BulkError without a letter, and
+        `letter_ids` is called once the starts of other jobs are noted. Raises InvalidAction without a letter, and
         UnknownLetter if a letter that `must_exist` is not kept.
         """
         job_id, seen = self._new_id(), self._starts()
@@ -66,14 +68,14 @@ class Jobs:
     def _store(self, job_id: str, terms: JobTerms, frozen: FrozenList, seen: int) -> None:
         segments = frozen.finish()
         if not segments:
-            raise BulkError("No dead letter matches, so nothing was prepared.")
+            raise InvalidAction("No dead letter matches, so nothing was prepared.")
         groups = "\n".join(sorted(group.decode() for group in frozen.groups))
         fields = fields_of(terms, segments) | {"seen": seen, "groups": groups}
         chunks = sum(len(chunk_names(number, count)) for number, (_, count) in enumerate(segments))
         flat = [part for item in fields.items() for part in item]
         reply = self._scripts.run("bulk_prepare", self._now(), job_id, PREPARED_LIFE_MS, chunks, *flat)
         if reply != b"prepared":
-            raise BulkError("Redis has lost a part of the list; prepare it again.")
+            raise InvalidAction("Redis has lost a part of the list; prepare it again.")
 
     def get(self, job_id: str) -> Job:
         """Return one job; raises UnknownJob."""
@@ -118,27 +120,28 @@ class Jobs:
             raise UnknownJob(f"bulk job {job_id!r} has lost a part of its list")
         return [letter_id.decode() for letter_id in raw.split(b"\n")[offset:]]
 
-    def feed(
-        self,
-        job_id: str,
-        segment: int,
-        at_most: int,
-        *,
-        fingerprint: str = "",
-        message: tuple[int, str, str] | None = None,
-    ) -> tuple[str, int, int]:
+    def feed(self, job_id: str, segment: int, at_most: int, *, fingerprint: str = "") -> tuple[str, int, int]:
         """Decide the next letters of a segment, at most `at_most`.
 
-        `fingerprint` names the caller's configuration of the segment's instance. `message` is the row of a rejected
-        message, how its acceptance ended, and a code. Returns the state (`fed`, or the reason why no letter was
-        decided), the number of letters decided, and the room for more.
+        `fingerprint` names the caller's configuration of the segment's instance. Returns the state (`fed`, or the
+        reason why no letter was decided), the number of letters decided, and the room for more.
         """
-        row, outcome, code = message or ("", "", "")
-        now = self._now()
-        state, decided, room = self._scripts.run(
-            "bulk_feed", now, job_id, segment, fingerprint, at_most, row, outcome, code
-        )
+        args = job_id, segment, fingerprint, at_most, "", "", ""
+        state, decided, room, _ = self._scripts.run("bulk_feed", self._now(), *args)
         return state.decode(), int(decided), int(room)
+
+    def feed_message(
+        self, job_id: str, segment: int, row: int, outcome: str, code: str, wishes: Sequence[Wish]
+    ) -> tuple[str, list[Recorded]]:
+        """Decide the rejected message of a row, and record its wishes if it is accepted.
+
+        `outcome` is accepted, invalid or failed. Returns the state as `feed` does, and the result of each wish that was
+        recorded: none, if the letter is closed.
+        """
+        parts = [part for wish in wishes for part in wish_arguments(wish)]
+        args = job_id, segment, "", 1, row, outcome, code, *parts
+        state, _, _, recorded = self._scripts.run("bulk_feed", self._now(), *args)
+        return state.decode(), [Recorded(result.decode()) for result in recorded]
 
     def results(self, job_id: str, start: int, count: int) -> list[LetterResult]:
         """Return the results of `count` letters from row `start` (from 0) on; raises UnknownJob."""

@@ -87,9 +87,12 @@ PARTS = {
     "bulk_preflight": ("backfill",),
     "bulk_run": ("backfill", "audit"),
     "bulk_feed": (
+        "login_keys",
         "history",
         "dead_letters",
         "backfill",
+        "bytes",
+        "wishes",
         "letter_actions",
         "bulk",
         "gate",

@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 
 from worker.backfill.job_models import CONFIRM_ABOVE, Job, JobStatus, JobTerms, LetterResult, Preflight, Verb
 from worker.backfill.job_store import Jobs
-from worker.errors import BulkError, OutOfDate, UnknownJob
+from worker.errors import InvalidAction, OutOfDate, UnknownJob
 from worker.ledger.audit import Actor
 from worker.ledger.letter_filter import LetterFilter
 from worker.ledger.letter_queries import LetterPages
 from worker.ledger.queries import Views
 from worker.operations.bulk_preflight import preflight_of
+from worker.operations.letter_actions import NOTHING_LEFT
+from worker.operations.letter_texts import OWNER_AT_MOST, checked_text
 from worker.redis_client.connect import BytesRedis
 
-NOTE_AT_MOST, NAME_AT_MOST = 2000, 200
-"""Characters of a note, and of an owner's name."""
 REPORT_AT_ONCE = 500
 
 
@@ -48,11 +48,12 @@ class BulkJobs:
         """Freeze the list of letters that `selection` names (ids) or matches (a filter); nothing is done to them yet.
 
         `note` is stored with letters that are closed, `owner` belongs to `assign`, `until_ms` to `snooze`. `rate`
-        limits letters a second. Raises BulkError for parameters that do not fit, UnknownLetter for an id.
+        limits letters a second. Raises InvalidAction for parameters that do not fit, UnknownLetter for an id.
         """
         known = _verb(verb)
-        self._check(known, note, owner, until_ms, rate)
-        terms = JobTerms(known, by.name, _words(selection), note, owner, until_ms, rate)
+        self._check_numbers(known, until_ms, rate)
+        texts = _note(known, note), checked_text(owner, "owner", at_most=OWNER_AT_MOST, may_be_empty=True)
+        terms = JobTerms(known, by.name, _words(selection), *texts, until_ms, rate)
         if isinstance(selection, LetterFilter):
             return self._jobs.prepare(terms, lambda: self._pages.ids(selection), must_exist=False)
         return self._jobs.prepare(terms, lambda: dict.fromkeys(selection), must_exist=True)
@@ -65,14 +66,14 @@ class BulkJobs:
     def run(self, job_id: str, *, by: Actor, typed: str = "") -> Job:
         """Start a job; above CONFIRM_ABOVE letters `typed` must be their number.
 
-        Raises UnknownJob, BulkError for another number, and OutOfDate if the job was started already, or if another
+        Raises UnknownJob, InvalidAction for another number, and OutOfDate if the job was started already, or if another
         job on one of its groups is at work or was started after this list was made.
         """
         job = self._jobs.get(job_id)
         if job.status is not JobStatus.PREPARED:
             raise OutOfDate(_why_not(job))
         if job.total > CONFIRM_ABOVE and _digits(typed) != str(job.total):
-            raise BulkError(f"To start this job, type the number of its letters: {job.total}. Nothing was done.")
+            raise InvalidAction(f"To start this job, type the number of its letters: {job.total}. Nothing was done.")
         detail = {"verb": job.verb.value, "letters": job.total, "selection": job.selection}
         reply = self._jobs.run(job, by=by, detail=detail)
         if reply == "done":
@@ -123,15 +124,11 @@ class BulkJobs:
             raise OutOfDate(f"Bulk job {job_id} is {reply} by now, so it cannot {action}. Nothing was done.")
         return self._jobs.get(job_id)
 
-    def _check(self, verb: Verb, note: str, owner: str, until_ms: int | None, rate: float | None) -> None:
-        if verb is Verb.RESOLVE and not note.strip():
-            raise BulkError("Say in the note why these letters are resolved. Nothing was prepared.")
-        if len(note) > NOTE_AT_MOST or len(owner) > NAME_AT_MOST:
-            raise BulkError(f"A note has at most {NOTE_AT_MOST:,} characters, an owner's name {NAME_AT_MOST}.")
+    def _check_numbers(self, verb: Verb, until_ms: int | None, rate: float | None) -> None:
         if verb is Verb.SNOOZE and (until_ms is None or until_ms <= self._views.now_ms()):
-            raise BulkError("Letters can only be snoozed until a time in the future. Nothing was prepared.")
+            raise InvalidAction("Letters can only be snoozed until a time in the future. Nothing was prepared.")
         if rate is not None and not 0 < rate < float("inf"):
-            raise BulkError("The rate is a number of letters a second above 0. Nothing was prepared.")
+            raise InvalidAction("The rate is a number of letters a second above 0. Nothing was prepared.")
 
     def _other(self, job_id: str) -> str:
         other = self._jobs.get(job_id)
@@ -146,7 +143,12 @@ def _verb(text: str) -> Verb:
     try:
         return Verb(text)
     except ValueError:
-        raise BulkError(f"the verb is none of {', '.join(Verb)}") from None
+        raise InvalidAction(f"the verb is none of {', '.join(Verb)}") from None
+
+
+def _note(verb: Verb, note: str) -> str:
+    text = checked_text(note, "note", may_be_empty=verb is not Verb.RESOLVE)
+    return f"{NOTHING_LEFT} {text}".strip() if verb is Verb.NOTHING_LEFT else text
 
 
 def _words(selection: Sequence[str] | LetterFilter) -> str:

@@ -8,8 +8,8 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, Start, claim_all, outcomes, refuse, tally, wishes
 from tests.integration.ledger.many_letters import file_letter, file_letters
-from tests.integration.ledger.rejected import park
 from tests.integration.ledger.world import ENDED
+from tests.ledger_calls import close
 from worker.backfill.feeder import Feeder
 from worker.backfill.job_models import JobStatus
 from worker.backfill.job_store import Jobs
@@ -113,7 +113,7 @@ def test_a_letter_of_a_finished_job_that_is_replayed_again_does_not_change_its_r
     feeder.feed()
     refuse(claim_all(clock, claim, 1), settle)
     (again,) = letters.list()
-    letters.close(again.id, "replayed", by="bob")
+    close(letters, again.id, "replayed", by="bob")
     assert (counts(bulk, first), bulk.get(first).status) == ({"dead": 1}, JobStatus.FINISHED)
     refuse(claim_all(clock, claim, 1), settle)
     second = start_job(bulk)
@@ -142,7 +142,7 @@ def test_the_row_of_a_backfill_and_that_of_a_job_both_end_with_the_call(
     assert counts(bulk, job_id) == {"applied": 1, "dead": 1}
     (again,) = letters.list()
     assert again.backfill == backfill_id, "the letter still names its backfill"
-    letters.close(again.id, "replayed", by="bob")
+    close(letters, again.id, "replayed", by="bob")
     assert sorted(outcomes(backfills, backfill_id)) == [RowOutcome.APPLIED, RowOutcome.WAITING]
     assert counts(bulk, job_id) == {"applied": 1, "dead": 1}
     (claimed,) = claim_all(clock, claim, 1)
@@ -253,69 +253,6 @@ def test_of_two_feeders_each_letter_is_decided_by_one(
     for act in (lambda: jobs.feed(job_id, 0, 1), lambda: bulk.prepare("replay", ["dl-1"], by=ANN)):
         with pytest.raises(LedgerMismatch):
             act()
-
-
-def test_rejected_messages_are_accepted_again_one_by_one(
-    bulk: BulkJobs, letters: Letters, backfills: Backfills, vault: Vault, jobs: Jobs, redis_client: Redis
-) -> None:
-    for name in ("ev-1", "ev-2", "ev-3", "ev-4"):
-        park(letters, letter_id=name)
-    job_id = start_job(bulk)
-    asked: list[str] = []
-
-    def accept(letter_id: str) -> tuple[str, str] | None:
-        asked.append(letter_id)
-        if letter_id == "ev-2" and asked.count("ev-2") == 1:
-            return None
-        if letter_id == "ev-3":
-            letters.close("ev-3", "resolved", by="carl")
-        return ("invalid", "invalid_event") if letter_id == "ev-4" else ("accepted", "")
-
-    assert Feeder(backfills, vault, FINGERPRINTS, jobs=jobs).feed() == 0, "it cannot open messages"
-    feeder = Feeder(backfills, vault, FINGERPRINTS, jobs=jobs, accept=accept)
-    feeder.feed()
-    assert feeder.leaves_rows_to_others
-    feeder.feed()
-    found = {one.letter: (one.outcome.value, one.closed_by) for one in bulk.report(job_id)}
-    wanted = {"ev-1": ("accepted", ""), "ev-2": ("accepted", ""), "ev-3": ("closed", "carl"), "ev-4": ("invalid", "")}
-    assert found == wanted
-    assert [letters.get(name).status for name in wanted] == ["replayed", "replayed", "resolved", "open"]
-    assert redis_client.hget("nightly:kept", "messages") == b"1"
-
-
-def test_a_message_that_was_accepted_before_its_feeder_died_is_accepted_again_and_decided_once(
-    bulk: BulkJobs, letters: Letters, backfills: Backfills, vault: Vault, jobs: Jobs
-) -> None:
-    park(letters)
-    job_id = start_job(bulk)
-
-    def dies(_: str) -> tuple[str, str]:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        Feeder(backfills, vault, FINGERPRINTS, jobs=jobs, accept=dies).feed()
-    assert counts(bulk, job_id) == {"waiting": 1}
-    assert jobs.feed(job_id, 0, 1, message=(1, "accepted", "")) == ("moved", 0, 0), "a slower feeder"
-    Feeder(backfills, vault, FINGERPRINTS, jobs=jobs, accept=lambda _: ("accepted", "")).feed()
-    assert counts(bulk, job_id) == {"accepted": 1}
-
-
-def test_a_paused_job_asks_no_worker_to_accept_a_message(
-    bulk: BulkJobs, letters: Letters, backfills: Backfills, vault: Vault, jobs: Jobs
-) -> None:
-    park(letters, letter_id="ev-1")
-    park(letters, letter_id="ev-2")
-    job_id = start_job(bulk)
-
-    def accept(_: str) -> tuple[str, str]:
-        bulk.pause(job_id, by=ANN)
-        return "accepted", ""
-
-    Feeder(backfills, vault, FINGERPRINTS, jobs=jobs, accept=accept).feed()
-    assert counts(bulk, job_id) == {"waiting": 2}, "the one that was accepted is decided after the pause"
-    bulk.resume(job_id, by=ANN)
-    Feeder(backfills, vault, FINGERPRINTS, jobs=jobs, accept=lambda _: ("accepted", "")).feed()
-    assert counts(bulk, job_id) == {"accepted": 2}
 
 
 def test_a_pulse_forgets_jobs_and_groups_of_jobs_that_have_expired(

@@ -9,12 +9,13 @@ from redis import Redis
 from tests.integration.ledger.conftest import INSTANCE, Clock
 from tests.integration.ledger.many_letters import file_letter, file_letters
 from tests.integration.ledger.rejected import park
+from tests.ledger_calls import close
 from worker.backfill import job_list
 from worker.backfill.feeder import Feeder
 from worker.backfill.job_models import JobStatus, LetterOutcome
 from worker.backfill.job_store import Jobs
 from worker.backfill.store import Backfills
-from worker.errors import BulkError, OutOfDate, UnknownJob, UnknownLetter
+from worker.errors import InvalidAction, OutOfDate, UnknownJob, UnknownLetter
 from worker.ledger import Letters
 from worker.ledger.audit import Actor, AuditLog
 from worker.ledger.gate_control import GateKeeper
@@ -58,7 +59,7 @@ def test_letters_that_come_or_close_after_the_preflight_change_nothing_in_the_li
     file_many(redis_client, 3, clock)
     job = bulk.prepare("resolve", ALL, by=ANN, note="cleanup")
     file_letter(redis_client, "dl-9", clock.ms)
-    letters.close("dl-2", "resolved", by="carl")
+    close(letters, "dl-2", "resolved", by="carl")
     assert bulk.preflight(job.id).closed == 1
     bulk.run(job.id, by=ANN)
     assert feeder.feed() == 3
@@ -79,7 +80,7 @@ def test_the_preflight_puts_each_letter_into_one_count_and_says_how_long_the_cal
     redis_client.hset("nightly:login:lgn_dl-1", "C", "1:1:5")  # confirmed as wished before
     redis_client.hset("nightly:login:lgn_dl-2", "s", "flight")
     redis_client.hset("nightly:login:lgn_dl-3", "x", "dl-77")
-    letters.close("dl-4", "resolved", by="bob")
+    close(letters, "dl-4", "resolved", by="bob")
     redis_client.hset("nightly:rate:acme", mapping={"ceiling": "2"})
     GateKeeper(redis_client, now_ms=clock).close("acme", by="ann", reason="because")
     found = bulk.preflight(job.id)
@@ -120,13 +121,13 @@ def test_letters_are_assigned_and_snoozed(redis_client: Redis, clock: Clock, bul
     ("verb", "selection", "terms", "words"),
     [
         ("erase", ALL, {}, "the verb is none of"),
-        ("resolve", ALL, {}, "note why"),
+        ("resolve", ALL, {}, "Give a note"),
         ("replay", LetterFilter(code="OTHER"), {}, "No dead letter matches"),
         ("replay", [], {}, "No dead letter matches"),
         ("snooze", ALL, {"until_ms": 5}, "in the future"),
         ("snooze", ALL, {}, "in the future"),
-        ("assign", ALL, {"owner": "x" * 201}, "at most"),
-        ("resolve", ALL, {"note": "x" * 2001}, "at most"),
+        ("assign", ALL, {"owner": "x" * 201}, "longer than 100"),
+        ("resolve", ALL, {"note": "x" * 2001}, "longer than 2,000"),
         ("replay", ALL, {"rate": 0.0}, "above 0"),
     ],
 )
@@ -134,7 +135,7 @@ def test_a_job_with_wrong_terms_is_refused(
     redis_client: Redis, clock: Clock, bulk: BulkJobs, verb: str, selection: Any, terms: dict[str, Any], words: str
 ) -> None:
     file_many(redis_client, 1, clock)
-    with pytest.raises(BulkError, match=words):
+    with pytest.raises(InvalidAction, match=words):
         bulk.prepare(verb, selection, by=ANN, **terms)
     assert not redis_client.keys("nightly:backfill:*")
 
@@ -146,7 +147,7 @@ def test_an_unknown_letter_and_too_many_letters_are_refused_and_leave_nothing(
     with pytest.raises(UnknownLetter, match="dl-none"):
         bulk.prepare("replay", [*(f"dl-{at}" for at in range(1, 501)), "dl-none"], by=ANN)
     monkeypatch.setattr(job_list, "LETTERS_AT_MOST", 99)
-    with pytest.raises(BulkError, match="at most 99 letters"):
+    with pytest.raises(InvalidAction, match="at most 99 letters"):
         bulk.prepare("replay", ALL, by=ANN)
     assert not redis_client.keys("nightly:backfill:*")
 
@@ -160,7 +161,7 @@ def test_more_than_100_letters_run_only_if_their_number_is_typed(
     if runs:
         assert bulk.run(job.id, by=ANN, typed=typed).status is JobStatus.RUNNING
         return
-    with pytest.raises(BulkError, match="type the number of its letters: 101"):
+    with pytest.raises(InvalidAction, match="type the number of its letters: 101"):
         bulk.run(job.id, by=ANN, typed=typed)
     assert bulk.get(job.id).status is JobStatus.PREPARED
 

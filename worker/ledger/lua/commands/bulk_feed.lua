@@ -1,34 +1,36 @@
 -- Decide the next letters of one segment of a bulk job. The cursor moves in the same script, so each letter is decided
 -- once, whichever process is killed. A letter that is replayed fills a place in the lane of its login, as a row of a
--- backfill does, and its row ends with the call. Intake accepts a rejected message before its row is decided here.
+-- backfill does, and its row ends with the call. The wishes of a rejected message are recorded as its row is decided.
 -- ARGV  1 now (ms or ''), 2 id, 3 number of the segment, 4 fingerprint of the caller's configuration for its instance,
 --       5 most letters to decide
---       6 of a rejected message: the row that the caller read ('': none), 7 accepted | invalid | failed, 8 code
--- Reply {state, letters decided, room left for more of them}
+--       6 of a rejected message: the row that the caller judged ('': none), 7 accepted | invalid | failed, 8 code
+--       9 and on, for each wish of that message: as for record.lua; none is dated too far ahead
+-- Reply {state, letters decided, room left for more of them, result of each wish that was recorded}
 --       state: fed | moved (another feeder was faster) | shut (that configuration may make no calls now) | full (the
 --              lane) | slow (by the job's own rate) | unknown, or the job's status when it is not `running`
 
 local now, id, number, fingerprint, at_most = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local message_row, message_outcome, message_code = ARGV[6], ARGV[7], ARGV[8]
+local wishes, sealed_values = read_wishes(9, #ARGV)
 
 if is_newer() then return refuse_newer() end
 local status, fed, verb, rate, tat, starter, entry, note, owner, snoozed_until = unpack(redis.call('HMGET',
   backfill_key(id), 'status', 'fed', 'verb', 'rate', 'tat', 'starter', 'entry', 'note', 'owner', 'until'))
-if status ~= 'running' then return { status or 'unknown', 0, 0 } end
+if status ~= 'running' then return { status or 'unknown', 0, 0, {} } end
 local segment = segment_of(id, number)
-if not segment then return { 'unknown', 0, 0 } end
-if message_row ~= '' and tonumber(message_row) ~= segment.at then return { 'moved', 0, 0 } end
+if not segment then return { 'unknown', 0, 0, {} } end
+if message_row ~= '' and tonumber(message_row) ~= segment.at then return { 'moved', 0, 0, {} } end
 
 local makes_calls = verb == 'replay' and segment.instance ~= ''
 local room = at_most
 if makes_calls then
   local admitted = admission(read_gate(segment.instance), read_config(segment.instance, fingerprint), now)
-  if admitted == 'closed' or admitted == 'waiting' then return { 'shut', 0, 0 } end
+  if admitted == 'closed' or admitted == 'waiting' then return { 'shut', 0, 0, {} } end
   room = lane_room(segment.instance, now)
-  if room < 1 then return { 'full', 0, 0 } end
+  if room < 1 then return { 'full', 0, 0, {} } end
 end
 local allowed, tat_after = rows_allowed(rate, tat, segment.last - segment.at, now)
-if allowed < 1 and segment.at < segment.last then return { 'slow', 0, 0 } end
+if allowed < 1 and segment.at < segment.last then return { 'slow', 0, 0, {} } end
 
 -- Note what the job does to a letter, in the history of its login.
 local function note_action(letter, text)
@@ -50,14 +52,18 @@ local function close(letter, action, row)
 end
 
 -- Each verb returns the outcome of the row and its code; nothing while the row waits for its call.
-local verbs = {}
+local verbs, recorded = {}, {}
 
 function verbs.replay(letter, row)
   if letter.kind == 'login' then
     local outcome = close(letter, 'replayed', name_of(id, row))
     return outcome ~= 'replayed' and outcome or nil
   end
-  if message_outcome == 'accepted' then close(letter, 'replayed') end
+  if message_outcome == 'accepted' then
+    count_seals(sealed_values, now)
+    for i, wish in ipairs(wishes) do recorded[i] = record_wish(wish, read_standing(wish.ref), now) end
+    close(letter, 'replayed')
+  end
   return message_outcome, message_code
 end
 
@@ -105,5 +111,5 @@ return gathering(function()
     redis.call('HSET', backfill_key(id), 'at:' .. number, segment.at + decided, 'fed', fed + decided,
       'tat', tat_after(decided))
   end
-  return { 'fed', decided, math.min(room, allowed - decided) }
+  return { 'fed', decided, math.min(room, allowed - decided), recorded }
 end)

@@ -9,24 +9,10 @@
 -- Reply head | {missing | closed | changed (since that version)} | {status, result of each wish as for record.lua};
 --       the status is superseded if the login was called or deleted since, and then nothing else was done
 
-local FIRST_WISH, FIELDS, OF_AUDIT = 9, 8, 3
+local FIRST_WISH, OF_AUDIT = 9, 3
 
 local now, id, new_status, seen_version = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local by, action, note, corrected_to = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-
--- Returns the wishes, and their sealed loginIds.
-local function read_wishes()
-  local wishes, sealed_values = {}, {}
-  for at = FIRST_WISH, #ARGV - OF_AUDIT, FIELDS do
-    local ref, instance, sealed, occurred_us, wish, event_id, account_id, lane = unpack(ARGV, at, at + FIELDS - 1)
-    wishes[#wishes + 1] = {
-      ref = ref, instance = instance, sealed = sealed, occurred_us = occurred_us, wish = wish, event_id = event_id,
-      account_id = account_id, lane = lane,
-    }
-    sealed_values[#sealed_values + 1] = sealed
-  end
-  return wishes, sealed_values
-end
 
 if is_newer() then return refuse_newer() end
 local key = letter_key(id)
@@ -42,7 +28,7 @@ end
 if not is_head_current() then return 'head' end
 
 local entry = HEAD_AFTER:match('^%d+')
-local wishes, sealed_values = read_wishes()
+local wishes, sealed_values = read_wishes(FIRST_WISH, #ARGV - OF_AUDIT)
 count_seals(sealed_values, now)
 
 local function close_login()

@@ -4,25 +4,11 @@
 --         event id, account id ('': none), lane (live | backfill)
 -- Reply for each event: recorded | duplicate | superseded | ahead (dated too far ahead; nothing was stored)
 
-local FIRST_EVENT, FIELDS = 3, 8
-
--- Returns the events, and their sealed loginIds.
-local function read_events()
-  local events, sealed_values, n = {}, {}, 0
-  for at = FIRST_EVENT, #ARGV, FIELDS do
-    n = n + 1
-    events[n] = {
-      ref = ARGV[at], instance = ARGV[at + 1], sealed = ARGV[at + 2], occurred_us = ARGV[at + 3], wish = ARGV[at + 4],
-      event_id = ARGV[at + 5], account_id = ARGV[at + 6], lane = ARGV[at + 7],
-    }
-    sealed_values[n] = ARGV[at + 2]
-  end
-  return events, sealed_values
-end
+local FIRST_EVENT = 3
 
 local now = clock(ARGV[1])
 local furthest_us = (now + tonumber(ARGV[2])) * 1000
-local events, sealed_values = read_events()
+local events, sealed_values = read_wishes(FIRST_EVENT, #ARGV)
 
 local function record(event)
   if tonumber(event.occurred_us) > furthest_us then return 'ahead' end

@@ -8,6 +8,21 @@ local function compare(new, old)
   return new.event_id == old.event_id and 0 or compare_bytes(new.event_id, old.event_id)
 end
 
+-- Returns the wishes that a script was given as its arguments from `first` to `last`, as record.lua says, and their
+-- sealed loginIds.
+local function read_wishes(first, last)
+  local wishes, sealed_values, n = {}, {}, 0
+  for at = first, last, 8 do
+    n = n + 1
+    wishes[n] = {
+      ref = ARGV[at], instance = ARGV[at + 1], sealed = ARGV[at + 2], occurred_us = ARGV[at + 3], wish = ARGV[at + 4],
+      event_id = ARGV[at + 5], account_id = ARGV[at + 6], lane = ARGV[at + 7],
+    }
+    sealed_values[n] = ARGV[at + 2]
+  end
+  return wishes, sealed_values
+end
+
 local UNKNOWN = { revision = 0, rests_until = 0, lane = 'live' }
 
 -- Read a login that a wish may change: revision and rests_until are numbers, lane is set, and has_past says whether the
