@@ -48,10 +48,12 @@ class Mill:
         return Intake(*parts, requirements=requirements, default_instance="toolbox")
 
     def reject(self, *documents: object) -> list[str]:
-        """Let intake reject messages; returns the ids of their letters, in the order of a job's list."""
+        """Let intake reject messages; returns the ids of their letters in this order."""
+        found: dict[str, None] = {}
         for document in documents:
             self.intake().accept_bodies([json.dumps(document).encode()])
-        return [letter.id for letter in self.letters.list()]
+            found |= dict.fromkeys(letter.id for letter in self.letters.list() if letter.id not in found)
+        return list(found)
 
     def rows(self, *, vault: Vault | None = None) -> MessageRows:
         parts = self.ledger, self.letters, vault or self.vault, self.intake("acme")
