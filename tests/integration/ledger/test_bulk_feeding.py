@@ -10,6 +10,7 @@ from tests.integration.ledger.conftest import INSTANCE, Clock, Start, claim_all,
 from tests.integration.ledger.many_letters import file_letter, file_letters
 from tests.integration.ledger.world import ENDED
 from tests.ledger_calls import close
+from tests.people import ANN
 from worker.backfill.feeder import Feeder
 from worker.backfill.job_models import JobStatus
 from worker.backfill.job_store import Jobs
@@ -17,13 +18,12 @@ from worker.backfill.models import RowOutcome
 from worker.backfill.store import Backfills
 from worker.errors import LedgerMismatch, OutOfDate
 from worker.ledger import Ledger, Letters
-from worker.ledger.audit import Actor, AuditLog
+from worker.ledger.audit import AuditLog
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.letter_filter import LetterFilter
 from worker.operations.bulk import BulkJobs
 from worker.vault.vault import Vault
 
-ANN = Actor("ann", "operator", "page")
 ALL = LetterFilter()
 FINGERPRINTS = {INSTANCE: "proven-one"}
 
@@ -172,9 +172,9 @@ def test_a_job_fills_the_lane_and_keeps_to_its_rate_and_to_the_gate(
     job_id = start_job(bulk)
     assert (feeder.feed(), feeder.feed(), bulk.get(job_id).decided) == (16, 0, 16)
     redis_client.delete(f"nightly:due:{INSTANCE}:backfill")
-    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by="ann", reason="because")
+    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by=ANN, reason="because")
     assert (feeder.feed(), ledger.pulse(FINGERPRINTS, worker="w", slots=2).should_feed) == (0, False)
-    GateKeeper(redis_client, now_ms=clock).open(INSTANCE, by="ann")
+    GateKeeper(redis_client, now_ms=clock).open(INSTANCE, by=ANN)
     bulk.cancel(job_id, by=ANN)
     slow = start_job(bulk, rate=2)
     assert feeder.feed() == 4, "two seconds of it at once"
@@ -197,7 +197,7 @@ def test_a_closed_gate_of_one_instance_does_not_hold_up_the_letters_of_another(
     file_letter(redis_client, "dl-1", clock.ms)
     file_letter(redis_client, "dl-2", clock.ms - 1, instance="acme")
     redis_client.hset("nightly:configs:acme", "a", "proven")
-    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by="ann", reason="because")
+    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by=ANN, reason="because")
     job_id = start_job(bulk)
     Feeder(backfills, vault, FINGERPRINTS | {"acme": "a"}, jobs=jobs).feed()
     assert [segment.at - segment.first for segment in bulk.get(job_id).segments] == [0, 1]

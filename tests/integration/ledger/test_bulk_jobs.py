@@ -10,6 +10,7 @@ from tests.integration.ledger.conftest import INSTANCE, Clock
 from tests.integration.ledger.many_letters import file_letter, file_letters
 from tests.integration.ledger.rejected import park
 from tests.ledger_calls import close
+from tests.people import ANN, BOB
 from worker.backfill import job_list
 from worker.backfill.feeder import Feeder
 from worker.backfill.job_models import JobStatus, LetterOutcome
@@ -23,7 +24,6 @@ from worker.ledger.letter_filter import LetterFilter
 from worker.operations.bulk import BulkJobs
 from worker.vault.vault import Vault
 
-ANN, BOB = Actor("ann", "operator", "page"), Actor("bob", "operator", "page")
 ALL = LetterFilter()
 
 
@@ -82,7 +82,7 @@ def test_the_preflight_puts_each_letter_into_one_count_and_says_how_long_the_cal
     redis_client.hset("nightly:login:lgn_dl-3", "x", "dl-77")
     close(letters, "dl-4", "resolved", by="bob")
     redis_client.hset("nightly:rate:acme", mapping={"ceiling": "2"})
-    GateKeeper(redis_client, now_ms=clock).close("acme", by="ann", reason="because")
+    GateKeeper(redis_client, now_ms=clock).close("acme", by=ANN, reason="because")
     found = bulk.preflight(job.id)
     assert (found.total, found.called, found.already_as_wished, found.in_flight) == (101, 96, 1, 1)
     assert (found.superseded, found.closed, found.accepted_again, found.changed) == (1, 1, 1, 0)

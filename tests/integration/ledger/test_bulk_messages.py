@@ -10,20 +10,18 @@ from structlog.testing import capture_logs
 
 from tests.integration.ledger.conftest import Clock
 from tests.ledger_calls import close
+from tests.people import ANN
 from worker.backfill.feeder import Feeder
 from worker.backfill.job_store import Jobs
 from worker.backfill.store import Backfills
 from worker.events.contract import Requirements
 from worker.intake.accept import Intake, body_context
 from worker.ledger import Ledger, Letters, Message
-from worker.ledger.audit import Actor
 from worker.ledger.letter_filter import LetterFilter
 from worker.operations import message_rows
 from worker.operations.bulk import BulkJobs
 from worker.operations.message_rows import MessageRows
 from worker.vault.vault import Vault
-
-ANN = Actor("ann", "operator", "page")
 
 
 def event(number: int, instance: str = "acme") -> dict[str, Any]:
