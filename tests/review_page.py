@@ -60,7 +60,7 @@ class Page:
 
 
 def review_settings(**settings: Any) -> Settings:
-    return Settings(review_users=REVIEW_USERS, **settings)
+    return Settings(**{"review_users": REVIEW_USERS, **settings})
 
 
 def review_parts(redis_client: Redis, *, vault: Vault | None = None, **settings: Any) -> Parts:

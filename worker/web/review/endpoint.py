@@ -100,7 +100,8 @@ class Endpoint:
         target = "/sign-in?" + urlencode({"next": here(request)})
         if is_api(request) or request.method not in SAFE_METHODS:
             text = "Sign in first; nothing was done."
-            return problem(request, HTTPStatus.UNAUTHORIZED, text, headers={"hx-redirect": "/sign-in"})
+            headers = {"www-authenticate": 'Bearer realm="Nightly"'} if is_api(request) else {"hx-redirect": "/sign-in"}
+            return problem(request, HTTPStatus.UNAUTHORIZED, text, headers=headers)
         if "hx-request" in request.headers:  # a part of a page: the whole page has to go
             return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"hx-redirect": "/sign-in"})
         return RedirectResponse(target, status_code=HTTPStatus.SEE_OTHER)

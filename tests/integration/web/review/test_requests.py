@@ -13,6 +13,7 @@ from tests.review_page import Page, browser, review_parts, signed_in
 from worker.errors import LetterClosed, NightlyError, OutOfDate, UnknownLetter
 from worker.web.review import forms
 from worker.web.review.app import create_app
+from worker.web.review.cookies import SESSION
 from worker.web.review.flash import flash
 from worker.web.review.parts import Parts
 from worker.web.review.redirects import back
@@ -20,6 +21,7 @@ from worker.web.review.rendering import render
 from worker.web.review.routes import Row
 from worker.web.review.security_headers import HEADERS
 from worker.web.review.static_files import static_files, static_url
+from worker.web.review.ways_in import build_access
 
 NASTY = '<script>alert("x")</script>\x1b\u202e'
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -181,3 +183,14 @@ def test_health_needs_no_session_and_says_whether_redis_answers(parts: Parts) ->
     page = browser(away)
     assert page.get("/health").status_code == 503
     assert page.get("/sign-in").status_code == 200
+
+
+def test_a_session_needs_redis_and_the_page_says_so() -> None:
+    away = review_parts(Redis.from_url("redis://127.0.0.1:1/0"))
+    access = build_access(away.client, away.settings)
+    page = browser(away, access=access)
+    page.cookies.set(SESSION, access.signing.sign(SESSION, "some-session"))
+    shown = page.get("/letters")
+    assert shown.status_code == 503
+    assert "Redis does not answer" in shown.text
+    assert shown.headers["retry-after"] == "5"

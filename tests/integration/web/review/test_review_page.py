@@ -1,4 +1,4 @@
-"""The review page over real HTTP: closed by default, read-only, and never a loginId."""
+"""The review page as a process: closed by default, and what it says at its start."""
 
 import json
 import os
@@ -8,99 +8,52 @@ import sys
 from contextlib import closing
 
 import httpx
-from redis import Redis
 
 from sandbox.stack import ManagedProcess
 from sandbox.stack.readiness import listening_url
 from tests.integration.conftest import Start
 from tests.places import ROOT
-from worker.events.contract import Requirements
-from worker.intake.accept import Intake
-from worker.ledger import Ledger, Letters
-from worker.ledger.audit import Actor
-from worker.ledger.gate_control import GateKeeper
 from worker.listening import Places, listen
-from worker.vault.vault import Vault
 from worker.web.review.passwords import hash_password
 
-CANARY = "canary-login"
-PASSWORD = "correct horse"
+USERS = f"ann:viewer:{hash_password('correct horse', log2_n=10)}"
 
 
-def users() -> str:
-    return f"ann:viewer:{hash_password(PASSWORD, log2_n=10)}"
-
-
-def get(page: ManagedProcess, path: str, *, login: tuple[str, str] | None = ("ann", PASSWORD)) -> httpx.Response:
-    return httpx.get(f"{listening_url(page)}{path}", auth=login, timeout=20, trust_env=False)
+def get(page: ManagedProcess, path: str) -> httpx.Response:
+    return httpx.get(f"{listening_url(page)}{path}", timeout=20, trust_env=False)
 
 
 def test_without_users_everything_but_health_is_closed(start: Start) -> None:
     page = start()
-    assert get(page, "/health", login=None).text == "ok\n"
-    for path in ("/", "/status.json", "/no-such-page"):
-        assert get(page, path).status_code == 401
+    assert get(page, "/health").text == "ok\n"
+    for path in ("/", "/letters", "/audit", "/sign-in"):
+        closed = get(page, path)
+        assert closed.status_code == 401
+        assert "Nobody can sign in here yet" in closed.text
     assert "review_page_closed" in page.output()
     assert page.stop() == 0
 
 
-def test_the_page_shows_state_and_dead_letters_and_forbids_scripts(
-    start: Start, redis_client: Redis, vault: Vault
-) -> None:
-    intake = Intake(
-        Ledger(redis_client), Letters(redis_client), vault,
-        requirements=Requirements(max_ahead_seconds=60, instances=frozenset({"toolbox"})), default_instance="toolbox",
-    )  # fmt: skip
-    intake.accept_bodies([json.dumps({"loginId": CANARY}).encode()])
-    redis_client.xadd("account-events:stream", {"event": CANARY})
-    GateKeeper(redis_client).close("toolbox", by=Actor("<b>ann</b>", "operator", "page"), reason="maintenance")
-    page = start(users=users())
-    shown = get(page, "/")
+def test_a_stranger_gets_only_the_page_to_sign_in(start: Start) -> None:
+    page = start(users=USERS)
+    asked = get(page, "/letters?code=INVALID_LOGIN")
+    assert (asked.status_code, asked.headers["location"]) == (303, "/sign-in?next=%2Fletters%3Fcode%3DINVALID_LOGIN")
+    shown = get(page, asked.headers["location"])
     assert shown.status_code == 200
-    for words in (
-        "GATE CLOSED: toolbox",
-        "invalid_event",
-        "1 message waits, the oldest for ",
-        "&lt;b&gt;ann&lt;/b&gt;",
-        'http-equiv="refresh"',
-    ):
-        assert words in shown.text
-    assert CANARY not in shown.text
-    assert "<script" not in shown.text
-    policy = shown.headers["content-security-policy"]
-    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert shown.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
     assert shown.headers["cache-control"] == "no-store"
-    assert shown.headers["x-frame-options"] == "DENY"
-    document = get(page, "/status.json").json()
-    assert document["instances"]["toolbox"]["gate"]["state"] == "closed"
-    assert {name: way["events"] for name, way in document["waiting_events"].items()} == {
-        "stream": 1, "queue": 0, "set_aside": 1,
-    }  # fmt: skip
-
-
-def test_a_wrong_password_or_method_opens_nothing(start: Start) -> None:
-    page = start(users=users())
-    for login in (None, ("ann", "wrong"), ("bob", PASSWORD)):
-        refused = get(page, "/", login=login)
-        assert refused.status_code == 401
-        assert refused.headers["www-authenticate"].startswith("Basic ")
-        assert refused.headers["cache-control"] == "no-store"
-    posted = httpx.post(f"{listening_url(page)}/", auth=("ann", PASSWORD), timeout=20, trust_env=False)
-    assert posted.status_code == 405
+    assert httpx.post(f"{listening_url(page)}/", timeout=20, trust_env=False).status_code == 405
 
 
 def test_listening_beyond_this_machine_warns_that_passwords_cross_the_network(start: Start) -> None:
     assert "review_page_without_tls" in start(host="0.0.0.0").output()
-    assert "review_page_without_tls" not in start(users=users()).output()
+    assert "review_page_without_tls" not in start(users=USERS).output()
 
 
-def test_page_and_health_report_that_redis_is_unavailable(start: Start) -> None:
-    page = start(users=users(), url="redis://127.0.0.1:1/0")
-    assert get(page, "/health", login=None).status_code == 503
-    for path in ("/", "/status.json"):
-        away = get(page, path)
-        assert away.status_code == 503
-        assert "Redis does not answer" in away.text
+def test_health_reports_that_redis_is_unavailable(start: Start) -> None:
+    page = start(users=USERS, url="redis://127.0.0.1:1/0")
+    assert get(page, "/health").status_code == 503
+    assert get(page, "/sign-in").status_code == 200
 
 
 def test_a_port_in_use_is_reported_in_one_line(redis_url: str) -> None:
