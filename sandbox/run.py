@@ -104,12 +104,15 @@ def _check(ports: Ports, settings: Settings) -> None:
 
 
 def _start_review(stack: EmbeddedStack, port: int) -> None:
-    """Start the review page, with a user and a secret for `POST /events` if the settings have none."""
+    """Start the review page, with a user and a secret for `POST /events` if the settings have none.
+
+    It gets LOGIN_KEYS, so that every action on a letter works.
+    """
     settings, made = stack.settings(), stack.environment
     if settings.seal_to is None:
         made["SEAL_TO"] = str(settings.vault().public_keys[0])
     if settings.review_users is None:
-        made["REVIEW_USERS"] = f"{PAGE_USER}:viewer:{hash_password(_kept(PASSWORD_FILE, secrets.token_hex(8)))}"
+        made["REVIEW_USERS"] = f"{PAGE_USER}:admin:{hash_password(_kept(PASSWORD_FILE, secrets.token_hex(8)))}"
     if settings.http_events_secrets is None:
         made["HTTP_EVENTS_SECRETS"] = f"run={_kept(HTTP_SECRET_FILE, new_secret())}"
     argv = [sys.executable, "-m", "worker", "review", "--port", str(port)]

@@ -15,11 +15,14 @@ from sandbox.stack.readiness import listening_url
 from worker.cli.output import COMMAND, DIM, NAME, pairs
 from worker.cli.shell import typed
 from worker.config.settings import Settings
+from worker.redis_client.connect import connect
 from worker.redis_client.error_messages import place_of
+from worker.web.review.ways_in import new_link
 
 FOLDER = Path(".nightly")
 PASSWORD_FILE, HTTP_SECRET_FILE = FOLDER / "page-password", FOLDER / "http-events-secret"
 PAGE_USER = "nightly"
+LINK_MINUTES = 30
 LOGIN, OTHER_LOGIN = "demo-1", "demo-2"
 """LoginIds of the printed examples; the emulated Flinks accepts every loginId."""
 
@@ -57,12 +60,19 @@ def _places(stack: EmbeddedStack, settings: Settings) -> Iterator[tuple[str, obj
     page = _page(stack)
     yield "review page", page
     if made_by(stack, "REVIEW_USERS"):
-        yield "", f"user {PAGE_USER}, password {read_private(PASSWORD_FILE)}"
+        yield "", f"{page}/sign-in/once?token={_link_token(settings)} signs in once, within {LINK_MINUTES} minutes"
+        yield "", f"user {PAGE_USER} (admin), password {read_private(PASSWORD_FILE)}"
     yield "events by HTTP", f"POST {page}/events"
     if made_by(stack, "HTTP_EVENTS_SECRETS"):
         yield "", f"signed with the secret in {HTTP_SECRET_FILE}"
     yield "metrics", f"http://{settings.metrics_host}:{settings.metrics_port}/metrics"
     yield "logs", f"{FOLDER}/logs/"
+
+
+def _link_token(settings: Settings) -> str:
+    """Return the token of a new link that signs in the run's user."""
+    with connect(settings.redis_address(), name="nightly-run") as client:
+        return new_link(client, settings, PAGE_USER, minutes=LINK_MINUTES)
 
 
 def _page(stack: EmbeddedStack) -> str:

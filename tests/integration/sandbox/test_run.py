@@ -61,7 +61,8 @@ def test_another_shell_uses_the_run_without_exports_until_a_signal_stops_it(
     check_pages(run, folder)
     review = environment_of("review", run)
     assert review.keys() >= {"REDIS_URL", "SEAL_TO"}, "which seals what is sent over HTTP"
-    assert not review.keys() & {"LOGIN_KEYS", "FLINKS_AUTH_KEY"}
+    assert "LOGIN_KEYS" in review, "so that every action on a letter works"
+    assert not review.keys() & {"FLINKS_AUTH_KEY", "FLINKS_INSTANCES"}
     assert not environment_of("emulator", run).keys() & {"LOGIN_KEYS", "REDIS_URL"}
 
     def shell(*lines: str) -> str:
@@ -108,15 +109,21 @@ def review_a_refused_login(shell: Callable[..., str], fault: str, publish: str, 
 def check_pages(run: ManagedProcess, folder: Path) -> None:
     """Open every printed address: the page with the printed password, `POST /events`, the metrics."""
     page = re.search(r"review page +(http://127\.0\.0\.1:\d+)", run.output())
-    user = re.search(r"user (\w+), password (\w+)", run.output())
+    link = re.search(r"(http://\S+/sign-in/once\?token=\S+)", run.output())
+    user = re.search(r"user (\w+) \(admin\), password (\w+)", run.output())
     metrics = re.search(r"metrics +(http://\S+)", run.output())
     assert page
     assert user
+    assert link
     assert metrics
     assert (folder / "page-password").stat().st_mode & 0o777 == 0o600
     assert httpx.get(page[1] + "/health", trust_env=False).text == "ok\n"
-    assert httpx.get(page[1], trust_env=False).status_code == 401
-    assert httpx.get(page[1], auth=(user[1], user[2]), trust_env=False).status_code == 200
+    assert httpx.get(page[1], trust_env=False).status_code == 303
+    signed_in = httpx.get(link[1], trust_env=False)
+    assert signed_in.status_code == 303
+    cookie = signed_in.headers["set-cookie"].partition(";")[0]  # httpx keeps no `Secure` cookie of a plain address
+    assert f">{user[1]}<" in httpx.get(page[1], headers={"cookie": cookie}, trust_env=False).text
+    assert httpx.get(link[1], trust_env=False).status_code == 401, "it works once"
     header = {"content-type": "application/cloudevents+json"}
     unsigned = httpx.post(page[1] + "/events", content=b"{}", headers=header, trust_env=False)
     assert unsigned.status_code == 401, "it is open, and wants a signature"

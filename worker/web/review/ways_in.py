@@ -6,7 +6,7 @@ from worker.errors import SettingsError
 from worker.ledger.sessions import Sessions
 from worker.redis_client.connect import BytesRedis
 from worker.web.review.access import Access
-from worker.web.review.cookies import Signing
+from worker.web.review.cookies import Signing, new_id
 from worker.web.review.password_sign_in import PasswordSignIn
 from worker.web.review.tokens import parse_tokens
 from worker.web.review.trusted_proxy import TrustedProxy
@@ -23,14 +23,25 @@ def build_access(client: BytesRedis, settings: Settings) -> Access:
     return Access(
         users=users,
         signing=Signing(settings.login_keys.get_secret_value().encode() if settings.login_keys else None),
-        sessions=Sessions(
-            client,
-            idle_ms=round(settings.review_idle_minutes * MINUTE_MS),
-            longest_ms=round(settings.review_session_hours * HOUR_MS),
-        ),
+        sessions=_sessions(client, settings),
         passwords=PasswordSignIn(users),
         tokens=parse_tokens(settings.review_tokens.get_secret_value() if settings.review_tokens else ""),
         proxy=_proxy(settings),
+    )
+
+
+def new_link(client: BytesRedis, settings: Settings, name: str, *, minutes: float) -> str:
+    """Return the token of a link (`/sign-in/once?token=...`) that signs in this user of REVIEW_USERS once."""
+    token = new_id()
+    _sessions(client, settings).keep_link(token, name, valid_ms=round(minutes * MINUTE_MS))
+    return token
+
+
+def _sessions(client: BytesRedis, settings: Settings) -> Sessions:
+    return Sessions(
+        client,
+        idle_ms=round(settings.review_idle_minutes * MINUTE_MS),
+        longest_ms=round(settings.review_session_hours * HOUR_MS),
     )
 
 

@@ -22,8 +22,10 @@ from worker.web.webhook.problems import Refused
 from worker.web.webhook.rate_limit import Allowance
 
 PATH = "/events"
-UNNEEDED = ("LOGIN_KEYS", "FLINKS_AUTH_KEY", "FLINKS_INSTANCES", "BROKER_URL")
+UNNEEDED = ("FLINKS_AUTH_KEY", "FLINKS_INSTANCES", "BROKER_URL")
 """Secrets of the workers. This process faces the internet and needs none of them, so it should not have them."""
+FOR_PEOPLE = ("REVIEW_USERS", "REVIEW_TOKENS", "REVIEW_PROXY_USER_HEADER", "REVIEW_OIDC_ISSUER")
+"""Settings that open the review page, which needs LOGIN_KEYS to correct or reveal a loginId."""
 
 log = get_logger(__name__)
 
@@ -50,7 +52,9 @@ def way_in(settings: Settings) -> Route:
 
 
 def _warn(settings: Settings) -> None:
-    if unneeded := [name for name in UNNEEDED if getattr(settings, name.lower())]:
+    is_for_people = any(getattr(settings, name.lower()) for name in FOR_PEOPLE)
+    names = UNNEEDED if is_for_people else ("LOGIN_KEYS", *UNNEEDED)
+    if unneeded := [name for name in names if getattr(settings, name.lower())]:
         log.warning("secrets_not_needed_here", settings=unneeded, reason="this process only appends to the stream")
     if not settings.seal_to:
         log.warning("http_events_not_sealed", reason="SEAL_TO is not set: loginIds are in clear in Redis until intake")

@@ -19,6 +19,7 @@ from tests.integration.celery_worker.hooked import start_hooked
 from tests.leaks import leaks, logs_in, redis_contents
 from tests.places import ROOT
 from tests.producers.snippets import run_snippets
+from tests.review_page import REVIEW_USERS
 from tests.waiting import eventually
 from worker.events.channels import STREAM
 from worker.web.webhook.route import UNNEEDED
@@ -37,7 +38,9 @@ def snippet(language: str) -> str:
 @pytest.fixture
 def page(stack: EmbeddedStack) -> ManagedProcess:
     stack.environment |= {"HTTP_EVENTS_SECRETS": f"crm={SECRET}", "LOG_LEVEL": "DEBUG"}
-    return stack.start_process("review", [*REVIEW, "--port", "0"], ready=listening_url, without=UNNEEDED)
+    return stack.start_process(
+        "review", [*REVIEW, "--port", "0"], ready=listening_url, without=("LOGIN_KEYS", *UNNEEDED)
+    )
 
 
 @pytest.fixture
@@ -126,13 +129,17 @@ def test_unsigned_requests_do_not_fill_the_log(stack: EmbeddedStack, page: Manag
     assert [json.loads(line)["code"] for line in lines] == ["signature", "media_type"]
 
 
-def test_a_process_with_secrets_of_the_workers_warns_that_it_needs_none_of_them(stack: EmbeddedStack) -> None:
+@pytest.mark.parametrize("is_for_people", [True, False], ids=["with the page", "for events alone"])
+def test_a_process_with_secrets_of_the_workers_warns_that_it_needs_none_of_them(
+    stack: EmbeddedStack, *, is_for_people: bool
+) -> None:
     stack.environment |= {"HTTP_EVENTS_SECRETS": f"crm={SECRET}", "LOG_FORMAT": "json"}
+    stack.environment |= {"REVIEW_USERS": REVIEW_USERS} if is_for_people else {}
     page = stack.start_process("review", [*REVIEW, "--port", "0"], ready=listening_url)
     assert stack.stop_process(page) == 0
     lines = [json.loads(line) for line in page.output().splitlines()]
     assert [line["settings"] for line in lines if line.get("event") == "secrets_not_needed_here"] == [
-        ["LOGIN_KEYS", "FLINKS_AUTH_KEY"]
+        ["FLINKS_AUTH_KEY"] if is_for_people else ["LOGIN_KEYS", "FLINKS_AUTH_KEY"]
     ]
 
 
