@@ -9,6 +9,7 @@ NightlyError
 ├── LedgerError          the ledger in Redis cannot be used
 │   ├── LedgerMismatch   it belongs to newer code, other LOGIN_KEYS, or the other kind (sandbox or production)
 │   ├── UnknownLetter    no dead letter has that id
+│   ├── UnknownLogin     no login has that reference
 │   ├── UnknownBackfill  no backfill has that id
 │   ├── UnknownGroup     the group has no open dead letter
 │   ├── UnknownJob       no bulk job has that id
@@ -84,6 +85,10 @@ class LedgerMismatch(LedgerError):
 
 class UnknownLetter(LedgerError):
     """No dead letter has that id."""
+
+
+class UnknownLogin(LedgerError):
+    """No login has that reference."""
 
 
 class UnknownBackfill(LedgerError):

@@ -16,6 +16,7 @@ from worker.errors import (
     OutOfDate,
     UnknownBackfill,
     UnknownLetter,
+    UnknownLogin,
 )
 from worker.telemetry.logs import get_logger
 from worker.web.review.forgery import SAFE_METHODS
@@ -26,6 +27,7 @@ log = get_logger(__name__)
 API = "/api/"
 _STATUS = (
     (UnknownLetter, HTTPStatus.NOT_FOUND),
+    (UnknownLogin, HTTPStatus.NOT_FOUND),
     (UnknownBackfill, HTTPStatus.NOT_FOUND),
     (LetterClosed, HTTPStatus.CONFLICT),
     (OutOfDate, HTTPStatus.CONFLICT),

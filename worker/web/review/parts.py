@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 
 from worker.config.settings import Settings
-from worker.ledger import Letters
+from worker.ledger import Ledger, Letters
 from worker.ledger.audit import AuditLog
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.group_views import GroupViews
 from worker.ledger.letter_queries import LetterPages
+from worker.ledger.minutes import Minutes
 from worker.ledger.queries import Views
+from worker.operations.letter_actions import LetterActions
 from worker.operations.search import Search
+from worker.operations.timeline import Timeline
 from worker.redis_client.connect import BytesRedis
+from worker.services import build_intake
 from worker.vault.vault import Vault
 from worker.web.review.paces import Paces
 
@@ -31,21 +35,29 @@ class Parts:
     group_views: GroupViews
     search: Search
     paces: Paces
+    letter_actions: LetterActions
+    timeline: Timeline
+    minutes: Minutes
 
 
 def build_parts(client: BytesRedis, settings: Settings, *, vault: Vault | None = None) -> Parts:
     """Build the parts, with the vault of the settings if none is given; Redis is first asked by a request."""
     vault = vault or (settings.vault() if settings.login_keys else None)
+    letters = Letters(client)
+    intake = build_intake(settings, Ledger(client), letters, vault) if vault else None
     return Parts(
         client=client,
         settings=settings,
         vault=vault,
         views=Views(client),
-        letters=Letters(client),
+        letters=letters,
         gate=GateKeeper(client, settings.gate_rules),
         audit=AuditLog(client),
         letter_pages=LetterPages(client),
         group_views=GroupViews(client),
+        letter_actions=LetterActions(client, vault=vault, intake=intake),
+        timeline=Timeline(client),
+        minutes=Minutes(client),
         search=Search(
             client, open_vault=(lambda: vault) if vault else None, instances=lambda: _instances(client, settings)
         ),

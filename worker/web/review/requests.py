@@ -32,14 +32,14 @@ def text_of(request: Request, name: str) -> str:
     return str(request.state.form.get(name, "")).strip()
 
 
-def version_of(request: Request) -> int | None:
-    """Return the version of the letter that the person saw (None: the form has none); raises BadField."""
-    text = text_of(request, "version")
+def number_of(request: Request, name: str) -> int | None:
+    """Return a whole number of the form (None: the form has none); raises BadField."""
+    text = text_of(request, name)
     if not text:
         return None
     if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER:
         return int(text)
-    raise BadField("The version in the form is not a number. Nothing was done; open the page again.")
+    raise BadField(f"The field {name} of the form is not a number. Nothing was done; open the page again.")
 
 
 def moment_of(request: Request, name: str) -> int:

@@ -1,14 +1,144 @@
-"""`/letters/{id}`: one dead letter, and every action on it."""
+"""`/letters/ID`: one dead letter: its cause, what a replay would do now, its timeline, and the actions on it."""
 
-from worker.web.review.pages.empty import action, page
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
 
-show = page("Letter")
-replay = action()
-resolve = action()
-nothing_left = action()
-correct = action()
-resubmit = action()
-assign = action()
-note = action()
-snooze = action()
-reveal = action()
+from starlette.requests import Request
+from starlette.responses import Response
+
+from worker.errors import NightlyError
+from worker.ledger.dead_letters import Letter
+from worker.ledger.letter_filter import LetterFilter
+from worker.operations.advice import letter_advice
+from worker.operations.letter_actions import LetterActions
+from worker.operations.letter_corrections import Done
+from worker.operations.rejected_messages import FieldReason
+from worker.web.review.flash import flash
+from worker.web.review.letter_view import Body, can_have_nothing_left, done_text, facts, outlook
+from worker.web.review.parts import Parts
+from worker.web.review.redirects import back
+from worker.web.review.rendering import render, utc, utc_input
+from worker.web.review.requests import actor_of, moment_of, number_of, parts_of, text_of
+
+DAY_MS = 86_400_000
+
+
+def show(request: Request) -> Response:
+    """Show the letter."""
+    return _page(request)
+
+
+def replay(request: Request) -> Response:
+    """Assert the newest wish of the login again, or accept a rejected message again."""
+    return _done(request, _actions(request).replay(**_seen(request)))
+
+
+def resolve(request: Request) -> Response:
+    """Close the letter without a call."""
+    return _done(request, _actions(request).resolve(**_seen(request), note=text_of(request, "note")))
+
+
+def nothing_left(request: Request) -> Response:
+    """Resolve a deactivation of a login that Flinks does not have."""
+    return _done(request, _actions(request).nothing_left(**_seen(request)))
+
+
+def correct(request: Request) -> Response:
+    """Correct the wish, or else the loginId."""
+    actions, reason, wish = _actions(request), text_of(request, "reason"), text_of(request, "wish")
+    if wish:
+        return _done(request, actions.correct_wish(**_seen(request), wish=wish, reason=reason))
+    login_id = request.state.form.get("login_id", "")
+    return _done(request, actions.correct_login(**_seen(request), login_id=login_id, reason=reason))
+
+
+def resubmit(request: Request) -> Response:
+    """Accept the corrected text of a rejected message; if it is still invalid, show the reasons and change nothing."""
+    body = request.state.form.get("body", "").replace("\r\n", "\n")
+    done = _actions(request).resubmit(**_seen(request), body=body, reason=text_of(request, "reason"))
+    if done.outcome != "still_invalid":
+        return _done(request, done)
+    # The text that was typed may hold a loginId, so it is not sent back.
+    return _page(request, HTTPStatus.BAD_REQUEST, reasons=done.reasons)
+
+
+def assign(request: Request) -> Response:
+    """Give the letter to a person, or to nobody."""
+    owner = text_of(request, "owner")
+    done = _actions(request).assign(**_seen(request), owner=owner)
+    return _done(request, done, f"The letter is {owner}'s now." if owner else "The letter has no owner now.")
+
+
+def note(request: Request) -> Response:
+    """Add a note."""
+    done = _actions(request).note(**_seen(request), note=text_of(request, "note"))
+    return _done(request, done, "The note is added.")
+
+
+def snooze(request: Request) -> Response:
+    """Hide the letter from the usual list until a time; without a time, show it again."""
+    until_ms = moment_of(request, "until") if text_of(request, "until") else None
+    done = _actions(request).snooze(**_seen(request), until_ms=until_ms)
+    return _done(request, done, f"Snoozed until {utc(until_ms)} UTC." if until_ms else "It is in the list again.")
+
+
+def reveal(request: Request) -> Response:
+    """Show the loginId, in this response only."""
+    letter_id, reason = request.path_params["id"], text_of(request, "reason")
+    return _page(request, revealed=_actions(request).reveal(letter_id, by=actor_of(request), reason=reason))
+
+
+def _actions(request: Request) -> LetterActions:
+    return parts_of(request).letter_actions
+
+
+def _seen(request: Request) -> dict[str, Any]:
+    """Return which letter the person acts on, who that is, and which version of it was on the screen."""
+    return {"letter_id": request.path_params["id"], "by": actor_of(request), "version": number_of(request, "version")}
+
+
+def _done(request: Request, done: Done, text: str = "") -> Response:
+    flash(request, f"{done.letter_id}: {text or done_text(done)}")
+    return back(request, f"/letters/{done.letter_id}")
+
+
+def _page(
+    request: Request, status: int = HTTPStatus.OK, *, reasons: Sequence[FieldReason] = (), revealed: str = ""
+) -> Response:
+    parts = parts_of(request)
+    letter, now_ms = parts.letters.get(request.path_params["id"]), parts.views.now_ms()
+    preview = parts.letter_actions.preview(letter.id)
+    group = LetterFilter.of_group(letter.instance, letter.code, letter.wish)
+    return render(
+        request,
+        "letter.html",
+        status,
+        now_ms=now_ms,
+        letter=letter,
+        outlook=outlook(preview),
+        advice=letter_advice(letter.code, letter.wish),
+        has_nothing_left=can_have_nothing_left(letter),
+        group_href=f"/letters?{urlencode(group.to_query())}",
+        items=parts.timeline.of_letter(letter),
+        rows=facts(letter),
+        revealed=revealed,
+        body=_body(parts, letter, reasons or preview.reasons),
+        was_refused=bool(reasons),
+        next_day=utc_input(now_ms + DAY_MS),
+    )
+
+
+def _body(parts: Parts, letter: Letter, reasons: Sequence[FieldReason]) -> Body | None:
+    """Return the rejected message of a letter; None if it is about a login."""
+    if letter.kind != "message":
+        return None
+    found = reasons or parts.letter_actions.reasons(letter)
+    if letter.status != "open":
+        return Body(found, problem="The message was deleted when the letter was closed.")
+    try:
+        masked = parts.letter_actions.masked_body(letter.id)
+    except NightlyError as error:
+        return Body(found, problem=str(error).removesuffix(" Nothing was done."))
+    return Body(found, text=masked.text, is_editable=masked.is_editable)

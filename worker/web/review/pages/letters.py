@@ -15,7 +15,7 @@ from worker.operations.search import Found
 from worker.web.review.flash import flash
 from worker.web.review.parts import Parts
 from worker.web.review.redirects import back
-from worker.web.review.rendering import render, utc, when
+from worker.web.review.rendering import render, utc
 from worker.web.review.requests import parts_of, text_of
 
 SIZE = 50
@@ -35,8 +35,6 @@ _NAMES = {
     "newer_event": "a newer event came",
     "only_suspects": "suspect of a storm",
 }
-_TIMES = ("filed_after", "filed_before")
-_MINUTE_LENGTH = len("2026-11-30T08:00")
 _FLAGS = {"newer_event", "only_suspects"}
 _WISHES = (("", "any"), ("on", "on"), ("off", "off"), ("none", "none: rejected message"))
 _STATES = tuple((name, {"open": "open, not snoozed", "any": "any: open and closed"}.get(name, name)) for name in STATES)
@@ -70,7 +68,6 @@ def show(request: Request) -> Response:
         chips=list(_chips(wanted)),
         count_text=_count_text(count, is_all=is_all),
         total_text=f"{count:,}" if is_all else "letters",
-        inputs={name: when(at_ms)[:_MINUTE_LENGTH] for name in _TIMES if (at_ms := getattr(wanted, name)) is not None},
         first_href=address(query) if after else "",
         next_href=address({**query, "after": page.next}) if page.next else "",
         is_open_list=wanted.state in {"open", "snoozed"},
