@@ -15,6 +15,7 @@ from worker.errors import (
     NightlyError,
     OutOfDate,
     UnknownBackfill,
+    UnknownGroup,
     UnknownLetter,
     UnknownLogin,
 )
@@ -28,6 +29,7 @@ API = "/api/"
 _STATUS = (
     (UnknownLetter, HTTPStatus.NOT_FOUND),
     (UnknownLogin, HTTPStatus.NOT_FOUND),
+    (UnknownGroup, HTTPStatus.NOT_FOUND),
     (UnknownBackfill, HTTPStatus.NOT_FOUND),
     (LetterClosed, HTTPStatus.CONFLICT),
     (OutOfDate, HTTPStatus.CONFLICT),

@@ -10,6 +10,7 @@ from worker.ledger.group_views import GroupViews
 from worker.ledger.letter_queries import LetterPages
 from worker.ledger.minutes import Minutes
 from worker.ledger.queries import Views
+from worker.operations.group_actions import GroupActions
 from worker.operations.letter_actions import LetterActions
 from worker.operations.search import Search
 from worker.operations.timeline import Timeline
@@ -38,6 +39,7 @@ class Parts:
     letter_actions: LetterActions
     timeline: Timeline
     minutes: Minutes
+    group_actions: GroupActions
 
 
 def build_parts(client: BytesRedis, settings: Settings, *, vault: Vault | None = None) -> Parts:
@@ -58,6 +60,7 @@ def build_parts(client: BytesRedis, settings: Settings, *, vault: Vault | None =
         letter_actions=LetterActions(client, vault=vault, intake=intake),
         timeline=Timeline(client),
         minutes=Minutes(client),
+        group_actions=GroupActions(client),
         search=Search(
             client, open_vault=(lambda: vault) if vault else None, instances=lambda: _instances(client, settings)
         ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -11,11 +12,13 @@ from starlette.responses import Response
 from worker.ledger.group_views import GroupView
 from worker.ledger.letter_filter import LetterFilter
 from worker.operations.advice import LetterAdvice, letter_advice
+from worker.operations.group_actions import GroupName
 from worker.operations.overview import Overview, read_overview
 from worker.web.review.charts import day_picture, sparkline
-from worker.web.review.pages.empty import action
-from worker.web.review.rendering import render
-from worker.web.review.requests import parts_of
+from worker.web.review.flash import flash
+from worker.web.review.redirects import back
+from worker.web.review.rendering import render, utc
+from worker.web.review.requests import actor_of, moment_of, number_of, parts_of, text_of
 from worker.words import span
 
 STEP_MINUTES = 10
@@ -69,7 +72,43 @@ def show(request: Request) -> Response:
     )
 
 
-acknowledge = mute = reopen = assign = action()
+def acknowledge(request: Request) -> Response:
+    """Hide a group from the list of what needs a person, until it has more letters than now."""
+    parts_of(request).group_actions.acknowledge(
+        _group(request),
+        by=actor_of(request),
+        letters=number_of(request, "letters"),
+        version=number_of(request, "version"),
+    )
+    flash(request, f"{_name(request)} is acknowledged: it comes back when it grows.")
+    return back(request)
+
+
+def mute(request: Request) -> Response:
+    """Hide a group from the list of what needs a person, until a time."""
+    until_ms = moment_of(request, "until")
+    parts_of(request).group_actions.mute(
+        _group(request), until_ms, by=actor_of(request), version=number_of(request, "version")
+    )
+    flash(request, f"{_name(request)} is muted until {utc(until_ms)} UTC.")
+    return back(request)
+
+
+def reopen(request: Request) -> Response:
+    """End an acknowledgement or a mute."""
+    parts_of(request).group_actions.reopen(**_seen(request))
+    flash(request, f"{_name(request)} is open again.")
+    return back(request)
+
+
+def assign(request: Request) -> Response:
+    """Give a group to a person, or to nobody."""
+    owner = text_of(request, "owner")
+    parts_of(request).group_actions.assign(
+        _group(request), owner, by=actor_of(request), version=number_of(request, "version")
+    )
+    flash(request, f"{_name(request)} is now {owner}'s." if owner else f"{_name(request)} has no owner now.")
+    return back(request)
 
 
 def _row(number: int, group: GroupView) -> Row:
@@ -87,3 +126,18 @@ def _stats(seen: Overview) -> list[Stat]:
         ("Waiting", f"{seen.waiting:,}", late),
         ("Calls now", rate, ceiling),
     ]
+
+
+def _seen(request: Request) -> dict[str, Any]:
+    """Return the group that the person acts on, who that is, and which version of it was on the screen."""
+    return {"group": _group(request), "by": actor_of(request), "version": number_of(request, "version")}
+
+
+def _group(request: Request) -> GroupName:
+    return GroupName(text_of(request, "instance"), text_of(request, "code"), text_of(request, "wish"))
+
+
+def _name(request: Request) -> str:
+    group = _group(request)
+    words = group.code, f"(wish {group.wish})" if group.wish else "", f"on {group.instance}" if group.instance else ""
+    return " ".join(filter(None, words))
