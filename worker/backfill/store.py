@@ -16,7 +16,7 @@ from worker.errors import BackfillError, SameFile, UnknownBackfill
 from worker.ledger.audit import Actor, AuditLog, Deed
 from worker.ledger.scripts import Scripts
 from worker.redis_client.connect import BytesRedis
-from worker.vault.vault import Vault
+from worker.vault.vault import Vault, needed
 
 ALL, RUNNING = "nightly:backfills", "nightly:backfills:running"
 LOADING_LIFE_MS = 86_400_000
@@ -34,12 +34,12 @@ def random_id() -> str:
 
 
 class Backfills:
-    """The backfills in one Redis. Its client must return bytes; `now_ms` and `new_id` are for tests."""
+    """The backfills in one Redis. Its client must return bytes; only chunks need a vault."""
 
     def __init__(
         self,
         client: BytesRedis,
-        vault: Vault,
+        vault: Vault | None,
         *,
         now_ms: Callable[[], int] | None = None,
         new_id: Callable[[], str] = random_id,
@@ -89,7 +89,7 @@ class Backfills:
         Raises UnknownBackfill, and BackfillError if the backfill is not loading, an earlier chunk is missing, or the
         chunks loaded so far do not have the digest `digest_before` (empty: not compared).
         """
-        sealed = self._vault.seal(_context(backfill_id, number), pack(rows))
+        sealed = needed(self._vault).seal(_context(backfill_id, number), pack(rows))
         bounds = (ROWS_IN_CHUNK, LOADING_LIFE_MS)
         result = self._run(
             "backfill_add_chunk", backfill_id, number, len(rows), sealed, digest_so_far, *bounds, digest_before
@@ -169,7 +169,7 @@ class Backfills:
         sealed = self.redis.hget(_key(backfill_id) + ":chunks", str(number))
         if sealed is None:
             raise UnknownBackfill(f"backfill {backfill_id!r} has no chunk {number}")
-        return unpack(self._vault.open(_context(backfill_id, number), sealed))
+        return unpack(needed(self._vault).open(_context(backfill_id, number), sealed))
 
     def results(self, backfill_id: str, start: int, count: int) -> list[RowResult]:
         """Return the results of `count` rows from row `start` (from 0) on; raises UnknownBackfill."""

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from worker.errors import SealError, UnknownKey
+from worker.errors import NeedsLoginKeys, SealError, UnknownKey
 from worker.guid import GUID
 from worker.vault.sealed_box import OpeningKeys, SealingKey
 from worker.vault.spellings import Spellings, holds_guid
@@ -140,3 +140,10 @@ class Vault:
     def _digest(self, text: str) -> str:
         mac = hmac.digest(self._hash_key, text.encode("utf-8", "surrogatepass"), "sha256")
         return base64.b32encode(mac[:_REFERENCE_BYTES]).decode().lower()[:REFERENCE_LENGTH]
+
+
+def needed(vault: Vault | None) -> Vault:
+    """Return the vault; raises NeedsLoginKeys if this process has none."""
+    if vault is None:
+        raise NeedsLoginKeys("This needs LOGIN_KEYS, which this process does not have. Nothing was done.")
+    return vault

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from worker.backfill.store import Backfills
 from worker.config.settings import Settings
 from worker.ledger import Ledger, Letters
 from worker.ledger.audit import AuditLog
@@ -12,6 +13,7 @@ from worker.ledger.minutes import Minutes
 from worker.ledger.queries import Views
 from worker.operations.group_actions import GroupActions
 from worker.operations.letter_actions import LetterActions
+from worker.operations.bulk import BulkJobs
 from worker.operations.search import Search
 from worker.operations.timeline import Timeline
 from worker.redis_client.connect import BytesRedis
@@ -32,6 +34,9 @@ class Parts:
     letters: Letters
     gate: GateKeeper
     audit: AuditLog
+    backfills: Backfills
+    bulk: BulkJobs
+    minutes: Minutes
     letter_pages: LetterPages
     group_views: GroupViews
     search: Search
@@ -55,11 +60,13 @@ def build_parts(client: BytesRedis, settings: Settings, *, vault: Vault | None =
         letters=letters,
         gate=GateKeeper(client, settings.gate_rules),
         audit=AuditLog(client),
+        backfills=Backfills(client, vault),
+        bulk=BulkJobs(client, calls_per_second=settings.flinks_calls_per_second),
+        minutes=Minutes(client),
         letter_pages=LetterPages(client),
         group_views=GroupViews(client),
         letter_actions=LetterActions(client, vault=vault, intake=intake),
         timeline=Timeline(client),
-        minutes=Minutes(client),
         group_actions=GroupActions(client),
         search=Search(
             client, open_vault=(lambda: vault) if vault else None, instances=lambda: _instances(client, settings)

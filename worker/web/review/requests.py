@@ -8,7 +8,8 @@ from worker.errors import NightlyError
 from worker.ledger.audit import Actor
 from worker.web.review.parts import Parts
 
-LONGEST_NUMBER = 15
+LONGEST_NUMBER, LONGEST_TEXT = 15, 2000
+"""Characters."""
 
 
 class BadField(NightlyError):
@@ -30,6 +31,16 @@ def actor_of(request: Request) -> Actor:
 def text_of(request: Request, name: str) -> str:
     """Return a field of the form without white space around it; empty if it is missing."""
     return str(request.state.form.get(name, "")).strip()
+
+
+def needed_text_of(request: Request, name: str, label: str) -> str:
+    """Return a field that the form must have, `label` on the page; raises BadField if it is empty or too long."""
+    text = text_of(request, name)
+    if not text:
+        raise BadField(f"{label} is empty. Nothing was done: go back, and fill it in.")
+    if len(text) > LONGEST_TEXT:
+        raise BadField(f"{label} has more than {LONGEST_TEXT:,} characters. Nothing was done.")
+    return text
 
 
 def number_of(request: Request, name: str) -> int | None:

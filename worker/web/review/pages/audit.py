@@ -11,9 +11,8 @@ from starlette.responses import Response, StreamingResponse
 
 from worker.errors import LedgerError
 from worker.ledger.audit import AuditLog, Deed, Entry, Head
-from worker.web.review.acting import actor
-from worker.web.review.parts import Parts
 from worker.web.review.rendering import render
+from worker.web.review.requests import actor_of, parts_of
 
 PAGE, READ_AT_ONCE, SEARCHED_AT_MOST = 50, 500, 5000
 VERIFIED_AT_MOST = 100_000
@@ -61,7 +60,7 @@ class Shown:
 
 def show(request: Request) -> Response:
     """Show entries, newest first."""
-    parts: Parts = request.app.state.parts
+    parts = parts_of(request)
     params = request.query_params
     query = Query(*(params.get(name, "").strip() for name in ("target", "by", "action")))
     before = int(params["before"]) if params.get("before", "").isdecimal() else None
@@ -86,7 +85,7 @@ def show(request: Request) -> Response:
 
 def verify(request: Request) -> Response:
     """Check the chain now, and show the result."""
-    parts: Parts = request.app.state.parts
+    parts = parts_of(request)
     result = parts.audit.verify(last=VERIFIED_AT_MOST)
     rows = [("Entries checked", f"{result.count:,}"), ("Last entry checked", f"{result.head.number:,}")]
     rows += [("Its hash", result.head.grouped)] if result.head.hash else []
@@ -97,8 +96,8 @@ def verify(request: Request) -> Response:
 
 def export(request: Request) -> Response:
     """Send every entry as it is stored, one a line, oldest first; that, too, is an entry."""
-    parts: Parts = request.app.state.parts
-    parts.audit.append(Deed(actor(request), "audit.export", "audit"))
+    parts = parts_of(request)
+    parts.audit.append(Deed(actor_of(request), "audit.export", "audit"))
     headers = {"content-disposition": 'attachment; filename="nightly-audit.ndjson"'}
     lines = (f"{text}\n" for text in parts.audit.export())
     return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)

@@ -1,12 +1,178 @@
-"""`/bulk`: actions on many letters: the preflight, the progress and the results."""
+"""`/bulk`: one action on many letters, on a list that is frozen first: the preflight, the progress and the results."""
 
-from worker.web.review.pages.empty import action, page
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
-show_all = page("Bulk jobs")
-prepare = action()
-show = page("Bulk job")
-report = page("Report")
-run = action()
-pause = action()
-resume = action()
-cancel = action()
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from worker.backfill.csv_cells import neutral_text
+from worker.backfill.job_models import Job, JobStatus, LetterResult
+from worker.errors import BulkError
+from worker.ledger.letter_filter import LetterFilter
+from worker.web.review.bulk_view import job_progress, preflight_bar, preflight_parts, result_row, sentence, warnings
+from worker.web.review.flash import flash
+from worker.web.review.forms import Form
+from worker.web.review.parts import Parts
+from worker.web.review.progress import Progress
+from worker.web.review.redirects import back
+from worker.web.review.rendering import render
+from worker.web.review.requests import actor_of, moment_of, parts_of, text_of
+
+SHOWN_JOBS, RESULTS = 50, 50
+_NOTHING = "No letter is selected, so nothing was prepared. Select letters, or use the actions for all that match."
+_COLUMNS = ("number", "letter", "login", "instance", "code", "wish", "outcome", "outcome_code", "at", "closed_by")
+
+
+def show_all(request: Request) -> Response:
+    """Show the jobs, newest first."""
+    parts = parts_of(request)
+    jobs = parts.bulk.list()
+    shown = [bulk_progress(parts, job) for job in jobs[:SHOWN_JOBS]]
+    return render(
+        request,
+        "bulk.html",
+        now_ms=parts.views.now_ms(),
+        jobs=shown,
+        more_jobs=max(len(jobs) - SHOWN_JOBS, 0),
+        is_live=any(one.is_live for one in shown),
+    )
+
+
+def prepare(request: Request) -> Response:
+    """Freeze the list of letters, and go to the preflight."""
+    parts = parts_of(request)
+    job = parts.bulk.prepare(
+        text_of(request, "verb"),
+        _selection(request.state.form, parts.views.now_ms()),
+        by=actor_of(request),
+        note=text_of(request, "note"),
+        owner=text_of(request, "owner"),
+        until_ms=moment_of(request, "until") if text_of(request, "until") else None,
+    )
+    return RedirectResponse(f"/bulk/{job.id}", status_code=303)
+
+
+def show(request: Request) -> Response:
+    """Show the preflight of a job that nobody has started, else its progress and results."""
+    parts = parts_of(request)
+    job = parts.bulk.get(request.path_params["id"])
+    values = _preflight(parts, job) if job.status is JobStatus.PREPARED else _results(request, parts, job)
+    one = bulk_progress(parts, job)
+    return render(request, "bulk_job.html", now_ms=parts.views.now_ms(), one=one, rows=_facts(job), **values)
+
+
+def run(request: Request) -> Response:
+    """Start a job."""
+    parts = parts_of(request)
+    job = parts.bulk.run(request.path_params["id"], by=actor_of(request), typed=text_of(request, "typed"))
+    flash(request, f"{job.id} runs. This page shows its progress, and you may leave it.")
+    return back(request, f"/bulk/{job.id}")
+
+
+def pause(request: Request) -> Response:
+    """Decide no more letters for now."""
+    return _steer(request, parts_of(request).bulk.pause, "is paused")
+
+
+def resume(request: Request) -> Response:
+    """Go on with a paused job."""
+    return _steer(request, parts_of(request).bulk.resume, "is running again")
+
+
+def cancel(request: Request) -> Response:
+    """Decide no more letters, for good."""
+    return _steer(request, parts_of(request).bulk.cancel, "is cancelled")
+
+
+def report(request: Request) -> Response:
+    """Send the result of every letter as CSV."""
+    parts = parts_of(request)
+    job = parts.bulk.get(request.path_params["id"])
+    headers = {"content-disposition": f'attachment; filename="{job.id}.csv"'}
+    lines = _csv(parts.bulk.report(job.id))
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _selection(form: Form, now_ms: int) -> Sequence[str] | LetterFilter:
+    """Return the chosen letters of a form, or the filter that it has: of a group, or of a list."""
+    if ids := form.getlist("ids"):
+        return ids
+    wanted = LetterFilter.from_query(form, now_ms=now_ms)
+    if not form.get("all") and not wanted.to_query():
+        raise BulkError(_NOTHING)
+    return wanted
+
+
+def _steer(request: Request, change: Callable[..., Job], what: str) -> Response:
+    job = change(request.path_params["id"], by=actor_of(request))
+    flash(request, f"{job.id} {what}.")
+    return back(request, f"/bulk/{job.id}")
+
+
+def bulk_progress(parts: Parts, job: Job) -> Progress:
+    """Return the progress of a job, with what it waits for."""
+    reason = "It is paused: Resume goes on with it." if job.status is JobStatus.PAUSED else ""
+    if job.status is JobStatus.RUNNING:
+        instances = sorted({group.partition("|")[0] for group in job.groups} - {""})
+        closed = [name for name in instances if parts.views.gate(name)["state"] != "open"]
+        reason = f"The gate of {', '.join(closed)} is closed: nothing is called until it opens." if closed else ""
+    return job_progress(job, reason=reason, pace=parts.paces.pace(job.id, job.ended, job.total))
+
+
+def _preflight(parts: Parts, job: Job) -> dict[str, Any]:
+    preflight = parts.bulk.preflight(job.id)
+    counts = preflight_parts(preflight)
+    return {
+        "preflight": preflight,
+        "parts": counts,
+        "bar_of_parts": preflight_bar(counts, preflight.total),
+        "sentence": sentence(counts, preflight),
+        "warnings": warnings(preflight),
+        "must_type": f"{preflight.must_type:,}" if preflight.must_type else "",
+    }
+
+
+def _results(request: Request, parts: Parts, job: Job) -> dict[str, Any]:
+    text = request.query_params.get("start", "0")
+    start = min(int(text), job.total) if text.isascii() and text.isdecimal() else 0
+    found = parts.bulk.results(job.id, start, RESULTS)
+    last, address = start + len(found), f"/bulk/{job.id}?start="
+    return {
+        "results": [result_row(start + place, result) for place, result in enumerate(found, 1)],
+        "previous_href": f"{address}{max(start - RESULTS, 0)}" if start else "",
+        "next_href": f"{address}{last}" if last < job.total else "",
+        "shown": f"{start + 1:,} to {last:,} of {job.total:,}" if found else "",
+    }
+
+
+def _facts(job: Job) -> list[tuple[str, str]]:
+    return [
+        ("Selected", job.selection),
+        ("Prepared", f"{_time(job.prepared_at)}, by {job.by}"),
+        ("Started", f"{_time(job.started_at)}, by {job.starter}" if job.started_at else ""),
+        ("Ended", _time(job.ended_at)),
+        ("Note", job.note),
+        ("Owner", job.owner),
+        ("Snoozed until", _time(job.until_ms)),
+        ("Limit", f"{job.rate:g} letters a second" if job.rate else ""),
+    ]
+
+
+def _time(at_ms: int | None) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC" if at_ms else ""
+
+
+def _csv(results: Iterator[LetterResult]) -> Iterator[str]:
+    yield ",".join(_COLUMNS) + "\r\n"
+    for number, result in enumerate(results, 1):
+        about = result.letter, result.login, result.instance, result.letter_code, result.wish
+        outcome = result.outcome.value, result.code, _time(result.at_ms), result.closed_by
+        yield ",".join(_cell(value) for value in (str(number), *about, *outcome)) + "\r\n"
+
+
+def _cell(value: str) -> str:
+    """Return a cell that no spreadsheet runs as a formula, in quotes where it needs them."""
+    text = neutral_text("".join(char if char.isprintable() else "?" for char in value))
+    return f'"{text.replace(chr(34), chr(34) * 2)}"' if set(text) & set('",') else text
