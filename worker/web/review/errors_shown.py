@@ -16,6 +16,7 @@ from worker.errors import (
     OutOfDate,
     UnknownBackfill,
     UnknownGroup,
+    UnknownJob,
     UnknownLetter,
     UnknownLogin,
 )
@@ -31,6 +32,7 @@ _STATUS = (
     (UnknownLogin, HTTPStatus.NOT_FOUND),
     (UnknownGroup, HTTPStatus.NOT_FOUND),
     (UnknownBackfill, HTTPStatus.NOT_FOUND),
+    (UnknownJob, HTTPStatus.NOT_FOUND),
     (LetterClosed, HTTPStatus.CONFLICT),
     (OutOfDate, HTTPStatus.CONFLICT),
     (NeedsLoginKeys, HTTPStatus.SERVICE_UNAVAILABLE),

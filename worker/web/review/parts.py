@@ -43,7 +43,6 @@ class Parts:
     paces: Paces
     letter_actions: LetterActions
     timeline: Timeline
-    minutes: Minutes
     group_actions: GroupActions
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -65,10 +66,14 @@ def show(request: Request) -> Response:
 
 def run(request: Request) -> Response:
     """Start a job."""
-    parts = parts_of(request)
-    job = parts.bulk.run(request.path_params["id"], by=actor_of(request), typed=text_of(request, "typed"))
-    flash(request, f"{job.id} runs. This page shows its progress, and you may leave it.")
-    return back(request, f"/bulk/{job.id}")
+    job_id: str = request.path_params["id"]
+    try:
+        parts_of(request).bulk.run(job_id, by=actor_of(request), typed=text_of(request, "typed"))
+    except BulkError as error:  # another number was typed: the preflight is shown again
+        flash(request, str(error), "wrong")
+    else:
+        flash(request, f"{job_id} runs. This page shows its progress, and you may leave it.")
+    return back(request, f"/bulk/{quote(job_id, safe='')}")
 
 
 def pause(request: Request) -> Response:

@@ -19,7 +19,7 @@ from worker.web.review.parts import Parts
 from worker.web.review.progress import Progress, backfill_progress, newest_first
 from worker.web.review.redirects import back
 from worker.web.review.rendering import render
-from worker.web.review.requests import actor_of, needed_text_of, parts_of, version_of
+from worker.web.review.requests import actor_of, needed_text_of, number_of, parts_of
 
 SHOWN_JOBS = 20
 PAGE = "/operations"
@@ -83,7 +83,7 @@ def _turn(request: Request, change: Callable[..., None], what: str) -> Response:
     if not parts.client.sismember("nightly:instances", name) and name not in parts.settings.instances():
         raise NightlyError("There is no such instance. Nothing was done.")
     reason = needed_text_of(request, "reason", "Reason")
-    change(name, by=actor_of(request), reason=reason, version=version_of(request))
+    change(name, by=actor_of(request), reason=reason, version=number_of(request, "version"))
     flash(request, f"The gate of {name} is {what}")
     return back(request, PAGE)
 
