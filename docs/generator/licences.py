@@ -58,6 +58,9 @@ Both leave out libraries that wheels contain in compiled form: OpenSSL (Apache-2
 pynacl, hiredis (BSD-3-Clause) in hiredis, libffi (MIT) in cffi. The base image, its Python, and the Redis or Valkey
 server have their own licences.
 
+The review page serves a copied file, too: htmx.min.js of {copied.name} {copied.version} ({copied.licence}), with its
+licence in worker/web/review/static/.
+
 Accepted licences: {accepted}. A test fails on any other licence, except:
 
 {watched}
@@ -77,6 +80,10 @@ class Package:
     licence: str
 
 
+COPIED = Package("htmx.org", "2.0.11", ("d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717",), "0BSD")
+"""The npm package of which the review page serves one file, unchanged; the hash is that file's."""
+
+
 def packages() -> list[Package]:
     """Return the packages of the image; raises LookupError for a package without a licence or not installed here."""
     entries = _ENTRY.findall(LOCK.read_text())
@@ -94,7 +101,7 @@ def page() -> str:
         f"- {licence} ({', '.join(one.name for one in found if licence in parts(one.licence))}) {reason}."
         for licence, reason in WATCHED.items()
     ]
-    head = _HEAD.format(accepted=", ".join(sorted(ACCEPTED)), watched="\n".join(watched))
+    head = _HEAD.format(accepted=", ".join(sorted(ACCEPTED)), watched="\n".join(watched), copied=COPIED)
     return head + "".join(f"| {one.name} | {one.licence} |\n" for one in found)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from docs.generator.licences import Package, packages
+from docs.generator.licences import COPIED, Package, packages
 
 ROOT = Path(__file__).resolve().parents[2]
 DESCRIBE = [sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible", "--no-validate"]
@@ -23,10 +23,12 @@ def document() -> dict[str, Any]:
     """Return the document; raises LookupError if this environment differs from the lock."""
     bom: dict[str, Any] = json.loads(subprocess.check_output(DESCRIBE, stderr=subprocess.DEVNULL))  # noqa: S603 - argv is ours
     found = {_normal(component["name"]): component for component in bom["components"]}
-    bom["components"] = [_described(package, found) for package in packages()]
+    bom["components"] = [*(_described(package, found) for package in packages()), _copied(COPIED)]
     kept = {component["bom-ref"] for component in bom["components"]}
     root = bom["metadata"]["component"]["bom-ref"]
     bom["dependencies"] = [_within(entry, kept) for entry in bom["dependencies"] if entry["ref"] in {*kept, root}]
+    bom["dependencies"] += [{"ref": COPIED.name}]
+    next(entry for entry in bom["dependencies"] if entry["ref"] == root).setdefault("dependsOn", []).append(COPIED.name)
     return bom
 
 
@@ -46,6 +48,20 @@ def _described(package: Package, found: dict[str, dict[str, Any]]) -> dict[str, 
     return component | {
         "licenses": [{key: licence}],
         "externalReferences": [*component.get("externalReferences", ()), files],
+    }
+
+
+def _copied(package: Package) -> dict[str, Any]:
+    """Return a package of another registry, one file of which is in our source."""
+    (digest,) = package.hashes
+    return {
+        "bom-ref": package.name,
+        "type": "library",
+        "name": package.name,
+        "version": package.version,
+        "purl": f"pkg:npm/{package.name}@{package.version}",
+        "hashes": [{"alg": "SHA-256", "content": digest}],
+        "licenses": [{"license": {"id": package.licence}}],
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from docs.generator.licences import ACCEPTED, WATCHED, packages, parts
+from docs.generator.licences import ACCEPTED, COPIED, WATCHED, packages, parts
 from tests.places import ROOT
 
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
@@ -63,6 +63,9 @@ def test_the_bill_of_materials_lists_each_production_package_with_version_hashes
 ) -> None:
     locked = entries(ROOT / "requirements" / "runtime.txt")
     found = {re.sub(r"[-_.]+", "-", one["name"]).lower(): one for one in sbom["components"]}
+    copied = found.pop("htmx-org")
+    assert [one["content"] for one in copied["hashes"]] == list(COPIED.hashes)
+    assert copied["purl"] == f"pkg:npm/htmx.org@{COPIED.version}"
     assert found.keys() == locked.keys() - NOT_IN_THE_IMAGE
     for name, component in found.items():
         version, hashes = locked[name]

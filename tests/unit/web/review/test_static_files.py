@@ -5,7 +5,7 @@ from tests.places import ROOT
 
 STATIC = ROOT / "worker" / "web" / "review" / "static"
 HTMX = "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717"
-"""SHA-256 of dist/htmx.min.js of htmx.org 2.0.11."""
+"""SHA-256 of dist/htmx.min.js of htmx.org 2.0.11; docs/generator/licences.py has it, too."""
 
 
 def test_htmx_is_the_released_file_unchanged() -> None:
