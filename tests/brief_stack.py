@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from sandbox.stack import EmbeddedStack, ManagedProcess
+from tests.forked_process import ForkedProcess
 
 
 class BriefStack(EmbeddedStack):
     """An EmbeddedStack that starts its workers with light_celery.py, and does not wait for a warm stop."""
+
+    process_type = ForkedProcess
 
     def start_process(self, name: str, argv: Sequence[str], **options: Any) -> ManagedProcess:
         """Start a child; a worker without what it does not need."""

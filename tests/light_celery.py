@@ -6,13 +6,18 @@
 import sys
 from types import SimpleNamespace
 
-from celery.__main__ import main as celery
+
+def leave_out_extras() -> None:
+    """Keep Celery from importing what no worker uses."""
+    sys.modules["flower"] = None  # type: ignore[assignment]
+    sys.modules["click_repl"] = SimpleNamespace(register_repl=lambda _: None)  # type: ignore[assignment]
 
 
 def main() -> None:
     """Run the command."""
-    sys.modules["flower"] = None  # type: ignore[assignment]
-    sys.modules["click_repl"] = SimpleNamespace(register_repl=lambda _: None)  # type: ignore[assignment]
+    leave_out_extras()
+    from celery.__main__ import main as celery  # noqa: PLC0415 - without the extras
+
     sys.argv[0] = "celery"
     celery()
 

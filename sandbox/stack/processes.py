@@ -10,7 +10,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from sandbox.stack.guard import OrphanGuard
 from sandbox.stack.waiting import wait_until
@@ -55,16 +55,7 @@ class ManagedProcess:
         with self.log_path.open("ab") as log:
             self._log_offset = log.tell()
             try:
-                self._popen = subprocess.Popen(  # noqa: S603 - argv is ours, and no shell reads it
-                    self.argv,
-                    env=self._env,
-                    cwd=self._cwd,
-                    stdin=subprocess.PIPE if self._stdin else subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    pass_fds=self._keep_open,
-                )
+                self._popen = self._spawn(log)
             except OSError as error:
                 raise EmbeddedStackError(f"{self.name} cannot be started: {error.strerror}") from error
         self._was_asked = False
@@ -74,6 +65,18 @@ class ManagedProcess:
             with contextlib.suppress(BrokenPipeError), self._popen.stdin:  # `wait_ready` reports that it ended
                 self._popen.stdin.write(self._stdin)
         return self
+
+    def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - argv is ours, and no shell reads it
+            self.argv,
+            env=self._env,
+            cwd=self._cwd,
+            stdin=subprocess.PIPE if self._stdin else subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=self._keep_open,
+        )
 
     @property
     def pid(self) -> int:

@@ -46,6 +46,8 @@ class EmbeddedStack:
     any free one. `takes_config`: clients may change its settings. `on_step` is called with one line for each part.
     """
 
+    process_type = ManagedProcess
+
     def __init__(
         self,
         folder: Path,
@@ -118,7 +120,7 @@ class EmbeddedStack:
         without: Collection[str] = (),
     ) -> ManagedProcess:
         """Start another child with the workers' environment, except the variables in `without`; wait until ready."""
-        process = ManagedProcess(
+        process = self.process_type(
             name,
             argv,
             env={variable: value for variable, value in self.environment.items() if variable not in without},
