@@ -11,9 +11,9 @@ from worker.ledger.group_views import GroupViews
 from worker.ledger.letter_queries import LetterPages
 from worker.ledger.minutes import Minutes
 from worker.ledger.queries import Views
+from worker.operations.bulk import BulkJobs
 from worker.operations.group_actions import GroupActions
 from worker.operations.letter_actions import LetterActions
-from worker.operations.bulk import BulkJobs
 from worker.operations.search import Search
 from worker.operations.timeline import Timeline
 from worker.redis_client.connect import BytesRedis

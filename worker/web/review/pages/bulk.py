@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from worker.backfill.csv_cells import neutral_text
 from worker.backfill.job_models import Job, JobStatus, LetterResult
-from worker.errors import BulkError
+from worker.errors import InvalidAction
 from worker.ledger.letter_filter import LetterFilter
 from worker.web.review.bulk_view import job_progress, preflight_bar, preflight_parts, result_row, sentence, warnings
 from worker.web.review.flash import flash
@@ -69,7 +69,7 @@ def run(request: Request) -> Response:
     job_id: str = request.path_params["id"]
     try:
         parts_of(request).bulk.run(job_id, by=actor_of(request), typed=text_of(request, "typed"))
-    except BulkError as error:  # another number was typed: the preflight is shown again
+    except InvalidAction as error:  # another number was typed: the preflight is shown again
         flash(request, str(error), "wrong")
     else:
         flash(request, f"{job_id} runs. This page shows its progress, and you may leave it.")
@@ -106,7 +106,7 @@ def _selection(form: Form, now_ms: int) -> Sequence[str] | LetterFilter:
         return ids
     wanted = LetterFilter.from_query(form, now_ms=now_ms)
     if not form.get("all") and not wanted.to_query():
-        raise BulkError(_NOTHING)
+        raise InvalidAction(_NOTHING)
     return wanted
 
 
