@@ -60,7 +60,7 @@ class GroupActions:
 
     def mute(self, group: GroupName, until_ms: int, *, by: Actor, note: str = "", version: int | None = None) -> None:
         """Hide a group, however much it grows, until a time (ms, at most 90 days ahead); raises InvalidAction."""
-        now = self._now()
+        now = self.now_ms()
         if not now < until_ms <= now + MUTED_AT_MOST_MS:
             raise InvalidAction("A group can be muted until a time within the next 90 days. Nothing was done.")
         deed = Deed(by, "group.mute", str(group), note, {"until": until_ms})
@@ -76,6 +76,13 @@ class GroupActions:
         if len(name) > OWNER_CHARACTERS or not name.isprintable():
             raise InvalidAction(f"An owner is a name of at most {OWNER_CHARACTERS} characters. Nothing was done.")
         self._set(group, Deed(by, "group.assign", str(group), note, {"owner": name}), value=name, version=version)
+
+    def now_ms(self) -> int:
+        """Return Redis' clock."""
+        if self._now_ms:
+            return self._now_ms()
+        seconds, micros = self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
 
     def _set(
         self,
@@ -102,9 +109,3 @@ class GroupActions:
         person = self._redis.hget(f"nightly:group-state:{group}", "by") or b"nobody"
         by = person.decode("utf-8", "replace")
         return OutOfDate(f"The group {name} was changed by {by} since you looked at it. Nothing was done.")
-
-    def _now(self) -> int:
-        if self._now_ms:
-            return self._now_ms()
-        seconds, micros = self._redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
