@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from worker.cli import dead_letter_actions as decisions
-from worker.cli import documents, group_decisions
+from worker.cli import documents, group_decisions, letter_commands
 from worker.cli import letter_options as options
 from worker.cli.context import settings_and_client
 from worker.cli.known import complete_letter, known_letter
@@ -147,6 +147,7 @@ app.command(
     epilog='Examples: `nightly dead-letters resolve dl-7 --note "card was deleted"`, '
     '`nightly dead-letters resolve --code INVALID_LOGIN --note "cleanup of May"`'
 )(decisions.resolve)
+letter_commands.add_to(app)
 
 
 app.command(epilog='Example: `nightly dead-letters acknowledge INVALID_LOGIN --wish off --note "clean-up of May"`')(
@@ -154,7 +155,9 @@ app.command(epilog='Example: `nightly dead-letters acknowledge INVALID_LOGIN --w
 )
 app.command(epilog="Example: `nightly dead-letters mute invalid_event --for 7d`")(group_decisions.mute)
 app.command(epilog="Example: `nightly dead-letters reopen invalid_event`")(group_decisions.reopen)
-app.command(epilog="Example: `nightly dead-letters assign DISABLED_LOGIN --owner carol`")(group_decisions.assign)
+app.command("assign-group", epilog="Example: `nightly dead-letters assign-group DISABLED_LOGIN --owner carol`")(
+    group_decisions.assign
+)
 
 
 def document(letter: Letter, history: Sequence[dict[str, Any]] | None = None) -> documents.Letter:

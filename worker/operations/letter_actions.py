@@ -47,6 +47,10 @@ class LetterActions:
         self._corrections = Corrections(self._letters, self._views, self._changes, self._secrets)
         self._messages = MessageActions(Ledger(client, now_ms=now_ms), self._changes, self._secrets, intake)
 
+    def now_ms(self) -> int:
+        """Return Redis' clock."""
+        return self._views.now_ms()
+
     def preview(self, letter_id: str) -> Preview:
         """Return what a replay would do now; raises UnknownLetter."""
         letter = self._letters.get(letter_id)
