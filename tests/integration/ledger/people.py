@@ -1,16 +1,18 @@
 """What reviewers and operators do in the random schedules, and what Flinks does to all calls at once."""
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 from tests import ledger_calls
 from tests.integration.ledger.rows import Rows
 from tests.integration.ledger.storms import Storms
-from tests.integration.ledger.world import INSTANCES, World
+from tests.integration.ledger.world import INSTANCES, LOGINS, World
 from tests.people import ANN
 from worker.errors import LetterClosed
-from worker.ledger import Letters
+from worker.ledger import Letters, Recorded, Wish
 from worker.ledger.gate_control import GateKeeper
+from worker.ledger.letter_changes import Act, LetterChanges
 from worker.ledger.queries import Views
 
 MOODS = (
@@ -57,6 +59,28 @@ class People:
         self.seen[f"opened after {gate.get('cause')}"] += gate["state"] != "open"
         self.gates.open(instance, by=ANN)
         self.storms.open(instance, after_storm=gate["state"] != "open" and gate["cause"] == "storm")
+
+    def a_person_corrects_a_letter(self, chance: Random) -> None:
+        """Give its wish to another login of the instance, or wish the opposite a moment later."""
+        letters = sorted(self.letters.list(), key=lambda letter: letter.login)
+        if not letters:
+            return
+        letter, is_of_login = chance.choice(letters), chance.random() < 0.5
+        newest = self.world.newest[letter.login]
+        others = [name for name, instance in LOGINS.items() if instance == letter.instance and name != letter.login]
+        if is_of_login:
+            wish = replace(newest, reference=chance.choice(others))
+        else:
+            wish = replace(newest, wants_active=not newest.wants_active, occurred_us=newest.occurred_us + 1)
+        changes = LetterChanges(self.letters.redis, now_ms=self.letters._now_ms)
+        act = Act(letter.id, ANN, "correct", version=letter.version)
+        status, (result,) = changes.close(act, "corrected", wishes=[wish], corrected_to=wish.reference)
+        assert status == "corrected"
+        self._check_recorded(wish, result)
+        self.seen[f"corrected {'login' if is_of_login else 'wish'}: {result}"] += 1
+
+    def _check_recorded(self, wish: Wish, result: Recorded) -> None:
+        raise NotImplementedError
 
     def two_reviewers_close_a_letter(self, chance: Random) -> None:
         """Both close the same letter at once; the second gets LetterClosed."""

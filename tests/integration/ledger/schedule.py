@@ -74,6 +74,7 @@ class Schedule(Backfilling, Endings, People):
             (1, self.a_lost_reply_is_asked_for_again),
             (1, self.time_passes),
             (1, self.two_reviewers_close_a_letter),
+            (0.5, self.a_person_corrects_a_letter),
             (1, self.flinks_changes_its_mood),
             (1, self.a_person_turns_a_gate),
             (1, self.a_backfill_begins),

@@ -73,6 +73,9 @@ MUST_BE_SEEN = (
     "an ended backfill",
     "replayed",
     "resolved",
+    "corrected login: recorded",
+    "corrected login: superseded",
+    "corrected wish: recorded",
 )
 
 
