@@ -127,11 +127,11 @@ class Backfilling:
             allowed = {"pause": {Status.RUNNING}, "resume": {Status.PAUSED}, "cancel": {Status.RUNNING, Status.PAUSED}}
             act = getattr(self.backfills, action)
             if status in allowed[action]:
-                act(filled.backfill.id)
+                act(filled.backfill.id, by=ANN)
                 self.seen[f"{action} a backfill"] += 1
             else:
                 with pytest.raises(BackfillError):
-                    act(filled.backfill.id)
+                    act(filled.backfill.id, by=ANN)
 
     def look_for_given_up(self) -> None:
         """Note logins that a pulse gave up after ten lost leases in a row."""
