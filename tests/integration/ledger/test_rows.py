@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests import ledger_calls
-from tests.integration.ledger.conftest import INSTANCE, Clock, Start, live, outcomes, take_back, tally
+from tests.integration.ledger.conftest import INSTANCE, Clock, Start, claim_all, live, outcomes, take_back, tally
 from tests.people import ANN
 from worker.backfill.feeder import Feeder
 from worker.backfill.models import Row, RowOutcome, RowResult, Status
@@ -223,3 +223,15 @@ def test_outcomes_of_rows_of_a_deleted_backfill_are_not_stored(
     assert ledger.redis.keys("nightly:backfill:*") == []
     with pytest.raises(UnknownBackfill):
         backfills.results(backfill_id, 0, 1)
+
+
+def test_a_letter_names_the_backfill_whose_row_made_its_wish(
+    feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, vault: Vault, claim: Any, settle: Any
+) -> None:
+    backfill = start(["one"])
+    feeder.feed()
+    ledger.record([live(vault, "two", clock.ms * 1000, on=True)])
+    for call in claim_all(clock, claim, 2):
+        settle(call, "dead", code="LOCKED_LOGIN")
+    named = {letter.login: letter.backfill for letter in Letters(ledger.redis).list()}
+    assert named == {vault.reference(INSTANCE, "one"): backfill, vault.reference(INSTANCE, "two"): ""}
