@@ -89,8 +89,9 @@ class Feeder:
         ends_at = time.monotonic() + FEED_SECONDS
         by_lane: dict[str, list[Cursor]] = defaultdict(list)
         judge = self._judge_or_leave if self._judge else None
-        for cursor in cursors_of(self._jobs, self._fingerprints, judge) if self._jobs else ():
-            by_lane[cursor.lane].append(cursor)
+        if self._jobs is not None:
+            for cursor in cursors_of(self._jobs, self._jobs.running(), self._fingerprints, judge):
+                by_lane[cursor.lane].append(cursor)
         for backfill in self._awake(has_jobs=bool(by_lane)):
             by_lane[backfill.instance].append(RowCursor(self, backfill))
         lanes = list(by_lane.items())

@@ -4,13 +4,15 @@ The script that decides letters also moves the cursor, so a feeder may be killed
 judged first, which changes nothing; then one script records its wishes and decides its row.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from worker.backfill.job_models import Job, JobStatus, Segment, Verb
 from worker.backfill.job_store import Jobs
 from worker.ledger import Recorded, Wish
 
+DECIDE_AT_MOST = 100
+"""Letters in one script call, which blocks Redis for some milliseconds."""
 Decide = Callable[[str, str, Sequence[Wish]], Sequence[Recorded]]
 """Decides a row by how its message was judged: accepted, invalid or failed; a code; and the wishes to record. Returns
 the result of each wish: none, if the row was not decided now or the letter is closed."""
@@ -74,17 +76,28 @@ class MessageCursor:
         return recorded
 
 
-def cursors_of(jobs: Jobs, fingerprints: Mapping[str, str], judge: Judge | None) -> Iterator[Cursor]:
-    """Yield a cursor for each segment with letters left that this process can decide."""
-    for job in jobs.running():
-        if job.status is not JobStatus.RUNNING:
-            continue
-        for segment in job.segments:
-            if segment.at == segment.last:
-                continue
-            if job.verb is not Verb.REPLAY:
-                yield LetterCursor(jobs, job, segment, "")
-            elif segment.instance in fingerprints:
-                yield LetterCursor(jobs, job, segment, fingerprints[segment.instance])
-            elif not segment.instance and judge is not None:
-                yield MessageCursor(jobs, job, segment, judge)
+def cursors_of(
+    jobs: Jobs, running: Iterable[Job], fingerprints: Mapping[str, str], judge: Judge | None
+) -> Iterator[Cursor]:
+    """Yield a cursor for each segment of running jobs with letters left that this process can decide."""
+    for job in running:
+        for segment in job.segments if job.status is JobStatus.RUNNING else ():
+            if segment.at < segment.last and (cursor := _cursor(jobs, job, segment, fingerprints, judge)):
+                yield cursor
+
+
+def _cursor(
+    jobs: Jobs, job: Job, segment: Segment, fingerprints: Mapping[str, str], judge: Judge | None
+) -> Cursor | None:
+    if job.verb is not Verb.REPLAY:
+        return LetterCursor(jobs, job, segment, "")
+    if segment.instance in fingerprints:
+        return LetterCursor(jobs, job, segment, fingerprints[segment.instance])
+    return MessageCursor(jobs, job, segment, judge) if judge and not segment.instance else None
+
+
+def decide_now(jobs: Jobs, job: Job, fingerprints: Mapping[str, str], judge: Judge | None) -> None:
+    """Decide the letters of one job for which there is room now. Workers go on with the rest."""
+    for cursor in cursors_of(jobs, [job], fingerprints, judge):
+        while cursor.hand_over(DECIDE_AT_MOST):
+            pass

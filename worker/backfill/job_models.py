@@ -123,6 +123,12 @@ class Job:
         """Letters with a final outcome."""
         return self.total - self.counts[LetterOutcome.WAITING]
 
+    @property
+    def open_instances(self) -> list[str]:
+        """Instances whose calls the job needs and that it has letters left for."""
+        is_replay = self.verb is Verb.REPLAY
+        return [one.instance for one in self.segments if one.at < one.last and one.instance and is_replay]
+
 
 @dataclass(frozen=True, slots=True)
 class LetterResult:

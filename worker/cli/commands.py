@@ -61,6 +61,9 @@ ENTRIES: dict[str, Entry] = {
         EVERY_DAY,
         "Switch many logins on or off: those in a file, or in the ledger.",
     ),
+    "bulk": Entry(
+        "worker.cli.bulk.commands:app", EVERY_DAY, "Follow actions on many dead letters: progress, results, reports."
+    ),
     "doctor": Entry(
         "worker.cli.doctor:doctor",
         TROUBLE,

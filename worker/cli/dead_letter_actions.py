@@ -1,17 +1,23 @@
-"""`nightly dead-letters replay | resolve`: selects letters, asks, closes them one by one, and prints the results."""
+"""`nightly dead-letters replay | resolve`: selects letters, asks, closes them, and prints the results.
 
-import sys
+One letter is closed at once; several, or those of a filter, are a bulk job (bulk_decisions.py).
+"""
+
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worker.backfill.job_models import Verb
+from worker.cli.bulk_decisions import print_where, results, start, wait_for
 from worker.cli.context import misuse, open_services, operator
 from worker.cli.documents import Decision
 from worker.cli.known import check_filters, complete_code, complete_instance, complete_letter, known_letter
 from worker.cli.output import console, number, plain, print_json
 from worker.errors import LetterClosed, NightlyError
+from worker.ledger.letter_filter import LetterFilter
+from worker.ledger.letter_queries import LetterPages
 from worker.operations.letter_actions import LetterActions
 from worker.operations.letter_corrections import Done
 
@@ -35,6 +41,10 @@ Suspects = Annotated[
 All = Annotated[bool, typer.Option("--all", help="Every open letter.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print the selected letters.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Wait = Annotated[
+    bool,
+    typer.Option("--wait/--no-wait", help="Of several letters: wait until each is decided, and print the results."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a letter.")]
 
 
@@ -46,19 +56,25 @@ def replay(
     suspects: Suspects = False,
     everything: All = False,
     dry_run: DryRun = False,
+    wait: Wait = True,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Replay letters: make the login's newest wish due again, or accept a rejected message again.
 
-    An old wish is never sent: if a newer wish replaced it, its letter is superseded. Asks for confirmation if
-    there are several letters and a terminal. Exit code 1 if a letter could not be replayed.
+    An old wish is never sent: if a newer wish replaced it, its letter is superseded. Several letters are a bulk job,
+    which workers run: Ctrl-C stops only the display. Asks for confirmation if there are several letters and a terminal.
+    Exit code 1 if a letter could not be replayed, or the job stands still.
     """
     services = open_services(to_change=True)
     chosen = _choose(services, ids or [], code=code, instance=instance, suspects=suspects, everything=everything)
-    if _is_confirmed(chosen, "Replay", dry_run=dry_run, yes=yes, as_json=as_json):
+    if dry_run:
+        _print_chosen(services, chosen, as_json=as_json)
+    elif isinstance(chosen, str):
         actions, by = letter_actions(services), operator()
-        print_results(decisions(chosen, lambda letter_id: actions.replay(letter_id, by=by)), as_json=as_json)
+        print_results(decisions([chosen], lambda letter_id: actions.replay(letter_id, by=by)), as_json=as_json)
+    else:
+        decide_together(services, Verb.REPLAY, chosen, wait=wait, yes=yes, as_json=as_json)
 
 
 def resolve(
@@ -70,20 +86,24 @@ def resolve(
     suspects: Suspects = False,
     everything: All = False,
     dry_run: DryRun = False,
+    wait: Wait = True,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Close letters without another call; the note says why.
 
-    Asks for confirmation if there are several letters and a terminal.
+    Several letters are a bulk job, as with `replay`. Asks for confirmation if there are several and a terminal.
     """
     services = open_services(to_change=True)
     chosen = _choose(services, ids or [], code=code, instance=instance, suspects=suspects, everything=everything)
-    if _is_confirmed(chosen, "Resolve", dry_run=dry_run, yes=yes, as_json=as_json):
+    if dry_run:
+        _print_chosen(services, chosen, as_json=as_json)
+    elif isinstance(chosen, str):
         actions, by = letter_actions(services), operator()
-        print_results(
-            decisions(chosen, lambda letter_id: actions.resolve(letter_id, by=by, note=note)), as_json=as_json
-        )
+        done = decisions([chosen], lambda letter_id: actions.resolve(letter_id, by=by, note=note))
+        print_results(done, as_json=as_json)
+    else:
+        decide_together(services, Verb.RESOLVE, chosen, note=note, wait=wait, yes=yes, as_json=as_json)
 
 
 def letter_actions(services: "Services") -> LetterActions:
@@ -110,29 +130,54 @@ def decision_of(done: Done) -> Decision:
     return Decision.of({"letter_id": done.letter_id, "outcome": done.outcome, "detail": detail})
 
 
+def decide_together(
+    services: "Services",
+    verb: Verb,
+    selection: "list[str] | LetterFilter",
+    *,
+    note: str = "",
+    wait: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Replay or resolve several letters as one bulk job."""
+    job = start(services, verb, selection, note=note, yes=yes, as_json=as_json)
+    if job is None:
+        return
+    if not wait:
+        print_where(job, "")
+        return
+    job, reason = wait_for(services, job, as_json=as_json)
+    print_where(job, reason)
+    print_results(results(services, job), as_json=as_json)
+    if reason:
+        raise typer.Exit(1)
+
+
 def _choose(
     services: "Services", ids: list[str], *, code: str | None, instance: str | None, suspects: bool, everything: bool
-) -> list[str]:
+) -> "str | list[str] | LetterFilter":
+    """Return the id of the only letter, or what a bulk job selects: several ids or a filter."""
     is_filtered = everything or suspects or code is not None or instance is not None
     if bool(ids) == is_filtered:
         misuse("give IDs, or select letters with --code, --instance, --suspects or --all")
     if ids:
-        return [known_letter(services.redis, letter_id).id for letter_id in dict.fromkeys(ids)]
+        known = [known_letter(services.redis, letter_id).id for letter_id in dict.fromkeys(ids)]
+        return known if len(known) > 1 else known[0]
     check_filters(services.settings, services.redis, code=code, instance=instance)
-    return [letter.id for letter in services.letters.list(code=code, instance=instance, only_suspects=suspects)]
+    return LetterFilter(code=code, instance=instance, only_suspects=suspects)
 
 
-def _is_confirmed(chosen: list[str], verb: str, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
-    if dry_run and as_json:
+def _print_chosen(services: "Services", chosen: "str | list[str] | LetterFilter", *, as_json: bool) -> None:
+    if isinstance(chosen, LetterFilter):
+        chosen = list(LetterPages(services.redis).ids(chosen))
+    elif isinstance(chosen, str):
+        chosen = [chosen]
+    if as_json:
         print_json(Decision(letter_id=letter_id, outcome="chosen") for letter_id in chosen)
-        return False
-    if dry_run or not chosen:
-        ids = ", ".join(map(plain, chosen[:NAMED])) + (", ..." if chosen[NAMED:] else "")
-        console().print(f"{number(len(chosen))} letters: {ids or 'none is open'}")
-        return False
-    if len(chosen) > 1 and not yes and sys.stdin.isatty():
-        typer.confirm(f"{verb} {number(len(chosen))} letters?", abort=True, err=True)
-    return True
+        return
+    ids = ", ".join(map(plain, chosen[:NAMED])) + (", ..." if chosen[NAMED:] else "")
+    console().print(f"{number(len(chosen))} letters: {ids or 'none is open'}")
 
 
 def print_results(results: Iterable[Decision], *, as_json: bool) -> None:

@@ -162,6 +162,8 @@ class Decision(Document):
         "changed",
         "already_closed",
         "still_invalid",
+        "waiting",
+        "cancelled",
         "failed",
     ]
     detail: str | None = None
@@ -192,6 +194,48 @@ class Backfill(Document):
     ended_at: Time | None
     standstill: str | None = None
     """Why it makes no progress."""
+
+
+class BulkJob(Document):
+    """One bulk job: an action on many dead letters."""
+
+    id: str
+    verb: Literal["replay", "resolve", "nothing_left", "assign", "snooze"]
+    status: Literal["prepared", "running", "paused", "cancelled", "finished"]
+    by: str
+    """Who prepared it."""
+    selection: str
+    total: int
+    """Letters in its list."""
+    decided: int
+    """Letters that it has come to; a replayed letter then waits for its call."""
+    ended: int
+    counts: dict[str, int]
+    """Letters by their outcome."""
+    note: str | None
+    owner: str | None
+    snoozed_until_at: Time | None = Field(validation_alias="until_ms")
+    rate_limit_per_second: float | None = Field(validation_alias="rate")
+    prepared_at: Time
+    started_by: str | None = Field(validation_alias="starter")
+    started_at: Time | None
+    ended_at: Time | None
+    standstill: str | None = None
+    """Why it makes no progress."""
+
+
+class BulkRow(Document):
+    """One letter of a bulk job's report; `code` and `wish` are the letter's, `reason` is the code of the outcome."""
+
+    letter: str
+    login: str | None
+    instance: str | None
+    code: str | None
+    wish: Wish | None
+    outcome: str
+    reason: str | None
+    closed_by: str | None
+    ended_at: Time | None
 
 
 class Forecast(Document):

@@ -1,4 +1,4 @@
-"""`nightly dead-letters acknowledge | mute | reopen | assign`: what a person says of a group of dead letters."""
+"""`nightly dead-letters acknowledge | mute | reopen | assign-group`: what a person says of a group of dead letters."""
 
 import re
 from typing import Annotated

@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from worker.cli.context import known_instances, misuse, settings_and_client
 from worker.config.settings import Settings
-from worker.errors import NightlyError, UnknownBackfill, UnknownLetter
+from worker.errors import NightlyError, UnknownBackfill, UnknownJob, UnknownLetter
 from worker.ledger.dead_letters import Letter, Letters
 from worker.redis_client.connect import BytesRedis
 
@@ -38,6 +38,11 @@ def letter_ids(client: BytesRedis) -> list[str]:
 def backfill_ids(client: BytesRedis) -> list[str]:
     """Return the newest backfills, newest first."""
     return [raw.decode() for raw in client.zrevrange("nightly:backfills", 0, AT_MOST - 1)]
+
+
+def job_ids(client: BytesRedis) -> list[str]:
+    """Return the newest bulk jobs, newest first."""
+    return [raw.decode() for raw in client.zrevrange("nightly:bulk-jobs", 0, AT_MOST - 1)]
 
 
 def worker_names(client: BytesRedis) -> list[str]:
@@ -77,6 +82,14 @@ def known_backfill(client: BytesRedis, backfill_id: str) -> str:
     raise UnknownBackfill(f"there is no backfill {backfill_id!r}. {existing(backfill_id, known)}")
 
 
+def known_job(client: BytesRedis, job_id: str) -> str:
+    """Return the id; raises UnknownJob, which names the bulk jobs that exist."""
+    known = job_ids(client)
+    if job_id in known or (job_id.startswith("job-") and client.exists(f"nightly:backfill:{job_id}")):
+        return job_id
+    raise UnknownJob(f"there is no bulk job {job_id!r}. {existing(job_id, known)}")
+
+
 def existing(given: str, known: Sequence[str]) -> str:
     """Return a sentence that names what exists, the closest first."""
     if not known:
@@ -113,5 +126,6 @@ def _unknown(problem: str, given: str, known: Sequence[str]) -> NoReturn:
 complete_code = completed(codes)
 complete_letter = completed(letter_ids)
 complete_backfill = completed(backfill_ids)
+complete_job = completed(job_ids)
 complete_instance = completed(_instances)
 complete_worker = completed(worker_names)

@@ -132,7 +132,7 @@ class BulkJobs:
 
     def _other(self, job_id: str) -> str:
         other = self._jobs.get(job_id)
-        is_over = other.status in {JobStatus.FINISHED, JobStatus.CANCELLED}
+        is_over = other.status in {JobStatus.FINISHED, JobStatus.CANCELLED} or other.decided == other.total
         started = f"{other.starter} started {_verb_words(other)} ({job_id}) at {_time(other.started_at or 0)}"
         if is_over:
             return f"{started}, after this list was made. Nothing was done: make a new list."

@@ -20,6 +20,7 @@ from worker.cli.state_documents import Gate, Instance, Status, Way
 from worker.config.settings import Settings
 from worker.ledger import Settlement
 from worker.ledger.history import attempt_text
+from worker.operations.bulk import BulkJobs
 from worker.operations.waiting import read_state
 from worker.services import Services, build_services
 
@@ -64,9 +65,10 @@ def ids(services: Services) -> dict[str, str]:
     loading = Loading(services.backfills, services.vault)
     rows = [Row(1, "login-9", ACCOUNT)]
     backfill = loading.load(iter(rows), Form("plain"), terms, now_us=services.backfills.now_ms() * 1000)
+    job = BulkJobs(services.redis, calls_per_second=5).prepare("replay", ["dl-1"], by=ANN)
     [message] = [letter.id for letter in services.letters.list() if letter.kind == "message"]
     return {
-        "reference": claim.reference, "letter": "dl-1", "message": message, "backfill": backfill.id,
+        "reference": claim.reference, "letter": "dl-1", "message": message, "job": job.id, "backfill": backfill.id,
         "row": services.vault.reference(INSTANCE, "login-9"), "event": EVENT, "account": ACCOUNT,
         "rejected": REJECTED, "instance": INSTANCE,
     }  # fmt: skip
@@ -89,6 +91,9 @@ def test_every_id_is_whole_on_one_line_of_every_reading_command(
         "dead-letters show dl-1": ["letter", "reference", "instance", "event", "account"],
         f"dead-letters show {ids['message']}": ["message", "rejected"],
         "dead-letters export": ["letter", "message", "reference", "instance", "event", "account", "rejected"],
+        "bulk list": ["job"],
+        f"bulk show {ids['job']}": ["job"],
+        f"bulk report {ids['job']}": ["letter", "reference"],
         "backfill list": ["backfill", "instance"],
         f"backfill show {ids['backfill']}": ["backfill", "instance"],
         f"backfill report {ids['backfill']}": ["row", "account"],
@@ -128,6 +133,13 @@ def test_the_json_of_every_command_matches_the_published_schema(
         f"dead-letters show {ids['message']}": "dead-letters show",
         "dead-letters export": "dead-letters export",
         "dead-letters replay --all --dry-run": "dead-letters replay",
+        "bulk list": "bulk list",
+        f"bulk show {ids['job']}": "bulk show",
+        f"bulk report {ids['job']}": "bulk report",
+        f"bulk run {ids['job']}": "bulk run",
+        f"bulk pause {ids['job']}": "bulk pause",
+        f"bulk resume {ids['job']}": "bulk resume",
+        f"bulk cancel {ids['job']}": "bulk cancel",
         "dead-letters replay --all": "dead-letters replay",
         "dead-letters resolve --all --note done": "dead-letters resolve",
         "audit-log list": "audit-log list",

@@ -205,6 +205,17 @@ def test_a_closed_gate_of_one_instance_does_not_hold_up_the_letters_of_another(
     assert [one.outcome.value for one in bulk.report(job_id)] == ["cancelled", "waiting"]
 
 
+def test_calls_that_a_job_waits_for_hold_up_no_other_job_on_the_group(
+    redis_client: Redis, clock: Clock, bulk: BulkJobs, feeder: Feeder
+) -> None:
+    file_letter(redis_client, "dl-1", clock.ms)
+    first = start_job(bulk)
+    feeder.feed()
+    file_letter(redis_client, "dl-2", clock.ms)
+    second = start_job(bulk)
+    assert [bulk.get(each).status for each in (first, second)] == [JobStatus.RUNNING] * 2
+
+
 def test_a_cancelled_job_still_ends_the_rows_of_its_calls(
     ledger: Ledger, clock: Clock, bulk: BulkJobs, feeder: Feeder, dead: Any, claim: Any, settle: Any, letters: Letters
 ) -> None:
@@ -222,7 +233,7 @@ def test_a_cancelled_job_still_ends_the_rows_of_its_calls(
     assert len(list(letters.list())) == 4
     with pytest.raises(OutOfDate, match=r"cancelled by now, so it cannot resume\. Nothing was done"):
         bulk.resume(job_id, by=ANN)
-    assert [entry.action for entry in AuditLog(ledger.redis).entries()][-1] == "bulk.run"
+    assert [entry.action for entry in AuditLog(ledger.redis).entries()] == ["bulk.cancel", "bulk.run"]
 
 
 def test_a_letter_whose_login_a_person_overwrote_does_not_stop_the_job(

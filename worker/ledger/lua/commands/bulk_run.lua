@@ -11,9 +11,10 @@ local status, groups, seen = unpack(redis.call('HMGET', backfill_key(id), 'statu
 if not status then return 'unknown' end
 if status ~= 'prepared' then return status end
 
+-- Whether a job has letters left to decide. Calls for letters that it has decided hold up no other job.
 local function is_at_work(job)
-  local found = redis.call('HGET', backfill_key(job), 'status')
-  return found == 'running' or found == 'paused'
+  local found, fed, rows = unpack(redis.call('HMGET', backfill_key(job), 'status', 'fed', 'rows'))
+  return (found == 'running' or found == 'paused') and fed ~= rows
 end
 
 for group in groups:gmatch('[^\n]+') do

@@ -1,0 +1,1 @@
+"""`nightly bulk`: commands.py has the subcommands; `nightly dead-letters replay | resolve` start jobs, too."""
