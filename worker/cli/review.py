@@ -27,11 +27,12 @@ def review(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 means any free port.", min=0, max=65_535)] = 8080,
 ) -> None:
-    """Serve the read-only review page (gates, backlog, dead letters), and `POST /events` for events over HTTP.
+    """Serve the review page, on which people decide about dead letters, and `POST /events` for events over HTTP.
 
-    The page is closed until REVIEW_USERS names a user (nightly users hash), POST /events until HTTP_EVENTS_SECRETS
-    names a secret (nightly keys webhook). It needs REDIS_URL, and SEAL_TO to seal loginIds; give it neither
-    LOGIN_KEYS nor FLINKS_AUTH_KEY. Both use plain HTTP: for access from other machines, put a proxy with TLS in front.
+    The page is closed until REVIEW_USERS names a user (nightly users hash), or another way in is set; POST /events
+    until HTTP_EVENTS_SECRETS names a secret (nightly keys webhook). It needs REDIS_URL, and SEAL_TO to seal loginIds.
+    With LOGIN_KEYS, people can also correct and reveal loginIds; never give it FLINKS_AUTH_KEY. Both use plain HTTP:
+    for access from other machines, put a proxy with TLS in front.
     """
     try:
         settings, client = settings_and_client()
@@ -54,6 +55,9 @@ def _serve(settings: Settings, client: BytesRedis, host: str, port: int) -> None
     configure_logging(log_format=settings.log_format, log_level=settings.log_level)
     if access.is_closed:
         log.warning("review_page_closed", reason="REVIEW_USERS is not set: every page but /health answers 401")
+    elif not settings.login_keys:
+        reason = "LOGIN_KEYS is not set: loginIds cannot be corrected or revealed, and a restart signs everybody out"
+        log.info("review_page_without_keys", reason=reason)
     warn_of_plain_text(settings)
     if host not in LOOPBACK_HOSTS:
         reason = "passwords and events cross the network as plain text; put a proxy with TLS in front"

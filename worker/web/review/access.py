@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from starlette.requests import Request
 
@@ -12,6 +11,7 @@ from worker.web.review.cookies import SESSION, VISIT, Signing, new_id
 from worker.web.review.errors_shown import is_api
 from worker.web.review.identity import Person
 from worker.web.review.password_sign_in import PasswordSignIn
+from worker.web.review.single_sign_on import SingleSignOn
 from worker.web.review.tokens import holder_of
 from worker.web.review.trusted_proxy import TrustedProxy
 from worker.web.review.users import User
@@ -27,8 +27,8 @@ class Access:
     passwords: PasswordSignIn
     tokens: Mapping[str, Person] = field(default_factory=dict)
     proxy: TrustedProxy = field(default_factory=TrustedProxy)
-    oidc: Any = None
-    """Single sign-on; None without REVIEW_OIDC_ISSUER."""
+    oidc: SingleSignOn | None = None
+    """None without REVIEW_OIDC_ISSUER."""
 
     def __post_init__(self) -> None:
         """Prepare the log lines that outsiders can cause."""

@@ -16,6 +16,8 @@ SESSION = "__Host-nightly"
 VISIT = "__Host-nightly-visit"
 """A random id of a browser that has not signed in: it ties the sign-in form to this browser."""
 FLASH = "__Host-nightly-message"
+FLOW = "__Host-nightly-sign-on"
+"""What the browser of a person who is at the identity provider must bring back."""
 _MOST_BYTES = 4096
 
 

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Route
 from worker.web.review.access import Access
 from worker.web.review.endpoint import Endpoint, Handler
 from worker.web.review.pages import audit, bulk, groups, health, letter, letters, login, operations, sign_in
+from worker.web.review.single_sign_on import CALLBACK
 from worker.web.review.static_files import serve_static
 
 
@@ -61,6 +62,8 @@ ROUTES: Sequence[Row] = (
     Row("GET", "/sign-in", None, sign_in.show),
     Row("POST", "/sign-in", None, sign_in.sign_in),
     Row("GET", "/sign-in/once", None, sign_in.sign_in_once),
+    Row("GET", "/sign-in/oidc", None, sign_in.sign_on),
+    Row("GET", CALLBACK, None, sign_in.sign_on_done),
     Row("POST", "/sign-out", "viewer", sign_in.sign_out),
     Row("GET", "/health", None, health.show, is_plain=True),
     Row("GET", "/static/{name}", None, serve_static, is_plain=True),

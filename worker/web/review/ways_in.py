@@ -8,6 +8,7 @@ from worker.redis_client.connect import BytesRedis
 from worker.web.review.access import Access
 from worker.web.review.cookies import Signing, new_id
 from worker.web.review.password_sign_in import PasswordSignIn
+from worker.web.review.single_sign_on import CALLBACK, SingleSignOn
 from worker.web.review.tokens import parse_tokens
 from worker.web.review.trusted_proxy import TrustedProxy
 from worker.web.review.users import parse_users
@@ -27,6 +28,7 @@ def build_access(client: BytesRedis, settings: Settings) -> Access:
         passwords=PasswordSignIn(users),
         tokens=parse_tokens(settings.review_tokens.get_secret_value() if settings.review_tokens else ""),
         proxy=_proxy(settings),
+        oidc=_single_sign_on(settings),
     )
 
 
@@ -60,6 +62,19 @@ def _missing(settings: Settings) -> list[str]:
         for needed in all_needed
         if getattr(settings, name.lower()) and not getattr(settings, needed.lower())
     ]
+
+
+def _single_sign_on(settings: Settings) -> SingleSignOn | None:
+    if not (settings.review_oidc_issuer and settings.review_oidc_client_id and settings.review_oidc_client_secret):
+        return None
+    return SingleSignOn(
+        issuer=settings.review_oidc_issuer,
+        client_id=settings.review_oidc_client_id,
+        client_secret=settings.review_oidc_client_secret.get_secret_value(),
+        redirect_uri=f"{settings.review_url}{CALLBACK}",
+        roles_claim=settings.review_oidc_roles_claim,
+        roles=settings.review_roles,
+    )
 
 
 def _proxy(settings: Settings) -> TrustedProxy:
