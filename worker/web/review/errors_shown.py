@@ -1,5 +1,6 @@
 """Turns an error into a page, or a JSON problem under /api/, that says what went wrong and what was not done."""
 
+import re
 from http import HTTPStatus
 
 import redis
@@ -23,10 +24,12 @@ from worker.errors import (
 from worker.telemetry.logs import get_logger
 from worker.web.review.forgery import SAFE_METHODS
 from worker.web.review.forms import FormRefused
+from worker.web.review.redirects import safe_path
 from worker.web.review.rendering import render
 
 log = get_logger(__name__)
 API = "/api/"
+_SUBJECT = re.compile(r"/(letters|bulk)/[\w-]+(?=/)")
 _STATUS = (
     (UnknownLetter, HTTPStatus.NOT_FOUND),
     (UnknownLogin, HTTPStatus.NOT_FOUND),
@@ -67,9 +70,19 @@ def problem(request: Request, status: HTTPStatus, text: str, *, headers: dict[st
         response: Response = JSONResponse(document, status.value, media_type="application/problem+json")
     else:
         title = _TITLES.get(status, status.phrase)
-        response = render(request, "error.html", status.value, title=title, text=text)
+        response = render(request, "error.html", status.value, title=title, text=text, **_way_back(request))
     response.headers.update(headers or {})
     return response
+
+
+def _way_back(request: Request) -> dict[str, str]:
+    """Return the address of what the person acted on, or of the page with the form."""
+    if request.method in SAFE_METHODS:
+        return {"back_href": "", "back_text": ""}
+    subject = _SUBJECT.match(request.url.path)
+    if subject:
+        return {"back_href": subject[0], "back_text": "Look at it again"}
+    return {"back_href": safe_path(request.state.form.get("next", ""), ""), "back_text": "Back"}
 
 
 def problem_of(request: Request, error: Exception) -> Response:

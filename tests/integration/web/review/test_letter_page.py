@@ -118,6 +118,7 @@ def test_an_action_on_a_letter_that_changed_meanwhile_is_refused_and_says_what_h
     response = opened.act("resolve", note="too late")
     assert response.status_code == 409
     assert "Nothing was done" in response.text
+    assert f'href="/letters/{opened.letter_id}">Look at it again</a>' in response.text
     assert opened.letter.status == "open"
 
 
