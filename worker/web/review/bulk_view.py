@@ -75,6 +75,7 @@ def job_progress(job: Job, *, reason: str = "", pace: str = "") -> Progress:
         left=job.total - job.decided,
         waiting=counts.get(LetterOutcome.WAITING, 0),
         failed=sum(counts.get(each, 0) for each in _FAILED),
+        dropped=counts.get(LetterOutcome.CANCELLED, 0),
         outcomes=", ".join(f"{counts[each]:,} {_words(each)}" for each in LetterOutcome if counts.get(each)),
         reason=reason,
         pace=pace,

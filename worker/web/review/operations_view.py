@@ -36,6 +36,7 @@ class InstanceView:
     kind: str
     """Of the badge of the gate."""
     reason: str
+    """Why the gate is closed. Empty if it is open, or needs a person: then it is an alarm at the top of the page."""
     advice: str
     opening: str
     """What opening the gate does."""
@@ -73,8 +74,8 @@ def instance_view(name: str, about: Mapping[str, Any], steps: Sequence[Step | No
         place=place,
         gate={"cause": "", **gate},
         kind="good" if is_open else "bad" if gate["needs_action"] else "warn",
-        reason="" if is_open else gate_reason(gate),
-        advice="" if is_open else gate_advice(name, gate),
+        reason="" if is_open or gate["needs_action"] else gate_reason(gate),
+        advice="" if is_open or gate["needs_action"] else gate_advice(name, gate),
         opening=OPENING.get(gate.get("cause", ""), _OPENING_OTHERWISE),
         stats=list(_stats(about)),
         picture=day_picture(steps),

@@ -37,6 +37,8 @@ class Progress:
     """Rows that were not handed over yet: those that a cancel keeps from being called."""
     waiting: int
     failed: int
+    dropped: int = 0
+    """Rows that a cancel kept from being called."""
     outcomes: str
     reason: str = ""
     """What it waits for."""
@@ -58,7 +60,8 @@ class Progress:
     def bar(self) -> Markup:
         """The share as a picture."""
         label = f"{self.percent}: {self.ended:,} of {self.rows:,} ended, {self.failed:,} failed"
-        return progress_bar({"done": self.ended - self.failed, "failed": self.failed}, self.rows, label)
+        done = self.ended - self.failed - self.dropped
+        return progress_bar({"done": done, "failed": self.failed, "other": self.dropped}, self.rows, label)
 
     @property
     def kind(self) -> str:
@@ -97,6 +100,7 @@ def backfill_progress(backfill: Backfill, *, reason: str = "", pace: str = "") -
         left=backfill.rows - backfill.fed,
         waiting=counts.get(RowOutcome.WAITING, 0),
         failed=counts.get(RowOutcome.DEAD, 0) + counts.get(RowOutcome.INVALID, 0),
+        dropped=counts.get(RowOutcome.CANCELLED, 0),
         outcomes=outcomes(counts),
         reason=reason,
         pace=pace,

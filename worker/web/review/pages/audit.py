@@ -21,7 +21,7 @@ ACTIONS = (
     "letter.replay", "letter.resolve", "letter.correct", "letter.resubmit", "letter.assign", "letter.note",
     "letter.snooze", "letter.reveal", "group.acknowledge", "group.mute", "group.reopen", "group.assign", "bulk.run",
     "bulk.pause", "bulk.resume", "bulk.cancel", "gate.open", "gate.close", "backfill.start", "backfill.pause",
-    "backfill.resume", "backfill.cancel", "audit.export",
+    "backfill.resume", "backfill.cancel", "session.open", "session.end", "audit.export",
 )  # fmt: skip
 """Suggested in the filter; it takes every text."""
 _PAGES = {"letter": "/letters/", "bulk": "/bulk/", "login": "/logins/"}

@@ -123,7 +123,9 @@ def bulk_progress(parts: Parts, job: Job) -> Progress:
         instances = sorted({group.partition("|")[0] for group in job.groups} - {""})
         closed = [name for name in instances if parts.views.gate(name)["state"] != "open"]
         reason = f"The gate of {', '.join(closed)} is closed: nothing is called until it opens." if closed else ""
-    return job_progress(job, reason=reason, pace=parts.paces.pace(job.id, job.ended, job.total))
+    is_moving = job.status is JobStatus.RUNNING
+    pace = parts.paces.pace(job.id, job.ended, job.total) if is_moving else ""
+    return job_progress(job, reason=reason, pace=pace)
 
 
 def _preflight(parts: Parts, job: Job) -> dict[str, Any]:

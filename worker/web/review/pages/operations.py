@@ -1,12 +1,12 @@
 """`/operations`: gates, rates, queues, workers, backfills and bulk jobs, and what an operator may do about them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from worker.backfill.models import Backfill
+from worker.backfill.models import Backfill, Status
 from worker.errors import NightlyError
 from worker.operations.advice import alarms
 from worker.operations.backfill_progress import ended, standstill
@@ -42,7 +42,7 @@ def show(request: Request) -> Response:
         alarms=active,
         instances=[
             instance_view(name, about, parts.minutes.series(step=STEP_MINUTES, instance=name), place)
-            for place, (name, about) in enumerate(state["instances"].items())
+            for place, (name, about) in enumerate(_closed_first(state["instances"]))
         ],
         ways=ways(state),
         workers=workers(state),
@@ -51,6 +51,10 @@ def show(request: Request) -> Response:
         rejected=state["rejected"],
         unkept=state["rejected_unkept"],
     )
+
+
+def _closed_first(instances: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(instances.items(), key=lambda item: (item[1]["gate"]["state"] == "open", item[0]))
 
 
 def open_gate(request: Request) -> Response:
@@ -98,4 +102,6 @@ def _steer(request: Request, change: Callable[..., None], what: str) -> Response
 def _backfill(parts: Parts, one: Backfill, state: dict[str, Any], now_ms: int) -> Progress:
     gate = state["instances"].get(one.instance, {}).get("gate") or parts.views.gate(one.instance)
     reason = standstill(one, state, gate, now_ms)
-    return backfill_progress(one, reason=reason, pace=parts.paces.pace(one.id, ended(one), one.rows))
+    is_moving = one.status is Status.RUNNING
+    pace = parts.paces.pace(one.id, ended(one), one.rows) if is_moving else ""
+    return backfill_progress(one, reason=reason, pace=pace)

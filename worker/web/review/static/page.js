@@ -83,11 +83,14 @@
   };
 
   // A redirect, such as to the sign-in page, is another page: it never replaces a part.
+  // What its reader had opened, and the row that the keys are at, are the same in the new part.
   let opened = [];
+  let row = '';
   function check(event) {
     const { xhr, target } = event.detail;
     if (!target.hasAttribute('data-every')) return;
     opened = all('details[open][id]', target).map((box) => box.id);
+    row = target.contains(current()) ? current().id : '';
     const asked = new URL(target.getAttribute('hx-get'), location.href);
     if (xhr.status >= 400 || new URL(xhr.responseURL || asked, location.href).pathname === asked.pathname) return;
     event.detail.shouldSwap = false;
@@ -141,10 +144,15 @@
   const rows = () => all('[data-row]');
   const current = () => document.querySelector('[data-row].current');
 
+  function mark(row) {
+    if (row === current()) return;
+    current()?.classList.remove('current');
+    row?.classList.add('current');
+  }
+
   function goTo(row) {
     if (!row) return;
-    current()?.classList.remove('current');
-    row.classList.add('current');
+    mark(row);
     (row.querySelector('a[data-open]') || row.querySelector('a[href]') || row).focus({ preventScroll: true });
     row.scrollIntoView({ block: 'nearest' });
   }
@@ -189,10 +197,20 @@
     action();
   }
 
+  // A second press of a button, while the first one is answered, would only be refused as out of date.
+  function sendOnce(event) {
+    const form = event.target;
+    if (form.method !== 'post' || event.defaultPrevented) return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = '1';
+  }
+
   // ---- Start ----
 
   document.documentElement.classList.add('js');
   document.addEventListener('keydown', press);
+  document.addEventListener('submit', sendOnce);
+  window.addEventListener('pageshow', () => all('form').forEach((form) => delete form.dataset.sent));
   document.addEventListener('click', select);
   document.addEventListener('click', (event) => {
     const button = event.target.closest?.('[data-open-keys]');
@@ -200,10 +218,7 @@
   });
   document.addEventListener('focusin', (event) => {
     const row = event.target.closest?.('[data-row]');
-    if (row && row !== current()) {
-      current()?.classList.remove('current');
-      row.classList.add('current');
-    }
+    if (row) mark(row);
   });
   document.body.addEventListener('htmx:beforeSwap', check);
   document.body.addEventListener('htmx:sendError', failed);
@@ -212,6 +227,9 @@
   document.body.addEventListener('htmx:beforeOnLoad', endOfSession);
   document.body.addEventListener('htmx:afterSettle', () => {
     opened.splice(0).forEach((id) => document.getElementById(id)?.setAttribute('open', ''));
+    const again = row ? document.getElementById(row) : null;
+    if (again) mark(again);
+    if (document.activeElement === document.body) again?.querySelector('a[href]')?.focus({ preventScroll: true });
     showTimes();
     updated();
   });
