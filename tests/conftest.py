@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from sandbox.stack import EmbeddedRedis, ManagedProcess, OrphanGuard
+from sandbox.stack import EmbeddedRedis, OrphanGuard
 from sandbox.stack.readiness import listening_url
 from sandbox.stack.redis_binary import find_redis_binary
 from tests.browser.chromium import find_chromium, missing_line
+from tests.forked_process import ForkedProcess
 from tests.places import ROOT
 from worker.config.settings import Settings
 from worker.config.unknown_names import OWN_PREFIXES
@@ -100,7 +101,7 @@ def redis_client(redis_url: str) -> Iterator[Redis]:
 @pytest.fixture(scope="session")
 def emulator_url(tmp_path_factory: pytest.TempPathFactory, orphan_guard: OrphanGuard) -> Iterator[str]:
     """The base URL of the Flinks emulator of this session; ask for `emulator` to have it reset."""
-    process = ManagedProcess(
+    process = ForkedProcess(
         "emulator",
         [sys.executable, "-m", "sandbox.emulator", "--port", "0"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},

@@ -16,6 +16,8 @@ from tests.browser.watched_pages import sign_in, watched_page
 
 SignedIn = Callable[..., Page]
 """Opens a page with cookies of its own, and signs a user in: `signed_in("otto", java_script_enabled=False)`."""
+Visitor = Callable[..., AbstractContextManager[Page]]
+"""Opens a page of somebody who has not signed in."""
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +39,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visitor(browser: Browser, site: Site) -> Callable[..., AbstractContextManager[Page]]:
-    """Opens a page of somebody who has not signed in."""
-
+def visitor(browser: Browser, site: Site) -> Visitor:
     def visitor(**options: Any) -> AbstractContextManager[Page]:
         return watched_page(browser, site, **options)
 

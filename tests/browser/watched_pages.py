@@ -36,7 +36,11 @@ def watched_page(browser: Browser, site: Site, **options: Any) -> Iterator[Page]
         page.on("console", judge_message)
         page.on("pageerror", lambda error: wrong.append(f"uncaught: {error}"))
         page.on("response", judge_response)
-        yield page
+        try:
+            yield page
+        except Exception as error:
+            error.add_note(f"The browser was at {page.url}:\n{page.inner_text('body')}")
+            raise
     assert not wrong
 
 

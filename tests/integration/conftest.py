@@ -13,6 +13,7 @@ from sandbox.stack import EmbeddedStack, ManagedProcess, OrphanGuard
 from sandbox.stack.readiness import listening_url
 from sandbox.stack.stack import EMULATOR_KEY
 from tests.brief_stack import BriefStack
+from tests.forked_process import ForkedProcess
 from tests.places import ROOT
 
 Start = Callable[..., ManagedProcess]
@@ -49,7 +50,7 @@ def start(redis_url: str, tmp_path: Path, orphan_guard: OrphanGuard) -> Iterator
         if files:
             argv = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *argv]
         env = os.environ | {"REDIS_URL": url, "REVIEW_USERS": users, "PYTHONPATH": str(ROOT)}
-        page = ManagedProcess("review", argv, env=env, log_path=tmp_path / "review.log", guard=orphan_guard)
+        page = ForkedProcess("review", argv, env=env, log_path=tmp_path / "review.log", guard=orphan_guard)
         started.append(page.start())
         page.wait_ready(lambda: listening_url(page), seconds=30)
         return page

@@ -1,0 +1,108 @@
+"""What a person does with one dead letter in a real browser, down to the emulated Flinks; also without JavaScript."""
+
+import re
+import uuid
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import SignedIn
+from tests.browser.site import Site
+from tests.waiting import eventually
+
+WITH_AND_WITHOUT = pytest.mark.parametrize("script", [True, False], ids=["with JavaScript", "without JavaScript"])
+
+
+def open_letter(page: Page, instance: str) -> None:
+    """Go from the groups to the newest letter of an instance, by its links."""
+    page.goto("/")
+    page.get_by_role("listitem").filter(has_text=instance).get_by_role("link", name="INVALID_LOGIN").click()
+    page.get_by_role("row").nth(1).get_by_role("link").first.click()
+    expect(page.get_by_role("heading", name="What a replay would do now")).to_be_visible()
+
+
+def open_action(page: Page, summary: str) -> None:
+    page.locator("summary", has_text=summary).first.click()
+
+
+@WITH_AND_WITHOUT
+def test_a_letter_is_corrected_and_another_one_replayed_and_both_are_applied_at_flinks(
+    site: Site, signed_in: SignedIn, *, script: bool
+) -> None:
+    instance = "north" if script else "south"
+    (login,) = site.file_letters(1, instance=instance)
+    page = signed_in("otto", java_script_enabled=script)
+
+    open_letter(page, instance)
+    corrected = str(uuid.uuid4())
+    open_action(page, "Correct the loginId")
+    page.get_by_label("New loginId").fill(corrected)
+    page.locator("#correct-login").get_by_label("Reason").fill("a typing error")
+    page.locator("#correct-login").get_by_role("button", name="Correct").click()
+    expect(page.get_by_role("status")).to_be_visible()
+    eventually(lambda: site.flag(corrected), describe="the call for the corrected login")
+    assert site.flag(login) is None
+    assert corrected not in page.content()
+
+    (login,) = site.file_letters(1, instance=instance)
+    site.set_known(login)
+    open_letter(page, instance)
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_role("status")).to_be_visible()
+    eventually(lambda: site.flag(login), describe="the replayed call")
+    page.reload()
+    expect(page.get_by_text("replayed", exact=True).first).to_be_visible()
+    expect(page.get_by_role("button", name="Replay")).to_have_count(0)
+    assert site.open_letters(instance) == 0
+
+
+@WITH_AND_WITHOUT
+def test_a_note_an_owner_and_the_reason_of_a_closed_letter_are_kept_with_the_name_of_who_wrote_them(
+    site: Site, signed_in: SignedIn, *, script: bool
+) -> None:
+    instance = "north" if script else "south"
+    site.file_letters(1, instance=instance, on=False)
+    page = signed_in("otto", java_script_enabled=script)
+    open_letter(page, instance)
+    for summary, field, text, button in (
+        ("Note", "Note", "asked the customer", "Add note"),
+        ("Assign", "Name", "vera", "Assign"),
+        ("Resolve", "Note", "the card was deleted", "Resolve"),
+    ):
+        form = page.locator("details.action", has=page.locator("summary", has_text=re.compile(f"^{summary}")))
+        form.locator("summary").click()
+        form.get_by_label(field).fill(text)
+        form.get_by_role("button", name=button).click()
+        expect(page.get_by_role("status")).to_be_visible()
+    for shown in ("asked the customer", "owner: vera", "the card was deleted", "otto"):
+        expect(page.get_by_text(shown).first).to_be_visible()
+    assert site.open_letters(instance) == 0
+
+
+def test_only_an_admin_sees_a_login_and_sees_it_once(site: Site, signed_in: SignedIn) -> None:
+    (login,) = site.file_letters(1, instance="east")
+    operator, admin = signed_in("otto"), signed_in("ada")
+    open_letter(operator, "east")
+    expect(operator.get_by_text("Reveal")).to_have_count(0)
+    open_letter(admin, "east")
+    open_action(admin, "Reveal")
+    admin.get_by_label("Reason").last.fill("the customer asked for it")
+    admin.get_by_role("button", name="Reveal loginId").click()
+    expect(admin.get_by_text(login)).to_be_visible()
+    assert login not in admin.url
+    admin.reload()
+    expect(admin.get_by_text(login)).to_have_count(0)
+
+
+def test_what_a_second_person_does_with_an_old_page_is_refused(site: Site, signed_in: SignedIn) -> None:
+    site.file_letters(1, instance="west")
+    first, second = signed_in("otto"), signed_in("ada")
+    for page in (first, second):
+        open_letter(page, "west")
+    for page in (first, second):
+        open_action(page, "Resolve")
+        page.locator("#resolve").get_by_label("Note").fill("done")
+        page.locator("#resolve").get_by_role("button", name="Resolve").click()
+    expect(first.get_by_role("status")).to_be_visible()
+    expect(second.get_by_role("alert")).to_contain_text("otto")
+    assert site.open_letters("west") == 0
