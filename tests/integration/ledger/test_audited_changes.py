@@ -7,13 +7,18 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, Start, fall_into_outage, gate, wishes
+from tests.integration.ledger.many_letters import file_letters
+from tests.ledger_calls import close
 from tests.people import ANN, BOB
 from worker.backfill.models import Row
 from worker.backfill.store import Backfills
 from worker.errors import BackfillError, LedgerMismatch, OutOfDate
-from worker.ledger import Ledger
+from worker.ledger import Ledger, Letters
 from worker.ledger.audit import HEAD, AuditLog, Deed
 from worker.ledger.gate_control import GateKeeper
+from worker.ledger.letter_changes import Act, LetterChanges
+from worker.ledger.scripts import PARTS, Scripts
+from worker.operations.group_actions import GroupActions, GroupName
 
 
 @pytest.fixture
@@ -99,3 +104,38 @@ def test_nothing_changes_in_a_ledger_of_newer_code(redis_client: Redis, keeper: 
     with pytest.raises(LedgerMismatch):
         keeper.close(INSTANCE, by=ANN, reason="")
     assert not redis_client.exists(HEAD, f"nightly:gate:{INSTANCE}")
+
+
+@pytest.fixture
+def lost_replies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each script of a person twice, and return the second reply: what a client does that lost the first one."""
+    run = Scripts.run
+
+    def twice(self: Scripts, name: str, *args: Any) -> Any:
+        if "audit" in PARTS[name]:
+            run(self, name, *args)
+        return run(self, name, *args)
+
+    monkeypatch.setattr(Scripts, "run", twice)
+
+
+@pytest.mark.usefixtures("lost_replies")
+def test_an_action_whose_reply_was_lost_is_done_once_and_succeeds(
+    redis_client: Redis, clock: Clock, keeper: GateKeeper, backfills: Backfills, start: Start, entries: Any
+) -> None:
+    letters = Letters(redis_client, now_ms=clock)
+    file_letters(redis_client, [{"id": f"dl-{number}", "created_at": clock.ms} for number in range(2)])
+    keeper.close(INSTANCE, by=ANN, reason="", version=0)
+    GroupActions(redis_client, now_ms=clock).assign(
+        GroupName(INSTANCE, "INVALID_LOGIN", "on"), "bob", by=ANN, version=0
+    )
+    LetterChanges(redis_client, now_ms=clock).change(Act("dl-0", ANN, "note"), "note", "they called us")
+    assert close(letters, "dl-0", "replayed", by="ann") == "replayed"
+    assert close(letters, "dl-1", "resolved", by="ann") == "resolved"
+    backfill_id = start(["one"])
+    backfills.pause(backfill_id, by=ANN)
+    backfills.cancel(backfill_id, by=ANN)
+    assert [action for _, action, _, _ in entries()] == [
+        "gate.close", "group.assign", "letter.note", "letter.replay", "letter.resolve",
+        "backfill.start", "backfill.pause", "backfill.cancel",
+    ]  # fmt: skip

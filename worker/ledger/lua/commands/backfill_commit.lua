@@ -9,6 +9,7 @@ local now, id, digest = clock(ARGV[1]), ARGV[2], ARGV[3]
 local is_repeat_wanted, must_match_rows = ARGV[4] == '1', ARGV[5] == '1'
 
 if is_newer() then return refuse_newer() end
+if not is_head_current() then return 'head' end
 local status, digest_so_far = unpack(redis.call('HMGET', backfill_key(id), 'status', 'digest_so_far'))
 if not status then return 'unknown' end
 if must_match_rows and digest_so_far ~= digest then return 'changed' end
@@ -16,7 +17,6 @@ if status ~= 'loading' then return status end
 local other = redis.call('HGET', 'nightly:backfill-digests', digest)
 local others = other and redis.call('HGET', backfill_key(other), 'status')
 if not is_repeat_wanted and others and others ~= 'cancelled' and others ~= 'loading' then return 'same ' .. other end
-if not is_head_current() then return 'head' end
 append_audit({ id }, now)
 redis.call('HSET', backfill_key(id), 'status', 'running', 'digest', digest, 'loaded_at', whole(now))
 redis.call('HSET', 'nightly:backfill-digests', digest, id)

@@ -11,10 +11,10 @@ local FROM = {
 local now, id, action = clock(ARGV[1]), ARGV[2], ARGV[3]
 
 if is_newer() then return refuse_newer() end
+if not is_head_current() then return 'head' end
 local status = redis.call('HGET', backfill_key(id), 'status')
 if not status then return 'unknown' end
 if not FROM[action][status] then return status end
-if not is_head_current() then return 'head' end
 append_audit({ id }, now)
 redis.call('HSET', backfill_key(id), 'status', BECOMES[action])
 if action == 'resume' then redis.call('DEL', 'nightly:feed-hint') end

@@ -9,12 +9,12 @@ local now, id, seen_version, by = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local action, text, field, value = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
 if is_newer() then return refuse_newer() end
+if not is_head_current() then return 'head' end
 local key = letter_key(id)
 local status, ref, version = unpack(redis.call('HMGET', key, 'status', 'login', 'version'))
 if not status then return 'missing' end
 if status ~= 'open' then return 'closed' end
 if seen_version ~= '' and seen_version ~= version then return 'changed' end
-if not is_head_current() then return 'head' end
 
 append_audit({ id, ref or nil }, now)
 if field == 'owner' then set_owner(id, value)

@@ -15,6 +15,7 @@ local now, id, new_status, seen_version = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV
 local by, action, note, corrected_to = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 
 if is_newer() then return refuse_newer() end
+if not is_head_current() then return 'head' end
 local key = letter_key(id)
 local status, ref, instance, version = unpack(redis.call('HMGET', key, 'status', 'login', 'instance', 'version'))
 if not status then return { 'missing' } end
@@ -25,7 +26,6 @@ if login and not is_current(login, id) then
   if new_status == 'corrected' then return { 'changed' } end
   new_status = 'superseded'
 end
-if not is_head_current() then return 'head' end
 
 local entry = HEAD_AFTER:match('^%d+')
 local wishes, sealed_values = read_wishes(FIRST_WISH, #ARGV - OF_AUDIT)

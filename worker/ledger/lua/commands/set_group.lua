@@ -10,11 +10,11 @@ local seen_at, seen_letters = ARGV[6], tonumber(ARGV[7])
 local key = group_state_key(group)
 
 if is_newer() then return refuse_newer() end
+if not is_head_current() then return 'head' end
 local letters = redis.call('ZCARD', 'nightly:group:' .. group)
 if letters == 0 then return 'unknown' end
 if seen_at ~= '' and seen_at ~= (redis.call('HGET', key, 'at') or '0') then return 'changed' end
 if seen_letters and letters > seen_letters then return 'grown' end
-if not is_head_current() then return 'head' end
 append_audit({ group }, now)
 
 if action == 'assign' and value ~= '' then

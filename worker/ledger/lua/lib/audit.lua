@@ -9,7 +9,9 @@
 -- arguments of each script that a person runs are: head before ('' if there is no entry yet), head after, entry.
 -- Such a script begins with
 --   if not is_head_current() then return 'head' end
--- and Python tries again with the new head. Once nothing can stop the change, the script calls append_audit.
+-- and Python tries again with the new head. That comes before any other check: a script that runs again, because the
+-- connection lost its reply, must find its own entry, not the change that it made itself. Once nothing can stop the
+-- change, the script calls append_audit.
 
 local AUDIT, AUDIT_HEAD = 'nightly:audit', 'nightly:audit-head'
 local HEAD_BEFORE, HEAD_AFTER, ENTRY = unpack(ARGV, #ARGV - 2)
