@@ -1,4 +1,4 @@
-"""`nightly dead-letters acknowledge | mute | reopen | assign`, and what `groups` then shows."""
+"""`nightly dead-letters acknowledge | mute | reopen | assign-group`, and what `groups` then shows."""
 
 import json
 from typing import Any
@@ -38,7 +38,7 @@ def test_a_group_is_handled_from_the_command_line(nightly: Command, redis_client
     assert off_group(nightly)["state"] == "acknowledged"
     assert "is muted until" in decide("mute", "--for", "7d")
     assert (off_group(nightly)["state"], "muted until" in nightly("dead-letters", "groups").stdout) == ("muted", True)
-    decide("assign", "--owner", "carol")
+    decide("assign-group", "--owner", "carol")
     assert decide("reopen") == "INVALID_LOGIN off toolbox is open.\n"
     group = off_group(nightly)
     assert (group["state"], group["owner"], group["new_letters"]) == ("open", "carol", 1)
