@@ -14,7 +14,8 @@ from worker.config.settings import Settings
 from worker.errors import InvalidEvent
 from worker.events.contract import MAX_BODY_BYTES, Requirements
 from worker.intake.accept import REJECT_BYTES, Intake, Rejection
-from worker.ledger import Ledger, Letters
+from worker.ledger import Ledger, Letters, Recorded
+from worker.operations.rejected_messages import judge_body
 from worker.services import build_intake
 from worker.telemetry.logs import configure_logging
 from worker.vault.vault import Vault
@@ -244,3 +245,20 @@ def test_lone_surrogates_are_kept_unchanged(harness: Harness) -> None:
     assert not harness.celery(login_id="\ud800", occurred_at=TIME)
     assert not harness.replay()
     assert len({message.id for message in harness.letters.kept}) == 1
+
+
+def test_judging_says_what_accepting_would_do_and_does_nothing(harness: Harness) -> None:
+    documents = [cloudevent(), cloudevent(time=FAR), cloudevent(type="account.lost")]
+    judged = judge_body(harness.intake, body_of(documents))
+    assert [wish.event_id for wish in judged.wishes] == ["evt-1"]
+    assert [reason.field for reason in judged.reasons] == ["time", "type"]
+    assert judged.reasons[0].rule == "lies more than 3600 s in the future"
+    assert (harness.ledger.wishes, harness.letters.kept) == ([], [])
+
+
+def test_recorded_events_of_a_rejected_message_are_logged_like_any_others(harness: Harness) -> None:
+    logged: list[object] = []
+    harness.intake._on_recorded = lambda wishes, results, seconds: logged.extend([*wishes, *results, seconds >= 0])
+    wishes = judge_body(harness.intake, body_of(cloudevent())).wishes
+    harness.intake.record(wishes, lambda _: [Recorded.RECORDED])
+    assert logged == [*wishes, Recorded.RECORDED, True]

@@ -32,7 +32,10 @@ def show(request: Request) -> Response:
 
 def replay(request: Request) -> Response:
     """Assert the newest wish of the login again, or accept a rejected message again."""
-    return _done(request, _actions(request).replay(**_seen(request)))
+    done = _actions(request).replay(**_seen(request))
+    if done.outcome != "still_invalid":
+        return _done(request, done)
+    return _page(request, HTTPStatus.BAD_REQUEST, reasons=done.reasons)
 
 
 def resolve(request: Request) -> Response:
