@@ -42,10 +42,12 @@ class Corrections:
 
     def correct_login(self, letter: Letter, by: Actor, login_id: str, reason: str, version: int | None) -> Done:
         """Close a letter, and record its wish for the login that was meant."""
-        old = self._secrets.login_id(_about_login(letter))
-        reference = self._reference_of(letter, login_id)
-        text = checked_text(reason, "reason", secrets=[old, login_id])
-        detail = {"from": letter.login, "to": reference, "different_characters": _different_characters(old, login_id)}
+        reference = self._reference_of(_about_login(letter), login_id)
+        known = self._secrets.known(letter)  # empty if LOGIN_KEYS lack the key of the wrong loginId
+        text = checked_text(reason, "reason", secrets=[*known, login_id])
+        detail: dict[str, object] = {"from": letter.login, "to": reference}
+        if known:
+            detail["different_characters"] = _different_characters(known[0], login_id)
         act = Act(letter.id, by, "correct_login", text, version, detail)
         return self._close(act, self._wish_for(letter, reference, login_id))
 

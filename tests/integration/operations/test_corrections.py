@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.integration.operations.reviewing import ANN, FIRST_US, INSTANCE, LOGIN, RIGHT, Review
-from worker.errors import InvalidAction
+from worker.errors import InvalidAction, LedgerMismatch, OutOfDate
 from worker.ledger import Recorded
 from worker.ledger.queries import Views
+from worker.vault.vault import Vault
 
 ENDED = ("applied_on", "applied_off", "superseded", "duplicate", "dead_lettered")
 
@@ -148,6 +149,43 @@ def test_an_event_id_that_holds_the_right_login_id_is_masked(review: Review) -> 
     review.dead(event_id=f"link-{RIGHT}")
     correct(review)
     assert state_of(review, RIGHT)["event_id"].startswith("masked-")
+
+
+def test_a_login_id_is_corrected_even_if_the_key_of_the_wrong_one_is_lost(review: Review) -> None:
+    letter = review.dead()
+    lost = Vault([bytes(32)]).seal_login(letter.login, LOGIN)
+    review.redis.hset(f"nightly:login:{letter.login}", "v", lost)
+    correct(review)
+    (entry,) = review.audit.entries()
+    assert entry.detail == {"from": letter.login, "to": review.reference(RIGHT)}
+
+
+def test_a_correction_counts_the_seal_of_the_right_login_id(review: Review) -> None:
+    review.dead()
+    before = Views(review.redis).seals()
+    correct(review)
+    (key_id,) = before
+    assert Views(review.redis).seals() == {key_id: before[key_id] + 1}
+
+
+@pytest.mark.parametrize("moved_on", [{"s": "done"}, {"x": "dl-7"}])
+def test_a_login_that_was_called_or_deleted_since_is_not_corrected(review: Review, moved_on: dict[str, str]) -> None:
+    letter = review.dead()
+    review.redis.hset(f"nightly:login:{letter.login}", mapping=moved_on)
+    before = review.everything()
+    with pytest.raises(OutOfDate, match=r"its login.* is another one now\. Nothing was done"):
+        correct(review)
+    assert review.everything() == before
+
+
+@pytest.mark.parametrize("act", ["correct", "note"])
+def test_code_of_an_older_schema_changes_no_letter(review: Review, act: str) -> None:
+    review.dead()
+    review.redis.hset("nightly:meta", "schema", 99)
+    before = review.everything()
+    with pytest.raises(LedgerMismatch):
+        correct(review) if act == "correct" else review.actions.note("dl-1", by=ANN, note="x")
+    assert review.everything() == before
 
 
 @pytest.mark.parametrize("seed", range(3))
