@@ -20,7 +20,7 @@ from worker.web.review.requests import parts_of, text_of
 
 SIZE = 50
 SEARCH_SECONDS = 5.0
-COUNTED_AT_MOST = 5_000
+COUNTED_AT_MOST = 2_000
 """Letters that are examined to count the matches of a filter."""
 _NAMES = {
     "instance": "instance",
