@@ -112,7 +112,7 @@ def run(folder: Path, *, letters: int = LETTERS, times: int = TIMES, pages: int 
         job = _prepare_job(system, JOB)
         browser = Browser(system)
         measured = [browser.measure(address, times) for address in addresses(system, job)]
-        browser.turn("/letters", pages // 10)
+        browser.turn("/letters", pages // 3)
         before = smaps_mib(os.getpid())["Rss"]
         opened = browser.turn("/letters", pages)
         after = smaps_mib(os.getpid())["Rss"]

@@ -177,16 +177,18 @@ class Letters:
 
     def groups(self) -> Sequence[Group]:
         """Return the groups with open letters, largest first."""
-        found = []
-        for raw in self.redis.smembers("nightly:groups"):
-            key = f"nightly:group:{raw.decode()}"
-            count = self.redis.zcard(key)
-            if not count:
-                continue
-            oldest = self.redis.zrange(key, 0, 0, withscores=True)
-            newest = self.redis.zrange(key, -1, -1, withscores=True)
-            instance, code, wish = raw.decode().split("|")
-            found.append(Group(instance, code, wish, count, _score(oldest), _score(newest)))
+        names = list(self.redis.smembers("nightly:groups"))
+        pipeline = self.redis.pipeline(transaction=False)
+        for raw in names:
+            pipeline.zcard(b"nightly:group:" + raw)
+            pipeline.zrange(b"nightly:group:" + raw, 0, 0, withscores=True)
+            pipeline.zrange(b"nightly:group:" + raw, -1, -1, withscores=True)
+        replies = pipeline.execute()
+        found = [
+            Group(*_parts_of(raw), count, _score(oldest), _score(newest))
+            for raw, count, oldest, newest in zip(names, replies[::3], replies[1::3], replies[2::3], strict=True)
+            if count
+        ]
         return sorted(found, key=lambda group: -group.count)
 
     def history(self, reference: str) -> Sequence[dict[str, Any]]:
@@ -215,6 +217,11 @@ def _fields(message: Message) -> tuple[str | bytes | int, ...]:
 
 def _pages(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     return (ids[at : at + PAGE] for at in range(0, len(ids), PAGE))
+
+
+def _parts_of(group: bytes) -> tuple[str, str, str]:
+    instance, code, wish = group.decode().split("|")
+    return instance, code, wish
 
 
 def _score(pairs: Sequence[tuple[bytes, float]]) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 from worker.redis_client.connect import BytesRedis
@@ -15,6 +16,7 @@ NOTES_REMEMBERED = 4096
 """Decoded notes that a process keeps: a page that shows the day is read again and again, and a note never changes."""
 _COUNTED = ("recorded", "applied", "calls", "failures", "dead_lettered")
 _STATE = ("due", "later", "in_flight")
+_counts_of = attrgetter(*_COUNTED)
 _COUNTERS, _VALUES = len(_COUNTED), len(_COUNTED) + len(_STATE) + 1
 _Note = tuple[int, Mapping[str, Sequence[int]]]
 
@@ -124,6 +126,6 @@ def _in_a_row(minutes: Sequence[Minute | None]) -> Minute | None:
     known = [minute for minute in minutes if minute is not None]
     if not known:
         return None
-    sums: dict[str, Any] = {name: sum(getattr(minute, name) for minute in known) for name in _COUNTED}
+    sums: dict[str, Any] = dict(zip(_COUNTED, map(sum, zip(*map(_counts_of, known), strict=True)), strict=True))
     oldest = max(minute.oldest_due_seconds for minute in known)
     return replace(known[-1], at_ms=known[0].at_ms, oldest_due_seconds=oldest, **sums)

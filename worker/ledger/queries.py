@@ -35,12 +35,13 @@ class Views:
         """Return the state of the ledger: instances, workers, rejected messages, ids of the stream."""
         now = self.now_ms()
         names = sorted(raw.decode() for raw in self.redis.smembers("nightly:instances"))
+        letters = self._open_letters()
         return {
             "ledger": self.kind(),
-            "instances": {name: self._instance(name, now) for name in names},
+            "instances": {name: self._instance(name, now, letters.get(name, {})) for name in names},
             "rejected": int(self.redis.hget("nightly:tally", "rejected") or 0),
             "rejected_unkept": int(self.redis.hget("nightly:tally", "rejected_unkept") or 0),
-            "rejected_open": self._open_letters(""),
+            "rejected_open": letters.get("", {}),
             "dead_letters_open": self.redis.zcard("nightly:letters:open"),
             "workers": self.workers(now),
             "missing_keys": self.missing_keys(now),
@@ -134,7 +135,7 @@ class Views:
         raw = self.redis.lrange(f"nightly:gate-changes:{instance}", -at_most, -1)
         return [{name: value for name, value in json.loads(item).items() if value != ""} for item in raw]
 
-    def _instance(self, name: str, now: int) -> dict[str, Any]:
+    def _instance(self, name: str, now: int, letters: dict[str, int]) -> dict[str, Any]:
         """Read one instance in one transaction, so that a login which moves meanwhile is counted once."""
         lanes = [f"nightly:due:{name}:{lane}" for lane in Lane]
         with self.redis.pipeline(transaction=True) as pipeline:
@@ -160,17 +161,21 @@ class Views:
             "paused_seconds": max(0, int(rate.get(b"paused_until", 0)) - now) / 1000,
             **_rate(rate, now),
             "tally": {key.decode(): int(value) for key, value in tally.items()},
-            "dead_letters_open": self._open_letters(name),
+            "dead_letters_open": letters,
         }
 
-    def _open_letters(self, instance: str) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for raw in self.redis.smembers("nightly:groups"):
-            owner, code, _ = raw.decode().split("|")
-            count = self.redis.zcard(b"nightly:group:" + raw) if owner == instance else 0
-            if count:
-                counts[code] = counts.get(code, 0) + count
-        return counts
+    def _open_letters(self) -> dict[str, dict[str, int]]:
+        """Return the number of open letters by instance (empty: rejected messages) and code."""
+        groups = [raw.decode() for raw in self.redis.smembers("nightly:groups")]
+        pipeline = self.redis.pipeline(transaction=False)
+        for group in groups:
+            pipeline.zcard(f"nightly:group:{group}")
+        counts: dict[str, dict[str, int]] = {}
+        for group, count in zip(groups, pipeline.execute(), strict=True):
+            instance, code, _ = group.split("|")
+            of_instance = counts.setdefault(instance, {})
+            of_instance[code] = of_instance.get(code, 0) + count
+        return {name: {code: each for code, each in found.items() if each} for name, found in counts.items()}
 
 
 _OF_EVERY_LOGIN = {"instance", "wish", "occurred_us", "event_id", "revision", "state"}
