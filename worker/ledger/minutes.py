@@ -66,7 +66,7 @@ class Minutes:
         end = self.now_ms() // MINUTE_MS * MINUTE_MS
         start = end - minutes // step * step * MINUTE_MS
         single = [known.get(at) for at in range(start, end, MINUTE_MS)]
-        return single if step == 1 else [_in_a_row(single[at : at + step]) for at in range(0, len(single), step)]
+        return single if step == 1 else in_steps(single, step)
 
     def last(self, *, instance: str | None = None) -> Minute | None:
         """Return the last whole minute; None: it is a gap."""
@@ -119,6 +119,11 @@ def _together(at_ms: int, instances: Sequence[Minute]) -> Minute:
     sums = {name: sum(getattr(minute, name) for minute in instances) for name in (*_COUNTED, *_STATE)}
     oldest = max((minute.oldest_due_seconds for minute in instances), default=0.0)
     return Minute(at_ms, oldest_due_seconds=oldest, **sums)
+
+
+def in_steps(minutes: Sequence[Minute | None], step: int) -> list[Minute | None]:
+    """Return the sums of each `step` minutes of a series, with the state at their end."""
+    return [_in_a_row(minutes[at : at + step]) for at in range(0, len(minutes), step)]
 
 
 def _in_a_row(minutes: Sequence[Minute | None]) -> Minute | None:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from worker.ledger.group_views import GroupView
 from worker.ledger.letter_filter import LetterFilter
+from worker.ledger.minutes import in_steps
 from worker.operations.advice import LetterAdvice, letter_advice
 from worker.operations.group_actions import GroupName
 from worker.operations.overview import Overview, read_overview
@@ -65,7 +66,7 @@ def show(request: Request) -> Response:
         alarms=seen.alarms,
         gates=[gate for gate in seen.gates if not gate.needs_action],
         stats=_stats(seen),
-        picture=day_picture(parts.minutes.series(step=STEP_MINUTES)),
+        picture=day_picture(in_steps(seen.minutes, STEP_MINUTES)),
         open_letters=seen.state["dead_letters_open"],
         groups=[row for row in rows if row.group.state == "open"],
         quiet=[row for row in rows if row.group.state != "open"],
