@@ -9,6 +9,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import Clock
 from tests.integration.ledger.many_letters import assign, file_letter, file_letters, snooze
+from tests.integration.ledger.rejected import park
 from tests.ledger_calls import close
 from worker.errors import InvalidFilter
 from worker.ledger import Letters, letter_queries
@@ -137,6 +138,31 @@ def test_closed_letters_are_found_by_their_state(redis_client: Redis, clock: Clo
     assert not redis_client.exists("nightly:owned:ann", "nightly:letters:snoozed")
     redis_client.delete("nightly:letter:dl-1")
     assert ids(pages, state="closed") == ["dl-2"]
+
+
+def test_closed_letters_are_chosen_by_the_time_of_their_filing(
+    redis_client: Redis, clock: Clock, pages: LetterPages
+) -> None:
+    file_letters(redis_client, ({"id": f"dl-{at}", "created_at": clock.ms + at, "wish": "off"} for at in (1, 2, 3)))
+    letters = Letters(redis_client, now_ms=clock)
+    clock.ms += HOUR_MS
+    for letter_id in ("dl-3", "dl-1", "dl-2"):
+        clock.ms += 1
+        close(letters, letter_id, "resolved", by="ann")
+    first = clock.ms - HOUR_MS - 3
+    assert ids(pages, state="closed", filed_before=first + 3) == ["dl-2", "dl-1"]
+    assert ids(pages, state="any", filed_after=first + 2) == ["dl-2", "dl-3"]
+    assert ids(pages, state="closed", wish="off") == ["dl-2", "dl-1", "dl-3"]
+    assert ids(pages, state="closed", wish="on") == ids(pages, state="any", code="C1") == []
+    assert pages.count(LetterFilter(state="closed")) == 3
+
+
+def test_messages_are_chosen_by_having_no_wish(redis_client: Redis, clock: Clock, pages: LetterPages) -> None:
+    park(Letters(redis_client, now_ms=clock))
+    file_letter(redis_client, "dl-1", clock.ms)
+    assert ids(pages, wish="none") == ["ev-1"]
+    assert ids(pages, newer_event=True) == ids(pages, wish="none", source="backfill") == []
+    assert pages.count(LetterFilter.of_group("", "invalid_event", "")) == 1
 
 
 def test_letters_filed_during_a_count_by_groups_are_counted_exactly(redis_client: Redis, pages: LetterPages) -> None:
