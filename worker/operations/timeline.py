@@ -22,6 +22,8 @@ from worker.operations.timeline_items import (
 from worker.redis_client.connect import BytesRedis
 
 ENTRIES_AT_MOST = 100
+LETTERS_WITH_ENTRIES = 5
+"""The newest letters of a login whose entries are read: an action that changes no login names only its letter."""
 
 
 class Timeline:
@@ -34,9 +36,10 @@ class Timeline:
 
     def of_login(self, reference: str) -> list[TimelineItem]:
         """Return the last events, attempts and letters of a login, and what people did about them."""
-        letters, entries = self._pages.of_login(reference), self._entries(reference)
+        letters = self._pages.of_login(reference)
+        entries = self._entries(reference, *(letter.id for letter in letters[:LETTERS_WITH_ENTRIES]))
         history, login = read_history(self.redis, reference), Views(self.redis).login(reference) or {}
-        items = [*_of_letters(letters, entries), *map(item_of_entry, entries), *_of_history(history, entries)]
+        items = [*_of_letters(letters, entries, history), *map(item_of_entry, entries), *_of_history(history, entries)]
         items += _of_wishes(history, letters, login)
         is_noted = any(line.get("outcome") == "applied" for line in history)  # a success after a failure always is
         if login.get("confirmed_at") is not None and not is_noted:
@@ -48,10 +51,12 @@ class Timeline:
         if letter.login:
             return self.of_login(letter.login)
         entries = self._entries(letter.id)
-        return _newest_first([*_of_letters([letter], entries), *map(item_of_entry, entries)])
+        return _newest_first([*_of_letters([letter], entries, ()), *map(item_of_entry, entries)])
 
-    def _entries(self, target: str) -> list[Entry]:
-        return self._audit.entries(target=target, limit=ENTRIES_AT_MOST)
+    def _entries(self, *targets: str) -> list[Entry]:
+        """Return the entries about any of these, each once."""
+        found = (entry for target in targets for entry in self._audit.entries(target=target, limit=ENTRIES_AT_MOST))
+        return list({entry.n: entry for entry in found}.values())
 
 
 def _of_history(history: Iterable[Mapping[str, Any]], entries: Iterable[Entry]) -> Iterator[TimelineItem]:
@@ -71,9 +76,12 @@ def _of_wishes(
     return (item for event_id, item in events.items() if event_id and event_id not in known)
 
 
-def _of_letters(letters: Sequence[Letter], entries: Sequence[Entry]) -> Iterator[TimelineItem]:
-    """Yield the filing of each letter, and its closing unless an entry of the audit log tells of it."""
+def _of_letters(
+    letters: Iterable[Letter], entries: Iterable[Entry], history: Iterable[Mapping[str, Any]]
+) -> Iterator[TimelineItem]:
+    """Yield the filing of each letter, and its closing unless the audit log or the history tells who closed it."""
     done = {(entry.target, entry.action.removeprefix("letter.")) for entry in entries}
+    done |= {(line.get("letter", ""), line.get("action", "")) for line in history if line["kind"] == "action"}
     for letter in letters:
         yield item_of_filing(letter)
         if letter.closed_at and not {(letter.id, verb) for verb in CLOSING.get(letter.status, ())} & done:

@@ -7,7 +7,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
 from tests.integration.ledger.rejected import park
-from tests.ledger_calls import claim, settle
+from tests.ledger_calls import claim, close, settle
 from worker.ledger import Ledger, Letters, Settlement
 from worker.ledger.audit import Actor, AuditLog, Deed
 from worker.ledger.history import attempt_text
@@ -46,7 +46,7 @@ def test_a_login_s_timeline_has_events_attempts_letters_and_actions(
     ledger.record(wishes(1))
     call(ledger, "dead", "DISABLED_LOGIN")
     clock.ms += 1000
-    AuditLog(redis_client, now_ms=clock).append(Deed(ANN, "letter.reveal", "lgn_0", "customer called"))
+    AuditLog(redis_client, now_ms=clock).append(Deed(ANN, "letter.reveal", "dl-1", "customer called"))
     clock.ms += 1000
     ledger.record(wishes(1, minute=1))
     clock.ms += 1000
@@ -85,3 +85,17 @@ def test_a_message_has_a_timeline_of_its_own(redis_client: Redis) -> None:
     assert filing.title == "The message was set aside: body: is not JSON"
     assert filing.facts["seen"].startswith("2 times")
     assert (snooze.title, snooze.facts["until"]) == ("ann snoozed the letter", "2023-11-14 22:13:20 UTC")
+
+
+def test_a_letter_that_a_person_closed_is_told_of_once(redis_client: Redis, ledger: Ledger) -> None:
+    ledger.record(wishes(1))
+    call(ledger, "dead", "DISABLED_LOGIN")
+    close(Letters(redis_client), "dl-1", "resolved", by="ann", note="the card is gone")
+    done = [item for item in Timeline(redis_client).of_login("lgn_0") if "resolved" in item.title]
+    assert [(item.title, item.facts["reason"]) for item in done] == [("ann resolved the letter", "the card is gone")]
+    redis_client.delete("nightly:audited:lgn_0", "nightly:audited:dl-1")
+    done = [item for item in Timeline(redis_client).of_login("lgn_0") if "resolved" in item.title]
+    assert [(item.title, item.facts["text"]) for item in done] == [("ann resolved the letter", "the card is gone")]
+    redis_client.delete("nightly:history:lgn_0")
+    (left,) = [item for item in Timeline(redis_client).of_login("lgn_0") if "resolved" in item.title]
+    assert left.title == "Dead letter dl-1 was resolved by ann"
