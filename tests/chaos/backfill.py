@@ -7,8 +7,6 @@ contradict it. Then a second backfill is paused, resumed and cancelled under loa
 """
 
 import json
-import os
-import signal
 import threading
 import time
 from collections import Counter
@@ -19,6 +17,7 @@ from random import Random
 from redis.exceptions import RedisError
 
 from sandbox.stack import wait_until
+from tests.chaos.all_workers import AllWorkers
 from tests.chaos.backfill_command import Commands, load_through_kills
 from tests.chaos.backfill_judgement import flags_of, judge_ledger, judge_rows, judge_second_start
 from tests.chaos.backfill_rows import Drawn, Kind, draw_rows, events_before, events_beside
@@ -31,7 +30,6 @@ from tests.waiting import eventually
 from worker.backfill.models import Backfill, RowOutcome, Status
 
 SETTINGS = {"FLINKS_TIMEOUT_SECONDS": "1", "FLINKS_SETTLE_SECONDS": "1", "FLINKS_MAX_IN_FLIGHT": "40"}
-SLOTS = 2
 STREAM = "account-events:stream"
 FAULTS = (
     {"knob": "latency", "milliseconds": 30, "jitter_ms": 40},
@@ -62,7 +60,7 @@ def backfill(
     drawn = draw_rows(rows, chance)
     with Scene(folder, SETTINGS | {"FLINKS_CALLS_PER_SECOND": str(calls_per_second)}) as scene:
         scene.emulator.unknown_logins(*(row.login for row in drawn if row.kind is Kind.UNKNOWN))
-        crew = _Crew(scene, workers)
+        crew = AllWorkers(scene, workers)
         crew.start()
         before = events_before(drawn, chance)
         _send(scene, before)
@@ -85,37 +83,15 @@ def backfill(
     return report
 
 
-class _Crew:
-    """All workers, killed at once with their children and started again."""
-
-    def __init__(self, scene: Scene, size: int) -> None:
-        self._scene, self._size = scene, size
-
-    def start(self) -> None:
-        """Start the workers and wait for the last one."""
-        for _ in range(self._size - 1):
-            self._scene.stack.start_worker(concurrency=SLOTS, ready=lambda _: True)
-        self._scene.stack.start_worker(concurrency=SLOTS)
-
-    def kill(self) -> None:
-        """SIGKILL every process of every worker, then start as many again."""
-        workers = list(self._scene.stack.workers)
-        for worker in workers:
-            with suppress(ProcessLookupError):
-                os.killpg(worker.pid, signal.SIGKILL)
-        for worker in workers:
-            self._scene.stack.stop_process(worker, grace_seconds=0)
-        self.start()
-
-    def break_redis(self) -> None:
-        """SIGKILL Redis, and start it again."""
-        self._scene.kill_redis()
-        self._scene.return_redis()
-        self._scene.middleman.open()
-
-
 def _drain_through_kills(
-    scene: Scene, crew: _Crew, found: Backfill, drawn: list[Drawn], kills: int, chance: Random, report: Report, say: Say
+    scene: Scene,
+    crew: AllWorkers,
+    found: Backfill,
+    drawn: list[Drawn],
+    kills: int,
+    chance: Random,
+    report: Report,
+    say: Say,
 ) -> dict[str, float]:
     """Kill `kills` times while rows wait and calls are in flight; returns when each live event was sent."""
     sender = _Sender(scene, found.id, events_beside(drawn, chance))
@@ -161,7 +137,9 @@ def _is_mid_way(scene: Scene, backfill_id: str, target: int) -> list[str]:
     return ["in flight"] + (["waiting"] if one.counts[RowOutcome.WAITING] else [])
 
 
-def _paused_through_a_kill(scene: Scene, crew: _Crew, backfill_id: str, drawn: list[Drawn], report: Report) -> None:
+def _paused_through_a_kill(
+    scene: Scene, crew: AllWorkers, backfill_id: str, drawn: list[Drawn], report: Report
+) -> None:
     """Pause, kill everything, and start workers that do not read the backfill: rows handed over are still called."""
     store = scene.services.backfills
     store.pause(backfill_id, by=ANN)

@@ -7,6 +7,7 @@ each size becomes an option of the runner, so a new scenario needs only a line h
 from collections.abc import Callable
 
 from tests.chaos.backfill import backfill
+from tests.chaos.bulk import bulk
 from tests.chaos.everything import everything_at_once
 from tests.chaos.failover import failover
 from tests.chaos.fuzz import fuzz
@@ -30,5 +31,6 @@ SCENARIOS: dict[str, Callable[..., Report]] = {
     "fuzz": fuzz,
     "http": fuzz_http,
     "backfill": backfill,
+    "bulk": bulk,
     "long-tests": long_tests,
 }
