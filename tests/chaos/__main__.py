@@ -21,6 +21,7 @@ from tests.chaos.report import Report
 from tests.chaos.scenarios import SCENARIOS
 from worker.cli.shell import INTERRUPTED, told_to_stop
 from worker.errors import EmbeddedStackError
+from worker.telemetry.logs import configure_logging
 
 REPORT = Path(".nightly/prove-report.md")
 Scenario = Callable[..., Report]
@@ -115,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell(f"Server: {find_redis_binary()}")
     except EmbeddedStackError as error:
         options.error(str(error))
+    configure_logging(log_format="console", log_level="ERROR")
     reports: list[Report] = []
     for name, sizes in scenarios.items():
         seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed

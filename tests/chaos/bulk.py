@@ -92,9 +92,9 @@ def _start_through_kills(scene: Scene, kills: int, chance: Random, report: Repor
     """Kill the command that prepares and starts the job, until a job runs; then a second start is refused."""
     killed: Counter[str] = Counter()
     for _ in range(kills):
-        process = _command(scene)
-        wait_until(lambda: process.poll() is not None or _lists(scene), seconds=20, every_seconds=0.001)  # noqa: B023
-        time.sleep(chance.uniform(0, 0.15))
+        before, process = _lists(scene), _command(scene)
+        wait_until(lambda: process.poll() is not None or _lists(scene) > before, seconds=20, every_seconds=0.001)  # noqa: B023
+        time.sleep(chance.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)
         process.wait()
         found = [job.status.value for job in scene.services.jobs.all()]
@@ -109,9 +109,9 @@ def _start_through_kills(scene: Scene, kills: int, chance: Random, report: Repor
     return job
 
 
-def _lists(scene: Scene) -> bool:
-    """Return whether a list is being made or was made."""
-    return any(scene.redis.scan_iter("nightly:backfill:job-*", count=1000))
+def _lists(scene: Scene) -> int:
+    """Return how many lists were begun."""
+    return sum(1 for _ in scene.redis.scan_iter("nightly:backfill:job-*:chunks", count=10_000))
 
 
 def _command(scene: Scene) -> "subprocess.Popen[bytes]":
