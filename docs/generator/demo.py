@@ -16,10 +16,13 @@ from docs.generator.rendered import ROOT
 from sandbox.demo.command import SETTINGS
 from sandbox.stack import EmbeddedStack
 from sandbox.stack.readiness import listening_url
+from worker.redis_client.connect import connect
+from worker.web.review.ways_in import new_link
 
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "images" / "review-page.png"
 SEED = 42
+USER = "reader"
 PASSWORD = "for-this-picture-only"  # noqa: S105 - of a page that ends with this program
 SIZE = "1100,1085"
 NIGHTLY = [sys.executable, "-m", "worker"]
@@ -67,11 +70,13 @@ def _run_demo() -> tuple[str, Path]:
 
 def _take_picture(browser: str, folder: Path) -> None:
     """Start the demo's parts again on their data, and take a picture of the review page."""
-    users = {"REVIEW_USERS": f"reader:viewer:{_hashed()}"}
+    users = {"REVIEW_USERS": f"{USER}:operator:{_hashed()}"}
     options: dict[str, Any] = {"isolated": True, "concurrency": 1, "overrides": {**SETTINGS, **users}}
     with EmbeddedStack(folder, **options) as stack, tempfile.TemporaryDirectory() as profile:
         page = stack.start_process("review", [*NIGHTLY, "review", "--port", "0"], ready=listening_url)
-        address = str(listening_url(page)).replace("//", f"//reader:{PASSWORD}@")
+        with connect(stack.settings().redis_address(), name="picture") as client:
+            token = new_link(client, stack.settings(), USER, minutes=5)
+        address = f"{listening_url(page)}/sign-in/once?token={token}"
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
         command += [f"--user-data-dir={profile}", f"--window-size={SIZE}", f"--screenshot={PICTURE}", address]
         subprocess.run(command, check=True, timeout=120, capture_output=True)  # noqa: S603 - a browser of this machine

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sandbox.stack import EmbeddedStack, ManagedProcess
@@ -28,7 +29,12 @@ from tests.chaos.http_schema import FromSchema
 from tests.chaos.report import Report, Say
 from tests.http_contract import LOGIN_KEY, VAULT
 from tests.http_events import SECRET
+from worker.redis_client.connect import connect
+from worker.web.review.cookies import SESSION
+from worker.web.review.forgery import token_for
+from worker.web.review.identity import Person
 from worker.web.review.passwords import hash_password
+from worker.web.review.ways_in import build_access
 
 ROUND_SECONDS = 30.0
 ROUNDS_AT_LEAST = 5
@@ -82,7 +88,7 @@ def fuzz_http(folder: Path, *, seconds: float = 600, seed: int, say: Say) -> Rep
         "SEAL_TO": str(VAULT.public_keys[0]),
         "HTTP_EVENTS_SECRETS": f"crm={SECRET}",
         "HTTP_EVENTS_PER_SECOND": "100000",
-        "REVIEW_USERS": f"{USER}:viewer:{hash_password(PASSWORD)}",
+        "REVIEW_USERS": f"{USER}:admin:{hash_password(PASSWORD)}",
         "METRICS_PORT": str(free_port()),
         "LOG_FORMAT": "json",
     }
@@ -101,9 +107,21 @@ def _targets(stack: EmbeddedStack, seed: int) -> list[Target]:
     page = stack.start_process("review", REVIEW, ready=listening_url)
     host, _, page_port = str(listening_url(page)).removeprefix("http://").partition(":")
     return [
-        Target("page", page, (host, int(page_port)), Hostile(page_requests, seed), "/health"),
+        Target(
+            "page", page, (host, int(page_port)), Hostile(partial(page_requests, *_sign_in(stack)), seed), "/health"
+        ),
         Target("worker", worker, (host, port), Hostile(metrics_requests, seed), "/metrics"),
     ]
+
+
+def _sign_in(stack: EmbeddedStack) -> tuple[str, str]:
+    """Return the cookie of a person who has signed in, and the token of their forms."""
+    settings = stack.settings()
+    with connect(settings.redis_address(), name="fuzz") as client:
+        access = build_access(client, settings)
+        user = access.users[USER]
+        session_id = access.open_session(Person(user.name, user.role), user.entry)
+    return f"{SESSION}={access.signing.sign(SESSION, session_id)}", token_for(access.signing, session_id)
 
 
 def _go_on(targets: list[Target], from_schema: FromSchema, seconds: float, say: Say) -> None:

@@ -1,11 +1,11 @@
 """Input of hostile clients: valid requests cut at every position, valid requests with mistakes in them, and noise."""
 
-import base64
 import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlencode
 
 from tests.http_events import BATCH, STRUCTURED, event, signed
 
@@ -54,16 +54,24 @@ class Input:
     rest: bytes = b""
 
 
-def page_requests() -> list[bytes]:
-    """Return valid requests for the review page and `POST /events`, signed now."""
+def page_requests(cookie: str, csrf: str) -> list[bytes]:
+    """Return valid requests for the review page, of a person who has signed in, and for `POST /events`, signed now."""
     one = json.dumps(event()).encode()
     batch = json.dumps([event(id=f"evt-{number}") for number in range(3)]).encode()
-    login = b"authorization: Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()) + b"\r\n"
+    person = f"cookie: {cookie}\r\n".encode()
     length = b"content-length: %d\r\n"
+    form = b"content-type: application/x-www-form-urlencoded\r\n" + length
+    note = urlencode({"csrf": csrf, "note": "a note", "next": "/letters/dl-1"}).encode()
+    name = urlencode({"csrf": csrf, "name": USER, "password": PASSWORD}).encode()
     return [
         _request(b"GET /health"),
-        _request(b"GET /", login),
-        _request(b"GET /status.json", login),
+        _request(b"GET /", person),
+        _request(b"GET /letters?code=INVALID_LOGIN&state=any", person),
+        _request(b"GET /audit", person),
+        _request(b"POST /letters/dl-1/note", person + form % len(note), note),
+        _request(b"POST /sign-in", form % len(name), name),
+        _request(b"GET /sign-in/once?token=unknown"),
+        _request(b"GET /static/app.css"),
         _request(b"GET /nothing?here"),
         _request(b"POST /events", _headers(STRUCTURED, one) + length % len(one), one),
         _request(b"POST /events", _headers(BATCH, batch) + length % len(batch), batch),
