@@ -143,11 +143,11 @@ class SettingsFields(BaseSettings):
     review_oidc_issuer: PageUrl | None = None
     """The issuer of OpenID Connect, for single sign-on; needs the extra `[oidc]`. Register
     `<REVIEW_URL>/sign-in/oidc/callback` there."""
-    review_oidc_client_id: str | None = None
+    review_oidc_client_id: Annotated[str | None, Field(pattern=r"^[!-~]+$", repr=False)] = None
     """The id of the page at that issuer."""
     review_oidc_client_secret: SecretStr | None = None
     """Secret: the secret of the page at that issuer."""
-    review_oidc_roles_claim: str = "groups"
+    review_oidc_roles_claim: Annotated[str, Field(pattern=r"^[!-~]+$", repr=False)] = "groups"
     """The claim of the ID token with the person's groups; REVIEW_ROLES maps them to roles."""
     http_events_secrets: WebhookSecrets | None = None
     """Secret: `name=whsec_...`, newest first, comma-separated, with which producers sign events over HTTP; `nightly
