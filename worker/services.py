@@ -70,14 +70,23 @@ def build_services(settings: Settings, *, name: str = "nightly", dispatch: Dispa
 
 
 def build_intake(
-    settings: Settings, ledger: Ledger, letters: Letters, vault: Vault, dispatch: Dispatch | None = None
+    settings: Settings,
+    ledger: Ledger,
+    letters: Letters,
+    vault: Vault,
+    dispatch: Dispatch | None = None,
+    *,
+    requirements: Requirements | None = None,
 ) -> Intake:
-    """Build the intake, which logs each event and reports each new kind of rejection."""
+    """Build the intake, which logs each event and reports each new kind of rejection.
+
+    `requirements`: those of the settings, if not given.
+    """
     return Intake(
         ledger,
         letters,
         vault,
-        requirements=requirements_of(settings),
+        requirements=requirements or requirements_of(settings),
         default_instance=settings.flinks_instance,
         replicas=settings.intake_replicas,
         on_recorded=_log_recorded,

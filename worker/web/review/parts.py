@@ -16,6 +16,7 @@ from worker.operations.group_actions import GroupActions
 from worker.operations.letter_actions import LetterActions
 from worker.operations.search import Search
 from worker.operations.timeline import Timeline
+from worker.operations.workers_requirements import WorkersRequirements
 from worker.redis_client.connect import BytesRedis
 from worker.services import build_intake
 from worker.vault.vault import Vault
@@ -50,7 +51,8 @@ def build_parts(client: BytesRedis, settings: Settings, *, vault: Vault | None =
     """Build the parts, with the vault of the settings if none is given; Redis is first asked by a request."""
     vault = vault or (settings.vault() if settings.login_keys else None)
     letters = Letters(client)
-    intake = build_intake(settings, Ledger(client), letters, vault) if vault else None
+    requirements = WorkersRequirements(settings, client)
+    intake = build_intake(settings, Ledger(client), letters, vault, requirements=requirements) if vault else None
     return Parts(
         client=client,
         settings=settings,
