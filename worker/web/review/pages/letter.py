@@ -17,6 +17,7 @@ from worker.operations.letter_corrections import Done
 from worker.operations.rejected_messages import FieldReason
 from worker.web.review.flash import flash
 from worker.web.review.letter_view import Body, can_have_nothing_left, done_text, facts, outlook
+from worker.web.review.pages.login import read_login_state
 from worker.web.review.parts import Parts
 from worker.web.review.redirects import back
 from worker.web.review.rendering import render, utc, utc_input
@@ -124,6 +125,7 @@ def _page(
         advice=letter_advice(letter.code, letter.wish),
         has_nothing_left=can_have_nothing_left(letter),
         group_href=f"/letters?{urlencode(group.to_query())}",
+        state=read_login_state(parts, letter.login, now_ms),
         items=parts.timeline.of_letter(letter),
         rows=facts(letter),
         revealed=revealed,

@@ -1,0 +1,55 @@
+"""Puts one login into the words of its page: its state, why it waits, and the facts about it. Does no I/O."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from worker.operations.waiting_reason import waiting_reason
+from worker.web.review.rendering import utc
+from worker.words import ago
+
+MOVING_SECONDS, STILL_SECONDS = 3, 20
+"""How often a page with the login renews itself: while a call is due or in flight, and otherwise."""
+_KINDS = {"waiting": "warn", "in_flight": "info", "applied": "good", "dead_lettered": "bad"}
+
+
+@dataclass(frozen=True, slots=True)
+class LoginState:
+    """What a login does now."""
+
+    text: str
+    kind: str
+    """Of its badge."""
+    why: str
+    """Why its newest wish is not applied yet, as a sentence; empty if nothing waits."""
+    every_seconds: int
+
+
+def login_state(login: Mapping[str, Any], gate: Mapping[str, Any], workers: Sequence[Any], now_ms: int) -> LoginState:
+    """Return the state of a login, from `Views`."""
+    why = waiting_reason(login, gate, workers, now_ms)
+    return LoginState(
+        text=login["state"].replace("_", " "),
+        kind=_KINDS.get(login["state"], ""),
+        why=f"{why[:1].upper()}{why[1:]}." if why else "",
+        every_seconds=MOVING_SECONDS if login["state"] in {"waiting", "in_flight"} else STILL_SECONDS,
+    )
+
+
+def login_facts(login: Mapping[str, Any], now_ms: int) -> Iterator[tuple[str, str]]:
+    """Yield what is known about a login; a fact without a value is left out by the page."""
+    wished_ms = login["occurred_us"] / 1000
+    yield "account", login["account_id"] or ""
+    yield "instance", login["instance"]
+    yield "wish", f"{login['wish']} since {utc(wished_ms)} UTC, {ago(wished_ms, now_ms)}"
+    yield "by event", f"{login['event_id']} (revision {login['revision']}, {login['lane']} lane)"
+    yield "Flinks has", _confirmed(login, now_ms)
+    yield "failures", f"{login['failures']:,} since the last success" if login["failures"] else ""
+    yield "next call", f"{utc(login['due_at'])} UTC" if login["due_at"] else ""
+
+
+def _confirmed(login: Mapping[str, Any], now_ms: int) -> str:
+    if login["confirmed_wish"] is None:
+        return "confirmed nothing yet"
+    at = login["confirmed_at"]
+    return f"{login['confirmed_wish']}, confirmed at {utc(at)} UTC, {ago(at, now_ms)}"
