@@ -159,6 +159,8 @@ def test_a_revealed_login_id_is_in_that_response_only_and_in_the_audit_log_witho
     response = opened.act("reveal", reason="the bank asked for it")
     assert LOGIN_ID in response.text
     assert response.headers["cache-control"] == "no-store"
+    assert f'name="next" value="/letters/{opened.letter_id}"' in response.text
+    assert f'hx-get="/letters/{opened.letter_id}"' in response.text
     assert LOGIN_ID not in opened.page.get(f"/letters/{opened.letter_id}").text
     (entry,) = opened.audit.entries(target=opened.letter_id)
     assert (entry.action, entry.why) == ("letter.reveal", "the bank asked for it")
@@ -222,9 +224,12 @@ def test_the_page_of_a_login_shows_its_wish_its_letters_and_what_happened(opened
     assert LOGIN_ID not in text
 
 
-def test_the_page_of_a_login_says_why_it_waits(opened: Opened) -> None:
+def test_after_a_replay_the_letter_and_its_login_say_why_the_wish_waits(opened: Opened) -> None:
     opened.act("replay")
-    assert "no worker is alive" in opened.page.get(f"/logins/{opened.reference}").text
+    for path in (f"/logins/{opened.reference}", f"/letters/{opened.letter_id}"):
+        text = opened.page.get(path).text
+        assert "no worker is alive" in text, path
+        assert 'data-every="3"' in text, path
 
 
 @pytest.mark.parametrize("value", HOSTILE)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -120,6 +120,7 @@ def _page(
         "letter.html",
         status,
         now_ms=now_ms,
+        here=f"/letters/{quote(letter.id, safe='')}",  # also in the response to a form
         letter=letter,
         outlook=outlook(preview),
         advice=letter_advice(letter.code, letter.wish),
