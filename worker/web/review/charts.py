@@ -40,9 +40,9 @@ def sparkline(counts: Sequence[int], label: str) -> Markup:
     most = max(counts, default=0) or 1
     bars = [_bar(place, count, most) for place, count in enumerate(counts)]
     box = f"0 0 {max(len(counts), 1) * _SPARK_STEP} {_SPARK_HEIGHT}"
-    return Markup('<svg class="spark" viewBox="{}" role="img"><title>{}</title>{}</svg>').format(
-        box, label, Markup().join(bars)
-    )
+    return Markup(
+        '<svg class="spark" viewBox="{}" preserveAspectRatio="xMinYMid" role="img"><title>{}</title>{}</svg>'
+    ).format(box, label, Markup().join(bars))
 
 
 def progress_bar(parts: Mapping[str, int], total: int, label: str) -> Markup:
@@ -67,7 +67,9 @@ def day_picture(steps: Sequence[Step | None]) -> Markup:
     """
     known = [step for step in steps if step]
     if not known:
-        return Markup('<p class="dim">Nothing was counted in the last 24 hours, as no worker was alive.</p>')
+        return Markup(
+            '<p class="dim">Nothing was counted in the last 24 hours yet. Live workers count once a minute.</p>'
+        )
     most = max(max(step.applied, step.failures) for step in known) or 1
     age = max(step.oldest_due_seconds for step in known) or 1
     calls = _area("applied", [step.applied / most if step else None for step in steps])
