@@ -153,6 +153,7 @@
   function goTo(row) {
     if (!row) return;
     mark(row);
+    row.tabIndex = -1; // a row without a link takes the focus itself
     (row.querySelector('a[data-open]') || row.querySelector('a[href]') || row).focus({ preventScroll: true });
     row.scrollIntoView({ block: 'nearest' });
   }

@@ -1,0 +1,77 @@
+"""What the script of the page adds: parts that renew themselves and never take what is typed, and the keys."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import SignedIn
+from tests.browser.site import Site
+from tests.people import ANN
+from worker.ledger.gate_control import GateKeeper
+
+ELSEWHERE = "elsewhere"
+"""An instance without a login, so its gate stops no other test."""
+
+
+@pytest.fixture
+def gate(site: Site) -> Iterator[GateKeeper]:
+    keeper = GateKeeper(site.redis)
+    keeper.open(ELSEWHERE, by=ANN)
+    yield keeper
+    keeper.open(ELSEWHERE, by=ANN)
+
+
+def renew_soon(page: Page) -> None:
+    page.locator("#live").evaluate("part => { part.dataset.every = '0.1' }")
+
+
+def test_a_page_shows_what_others_do_but_not_while_its_reader_works_in_it(
+    gate: GateKeeper, signed_in: SignedIn
+) -> None:
+    page = signed_in("otto")
+    page.goto("/operations")
+    card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=ELSEWHERE))
+    card.get_by_text("Close the gate").click()
+    card.get_by_label("Reason").fill("maintenance")
+    page.get_by_role("heading", name="Operations").click()
+    gate.close(ELSEWHERE, by=ANN, reason="first come, first served")
+    renew_soon(page)
+    expect(page.get_by_text("Not updated while you work in it")).to_be_visible()
+    expect(card.get_by_label("Reason")).to_have_value("maintenance")
+    card.get_by_label("Reason").fill("")
+    card.get_by_text("Close the gate").click()
+    expect(page.get_by_text("first come, first served")).to_be_visible()
+    expect(card.get_by_text("gate closed")).to_be_visible()
+
+
+def test_the_end_of_a_session_is_told_and_leaves_the_page_as_it_is(gate: GateKeeper, signed_in: SignedIn) -> None:
+    del gate  # the page has a card
+    page = signed_in("otto")
+    page.goto("/operations")
+    page.context.clear_cookies()
+    renew_soon(page)
+    expect(page.get_by_text("Your session has ended")).to_be_visible()
+    expect(page.get_by_role("heading", name=ELSEWHERE)).to_be_visible()
+
+
+def test_keys_move_between_rows_and_do_nothing_in_a_field(gate: GateKeeper, signed_in: SignedIn) -> None:
+    gate.close(ELSEWHERE, by=ANN, reason="for two entries in the audit log")
+    page = signed_in("otto")
+    page.goto("/audit")
+    rows = page.locator("[data-row]")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(rows.nth(1)).to_have_class("current")
+    expect(rows.nth(1).locator("a[data-open]")).to_be_focused()
+    page.keyboard.press("k")
+    expect(rows.nth(0)).to_have_class("current")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.get_by_role("checkbox", name="Use these keys").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    expect(rows.nth(0)).to_have_class("current")
+    page.get_by_label("Person").focus()
+    page.keyboard.type("j?/x")
+    expect(page.get_by_label("Person")).to_have_value("j?/x")
