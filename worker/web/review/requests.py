@@ -43,6 +43,12 @@ def needed_text_of(request: Request, name: str, label: str) -> str:
     return text
 
 
+def number_in_address(request: Request, name: str) -> int | None:
+    """Return a whole number of the query; None if it has none, or something else there."""
+    text = request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else None
+
+
 def number_of(request: Request, name: str) -> int | None:
     """Return a whole number of the form (None: the form has none); raises BadField."""
     text = text_of(request, name)

@@ -30,6 +30,13 @@ def test_the_log_shows_who_did_what_newest_first(redis_client: Redis) -> None:
         assert words in text
 
 
+def test_a_page_number_that_makes_no_sense_is_harmless(redis_client: Redis) -> None:
+    fill(redis_client)
+    page = signed_in(redis_client, "operator")
+    for before in ("", "-1", "0", "9" * 15, "9" * 5000, "\u0663", "1e3"):
+        assert page.get("/audit", params={"before": before}).status_code == 200, before[:20]
+
+
 def test_an_empty_log_says_what_it_will_hold(redis_client: Redis) -> None:
     text = signed_in(redis_client, "operator").get("/audit").text
     assert "Nobody has changed anything yet." in text

@@ -90,6 +90,8 @@ def test_a_job_runs_and_shows_a_result_for_each_letter_and_a_report(redis_client
     assert text.count("<tr data-row") == 50
     rest = page.get(f"{url}?start=50").text
     assert rest.count("<tr data-row") == 9
+    for start in ("-1", "x", "9" * 15, "9" * 5000):
+        assert page.get(url, params={"start": start}).status_code == 200
     report = page.get(f"{url}/report.csv")
     assert report.headers["content-disposition"] == f'attachment; filename="{job_id}.csv"'
     rows = list(csv.DictReader(io.StringIO(report.text)))

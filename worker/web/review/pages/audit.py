@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from worker.errors import LedgerError
 from worker.ledger.audit import AuditLog, Deed, Entry, Head
 from worker.web.review.rendering import render
-from worker.web.review.requests import actor_of, parts_of
+from worker.web.review.requests import actor_of, number_in_address, parts_of
 
 PAGE, READ_AT_ONCE, SEARCHED_AT_MOST = 50, 500, 5000
 VERIFIED_AT_MOST = 100_000
@@ -63,7 +63,7 @@ def show(request: Request) -> Response:
     parts = parts_of(request)
     params = request.query_params
     query = Query(*(params.get(name, "").strip() for name in ("target", "by", "action")))
-    before = int(params["before"]) if params.get("before", "").isdecimal() else None
+    before = number_in_address(request, "before")
     found, following, is_complete = find(parts.audit, query, before)
     chosen = {name: getattr(query, name) for name in query.__slots__ if getattr(query, name)}
     head = _head(parts.audit)

@@ -19,7 +19,7 @@ from worker.web.review.parts import Parts
 from worker.web.review.progress import Progress
 from worker.web.review.redirects import back
 from worker.web.review.rendering import render
-from worker.web.review.requests import actor_of, moment_of, parts_of, text_of
+from worker.web.review.requests import actor_of, moment_of, number_in_address, parts_of, text_of
 
 SHOWN_JOBS, RESULTS = 50, 50
 _NOTHING = "No letter is selected, so nothing was prepared. Select letters, or use the actions for all that match."
@@ -142,8 +142,7 @@ def _preflight(parts: Parts, job: Job) -> dict[str, Any]:
 
 
 def _results(request: Request, parts: Parts, job: Job) -> dict[str, Any]:
-    text = request.query_params.get("start", "0")
-    start = min(int(text), job.total) if text.isascii() and text.isdecimal() else 0
+    start = min(number_in_address(request, "start") or 0, job.total)
     found = parts.bulk.results(job.id, start, RESULTS)
     last, address = start + len(found), f"/bulk/{job.id}?start="
     return {
