@@ -53,6 +53,8 @@ class ResultRow:
     kind: str
     code: str
     at_ms: int | None
+    foretold: str = ""
+    """Before the start of a replay: what it would do to this letter now."""
 
 
 def title_of(job: Job) -> str:
@@ -127,11 +129,11 @@ def warnings(preflight: Preflight) -> list[str]:
     return found
 
 
-def result_row(number: int, result: LetterResult) -> ResultRow:
-    """Return one row of the table of results; `number` counts from 1."""
+def result_row(number: int, result: LetterResult, foretold: str = "") -> ResultRow:
+    """Return one row of the list, or of the table of results; `number` counts from 1."""
     kind = _KINDS.get(result.outcome, "" if result.outcome in _NEUTRAL else "good")
     words = _words(result.outcome) + (f" by {result.closed_by}" if result.closed_by else "")
-    return ResultRow(number, result.letter, result.login, words, kind, result.code, result.at_ms)
+    return ResultRow(number, result.letter, result.login, words, kind, result.code, result.at_ms, foretold)
 
 
 def _words(outcome: LetterOutcome) -> str:

@@ -50,6 +50,8 @@ def test_the_preflight_says_what_will_happen_before_anything_does(redis_client: 
     text = page.get(prepared(page, verb="replay", code="INVALID_LOGIN", ids=["dl-1", "dl-2", "dl-3"])).text
     assert "3 selected." in text
     assert "2 will be called, 1 closed meanwhile; about 0 s at 50 a second." in text
+    assert text.count('data-label="What will happen">Nothing: it is closed') == 1
+    assert text.count('data-label="What will happen">') == 3
     assert ">Run</button>" in text
     assert "to confirm" not in text
     assert Letters(redis_client).get("dl-1").status == "open"

@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from worker.backfill.csv_cells import neutral_text
-from worker.backfill.job_models import Job, JobStatus, LetterResult
-from worker.errors import InvalidAction
+from worker.backfill.job_models import Job, JobStatus, LetterResult, Verb
+from worker.errors import InvalidAction, UnknownLetter
 from worker.ledger.letter_filter import LetterFilter
 from worker.web.review.bulk_view import job_progress, preflight_bar, preflight_parts, result_row, sentence, warnings
 from worker.web.review.flash import flash
 from worker.web.review.forms import Form
+from worker.web.review.letter_view import outlook
 from worker.web.review.parts import Parts
 from worker.web.review.progress import Progress
 from worker.web.review.redirects import back
@@ -23,6 +24,7 @@ from worker.web.review.requests import actor_of, moment_of, number_in_address, p
 
 SHOWN_JOBS, RESULTS = 50, 50
 _NOTHING = "No letter is selected, so nothing was prepared. Select letters, or use the actions for all that match."
+_OF_A_MESSAGE = "The message is judged when the job comes to it; if it is still wrong, it stays open"
 _COLUMNS = ("number", "letter", "login", "instance", "code", "wish", "outcome", "outcome_code", "at", "closed_by")
 
 
@@ -59,9 +61,10 @@ def show(request: Request) -> Response:
     """Show the preflight of a job that nobody has started, else its progress and results."""
     parts = parts_of(request)
     job = parts.bulk.get(request.path_params["id"])
-    values = _preflight(parts, job) if job.status is JobStatus.PREPARED else _results(request, parts, job)
+    values = _results(request, parts, job) | (_preflight(parts, job) if job.status is JobStatus.PREPARED else {})
     one = bulk_progress(parts, job)
-    return render(request, "bulk_job.html", now_ms=parts.views.now_ms(), one=one, rows=_facts(job), **values)
+    values |= {"rows": _facts(job), "times": _times(job), "one": one, "now_ms": parts.views.now_ms()}
+    return render(request, "bulk_job.html", **values)
 
 
 def run(request: Request) -> Response:
@@ -146,22 +149,40 @@ def _results(request: Request, parts: Parts, job: Job) -> dict[str, Any]:
     found = parts.bulk.results(job.id, start, RESULTS)
     last, address = start + len(found), f"/bulk/{job.id}?start="
     return {
-        "results": [result_row(start + place, result) for place, result in enumerate(found, 1)],
+        "results": [
+            result_row(start + place, result, _foretold(parts, job, result)) for place, result in enumerate(found, 1)
+        ],
         "previous_href": f"{address}{max(start - RESULTS, 0)}" if start else "",
         "next_href": f"{address}{last}" if last < job.total else "",
         "shown": f"{start + 1:,} to {last:,} of {job.total:,}" if found else "",
     }
 
 
+def _foretold(parts: Parts, job: Job, result: LetterResult) -> str:
+    if job.status is not JobStatus.PREPARED or job.verb is not Verb.REPLAY:
+        return ""
+    if not result.login:
+        return _OF_A_MESSAGE
+    try:
+        return outlook(parts.letter_actions.preview(result.letter)).title
+    except UnknownLetter:
+        return "It is no longer kept"
+
+
+def _times(job: Job) -> list[tuple[str, int | None, str]]:
+    return [
+        ("Prepared", job.prepared_at, job.by),
+        ("Started", job.started_at, job.starter),
+        ("Ended", job.ended_at, ""),
+        ("Snoozed until", job.until_ms, ""),
+    ]
+
+
 def _facts(job: Job) -> list[tuple[str, str]]:
     return [
         ("Selected", job.selection),
-        ("Prepared", f"{_time(job.prepared_at)}, by {job.by}"),
-        ("Started", f"{_time(job.started_at)}, by {job.starter}" if job.started_at else ""),
-        ("Ended", _time(job.ended_at)),
         ("Note", job.note),
         ("Owner", job.owner),
-        ("Snoozed until", _time(job.until_ms)),
         ("Limit", f"{job.rate:g} letters a second" if job.rate else ""),
     ]
 
