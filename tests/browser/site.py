@@ -3,6 +3,8 @@
 import json
 import sys
 import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,14 +15,14 @@ from sandbox.stack.readiness import listening_url
 from tests.brief_stack import BriefStack
 from tests.started import Started
 from tests.waiting import eventually
-from worker.ledger import Letters
-from worker.services import build_services
+from worker.ledger.audit import Actor
+from worker.services import Services, build_services
 from worker.web.review.passwords import hash_password
 
 PASSWORD = "correct horse"
 USERS = {"vera": "viewer", "otto": "operator", "ada": "admin"}
-INSTANCES = ("toolbox", "north", "south", "east", "west")
-"""Each test uses one that no other test uses, so that all can share one ledger."""
+INSTANCES = ("toolbox", "north", "south", "east", "west", "alpha", "beta", "gamma", "delta", "omega")
+"""Each test counts the letters of instances that no other test uses, so all can share one ledger."""
 CALLS_PER_SECOND = 400
 REVIEW = [sys.executable, "-m", "worker", "review", "--port", "0"]
 
@@ -31,7 +33,7 @@ class Site(Started):
     url: str
     emulator: EmulatorControl
     redis: Redis
-    letters: Letters
+    services: Services
 
     def __init__(self, folder: Path) -> None:
         self.stack = BriefStack(folder, isolated=True, overrides=_settings(), workers=0)
@@ -43,8 +45,8 @@ class Site(Started):
         assert self.stack.emulator_url
         self.emulator = EmulatorControl(self.stack.emulator_url)
         self.stack.environment["FLINKS_INSTANCES"] = self._instances()
-        services = build_services(self.stack.settings())
-        self.redis, self.letters = services.redis, services.letters
+        self.services = build_services(self.stack.settings())
+        self.redis = self.services.redis
         review = self.stack.start_process("review", REVIEW, ready=listening_url)
         self.url = str(listening_url(review))
         self.stack.start_worker()
@@ -86,12 +88,37 @@ class Site(Started):
 
     def open_letters(self, instance: str) -> int:
         """Return how many dead letters of an instance are open."""
-        return sum(group.count for group in self.letters.groups() if group.instance == instance)
+        return sum(group.count for group in self.services.letters.groups() if group.instance == instance)
 
     def flag(self, login: str) -> bool | None:
         """Return the flag that Flinks has for a login; None: it was never set."""
-        (customer,) = self.emulator.state().values()
-        return customer[login].is_activated if login in customer else None
+        return self.flags([login])[0]
+
+    def flags(self, logins: Sequence[str]) -> list[bool | None]:
+        """Return the flag of each login."""
+        flags = {
+            login: flag.is_activated for customer in self.emulator.state().values() for login, flag in customer.items()
+        }
+        return [flags.get(login) for login in logins]
+
+    @contextmanager
+    def closed_gate(self, instance: str) -> Iterator[None]:
+        """Keep the gate of an instance closed."""
+        by = Actor("ada", "admin", "cli")
+        self.services.gate.close(instance, by=by, reason="for a test")
+        try:
+            yield
+        finally:
+            self.services.gate.open(instance, by=by)
+
+    def comes_to_rest(self, instance: str) -> None:
+        """Wait until no login of an instance is due, waits or is called."""
+
+        def work() -> int:
+            about = self.services.views.status()["instances"][instance]
+            return sum(about[name] for name in ("due_live", "due_backfill", "waiting", "in_flight"))
+
+        eventually(lambda: work() == 0, seconds=30, describe="rest")
 
     def _instances(self) -> str:
         known = self.stack.settings()

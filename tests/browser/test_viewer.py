@@ -15,10 +15,10 @@ ACTIONS = (
 
 @pytest.mark.parametrize("script", [True, False], ids=["with JavaScript", "without JavaScript"])
 def test_a_viewer_finds_no_button_that_changes_anything(site: Site, signed_in: SignedIn, *, script: bool) -> None:
-    if not site.open_letters("toolbox"):
-        site.file_letters(1, instance="toolbox")
+    if not site.open_letters("delta"):
+        site.file_letters(1, instance="delta")
     page = signed_in("vera", java_script_enabled=script)
-    open_letter(page, "toolbox")
+    open_letter(page, "delta")
     for path in ("", "/", "/letters", "/bulk", "/operations"):
         if path:
             page.goto(path)
@@ -30,11 +30,11 @@ def test_a_viewer_finds_no_button_that_changes_anything(site: Site, signed_in: S
 def test_a_viewer_who_sends_the_form_of_an_operator_is_refused_and_changes_nothing(
     site: Site, signed_in: SignedIn
 ) -> None:
-    if not site.open_letters("toolbox"):
-        site.file_letters(1, instance="toolbox")
+    if not site.open_letters("delta"):
+        site.file_letters(1, instance="delta")
     page = signed_in("vera")
-    open_letter(page, "toolbox")
-    before = site.open_letters("toolbox")
+    open_letter(page, "delta")
+    before = site.open_letters("delta")
     with page.expect_response("**/resolve") as answer:
         page.evaluate("""() => {
             const form = document.createElement('form');
@@ -49,7 +49,7 @@ def test_a_viewer_who_sends_the_form_of_an_operator_is_refused_and_changes_nothi
             form.submit();
         }""")
     assert answer.value.status == 403
-    assert site.open_letters("toolbox") == before
+    assert site.open_letters("delta") == before
 
 
 def test_a_visitor_is_sent_to_the_sign_in_page_and_a_wrong_password_says_no_more_than_that(
