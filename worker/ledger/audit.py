@@ -6,7 +6,7 @@ blocking; its methods raise redis.RedisError if Redis does not answer.
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -64,10 +64,13 @@ class AuditLog:
             time.sleep(random.uniform(0, min(0.001 * 2**tried, LONGEST_WAIT_SECONDS)))  # noqa: S311 - not a secret
         raise AuditBusy("Others change the ledger all the time just now. Nothing was done; please try again.")
 
-    def append(self, deed: Deed) -> None:
-        """Record what no other script changes, such as a reveal or a sign-in. Raises AuditBusy."""
+    def append(self, deed: Deed, *, also: Sequence[str] = ()) -> None:
+        """Record what no other script changes, such as a reveal or a sign-in. Raises AuditBusy.
+
+        `also`: what else the entry is about, beside the target of the deed.
+        """
         now = self._now_ms() if self._now_ms else ""
-        self.perform(deed, lambda args: self._scripts.run("append_audit", now, deed.target, *args))
+        self.perform(deed, lambda args: self._scripts.run("append_audit", now, deed.target, *also, *args))
 
     def head(self) -> Head:
         """Return the stored head; raises LedgerError if it cannot be read."""

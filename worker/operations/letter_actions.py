@@ -146,7 +146,8 @@ class LetterActions:
         letter = self._letters.get(letter_id)
         login_id = self._secrets.login_id(letter)
         text = checked_text(reason, "reason", secrets=[login_id])
-        self._changes.audit.append(Deed(by, "letter.reveal", letter_id, text, {"login": letter.login}))
+        deed = Deed(by, "letter.reveal", letter_id, text, {"login": letter.login})
+        self._changes.audit.append(deed, also=[letter.login] if letter.login else [])
         return login_id
 
     def _seen(self, letter_id: str, version: int | None) -> Letter:

@@ -203,6 +203,7 @@ def test_a_reveal_is_audited_before_it_returns_and_works_for_a_closed_letter(rev
         ("ann", "letter.resolve", "done"),
         ("ann", "letter.reveal", "the bank asks"),
     ]
+    assert len(review.audit.entries(target=letter.login)) == 3, "the timeline of the login lacks an action"
     with pytest.raises(InvalidAction, match="Give a reason"):
         review.actions.reveal(letter.id, by=ANN, reason="")
 
