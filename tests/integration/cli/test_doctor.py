@@ -9,8 +9,10 @@ from redis import Redis
 
 from sandbox.stack import EmbeddedRedis
 from tests.integration.command import Command
+from tests.people import ANN
 from worker.events.channels import EVENTS_QUEUE, STREAM
 from worker.ledger import Ledger
+from worker.ledger.audit import AUDIT, AuditLog, Deed
 from worker.ledger.stream_state import LARGEST_MS
 from worker.operations.checks import Level
 from worker.operations.diagnose import reach
@@ -129,6 +131,15 @@ def test_vanished_entries_are_a_warning_with_advice(doctor: Doctor, redis_client
     check = doctor()["stream entries"]
     assert (check["level"], check["what"][:24]) == ("warn", "7 stream entries vanishe")
     assert "Publish the events that were sent before that time again" in check["advice"]
+
+
+def test_an_audit_log_that_somebody_changed_fails(doctor: Doctor, redis_client: Redis) -> None:
+    for number in range(3):
+        AuditLog(redis_client).append(Deed(ANN, "letter.note", f"dl-{number}"))
+    assert doctor()["audit log"]["level"] == "ok"
+    redis_client.rpop(AUDIT)
+    check = doctor()["audit log"]
+    assert (check["level"], check["what"][:18]) == ("fail", "broken at entry 2:")
 
 
 def test_a_separate_broker_is_checked_too(doctor: Doctor, redis_url: str) -> None:

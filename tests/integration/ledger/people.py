@@ -11,6 +11,7 @@ from tests.integration.ledger.world import INSTANCES, LOGINS, World
 from tests.people import ANN
 from worker.errors import LetterClosed
 from worker.ledger import Letters, Recorded, Wish
+from worker.ledger.audit import AuditLog
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.letter_changes import Act, LetterChanges
 from worker.ledger.queries import Views
@@ -99,3 +100,11 @@ class People:
             except LetterClosed:
                 return
             raise AssertionError("two reviewers closed one letter")
+
+    def check_audit(self) -> None:
+        """Each change by a person is one entry, and all entries are one chain."""
+        log = AuditLog(self.letters.redis)
+        assert log.verify().broken_at is None
+        actions = Counter(entry.action for entry in log.entries(limit=100_000))
+        assert actions["letter.replay"] == sum(self.world.replays.values())
+        assert actions["letter.replay"] + actions["letter.resolve"] == self.seen["replayed"] + self.seen["resolved"]

@@ -85,6 +85,7 @@ def test_every_promise_holds_in_a_long_schedule_that_meets_everything(redis_clie
     for seed in range(BEGINNING, BEGINNING + LONG):
         schedule.step(Random(seed))
     schedule.come_to_rest()
+    schedule.check_audit()
     rare = {what: seen[what] for what in MUST_BE_SEEN if not seen[what]}
     assert not rare, f"the schedule never touched {rare}; seen: {dict(seen)}"
 
@@ -106,6 +107,7 @@ def test_every_promise_holds_in_random_schedules(redis_client: Redis, schedules:
         for seed in seeds:
             schedule.step(Random(seed))
         schedule.come_to_rest()
+        schedule.check_audit()
 
     holds()
 
