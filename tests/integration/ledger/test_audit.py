@@ -48,6 +48,13 @@ def test_entries_about_one_target_are_found(audit: AuditLog, redis_client: Redis
     assert 0 < redis_client.ttl("nightly:audited:dl-1") <= 90 * 86_400
 
 
+def test_the_last_thousand_entries_about_one_target_are_found(audit: AuditLog, redis_client: Redis) -> None:
+    redis_client.rpush("nightly:audited:toolbox", *[0] * 1000)
+    audit.append(deed("toolbox"))
+    assert redis_client.llen("nightly:audited:toolbox") == 1000
+    assert [entry.n for entry in audit.entries(target="toolbox", limit=1)] == [1]
+
+
 def test_a_whole_log_verifies_and_so_does_its_end(audit: AuditLog) -> None:
     assert audit.verify().broken_at is None
     fill(audit, 5)
