@@ -17,6 +17,7 @@ NAME_AT_MOST, WHY_AT_MOST = 200, 2000
 _HASH_CHARACTERS = 64
 _HASH = re.compile(rf"[0-9a-f]{{{_HASH_CHARACTERS}}}")
 _FIELDS = ("n", "at", "by", "role", "via", "address", "action", "target", "why", "detail", "before")
+_LATEST_MS = 253_402_300_799_999
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -57,7 +58,7 @@ class Head:
         """Read `<number> <hash>`; the hash may be written in groups. Raises ValueError."""
         number, _, digits = text.strip().partition(" ")
         digest = re.sub(r"[\s:]", "", digits).lower()
-        if not number.isdecimal() or not _HASH.fullmatch(digest):
+        if not re.fullmatch(r"[1-9][0-9]{0,17}", number) or not _HASH.fullmatch(digest):
             raise ValueError(f"a head is a number and {_HASH_CHARACTERS} hexadecimal digits")
         return cls(int(number), digest)
 
@@ -93,7 +94,7 @@ class Entry:
     def read(cls, text: str) -> "Entry":
         """Read the text of an entry; raises ValueError."""
         values = json.loads(text)
-        if not isinstance(values, dict) or tuple(values) != _FIELDS:
+        if not isinstance(values, dict) or tuple(values) != _FIELDS or not _is_typed(values):
             raise ValueError("it is not an entry of the audit log")
         return cls(**values, text=text)
 
@@ -106,6 +107,14 @@ class Entry:
     def head(self) -> Head:
         """The head of the chain that ends with this entry."""
         return Head(self.n, self.hash)
+
+
+def _is_typed(values: Mapping[str, Any]) -> bool:
+    """Return whether the values of an entry, which somebody may have changed in Redis, are of the right types."""
+    numbers, detail = (values["n"], values["at"]), values["detail"]
+    texts = (value for name, value in values.items() if name not in {"n", "at", "detail"})
+    are_typed = all(type(number) is int for number in numbers) and all(isinstance(text, str) for text in texts)
+    return are_typed and isinstance(detail, dict) and 0 <= values["at"] <= _LATEST_MS
 
 
 def hash_of(text: str) -> str:

@@ -114,13 +114,25 @@ def test_a_text_that_is_no_entry_is_found(text: str) -> None:
         Chain().add(text)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("at", -1), ("at", 10**30), ("at", "1"), ("n", True), ("by", None), ("why", 7), ("detail", "x")]
+)
+def test_an_entry_with_a_value_of_another_kind_is_no_entry(name: str, value: object) -> None:
+    (entry,) = chain_of(1)
+    with pytest.raises(ValueError, match="not an entry"):
+        Entry.read(json.dumps(json.loads(entry.text) | {name: value}))
+
+
 def test_a_head_is_read_in_both_of_its_forms() -> None:
     (entry,) = chain_of(1)
     assert Head.read(str(entry.head)) == entry.head
     assert Head.read(f"1 {entry.head.grouped}") == entry.head
 
 
-@pytest.mark.parametrize("text", ["", "1", "x " + "a" * 64, "1 " + "a" * 63, "1 " + "g" * 64, "-1 " + "a" * 64])
+@pytest.mark.parametrize(
+    "text",
+    ["", "1", "x " + "a" * 64, "1 " + "a" * 63, "1 " + "g" * 64, "-1 " + "a" * 64, "0 " + "a" * 64, "٣ " + "a" * 64],
+)
 def test_a_text_that_is_no_head_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="64 hexadecimal digits"):
         Head.read(text)
