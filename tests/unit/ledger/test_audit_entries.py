@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from worker.ledger.audit_entries import Actor, Broken, Chain, Deed, Entry, Head, next_entry
+from worker.ledger.audit_entries import Actor, Broken, Chain, Deed, Entry, Head, Verification, next_entry, verify_chain
 
 ANN = Actor("ann", "operator", "page", "10.0.0.7")
 
@@ -136,3 +136,13 @@ def test_a_head_is_read_in_both_of_its_forms() -> None:
 def test_a_text_that_is_no_head_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="64 hexadecimal digits"):
         Head.read(text)
+
+
+def test_a_verification_counts_what_it_checked_and_names_what_does_not_fit() -> None:
+    entries = chain_of(4)
+    texts, end = [entry.text for entry in entries], entries[-1].head
+    assert verify_chain(texts, stored=end) == Verification(4, end)
+    assert verify_chain(texts[2:], start=entries[1].head) == Verification(2, end)
+    found = verify_chain([*texts[:2], "x", texts[3]])
+    assert (found.count, found.head, found.broken_at) == (2, entries[1].head, 3)
+    assert verify_chain([], logged=[end]).broken_at == 0
