@@ -6,8 +6,10 @@ from redis import Redis
 from tests import ledger_calls
 from tests.integration.ledger.conftest import Clock
 from tests.integration.ledger.rejected import message, park
+from tests.people import ANN
 from worker.ledger import Kept, Ledger, Letters
 from worker.ledger import dead_letters as letters_module
+from worker.ledger.letter_changes import Act, LetterChanges
 
 MESSAGE_GROUP = "nightly:group:|invalid_event|"
 
@@ -100,3 +102,40 @@ def test_a_closed_letter_makes_room_for_another(letters: Letters, monkeypatch: p
     park(letters)
     ledger_calls.close(letters, "ev-1", "resolved", by="ann")
     assert letters.keep_rejected([message("ev-2"), message("ev-3")]) == [Kept.FIRST, Kept.UNKEPT]
+
+
+def test_a_repeated_message_changes_its_letter_only_with_another_reason(letters: Letters) -> None:
+    park(letters)
+    before = letters.get("ev-1").version
+    park(letters)
+    assert letters.get("ev-1").version == before, "or nobody could act on a message that comes every second"
+    park(letters, reason="time: is required")
+    assert letters.get("ev-1").version == before + 1
+
+
+def test_a_message_that_comes_again_for_another_code_keeps_its_owner_and_is_shown_again(
+    letters: Letters, redis_client: Redis, clock: Clock
+) -> None:
+    park(letters)
+    changes = LetterChanges(redis_client, now_ms=clock)
+    changes.change(Act("ev-1", ANN, "assign"), "owner", "team b")
+    changes.change(Act("ev-1", ANN, "snooze"), "snoozed_until", clock.ms + 10**9)
+    clock.ms += 1000
+    park(letters, code="unknown_instance")
+    letter = letters.get("ev-1")
+    assert (letter.owner, letter.snoozed_until) == ("team b", None)
+    assert redis_client.zrange("nightly:owned:team b", 0, -1, withscores=True) == [(b"ev-1", clock.ms)]
+    assert not redis_client.exists("nightly:letters:snoozed")
+
+
+def test_a_message_that_comes_again_after_its_letter_was_closed_has_a_letter_without_the_closing(
+    letters: Letters, redis_client: Redis, clock: Clock
+) -> None:
+    park(letters)
+    LetterChanges(redis_client, now_ms=clock).change(Act("ev-1", ANN, "assign"), "owner", "team b")
+    ledger_calls.close(letters, "ev-1", "resolved", by="ann", note="sent again")
+    assert not redis_client.exists("nightly:owned:team b")
+    park(letters)
+    letter = letters.get("ev-1")
+    assert (letter.status, letter.closed_by, letter.closed_at) == ("open", "", None)
+    assert (letter.owner, redis_client.zcard("nightly:owned:team b")) == ("team b", 1)
