@@ -45,7 +45,7 @@ class Corrections:
         reference = self._reference_of(_about_login(letter), login_id)
         known = self._secrets.known(letter)  # empty if LOGIN_KEYS lack the key of the wrong loginId
         text = checked_text(reason, "reason", secrets=[*known, login_id])
-        detail: dict[str, object] = {"from": letter.login, "to": reference}
+        detail: dict[str, object] = {"old": letter.login, "new": reference}
         if known:
             detail["different_characters"] = _different_characters(known[0], login_id)
         act = Act(letter.id, by, "correct_login", text, version, detail)
@@ -57,7 +57,7 @@ class Corrections:
         if wish != opposite:
             raise InvalidAction(f"The wish of {letter.id} can only be corrected to {opposite}. Nothing was done.")
         text = checked_text(reason, "reason", secrets=self._secrets.known(letter))
-        act = Act(letter.id, by, "correct_wish", text, version, {"from": letter.wish, "to": wish})
+        act = Act(letter.id, by, "correct_wish", text, version, {"old": letter.wish, "new": wish})
         corrected = Wish(
             reference=letter.login,
             instance=letter.instance,

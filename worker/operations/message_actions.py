@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from worker.errors import InvalidAction, NeedsLoginKeys, SealError
+from worker.errors import InvalidAction, NeedsLoginKeys, NotReplicated, SealError
 from worker.intake.accept import Intake
 from worker.ledger import Ledger, Recorded, Wish
 from worker.ledger.dead_letters import Letter
@@ -13,6 +13,8 @@ from worker.operations.letter_secrets import LetterSecrets, logins_named_in
 from worker.operations.letter_texts import checked_text
 from worker.operations.masked_body import MaskedBody, mask_body
 from worker.operations.rejected_messages import Judged, judge_body
+
+LOOK = "Look at the letter again, and replay it if it is open then."
 
 
 class MessageActions:
@@ -81,5 +83,8 @@ class MessageActions:
             done.extend(results)
             return done
 
-        self._intake.record(judged.wishes, write)
+        try:
+            self._intake.record(judged.wishes, write)
+        except NotReplicated as error:
+            raise NotReplicated(f"{error}: the events are recorded, but a failover may lose them. {LOOK}") from None
         return Done(act.letter_id, outcome, corrected_to=meant, recorded=tuple(done))

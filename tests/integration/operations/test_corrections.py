@@ -52,7 +52,7 @@ def test_both_logins_have_the_correction_in_their_history_and_in_the_audit_log(r
     letter = review.dead()
     correct(review)
     (entry,) = review.audit.entries()
-    assert entry.detail == {"from": letter.login, "to": review.reference(RIGHT), "different_characters": 1}
+    assert entry.detail == {"old": letter.login, "new": review.reference(RIGHT), "different_characters": 1}
     for login_id in (LOGIN, RIGHT):
         (action,) = state_of(review, login_id)["actions"]
         assert (action["action"], action["letter"], action["text"]) == ("correct_login", "dl-1", "a typing error")
@@ -157,7 +157,7 @@ def test_a_login_id_is_corrected_even_if_the_key_of_the_wrong_one_is_lost(review
     review.redis.hset(f"nightly:login:{letter.login}", "v", lost)
     correct(review)
     (entry,) = review.audit.entries()
-    assert entry.detail == {"from": letter.login, "to": review.reference(RIGHT)}
+    assert entry.detail == {"old": letter.login, "new": review.reference(RIGHT)}
 
 
 def test_a_correction_counts_the_seal_of_the_right_login_id(review: Review) -> None:

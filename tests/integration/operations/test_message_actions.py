@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.operations.reviewing import ANN, BOB, LOGIN, RIGHT, Review, event
-from worker.errors import InvalidAction, InvalidEvent, LetterClosed, NeedsLoginKeys, OutOfDate
+from worker.errors import InvalidAction, InvalidEvent, LetterClosed, NeedsLoginKeys, NotReplicated, OutOfDate
 from worker.events.contract import Requirements
 from worker.intake.accept import Rejection, body_context
 from worker.intake.celery_message import kept_message
@@ -234,3 +234,14 @@ def test_a_correction_of_a_login_is_not_for_messages(review: Review) -> None:
     ):
         with pytest.raises(InvalidAction, match="correct and resubmit it"):
             act()
+
+
+def test_events_that_no_replica_confirmed_are_recorded_and_the_person_is_told(
+    review: Review, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = review.rejected(WRONG_TIME)
+    monkeypatch.setattr("worker.ledger.scripts.REPLICAS_WITHIN_MS", 1)
+    review.intake.replicas = 1
+    with pytest.raises(NotReplicated, match=r"0 of 1 replicas .*a failover may lose them. Look at the letter again"):
+        resubmit(review, '"22.11.2020"', '"2020-11-22T10:00:00Z"')
+    assert (review.letters.get(letter.id).status, review.tally()["recorded"]) == ("corrected", 1)
