@@ -1,11 +1,14 @@
-"""Calls of the ledger for tests: one half of `settle_and_claim`, and closing a dead letter."""
+"""Calls of the ledger for tests: one half of `settle_and_claim`, and listing or closing dead letters."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from worker.ledger import ClaimReply, Ledger, Letters, Settled, Settlement
 from worker.ledger.audit import Actor
+from worker.ledger.dead_letters import Letter
 from worker.ledger.letter_changes import Act, LetterChanges
+from worker.ledger.letter_filter import LetterFilter
+from worker.ledger.letter_queries import LetterPages
 
 
 def claim(ledger: Ledger, instance: str, **terms: Any) -> ClaimReply:
@@ -24,3 +27,9 @@ def close(letters: Letters, letter_id: str, status: Literal["replayed", "resolve
     changes = LetterChanges(letters.redis, now_ms=letters._now_ms)
     verb = {"replayed": "replay", "resolved": "resolve"}[status]
     return changes.close(Act(letter_id, Actor(by, "operator", "cli"), verb, note), status)[0]
+
+
+def list_letters(letters: Letters, **wanted: Any) -> list[Letter]:
+    """Return the dead letters that match a LetterFilter of these fields, oldest first."""
+    pages = LetterPages(letters.redis, now_ms=letters._now_ms)
+    return list(pages.letters(LetterFilter(**wanted)))[::-1]

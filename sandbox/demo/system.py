@@ -19,7 +19,8 @@ from sandbox.stack import EmbeddedStack
 from worker.broker.celery_config import kombu_address
 from worker.errors import EmbeddedStackError
 from worker.events.channels import EVENTS_QUEUE, STREAM
-from worker.ledger import Letters
+from worker.ledger.letter_filter import LetterFilter
+from worker.ledger.letter_queries import LetterPages
 from worker.ledger.queries import Views
 from worker.operations.waiting import unrecorded
 from worker.redis_client.connect import connect
@@ -34,7 +35,7 @@ class System:
         self._stack = stack
         url = stack.environment["REDIS_URL"]
         self._redis = connect(url, name="nightly-demo")
-        self._views, self._letters = Views(self._redis), Letters(self._redis)
+        self._views, self._letters = Views(self._redis), LetterPages(self._redis)
         self.emulator = EmulatorControl(stack.emulator_url or "")
         broker, _ = kombu_address(url)
         self._celery = Celery("nightly-demo", broker=broker, set_as_current=False)
@@ -98,4 +99,6 @@ class System:
             login: flag.is_activated for logins in self.emulator.state().values() for login, flag in logins.items()
         }
         calls = self.emulator.calls()
-        return Evidence(look, list(self._letters.list()), flags, refusals_of(calls), len(calls), seconds)
+        return Evidence(
+            look, list(self._letters.letters(LetterFilter())), flags, refusals_of(calls), len(calls), seconds
+        )

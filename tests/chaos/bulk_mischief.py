@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from sandbox.stack import wait_until
 from tests.chaos.bulk_letters import Drawn, send
 from tests.chaos.scene import Scene
+from tests.ledger_calls import list_letters
 from worker.errors import NightlyError
 from worker.ledger.audit import Actor
 from worker.operations.letter_actions import LetterActions
@@ -23,7 +24,7 @@ class Mischief:
         self._scene, self._id = scene, job_id
         self._actions = LetterActions(scene.redis)
         by_reference = {scene.reference(login): login for login in drawn.with_fate("closed by hand")}
-        letters = scene.services.letters.list()
+        letters = list_letters(scene.services.letters)
         self.by_hand = [letter.id for letter in letters if letter.login in by_reference]
         """Letters that another person closes, or tries to."""
         self._newer, self._late = list(drawn.newer_events()), drawn.late_events()

@@ -20,6 +20,7 @@ from sandbox.stack import EmbeddedStack, ManagedProcess, wait_until
 from tests.brief_stack import BriefStack
 from tests.chaos.malformed import CANARY, TIME, Malformed, huge, malformed
 from tests.chaos.report import Report, Say
+from tests.ledger_calls import list_letters
 from worker.broker.celery_config import kombu_address
 from worker.events.channels import EVENTS_QUEUE, STREAM
 from worker.events.publisher import publish
@@ -166,7 +167,7 @@ def _ended(services: Services) -> int:
 
 
 def _judge(report: Report, services: Services, stack: EmbeddedStack, sent: Sent) -> None:
-    letters = list(services.letters.list())
+    letters = list_letters(services.letters)
     seen = sum(letter.seen for letter in letters)
     recorded = int(services.redis.hget("nightly:tally:toolbox", "recorded") or 0)
     reasons = Counter(letter.reason for letter in letters)

@@ -13,6 +13,7 @@ from tests.chaos.story import judge, stories
 from tests.chaos.traffic import BROKEN_CANARY, CANARIES, UNKNOWN_CANARY, Traffic
 from tests.chaos.trouble import Trouble
 from tests.leaks import leaks, logs_in, output_of, redis_contents
+from tests.ledger_calls import list_letters
 
 GUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 COMMANDS = (["status"], ["doctor"], ["dead-letters", "list", "--json"])
@@ -39,7 +40,7 @@ def judge_events(scene: Scene, traffic: Traffic, restarts: int, report: Report) 
     report.expect(0 <= unheard <= UNHEARD_A_RESTART * restarts, f"promise 5: {unheard} more counted than seen")
     report.figures["tally"] = {name: tally[name] for name in sorted(tally)}
     expected = Counter({"invalid_event": traffic.malformed, "INVALID_LOGIN": len(traffic.unknown)})
-    found = list(scene.services.letters.list())
+    found = list_letters(scene.services.letters)
     letters = Counter(letter.code for letter in found)
     reasons = Counter((letter.source, letter.reason) for letter in found if letter.reason)
     text = f"promise 5: dead letters {dict(letters)}, expected {dict(expected)}; rejected: {dict(reasons)}"

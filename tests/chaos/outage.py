@@ -7,6 +7,7 @@ from random import Random
 
 from tests.chaos.backlog import INSTANCE, Backlog, a_backlog, per_second
 from tests.chaos.report import Report, Say
+from tests.ledger_calls import list_letters
 from tests.sentry_ingest import SentryIngest
 from worker.ledger.login_fields import stored_names
 
@@ -129,5 +130,5 @@ def _judge_return(backlog: Backlog, seen: Outage, ceiling: int, report: Report) 
     report.figures["calls in the seconds after that"] = shown
     report.expect(by_second[0] <= 0.1 * ceiling, "too many calls in the first second after the outage")
     report.expect(max(by_second.values()) <= 1.05 * ceiling, "more calls in a second than the ceiling")
-    report.figures["retries exhausted"] = len(list(backlog.services.letters.list()))
-    report.expect(not list(backlog.services.letters.list()), "a login was dead-lettered for the outage")
+    report.figures["retries exhausted"] = len(list_letters(backlog.services.letters))
+    report.expect(not list_letters(backlog.services.letters), "a login was dead-lettered for the outage")

@@ -21,6 +21,7 @@ from sandbox.stack import EmbeddedStack, wait_until
 from tests.brief_stack import BriefStack
 from tests.chaos.report import Report, Say
 from tests.chaos.rolling_restart import Publisher, Sent, judge, restart_oldest, unapplied
+from tests.ledger_calls import list_letters
 from worker.broker.celery_config import kombu_address
 from worker.events.channels import REFRESH_QUEUE
 from worker.redis_client.connect import BytesRedis
@@ -130,7 +131,7 @@ def _keys_in_use(stack: EmbeddedStack, vault: Vault, sent: Sequence[Sent], *, se
 def _judge_rotation(report: Report, stack: EmbeddedStack, vault: Vault, in_use: Counter[str], met: int) -> None:
     services = build_services(stack.settings())
     try:
-        letters, changes = list(services.letters.list()), services.views.gate_changes(INSTANCE)
+        letters, changes = list_letters(services.letters), services.views.gate_changes(INSTANCE)
         missing = services.redis.hgetall("nightly:missing-keys")
         _expect_a_rotation(report, services.redis, vault, in_use, met)
     finally:

@@ -7,6 +7,7 @@ from random import Random
 from tests.chaos.backlog import INSTANCE, Backlog, a_backlog
 from tests.chaos.report import Report, Say
 from tests.leaks import output_of
+from tests.ledger_calls import list_letters
 from tests.sentry_ingest import SentryIngest
 
 WRONG = "00000000-0000-4000-8000-00000badc0de"
@@ -51,7 +52,7 @@ def wrong_customer(
 
 
 def _judge_storm(backlog: Backlog, sentry: SentryIngest, report: Report) -> None:
-    letters = list(backlog.services.letters.list())
+    letters = list_letters(backlog.services.letters)
     calls = backlog.emulator.stats().load.calls
     report.figures["calls with the wrong id"] = calls
     report.figures["dead letters"] = len(letters)
@@ -74,7 +75,7 @@ def _mend(backlog: Backlog, logins: int, report: Report, say: Say) -> None:
     report.figures["nightly dead-letters replay --suspects"] = output.strip().splitlines()[-1]
     is_done = backlog.waits_for(lambda: backlog.tally("applied_on") == logins, 60, say, "the suspects")
     report.expect(is_done, "the suspects were not applied")
-    report.figures["open letters in the end"] = len(list(backlog.services.letters.list()))
-    report.expect(not list(backlog.services.letters.list()), "dead letters are left open")
+    report.figures["open letters in the end"] = len(list_letters(backlog.services.letters))
+    report.expect(not list_letters(backlog.services.letters), "dead letters are left open")
     changes = backlog.services.views.gate_changes(INSTANCE)
     report.figures["gate in all"] = [f"{change['state']}: {change['cause']}" for change in changes]

@@ -15,6 +15,7 @@ import pytest
 from sandbox.emulator.remote import EmulatorControl
 from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
 from tests.integration.command import Command
+from tests.ledger_calls import list_letters
 from tests.places import ROOT
 from tests.producers.conftest import expect_call
 from tests.producers.snippets import NOT_RUN, RUN_BY, Snippet, run_snippets, snippets
@@ -113,7 +114,7 @@ def letters_and_logins(working: Nightly, monkeypatch: pytest.MonkeyPatch, tmp_pa
     opened = [
         letter.id
         for login in (first, second)
-        for letter in working.services.letters.list()
+        for letter in list_letters(working.services.letters)
         if letter.login == working.reference(login)
     ]
     return dict(zip(["dl-17", "dl-18"], opened, strict=True))

@@ -10,6 +10,7 @@ from celery import Celery
 from sandbox.stack import ManagedProcess
 from tests.bombs import PEAK_MIB, bombs, peak_mib
 from tests.integration.celery_worker.conftest import cloud_event, new_logins
+from tests.ledger_calls import list_letters
 from tests.rabbitmq.conftest import OnRabbit
 from tests.waiting import eventually
 from worker.broker.rabbitmq import look
@@ -46,7 +47,7 @@ def test_no_message_is_decompressed_without_a_bound_on_any_queue_or_exchange(nig
     sent = len(QUEUES) * len(bombs())
 
     def seen() -> int:
-        return sum(letter.seen for letter in nightly.services.letters.list())
+        return sum(letter.seen for letter in list_letters(nightly.services.letters))
 
     eventually(lambda: seen() >= sent or not worker.is_running, seconds=60, describe=f"{sent} letters")
     works(nightly, worker)

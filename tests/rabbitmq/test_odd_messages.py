@@ -16,6 +16,7 @@ from tests.brief_stack import BriefStack
 from tests.integration.celery_worker.conftest import cloud_event, new_logins
 from tests.integration.celery_worker.hooked import start_hooked
 from tests.integration.celery_worker.test_poison import DEADLY, POISON
+from tests.ledger_calls import list_letters
 from tests.rabbitmq.conftest import OnRabbit
 from tests.rabbitmq.node import RabbitNode
 from tests.waiting import eventually
@@ -58,7 +59,7 @@ def _put(nightly: OnRabbit, body: bytes | str, queue: str = "account-events", **
 
 
 def _seen(nightly: OnRabbit) -> int:
-    return sum(letter.seen for letter in nightly.services.letters.list())
+    return sum(letter.seen for letter in list_letters(nightly.services.letters))
 
 
 def _works(nightly: OnRabbit) -> None:
@@ -78,7 +79,7 @@ def test_a_foreign_message_is_kept_for_review_and_the_worker_continues(nightly: 
     eventually(lambda: _seen(nightly) >= sent, seconds=40, describe=f"{sent} letters, not {_seen(nightly)}")
     assert _seen(nightly) == sent
     assert {code for code, _ in nightly.letters()} == {"invalid_event"}
-    assert all(letter.reason for letter in nightly.services.letters.list())
+    assert all(letter.reason for letter in list_letters(nightly.services.letters))
     assert "canary" not in repr(nightly.letters())
     assert "canary" not in worker.log_path.read_text()
     _works(nightly)

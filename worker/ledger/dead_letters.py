@@ -5,10 +5,9 @@ groups (instance, code, wish), because reviewers decide by group. The sealed bod
 letter is closed, so that lists of letters do not load it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from itertools import islice
 from typing import Any
 
 from worker.errors import UnknownLetter
@@ -149,32 +148,6 @@ class Letters:
             raise UnknownLetter(f"there is no dead letter {letter_id!r}")
         return read_letter(raw)
 
-    def list(
-        self,
-        *,
-        is_open: bool = True,
-        code: str | None = None,
-        instance: str | None = None,
-        only_suspects: bool = False,
-        limit: int | None = None,
-    ) -> Iterator[Letter]:
-        """Yield letters, oldest first, all of them without a `limit`.
-
-        The ids are read first (ZSCAN misses no letter that stays open), so letters that are closed or added while the
-        caller iterates neither hide others nor come twice.
-        """
-        key = "nightly:letters:open" if is_open else "nightly:letters:closed"
-        scores = dict(self.redis.zscan_iter(key, count=PAGE))
-        ids = sorted(scores, key=lambda letter_id: (scores[letter_id], letter_id))
-        found = (letter for page in _pages(ids) for letter in self._read(page))
-        wanted = (
-            letter
-            for letter in found
-            if code in {None, letter.code} and instance in {None, letter.instance}
-            if letter.suspect or not only_suspects
-        )
-        return islice(wanted, limit)
-
     def groups(self) -> Sequence[Group]:
         """Return the groups with open letters, largest first."""
         names = list(self.redis.smembers("nightly:groups"))
@@ -199,12 +172,6 @@ class Letters:
         """Return only the stored attempts of one login, oldest first."""
         return by_kind(self.history(reference))["attempts"]
 
-    def _read(self, ids: Sequence[bytes]) -> Iterator[Letter]:
-        pipeline = self.redis.pipeline(transaction=False)
-        for letter_id in ids:
-            pipeline.hgetall(f"nightly:letter:{letter_id.decode()}")
-        return (read_letter(raw) for raw in pipeline.execute() if b"status" in raw)
-
     def _now(self) -> str | int:
         return self._now_ms() if self._now_ms else ""
 
@@ -213,10 +180,6 @@ def _fields(message: Message) -> tuple[str | bytes | int, ...]:
     keep = int(message.must_keep)
     about = message.id, message.code, message.reason, message.source, message.size
     return *about, message.sealed_body, message.event_id, message.event_source, message.account_id, keep
-
-
-def _pages(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    return (ids[at : at + PAGE] for at in range(0, len(ids), PAGE))
 
 
 def _parts_of(group: bytes) -> tuple[str, str, str]:

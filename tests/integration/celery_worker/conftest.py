@@ -14,6 +14,7 @@ from redis import Redis
 
 from sandbox.emulator.remote import EmulatorControl
 from sandbox.stack import EmbeddedStack
+from tests.ledger_calls import list_letters
 from tests.waiting import eventually
 from worker.operations.waiting import unrecorded
 from worker.services import Services, build_services
@@ -97,7 +98,7 @@ class Nightly:
 
     def letters(self) -> list[tuple[str, str]]:
         """Return (code, reason or message) of every open dead letter."""
-        return [(letter.code, letter.reason or letter.message) for letter in self.services.letters.list()]
+        return [(letter.code, letter.reason or letter.message) for letter in list_letters(self.services.letters)]
 
 
 @pytest.fixture

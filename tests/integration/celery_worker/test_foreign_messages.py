@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
+from tests.ledger_calls import list_letters
 from tests.waiting import eventually
 from worker.ledger.audit import Actor
 from worker.operations.letter_actions import LetterActions
@@ -83,13 +84,13 @@ def test_a_foreign_message_is_kept_for_review_and_the_worker_continues(nightly: 
     sent = len(QUEUES) * len(FOREIGN)
 
     def seen() -> int:
-        return sum(letter.seen for letter in nightly.services.letters.list())
+        return sum(letter.seen for letter in list_letters(nightly.services.letters))
 
     eventually(lambda: seen() >= sent or not worker.is_running, seconds=60, describe=f"{sent} letters, not {seen()}")
     assert worker.is_running, worker.tail()
     assert seen() == sent
     assert {code for code, _ in nightly.letters()} == {"invalid_event"}
-    assert all(letter.reason for letter in nightly.services.letters.list())
+    assert all(letter.reason for letter in list_letters(nightly.services.letters))
     assert "canary" not in repr(nightly.letters())
     assert "canary" not in worker.log_path.read_text()
     assert (nightly.redis.hlen("unacked"), nightly.redis.zcard("unacked_index")) == (0, 0)
@@ -100,7 +101,7 @@ def test_a_cloud_event_pushed_onto_a_queue_can_be_replayed(nightly: Nightly) -> 
     (login,) = new_logins(1)
     worker = nightly.stack.start_worker()
     nightly.redis.lpush("account-events", json.dumps(cloud_event(login, on=True, minute=0)))
-    (letter,) = eventually(lambda: list(nightly.services.letters.list()), describe="the letter")
+    (letter,) = eventually(lambda: list_letters(nightly.services.letters), describe="the letter")
     services = nightly.services
     actions = LetterActions(services.redis, vault=services.vault, intake=services.intake)
     assert actions.replay(letter.id, by=Actor("ann", "operator", "cli")).outcome == "replayed"

@@ -85,7 +85,11 @@ def test_invalid_login_is_one_call_and_one_dead_letter_and_a_replay_sends_the_cu
     nightly.send([cloud_event(unknown, on=False, minute=1)])
     eventually(lambda: nightly.emulator.stats().load.calls == 4, describe="the newer wish's call")
     nightly.comes_to_rest()
-    (letter,) = [letter for letter in nightly.services.letters.list() if letter.login == nightly.reference(unknown)]
+    (letter,) = [
+        letter
+        for letter in ledger_calls.list_letters(nightly.services.letters)
+        if letter.login == nightly.reference(unknown)
+    ]
     assert letter.wish == "off"
 
     nightly.emulator.unknown_logins()

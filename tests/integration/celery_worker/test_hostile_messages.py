@@ -14,6 +14,7 @@ from tests.bombs import PEAK_MIB, bombs, peak_mib
 from tests.integration.celery_worker.conftest import Nightly, new_logins
 from tests.integration.celery_worker.test_foreign_messages import EVENT, QUEUES, envelope
 from tests.integration.celery_worker.test_remote_control import ask
+from tests.ledger_calls import list_letters
 from tests.waiting import eventually
 from worker.broker.celery_config import kombu_address
 
@@ -70,7 +71,7 @@ def put(nightly: Nightly, queue: str, task: str, body: Any, headers: dict[str, A
 
 
 def seen(nightly: Nightly) -> int:
-    return sum(letter.seen for letter in nightly.services.letters.list())
+    return sum(letter.seen for letter in list_letters(nightly.services.letters))
 
 
 def comes_through(nightly: Nightly, worker: ManagedProcess, logins: list[str], letters: int) -> None:
@@ -102,7 +103,7 @@ def test_decompression_is_bounded_and_an_oversized_message_is_set_aside_whole(
             nightly.redis.lpush(queue, json.dumps(item))
     put(nightly, "backfill", "account.linked", [[], EVENT | {"login_id": login}, {}], {})
     comes_through(nightly, worker, [login], len(QUEUES) * len(bombs()))
-    reasons = {letter.reason for letter in nightly.services.letters.list()}
+    reasons = {letter.reason for letter in list_letters(nightly.services.letters)}
     assert "message: is larger than 1048576 bytes when decompressed" in reasons
     assert "message: is compressed, and not with gzip or bzip2" in reasons
 

@@ -9,6 +9,7 @@ from sandbox.emulator.remote import EmulatorControl
 from tests.brief_stack import BriefStack
 from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
 from tests.integration.command import Command
+from tests.ledger_calls import list_letters
 from tests.waiting import eventually
 from worker.services import build_services
 from worker.vault.vault import Vault, decode_key, new_key
@@ -75,7 +76,7 @@ def test_publish_waits_for_the_result_of_each_event(working: Nightly, capfd: pyt
     assert (found[1]["event_id"], found[1]["login"]) == ("evt-newest", working.reference(good))
     assert found[4]["reason"] == "INVALID_LOGIN"
     assert "LOGIN_KEYS lacks" in found[5]["reason"]
-    letters = {letter.id for letter in working.services.letters.list()}
+    letters = {letter.id for letter in list_letters(working.services.letters)}
     assert {found[4]["dead_letter_id"], found[5]["dead_letter_id"]} <= letters
 
     one = "publish", "linked", "--login-id", "-", "--wait"

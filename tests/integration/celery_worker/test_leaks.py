@@ -17,6 +17,7 @@ from sandbox.stack.readiness import answers_ping
 from sandbox.stack.redis_server import free_port
 from tests.integration.celery_worker.conftest import Nightly, cloud_event
 from tests.leaks import leaks, logs_in, output_of, redis_contents
+from tests.ledger_calls import list_letters
 from tests.sentry_ingest import SentryIngest
 from tests.waiting import eventually
 from worker.broker.celery_config import kombu_address
@@ -117,7 +118,7 @@ def test_no_login_and_no_key_leaks_anywhere(nightly: Nightly, sentry: SentryInge
         eventually(lambda: len(heard) > 5, describe="Celery events")
     eventually(lambda: sentry.envelopes, describe="Sentry envelopes")
 
-    letters = list(nightly.services.letters.list())
+    letters = list_letters(nightly.services.letters)
     assert {letter.code for letter in letters} >= {"INVALID_LOGIN", "INVALID_USERNAME", "invalid_event"}
     written = [*logs_in(nightly.stack.folder), *redis_contents(nightly.redis)]
     written += [("Sentry", envelope) for envelope in sentry.envelopes]

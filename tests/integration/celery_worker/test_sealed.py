@@ -14,6 +14,7 @@ from sandbox.stack.readiness import listening_url
 from tests.http_events import SECRET, Producer, binary_headers
 from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
 from tests.leaks import INBOUND, leaks, logs_in, redis_contents
+from tests.ledger_calls import list_letters
 from tests.waiting import eventually
 from worker import publish
 from worker.broker.celery_config import kombu_address
@@ -58,7 +59,7 @@ def test_redis_holds_no_login_in_clear_when_producers_seal_it(nightly: Nightly, 
     expected = {by_stream, by_python, by_command, by_celery, batched}
     eventually(lambda: {login for login, on in nightly.flags().items() if on} == expected, describe="the calls")
     eventually(lambda: len(nightly.letters()) == 4, describe="the letters")
-    lost_letter = next(letter for letter in nightly.services.letters.list() if letter.code == "unknown_key")
+    lost_letter = next(letter for letter in list_letters(nightly.services.letters) if letter.code == "unknown_key")
     assert lost_letter.event_id == "lost-1"
 
     written = [*waiting, *redis_contents(nightly.redis, but_not=()), *_files_of_redis(nightly)]
@@ -109,7 +110,7 @@ def test_a_login_in_clear_is_set_aside_and_never_called(nightly: Nightly) -> Non
     nightly.stack.start_worker()
 
     eventually(lambda: nightly.flags().get(sealed), describe="the sealed one's call")
-    (letter,) = nightly.services.letters.list()
+    (letter,) = list_letters(nightly.services.letters)
     assert letter.reason == "loginId: must be sealed to the key of `nightly keys public`, as REQUIRE_SEALED is set"
     assert letter.event_id == "evt-clear"
     assert in_clear not in nightly.flags()

@@ -66,7 +66,7 @@ def ids(services: Services) -> dict[str, str]:
     rows = [Row(1, "login-9", ACCOUNT)]
     backfill = loading.load(iter(rows), Form("plain"), terms, now_us=services.backfills.now_ms() * 1000)
     job = BulkJobs(services.redis, calls_per_second=5).prepare("replay", ["dl-1"], by=ANN)
-    [message] = [letter.id for letter in services.letters.list() if letter.kind == "message"]
+    [message] = [letter.id for letter in ledger_calls.list_letters(services.letters) if letter.kind == "message"]
     return {
         "reference": claim.reference, "letter": "dl-1", "message": message, "job": job.id, "backfill": backfill.id,
         "row": services.vault.reference(INSTANCE, "login-9"), "event": EVENT, "account": ACCOUNT,

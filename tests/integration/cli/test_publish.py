@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.command import Command
+from tests.ledger_calls import list_letters
 from worker.config.settings import Settings
 from worker.ledger import Ledger
 from worker.services import build_services
@@ -98,7 +99,7 @@ def test_a_rejected_event_can_be_found_by_its_id_source_and_account(nightly: Com
     services = build_services(Settings.load())
     document = {"id": "evt-7", "source": "crm", "subject": "cust-42", "data": {"loginId": CANARY}}
     assert not services.intake.accept_bodies([json.dumps(document).encode()])
-    [letter] = services.letters.list()
+    [letter] = list_letters(services.letters)
     shown = [line.split() for line in nightly("dead-letters", "show", letter.id).stdout.splitlines()]
     assert all(row in shown for row in (["event", "evt-7"], ["producer", "crm"], ["account", "cust-42"]))
     [listed] = map(json.loads, nightly("dead-letters", "list", "--json").stdout.splitlines())

@@ -16,6 +16,7 @@ from tests.integration.intake.conftest import (
     event,
     recorded,
 )
+from tests.ledger_calls import list_letters
 from worker.events.channels import STREAM
 from worker.intake.accept import Intake
 from worker.intake.poison import DEATHS, Deliveries
@@ -37,7 +38,7 @@ def test_a_batch_whose_readers_died_is_split_and_loses_no_event(
     assert recorded(redis_client) == 3000
     assert redis_client.xlen(STREAM) == 0
     assert redis_client.keys("nightly:in-hand:*") == []
-    assert not list(Letters(redis_client).list())
+    assert not list_letters(Letters(redis_client))
 
 
 def test_of_a_split_batch_only_the_poison_event_is_set_aside(
@@ -64,7 +65,7 @@ def test_of_a_split_batch_only_the_poison_event_is_set_aside(
         if not redis_client.xlen(STREAM):
             break
     assert recorded(redis_client) == 19
-    (letter,) = Letters(redis_client).list()
+    (letter,) = list_letters(Letters(redis_client))
     assert letter.reason == Deliveries.REASON
 
 
@@ -79,7 +80,7 @@ def test_a_batch_that_kills_readers_even_when_split_is_set_aside_whole_and_can_b
     empty(reader("alive"))
     assert redis_client.xlen(STREAM) == 0
     letters = Letters(redis_client)
-    (letter,) = letters.list()
+    (letter,) = list_letters(letters)
     assert (letter.reason, letter.body_bytes) == (Deliveries.REASON, len(json.dumps(document)))
     actions = LetterActions(redis_client, vault=vault, intake=intake)
     assert actions.replay(letter.id, by=Actor("ann", "operator", "cli")).outcome == "replayed"
@@ -90,5 +91,5 @@ def test_a_batch_that_is_not_json_is_kept_whole(redis_client: Redis, reader: Rea
     redis_client.xadd(STREAM, {"event": b"[{" + b"x" * 500_000})
     die_with_all_in_hand(reader("dead"))
     empty(reader("alive"))
-    (letter,) = Letters(redis_client).list()
+    (letter,) = list_letters(Letters(redis_client))
     assert (letter.reason, letter.body_bytes) == ("body: is not JSON", 500_002)

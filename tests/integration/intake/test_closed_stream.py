@@ -24,6 +24,7 @@ from tests.integration.intake.conftest import (
     step_until_open,
     vanished,
 )
+from tests.ledger_calls import list_letters
 from tests.waiting import eventually
 from worker.events.channels import STREAM
 from worker.intake.stream_account import StreamAccount
@@ -143,7 +144,7 @@ def test_a_batch_with_the_largest_id_is_recorded_whole_after_its_reader_died(
     die_with_a_suspect_in_hand(reader("dead too"))
     empty(reader("alive"))
     assert recorded(redis_client) == 2
-    assert list(Letters(redis_client).list()) == []
+    assert list_letters(Letters(redis_client)) == []
 
 
 def test_the_largest_id_at_the_end_of_a_page_of_pending_entries_stops_no_reader(

@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.intake.conftest import Reader, add, die_with_all_in_hand, empty, event, recorded
+from tests.ledger_calls import list_letters
 from worker.events.channels import STREAM
 from worker.intake import redis_stream as entries
 from worker.intake.stream_group import EntryGroup
@@ -41,7 +42,7 @@ def test_an_oversized_entry_is_set_aside_inside_redis_and_never_loaded(redis_cli
         empty(alive)
     assert fetched[0] == len(body) + len("event")
     assert recorded(redis_client) == 1
-    (letter,) = Letters(redis_client).list()
+    (letter,) = list_letters(Letters(redis_client))
     key = f"{STREAM}:oversize:{entry_id}"
     assert letter.reason.endswith(key)
     assert redis_client.hget(key, "event") == body

@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.intake.conftest import Reader, add, die_with_all_in_hand, empty, event, recorded
+from tests.ledger_calls import list_letters
 from tests.waiting import eventually
 from worker.errors import NotReplicated
 from worker.events.channels import STREAM
@@ -92,7 +93,7 @@ def test_a_reader_that_stops_normally_with_a_suspect_in_hand_counts_as_no_death(
             restarted.leave()
     empty(reader("alive"))
     assert recorded(redis_client) == 1
-    assert not list(Letters(redis_client).list())
+    assert not list_letters(Letters(redis_client))
 
 
 def test_entries_of_a_reader_that_stopped_normally_are_taken_over_without_counting_a_death(

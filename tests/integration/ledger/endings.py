@@ -134,8 +134,8 @@ class Endings:
         assert (standing == b"suspect") == is_storm, "a storm was missed, or detected without cause"
         if is_storm:
             self.seen["storm"] += 1
-            suspects = {each.id for each in self.letters.list(only_suspects=True)}
-            open_ones = {each.id for each in self.letters.list()}
+            suspects = {each.id for each in ledger_calls.list_letters(self.letters, only_suspects=True)}
+            open_ones = {each.id for each in ledger_calls.list_letters(self.letters)}
             assert suspects == self.storms.letters & open_ones, "the suspects are not the letters of the storm"
 
     def _finds_our_key_refused(self, flight: Flight, chance: Random) -> None:

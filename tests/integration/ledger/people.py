@@ -63,7 +63,7 @@ class People:
 
     def a_person_corrects_a_letter(self, chance: Random) -> None:
         """Give its wish to another login of the instance, or wish the opposite a moment later."""
-        letters = sorted(self.letters.list(), key=lambda letter: letter.login)
+        letters = sorted(ledger_calls.list_letters(self.letters), key=lambda letter: letter.login)
         if not letters:
             return
         letter, is_of_login = chance.choice(letters), chance.random() < 0.5
@@ -85,7 +85,8 @@ class People:
 
     def two_reviewers_close_a_letter(self, chance: Random) -> None:
         """Both close the same letter at once; the second gets LetterClosed."""
-        letters = sorted(self.letters.list(), key=lambda letter: letter.login)  # their ids depend on Redis' hash seed
+        # Their ids depend on Redis' hash seed.
+        letters = sorted(ledger_calls.list_letters(self.letters), key=lambda letter: letter.login)
         if letters:
             of_rows = [letter for letter in letters if letter.login in self.rows.row_of]
             letter, action = chance.choice(of_rows or letters), chance.choice(["replayed", "resolved"])

@@ -138,7 +138,7 @@ class Twins:
             side.ledger.pulse({INSTANCE: "old"}, worker="w", slots=1)
 
     def a_reviewer_closes(self) -> None:
-        for letter in list(self.sides[0].letters.list()):
+        for letter in ledger_calls.list_letters(self.sides[0].letters):
             action = self.chance.choice(["replayed", "resolved"])
             for side in self.sides:
                 ledger_calls.close(side.letters, letter.id, action, by="bob")

@@ -9,7 +9,7 @@ from redis import Redis
 from tests.integration.ledger.conftest import INSTANCE, Clock, Start, claim_all, outcomes, refuse, tally, wishes
 from tests.integration.ledger.many_letters import file_letter, file_letters
 from tests.integration.ledger.world import ENDED
-from tests.ledger_calls import close
+from tests.ledger_calls import close, list_letters
 from tests.people import ANN
 from worker.backfill.feeder import Feeder
 from worker.backfill.job_models import JobStatus
@@ -101,7 +101,7 @@ def test_a_replayed_letter_ends_with_its_call(
     by_login = {one.login: one for one in bulk.report(job_id)}
     assert (by_login[second.reference].outcome, by_login[second.reference].code) == ("dead", "DISABLED_LOGIN")
     assert adds_up(ledger)
-    (again,) = letters.list()
+    (again,) = list_letters(letters)
     assert (again.login, again.id) == (second.reference, "dl-5")
 
 
@@ -112,7 +112,7 @@ def test_a_letter_of_a_finished_job_that_is_replayed_again_does_not_change_its_r
     first = start_job(bulk)
     feeder.feed()
     refuse(claim_all(clock, claim, 1), settle)
-    (again,) = letters.list()
+    (again,) = list_letters(letters)
     close(letters, again.id, "replayed", by="bob")
     assert (counts(bulk, first), bulk.get(first).status) == ({"dead": 1}, JobStatus.FINISHED)
     refuse(claim_all(clock, claim, 1), settle)
@@ -131,7 +131,7 @@ def test_the_row_of_a_backfill_and_that_of_a_job_both_end_with_the_call(
     feeder.feed()
     refuse(claim_all(clock, claim, 2), settle)
     assert outcomes(backfills, backfill_id) == [RowOutcome.DEAD, RowOutcome.DEAD]
-    assert {letter.backfill for letter in letters.list()} == {backfill_id}
+    assert {letter.backfill for letter in list_letters(letters)} == {backfill_id}
     job_id = start_job(bulk)
     feeder.feed()
     assert outcomes(backfills, backfill_id) == [RowOutcome.WAITING, RowOutcome.WAITING]
@@ -140,7 +140,7 @@ def test_the_row_of_a_backfill_and_that_of_a_job_both_end_with_the_call(
     settle(second, "dead", code="INVALID_LOGIN")
     assert sorted(outcomes(backfills, backfill_id)) == [RowOutcome.APPLIED, RowOutcome.DEAD]
     assert counts(bulk, job_id) == {"applied": 1, "dead": 1}
-    (again,) = letters.list()
+    (again,) = list_letters(letters)
     assert again.backfill == backfill_id, "the letter still names its backfill"
     close(letters, again.id, "replayed", by="bob")
     assert sorted(outcomes(backfills, backfill_id)) == [RowOutcome.APPLIED, RowOutcome.WAITING]
@@ -230,7 +230,7 @@ def test_a_cancelled_job_still_ends_the_rows_of_its_calls(
         settle(claimed, "applied", code="applied")
     ended = bulk.get(job_id)
     assert (counts(bulk, job_id), ended.ended_at is None) == ({"applied": 16, "cancelled": 4}, False)
-    assert len(list(letters.list())) == 4
+    assert len(list_letters(letters)) == 4
     with pytest.raises(OutOfDate, match=r"cancelled by now, so it cannot resume\. Nothing was done"):
         bulk.resume(job_id, by=ANN)
     assert [entry.action for entry in AuditLog(ledger.redis).entries()] == ["bulk.cancel", "bulk.run"]

@@ -9,7 +9,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from tests.integration.ledger.conftest import Clock
-from tests.ledger_calls import close
+from tests.ledger_calls import close, list_letters
 from tests.people import ANN
 from worker.backfill.feeder import Feeder
 from worker.backfill.job_store import Jobs
@@ -50,7 +50,7 @@ class Mill:
         found: dict[str, None] = {}
         for document in documents:
             self.intake().accept_bodies([json.dumps(document).encode()])
-            found |= dict.fromkeys(letter.id for letter in self.letters.list() if letter.id not in found)
+            found |= dict.fromkeys(letter.id for letter in list_letters(self.letters) if letter.id not in found)
         return list(found)
 
     def rows(self, *, vault: Vault | None = None) -> MessageRows:
@@ -103,7 +103,7 @@ def test_a_batch_is_accepted_in_part_and_its_invalid_event_gets_a_letter_of_its_
     mill.feeder(mill.rows()).feed()
     assert mill.outcomes(job_id) == [("accepted", "")]
     assert mill.recorded() == 3
-    assert [letter.kind for letter in mill.letters.list()] == ["message"]
+    assert [letter.kind for letter in list_letters(mill.letters)] == ["message"]
 
 
 def test_a_feeder_that_dies_after_judging_has_changed_nothing(mill: Mill) -> None:

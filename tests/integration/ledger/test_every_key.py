@@ -175,7 +175,9 @@ def busy(
     for at, call in enumerate(claim_all(clock, claim, 40, lease_seconds=60)):
         attempt = f'{call.number} {call.revision} 1 7 {{"code":"{at}"}}' if at % 2 else '{"odd": 1}'
         settle(call, ("applied", "transient", "dead", "throttled")[at % 4], code=f"C{at % 8}", attempt=attempt)
-    for letter, ending in zip(list(letters.list()), ("replayed", "resolved", "resolved", "replayed"), strict=False):
+    for letter, ending in zip(
+        ledger_calls.list_letters(letters), ("replayed", "resolved", "resolved", "replayed"), strict=False
+    ):
         ledger_calls.close(letters, letter.id, ending, by="ann")
     ledger.record([live(vault, f"event-{at}", clock.ms * 1000 + 1, on=False) for at in range(0, 60, 3)])
     for name, code in (("ev-1", "unknown_instance"), ("ev-2", "invalid_event"), ("ev-3", "invalid_event")):

@@ -7,7 +7,7 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, claim_all, wishes
 from tests.integration.ledger.rejected import park
-from tests.ledger_calls import close
+from tests.ledger_calls import close, list_letters
 from tests.people import ANN, BOB
 from worker.errors import InvalidAction, OutOfDate, UnknownGroup
 from worker.ledger import Ledger, Letters
@@ -36,7 +36,7 @@ def view(actions: GroupActions, clock: Clock) -> GroupView:
 
 
 def resolve_all(letters: Letters) -> None:
-    for letter in list(letters.list()):
+    for letter in list_letters(letters):
         close(letters, letter.id, "resolved", by="ann")
 
 

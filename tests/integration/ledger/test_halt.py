@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, claim_all, gate, settle_together, wishes
+from tests.ledger_calls import list_letters
 from worker.ledger import Ledger, Letters, Settled
 
 FP = "proven-one"
@@ -50,7 +51,7 @@ def test_a_single_refused_login_keeps_the_code_of_flinks(
     clock.ms += 30_000
     (again,) = claim_all(clock, claim, 1)
     assert settle(again, "halt", code="ACCESS_DENIED") is Settled.DEAD_LETTERED
-    assert [letter.code for letter in Letters(redis_client).list()] == ["ACCESS_DENIED"]
+    assert [letter.code for letter in list_letters(Letters(redis_client))] == ["ACCESS_DENIED"]
 
 
 def test_failures_to_find_the_host_are_counted_in_a_row(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> None:

@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import Clock, wishes
+from tests.ledger_calls import list_letters
 from worker.flinks.outcome import Outcome, Verdict
 from worker.ledger import Claim, Lane, Ledger, Letters, Recorded, Settled, Wish
 from worker.ledger.history import by_kind, read_history
@@ -125,7 +126,7 @@ def test_event_ids_that_are_guids_are_compared_by_their_text(
     ledger.record([replace(first, event_id=GUID.replace("0f8", "2f8"))])
     assert Views(redis_client, now_ms=clock).login("lgn_0")["event_id"] == GUID.replace("0f8", "2f8")  # type: ignore[index]
     settle(claim().claims[0], "dead", code="INVALID_LOGIN")
-    (letter,) = Letters(redis_client).list()
+    (letter,) = list_letters(Letters(redis_client))
     assert letter.event_id == GUID.replace("0f8", "2f8")
 
 

@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, claim_all, take_back, wishes
+from tests.ledger_calls import list_letters
 from worker.ledger import Ledger, Letters, Settled
 from worker.ledger.queries import Views
 
@@ -51,7 +52,7 @@ def test_a_login_that_loses_leases_gets_no_letter_while_a_newer_event_waits(
             ledger.record(wishes(1, minute=minute, on=False))
         clock.ms += 15_001
         take_back(ledger)
-    assert not list(Letters(redis_client).list())
+    assert not list_letters(Letters(redis_client))
     assert {attempt["wish"] for attempt in Letters(redis_client).attempts("lgn_0")} == {False}
 
 
@@ -64,7 +65,7 @@ def test_the_letter_after_ten_lost_leases_says_why(
         assert claim().claims
         clock.ms += 15_001
         take_back(ledger)
-    (letter,) = Letters(redis_client).list()
+    (letter,) = list_letters(Letters(redis_client))
     assert (letter.code, letter.http_status) == ("retries_exhausted", None)
     assert letter.message == "ten calls in a row never ended: the workers that made them were killed or stopped"
     assert redis_client.zcard(f"nightly:leases:{INSTANCE}") == 0

@@ -58,7 +58,7 @@ def test_a_group_gives_notice_once_while_it_has_open_letters(
     told = []
     for at, one in enumerate(claim_all(clock, claim, 3, lease_seconds=60)):
         if at == 2:
-            for letter in letters.list():
+            for letter in ledger_calls.list_letters(letters):
                 ledger_calls.close(letters, letter.id, "resolved", by="ann")
         settle(one, "dead", code="DISABLED_LOGIN")
         clock.ms += 10_000

@@ -16,6 +16,7 @@ from tests.integration.ledger.conftest import (
     tally,
     wishes,
 )
+from tests.ledger_calls import list_letters
 from tests.people import ANN
 from worker.ledger import Ledger, Letters, Settled
 from worker.ledger.gate_control import GateKeeper
@@ -40,7 +41,7 @@ def test_a_single_refused_login_becomes_a_letter_and_delays_no_other(
             assert settle(one, "halt", code="http_403", http_status=403) is Settled.DEAD_LETTERED
         else:
             settle(one, "applied")
-    assert [(letter.code, letter.http_status) for letter in Letters(redis_client).list()] == [
+    assert [(letter.code, letter.http_status) for letter in list_letters(Letters(redis_client))] == [
         ("unexpected_response", 403)
     ]
     assert causes(ledger) == []
@@ -65,12 +66,12 @@ def test_a_login_that_loses_ten_leases_in_a_row_becomes_a_letter(
 ) -> None:
     ledger.record(wishes(1))
     for lost in range(10):
-        assert not list(Letters(redis_client).list()), f"set aside after {lost}"
+        assert not list_letters(Letters(redis_client)), f"set aside after {lost}"
         clock.ms += 2**lost * 1000
         assert len(claim_all(clock, claim, 1)) == 1
         clock.ms += 15_001
         assert take_back(ledger).leases_lost == 1
-    (letter,) = Letters(redis_client).list()
+    (letter,) = list_letters(Letters(redis_client))
     assert (letter.code, letter.login) == ("retries_exhausted", "lgn_0")
     assert tally(ledger, "recorded") == tally(ledger, "dead_lettered") == 1
 
@@ -87,7 +88,7 @@ def test_a_call_that_ended_resets_the_count_of_lost_leases(
             take_back(ledger)
         clock.ms += MINUTE_MS
         settle(claim_all(clock, claim, 1)[0], "transient", code="CARD_IN_USE", delay_seconds=0)
-    assert not list(Letters(redis_client).list())
+    assert not list_letters(Letters(redis_client))
 
 
 def test_one_login_refused_three_times_with_no_other_call_between_shuts_the_gate(
@@ -132,7 +133,7 @@ def test_a_login_that_our_keys_do_not_open_becomes_a_letter_if_they_open_others(
     clock.ms += 30_000
     for one in claim_all(clock, claim, 2):
         settle(one, "halt" if one.reference == sealed.reference else "applied", code="unsealable")
-    assert [letter.login for letter in Letters(redis_client).list()] == [sealed.reference]
+    assert [letter.login for letter in list_letters(Letters(redis_client))] == [sealed.reference]
     assert causes(ledger) == []
 
 

@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock
+from tests.ledger_calls import list_letters
 from worker.ledger import Lane, Ledger, Letters, Recorded, Wish
 from worker.ledger.queries import Views
 
@@ -129,7 +130,7 @@ def test_a_newer_event_closes_the_letter_of_its_login(
     ledger.record([FIRST])
     settle(claim().claims[0], "dead", code="DISABLED_LOGIN")
     ledger.record([replace(FIRST, occurred_us=LATER_US)])
-    assert [letter.status for letter in Letters(redis_client).list(is_open=False)] == ["superseded"]
+    assert [letter.status for letter in list_letters(Letters(redis_client), state="closed")] == ["superseded"]
     assert not redis_client.hexists(LOGIN, "x")
     assert tally(redis_client)["dead_lettered"] == 1
     assert "superseded" not in tally(redis_client)

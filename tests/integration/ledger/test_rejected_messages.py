@@ -56,8 +56,8 @@ def test_a_closed_message_opens_again_when_it_is_repeated(letters: Letters, redi
     assert park(letters), "no letter of its group was open"
     assert letters.get("ev-1").status == "open"
     assert redis_client.ttl("nightly:letter:ev-1") == -1
-    assert [item.id for item in letters.list(is_open=False)] == []
-    assert [item.id for item in letters.list()] == ["ev-1"]
+    assert [item.id for item in ledger_calls.list_letters(letters, state="closed")] == []
+    assert [item.id for item in ledger_calls.list_letters(letters)] == ["ev-1"]
 
 
 @pytest.mark.parametrize("action", ["replayed", "resolved"])
@@ -81,7 +81,7 @@ def test_beyond_the_limits_a_message_is_only_counted_with_one_notice(
     monkeypatch.setattr(letters_module, *limit)
     found = letters.keep_rejected([message(f"ev-{number}") for number in range(5)])
     assert found == [Kept.FIRST, Kept.KEPT, *[Kept.UNKEPT] * 3]
-    assert [letter.id for letter in letters.list()] == ["ev-0", "ev-1"]
+    assert [letter.id for letter in ledger_calls.list_letters(letters)] == ["ev-0", "ev-1"]
     assert redis_client.hmget("nightly:tally", "rejected", "rejected_unkept") == [b"5", b"3"]
     assert redis_client.keys("nightly:letter*ev-4") == []
     notices = ledger.pulse({}, worker="a", slots=2).notices

@@ -160,7 +160,7 @@ def test_a_dead_row_has_its_code_and_waits_again_when_its_letter_is_replayed(
     assert sorted((str(one.outcome), one.code) for one in results) == [("applied", ""), ("dead", "DISABLED_LOGIN")]
     assert backfills.get(backfill_id).status is Status.FINISHED
     assert 29 * DAY_MS < ledger.redis.pttl(key) <= 30 * DAY_MS
-    ledger_calls.close(letters, next(letters.list()).id, "replayed", by="ann")
+    ledger_calls.close(letters, ledger_calls.list_letters(letters)[0].id, "replayed", by="ann")
     waits = backfills.get(backfill_id)
     assert (waits.status, waits.ended_at, waits.counts["waiting"], waits.counts["dead"]) == (Status.RUNNING, None, 1, 0)
     assert [ledger.redis.pttl(name) for name in (key, f"{key}:chunks", f"{key}:rows")] == [-1, -1, -1]
@@ -180,7 +180,7 @@ def test_dead_rows_keep_their_own_codes_and_only_a_replayed_one_waits_again(
     dead = backfills.results(backfill_id, 0, 3)
     assert [one.code for one in dead] == ["INVALID_LOGIN", "DISABLED_LOGIN", "LOCKED_LOGIN"]
     letters = Letters(ledger.redis)
-    ledger_calls.close(letters, next(letters.list(code="LOCKED_LOGIN")).id, "replayed", by="ann")
+    ledger_calls.close(letters, ledger_calls.list_letters(letters, code="LOCKED_LOGIN")[0].id, "replayed", by="ann")
     assert outcomes(backfills, backfill_id) == [DEAD, DEAD, WAITING]
     assert backfills.results(backfill_id, 0, 2) == dead[:2]
     assert ledger.redis.sismember("nightly:backfills:running", backfill_id)
@@ -195,7 +195,7 @@ def test_a_cancelled_backfill_whose_dead_row_is_replayed_stays_cancelled(
     backfills.cancel(backfill_id, by=ANN)
     settle(call, "dead", code="DISABLED_LOGIN")
     letters = Letters(ledger.redis)
-    ledger_calls.close(letters, next(letters.list()).id, "replayed", by="ann")
+    ledger_calls.close(letters, ledger_calls.list_letters(letters)[0].id, "replayed", by="ann")
     assert backfills.get(backfill_id).status is Status.CANCELLED
     assert outcomes(backfills, backfill_id) == [WAITING]
 
@@ -233,5 +233,5 @@ def test_a_letter_names_the_backfill_whose_row_made_its_wish(
     ledger.record([live(vault, "two", clock.ms * 1000, on=True)])
     for call in claim_all(clock, claim, 2):
         settle(call, "dead", code="LOCKED_LOGIN")
-    named = {letter.login: letter.backfill for letter in Letters(ledger.redis).list()}
+    named = {letter.login: letter.backfill for letter in ledger_calls.list_letters(Letters(ledger.redis))}
     assert named == {vault.reference(INSTANCE, "one"): backfill, vault.reference(INSTANCE, "two"): ""}

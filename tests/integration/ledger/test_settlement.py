@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, take_back, wishes
+from tests.ledger_calls import list_letters
 from worker.ledger import Ledger, Letters, Settled
 from worker.ledger.queries import Views
 
@@ -107,7 +108,7 @@ def test_a_newer_event_in_flight_is_due_at_once_but_not_before_a_pause_that_flin
         settle(call, outcome, delay_seconds=60)
         assert due_at(redis_client) == clock.ms + waits * 1000, outcome
         assert not redis_client.hexists(LOGIN, "n"), "failures of an older wish are not charged to the newer"
-    assert not list(Letters(redis_client).list())
+    assert not list_letters(Letters(redis_client))
 
 
 def test_a_login_rests_while_its_call_may_still_land_and_the_rest_is_stored(

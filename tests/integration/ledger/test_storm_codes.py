@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import Clock, claim_all, gate, wishes
+from tests.ledger_calls import list_letters
 from worker.config.gate_thresholds import GateRules
 from worker.ledger import Ledger, Letters, Settled
 
@@ -29,7 +30,7 @@ def test_both_codes_of_a_refused_login_count_in_one_run(
         assert gate(ledger)["state"] == "open"
         assert settle(call, "dead", code=code, http_status=401, rules=rules) is Settled.DEAD_LETTERED
     assert (gate(ledger)["cause"], gate(ledger)["code"]) == ("storm", named)
-    assert sorted(letter.code for letter in letters.list(only_suspects=True)) == sorted(codes)
+    assert sorted(letter.code for letter in list_letters(letters, only_suspects=True)) == sorted(codes)
     for call, code in zip(calls[3:], ("INVALID_LOGIN", "UNAUTHORIZED"), strict=True):
         assert settle(call, "dead", code=code, http_status=401, rules=rules) is Settled.HALTED
     clock.ms += 10_000
@@ -44,7 +45,7 @@ def test_a_storm_names_the_code_of_a_last_login_without_a_letter_too(
     (call,) = claim_all(clock, claim, 1)
     ledger.record(wishes(1, minute=1))
     result = settle(call, "dead", code="UNAUTHORIZED", http_status=401, rules=GateRules(storm_logins=1))
-    assert (result, list(Letters(redis_client).list())) == (Settled.OVERTAKEN, [])
+    assert (result, list_letters(Letters(redis_client))) == (Settled.OVERTAKEN, [])
     assert (gate(ledger)["cause"], gate(ledger)["code"]) == ("storm", "UNAUTHORIZED")
 
 

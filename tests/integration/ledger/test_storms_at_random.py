@@ -79,8 +79,8 @@ class StormSchedule:
             self._judge(caller, settlement, result)
         standing = self.client.hget(f"nightly:configs:{INSTANCE}", caller[1])
         assert (standing == b"suspect") == (caller in self.storms.suspects), "a storm was ended or missed"
-        suspects = {each.id for each in self.letters.list(only_suspects=True)}
-        open_ones = {each.id for each in self.letters.list()}
+        suspects = {each.id for each in ledger_calls.list_letters(self.letters, only_suspects=True)}
+        open_ones = {each.id for each in ledger_calls.list_letters(self.letters)}
         assert suspects == self.storms.letters & open_ones, "the suspects are not the letters of the storm"
 
     def _settlement(self, call: Claim, ending: str) -> Settlement:
@@ -110,7 +110,7 @@ class StormSchedule:
         self.seen["opened after a storm"] += is_storm
 
     def a_reviewer_replays(self) -> None:
-        for letter in list(self.letters.list()):
+        for letter in ledger_calls.list_letters(self.letters):
             ledger_calls.close(self.letters, letter.id, self.chance.choice(["replayed", "resolved"]), by="bob")
 
 

@@ -57,14 +57,14 @@ class Review:
         """Return the open letter of a login whose wish Flinks refuses."""
         self.wish(login_id, **about)
         self.settle(self.claim(), "dead", code=code, attempt='[1,1,true,0.1,"dead"]')
-        (letter,) = [each for each in self.letters.list() if each.login == self.reference(login_id)]
+        (letter,) = [each for each in ledger_calls.list_letters(self.letters) if each.login == self.reference(login_id)]
         return letter
 
     def rejected(self, *documents: dict[str, Any]) -> Letter:
         """Return the open letter of a stream entry with these events."""
         body = json.dumps(documents[0] if len(documents) == 1 else documents).encode()
         assert not self.intake.accept_bodies([body])
-        (letter,) = [each for each in self.letters.list() if each.kind == "message"]
+        (letter,) = [each for each in ledger_calls.list_letters(self.letters) if each.kind == "message"]
         return letter
 
     def tally(self) -> dict[str, int]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.operations.reviewing import ANN, FIRST_US, INSTANCE, LOGIN, RIGHT, Review
+from tests.ledger_calls import list_letters
 from worker.errors import InvalidAction, LedgerMismatch, OutOfDate
 from worker.ledger import Recorded
 from worker.ledger.queries import Views
@@ -20,7 +21,7 @@ def state_of(review: Review, login_id: str) -> dict[str, Any]:
 
 
 def correct(review: Review, **changes: Any) -> Any:
-    (letter,) = [each for each in review.letters.list() if each.login == review.reference()]
+    (letter,) = [each for each in list_letters(review.letters) if each.login == review.reference()]
     return review.actions.correct_login(letter.id, by=ANN, **{"login_id": RIGHT, "reason": "a typing error"} | changes)
 
 
@@ -194,7 +195,7 @@ def test_the_tally_adds_up_after_random_corrections(review: Review, seed: int) -
     chance, names, seen = Random(seed), ["one", "two", "three", "four"], Counter[str]()
     for minute in range(90):
         step = chance.choice(["event", "event", "call", "call", "call", "login", "wish", "replay"])
-        letters = sorted(review.letters.list(), key=lambda letter: letter.id)
+        letters = sorted(list_letters(review.letters), key=lambda letter: letter.id)
         if step == "event":
             today = (review.clock.ms * 1000 - FIRST_US) // 60_000_000
             at = chance.choice([0, minute, today + minute, today + minute])

@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.operations.reviewing import ANN, Review, event
 from tests.leaks import leaks, redis_contents
+from tests.ledger_calls import list_letters
 from worker.errors import NightlyError
 from worker.ledger.queries import Views
 from worker.operations.letter_actions import LetterActions
@@ -92,7 +93,7 @@ def test_no_action_on_a_message_writes_a_login_id(review: Review, document: Any,
     body = json.dumps(document).encode()[: -1 if is_broken else None]
     assert not review.intake.accept_bodies([body])
     results = list[object]()
-    for letter in list(review.letters.list()):
+    for letter in list_letters(review.letters):
         masked = review.actions.masked_body(letter.id)
         results += [masked, review.actions.preview(letter.id), review.actions.reasons(letter)]
         for act in attempts_on(review, letter.id, masked.text):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.operations.reviewing import ANN, BOB, LOGIN, RIGHT, Review, event
+from tests.ledger_calls import list_letters
 from worker.errors import InvalidAction, InvalidEvent, LetterClosed, NeedsLoginKeys, NotReplicated, OutOfDate
 from worker.events.contract import Requirements
 from worker.intake.accept import Rejection, body_context
@@ -27,7 +28,7 @@ def allow_instance(review: Review, *names: str) -> None:
 
 def resubmit(review: Review, old: str, new: str, **terms: Any) -> Any:
     """Change the shown text of the only message, and resubmit it."""
-    (letter,) = [each for each in review.letters.list() if each.kind == "message"]
+    (letter,) = [each for each in list_letters(review.letters) if each.kind == "message"]
     text = review.actions.masked_body(letter.id).text
     assert old in text
     return review.actions.resubmit(letter.id, body=text.replace(old, new), **{"by": ANN, "reason": "typing"} | terms)
@@ -99,7 +100,7 @@ def test_a_batch_of_events_is_resubmitted_whole_or_not_at_all(review: Review) ->
     """A whole batch is one letter if its readers died of it."""
     body = json.dumps([event("a", id="1"), event("b", id="2", time="soon"), event("c", id="3")]).encode()
     review.intake.reject([Rejection(InvalidEvent("body: its readers died"), "stream", body)])
-    (letter,) = review.letters.list()
+    (letter,) = list_letters(review.letters)
     text = review.actions.masked_body(letter.id).text
     before = review.everything()
     assert review.actions.resubmit(letter.id, by=ANN, body=text, reason="x").outcome == "still_invalid"
@@ -117,13 +118,13 @@ def test_a_replayed_batch_records_what_is_valid_and_files_the_rest_alone(
     bad = event("x", id="bad", time="soon")
     body = json.dumps([*(event(f"login-{n}", id=str(n)) for n in range(5)), bad]).encode()
     review.intake.reject([Rejection(InvalidEvent("body: its readers died"), "stream", body)])
-    (letter,) = review.letters.list()
+    (letter,) = list_letters(review.letters)
     preview = review.actions.preview(letter.id)
     assert (preview.would, preview.reasons) == (Would.ACCEPT, [FieldReason("time", WRONG_TIME_RULE)])
     assert "5 events are valid now" in preview.sentence
     done = review.actions.replay(letter.id, by=ANN, version=letter.version)
     assert (done.outcome, len(done.recorded), review.tally()["recorded"]) == ("replayed", 5, 5)
-    (other,) = review.letters.list()
+    (other,) = list_letters(review.letters)
     assert (other.event_id, other.reason) == ("bad", f"time: {WRONG_TIME_RULE}")
 
 
@@ -191,7 +192,7 @@ def test_a_queue_item_is_shown_as_its_celery_message(review: Review, changes: di
     body = json.dumps(item).encode()
     assert isinstance(kept_message(body), CeleryMessage)
     review.intake.reject([Rejection(InvalidEvent("message: its readers died"), "queue", body)])
-    (letter,) = review.letters.list()
+    (letter,) = list_letters(review.letters)
     shown = json.loads(review.actions.masked_body(letter.id).text)
     assert shown["kwargs"] == {"login_id": "[kept 1]", "occurred_at": "22.11.2020", "event_id": headers["id"]}
     done = resubmit(review, "22.11.2020", "2020-11-22T10:00:00Z")

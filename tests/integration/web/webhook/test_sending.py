@@ -9,6 +9,7 @@ from redis import Redis
 
 from tests.http_events import BATCH, BINARY, LOGIN, OTHER_SECRET, STRUCTURED, Producer, binary_headers, event, signed
 from tests.integration.web.webhook.conftest import Serve, entries, events
+from tests.ledger_calls import list_letters
 from worker.config.settings import Settings
 from worker.events import publisher as producer_module
 from worker.events.channels import STREAM
@@ -142,7 +143,7 @@ def test_an_event_for_an_unknown_instance_is_accepted_and_left_to_the_workers(
         letters = Letters(client)
         intake = build_intake(Settings(), Ledger(client), letters, vault)
         assert not intake.accept_bodies([fields[b"event"] for _, fields in redis_client.xrange(STREAM)])
-        assert [letter.code for letter in letters.list()] == ["unknown_instance"]
+        assert [letter.code for letter in list_letters(letters)] == ["unknown_instance"]
 
 
 @pytest.mark.parametrize(
