@@ -98,7 +98,8 @@ def answers_to_the_last_name(name: str) -> list[str]:
     return asyncio.run(guess())
 
 
-def test_a_flood_does_not_tell_which_names_exist() -> None:
+def test_a_flood_does_not_tell_which_names_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.web.review.password_sign_in.matches", lambda *_: False)
     known, unknown = answers_to_the_last_name("ann"), answers_to_the_last_name("nobody-else")
     assert known == unknown
     assert set(known) == {"NoneType", "TooManyChecks"}

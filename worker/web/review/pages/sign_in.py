@@ -12,6 +12,7 @@ from worker.ledger.audit import Deed
 from worker.web.review.access import Access
 from worker.web.review.cookies import FLOW, SESSION, VISIT, delete_cookie, set_cookie
 from worker.web.review.endpoint import CLOSED
+from worker.web.review.errors_shown import problem
 from worker.web.review.flash import flash
 from worker.web.review.forgery import is_from_here
 from worker.web.review.identity import Person
@@ -132,17 +133,17 @@ def _enter(request: Request, person: Person, entry: str, response: Response) -> 
     return response
 
 
-def _form(request: Request, problem: str, status: int = HTTPStatus.OK) -> Response:
+def _form(request: Request, wrong: str, status: int = HTTPStatus.OK) -> Response:
     access: Access = request.app.state.access
     if access.is_closed:
-        return render(request, "error.html", HTTPStatus.UNAUTHORIZED, title="Closed", text=CLOSED)
+        return problem(request, HTTPStatus.UNAUTHORIZED, CLOSED)
     headers = {"retry-after": "5"} if status == HTTPStatus.TOO_MANY_REQUESTS else {}
     target = _next(request)
     response = render(
         request,
         "sign_in.html",
         status,
-        problem=problem,
+        problem=wrong,
         target=target,
         has_passwords=bool(access.users),
         sign_on_url=f"/sign-in/oidc?{urlencode({'next': target})}" if access.oidc else "",
