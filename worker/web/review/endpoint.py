@@ -2,7 +2,8 @@
 
 1. Find out who it is from (access.py).
 2. Check that the person has the role that the route needs; before this, nothing of the body is read.
-3. If it changes something: check that our own page sent it (forgery.py); read its form (forms.py), and check its token.
+3. If it changes something: check that our own page sent it (forgery.py); read its form, or for the API its body
+   (forms.py); check its token.
 4. Run the handler, in a thread; an error becomes a page (errors_shown.py).
 5. Set the cookie with the messages for the next page (flash.py).
 """
@@ -21,7 +22,7 @@ from worker.web.review.cookies import VISIT, new_id, set_cookie
 from worker.web.review.errors_shown import is_api, problem, problem_of
 from worker.web.review.flash import read_flash, write_flash
 from worker.web.review.forgery import FIELD, HEADER, SAFE_METHODS, is_from_here, is_token, token_for
-from worker.web.review.forms import MOST_BYTES, NO_FORM, PUBLIC_BYTES, read_form
+from worker.web.review.forms import MOST_BYTES, NO_FORM, PUBLIC_BYTES, read_body, read_form
 from worker.web.review.rendering import here
 
 Handler = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
@@ -46,7 +47,7 @@ class Endpoint:
         """Answer one request; raises nothing."""
         try:
             await self._prepare(request)
-            response = self._refusal(request) or await self._read_form(request) or await self._run(request)
+            response = self._refusal(request) or await self._read_body(request) or await self._run(request)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # the client is gone
         except Exception as error:  # noqa: BLE001 - what every handler may raise; it is logged if it is unexpected
@@ -57,7 +58,8 @@ class Endpoint:
     async def _prepare(self, request: Request) -> None:
         state, signing = request.state, self._access.signing
         state.user = state.session = state.browser = state.new_visit = None
-        state.form, state.flashed, state.messages_shown, state.csrf_token = NO_FORM, [], False, ""
+        state.form, state.body, state.csrf_token = NO_FORM, b"", ""
+        state.flashed, state.messages_shown = [], False
         state.messages = read_flash(request, signing)
         state.user = self._access.from_headers(request)
         has_token = is_api(request) and "authorization" in request.headers
@@ -80,18 +82,27 @@ class Endpoint:
         text = f"This needs the role {self._role}; {user.name} has {user.role or 'none'}. Nothing was done."
         return problem(request, HTTPStatus.FORBIDDEN, text)
 
-    async def _read_form(self, request: Request) -> Response | None:
-        """Read the form of a request that changes something; returns the response to one that may be forged."""
+    async def _read_body(self, request: Request) -> Response | None:
+        """Read the form, for the API the body, of a request that changes something; refuse one that may be forged."""
         state = request.state
-        if request.method in SAFE_METHODS or (state.user and state.user.how == "token"):
+        if request.method in SAFE_METHODS:
             return None
-        if not is_from_here(request.headers):
+        has_token = state.user is not None and state.user.how == "token"  # no browser adds one
+        if not has_token and not is_from_here(request.headers):
             return problem(request, HTTPStatus.FORBIDDEN, FORGED)
-        state.form = await read_form(request, most_bytes=MOST_BYTES if state.user else PUBLIC_BYTES)
-        token = request.headers.get(HEADER) or state.form.get(FIELD, "")
-        if state.new_visit:
+        most_bytes = MOST_BYTES if state.user else PUBLIC_BYTES
+        if is_api(request):
+            state.body = await read_body(request, most_bytes=most_bytes)
+        else:
+            state.form = await read_form(request, most_bytes=most_bytes)
+        return None if has_token else self._forgery(request)
+
+    def _forgery(self, request: Request) -> Response | None:
+        """Return the refusal of a form whose token is not that of this browser."""
+        token = request.headers.get(HEADER) or request.state.form.get(FIELD, "")
+        if request.state.new_visit:
             return problem(request, HTTPStatus.FORBIDDEN, NO_COOKIE)
-        is_ours = is_token(self._access.signing, state.browser, token)
+        is_ours = is_token(self._access.signing, request.state.browser, token)
         return None if is_ours else problem(request, HTTPStatus.FORBIDDEN, FORGED)
 
     def _ask_to_sign_in(self, request: Request) -> Response:

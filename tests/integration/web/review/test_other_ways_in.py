@@ -23,7 +23,15 @@ def who(request: Request) -> Response:
     return JSONResponse({"name": user.name, "role": user.role, "via": user.via, "address": user.address})
 
 
-API = (Row("GET", "/api/v1/who", "viewer", who), Row("POST", "/api/v1/act", "operator", who))
+def echo(request: Request) -> Response:
+    return Response(request.state.body)
+
+
+API = (
+    Row("GET", "/api/v1/who", "viewer", who),
+    Row("POST", "/api/v1/act", "operator", who),
+    Row("POST", "/api/v1/echo", "operator", echo),
+)
 
 
 def behind_a_proxy(redis_client: Redis, addresses: str = "127.0.0.1") -> Parts:
@@ -82,6 +90,15 @@ def test_a_token_opens_the_api_and_nothing_else(redis_client: Redis) -> None:
     }  # fmt: skip
     assert page.request("POST", "/api/v1/act", headers=BEARER).status_code == 200  # no browser adds the header
     assert page.get("/bulk", headers=BEARER).status_code == 303
+
+
+def test_the_api_reads_a_body_of_any_kind_up_to_the_limit(redis_client: Redis) -> None:
+    page = with_token(redis_client, "operator")
+    headers = {**BEARER, "content-type": "application/json"}
+    assert page.request("POST", "/api/v1/echo", content=b'{"a": 1}', headers=headers).content == b'{"a": 1}'
+    large = page.request("POST", "/api/v1/echo", content=b"x" * 5_000_000, headers=headers)
+    assert large.status_code == 413
+    assert large.headers["content-type"] == "application/problem+json"
 
 
 def test_a_token_has_its_role(redis_client: Redis) -> None:

@@ -247,6 +247,8 @@ class TestLink:
         path = f"/sign-in/once?token={token}"
         assert page.request("HEAD", path).status_code == 403
         assert page.get(path, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+        preview = {"sec-fetch-site": "none", "sec-purpose": "prefetch;prerender"}
+        assert page.get(path, headers=preview).status_code == 403
         assert page.get(path, headers={"sec-fetch-site": "none"}).status_code == 303
 
     def test_it_ends(self, parts: Parts, redis_client: Redis, token: str) -> None:

@@ -56,7 +56,8 @@ async def sign_in(request: Request) -> Response:
 def sign_in_once(request: Request) -> Response:
     """Sign in the person whom the link names; a preview, or a link on another site, does not use it up."""
     access: Access = request.app.state.access
-    if request.method != "GET" or not is_from_here(request.headers):
+    is_preview = "prefetch" in request.headers.get("sec-purpose", "") or request.method != "GET"
+    if is_preview or not is_from_here(request.headers):
         return _form(request, USED, HTTPStatus.FORBIDDEN)
     name = access.sessions.use_link(request.query_params.get("token", ""))
     user = access.users.get(name) if name else None
