@@ -8,9 +8,9 @@ from worker.ledger.models import Recorded
 from worker.operations.letter_corrections import Done
 from worker.operations.letter_preview import Preview, Would
 from worker.operations.rejected_messages import FieldReason
-from worker.web.review.rendering import utc
 
-Fact = tuple[str, str]
+Fact = tuple[str, str, int | None]
+"""Name, value, and a time in ms that is shown after the value."""
 _TITLES = {
     Would.CALL: "Flinks is called with the newest wish: {wish}",
     Would.WAIT_FOR_GATE: "The newest wish, {wish}, waits until the gate opens",
@@ -72,36 +72,34 @@ def can_have_nothing_left(letter: Letter) -> bool:
 
 
 def facts(letter: Letter) -> list[Fact]:
-    """Return what is known about a letter; a fact without a value is left out by the page."""
+    """Return what is known about a letter; a fact without a value and a time is left out by the page."""
     about = _of_login(letter) if letter.kind == "login" else _of_message(letter)
-    return [("id", letter.id), *about, ("filed", _at(letter.created_at)), *_of_closing(letter)]
+    return [("id", letter.id, None), *about, ("filed", "", letter.created_at), *_of_closing(letter)]
 
 
 def _of_login(letter: Letter) -> Iterator[Fact]:
     answer = f"HTTP {letter.http_status}" if letter.http_status else "no answer"
-    yield "login", letter.login
-    yield "account", letter.account_id
-    yield "wish", f"{letter.wish} since {_at(letter.occurred_us / 1000)}"
-    yield "event", f"{letter.event_id} (revision {letter.revision}, {letter.lane} lane)"
-    yield "answer", f"{answer}: {letter.message}" if letter.message else answer
-    yield "attempts", f"{letter.failures:,}, the first at {_at(letter.first_at)}, the last at {_at(letter.last_at)}"
+    yield "login", letter.login, None
+    yield "account", letter.account_id, None
+    yield "wish", f"{letter.wish}, of an event", letter.occurred_us // 1000
+    yield "event", f"{letter.event_id} (revision {letter.revision})", None
+    yield "source", f"backfill {letter.backfill}" if letter.backfill else letter.lane, None
+    yield "answer", f"{answer}: {letter.message}" if letter.message else answer, None
+    yield "attempts", f"{letter.failures:,}, the last", letter.last_at
+    yield "first failure", "", letter.first_at or None
 
 
 def _of_message(letter: Letter) -> Iterator[Fact]:
-    yield "rejected", letter.reason
-    yield "event", letter.event_id
-    yield "producer", letter.event_source
-    yield "account", letter.account_id
-    yield "source", f"{letter.source}, {letter.body_bytes:,} bytes"
-    yield "seen", f"{letter.seen:,} times, last at {_at(letter.last_at)}" if letter.seen > 1 else ""
+    yield "rejected", letter.reason, None
+    yield "event", letter.event_id, None
+    yield "producer", letter.event_source, None
+    yield "account", letter.account_id, None
+    yield "source", f"{letter.source}, {letter.body_bytes:,} bytes", None
+    yield "seen", f"{letter.seen:,} times, the last" if letter.seen > 1 else "", letter.last_at
 
 
 def _of_closing(letter: Letter) -> Iterator[Fact]:
     if letter.closed_at:
-        yield "closed", f"{letter.status} at {_at(letter.closed_at)}"
-    yield "closed by", letter.closed_by
-    yield "note", letter.note
-
-
-def _at(at_ms: float) -> str:
-    return f"{utc(at_ms)} UTC"
+        yield "closed", letter.status, letter.closed_at
+    yield "closed by", letter.closed_by, None
+    yield "note", letter.note, None

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.operations.waiting_reason import waiting_reason
-from worker.web.review.rendering import utc
-from worker.words import ago
+from worker.web.review.letter_view import Fact
 
 MOVING_SECONDS, STILL_SECONDS = 3, 20
 """How often a page with the login renews itself: while a call is due or in flight, and otherwise."""
@@ -36,20 +35,12 @@ def login_state(login: Mapping[str, Any], gate: Mapping[str, Any], workers: Sequ
     )
 
 
-def login_facts(login: Mapping[str, Any], now_ms: int) -> Iterator[tuple[str, str]]:
-    """Yield what is known about a login; a fact without a value is left out by the page."""
-    wished_ms = login["occurred_us"] / 1000
-    yield "account", login["account_id"] or ""
-    yield "instance", login["instance"]
-    yield "wish", f"{login['wish']} since {utc(wished_ms)} UTC, {ago(wished_ms, now_ms)}"
-    yield "by event", f"{login['event_id']} (revision {login['revision']}, {login['lane']} lane)"
-    yield "Flinks has", _confirmed(login, now_ms)
-    yield "failures", f"{login['failures']:,} since the last success" if login["failures"] else ""
-    yield "next call", f"{utc(login['due_at'])} UTC" if login["due_at"] else ""
-
-
-def _confirmed(login: Mapping[str, Any], now_ms: int) -> str:
-    if login["confirmed_wish"] is None:
-        return "confirmed nothing yet"
-    at = login["confirmed_at"]
-    return f"{login['confirmed_wish']}, confirmed at {utc(at)} UTC, {ago(at, now_ms)}"
+def login_facts(login: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yield what is known about a login; a fact without a value and a time is left out by the page."""
+    confirmed = login["confirmed_wish"]
+    yield "account", login["account_id"] or "", None
+    yield "wish", f"{login['wish']}, of an event", login["occurred_us"] // 1000
+    yield "by event", f"{login['event_id']} (revision {login['revision']}, {login['lane']} lane)", None
+    yield "Flinks has", f"{confirmed}, confirmed" if confirmed else "confirmed nothing yet", login["confirmed_at"]
+    yield "failures", f"{login['failures']:,} since the last success" if login["failures"] else "", None
+    yield "next call", "", login["due_at"]

@@ -15,10 +15,11 @@ from worker.operations.search import Found
 from worker.web.review.flash import flash
 from worker.web.review.parts import Parts
 from worker.web.review.redirects import back
-from worker.web.review.rendering import render, utc
+from worker.web.review.rendering import render, utc, utc_input
 from worker.web.review.requests import parts_of, text_of
 
 SIZE = 50
+DAY_MS = 86_400_000
 SEARCH_SECONDS = 5.0
 COUNTED_AT_MOST = 2_000
 """Letters that are examined to count the matches of a filter."""
@@ -70,6 +71,7 @@ def show(request: Request) -> Response:
         total_text=f"{count:,}" if is_all else "letters",
         first_href=address(query) if after else "",
         next_href=address({**query, "after": page.next}) if page.next else "",
+        next_day=utc_input(now_ms + DAY_MS),
         is_open_list=wanted.state in {"open", "snoozed"},
         **_choices(parts, wanted),
     )

@@ -23,7 +23,7 @@ def show(request: Request) -> Response:
         now_ms=now_ms,
         login=login,
         state=state,
-        rows=list(login_facts(login, now_ms)),
+        rows=list(login_facts(login)),
         items=parts.timeline.of_login(reference),
         letters=parts.letter_pages.of_login(reference),
     )
