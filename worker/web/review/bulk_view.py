@@ -48,6 +48,7 @@ class ResultRow:
 
     number: int
     letter: str
+    about: str
     login: str
     outcome: str
     kind: str
@@ -133,7 +134,8 @@ def result_row(number: int, result: LetterResult, foretold: str = "") -> ResultR
     """Return one row of the list, or of the table of results; `number` counts from 1."""
     kind = _KINDS.get(result.outcome, "" if result.outcome in _NEUTRAL else "good")
     words = _words(result.outcome) + (f" by {result.closed_by}" if result.closed_by else "")
-    return ResultRow(number, result.letter, result.login, words, kind, result.code, result.at_ms, foretold)
+    about = " ".join(text for text in (result.letter_code, result.wish and f"wish {result.wish}") if text)
+    return ResultRow(number, result.letter, about, result.login, words, kind, result.code, result.at_ms, foretold)
 
 
 def _words(outcome: LetterOutcome) -> str:

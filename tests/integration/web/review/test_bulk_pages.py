@@ -52,6 +52,7 @@ def test_the_preflight_says_what_will_happen_before_anything_does(redis_client: 
     assert "2 will be called, 1 closed meanwhile; about 0 s at 50 a second." in text
     assert text.count('data-label="What will happen">Nothing: it is closed') == 1
     assert text.count('data-label="What will happen">') == 3
+    assert text.count(">INVALID_LOGIN wish on</td>") == 3
     assert ">Run</button>" in text
     assert "to confirm" not in text
     assert Letters(redis_client).get("dl-1").status == "open"
