@@ -110,7 +110,8 @@ def find(log: AuditLog, query: Query, before: int | None) -> tuple[list[Entry], 
         return fitting[:PAGE], (fitting[PAGE - 1].n if len(fitting) > PAGE else None), True
     found: list[Entry] = []
     last = before
-    for entry in islice(_newest_first(log, before), SEARCHED_AT_MOST):
+    at_once = PAGE + 1 if query == Query() else READ_AT_ONCE
+    for entry in islice(_newest_first(log, before, at_once), SEARCHED_AT_MOST):
         if len(found) == PAGE:
             return found, last, True
         last = entry.n
@@ -120,8 +121,8 @@ def find(log: AuditLog, query: Query, before: int | None) -> tuple[list[Entry], 
     return found, last, False
 
 
-def _newest_first(log: AuditLog, before: int | None) -> Iterator[Entry]:
-    while entries := log.entries(before=before, limit=READ_AT_ONCE):
+def _newest_first(log: AuditLog, before: int | None, at_once: int) -> Iterator[Entry]:
+    while entries := log.entries(before=before, limit=at_once):
         yield from entries
         before = entries[-1].n
 
