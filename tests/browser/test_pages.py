@@ -1,0 +1,57 @@
+"""Every page, light and dark, on a phone and on a laptop: axe-core finds nothing wrong, and nothing is cut off.
+
+With NIGHTLY_PICTURES=FOLDER the test also takes a picture of each; `make pictures` puts some of them into docs/.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Visitor
+from tests.browser.scenes import SCENES, Scene, Stage, set_the_stage
+from tests.browser.site import Site
+from tests.browser.watched_pages import sign_in
+
+PICTURES = os.environ.get("NIGHTLY_PICTURES")
+PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+AXE = Axe()
+TOO_WIDE = """() => [...document.querySelectorAll('body *')]
+    .filter((part) => part.getBoundingClientRect().right > innerWidth + 1)
+    .map((part) => part.outerHTML.slice(0, 120))"""
+
+
+@pytest.fixture(scope="session")
+def stage(site: Site) -> Stage:
+    return set_the_stage(site)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
+def test_axe_finds_nothing_wrong_and_nothing_is_cut_off(visitor: Visitor, stage: Stage, scene: Scene) -> None:
+    with visitor() as page:
+        if scene.user:
+            sign_in(page, scene.user)
+        page.goto(scene.path_on(stage))
+        wrong = [line for size in (LAPTOP, PHONE) for line in judge(page, scene.name, size)]
+    assert not wrong, "\n".join(wrong)
+
+
+def judge(page: Page, name: str, size: dict[str, int]) -> list[str]:
+    """Return what is wrong with a page at one size, in both colour schemes."""
+    wrong: list[str] = []
+    page.set_viewport_size(size)
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found = AXE.run(page, options={"runOnly": TAGS, "resultTypes": ["violations"]})
+        if found.violations_count:
+            wrong.append(f"{size['width']} px, {scheme}: {found.generate_report()}")
+        if PICTURES:
+            page.screenshot(path=Path(PICTURES) / f"{name}-{size['width']}-{scheme}.png", full_page=True)
+    if page.evaluate("document.scrollingElement.scrollWidth") > size["width"]:
+        wrong.append(f"{size['width']} px: wider than the window: {page.evaluate(TOO_WIDE)[:3]}")
+    return wrong
