@@ -6,9 +6,9 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from docs.generator.schemas import DRAFT
-from worker.cli import documents, state_documents
 from worker.cli.health import Health
-from worker.cli.json_form import Document
+from worker.operations import documents, state_documents
+from worker.operations.json_form import Document
 
 OUTPUTS: Mapping[str, type[Document] | tuple[type[Document], ...]] = {
     "status": state_documents.Status,

@@ -12,9 +12,9 @@ from typing import Annotated, TextIO
 import typer
 
 from worker.cli.context import misuse, settings_and_client
-from worker.cli.documents import AuditEntry, AuditVerification
 from worker.cli.output import DIM, console, listing, number, plain, print_json, when, whole
 from worker.ledger.audit import AuditLog, Entry, Head, Verification, verify_chain
+from worker.operations.documents import AuditEntry, AuditVerification
 
 app = typer.Typer(
     help="Show, verify and export who changed what: an entry for each change by a person.",

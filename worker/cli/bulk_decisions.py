@@ -9,12 +9,12 @@ from worker.backfill.job_models import CONFIRM_ABOVE, Job, LetterOutcome, Letter
 from worker.cli.bulk.commands import bulk_jobs
 from worker.cli.bulk.follow import follow, is_decided, reason_of
 from worker.cli.context import operator
-from worker.cli.documents import Decision
 from worker.cli.output import console, number, plain
 from worker.errors import InvalidAction
 from worker.ledger.letter_filter import LetterFilter
 from worker.operations.bulk import BulkJobs
 from worker.operations.bulk_progress import VERBS, sentence_of
+from worker.operations.documents import Decision
 from worker.services import Services
 
 _CALLED = {LetterOutcome.APPLIED, LetterOutcome.DEAD, LetterOutcome.ACCEPTED}

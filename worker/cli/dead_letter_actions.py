@@ -12,12 +12,12 @@ import typer
 from worker.backfill.job_models import Verb
 from worker.cli.bulk_decisions import print_where, results, start, wait_for
 from worker.cli.context import misuse, open_services, operator
-from worker.cli.documents import Decision
 from worker.cli.known import check_filters, complete_code, complete_instance, complete_letter, known_letter
 from worker.cli.output import console, number, plain, print_json
 from worker.errors import LetterClosed, NightlyError
 from worker.ledger.letter_filter import LetterFilter
 from worker.ledger.letter_queries import LetterPages
+from worker.operations.documents import Decision
 from worker.operations.letter_actions import LetterActions
 from worker.operations.letter_corrections import Done
 

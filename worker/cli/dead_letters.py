@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from worker.cli import dead_letter_actions as decisions
-from worker.cli import documents, group_decisions, letter_commands
+from worker.cli import group_decisions, letter_commands
 from worker.cli import letter_options as options
 from worker.cli.context import settings_and_client
 from worker.cli.known import complete_letter, known_letter
@@ -36,6 +36,7 @@ from worker.ledger.group_views import GroupView, GroupViews
 from worker.ledger.history import by_kind
 from worker.ledger.letter_queries import LetterPages
 from worker.ledger.queries import Views
+from worker.operations import documents
 from worker.operations.advice import advice_for
 
 SHOWN = 50

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from worker.cli import state_documents as documents
 from worker.cli.output import BAD, DIM, GOOD, WARN, Rows, console, plain, print_json
+from worker.operations import state_documents as documents
 from worker.operations.checks import Check, Level
 from worker.operations.diagnose import examine
 

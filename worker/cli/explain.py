@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli import documents
 from worker.cli.context import misuse, open_services, settings_and_client
 from worker.cli.dead_letters import document as letter_document
 from worker.cli.dead_letters import picture as letter_picture
@@ -16,6 +15,7 @@ from worker.cli.output import console, counted, listing, plain, print_json
 from worker.config.settings import Settings
 from worker.ledger.dead_letters import Letters
 from worker.ledger.queries import Views
+from worker.operations import documents
 from worker.operations.search import JOB, LETTER, REFERENCE, Found, Search
 from worker.operations.waiting_reason import waiting_reason
 from worker.redis_client.connect import BytesRedis

@@ -8,10 +8,10 @@ from rich.text import Text
 from worker.cli.context import known_instances, operator, settings_and_client
 from worker.cli.known import complete_instance, known_instance
 from worker.cli.output import BAD, GOOD, console, listing, plain, print_json, when
-from worker.cli.state_documents import Gate
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.queries import Views
 from worker.operations.advice import gate_advice, gate_reason
+from worker.operations.state_documents import Gate
 
 app = typer.Typer(
     help="Show, close and open the gate of an instance. While it is closed, no call is made.",

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.context import settings_and_client
-from worker.cli.json_form import Document
 from worker.cli.known import complete_worker, existing, worker_names
 from worker.ledger.queries import Views
+from worker.operations.json_form import Document
 
 NEGLECTED_SECONDS = 60.0
 

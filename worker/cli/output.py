@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
-from worker.cli.json_form import Document
+from worker.operations.json_form import Document
 from worker.words import ago, plain, span, when
 
 __all__ = ["ago", "plain", "span", "when"]

@@ -7,7 +7,6 @@ from itertools import islice
 
 import typer
 
-from worker.cli.documents import Published
 from worker.cli.output import console, number, pairs, plain, print_json
 from worker.errors import InvalidEvent
 from worker.events.contract import LifecycleEvent
@@ -15,6 +14,7 @@ from worker.events.preparation import Preparation
 from worker.events.publisher import BATCH, send
 from worker.ledger.queries import Views
 from worker.operations.advice import advice_for
+from worker.operations.documents import Published
 from worker.operations.event_results import DONE, NOT_TAKEN_IN, EventResults, Result, SentEvent
 from worker.operations.waiting_reason import waiting_reason
 from worker.redis_client.connect import BytesRedis

@@ -27,7 +27,6 @@ from worker.cli.output import (
     span,
     when,
 )
-from worker.cli.state_documents import Status
 from worker.config.settings import Settings
 from worker.ledger.queries import Views
 from worker.operations.advice import (
@@ -39,6 +38,7 @@ from worker.operations.advice import (
     vanished_reason,
     way_text,
 )
+from worker.operations.state_documents import Status
 from worker.operations.waiting import read_state
 from worker.redis_client.error_messages import place_of
 

@@ -15,12 +15,12 @@ from tests.waiting import eventually
 from worker.backfill.file_rows import Form
 from worker.backfill.loader import Loading, Terms
 from worker.backfill.models import Asks, Row
-from worker.cli.documents import Letter, Login
-from worker.cli.state_documents import Gate, Instance, Status, Way
 from worker.config.settings import Settings
 from worker.ledger import Settlement
 from worker.ledger.history import attempt_text
 from worker.operations.bulk import BulkJobs
+from worker.operations.documents import Letter, Login
+from worker.operations.state_documents import Gate, Instance, Status, Way
 from worker.operations.waiting import read_state
 from worker.services import Services, build_services
 

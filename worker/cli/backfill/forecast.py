@@ -10,9 +10,9 @@ from worker.backfill.file_rows import Source
 from worker.backfill.forecast import DryRun, Forecast
 from worker.backfill.loader import Terms
 from worker.backfill.report import PRIVATE, Rejects, written_whole
-from worker.cli import documents
 from worker.cli.backfill.screen import print_rejects
 from worker.cli.output import console, number, pairs, print_json, span, when
+from worker.operations import documents
 from worker.services import Services
 
 

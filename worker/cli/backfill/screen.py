@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from worker.backfill.models import Asks, Backfill, Status
-from worker.cli import documents
 from worker.cli.output import BAD, COMMAND, GOOD, NAME, WARN, ago, listing, number, pairs, paragraph, plain, when
+from worker.operations import documents
 from worker.operations.backfill_progress import ended, outcomes, rejected
 
 STYLES = {

@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from worker.backfill.job_models import Job, JobStatus
-from worker.cli import documents
 from worker.cli.output import BAD, COMMAND, GOOD, NAME, WARN, ago, listing, number, pairs, paragraph, plain, when
+from worker.operations import documents
 from worker.operations.bulk_progress import VERBS, outcomes
 
 STYLES = {

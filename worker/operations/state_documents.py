@@ -1,10 +1,10 @@
-"""What `--json` prints about the system: its state, its gates, and the checks of `nightly doctor`."""
+"""The JSON of the commands and of the API about the system: its state, its gates, the checks of `nightly doctor`."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from worker.cli.json_form import Document, Time
+from worker.operations.json_form import Document, Time
 
 
 class GateChange(Document):

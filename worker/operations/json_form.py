@@ -1,5 +1,6 @@
-"""The form of every object that `--json` prints; documents.py and state_documents.py have one model for each kind.
+"""The form of every JSON object that a command prints or the API returns.
 
+The models are in documents.py and state_documents.py.
 Times are ISO 8601 in UTC with milliseconds, a wish is `on` or `off`, and what is not known is null.
 """
 

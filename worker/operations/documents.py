@@ -1,10 +1,10 @@
-"""What `--json` prints about events, logins, dead letters and backfills."""
+"""The JSON of the commands and of the API about events, logins, dead letters and backfills."""
 
 from typing import Any, Literal
 
 from pydantic import Field
 
-from worker.cli.json_form import Document, MicroTime, Time, Wish
+from worker.operations.json_form import Document, MicroTime, Time, Wish
 
 
 class Published(Document):

@@ -1,9 +1,9 @@
 import pytest
 
 from docs.generator.command_line import schema
-from worker.cli.documents import Published
-from worker.cli.json_form import Document, MicroTime, Time, iso
 from worker.cli.output import print_json
+from worker.operations.documents import Published
+from worker.operations.json_form import Document, MicroTime, Time, iso
 
 
 class Example(Document):
