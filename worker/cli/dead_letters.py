@@ -38,6 +38,7 @@ from worker.ledger.letter_queries import LetterPages
 from worker.ledger.queries import Views
 from worker.operations import documents
 from worker.operations.advice import advice_for
+from worker.operations.letter_actions import LetterActions
 
 SHOWN = 50
 """Letters in a table, if there is no `--limit`; `--json` prints all."""
@@ -129,7 +130,8 @@ def show(
     if as_json:
         print_json([document(letter, history)])
     else:
-        console().print(picture(letter, history, now_ms))
+        replay = LetterActions(letters.redis).preview(letter.id).sentence if letter.login else ""
+        console().print(picture(letter, history, now_ms, replay=replay))
 
 
 @app.command(epilog="Example: `nightly dead-letters export > letters.ndjson`")
@@ -167,8 +169,8 @@ def document(letter: Letter, history: Sequence[dict[str, Any]] | None = None) ->
     return documents.Letter.of({name: value for name, value in asdict(letter).items() if value}, **lines)
 
 
-def picture(letter: Letter, history: Sequence[dict[str, Any]], now_ms: int) -> RenderableType:
-    """Return one letter as text, with the next commands."""
+def picture(letter: Letter, history: Sequence[dict[str, Any]], now_ms: int, *, replay: str = "") -> RenderableType:
+    """Return one letter as text, with the next commands. `replay`: what a replay would do now."""
     title = Text.assemble((letter.id, NAME), "  ", (plain(letter.code), BAD), f"  {letter.status}")
     rows = _login_rows(letter) if letter.kind == "login" else _message_rows(letter)
     filed = f"{when(letter.created_at)} UTC, {ago(letter.created_at, now_ms)}"
@@ -178,6 +180,7 @@ def picture(letter: Letter, history: Sequence[dict[str, Any]], now_ms: int) -> R
     if history:
         parts += ["", history_lines(history)]
     if letter.status == "open":
+        parts += ["", paragraph(f"A replay: {replay}")] if replay else []
         parts += ["", paragraph(advice_for(letter.code)), Text(f"  nightly dead-letters replay {letter.id}", COMMAND)]
         parts.append(Text(f'  nightly dead-letters resolve {letter.id} --note "why"', COMMAND))
     return Group(*parts)
@@ -211,10 +214,16 @@ def _message_rows(letter: Letter) -> list[tuple[str, object]]:
 
 
 def _closing_rows(letter: Letter) -> list[tuple[str, object]]:
-    if letter.status == "open":
-        return []
-    closed = f"{letter.status} {when(letter.closed_at)} UTC" + (f" by {letter.closed_by}" if letter.closed_by else "")
-    return [("closed", closed), *([("note", letter.note)] if letter.note else [])]
+    by = f" by {letter.closed_by}" if letter.closed_by else ""
+    by = f" by event {letter.superseded_by}" if letter.superseded_by else by
+    rows = {
+        "closed": f"{letter.status} {when(letter.closed_at)} UTC{by}" if letter.closed_at else "",
+        "corrected to": letter.corrected_to,
+        "owner": letter.owner,
+        "snoozed until": f"{when(letter.snoozed_until)} UTC" if letter.snoozed_until else "",
+        "note": letter.note,
+    }
+    return [(name, value) for name, value in rows.items() if value]
 
 
 def _table(shown: Sequence[Letter], now_ms: int) -> RenderableType:

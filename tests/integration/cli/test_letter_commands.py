@@ -62,6 +62,9 @@ def test_a_letter_is_assigned_noted_and_snoozed(nightly: Command, letters: Lette
     shown = nightly("dead-letters", "show", "dl-1").stdout
     assert "note by" in shown
     assert "asked them" in shown
+    assert "A replay: Asserts the newest wish, on, of event evt-1, as soon as the rate limit allows." in " ".join(
+        shown.split()
+    )
     nightly("dead-letters", "assign", "dl-1")
     nightly("dead-letters", "snooze", "dl-1", "now")
     letter = letters.get("dl-1")
