@@ -31,6 +31,8 @@ def test_the_letters_of_each_hour_are_counted(redis_client: Redis, clock: Clock,
     assert (view.count, view.oldest_at, view.newest_at) == (8, now - 99 * HOUR_MS, now)
     assert view.by_hour == (2, *[0] * 21, 1, 3)
     assert view.new_letters == 6
+    clock.ms += 24 * HOUR_MS
+    assert only(views).by_hour == (0,) * 24
 
 
 def test_an_acknowledged_group_opens_again_when_it_grows(redis_client: Redis, clock: Clock, views: GroupViews) -> None:

@@ -123,21 +123,23 @@ def test_a_snoozed_letter_is_hidden_until_its_time(redis_client: Redis, clock: C
 
 
 def test_closed_letters_are_found_by_their_state(redis_client: Redis, clock: Clock, pages: LetterPages) -> None:
-    file_letters(redis_client, ({"id": f"dl-{at}", "created_at": clock.ms} for at in (1, 2, 3)))
+    file_letters(redis_client, ({"id": f"dl-{at}", "created_at": clock.ms} for at in (1, 2, 3, 4)))
     letters = Letters(redis_client, now_ms=clock)
+    close(letters, "dl-4", "replayed", by="ann")
     for letter_id, owner in (("dl-1", "ann"), ("dl-2", "")):
         assign(redis_client, letter_id, owner)
         snooze(redis_client, letter_id, clock.ms + HOUR_MS)
         clock.ms += 1
         close(letters, letter_id, "resolved", by="ann")
-    assert ids(pages, state="closed") == ids(pages, state="resolved") == ["dl-2", "dl-1"]
-    assert ids(pages, state="replayed") == []
-    assert ids(pages, state="any") == ["dl-2", "dl-1", "dl-3"]
+    assert ids(pages, state="closed") == ["dl-2", "dl-1", "dl-4"]
+    assert (ids(pages, state="resolved"), ids(pages, state="replayed")) == (["dl-2", "dl-1"], ["dl-4"])
+    assert ids(pages, state="superseded") == ids(pages, state="corrected") == []
+    assert ids(pages, state="any") == ["dl-2", "dl-1", "dl-4", "dl-3"]
     assert ids(pages, state="closed", owner="ann") == ["dl-1"]
     assert ids(pages) == ["dl-3"]
     assert not redis_client.exists("nightly:owned:ann", "nightly:letters:snoozed")
     redis_client.delete("nightly:letter:dl-1")
-    assert ids(pages, state="closed") == ["dl-2"]
+    assert ids(pages, state="closed") == ["dl-2", "dl-4"]
 
 
 def test_closed_letters_are_chosen_by_the_time_of_their_filing(
