@@ -135,7 +135,7 @@ class Backfilling:
 
     def look_for_given_up(self) -> None:
         """Note logins that a pulse gave up after ten lost leases in a row."""
-        for login in list(self.rows.waiting_logins()):
+        for login in dict.fromkeys(self.rows.waiting_logins()):
             if self.client.hget(f"nightly:login:{login}", "s") == b"dead":
                 self.rows.end(login, RowOutcome.DEAD, "retries_exhausted")
 

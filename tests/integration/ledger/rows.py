@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from worker.backfill.job_models import Job, LetterOutcome
 from worker.backfill.models import Asks, Backfill, RowOutcome
 
 Ending = tuple[RowOutcome, str]
@@ -35,15 +36,34 @@ class Filled:
 
 
 @dataclass
+class Listed:
+    """One bulk job: the id of each letter, and its outcome."""
+
+    job: Job
+    letters: list[str]
+    is_ended: bool = False
+    endings: list[tuple[LetterOutcome, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.endings = [(LetterOutcome.WAITING, "") for _ in self.letters]
+
+
+@dataclass
 class Rows:
     """Every backfill of a schedule, and the row that each login's wish belongs to."""
 
     seen: Counter[str]
     filled: list[Filled] = field(default_factory=list)
     row_of: dict[str, tuple[Filled, int]] = field(default_factory=dict)
+    job_row_of: dict[str, tuple[Listed, int]] = field(default_factory=dict)
+    """The row of a bulk job that waits for the call of a login."""
 
     def end(self, login: str, outcome: RowOutcome, code: str = "") -> None:
-        """End the row that a login's wish belongs to, if it waits."""
+        """End the rows that a login's wish belongs to, if they wait."""
+        if login in self.job_row_of:
+            listed, row = self.job_row_of.pop(login)
+            listed.endings[row] = (LetterOutcome(outcome.value), code)
+            self.seen[f"letter {outcome}"] += 1
         if login in self.row_of:
             filled, row = self.row_of[login]
             if filled.endings[row] == WAITS:
@@ -66,6 +86,7 @@ class Rows:
 
     def waiting_logins(self) -> Iterator[str]:
         """Yield the logins for which a row waits."""
+        yield from self.job_row_of
         for login, (filled, row) in self.row_of.items():
             if filled.endings[row] == WAITS:
                 yield login

@@ -13,9 +13,10 @@ from redis import Redis
 
 from tests import ledger_calls
 from tests.integration.ledger.backfilling import Backfilling
+from tests.integration.ledger.bulking import Bulking
 from tests.integration.ledger.endings import Endings
 from tests.integration.ledger.people import People
-from tests.integration.ledger.rows import Rows
+from tests.integration.ledger.rows import Listed, Rows
 from tests.integration.ledger.storms import Storms
 from tests.integration.ledger.world import (
     CALL_MS,
@@ -32,6 +33,7 @@ from tests.integration.ledger.world import (
     World,
     order_of,
 )
+from worker.backfill.job_store import Jobs
 from worker.backfill.store import Backfills
 from worker.ledger import Claim, Lane, Ledger, Letters, Recorded, Settled, Settlement, Wish
 from worker.ledger.gate_control import GateKeeper
@@ -45,7 +47,7 @@ AWAITED = ("done", "dead", "flight", "due")
 GUID = "e1c1b1a0-0000-4000-8000-00000000000e"
 
 
-class Schedule(Backfilling, Endings, People):
+class Schedule(Backfilling, Bulking, Endings, People):
     """One schedule, from an empty ledger until nothing is left to do."""
 
     def __init__(self, client: Redis, seen: Counter[str]) -> None:
@@ -59,6 +61,8 @@ class Schedule(Backfilling, Endings, People):
         self.views = Views(client, now_ms=self._clock)
         numbers = count(1)
         self.backfills = Backfills(client, VAULT, now_ms=self._clock, new_id=lambda: f"bf-{next(numbers):010}")
+        self.jobs = Jobs(client, now_ms=self._clock, new_id=lambda: f"job-{next(numbers):010}")
+        self.listed: list[Listed] = []
         self.rows, self.storms = Rows(seen), Storms()
         self.moods = dict.fromkeys(INSTANCES, "well")
         self.stale: list[tuple[Flight, Settlement]] = []
@@ -80,6 +84,9 @@ class Schedule(Backfilling, Endings, People):
             (1, self.a_backfill_begins),
             (4, self.a_backfill_is_fed),
             (0.5, self.a_person_steers_a_backfill),
+            (1, self.a_bulk_job_begins),
+            (3, self.a_bulk_job_is_fed),
+            (0.4, self.a_person_steers_a_bulk_job),
         ]
 
     def _clock(self) -> int:
@@ -92,6 +99,7 @@ class Schedule(Backfilling, Endings, People):
         step(chance)
         self.world.check()
         self.check_rows()
+        self.check_jobs()
 
     # -- events ------------------------------------------------------------------------------------------
 
@@ -228,10 +236,13 @@ class Schedule(Backfilling, Endings, People):
         self.moods, self.claims_too = dict.fromkeys(INSTANCES, "well"), False
         for instance in INSTANCES:
             self._open(instance)
+        self.finish_jobs()
+        self.replay_what_is_open()
         for _ in range(100):
             self.world.advance_to(self.world.now + LEASE_MS + CALL_MS)
             self._pulse()
             self.finish_backfills()
+            self.finish_jobs()
             for instance in INSTANCES:
                 self._claim(instance, WORKERS[1], 5, land_now=False)
             for flight in [flight for flight in self.world.flights if not flight.is_lost]:
@@ -242,6 +253,8 @@ class Schedule(Backfilling, Endings, People):
                 break
         self.world.check()
         self.check_rows()
+        self.check_jobs()
+        assert not self.unended_jobs(), "a bulk job has not ended though nothing is left to do"
         assert not self._unended(), "a backfill has not ended though nothing is left to do"
         for login, wish in self.world.newest.items():
             state, confirmed = self.client.hmget(f"nightly:login:{login}", ["s", "C"])
