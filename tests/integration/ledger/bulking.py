@@ -7,10 +7,13 @@ from redis import Redis
 
 from tests.integration.ledger.rows import Listed, Rows
 from tests.integration.ledger.world import LOGINS, WORKERS, World
+from tests.ledger_calls import list_letters
 from tests.people import ANN
 from worker.backfill.job_models import JobStatus, JobTerms, LetterOutcome, Segment, Verb
 from worker.backfill.job_store import Jobs
 from worker.ledger import Letters
+from worker.ledger.letter_filter import LetterFilter
+from worker.ledger.letter_queries import LetterPages
 
 AT_ONCE = 2
 AT_WORK = {JobStatus.RUNNING, JobStatus.PAUSED}
@@ -31,7 +34,8 @@ class Bulking:
 
     def a_bulk_job_begins(self, chance: Random) -> None:
         """Start one on open letters and a closed one, unless another job has letters of their groups left."""
-        found = [*self.letters.list(), *self.letters.list(is_open=False, limit=1)]
+        pages = LetterPages(self.client, now_ms=self.letters._now_ms)
+        found = [*list_letters(self.letters), *pages.page(LetterFilter(state="closed"), size=1).letters]
         found.sort(key=lambda letter: (letter.login, letter.id))
         if found and len(self.unended_jobs()) < AT_ONCE:
             ids = [letter.id for letter in chance.sample(found, chance.randint(1, min(4, len(found))))]
@@ -39,7 +43,7 @@ class Bulking:
 
     def replay_what_is_open(self) -> None:
         """Start a job on every open letter."""
-        if ids := [letter.id for letter in self.letters.list()]:
+        if ids := [letter.id for letter in list_letters(self.letters)]:
             self._start(ids, Verb.REPLAY, Random(1))
 
     def _start(self, ids: list[str], verb: Verb, chance: Random) -> None:

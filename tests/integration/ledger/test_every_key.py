@@ -22,6 +22,7 @@ from tests.integration.ledger.conftest import (
 )
 from tests.people import ANN
 from worker.backfill.feeder import Feeder
+from worker.backfill.job_store import Jobs
 from worker.backfill.models import Row
 from worker.backfill.store import Backfills
 from worker.events.channels import STREAM
@@ -29,6 +30,9 @@ from worker.intake.stream_group import GROUP, EntryGroup
 from worker.ledger import Ledger, Letters, Message
 from worker.ledger import dead_letters as letters_module
 from worker.ledger.gate_control import GateKeeper
+from worker.ledger.letter_filter import LetterFilter
+from worker.ledger.letter_queries import LetterPages
+from worker.operations.bulk import BulkJobs
 from worker.operations.group_actions import GroupActions, GroupName
 from worker.vault.vault import Vault
 
@@ -93,6 +97,11 @@ def digests(client: Redis, key: str, _now: int) -> Iterator[str]:
     yield from (name.decode() for name in client.hvals(key) if not client.exists(f"nightly:backfill:{name.decode()}"))
 
 
+def groups_of_jobs(client: Redis, key: str, _now: int) -> Iterator[str]:
+    jobs = (value.decode().split()[1] for value in client.hvals(key))
+    yield from (job for job in jobs if not client.exists(f"nightly:backfill:{job}"))
+
+
 def unused_configurations(client: Redis, key: str, _now: int) -> Iterator[str]:
     yield from (field for field in members(client, key) if field.split(":")[0] not in TODAY.values())
 
@@ -131,7 +140,9 @@ STAYS: dict[str, tuple[str, Gone]] = {
     r"group-state:.+": ("while the group has open letters", of_an_open_group),
     r"groups": ("groups with open letters", named("nightly:group:")),
     r"letters:closed": ("letters that were closed within 90 days", named("nightly:letter:")),
-    r"backfills(:running)?": ("backfills that have not expired", named("nightly:backfill:")),
+    r"bulk-jobs:starts": ("one number", nothing),
+    r"bulk-groups": ("groups that a bulk job was started on within a month", groups_of_jobs),
+    r"(backfills(:running)?|bulk-jobs)": ("backfills that have not expired", named("nightly:backfill:")),
     r"backfill-digests": ("contents of backfills that have not expired", digests),
     r"backfill:[^:]+(:chunks|:rows)?": ("until the backfill ends", of_a_waiting_backfill),
     r"workers|reconcilers": ("workers that gave a sign of life", silent_workers),
@@ -187,6 +198,7 @@ def busy(
         letters.keep_rejected([Message("ev-4", "invalid_event", "x", "stream", 1, b"x")])
     GroupActions(redis_client, now_ms=clock).assign(GroupName("", "invalid_event", ""), "ann", by=ANN)
     ledger_calls.close(letters, "ev-1", "resolved", by="ann")
+    _bulk_jobs_of_every_kind(redis_client, clock)
     _trouble_of_every_kind(ledger, clock, claim, settle, keeper)
     _an_entry_of_the_stream(redis_client)
     claim_all(clock, claim, 3)
@@ -210,6 +222,16 @@ def _backfills_of_every_kind(backfills: Backfills, feeder: Feeder, start: Start,
     assert backfills.get(finished).fed
     abandoned = backfills.create(instance=INSTANCE, wish="on", as_of_us=clock.ms * 1000)
     backfills.put_chunk(abandoned.id, 0, [Row(2, "one")], "d")
+
+
+def _bulk_jobs_of_every_kind(client: Redis, clock: Clock) -> None:
+    bulk, jobs = BulkJobs(client, calls_per_second=5, now_ms=clock), Jobs(client, now_ms=clock)
+    bulk.prepare("replay", LetterFilter(), by=ANN)
+    ids = list(LetterPages(client, now_ms=clock).ids(LetterFilter(instance=INSTANCE)))
+    for verb, letter_id in (("resolve", ids[0]), ("replay", ids[1])):
+        job = bulk.run(bulk.prepare(verb, [letter_id], by=ANN, note="x").id, by=ANN)
+        jobs.feed(job.id, 0, 10, fingerprint="proven-one")
+    bulk.pause(bulk.run(bulk.prepare("replay", ids[2:3], by=ANN).id, by=ANN).id, by=ANN)
 
 
 def _trouble_of_every_kind(ledger: Ledger, clock: Clock, claim: Any, settle: Any, keeper: GateKeeper) -> None:

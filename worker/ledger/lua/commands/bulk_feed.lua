@@ -19,7 +19,9 @@ local status, fed, verb, rate, tat, starter, entry, note, owner, snoozed_until =
 if status ~= 'running' then return { status or 'unknown', 0, 0, {} } end
 local segment = segment_of(id, number)
 if not segment then return { 'unknown', 0, 0, {} } end
-if message_row ~= '' and tonumber(message_row) ~= segment.at then return { 'moved', 0, 0, {} } end
+local needs_judging = verb == 'replay' and segment.instance == ''
+if needs_judging ~= (message_row ~= '') then return redis.error_reply('ERR only rejected messages are judged') end
+if needs_judging and tonumber(message_row) ~= segment.at then return { 'moved', 0, 0, {} } end
 
 local makes_calls = verb == 'replay' and segment.instance ~= ''
 local room = at_most
