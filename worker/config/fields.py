@@ -20,6 +20,7 @@ from worker.config.validators import (
     InstanceName,
     LoginKeys,
     Networks,
+    Origin,
     PageUrl,
     PublicKeyText,
     RedisUrl,
@@ -125,7 +126,7 @@ class SettingsFields(BaseSettings):
     """Minutes without a request after which a person must sign in again. Too high: an unattended screen stays open."""
     review_session_hours: Annotated[float, Field(gt=0, le=168)] = 12
     """Hours after which a person must sign in again in any case."""
-    review_url: PageUrl | None = None
+    review_url: Origin | None = None
     """The address under which people open the page, such as `https://nightly.example.com`, without a path. Needed for
     REVIEW_OIDC_ISSUER."""
     review_roles: Annotated[dict[str, Role], NoDecode, BeforeValidator(read_role_map)] = Field(default_factory=dict)

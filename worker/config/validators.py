@@ -198,6 +198,12 @@ def _page_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _origin(value: str) -> str:
+    if urlsplit(value).path.strip("/"):
+        raise ValueError("must hold no path, such as https://nightly.example.com")
+    return value
+
+
 Guid = Annotated[str, AfterValidator(_guid)]
 InstanceName = Annotated[str, AfterValidator(_instance_name)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
@@ -207,6 +213,7 @@ RedisUrl = Annotated[SecretStr, AfterValidator(lambda value: _url_of(REDIS_SCHEM
 BrokerUrl = Annotated[SecretStr, AfterValidator(lambda value: _url_of(BROKER_SCHEMES, value))]
 LoginKeys = Annotated[SecretStr, AfterValidator(_login_keys)]
 PageUrl = Annotated[str, AfterValidator(_page_url)]
+Origin = Annotated[str, AfterValidator(_page_url), AfterValidator(_origin)]
 Networks = Annotated[str, AfterValidator(_networks)]
 Role = Literal["viewer", "operator", "admin"]
 PublicKeyText = Annotated[str, AfterValidator(_public_key)]
