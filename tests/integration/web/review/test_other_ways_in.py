@@ -1,5 +1,7 @@
 """People whom a proxy names, and programs with a token."""
 
+from dataclasses import replace
+
 import pytest
 from redis import Redis
 from starlette.requests import Request
@@ -123,6 +125,15 @@ def test_the_api_takes_a_session_with_the_token_of_its_forms(redis_client: Redis
     assert page.request("POST", "/api/v1/act").status_code == 403
     assert page.request("POST", "/api/v1/act", headers={"x-csrf-token": page.csrf}).status_code == 200
     assert page.get("/api/v1/who", headers=BEARER).status_code == 401  # a wrong token beside the session
+
+
+def test_without_passwords_the_page_to_sign_in_says_what_to_do(redis_client: Redis) -> None:
+    proxy = behind_a_proxy(redis_client, "10.0.0.5")
+    by_proxy = browser(replace(proxy, settings=proxy.settings.model_copy(update={"review_users": None})))
+    by_token = browser(review_parts(redis_client, review_users=None, review_tokens=entry_for("ci", "viewer", TOKEN)))
+    assert "through your company&#39;s proxy" in by_proxy.get("/sign-in").text
+    assert "Only programs can use Nightly here" in by_token.get("/sign-in").text
+    assert 'type="password"' not in by_token.get("/sign-in").text
 
 
 def test_without_any_way_in_every_page_says_that_it_is_closed(redis_client: Redis) -> None:
