@@ -1,5 +1,6 @@
 """`/letters/ID` and `/logins/REFERENCE`: what they show, each action, each state, and values that others filled."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +21,8 @@ from tests.integration.web.review.letters import (
 )
 from tests.review_page import Page, signed_in
 from worker.ledger import Letters
-from worker.ledger.audit import AuditLog
+from worker.ledger.audit import Actor, AuditLog, Deed
+from worker.ledger.history import attempt_text
 from worker.ledger.queries import Views
 from worker.vault.vault import Vault
 
@@ -238,6 +240,10 @@ def test_no_value_of_a_letter_becomes_markup(redis_client: Redis, vault: Vault, 
     fields = {"account_id": value, "event_id": value, "message": value, "owner": value, "closed_by": value}
     file_letter(redis_client, "dl-1", 1_900_000_000_000, login=reference, note=value, **fields)
     redis_client.hset("nightly:letter:dl-2", mapping={**_fields(redis_client), "status": "resolved", "closed_at": 1})
+    history = attempt_text(at=1, code=value, message=value, worker=value, outcome="dead", flinks_code=value)
+    lines = [["event", 1, value, 1, 1, value, "superseded"], ["action", 1, value, value, value, 1, value]]
+    redis_client.set(f"nightly:history:{reference}", "\n".join([history, *map(json.dumps, lines)]))
+    AuditLog(redis_client).append(Deed(Actor(value, value, value, value), value, "iv-1", value, {value: value}))
     redis_client.hset(f"nightly:login:{reference}", mapping={"a": value, "e": value})
     file_message(redis_client, vault, an_event(id=value, subject=value, extra=value), reason=value, event_id=value)
     page = signed_in(redis_client, "admin", vault=vault)
