@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from worker.operations.advice import gate_advice, gate_reason, way_text
-from worker.web.review.charts import Step, day_picture, span
+from worker.web.review.charts import span
 
 COUNTS = (
     "recorded", "replayed", "applied_on", "applied_off", "superseded", "duplicate", "dead_lettered", "calls", "retried",
@@ -64,8 +64,8 @@ class WorkerView:
     excluded: str
 
 
-def instance_view(name: str, about: Mapping[str, Any], steps: Sequence[Step | None], place: int) -> InstanceView:
-    """Return one instance, from an entry of `Views.status()["instances"]` and its counts of the last 24 hours."""
+def instance_view(name: str, about: Mapping[str, Any], picture: Markup, place: int) -> InstanceView:
+    """Return one instance, from an entry of `Views.status()["instances"]`, with the picture of its last 24 hours."""
     gate = about["gate"]
     is_open = gate["state"] == "open"
     tally = about["tally"]
@@ -78,7 +78,7 @@ def instance_view(name: str, about: Mapping[str, Any], steps: Sequence[Step | No
         advice="" if is_open or gate["needs_action"] else gate_advice(name, gate),
         opening=OPENING.get(gate.get("cause", ""), _OPENING_OTHERWISE),
         stats=list(_stats(about)),
-        picture=day_picture(steps),
+        picture=picture,
         tally=[(each.replace("_", " "), tally.get(each, 0)) for each in COUNTS],
     )
 

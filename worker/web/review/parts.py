@@ -20,6 +20,7 @@ from worker.operations.workers_requirements import WorkersRequirements
 from worker.redis_client.connect import BytesRedis
 from worker.services import build_intake
 from worker.vault.vault import Vault
+from worker.web.review.day_pictures import DayPictures
 from worker.web.review.paces import Paces
 
 
@@ -42,6 +43,7 @@ class Parts:
     group_views: GroupViews
     search: Search
     paces: Paces
+    day_pictures: DayPictures
     letter_actions: LetterActions
     timeline: Timeline
     group_actions: GroupActions
@@ -73,6 +75,7 @@ def build_parts(client: BytesRedis, settings: Settings, *, vault: Vault | None =
             client, open_vault=(lambda: vault) if vault else None, instances=lambda: _instances(client, settings)
         ),
         paces=Paces(),
+        day_pictures=DayPictures(Minutes(client)),
     )
 
 

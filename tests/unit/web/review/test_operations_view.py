@@ -1,5 +1,7 @@
 from typing import Any
 
+from markupsafe import Markup
+
 from worker.web.review.operations_view import instance_view, ways, workers
 
 OPEN = {"state": "open", "changed_at": None, "needs_action": False}
@@ -10,12 +12,12 @@ QUIET: dict[str, Any] = {
 
 
 def stats(**values: Any) -> dict[str, tuple[str, str]]:
-    shown = instance_view("toolbox", QUIET | values, [], 0)
+    shown = instance_view("toolbox", QUIET | values, Markup(), 0)
     return {name: (value, about) for name, value, about in shown.stats}
 
 
 def test_a_quiet_instance_has_no_reason_and_no_advice() -> None:
-    shown = instance_view("toolbox", QUIET, [], 0)
+    shown = instance_view("toolbox", QUIET, Markup(), 0)
     assert (shown.reason, shown.advice, shown.kind) == ("", "", "good")
     assert stats()["Oldest due"] == ("none", "")
     assert stats()["Rate"] == ("none", "no call was made yet")
@@ -37,11 +39,11 @@ def test_the_rate_says_why_it_is_lower() -> None:
 
 def test_a_closed_gate_has_its_cause_and_advice_once_and_what_opening_does() -> None:
     gate = {"state": "closed", "cause": "storm", "code": "INVALID_LOGIN", "detail": "50 logins", "needs_action": True}
-    shown = instance_view("toolbox", QUIET | {"gate": gate}, [], 0)
+    shown = instance_view("toolbox", QUIET | {"gate": gate}, Markup(), 0)
     assert (shown.kind, shown.reason) == ("bad", "")  # it is an alarm at the top
     assert "invalid" in shown.opening
     outage = {"state": "half_open", "cause": "outage", "detail": "HTTP 503", "needs_action": False}
-    shown = instance_view("toolbox", QUIET | {"gate": outage}, [], 0)
+    shown = instance_view("toolbox", QUIET | {"gate": outage}, Markup(), 0)
     assert shown.kind == "warn"
     assert "HTTP 503" in shown.reason
     assert "No action is needed" in shown.advice

@@ -11,7 +11,6 @@ from worker.errors import NightlyError
 from worker.operations.advice import alarms
 from worker.operations.backfill_progress import ended, standstill
 from worker.operations.waiting import read_state
-from worker.web.review.charts import STEP_MINUTES
 from worker.web.review.flash import flash
 from worker.web.review.operations_view import instance_view, ways, workers
 from worker.web.review.pages.bulk import bulk_progress
@@ -41,7 +40,7 @@ def show(request: Request) -> Response:
         now_ms=now_ms,
         alarms=active,
         instances=[
-            instance_view(name, about, parts.minutes.series(step=STEP_MINUTES, instance=name), place)
+            instance_view(name, about, parts.day_pictures.picture(name, now_ms), place)
             for place, (name, about) in enumerate(_closed_first(state["instances"]))
         ],
         ways=ways(state),
