@@ -22,7 +22,8 @@ from worker.web.review.redirects import back
 from worker.web.review.rendering import render
 from worker.web.review.requests import actor_of, moment_of, number_in_address, parts_of, text_of
 
-SHOWN_JOBS, RESULTS = 50, 50
+SHOWN_JOBS, RESULTS, FORETOLD = 50, 50, 25
+"""Jobs, results of letters, and letters of a prepared job on one page: each of the last is looked up by itself."""
 _NOTHING = "No letter is selected, so nothing was prepared. Select letters, or use the actions for all that match."
 _OF_A_MESSAGE = "The message is judged when the job comes to it; if it is still wrong, it stays open"
 _COLUMNS = ("number", "letter", "login", "instance", "code", "wish", "outcome", "outcome_code", "at", "closed_by")
@@ -146,13 +147,14 @@ def _preflight(parts: Parts, job: Job) -> dict[str, Any]:
 
 def _results(request: Request, parts: Parts, job: Job) -> dict[str, Any]:
     start = min(number_in_address(request, "start") or 0, job.total)
-    found = parts.bulk.results(job.id, start, RESULTS)
+    count = FORETOLD if job.status is JobStatus.PREPARED else RESULTS
+    found = parts.bulk.results(job.id, start, count)
     last, address = start + len(found), f"/bulk/{job.id}?start="
     return {
         "results": [
             result_row(start + place, result, _foretold(parts, job, result)) for place, result in enumerate(found, 1)
         ],
-        "previous_href": f"{address}{max(start - RESULTS, 0)}" if start else "",
+        "previous_href": f"{address}{max(start - count, 0)}" if start else "",
         "next_href": f"{address}{last}" if last < job.total else "",
         "shown": f"{start + 1:,} to {last:,} of {job.total:,}" if found else "",
     }
