@@ -5,11 +5,10 @@ With NIGHTLY_PICTURES=FOLDER the test also takes a picture of each; `make pictur
 
 import os
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import Visitor
 from tests.browser.scenes import SCENES, Scene, Stage, set_the_stage
@@ -18,8 +17,9 @@ from tests.browser.watched_pages import sign_in
 
 PICTURES = os.environ.get("NIGHTLY_PICTURES")
 PHONE, LAPTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
-SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+EVERYTHING = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+COLOURS = {"runOnly": ["color-contrast"]}
+LAYOUT = EVERYTHING | {"rules": {"color-contrast": {"enabled": False}}}
 AXE = Axe()
 TOO_WIDE = """() => [...document.querySelectorAll('body *')]
     .filter((part) => part.getBoundingClientRect().right > innerWidth + 1)
@@ -41,13 +41,24 @@ def test_axe_finds_nothing_wrong_and_nothing_is_cut_off(visitor: Visitor, stage:
     assert not wrong, "\n".join(wrong)
 
 
+def test_a_mistake_on_a_page_is_found(browser: Browser) -> None:
+    with browser.new_page() as page:
+        page.set_content("""<html lang="en"><title>x</title><main><h1>x</h1><img src="data:,">
+            <p style="color: #777; background: #888">dim</p><div style="width: 500px">wide</div></main>""")
+        wrong = "\n".join(judge(page, "mistakes", PHONE))
+    assert "image-alt" in wrong
+    assert "390 px, dark" in wrong
+    assert "color-contrast" in wrong
+    assert "390 px: wider than the window" in wrong
+
+
 def judge(page: Page, name: str, size: dict[str, int]) -> list[str]:
-    """Return what is wrong with a page at one size, in both colour schemes."""
-    wrong: list[str] = []
+    """Return what is wrong with a page at one size. Each rule is checked where it can find something new."""
     page.set_viewport_size(size)
-    for scheme in SCHEMES:
+    wrong = []
+    for scheme, options in (("light", EVERYTHING if size == LAPTOP else LAYOUT), ("dark", COLOURS)):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        found = AXE.run(page, options={"runOnly": TAGS, "resultTypes": ["violations"]})
+        found = AXE.run(page, options=options | {"resultTypes": ["violations"]})
         if found.violations_count:
             wrong.append(f"{size['width']} px, {scheme}: {found.generate_report()}")
         if PICTURES:
