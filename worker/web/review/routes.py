@@ -6,6 +6,9 @@ from typing import NamedTuple
 from starlette.routing import BaseRoute, Route
 
 from worker.web.review.access import Access
+from worker.web.review.api import openapi
+from worker.web.review.api.call import handler_of
+from worker.web.review.api.table import API_ROWS, PREFIX
 from worker.web.review.endpoint import Endpoint, Handler
 from worker.web.review.pages import audit, bulk, groups, health, letter, letters, login, operations, sign_in
 from worker.web.review.single_sign_on import CALLBACK
@@ -67,6 +70,8 @@ ROUTES: Sequence[Row] = (
     Row("POST", "/sign-out", "viewer", sign_in.sign_out),
     Row("GET", "/health", None, health.show, is_plain=True),
     Row("GET", "/static/{name}", None, serve_static, is_plain=True),
+    Row("GET", f"{PREFIX}/openapi.json", "viewer", openapi.serve),
+    *(Row(row.method, PREFIX + row.path, row.role, handler_of(row.act, row.body)) for row in API_ROWS),
 )
 
 
