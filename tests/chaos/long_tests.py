@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.chaos.report import Report, Say
 from tests.places import ROOT
 
-PLACES = ("tests/integration/ledger", "tests/integration/celery_worker")
+PLACES = ("tests/integration/ledger", "tests/integration/celery_worker", "tests/integration/web/review")
 SUMMARY = re.compile(r"(\d+) (passed|failed|skipped|error)")
 
 

@@ -38,6 +38,12 @@ class Resolve(Seen):
     note: Text
 
 
+class Note(Seen):
+    """A note for those who look at the letter later."""
+
+    note: Text
+
+
 class Correct(Seen):
     """The right loginId, or the right wish; one of the two."""
 

@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import version
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -11,7 +12,6 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-import worker
 from worker.web.review.api.answers import Problem
 from worker.web.review.api.bodies import Filter
 from worker.web.review.api.table import API_ROWS, PREFIX, ApiRow
@@ -52,7 +52,11 @@ def document() -> dict[str, Any]:
     bearer = {"type": "http", "scheme": "bearer"}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Nightly", "version": worker.__version__, "description": _INFO.replace("\n", " ")},
+        "info": {
+            "title": "Nightly",
+            "version": version("nightly-refresh-worker"),
+            "description": _INFO.replace("\n", " "),
+        },
         "security": [{"token": []}],
         "paths": paths,
         "components": {"securitySchemes": {"token": bearer}, "schemas": definitions.get("$defs", {})},

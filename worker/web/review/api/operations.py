@@ -63,7 +63,7 @@ def audit(call: Call) -> list[documents.AuditEntry]:
     before = call.number("before", 0, at_most=LARGEST) or None
     limit = max(1, call.number("limit", ENTRIES, at_most=ENTRIES_AT_MOST))
     entries = call.parts.audit.entries(before=before, limit=limit, target=call.query.get("target") or None)
-    return [documents.AuditEntry.of(asdict(entry)) for entry in entries]
+    return [documents.AuditEntry.of(asdict(entry), hash=entry.hash) for entry in entries]
 
 
 def verify_audit(call: Call) -> documents.AuditVerification:

@@ -52,7 +52,7 @@ API_ROWS: Sequence[ApiRow] = (
     _act("/letters/{id}/correct", letters.correct, answers.Done, bodies.Correct),
     _act("/letters/{id}/resubmit", letters.resubmit, answers.Done, bodies.Resubmit),
     _act("/letters/{id}/assign", letters.assign, answers.Done, bodies.Assign),
-    _act("/letters/{id}/note", letters.note, answers.Done, bodies.Resolve),
+    _act("/letters/{id}/note", letters.note, answers.Done, bodies.Note),
     _act("/letters/{id}/snooze", letters.snooze, answers.Done, bodies.Snooze),
     _act("/letters/{id}/reveal", letters.reveal, answers.Revealed, bodies.Reveal, role="admin"),
     _read("/logins/{reference}", letters.show_login, answers.LoginAnswer),
