@@ -33,6 +33,7 @@ CORE = {
     "worker/reconciler/retry_policy.py": ("tests/unit/reconciler/test_retry_policy.py",),
     "worker/reconciler/settlement.py": ("tests/unit/reconciler/test_settlement.py",),
     "worker/events/contract.py": EVENTS_TESTS,
+    "worker/ledger/audit_entries.py": ("tests/unit/ledger/test_audit_entries.py",),
     "worker/vault/vault.py": ("tests/unit/vault/test_vault.py",),
     "worker/vault/spellings.py": ("tests/unit/vault/test_spellings.py",),
     "worker/vault/tokens.py": ("tests/unit/vault/test_tokens.py",),

@@ -84,7 +84,7 @@ def test_a_deleted_entry_is_found(deleted: int) -> None:
 
 def test_entries_that_changed_places_are_found() -> None:
     first, second, third = chain_of(3)
-    with pytest.raises(Broken, match="entry 3 is in its place"):
+    with pytest.raises(Broken, match=r"^entry 3 is in its place: entries were removed, added or moved$"):
         check([first.text, third.text, second.text], third.head)
 
 
@@ -95,15 +95,18 @@ def test_a_log_without_its_end_is_found_by_the_stored_head() -> None:
 
 
 def test_a_log_without_its_end_and_with_another_head_is_found_by_a_logged_head() -> None:
-    entries = chain_of(3)
-    with pytest.raises(Broken, match="entry 3 was logged: the end is lost"):
-        check([entry.text for entry in entries[:2]], entries[1].head, logged=[entries[2].head])
+    entries = chain_of(4)
+    logged = [entries[3].head, entries[2].head, entries[0].head]
+    with pytest.raises(Broken, match=r"^it is the last one, but entry 4 was logged: the end is lost$"):
+        check([entry.text for entry in entries[:2]], entries[1].head, logged=logged)
 
 
 def test_a_log_that_was_rewritten_as_a_whole_is_found_by_a_logged_head() -> None:
     logged, rewritten = chain_of(3), chain_of(3, why="nothing happened")
     check([entry.text for entry in rewritten], rewritten[-1].head)
-    with pytest.raises(Broken, match="not the one that was logged") as broken:
+    with pytest.raises(
+        Broken, match=r"^its hash is not the one that was logged: the log was rewritten up to here$"
+    ) as broken:
         check([entry.text for entry in rewritten], rewritten[-1].head, logged=[logged[1].head])
     assert broken.value.number == 2
 
@@ -123,6 +126,19 @@ def test_an_entry_with_a_value_of_another_kind_is_no_entry(name: str, value: obj
         Entry.read(json.dumps(json.loads(entry.text) | {name: value}))
 
 
+@pytest.mark.parametrize("at", [0, 253_402_300_799_999])
+def test_an_entry_of_any_time_that_a_calendar_has_is_read(at: int) -> None:
+    entry = next_entry(Deed(Actor("ann", "viewer", "cli"), "session.open", "ann"), Head(), at)
+    assert Entry.read(entry.text) == entry
+    assert (entry.address, entry.why, entry.detail) == ("", "", {})
+    with pytest.raises(ValueError, match=r"^it is not an entry of the audit log$"):
+        Entry.read(entry.text.replace(f'"at":{at}', f'"at":{at + 1 if at else -1}'))
+
+
+def test_a_ledger_without_entries_has_an_empty_head() -> None:
+    assert str(Head()) == ""
+
+
 def test_a_head_is_read_in_both_of_its_forms() -> None:
     (entry,) = chain_of(1)
     assert Head.read(str(entry.head)) == entry.head
@@ -134,7 +150,7 @@ def test_a_head_is_read_in_both_of_its_forms() -> None:
     ["", "1", "x " + "a" * 64, "1 " + "a" * 63, "1 " + "g" * 64, "-1 " + "a" * 64, "0 " + "a" * 64, "٣ " + "a" * 64],
 )
 def test_a_text_that_is_no_head_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+    with pytest.raises(ValueError, match=r"^a head is a number and 64 hexadecimal digits$"):
         Head.read(text)
 
 
@@ -143,6 +159,10 @@ def test_a_verification_counts_what_it_checked_and_names_what_does_not_fit() -> 
     texts, end = [entry.text for entry in entries], entries[-1].head
     assert verify_chain(texts, stored=end) == Verification(4, end)
     assert verify_chain(texts[2:], start=entries[1].head) == Verification(2, end)
-    found = verify_chain([*texts[:2], "x", texts[3]])
-    assert (found.count, found.head, found.broken_at) == (2, entries[1].head, 3)
+    assert verify_chain(texts[2:], start=entries[1].head).reason == ""
+    found = verify_chain([texts[2], "x", texts[3]], start=entries[1].head)
+    assert (found.count, found.head, found.broken_at) == (1, entries[2].head, 4)
+    assert found.reason == "it is no entry of the audit log"
+    assert verify_chain(texts, stored=entries[2].head).broken_at == 4
     assert verify_chain([], logged=[end]).broken_at == 0
+    assert verify_chain([]) == Verification(0, Head())

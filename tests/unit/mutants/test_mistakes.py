@@ -45,8 +45,8 @@ def test_mutants_leave_out_a_statement() -> None:
 
 
 def test_mutants_leave_out_a_field_of_a_login() -> None:
-    found = changes(JOIN.with_name("close_dead_letter.lua"))
-    line = "redis.call('HSET', login_key(ref), FIELD.is_counted, '0', FIELD.state, 'due', FIELD.lane, 'backfill')"
+    found = changes(JOIN.parents[1] / "lib/letter_actions.lua")
+    line = "redis.call('HSET', key, FIELD.is_counted, '0', FIELD.state, 'due', FIELD.lane, 'backfill')"
     assert (line, line.replace("FIELD.is_counted, '0', ", "")) in found
     assert (line, line.replace(", FIELD.lane, 'backfill'", "")) in found
 
