@@ -43,12 +43,8 @@ class Corrections:
     def correct_login(self, letter: Letter, by: Actor, login_id: str, reason: str, version: int | None) -> Done:
         """Close a letter, and record its wish for the login that was meant."""
         reference = self._reference_of(_about_login(letter), login_id)
-        known = self._secrets.known(letter)  # empty if LOGIN_KEYS lack the key of the wrong loginId
-        text = checked_text(reason, "reason", secrets=[*known, login_id])
-        detail: dict[str, object] = {"old": letter.login, "new": reference}
-        if known:
-            detail["different_characters"] = _different_characters(known[0], login_id)
-        act = Act(letter.id, by, "correct_login", text, version, detail)
+        text = checked_text(reason, "reason", secrets=[*self._secrets.known(letter), login_id])
+        act = Act(letter.id, by, "correct_login", text, version, {"old": letter.login, "new": reference})
         return self._close(act, self._wish_for(letter, reference, login_id))
 
     def correct_wish(self, letter: Letter, by: Actor, wish: str, reason: str, version: int | None) -> Done:
@@ -103,7 +99,3 @@ def _about_login(letter: Letter) -> Letter:
     if letter.kind != "login":
         raise InvalidAction(f"{letter.id} is about a rejected message: correct and resubmit it. Nothing was done.")
     return letter
-
-
-def _different_characters(old: str, new: str) -> int:
-    return sum(a != b for a, b in zip(old, new, strict=False)) + abs(len(old) - len(new))
