@@ -5,7 +5,6 @@ values are shown that cannot be a loginId, or that pass the rule for ids (worker
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,8 +29,7 @@ _TEXTS: Mapping[str, re.Pattern[str]] = {
 _PARTS = frozenset({"data", "kwargs"})
 _KNOWN = _IDS | _TEXTS.keys() | _PARTS | {"args", "login_id", "loginId", "sealed_login_id", "sealedLoginId"}
 _NAME = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
-_SHORT_NUMBER = 100_000
-_PLAIN_NUMBER = re.compile(r"[0-9]{1,4}|[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:.]{5,18}([Zz]|[+-][0-9:]{5})?)?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:.]{5,18}([Zz]|[+-][0-9:]{5})?)?")
 _WORDS_AND_QUOTES = re.compile(r'"(?:[^"\\]|\\.)*"?|[^\s"{}\[\],:]+')
 _PLAIN_WORDS = frozenset({"true", "false", "null", *_KNOWN, *EVENT_TYPES})
 
@@ -99,7 +97,7 @@ class _Masking:
         """Mask a word, or a text in quotation marks, of a body that is not JSON."""
         text = found[0]
         bare = text.strip('"')
-        if not bare or bare in _PLAIN_WORDS or _PLAIN_NUMBER.fullmatch(bare):
+        if not bare or bare in _PLAIN_WORDS or _DATE.fullmatch(bare):
             return text
         if not text.startswith('"'):
             return self._placeholder(Kept(text, text))
@@ -120,15 +118,14 @@ class _Masking:
         return value if is_shown and not _PLACEHOLDER.search(value) else self._hidden(value)
 
     def _hidden(self, value: Any) -> Any:
-        """Mask every text and long number within a value."""
+        """Mask every text and number within a value."""
         if isinstance(value, dict):
             return {self._name(name): self._hidden(item) for name, item in value.items()}
         if isinstance(value, list):
             return [self._hidden(item) for item in value]
-        is_short = isinstance(value, int | float) and abs(value) < _SHORT_NUMBER
-        if value is None or value == "" or is_short:  # a bool is an int
+        if value is None or value is True or value is False or value == "":
             return value
-        alone = "1e999" if value == math.inf else json.dumps(value)
+        alone = json.dumps(value).replace("Infinity", "1e999") if isinstance(value, float) else json.dumps(value)
         return self._placeholder(Kept(alone, alone[1:-1] if isinstance(value, str) else alone))
 
     def _name(self, name: str) -> str:
