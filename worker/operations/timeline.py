@@ -61,8 +61,11 @@ class Timeline:
 
 def _of_history(history: Iterable[Mapping[str, Any]], entries: Iterable[Entry]) -> Iterator[TimelineItem]:
     """Yield the lines of the history, without the actions that the audit log tells in full."""
-    known = {entry.n for entry in entries}
-    return (item_of_line(line) for line in history if line["kind"] != "action" or line.get("entry") not in known)
+    known, before = {entry.n for entry in entries}, None
+    for line in history:
+        if line["kind"] != "action" or line.get("entry") not in known:
+            yield item_of_line(line, before)
+        before = line if line["kind"] == "attempt" else before
 
 
 def _of_wishes(

@@ -7,6 +7,7 @@ from typing import Any
 
 from worker.ledger.audit_entries import Entry
 from worker.ledger.dead_letters import Letter
+from worker.words import span
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,11 @@ CLOSING = {
 _HIDDEN_DETAILS = {"until"}
 
 
-def item_of_line(line: Mapping[str, Any]) -> TimelineItem:
-    """Return the item of a line of a login's history (worker/ledger/history.py)."""
-    make = {"event": _event, "action": _action}.get(line["kind"], _attempt)
-    return make(line)
+def item_of_line(line: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> TimelineItem:
+    """Return the item of a line of a login's history (worker/ledger/history.py); `before` is the attempt before it."""
+    if line["kind"] == "attempt":
+        return _attempt(line, before)
+    return _event(line) if line["kind"] == "event" else _action(line)
 
 
 def _event(line: Mapping[str, Any]) -> TimelineItem:
@@ -62,7 +64,7 @@ def _event(line: Mapping[str, Any]) -> TimelineItem:
     return TimelineItem(int(line.get("at", 0)), "event", title, facts)
 
 
-def _attempt(line: Mapping[str, Any]) -> TimelineItem:
+def _attempt(line: Mapping[str, Any], before: Mapping[str, Any] | None) -> TimelineItem:
     outcome, code = str(line.get("outcome", "")), str(line.get("code", ""))
     wish = _wish(line)
     title, tone = {
@@ -77,6 +79,7 @@ def _attempt(line: Mapping[str, Any]) -> TimelineItem:
         ("HTTP", line.get("http_status")),
         ("Flinks' code", line.get("flinks_code")),
         ("message", line.get("message")),
+        ("waited", _wait(line, before) if before else ""),
         ("took", f"{line['seconds'] * 1000:,.0f} ms" if "seconds" in line else ""),
         ("worker", line.get("worker")),
         ("revision", line.get("revision")),
@@ -84,9 +87,15 @@ def _attempt(line: Mapping[str, Any]) -> TimelineItem:
     return TimelineItem(int(line.get("at", 0)), "attempt", title, facts, tone)
 
 
+def _wait(line: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    """Return the time from the end of the attempt before to this one."""
+    ended = before.get("at", 0) + before.get("seconds", 0) * 1000
+    return span(max(0, line.get("at", 0) - ended) / 1000)
+
+
 def _action(line: Mapping[str, Any]) -> TimelineItem:
     title = action_title(str(line.get("by", "")), str(line.get("action", "")))
-    facts = _facts(("letter", line.get("letter")), ("text", line.get("text")))
+    facts = _facts(("letter", line.get("letter")), ("reason", line.get("text")))
     return TimelineItem(int(line.get("at", 0)), "action", title, facts, "person")
 
 

@@ -62,6 +62,7 @@ def test_a_login_s_timeline_has_events_attempts_letters_and_actions(
         "Event happened: wish on",
     ]
     by_kind = {item.kind: item for item in reversed(timeline)}
+    assert timeline[0].facts["waited"] == "3 s"
     assert by_kind["action"].facts["reason"] == "customer called"
     assert by_kind["action"].facts["from"] == "page 10.0.0.7"
     assert (by_kind["attempt"].facts["took"], by_kind["attempt"].facts["message"]) == ("250 ms", "<b>no</b>")
@@ -95,7 +96,7 @@ def test_a_letter_that_a_person_closed_is_told_of_once(redis_client: Redis, ledg
     assert [(item.title, item.facts["reason"]) for item in done] == [("ann resolved the letter", "the card is gone")]
     redis_client.delete("nightly:audited:lgn_0", "nightly:audited:dl-1")
     done = [item for item in Timeline(redis_client).of_login("lgn_0") if "resolved" in item.title]
-    assert [(item.title, item.facts["text"]) for item in done] == [("ann resolved the letter", "the card is gone")]
+    assert [(item.title, item.facts["reason"]) for item in done] == [("ann resolved the letter", "the card is gone")]
     redis_client.delete("nightly:history:lgn_0")
     (left,) = [item for item in Timeline(redis_client).of_login("lgn_0") if "resolved" in item.title]
     assert left.title == "Dead letter dl-1 was resolved by ann"
