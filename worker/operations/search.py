@@ -74,8 +74,7 @@ class Search:
         The last takes tens of seconds for a million logins: `on_logins` gets the number of logins read so far, and it
         stops after `seconds`. `after` goes on from `Results.next`. Raises InvalidFilter and redis.RedisError.
         """
-        if len(text) > LONGEST or (after is not None and not _PLACE.fullmatch(after)):
-            raise InvalidFilter(f"the text to search for has more than {LONGEST:,} characters, or its place is wrong")
+        _check(text, after)
         if after is None and (found := self.by_own_id(text) or self.by_login_id(text)):
             return Results(found)
         sought = find_for(self.redis, text, seconds=seconds, after=after, on_logins=on_logins)
@@ -120,3 +119,17 @@ class Search:
 
     def _logins(self, references: Sequence[str], by: str) -> list[Found]:
         return [found for each in references if (found := self._login(each, by))]
+
+
+def _check(text: str, after: str | None) -> None:
+    if len(text) > LONGEST:
+        raise InvalidFilter(f"the text to search for has more than {LONGEST:,} characters")
+    if not _is_unicode(text):
+        raise InvalidFilter("the text to search for is not valid UTF-8")
+    if after is not None and not _PLACE.fullmatch(after):
+        raise InvalidFilter("the place in the search is not valid: search again")
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether it has no half of a surrogate pair, as bytes of an argument that are not UTF-8 become one."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)

@@ -69,8 +69,8 @@ def test_a_search_that_runs_out_of_time_goes_on_where_it_stopped(search: Search,
     assert requests > 1
 
 
-def test_a_wrong_place_or_a_very_long_text_is_refused(search: Search) -> None:
-    for text, after in (("x", "x"), ("x" * 1001, None)):
+def test_a_wrong_place_and_a_text_that_is_no_id_are_refused(search: Search) -> None:
+    for text, after in (("x", "x"), ("x" * 1001, None), ("\udcff", None)):
         with pytest.raises(InvalidFilter):
             search.find(text, after=after)
 
