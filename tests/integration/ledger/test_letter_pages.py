@@ -174,6 +174,16 @@ def test_letters_filed_during_a_count_by_groups_are_counted_exactly(redis_client
     assert pages.count(LetterFilter.of_group("toolbox", "C0", "on")) == 33
 
 
+@pytest.mark.parametrize("owner", ["Zoë 😀", 'a"b\\c', "a|b:c\x00\nd", "x" * 200])
+def test_any_name_may_own_letters(redis_client: Redis, clock: Clock, pages: LetterPages, owner: str) -> None:
+    file_letter(redis_client, "dl-1", clock.ms)
+    assign(redis_client, "dl-1", owner)
+    wanted = LetterFilter.from_query(LetterFilter(owner=owner).to_query())
+    assert [letter.owner for letter in pages.page(wanted).letters] == [owner]
+    assign(redis_client, "dl-1", "")
+    assert pages.page(wanted).letters == []
+
+
 @pytest.mark.parametrize("place", ["x", "1.dl-1'", "-1.dl-1", "1.dl-1\n", "1", ".", "9" * 99 + ".dl-1"])
 def test_a_place_that_no_page_named_is_refused(pages: LetterPages, place: str) -> None:
     with pytest.raises(InvalidFilter, match="begin at the first page"):
