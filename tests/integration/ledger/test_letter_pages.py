@@ -89,6 +89,10 @@ def test_a_search_that_finds_little_stops_and_goes_on(
     assert turn(pages, wanted, 50) == ids(pages, attempts_at_least=49) == ["dl-99", "dl-49"]
     assert pages.count(wanted) == 2
     assert pages.count_up_to(wanted, read_at_most=20) == (1, False)
+    for at in range(1, 11):
+        snooze(redis_client, f"dl-{at}", 2_000_000_000_000)
+    assert pages.count_up_to(LetterFilter(code="INVALID_LOGIN", filed_before=90), read_at_most=4) == (79, False)
+    assert pages.count_up_to(LetterFilter(code="INVALID_LOGIN", filed_before=90)) == (79, True)
 
 
 def test_each_field_of_the_filter_selects_letters(redis_client: Redis, clock: Clock, pages: LetterPages) -> None:
