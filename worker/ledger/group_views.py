@@ -58,11 +58,6 @@ class GroupViews:
         found = [_view(raw, now) for raw in self._scripts.run("group_views", now, HOURS)]
         return sorted(found, key=lambda view: (view.state != "open", -view.count, view.name))
 
-    def get(self, instance: str, code: str, wish: str) -> GroupView | None:
-        """Return one group; None: it has no open letter."""
-        wanted = instance, code, wish
-        return next((view for view in self.read() if (view.instance, view.code, view.wish) == wanted), None)
-
     def _now(self) -> int:
         if self._now_ms:
             return self._now_ms()

@@ -68,10 +68,6 @@ class Minutes:
         single = [known.get(at) for at in range(start, end, MINUTE_MS)]
         return single if step == 1 else in_steps(single, step)
 
-    def last(self, *, instance: str | None = None) -> Minute | None:
-        """Return the last whole minute; None: it is a gap."""
-        return self.series(minutes=1, instance=instance)[0]
-
     def now_ms(self) -> int:
         """Return Redis' clock."""
         if self._now_ms:

@@ -19,6 +19,11 @@ def minutes(redis_client: Redis, clock: Clock) -> Minutes:
     return Minutes(redis_client, now_ms=clock)
 
 
+def last(minutes: Minutes, *, instance: str | None = None) -> Minute | None:
+    """Return the last whole minute; None: it is a gap."""
+    return minutes.series(minutes=1, instance=instance)[0]
+
+
 def beat(ledger: Ledger, clock: Clock, *, after_ms: int = 0) -> None:
     clock.ms += after_ms
     ledger.pulse({}, worker="worker", slots=1)
@@ -35,10 +40,10 @@ def test_a_minute_has_what_happened_between_two_notes(
     settle(second, "transient", code="http_503", delay_seconds=600)
     settle(third, "dead", code="INVALID_LOGIN")
     beat(ledger, clock, after_ms=30_000)
-    assert minutes.last() is None
+    assert last(minutes) is None
     clock.ms = began + MINUTE_MS
     beat(ledger, clock)
-    assert minutes.last() == Minute(
+    assert last(minutes) == Minute(
         began,
         recorded=5,
         applied=1,
@@ -50,8 +55,8 @@ def test_a_minute_has_what_happened_between_two_notes(
         in_flight=0,
         oldest_due_seconds=59,
     )
-    assert minutes.last(instance=INSTANCE) == minutes.last()
-    assert minutes.last(instance="acme") == Minute(began)
+    assert last(minutes, instance=INSTANCE) == last(minutes)
+    assert last(minutes, instance="acme") == Minute(began)
 
 
 def test_only_the_first_heartbeat_of_a_minute_writes(ledger: Ledger, clock: Clock, redis_client: Redis) -> None:
@@ -99,12 +104,13 @@ def test_unreadable_notes_and_counters_that_fall_are_gaps(
     beat(ledger, clock)
     redis_client.delete(f"nightly:tally:{INSTANCE}")
     beat(ledger, clock, after_ms=MINUTE_MS)
-    assert minutes.last() is None
+    assert last(minutes) is None
     for note in ("", "[", "{}", "[1]", f'[{clock.ms},{{"{INSTANCE}":["x"]}}]'):
         redis_client.rpush(NOTES, note)
     beat(ledger, clock, after_ms=MINUTE_MS)
-    last = minutes.series(minutes=10)[-1]
-    assert last == Minute(clock.ms // MINUTE_MS * MINUTE_MS - MINUTE_MS, due=2, oldest_due_seconds=120)
+    assert minutes.series(minutes=10)[-1] == Minute(
+        clock.ms // MINUTE_MS * MINUTE_MS - MINUTE_MS, due=2, oldest_due_seconds=120
+    )
     redis_client.rpush(NOTES, f'[{clock.ms},{{"{INSTANCE}":[1]}}]')
     beat(ledger, clock, after_ms=MINUTE_MS)
-    assert minutes.last() is None
+    assert last(minutes) is None
