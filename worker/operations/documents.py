@@ -227,6 +227,8 @@ class BulkJob(Document):
 class BulkRow(Document):
     """One letter of a bulk job's report; `code` and `wish` are the letter's, `reason` is the code of the outcome."""
 
+    number: int
+    """From 1, in the order of the job's list."""
     letter: str
     login: str | None
     instance: str | None
@@ -234,8 +236,8 @@ class BulkRow(Document):
     wish: Wish | None
     outcome: str
     reason: str | None
-    closed_by: str | None
     ended_at: Time | None
+    closed_by: str | None
 
 
 class Forecast(Document):

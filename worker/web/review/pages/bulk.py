@@ -1,6 +1,6 @@
 """`/bulk`: one action on many letters, on a list that is frozen first: the preflight, the progress and the results."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -8,10 +8,10 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from worker.backfill.csv_cells import neutral_text
 from worker.backfill.job_models import Job, JobStatus, LetterResult, Verb
 from worker.errors import InvalidAction, UnknownLetter
 from worker.ledger.letter_filter import LetterFilter
+from worker.operations.bulk_report import csv_lines, documents
 from worker.web.review.bulk_view import job_progress, preflight_bar, preflight_parts, result_row, sentence, warnings
 from worker.web.review.flash import flash
 from worker.web.review.forms import Form
@@ -26,7 +26,6 @@ SHOWN_JOBS, RESULTS, FORETOLD = 50, 50, 25
 """Jobs, results of letters, and letters of a prepared job on one page: each of the last is looked up by itself."""
 _NOTHING = "No letter is selected, so nothing was prepared. Select letters, or use the actions for all that match."
 _OF_A_MESSAGE = "The message is judged when the job comes to it; if it is still wrong, it stays open"
-_COLUMNS = ("number", "letter", "login", "instance", "code", "wish", "outcome", "outcome_code", "at", "closed_by")
 
 
 def show_all(request: Request) -> Response:
@@ -100,7 +99,7 @@ def report(request: Request) -> Response:
     parts = parts_of(request)
     job = parts.bulk.get(request.path_params["id"])
     headers = {"content-disposition": f'attachment; filename="{job.id}.csv"'}
-    lines = _csv(parts.bulk.report(job.id))
+    lines = csv_lines(documents(parts.bulk.report(job.id)))
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
@@ -191,17 +190,3 @@ def _facts(job: Job) -> list[tuple[str, str]]:
 
 def _time(at_ms: int | None) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC" if at_ms else ""
-
-
-def _csv(results: Iterator[LetterResult]) -> Iterator[str]:
-    yield ",".join(_COLUMNS) + "\r\n"
-    for number, result in enumerate(results, 1):
-        about = result.letter, result.login, result.instance, result.letter_code, result.wish
-        outcome = result.outcome.value, result.code, _time(result.at_ms), result.closed_by
-        yield ",".join(_cell(value) for value in (str(number), *about, *outcome)) + "\r\n"
-
-
-def _cell(value: str) -> str:
-    """Return a cell that no spreadsheet runs as a formula, in quotes where it needs them."""
-    text = neutral_text("".join(char if char.isprintable() else "?" for char in value))
-    return f'"{text.replace(chr(34), chr(34) * 2)}"' if set(text) & set('",') else text
