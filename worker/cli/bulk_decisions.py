@@ -33,10 +33,15 @@ def start(
         if not as_json:
             console().print("0 letters: none is open")
         return None
-    if not yes and job.total > 1 and sys.stdin.isatty() and not _is_confirmed(jobs, job):
+    if not yes and job.total > 1 and is_terminal() and not _is_confirmed(jobs, job):
         jobs.cancel(job.id, by=by)
         raise typer.Abort
     return jobs.run(job.id, by=by, typed=str(job.total))
+
+
+def is_terminal() -> bool:
+    """Return whether a person can be asked."""
+    return sys.stdin.isatty()
 
 
 def _is_confirmed(jobs: BulkJobs, job: Job) -> bool:

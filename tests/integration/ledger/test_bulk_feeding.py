@@ -182,6 +182,12 @@ def test_a_job_fills_the_lane_and_keeps_to_its_rate_and_to_the_gate(
     assert (feeder.feed(), bulk.get(slow).decided) == (1, 5)
 
 
+def test_letters_that_need_no_call_are_decided_at_once(redis_client: Redis, bulk: BulkJobs, feeder: Feeder) -> None:
+    file_letters(redis_client, ({"id": f"dl-{at}", "created_at": at} for at in range(610)))
+    bulk.run(bulk.prepare("resolve", ALL, by=ANN, note="x").id, by=ANN, typed="610")
+    assert feeder.feed() == 610
+
+
 def test_a_job_and_a_backfill_share_the_lane(
     redis_client: Redis, backfills: Backfills, bulk: BulkJobs, feeder: Feeder, start: Start
 ) -> None:
@@ -256,7 +262,7 @@ def test_of_two_feeders_each_letter_is_decided_by_one(
     job_id = start_job(bulk, "resolve", note="x")
     segment = jobs.get(job_id).segments[0]
     assert [jobs.feed(job_id, 0, 20), jobs.feed(job_id, 0, 20), jobs.feed(job_id, 0, 20)] == [
-        ("fed", 20, 0), ("fed", 10, 0), ("finished", 0, 0)
+        ("fed", 20, 10), ("fed", 10, 0), ("finished", 0, 0)
     ]  # fmt: skip
     assert (segment.last, counts(bulk, job_id)) == (30, {"resolved": 30})
     assert jobs.feed("job-none", 0, 20) == ("unknown", 0, 0)

@@ -24,7 +24,7 @@ if needs_judging ~= (message_row ~= '') then return redis.error_reply('ERR only 
 if needs_judging and tonumber(message_row) ~= segment.at then return { 'moved', 0, 0, {} } end
 
 local makes_calls = verb == 'replay' and segment.instance ~= ''
-local room = at_most
+local room = segment.last - segment.at
 if makes_calls then
   local admitted = admission(read_gate(segment.instance), read_config(segment.instance, fingerprint), now)
   if admitted == 'closed' or admitted == 'waiting' then return { 'shut', 0, 0, {} } end
@@ -106,7 +106,7 @@ return gathering(function()
     local is_done, outcome, code = pcall(decide, letter_id, row)
     if not is_done then outcome, code = 'failed', 'unreadable' end -- a person wrote to a key: it would stop the job
     if outcome then end_row(id, row, outcome, code or '', now) end
-    if not (outcome and makes_calls) then room = room - 1 end
+    if not (outcome and makes_calls) then room = room - 1 end -- a replay that makes no call takes no place in the lane
     decided = decided + 1
   end
   if decided > 0 then
