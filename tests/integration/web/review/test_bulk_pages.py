@@ -138,6 +138,19 @@ def test_a_prepared_job_can_be_dropped(redis_client: Redis) -> None:
     assert Letters(redis_client).get("dl-1").status == "open"
 
 
+def test_the_new_owner_of_letters_is_not_taken_for_a_filter(redis_client: Redis) -> None:
+    file_many(redis_client, 3)
+    LetterActions(redis_client).assign("dl-2", owner="bob", by=Actor("bob", "operator", "page"))
+    page = signed_in(redis_client, "operator")
+    fields = {"all": "1", "assign_to": "carl", "until": "2030-01-01T00:00"}  # every form has them
+    assert "3 selected." in page.get(prepared(page, verb="replay", **fields)).text
+    text = page.get(prepared(page, verb="assign", owner="bob", **fields)).text
+    assert "1 selected." in text
+    assert "<dt>Owner</dt><dd>carl</dd>" in text
+    assert "Snoozed until" not in text
+    assert "Snoozed until" in page.get(prepared(page, verb="snooze", **fields)).text
+
+
 def test_without_a_selection_nothing_is_prepared(redis_client: Redis) -> None:
     file_many(redis_client, 1)
     page = signed_in(redis_client, "operator")

@@ -46,13 +46,15 @@ def show_all(request: Request) -> Response:
 def prepare(request: Request) -> Response:
     """Freeze the list of letters, and go to the preflight."""
     parts = parts_of(request)
+    verb = text_of(request, "verb")
     job = parts.bulk.prepare(
-        text_of(request, "verb"),
+        verb,
         _selection(request.state.form, parts.views.now_ms()),
         by=actor_of(request),
         note=text_of(request, "note"),
-        owner=text_of(request, "owner"),
-        until_ms=moment_of(request, "until") if text_of(request, "until") else None,
+        # `owner` in the form is that of the filter.
+        owner=text_of(request, "assign_to") if verb == Verb.ASSIGN else "",
+        until_ms=moment_of(request, "until") if verb == Verb.SNOOZE else None,
     )
     return RedirectResponse(f"/bulk/{job.id}", status_code=303)
 
