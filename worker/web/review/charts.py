@@ -75,7 +75,7 @@ def day_picture(steps: Sequence[Step | None]) -> Markup:
     calls = _area("applied", [step.applied / most if step else None for step in steps])
     calls += _line("failed", [step.failures / most if step else None for step in steps])
     oldest = _area("oldest", [step.oldest_due_seconds / age if step else None for step in steps])
-    width, texts = max(len(steps) - 1, 1), _texts(known)
+    width, texts = len(steps), _texts(known)
     label = f"The last 24 hours: {', '.join(texts.values())}.{_gaps(len(steps) - len(known))}"
     return Markup(
         '<figure class="day"><div class="plots">{}{}</div>'
@@ -131,22 +131,21 @@ def _plot(content: Markup, width: int, label: str, kind: str) -> Markup:
 
 def _area(name: str, shares: Sequence[float | None]) -> Markup:
     """Return a filled shape for each run of known values."""
-    shapes = [
-        f"M{start} {_HEIGHT}L{' '.join(_points(start, run))} {start + max(len(run) - 1, 0.6):g} {_HEIGHT}Z"
-        for start, run in _runs(shares)
-    ]
+    shapes = [f"M{start} {_HEIGHT}L{_points(start, run)} {start + len(run)} {_HEIGHT}Z" for start, run in _runs(shares)]
     return Markup('<path class="{}" d="{}"/>').format(name, "".join(shapes))
 
 
 def _line(name: str, shares: Sequence[float | None]) -> Markup:
     """Return a line for each run of known values."""
-    shapes = [f"M{' '.join(_points(start, run))}" for start, run in _runs(shares)]
+    shapes = [f"M{_points(start, run)}" for start, run in _runs(shares)]
     return Markup('<path class="{} line" d="{}"/>').format(name, "".join(shapes))
 
 
-def _points(start: int, run: Sequence[float]) -> list[str]:
-    places = [f"{start + place} {_height(share)}" for place, share in enumerate(run)]
-    return places if len(run) > 1 else [*places, f"{start + 0.6:g} {_height(run[0])}"]
+def _points(start: int, run: Sequence[float]) -> str:
+    """Return a line through the middle of each step, from the beginning of the first to the end of the last."""
+    middles = [(start + place + 0.5, share) for place, share in enumerate(run)]
+    places = [(start, run[0]), *middles, (start + len(run), run[-1])]
+    return " ".join(f"{place:g} {_height(share)}" for place, share in places)
 
 
 def _height(share: float) -> str:
