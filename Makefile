@@ -13,7 +13,7 @@ OLDEST_TESTS := tests/chaos/test_gate.py tests/integration/celery_worker/test_su
 	tests/integration/ledger tests/integration/intake tests/integration/redis_client
 
 .DEFAULT_GOAL := help
-.PHONY: help demo schemas readme sbom test oldest unit run prove fuzz mutants bench check verify lock clean
+.PHONY: help demo schemas readme pictures sbom test oldest unit run prove fuzz mutants bench check verify lock clean
 
 help: ## List the commands.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 20
@@ -77,6 +77,11 @@ schemas: .venv/installed ## Generate what docs/ and .env.example say of models, 
 
 readme: .venv/installed ## Run the demo, put its result into README.md, and take the picture of the review page (needs chromium).
 	@$(BIN)/python -m docs.generator.demo
+
+pictures: .venv/installed ## Take pictures of every page with Chromium into .nightly/pictures, and update those in docs/review-page.md.
+	@rm -rf .nightly/pictures && mkdir -p .nightly/pictures
+	@NIGHTLY_BROWSER=required NIGHTLY_PICTURES=$(CURDIR)/.nightly/pictures $(BIN)/pytest -q tests/browser/test_pages.py
+	@for name in docs/images/review/*.png; do cp .nightly/pictures/$$(basename $$name) $$name; done
 
 sbom: .venv/installed ## Write dist/sbom.cdx.json (CycloneDX): versions, hashes and licences of what production installs.
 	@$(BIN)/python -m docs.generator.sbom dist/sbom.cdx.json

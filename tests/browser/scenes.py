@@ -1,7 +1,9 @@
-"""The pages to judge and to take pictures of, and what must have happened so that each has something to show."""
+"""The pages to judge and to take pictures of, and the data that they show."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import sin
 
 from tests.browser.site import Site
 from tests.waiting import eventually
@@ -45,7 +47,6 @@ SCENES = (
     Scene("no-letters", "/letters", lambda _: "/letters?code=NONE_OF_THESE"),
     Scene("letter", "/letters/{id}", lambda stage: f"/letters/{stage.letter}"),
     Scene("message", "/letters/{id}", lambda stage: f"/letters/{stage.message}"),
-    Scene("letter-as-viewer", "/letters/{id}", lambda stage: f"/letters/{stage.letter}", user="vera"),
     Scene("login", "/logins/{reference}", lambda stage: f"/logins/{stage.login}"),
     Scene("bulk", "/bulk"),
     Scene("preflight", "/bulk/{id}", lambda stage: f"/bulk/{stage.prepared}"),
@@ -61,6 +62,7 @@ SCENES = (
 def set_the_stage(site: Site) -> Stage:
     """Let events fail, and let people work on them; return the ids."""
     parts = build_parts(site.redis, site.stack.settings())
+    _note_a_day(site, parts.views.now_ms() // 60_000)
     site.file_letters(3, instance=INSTANCE)
     site.file_letters(2, instance=INSTANCE, on=False)
     site.emulator.add_faults({"knob": "unknown_code", "logins": ["odd-login"]})
@@ -75,6 +77,21 @@ def set_the_stage(site: Site) -> Stage:
     parts.letter_actions.note(letter, by=ADA, note="The customer was asked on Monday.")
     login = parts.letters.get(letter).login
     return Stage(letter, message, login, _prepared(parts), _ended(site, parts))
+
+
+def _note_a_day(site: Site, this_minute: int) -> None:
+    """Note the counters of a day before this minute, as a worker does: more by day, and an outage in the evening."""
+    notes, counted = [], [0] * 5
+    for minute in range(this_minute - 1440, this_minute):
+        is_down = 1080 <= minute % 1440 < 1100
+        events = 40 + round(30 * sin(minute / 230)) + minute % 7
+        applied = 0 if is_down else events
+        for at, more in enumerate((events, applied, events + 20 * is_down, 20 * is_down, minute % 90 == 0)):
+            counted[at] += more
+        due = 40 * (minute % 1440 - 1079) if is_down else 2
+        at_ms = minute * 60_000 + 500
+        notes.append(json.dumps([at_ms, {"toolbox": [*counted, due, 0, 3, at_ms - 1500 * due]}]))
+    site.redis.rpush("nightly:minutes", *notes)
 
 
 def _prepared(parts: Parts) -> str:
