@@ -89,6 +89,27 @@ def test_an_open_letter_of_the_right_login_stays_and_keeps_its_history_if_its_wi
     assert review.redis.ttl(f"nightly:history:{other.login}") == -1
 
 
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_correction_that_takes_back_another_one_calls_the_first_login_again(
+    review: Review,
+    is_closed: bool,  # noqa: FBT001
+) -> None:
+    review.dead()
+    if is_closed:
+        correct(review)
+        review.settle(review.claim(), "dead", code="INVALID_LOGIN")
+    else:
+        review.dead(RIGHT)
+    (other,) = [each for each in list_letters(review.letters) if each.login == review.reference(RIGHT)]
+    done = review.actions.correct_login(other.id, by=ANN, login_id=LOGIN, reason="it was right")
+    assert done.recorded == (Recorded.DUPLICATE,)
+    assert unfinished(review) == is_closed, "an open letter of the first login still waits for a person"
+    if is_closed:
+        assert review.claim().reference == review.reference(LOGIN)
+    tally = Counter(review.tally())
+    assert tally["recorded"] + tally["replayed"] == sum(tally[name] for name in ENDED) + unfinished(review)
+
+
 def test_a_right_login_in_flight_is_called_again_with_the_corrected_wish(review: Review) -> None:
     review.dead()
     review.wish(RIGHT, minute=-5, on=False)

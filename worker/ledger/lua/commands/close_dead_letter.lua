@@ -37,13 +37,24 @@ local function close_login()
   if login.letter == id then redis.call('HDEL', login_key(ref), FIELD.letter) end
 end
 
+-- A corrected wish that its login has already, but that nobody asserts, as the login is dead and its letter is closed, is
+-- asserted again: else nothing would be called after a correction that takes back an earlier one.
+local function record_wanted(wish)
+  local standing = read_standing(wish.ref)
+  local result = record_wish(wish, standing, now)
+  if new_status == 'corrected' and result == 'duplicate' and standing.state == 'dead' and not standing.letter then
+    replay_login(wish.ref, standing, wish.instance, now)
+  end
+  return result
+end
+
 return gathering(function()
   local reply, targets = { new_status }, { id }
   if ref then targets[2] = ref end
   if corrected_to ~= '' and corrected_to ~= ref then targets[#targets + 1] = corrected_to end
   append_audit(targets, now)
   if ref then close_login() end
-  for i, wish in ipairs(wishes) do reply[i + 1] = record_wish(wish, read_standing(wish.ref), now) end
+  for i, wish in ipairs(wishes) do reply[i + 1] = record_wanted(wish) end
   if corrected_to ~= '' then
     redis.call('HSET', key, 'corrected_to', corrected_to)
     if corrected_to ~= ref then remember_action(corrected_to, id, action, by, note, entry, now) end
