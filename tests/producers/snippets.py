@@ -23,7 +23,7 @@ NOT_RUN: Mapping[str, str] = {
     "export REDIS_URL=redis://...": "needs a key of Flinks: tests/integration/test_procfile.py starts the same worker",
     "python -m sandbox.emulator": "does not end: tests/conftest.py starts the same process",
     "nightly keys webhook": "does not end: tests/integration/web/webhook/test_process.py starts the same process",
-    'curl -s -H "Authorization': "needs a token and a dead letter: tests/integration/web/review/test_api.py asks the same",
+    'curl -s -H "Authorization': "needs a token and a dead letter: tests/integration/web/review/test_api.py does",
     "import json\n\nfrom kombu": "needs RabbitMQ: tests/rabbitmq/test_producers.py runs it where RabbitMQ is installed",
 }
 """The blocks that no test of RUN_BY runs: how they begin, and why."""

@@ -70,6 +70,7 @@ def results(call: Call) -> answers.RowList:
     found = call.parts.bulk.results(call.path["id"], start, count)
     rows = [
         documents.BulkRow(
+            number=number,
             letter=one.letter,
             login=one.login or None,
             instance=one.instance or None,
@@ -80,7 +81,7 @@ def results(call: Call) -> answers.RowList:
             closed_by=one.closed_by or None,
             ended_at=one.at_ms,
         )
-        for one in found
+        for number, one in enumerate(found, start + 1)
     ]
     following = start + len(rows)
     return answers.RowList(rows=rows, total=total, next=following if rows and following < total else None)

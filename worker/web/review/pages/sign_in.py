@@ -26,7 +26,7 @@ WRONG = "Name or password is wrong."
 BUSY = "Too many people are signing in at once. Wait a few seconds, and sign in again."
 NO_SIGN_ON = "Single sign-on is not set up here. Sign in with your name and password."
 BY_PROXY = "Open Nightly through your company's proxy: it signs you in."
-BY_TOKEN = "Only programs can use Nightly here, with a token. Ask an administrator to set REVIEW_USERS."
+ONLY_PROGRAMS = "Only programs can use Nightly here, with a token. Ask an administrator to set REVIEW_USERS."
 NO_ROLE = (
     "{name} has no role here: none of the groups is in REVIEW_ROLES, or the name is that of another user. Ask an "
     "administrator of Nightly."
@@ -149,7 +149,7 @@ def _form(request: Request, wrong: str, status: int = HTTPStatus.OK) -> Response
         problem=wrong,
         target=target,
         has_passwords=bool(access.users),
-        other_way=BY_PROXY if access.proxy.user_header else BY_TOKEN,
+        other_way=BY_PROXY if access.proxy.user_header else ONLY_PROGRAMS,
         sign_on_url=f"/sign-in/oidc?{urlencode({'next': target})}" if access.oidc else "",
     )
     response.headers.update(headers)
