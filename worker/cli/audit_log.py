@@ -34,11 +34,19 @@ def list_(
     target: Annotated[
         str | None, typer.Option(help="Only about this letter, login, instance, group, job or backfill.")
     ] = None,
+    by: Annotated[str | None, typer.Option(help="Only by this person.")] = None,
+    action: Annotated[
+        str | None, typer.Option(help="Only this action, such as letter.replay, or all of one kind: letter.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Maximum number of entries.", min=1)] = None,
     as_json: AsJson = False,
 ) -> None:
     """List entries, newest first: 50 in a table, or --limit; with --json all."""
-    entries = _newest_first(_open(), target)
+    entries = (
+        entry
+        for entry in _newest_first(_open(), target)
+        if by in {None, entry.by} and action in {None, entry.action, entry.action.partition(".")[0]}
+    )
     if as_json:
         print_json(AuditEntry.of(asdict(entry), hash=entry.hash) for entry in islice(entries, limit))
         return

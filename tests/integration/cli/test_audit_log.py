@@ -43,7 +43,10 @@ def test_entries_are_listed_newest_first(nightly: Command) -> None:
     assert limited.endswith("There are more: --limit N shows N of them, --json all.\n")
     about = nightly("audit-log", "list", "--target", "dl-1", "--json").stdout.splitlines()
     assert [json.loads(line)["number"] for line in about] == [3, 1]
-    assert nightly("audit-log", "list", "--target", "dl-9").stdout == "No such entry.\n"
+    for none in (["--target", "dl-9"], ["--by", "bob"], ["--action", "gate"], ["--action", "letter.note"]):
+        assert nightly("audit-log", "list", *none).stdout == "No such entry.\n"
+    kind = nightly("audit-log", "list", "--by", "ann", "--action", "letter", "--json").stdout.splitlines()
+    assert len(kind) == 3
 
 
 def test_a_whole_log_is_intact(nightly: Command, heads: list[Head], tmp_path: Path) -> None:
