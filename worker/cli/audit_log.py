@@ -163,10 +163,12 @@ def _document(found: Verification) -> AuditVerification:
 
 def _print(found: Verification, logged: int) -> None:
     screen = console()
-    if found.broken_at is None:
-        compared = f", and agrees with {number(logged)} logged heads" if logged else ""
-        screen.print(f"The audit log is intact: {number(found.count)} entries{compared}.")
-        screen.print(f"The last one: {found.head.number} {found.head.grouped}" if found.head.number else "")
-    else:
+    if found.broken_at is not None:
         screen.print(f"The audit log is broken at entry {number(found.broken_at)}: {plain(found.reason)}.")
         screen.print("Keep Redis as it is, and compare an export with the heads in the logs: see docs/audit.md.")
+        return
+    entries = "1 entry" if found.count == 1 else f"{number(found.count)} entries"
+    compared = f" It agrees with every logged head ({number(logged)})." if logged else ""
+    screen.print(f"The audit log is intact: {entries}.{compared}")
+    if found.head.number:
+        screen.print(f"The last one: {found.head.number} {found.head.grouped}", soft_wrap=True)

@@ -2,13 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from redis import Redis
 
 from tests.integration.command import Command
 from tests.people import ANN
+from tests.restored_logging import restored_logging
+from worker.ledger import Ledger, Notice
 from worker.ledger.audit import AUDIT, AuditLog, Deed, Head
+from worker.operations.alerts import report_notices
+from worker.telemetry.logs import configure_logging
 
 
 @pytest.fixture
@@ -56,6 +61,23 @@ def test_a_whole_log_is_intact(nightly: Command, heads: list[Head], tmp_path: Pa
     (tmp_path / "worker.log").write_text(log_of(heads))
     compared = nightly("audit-log", "verify", "--heads", str(tmp_path / "worker.log"), "--json")
     assert (compared.returncode, json.loads(compared.stdout)["is_intact"]) == (0, True)
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_the_heads_that_a_worker_logs_can_be_read_from_its_log(
+    nightly: Command,
+    heads: list[Head],
+    redis_client: Redis,
+    capfd: pytest.CaptureFixture[str],
+    log_format: Literal["json", "console"],
+) -> None:
+    with restored_logging():
+        configure_logging(log_format=log_format, log_level="INFO")
+        report_notices(Ledger(redis_client), [Notice(f"audit|{head}") for head in heads])
+    logged = capfd.readouterr().err
+    assert "audit_head" in logged
+    done = nightly("audit-log", "verify", "--heads", "-", stdin=logged)
+    assert done.stdout.startswith("The audit log is intact: 3 entries. It agrees with every logged head (3).")
 
 
 def test_a_log_without_its_end_is_found_by_the_heads_of_a_log(
