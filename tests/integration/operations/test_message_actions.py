@@ -144,6 +144,7 @@ def test_a_message_is_replayed_unchanged_once_it_is_valid(review: Review) -> Non
     assert review.actions.preview(letter.id).would is Would.ACCEPT
     assert review.actions.replay(letter.id, by=ANN).outcome == "replayed"
     assert review.redis.hget("nightly:tally:eu", "recorded") == b"1"
+    assert review.letters.get(letter.id).corrected_to == ""
     with pytest.raises(LetterClosed, match="replayed by ann"):
         review.actions.replay(letter.id, by=BOB)
 
