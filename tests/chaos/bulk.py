@@ -68,7 +68,7 @@ def bulk(
             _run_through_kills(scene, crew, job, kills, redis_kills, chance, report, say)
         jobs = scene.services.jobs
         is_over = wait_until(
-            lambda: jobs.get(job.id).status is JobStatus.FINISHED and scene.is_at_rest(), seconds=60 + letters / 50
+            lambda: jobs.get(job.id).status is JobStatus.FINISHED and scene.is_at_rest(), seconds=60 + letters / 20
         )
         report.expect(is_over, f"it did not end: {_state(scene, job.id)}")
         judge_bulk(scene, job.id, drawn, mischief, report)
@@ -81,7 +81,7 @@ def _make_letters(scene: Scene, drawn: Drawn, say: Say) -> None:
     send(scene, drawn.first_events())
     wanted = drawn.letters
     is_open = lambda: scene.redis.zcard("nightly:letters:open") == wanted and scene.is_at_rest()  # noqa: E731 - once
-    eventually(is_open, seconds=60 + wanted / 50, describe="the dead letters")
+    eventually(is_open, seconds=60 + wanted / 20, describe="the dead letters")
     say(f"{wanted} dead letters are open")
     scene.emulator.unknown_logins(*drawn.stay_unknown, *drawn.late)
     time.sleep(max(0, drawn.valid_at - time.time()))  # until then some messages are dated too far ahead

@@ -13,8 +13,9 @@ from tests.chaos.scene import Scene
 from tests.chaos.traffic import Event
 
 STREAM = "account-events:stream"
-AHEAD_SECONDS = 6.0
-"""How far ahead some messages are dated, which makes them dead letters until then."""
+AHEAD_SECONDS, AHEAD_LETTERS = 6.0, 200
+"""How far ahead some messages are dated, which makes them dead letters until then: at least so long, and a second for
+so many letters, as intake takes time."""
 MESSAGES = 0.04
 """Share of rejected messages; half of them will be valid."""
 SHARES = {"stays unknown": 0.1, "newer event": 0.1, "closed by hand": 0.1}
@@ -55,7 +56,7 @@ class Drawn:
 
     def first_events(self) -> Iterator[str]:
         """Yield the events that become the dead letters."""
-        self.valid_at = time.time() + AHEAD_SECONDS
+        self.valid_at = time.time() + max(AHEAD_SECONDS, self.letters / AHEAD_LETTERS)
         for number in range(self.ahead):
             yield json.dumps(_ahead(number, self.valid_at))
         for login in self.fates:
