@@ -102,4 +102,6 @@ def _of_closing(letter: Letter) -> Iterator[Fact]:
     if letter.closed_at:
         yield "closed", letter.status, letter.closed_at
     yield "closed by", letter.closed_by, None
+    yield "newer event", letter.superseded_by, None
+    yield "corrected to", letter.corrected_to, None
     yield "note", letter.note, None

@@ -149,6 +149,7 @@ def test_a_correction_calls_the_other_login_and_names_no_login_id(opened: Opened
     )
     assert OTHER_ID not in response.text
     other = opened.letter.corrected_to
+    assert f'href="/logins/{other}"' in response.text
     assert Views(redis_client).login(other)["wish"] == "off"  # type: ignore[index]
     assert Views(redis_client).login(other)["state"] == "waiting"  # type: ignore[index]
 
