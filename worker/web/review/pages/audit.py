@@ -7,10 +7,11 @@ from itertools import islice
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from worker.errors import LedgerError
 from worker.ledger.audit import AuditLog, Deed, Entry, Head
+from worker.web.review.downloads import download
 from worker.web.review.rendering import render
 from worker.web.review.requests import actor_of, number_in_address, parts_of
 
@@ -98,9 +99,8 @@ def export(request: Request) -> Response:
     """Send every entry as it is stored, one a line, oldest first; that, too, is an entry."""
     parts = parts_of(request)
     parts.audit.append(Deed(actor_of(request), "audit.export", "audit"))
-    headers = {"content-disposition": 'attachment; filename="nightly-audit.ndjson"'}
     lines = (f"{text}\n" for text in parts.audit.export())
-    return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
+    return download("nightly-audit.ndjson", lines, "application/x-ndjson")
 
 
 def find(log: AuditLog, query: Query, before: int | None) -> tuple[list[Entry], int | None, bool]:

@@ -6,13 +6,14 @@ from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response
 
 from worker.backfill.job_models import Job, JobStatus, LetterResult, Verb
 from worker.errors import InvalidAction, UnknownLetter
 from worker.ledger.letter_filter import LetterFilter
 from worker.operations.bulk_report import csv_lines, documents
 from worker.web.review.bulk_view import job_progress, preflight_bar, preflight_parts, result_row, sentence, warnings
+from worker.web.review.downloads import download
 from worker.web.review.flash import flash
 from worker.web.review.forms import Form
 from worker.web.review.letter_view import outlook
@@ -100,9 +101,8 @@ def report(request: Request) -> Response:
     """Send the result of every letter as CSV."""
     parts = parts_of(request)
     job = parts.bulk.get(request.path_params["id"])
-    headers = {"content-disposition": f'attachment; filename="{job.id}.csv"'}
     lines = csv_lines(documents(parts.bulk.report(job.id)))
-    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+    return download(f"{job.id}.csv", lines, "text/csv; charset=utf-8")
 
 
 def _selection(form: Form, now_ms: int) -> Sequence[str] | LetterFilter:
