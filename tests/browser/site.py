@@ -65,6 +65,13 @@ class Site(Started):
                 pipeline.xadd("account-events:stream", {"event": json.dumps(_event(login, instance, account, on=on))})
             pipeline.execute()
 
+    def publish_undated(self, login: str, *, instance: str, account: str) -> None:
+        """Publish an event without its time, and wait until it was rejected."""
+        event = _event(login, instance, account, on=True)
+        del event["time"]
+        self.redis.xadd("account-events:stream", {"event": json.dumps(event)})
+        eventually(lambda: self.redis.xlen("account-events:stream") == 0, describe="the rejection")
+
     def file_letters(self, count: int, *, instance: str, on: bool = True) -> list[str]:
         """Publish events of logins that Flinks does not know, wait for their dead letters, and return the loginIds."""
         proof, *logins = (str(uuid.uuid4()) for _ in range(count + 1))

@@ -1,5 +1,6 @@
 """What a person does with one dead letter in a real browser, down to the emulated Flinks; also without JavaScript."""
 
+import json
 import re
 import uuid
 
@@ -81,6 +82,26 @@ def test_a_note_an_owner_and_the_reason_of_a_closed_letter_are_kept_with_the_nam
     for shown in ("asked the customer", "owner: vera", "the card was deleted", "otto"):
         expect(page.get_by_text(shown).first).to_be_visible()
     assert site.open_letters(instance) == 0
+
+
+@WITH_AND_WITHOUT
+def test_a_rejected_message_is_corrected_and_resubmitted_without_showing_its_login(
+    site: Site, signed_in: SignedIn, *, script: bool
+) -> None:
+    login, account = str(uuid.uuid4()), f"account-{script}"
+    site.publish_undated(login, instance="west", account=account)
+    page = signed_in("otto", java_script_enabled=script)
+    page.get_by_role("searchbox").fill(account)
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_text("time", exact=True)).to_be_visible()
+    message = page.get_by_role("textbox", name="Message")
+    body = json.loads(message.input_value())
+    assert login not in page.content()
+    message.fill(json.dumps(body | {"time": "2026-11-22T10:00:00Z"}))
+    page.get_by_label("Reason").last.fill("the producer forgot the time")
+    page.get_by_role("button", name="Correct and resubmit").click()
+    expect(page.get_by_role("status").first).to_be_visible()
+    eventually(lambda: site.flag(login), describe="the call for the corrected message")
 
 
 def test_only_an_admin_sees_a_login_and_sees_it_once(site: Site, signed_in: SignedIn) -> None:
