@@ -145,17 +145,31 @@ _REFUSED_TO_SCRIPT = ("ACL failure in script", "The user executing the script ca
 """How Valkey, Redis 6.2 and Redis 7 begin the error of a script that lacks a permission; it has no code NOPERM."""
 
 
+_REFUSED_BEFORE = {"NOAUTH", "WRONGPASS", "OOM", "NOREPLICAS", "READONLY", "MISCONF", "LOADING", "BUSY"}
+"""Redis gives these refusals before a command or a script has changed anything."""
+
+
+def refusal_before_a_change(error: redis.RedisError) -> str:
+    """Return why Redis refused a command, without its address, if nothing was changed by it; else an empty text."""
+    code = _code_of(error)
+    return f"Redis {' '.join(_REFUSALS[code])}" if code in _REFUSED_BEFORE else ""
+
+
 def _refused_command(error: redis.ResponseError, place: str) -> Trouble:
-    """Explain a refusal by its code. redis-py strips the code from some replies, which its exception class replaces."""
-    code = next((code for kind, code in _REFUSED_BY_CLASS.items() if isinstance(error, kind)), None)
-    words = {word.lstrip("-") for word in str(error).rpartition("caused error: ")[2].split()}
-    code = code or next((code for code in _REFUSALS if code in words), None)
-    if any(beginning in str(error) for beginning in _REFUSED_TO_SCRIPT):
-        code = "NOPERM"
+    code = _code_of(error)
     if code is None:
         return Trouble(f"Redis at {place} refused a command.", "`nightly doctor` checks what Nightly needs of it.")
     what, advice = _REFUSALS[code]
     return Trouble(f"Redis at {place} {what}", advice)
+
+
+def _code_of(error: redis.RedisError) -> str | None:
+    """Return the code of a refusal. redis-py strips the code from some replies, which its exception class replaces."""
+    if any(beginning in str(error) for beginning in _REFUSED_TO_SCRIPT):
+        return "NOPERM"
+    code = next((code for kind, code in _REFUSED_BY_CLASS.items() if isinstance(error, kind)), None)
+    words = {word.lstrip("-") for word in str(error).rpartition("caused error: ")[2].split()}
+    return code or next((code for code in _REFUSALS if code in words), None)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

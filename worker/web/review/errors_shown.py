@@ -21,6 +21,7 @@ from worker.errors import (
     UnknownLetter,
     UnknownLogin,
 )
+from worker.redis_client.error_messages import refusal_before_a_change
 from worker.telemetry.logs import get_logger
 from worker.web.review.forgery import SAFE_METHODS
 from worker.web.review.forms import FormRefused
@@ -55,6 +56,7 @@ _TITLES = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "This went wrong",
 }
 REDIS_AWAY = "Redis does not answer. Try again in a moment; `nightly doctor` on the server says more."
+_NOT_DONE = " Nothing was done."
 _MAY_BE_DONE = " Whether the action was done is not known: look before you repeat it."
 
 
@@ -94,7 +96,9 @@ def problem_of(request: Request, error: Exception) -> Response:
         return problem(request, status, str(error))
     changed = "" if request.method in SAFE_METHODS else _MAY_BE_DONE
     if isinstance(error, redis.RedisError):
-        return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, REDIS_AWAY + changed, headers={"retry-after": "5"})
+        refusal = refusal_before_a_change(error)
+        text = refusal + (changed and _NOT_DONE) if refusal else REDIS_AWAY + changed
+        return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, text, headers={"retry-after": "5"})
     log.error("page_failed", path=request.scope["route"].path, exc_info=error)
     text = "The server failed, and its log says more." + changed
     return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, text)

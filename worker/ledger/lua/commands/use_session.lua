@@ -13,7 +13,12 @@ if now >= ends_at or now >= idle_at then
 end
 if is_used then
   idle_at = math.min(now + idle_limit, ends_at)
-  redis.call('HSET', key, 'idle_at', whole(idle_at))
-  redis.call('PEXPIRE', key, whole(math.max(idle_at - now, 1)))
+  local reply = redis.pcall('HSET', key, 'idle_at', whole(idle_at))
+  local problem = type(reply) == 'table' and reply.err
+  if not problem then
+    redis.call('PEXPIRE', key, whole(math.max(idle_at - now, 1)))
+  elseif not problem:find('OOM', 1, true) then
+    return redis.error_reply(problem)
+  end -- else Redis is full: people need the pages then, so the session goes on without starting its idle time again
 end
 return { found[1], found[2], found[3], found[4], found[5] }
