@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from worker.errors import NightlyError
 from worker.ledger.audit import Actor
 from worker.operations.json_form import Document
+from worker.web.review.downloads import in_parts
 from worker.web.review.parts import Parts
 from worker.web.review.requests import actor_of, parts_of
 
@@ -87,7 +88,7 @@ def _response(result: Result) -> Response:
         return JSONResponse(result.model_dump(mode="json"))
     if isinstance(result, list):
         return JSONResponse([item.model_dump(mode="json") for item in result])
-    return StreamingResponse(result, media_type="application/x-ndjson")
+    return StreamingResponse(in_parts(result), media_type="application/x-ndjson")
 
 
 def json_line(text: str) -> bytes:

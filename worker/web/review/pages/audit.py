@@ -99,7 +99,7 @@ def export(request: Request) -> Response:
     """Send every entry as it is stored, one a line, oldest first; that, too, is an entry."""
     parts = parts_of(request)
     parts.audit.append(Deed(actor_of(request), "audit.export", "audit"))
-    lines = (f"{text}\n" for text in parts.audit.export())
+    lines = (f"{text}\n".encode() for text in parts.audit.export())
     return download("nightly-audit.ndjson", lines, "application/x-ndjson")
 
 
