@@ -1,7 +1,8 @@
 """Shows the body of a rejected message with a placeholder for each value that may be a loginId, and puts values back.
 
-A person edits the text; a placeholder that is still there keeps its value. Nothing of such a body is validated, so only
-values are shown that cannot be a loginId, or that pass the rule for ids (worker/intake/origin.py). Does no I/O.
+A person edits the text; a placeholder that is still there keeps its value: "[kept 1]", or "[kept 1 as text]" for a
+number that should be a text. Nothing of such a body is validated, so only values are shown that cannot be a loginId, or
+that pass the rule for ids (worker/intake/origin.py). Does no I/O.
 """
 
 import json
@@ -17,7 +18,7 @@ from worker.vault.vault import Vault
 
 EDITABLE_BYTES = 262_144
 """A larger body cannot be edited as a text."""
-_PLACEHOLDER = re.compile(r'"\[kept ([0-9]{1,6})\]"|\[kept ([0-9]{1,6})\]')
+_PLACEHOLDER = re.compile(r'(?P<quote>"?)\[kept (?P<number>[0-9]{1,6})(?P<as_text> as text)?\](?P<end>"?)')
 _IDS = frozenset({"id", "event_id", "source", "subject", "account_id", "instance"})
 _TEXTS: Mapping[str, re.Pattern[str]] = {
     "type": re.compile(r"[a-z]{1,20}([._-][a-z]{1,20}){0,3}"),
@@ -53,11 +54,12 @@ class MaskedBody:
         """Return an edited text with the kept values; raises InvalidAction for a placeholder without one."""
 
         def value(found: re.Match[str]) -> str:
-            number = int(found[1] or found[2])
+            number = int(found["number"])
             if not 1 <= number <= len(self.kept):
                 raise InvalidAction(f"The body has no value [kept {number}]. Nothing was done.")
             kept = self.kept[number - 1]
-            return kept.alone if found[1] else kept.within
+            is_alone = found["quote"] and found["end"] and not found["as_text"]
+            return kept.alone if is_alone else found["quote"] + kept.within + found["end"]
 
         return _PLACEHOLDER.sub(value, edited).encode("utf-8", "surrogatepass")
 

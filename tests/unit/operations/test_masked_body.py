@@ -84,13 +84,24 @@ def test_a_number_is_hidden_and_stays_a_number(number: float) -> None:
     assert json.loads(body.restored(body.text))["data"]["loginId"] == number
 
 
+def test_a_number_can_become_a_text_without_being_seen() -> None:
+    body = mask_body(b'{"data": {"loginId": 4711}}', VAULT)
+    corrected = body.restored(body.text.replace("[kept 1]", "[kept 1 as text]"))
+    assert json.loads(corrected) == {"data": {"loginId": "4711"}}
+
+
 def test_equal_values_have_the_same_placeholder_so_that_a_person_sees_it() -> None:
     found = shown([EVENT | {"data": {"loginId": name}} for name in ("anna", "bert", "anna")])
     assert [event["data"]["loginId"] for event in found] == ["[kept 1]", "[kept 2]", "[kept 1]"]
 
 
+def test_a_value_within_a_longer_text_is_put_back_there() -> None:
+    body = mask_body(json.dumps({"data": {"loginId": 'a "b"'}}).encode(), VAULT)
+    assert json.loads(body.restored('["x [kept 1]", "[kept 1] x", "[kept 1]"]')) == ['x a "b"', 'a "b" x', 'a "b"']
+
+
 def test_a_text_that_looks_like_a_placeholder_comes_back_as_it_was() -> None:
-    event = EVENT | {"id": "[kept 1]", "data": {"loginId": "[kept 7]"}}
+    event = EVENT | {"id": "[kept 1]", "subject": "[kept 1 as text]", "data": {"loginId": "[kept 7]"}}
     body = mask_body(json.dumps(event).encode(), VAULT)
     assert json.loads(body.restored(body.text)) == event
 
@@ -154,3 +165,9 @@ def test_a_number_beyond_all_limits_stays_as_it_is() -> None:
     body = mask_body(b'{"data": [1e999, -1e999]}', VAULT)
     assert json.loads(body.restored(body.text)) == {"data": [float("inf"), float("-inf")]}
     assert b"1e999" in body.restored(body.text)
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
+def test_any_printable_text_comes_back_unchanged(text: str) -> None:
+    body = mask_body(f"{text} {{".encode(), VAULT)
+    assert body.restored(body.text).decode() == f"{text} {{"
