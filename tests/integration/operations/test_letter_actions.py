@@ -8,8 +8,9 @@ import pytest
 
 from tests.integration.operations.reviewing import ANN, BOB, INSTANCE, LOGIN, RIGHT, Review
 from worker.errors import InvalidAction, LetterClosed, NeedsLoginKeys, OutOfDate, UnknownLetter
-from worker.ledger.audit import Actor
+from worker.ledger.audit import Actor, Deed
 from worker.ledger.history import by_kind
+from worker.ledger.scripts import Scripts
 from worker.operations.letter_actions import NOTHING_LEFT, LetterActions
 from worker.operations.letter_corrections import Done
 
@@ -218,3 +219,19 @@ def test_without_login_keys_only_actions_that_need_them_are_refused(review: Revi
         VERBS[other](review.without_keys, letter.id, by=ANN)
     assert review.letters.get(letter.id).status == "corrected"
     assert review.redis.zcard(f"nightly:due:{INSTANCE}:live") == 1
+
+
+@pytest.mark.parametrize("script", ["close_dead_letter", "change_letter"])
+def test_a_change_is_not_made_after_an_entry_that_its_own_entry_does_not_follow(review: Review, script: str) -> None:
+    letter = review.dead()
+    review.audit.append(Deed(BOB, "letter.reveal", letter.id))
+    before = review.everything()
+    arguments: dict[str, tuple[object, ...]] = {
+        "close_dead_letter": (letter.id, "resolved", "", "ann", "resolve", "a note", ""),
+        "change_letter": (letter.id, "", "ann", "note", "a note", "note", "a note"),
+    }
+    for head in ("", f"1 {'0' * 64}", f"2 {'0' * 64}"):
+        audit = (head, f"2 {'1' * 64}", "{}")
+        reply = Scripts(review.redis).run(script, review.clock.ms, *arguments[script], *audit)  # type: ignore[arg-type]
+        assert reply == b"head"
+    assert review.everything() == before
