@@ -38,8 +38,8 @@ from worker.web.review.ways_in import build_access
 
 LETTERS, JOB, TIMES, PAGES = 100_000, 1000, 40, 300
 GOAL_MS, GROWTH_GOAL_MIB = 100, 8
-WHOLE = ("/export", "/report", "/report.csv", "/openapi.json")
-"""The ends of the paths of downloads, not pages: their time grows with what is in them."""
+WHOLE = ("/export", "/report", "/report.csv", "/openapi.json", "/body")
+"""The ends of the paths of downloads, whose time grows with what is in them, and of the body of a rejected message."""
 _NEXT = re.compile(r'rel="next" href="([^"]+)"')
 OK = 200
 
