@@ -34,7 +34,17 @@ def read_history(client: BytesRedis, reference: str) -> list[dict[str, Any]]:
 
     Each line has its `kind` (attempt, event or action) and its fields, without missing values.
     """
-    return [_line(text) for text in (client.get(f"nightly:history:{reference}") or b"").splitlines()]
+    return read_lines(client.get(history_key(reference)))
+
+
+def history_key(reference: str) -> str:
+    """Return the key of a login's history."""
+    return f"nightly:history:{reference}"
+
+
+def read_lines(text: bytes | None) -> list[dict[str, Any]]:
+    """Return the lines of a history as Redis has it, as `read_history` does."""
+    return [_line(line) for line in (text or b"").splitlines()]
 
 
 def by_kind(history: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worker.events.channels import STREAM
-from worker.ledger.history import by_kind, read_history
+from worker.ledger.history import by_kind, history_key, read_lines
 from worker.ledger.login_fields import read_hash
 from worker.ledger.models import Lane
 from worker.ledger.stream_state import stream_state
@@ -87,9 +87,12 @@ class Views:
             return None
         login = {word: value.decode("utf-8", "replace") for word, value in stored.items() if word != "sealed"}
         instance, lane = login["instance"], login.get("lane", "live")
-        due_at = self.redis.zscore(f"nightly:due:{instance}:{lane}", reference)
-        lease = self.redis.zscore(f"nightly:leases:{instance}", reference)
-        history = read_history(self.redis, reference)
+        with self.redis.pipeline(transaction=False) as pipeline:
+            pipeline.zscore(f"nightly:due:{instance}:{lane}", reference)
+            pipeline.zscore(f"nightly:leases:{instance}", reference)
+            pipeline.get(history_key(reference))
+            due_at, lease, lines = pipeline.execute()
+        history = read_lines(lines)
         revision, wish, confirmed_at = login["confirmed"].split(":") if "confirmed" in login else (None, None, None)
         return {
             "login": reference,
