@@ -193,6 +193,18 @@ def test_without_login_keys_all_but_secrets_works(redis_client: Redis, vault: Va
     assert page.send(f"/letters/{letter_id}/replay").status_code == 303
 
 
+def test_a_letter_leads_to_the_next_one_of_its_group_also_when_it_is_closed(redis_client: Redis, vault: Vault) -> None:
+    for number in range(3):
+        file_letter(redis_client, f"dl-{number}", 1_900_000_000_000 - number, wish="off")
+    file_letter(redis_client, "dl-9", 1_900_000_000_000 - 1)
+    page = signed_in(redis_client, vault=vault)
+    for letter_id, following in (("dl-0", "dl-1"), ("dl-1", "dl-2")):
+        assert f'rel="next" href="/letters/{following}"' in page.get(f"/letters/{letter_id}").text
+        page.send(f"/letters/{letter_id}/resolve", note="done")
+        assert f'rel="next" href="/letters/{following}"' in page.get(f"/letters/{letter_id}").text
+    assert 'rel="next"' not in page.get("/letters/dl-2").text
+
+
 def test_an_unknown_letter_or_login_is_not_found(redis_client: Redis) -> None:
     page = signed_in(redis_client)
     assert page.get("/letters/dl-404").status_code == 404

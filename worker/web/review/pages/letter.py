@@ -126,6 +126,7 @@ def _page(
         advice=letter_advice(letter.code, letter.wish),
         has_nothing_left=can_have_nothing_left(letter),
         group_href=f"/letters?{urlencode(group.to_query())}",
+        next_id=_next_id(parts, letter, group),
         state=read_login_state(parts, letter.login, now_ms),
         items=parts.timeline.of_letter(letter),
         rows=facts(letter),
@@ -134,6 +135,12 @@ def _page(
         was_refused=bool(reasons),
         next_day=utc_input(now_ms + DAY_MS),
     )
+
+
+def _next_id(parts: Parts, letter: Letter, group: LetterFilter) -> str:
+    """Return the open letter of the group that was filed before this one, to go on with; empty if there is none."""
+    found = parts.letter_pages.page(group, after=f"{letter.created_at}.{letter.id}", size=1).letters
+    return found[0].id if found else ""
 
 
 def _body(parts: Parts, letter: Letter, reasons: Sequence[FieldReason]) -> Body | None:
