@@ -16,6 +16,6 @@ def download(name: str, lines: Iterator[bytes], media_type: str) -> Response:
 
 
 def in_parts(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the lines, many at once: each part costs a switch of threads."""
+    """Yield LINES_AT_ONCE lines together."""
     while part := b"".join(islice(lines, LINES_AT_ONCE)):
         yield part

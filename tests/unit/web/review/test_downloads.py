@@ -13,7 +13,7 @@ def parts_of(lines: int) -> list[bytes]:
     async def receive() -> Any:
         await asyncio.Event().wait()
 
-    response = download("report.csv", (f"{line}\r\n" for line in range(lines)), "text/csv")
+    response = download("report.csv", (f"{line}\r\n".encode() for line in range(lines)), "text/csv")
     scope = {"type": "http", "asgi": {"spec_version": "2.4"}}
     asyncio.run(response(scope, receive, send))
     assert response.headers["content-disposition"] == 'attachment; filename="report.csv"'

@@ -32,6 +32,7 @@
 
   // ---- Live parts: elements with data-every, in seconds, whose htmx request is triggered by `refresh` ----
 
+  const ENDED = 'Your session has ended: reload the page to sign in again.';
   const asked = new WeakMap();
   let failures = 0;
 
@@ -95,16 +96,16 @@
     if (xhr.status >= 400 || new URL(xhr.responseURL || asked, location.href).pathname === asked.pathname) return;
     event.detail.shouldSwap = false;
     target.removeAttribute('data-every');
-    say('Your session has ended: reload the page to sign in again.', true);
+    say(ENDED, true);
   }
 
-  // The server asks htmx to go to the sign-in page. That would lose what is typed elsewhere on this page.
-  function endOfSession(event) {
+  // At the end of a session, the server asks htmx to go to the sign-in page: that would lose what is typed elsewhere.
+  function refused(event) {
     const { xhr, target } = event.detail;
-    if (xhr.status !== 401) return;
+    if (xhr.status < 400 || xhr.status >= 500) return;
     event.preventDefault();
     target.removeAttribute('data-every');
-    say('Your session has ended: reload the page to sign in again.', true);
+    say(xhr.status === 401 ? ENDED : 'This page is not there any more.', true);
   }
 
   // ---- Selection: boxes of a form (data-select), one for all (data-select-all), a count, a range with Shift ----
@@ -164,7 +165,7 @@
     goTo(found[place < 0 ? 0 : Math.min(Math.max(place + step, 0), found.length - 1)]);
   }
 
-  // Goes to the button and opens the box that it is in. A person presses it.
+  // Opens the box of the button, too. A person presses it.
   function goToReplay() {
     const button = current()?.querySelector('[data-key="r"]') || document.querySelector('[data-key="r"]');
     if (!button) return;
@@ -214,8 +215,7 @@
   window.addEventListener('pageshow', () => all('form').forEach((form) => delete form.dataset.sent));
   document.addEventListener('click', select);
   document.addEventListener('click', (event) => {
-    const button = event.target.closest?.('[data-open-keys]');
-    if (button) document.getElementById('keys')?.showModal();
+    if (event.target.closest?.('[data-open-keys]')) KEYS['?']();
   });
   document.addEventListener('focusin', (event) => {
     const row = event.target.closest?.('[data-row]');
@@ -225,7 +225,7 @@
   document.body.addEventListener('htmx:sendError', failed);
   document.body.addEventListener('htmx:timeout', failed);
   document.body.addEventListener('htmx:responseError', failed);
-  document.body.addEventListener('htmx:beforeOnLoad', endOfSession);
+  document.body.addEventListener('htmx:beforeOnLoad', refused);
   document.body.addEventListener('htmx:afterSettle', () => {
     opened.splice(0).forEach((id) => document.getElementById(id)?.setAttribute('open', ''));
     const again = row ? document.getElementById(row) : null;
