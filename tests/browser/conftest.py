@@ -12,10 +12,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import chromium_or_skip
 from tests.browser.site import Site
-from tests.browser.watched_pages import sign_in, watched_page
+from tests.browser.watched_pages import cookies_of, watched_page
 
 SignedIn = Callable[..., Page]
-"""Opens a page with cookies of its own, and signs a user in: `signed_in("otto", java_script_enabled=False)`."""
+"""Opens an empty page of a user who has signed in: `signed_in("otto", java_script_enabled=False)`."""
 Visitor = Callable[..., AbstractContextManager[Page]]
 """Opens a page of somebody who has not signed in."""
 
@@ -34,7 +34,10 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium) as browser:
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium, args=["--disable-gpu"]) as browser,
+    ):
         yield browser
 
 
@@ -51,8 +54,7 @@ def signed_in(browser: Browser, site: Site) -> Iterator[SignedIn]:
     with ExitStack() as opened:
 
         def signed_in(name: str, **options: Any) -> Page:
-            page = opened.enter_context(watched_page(browser, site, **options))
-            sign_in(page, name)
-            return page
+            cookies = cookies_of(browser, site, name)
+            return opened.enter_context(watched_page(browser, site, storage_state=cookies, **options))
 
         yield signed_in

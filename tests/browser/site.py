@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 
@@ -37,6 +38,8 @@ class Site(Started):
 
     def __init__(self, folder: Path) -> None:
         self.stack = BriefStack(folder, isolated=True, overrides=_settings(), workers=0)
+        self.cookies: dict[str, Any] = {}
+        """Of users who have signed in."""
         self._unknown: set[str] = set()
 
     def start(self) -> "Site":

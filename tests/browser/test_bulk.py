@@ -3,12 +3,11 @@
 import re
 from itertools import pairwise
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SignedIn
 from tests.browser.site import Site
-from tests.browser.test_one_letter import group_of
+from tests.browser.test_one_letter import WITH_AND_WITHOUT, group_of
 from tests.waiting import eventually
 
 MANY = 1000
@@ -58,7 +57,7 @@ def test_a_thousand_letters_are_replayed_and_the_page_shows_the_progress(site: S
     assert all(site.flags(logins))
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["with JavaScript", "without JavaScript"])
+@WITH_AND_WITHOUT
 def test_a_cancelled_job_replays_no_further_letter(site: Site, signed_in: SignedIn, *, script: bool) -> None:
     instance, count = ("alpha" if script else "beta"), 120
     logins = site.file_letters(count, instance=instance)

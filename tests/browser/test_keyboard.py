@@ -29,6 +29,7 @@ def test_rows_are_reached_selected_and_opened_with_keys(site: Site, signed_in: S
 
 def test_the_search_box_takes_letters_as_text_and_the_list_of_keys_opens_and_closes(signed_in: SignedIn) -> None:
     page = signed_in("vera")
+    page.goto("/")
     page.keyboard.press("/")
     page.keyboard.type("jkx?r/")
     expect(page.get_by_role("searchbox")).to_have_value("jkx?r/")
@@ -41,6 +42,7 @@ def test_the_search_box_takes_letters_as_text_and_the_list_of_keys_opens_and_clo
 
 def test_the_first_tab_leads_past_the_navigation(signed_in: SignedIn) -> None:
     page = signed_in("vera")
+    page.goto("/")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")

@@ -30,6 +30,11 @@ def open_action(page: Page, summary: str) -> None:
     page.locator("summary", has_text=summary).first.click()
 
 
+def expect_done(page: Page) -> None:
+    """Wait for the message that says what the last action did."""
+    expect(page.locator(".flash.is-done")).to_be_visible()
+
+
 @WITH_AND_WITHOUT
 def test_a_letter_is_corrected_and_another_one_replayed_and_both_are_applied_at_flinks(
     site: Site, signed_in: SignedIn, *, script: bool
@@ -44,7 +49,7 @@ def test_a_letter_is_corrected_and_another_one_replayed_and_both_are_applied_at_
     page.get_by_label("New loginId").fill(corrected)
     page.locator("#correct-login").get_by_label("Reason").fill("a typing error")
     page.locator("#correct-login").get_by_role("button", name="Correct").click()
-    expect(page.get_by_role("status")).to_be_visible()
+    expect_done(page)
     eventually(lambda: site.flag(corrected), describe="the call for the corrected login")
     assert site.flag(login) is None
     assert corrected not in page.content()
@@ -53,7 +58,7 @@ def test_a_letter_is_corrected_and_another_one_replayed_and_both_are_applied_at_
     site.set_known(login)
     open_letter(page, instance)
     page.get_by_role("button", name="Replay").click()
-    expect(page.get_by_role("status")).to_be_visible()
+    expect_done(page)
     eventually(lambda: site.flag(login), describe="the replayed call")
     page.reload()
     expect(page.get_by_text("replayed", exact=True).first).to_be_visible()
@@ -78,7 +83,7 @@ def test_a_note_an_owner_and_the_reason_of_a_closed_letter_are_kept_with_the_nam
         form.locator("summary").click()
         form.get_by_label(field).fill(text)
         form.get_by_role("button", name=button).click()
-        expect(page.get_by_role("status")).to_be_visible()
+        expect_done(page)
     for shown in ("asked the customer", "owner: vera", "the card was deleted", "otto"):
         expect(page.get_by_text(shown).first).to_be_visible()
     assert site.open_letters(instance) == 0
@@ -91,6 +96,7 @@ def test_a_rejected_message_is_corrected_and_resubmitted_without_showing_its_log
     login, account = str(uuid.uuid4()), f"account-{script}"
     site.publish_undated(login, instance="west", account=account)
     page = signed_in("otto", java_script_enabled=script)
+    page.goto("/")
     page.get_by_role("searchbox").fill(account)
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_text("time", exact=True)).to_be_visible()
@@ -100,7 +106,7 @@ def test_a_rejected_message_is_corrected_and_resubmitted_without_showing_its_log
     message.fill(json.dumps(body | {"time": "2026-11-22T10:00:00Z"}))
     page.get_by_label("Reason").last.fill("the producer forgot the time")
     page.get_by_role("button", name="Correct and resubmit").click()
-    expect(page.get_by_role("status").first).to_be_visible()
+    expect_done(page)
     eventually(lambda: site.flag(login), describe="the call for the corrected message")
 
 
@@ -129,7 +135,7 @@ def test_what_a_second_person_does_with_an_old_page_is_refused(site: Site, signe
         open_action(page, "Resolve")
         page.locator("#resolve").get_by_label("Note").fill("done")
         page.locator("#resolve").get_by_role("button", name="Resolve").click()
-    expect(first.get_by_role("status")).to_be_visible()
+    expect_done(first)
     expect(second.get_by_role("heading", name="This was not done")).to_be_visible()
     expect(second.get_by_text("resolved by otto")).to_be_visible()
     assert site.open_letters("west") == 0

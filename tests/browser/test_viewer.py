@@ -1,11 +1,11 @@
-"""What a viewer can do: read every page, and change nothing."""
+"""What a viewer and a visitor can do: a viewer reads every page and changes nothing, a visitor signs in."""
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SignedIn, Visitor
 from tests.browser.site import Site
-from tests.browser.test_one_letter import open_letter
+from tests.browser.test_one_letter import WITH_AND_WITHOUT, open_letter
+from tests.browser.watched_pages import sign_in, sign_in_with
 
 ACTIONS = (
     "Replay", "Resolve", "Correct", "Reveal loginId", "Run", "Nothing left to switch off", "Assign", "Snooze", "Cancel",
@@ -13,7 +13,7 @@ ACTIONS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["with JavaScript", "without JavaScript"])
+@WITH_AND_WITHOUT
 def test_a_viewer_finds_no_button_that_changes_anything(site: Site, signed_in: SignedIn, *, script: bool) -> None:
     if not site.open_letters("delta"):
         site.file_letters(1, instance="delta")
@@ -52,18 +52,18 @@ def test_a_viewer_who_sends_the_form_of_an_operator_is_refused_and_changes_nothi
     assert site.open_letters("delta") == before
 
 
-def test_a_visitor_is_sent_to_the_sign_in_page_and_a_wrong_password_says_no_more_than_that(
-    visitor: Visitor,
+@WITH_AND_WITHOUT
+def test_a_visitor_signs_in_and_out_and_a_wrong_password_does_not_tell_which_names_exist(
+    visitor: Visitor, *, script: bool
 ) -> None:
-    with visitor() as page:
+    with visitor(java_script_enabled=script) as page:
+        refusals = []
+        for name in ("otto", "nobody"):
+            sign_in_with(page, name, "wrong")
+            refusals.append(page.get_by_role("alert").inner_text())
+        assert refusals[0] == refusals[1]
+        sign_in(page, "otto")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
         page.goto("/letters")
-        page.get_by_label("Name").fill("otto")
-        page.get_by_label("Password").fill("wrong")
-        page.get_by_role("button", name="Sign in").click()
-        refusal = page.get_by_role("alert").inner_text()
-        page.get_by_label("Name").fill("nobody")
-        page.get_by_label("Password").fill("wrong")
-        page.get_by_role("button", name="Sign in").click()
-        assert page.get_by_role("alert").inner_text() == refusal
-        page.goto("/")
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()

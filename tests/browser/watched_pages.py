@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Response
+from playwright.sync_api import Browser, ConsoleMessage, Page, Response, StorageState
 
 from tests.browser.site import PASSWORD, Site
 
@@ -44,10 +44,24 @@ def watched_page(browser: Browser, site: Site, **options: Any) -> Iterator[Page]
     assert not wrong
 
 
-def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
+def cookies_of(browser: Browser, site: Site, name: str) -> StorageState:
+    """Return the cookies of a user who has signed in; the first call signs in."""
+    if name not in site.cookies:
+        with watched_page(browser, site) as page:
+            sign_in(page, name)
+            site.cookies[name] = page.context.storage_state()
+    return site.cookies[name]
+
+
+def sign_in(page: Page, name: str) -> None:
     """Sign in on the sign-in page, as a person does."""
+    sign_in_with(page, name, PASSWORD)
+    page.wait_for_url("/")
+
+
+def sign_in_with(page: Page, name: str, password: str) -> None:
+    """Send the sign-in form."""
     page.goto("/")
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("/")
