@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from worker.config.settings import Settings
-from worker.errors import LedgerMismatch
 from worker.ledger.audit_entries import Actor
-from worker.ledger.ledger import MISMATCHES
-from worker.ledger.queries import Views
+from worker.ledger.ledger import Ledger
 from worker.redis_client.connect import BytesRedis
 from worker.redis_client.error_messages import open_redis
 
@@ -29,7 +27,7 @@ def settings_and_client(*, to_change: bool = False) -> tuple[Settings, BytesRedi
     client = open_redis(settings.redis_address(), name=CLIENT_NAME)
     if to_change:
         _print_only_own_messages(settings)
-        _check_kind(settings, client)
+        Ledger(client).check_kind(is_sandbox=settings.sandbox)
     return settings, client
 
 
@@ -46,7 +44,7 @@ def open_services(*, to_change: bool = False) -> "Services":
     services = build_services(settings, name=CLIENT_NAME)
     services.ledger.open_ledger(services.vault.fingerprint("reference"), only_look=True)
     if to_change:
-        _check_kind(settings, services.redis)
+        services.ledger.check_kind(is_sandbox=settings.sandbox)
     return services
 
 
@@ -54,12 +52,6 @@ def _print_only_own_messages(settings: Settings) -> None:
     from worker.telemetry.logs import configure_logging  # noqa: PLC0415 - commands that only read do not log
 
     configure_logging(log_format=settings.log_format, log_level="ERROR")
-
-
-def _check_kind(settings: Settings, client: BytesRedis) -> None:
-    kind = Views(client).kind()
-    if kind is not None and (kind == "sandbox") is not settings.sandbox:
-        raise LedgerMismatch(MISMATCHES[kind])
 
 
 def operator() -> Actor:

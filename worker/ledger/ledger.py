@@ -66,6 +66,13 @@ class Ledger:
         if standing in MISMATCHES:
             raise LedgerMismatch(MISMATCHES[standing])
 
+    def check_kind(self, *, is_sandbox: bool) -> None:
+        """Check that no worker has opened this ledger as one of the other kind; raises LedgerMismatch."""
+        raw = self.redis.hget("nightly:meta", "kind")
+        kind = raw.decode() if raw else None
+        if kind is not None and (kind == "sandbox") is not is_sandbox:
+            raise LedgerMismatch(MISMATCHES[kind])
+
     def record(
         self, wishes: Sequence[Wish], *, furthest_ahead_seconds: float = 3600, replicas: int = 0
     ) -> list[Recorded]:

@@ -4,7 +4,8 @@
 2. Check that the person has the role that the route needs; before this, nothing of the body is read.
 3. If it changes something: check that our own page sent it (forgery.py); read its form, or for the API its body
    (forms.py); check its token.
-4. Run the handler, in a thread; an error becomes a page (errors_shown.py).
+4. If it changes something: check that it is the ledger of these settings (parts.py). Run the handler, in a thread; an
+   error becomes a page (errors_shown.py).
 5. Set the cookie with the messages for the next page (flash.py).
 """
 
@@ -26,6 +27,7 @@ from worker.web.review.forms import MOST_BYTES, NO_FORM, PUBLIC_BYTES, read_body
 from worker.web.review.rendering import here
 
 Handler = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
+CHANGING_ROLES = frozenset({"operator", "admin"})
 CLOSED = "Nobody can sign in here yet: set REVIEW_USERS (`nightly users hash` makes a hash), and start the page again."
 FORGED = (
     "Nothing was done: this form was not sent from a page of Nightly that is open in this browser, or you have signed "
@@ -119,6 +121,8 @@ class Endpoint:
 
     async def _run(self, request: Request) -> Response:
         handler = self._handler
+        if request.method not in SAFE_METHODS and self._role in CHANGING_ROLES:
+            await run_in_threadpool(request.app.state.parts.check_ledger)
         if inspect.iscoroutinefunction(handler):
             response: Response = await handler(request)
             return response

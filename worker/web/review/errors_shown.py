@@ -11,6 +11,7 @@ from worker.errors import (
     BackfillError,
     InvalidEvent,
     LedgerError,
+    LedgerMismatch,
     LetterClosed,
     NeedsLoginKeys,
     NightlyError,
@@ -87,14 +88,21 @@ def _way_back(request: Request) -> dict[str, str]:
     return {"back_href": safe_path(request.state.form.get("next", ""), ""), "back_text": "Back"}
 
 
+def _sentence(error: Exception) -> str:
+    text = str(error).rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def problem_of(request: Request, error: Exception) -> Response:
     """Return the response to an error of a handler. An unexpected one is logged, and says nothing about itself."""
     if isinstance(error, FormRefused):
         return problem(request, error.status, str(error), headers={"connection": "close"})
+    is_change = request.method not in SAFE_METHODS
     if isinstance(error, NightlyError):
         status = next(status for kind, status in _STATUS if isinstance(error, kind))
-        return problem(request, status, str(error))
-    changed = "" if request.method in SAFE_METHODS else _MAY_BE_DONE
+        text = _sentence(error) + _NOT_DONE if is_change and isinstance(error, LedgerMismatch) else str(error)
+        return problem(request, status, text)
+    changed = _MAY_BE_DONE if is_change else ""
     if isinstance(error, redis.RedisError):
         refusal = refusal_before_a_change(error)
         text = refusal + (changed and _NOT_DONE) if refusal else REDIS_AWAY + changed

@@ -48,6 +48,16 @@ class Parts:
     timeline: Timeline
     group_actions: GroupActions
 
+    def check_ledger(self) -> None:
+        """Check that people may change this ledger from here; raises LedgerMismatch and redis.RedisError.
+
+        Under other LOGIN_KEYS a corrected login would get a second entry, which no worker can open. And a person must
+        not take a sandbox for production.
+        """
+        Ledger(self.client).check_kind(is_sandbox=self.settings.sandbox)
+        if self.vault:
+            _checked(self.client, self.vault)
+
 
 def build_parts(client: BytesRedis, settings: Settings, *, vault: Vault | None = None) -> Parts:
     """Build the parts, with the vault of the settings if none is given; Redis is first asked by a request."""
@@ -72,11 +82,19 @@ def build_parts(client: BytesRedis, settings: Settings, *, vault: Vault | None =
         timeline=Timeline(client),
         group_actions=GroupActions(client),
         search=Search(
-            client, open_vault=(lambda: vault) if vault else None, instances=lambda: _instances(client, settings)
+            client,
+            open_vault=(lambda: _checked(client, vault)) if vault else None,
+            instances=lambda: _instances(client, settings),
         ),
         paces=Paces(),
         day_pictures=DayPictures(Minutes(client)),
     )
+
+
+def _checked(client: BytesRedis, vault: Vault) -> Vault:
+    """Return the vault; raises LedgerMismatch if the ledger was begun under other LOGIN_KEYS."""
+    Ledger(client).open_ledger(vault.fingerprint("reference"), only_look=True)
+    return vault
 
 
 def _instances(client: BytesRedis, settings: Settings) -> list[str]:
