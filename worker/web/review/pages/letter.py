@@ -21,7 +21,7 @@ from worker.web.review.pages.login import read_login_state
 from worker.web.review.parts import Parts
 from worker.web.review.redirects import back
 from worker.web.review.rendering import render, utc, utc_input
-from worker.web.review.requests import actor_of, moment_of, number_of, parts_of, text_of
+from worker.web.review.requests import BadField, actor_of, moment_of, number_of, parts_of, text_of
 
 DAY_MS = 86_400_000
 
@@ -50,11 +50,13 @@ def nothing_left(request: Request) -> Response:
 
 
 def correct(request: Request) -> Response:
-    """Correct the wish, or else the loginId."""
+    """Correct the loginId or the wish."""
     actions, reason, wish = _actions(request), text_of(request, "reason"), text_of(request, "wish")
+    login_id = request.state.form.get("login_id", "")
+    if bool(wish) == bool(login_id):
+        raise BadField("Give a new loginId or a new wish, one of the two. Nothing was done.")
     if wish:
         return _done(request, actions.correct_wish(**_seen(request), wish=wish, reason=reason))
-    login_id = request.state.form.get("login_id", "")
     return _done(request, actions.correct_login(**_seen(request), login_id=login_id, reason=reason))
 
 
