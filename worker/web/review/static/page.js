@@ -205,6 +205,7 @@
     if (form.method !== 'post' || event.defaultPrevented) return;
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = '1';
+    setTimeout(() => delete form.dataset.sent, 10000);
   }
 
   // ---- Start ----
@@ -237,10 +238,7 @@
   const use = document.getElementById('keys-in-use');
   if (use) {
     use.checked = !localStorage.getItem(OFF);
-    use.addEventListener('change', () => {
-      if (use.checked) localStorage.removeItem(OFF);
-      else localStorage.setItem(OFF, '1');
-    });
+    use.addEventListener('change', () => localStorage.setItem(OFF, use.checked ? '' : '1'));
   }
   for (const part of all('[data-every]')) say(`Updated every ${part.dataset.every} s`);
   all('form').forEach(countSelected);
