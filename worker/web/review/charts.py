@@ -73,7 +73,7 @@ def day_picture(steps: Sequence[Step | None]) -> Markup:
     most = max(max(step.applied, step.failures) for step in known) or 1
     age = max(step.oldest_due_seconds for step in known) or 1
     calls = _area("applied", [step.applied / most if step else None for step in steps])
-    calls += _line("failed", [step.failures / most if step else None for step in steps])
+    calls += _line("failed", [step.failures / most if step and step.failures else None for step in steps])
     oldest = _area("oldest", [step.oldest_due_seconds / age if step else None for step in steps])
     width, texts = len(steps), _texts(known)
     label = f"The last 24 hours: {', '.join(texts.values())}.{_gaps(len(steps) - len(known))}"
@@ -99,8 +99,9 @@ def span(seconds: float) -> str:
 def _texts(known: Sequence[Step]) -> dict[str, str]:
     """Return what the large picture shows, in words, by the CSS class of each part."""
     most = max(step.applied for step in known) / STEP_MINUTES
+    digits = 0 if most == 0 or most >= 10 else 1  # noqa: PLR2004 - two digits are enough
     return {
-        "applied": f"{sum(step.applied for step in known):,} applied, at most {most:,.0f} a minute",
+        "applied": f"{sum(step.applied for step in known):,} applied, at most {most:,.{digits}f} a minute",
         "failed": f"{sum(step.failures for step in known):,} failed",
         "oldest": f"oldest due at most {span(max(step.oldest_due_seconds for step in known))}",
     }

@@ -55,15 +55,23 @@ def test_one_step_alone_is_visible() -> None:
     for steps in ([None] * 143 + [STEP], [STEP]):
         paths = [path.get("d", "") for path in ET.fromstring(f"<p>{day_picture(steps)}</p>").iter("path")]
         assert len(paths) == 3
-        for path in paths:
+        for path in filter(None, paths):
             places = [float(point) for point in re.findall(r"([\d.]+) [\d.]+", path)]
             assert (min(places), max(places)) == (len(steps) - 1, len(steps))
+
+
+def test_the_line_of_failures_is_only_where_there_are_any() -> None:
+    steps = [STEP, STEP, Counts(failures=3), STEP, STEP]
+    (line,) = re.findall(r'class="failed line" d="([^"]*)"', day_picture(steps))
+    assert [float(place) for place in re.findall(r"([\d.]+) [\d.]+", line)] == [2, 2.5, 3]
+    assert 'class="failed line" d=""' in day_picture([STEP])
 
 
 def test_the_picture_says_in_words_what_it_shows() -> None:
     picture = day_picture([STEP, Counts(applied=1_200, failures=7, oldest_due_seconds=300), None])
     assert "1,300 applied, at most 120 a minute" in picture
     assert "7 failed" in picture
+    assert "at most 0.4 a minute" in day_picture([Counts(applied=4)])
     assert "oldest due at most 5 min" in picture
 
 
