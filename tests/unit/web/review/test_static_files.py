@@ -17,3 +17,10 @@ def test_htmx_is_the_released_file_unchanged() -> None:
 def test_our_own_script_evaluates_no_text_and_writes_no_markup() -> None:
     script = (STATIC / "page.js").read_text()
     assert not re.search(r"(inner|outer)HTML|insertAdjacent|document\.write|\beval\b|new Function|\.style\b", script)
+
+
+def test_no_template_has_a_style_or_a_script_that_the_policy_forbids() -> None:
+    for template in (STATIC.parent / "templates").glob("*.html"):
+        markup = re.sub(r"{#.*?#}", "", template.read_text(), flags=re.DOTALL)
+        assert not re.search(r"\sstyle=|<style|\son[a-z]+=|javascript:|\|\s*safe\b", markup), template.name
+        assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", markup)), template.name
