@@ -15,11 +15,13 @@ from worker.ledger.letter_filter import LetterFilter
 from worker.ledger.letter_queries import LetterPages
 from worker.ledger.queries import Views
 from worker.operations.bulk_preflight import preflight_of
-from worker.operations.letter_actions import NOTHING_LEFT
+from worker.operations.letter_actions import DAY_MS, NOTHING_LEFT, SNOOZE_AT_MOST_DAYS
 from worker.operations.letter_texts import OWNER_AT_MOST, checked_text
 from worker.redis_client.connect import BytesRedis
 
 REPORT_AT_ONCE = 500
+SLOWEST_RATE = 0.001
+"""Letters a second."""
 
 
 class BulkJobs:
@@ -125,10 +127,11 @@ class BulkJobs:
         return self._jobs.get(job_id)
 
     def _check_numbers(self, verb: Verb, until_ms: int | None, rate: float | None) -> None:
-        if verb is Verb.SNOOZE and (until_ms is None or until_ms <= self._views.now_ms()):
-            raise InvalidAction("Letters can only be snoozed until a time in the future. Nothing was prepared.")
-        if rate is not None and not 0 < rate < float("inf"):
-            raise InvalidAction("The rate is a number of letters a second above 0. Nothing was prepared.")
+        now_ms = self._views.now_ms()
+        if verb is Verb.SNOOZE and not now_ms < (until_ms or 0) <= now_ms + SNOOZE_AT_MOST_DAYS * DAY_MS:
+            raise InvalidAction(f"Snooze until a time in the next {SNOOZE_AT_MOST_DAYS} days. Nothing was prepared.")
+        if rate is not None and not SLOWEST_RATE <= rate < float("inf"):
+            raise InvalidAction(f"The rate is at least {SLOWEST_RATE} letters a second. Nothing was prepared.")
 
     def _other(self, job_id: str) -> str:
         other = self._jobs.get(job_id)

@@ -124,11 +124,13 @@ def test_letters_are_assigned_and_snoozed(redis_client: Redis, clock: Clock, bul
         ("resolve", ALL, {}, "Give a note"),
         ("replay", LetterFilter(code="OTHER"), {}, "No dead letter matches"),
         ("replay", [], {}, "No dead letter matches"),
-        ("snooze", ALL, {"until_ms": 5}, "in the future"),
-        ("snooze", ALL, {}, "in the future"),
+        ("snooze", ALL, {"until_ms": 5}, "in the next 366 days"),
+        ("snooze", ALL, {"until_ms": 253_402_300_799_000}, "in the next 366 days"),
+        ("snooze", ALL, {}, "in the next 366 days"),
         ("assign", ALL, {"owner": "x" * 201}, "longer than 100"),
         ("resolve", ALL, {"note": "x" * 2001}, "longer than 2,000"),
-        ("replay", ALL, {"rate": 0.0}, "above 0"),
+        ("replay", ALL, {"rate": 0.0}, "at least 0.001"),
+        ("replay", ALL, {"rate": 5e-324}, "at least 0.001"),
     ],
 )
 def test_a_job_with_wrong_terms_is_refused(
