@@ -7,7 +7,7 @@ from pydantic.json_schema import models_json_schema
 
 from docs.generator.schemas import DRAFT
 from worker.cli.health import Health
-from worker.operations import documents, state_documents
+from worker.operations import documents, job_documents, state_documents
 from worker.operations.json_form import Document
 
 OUTPUTS: Mapping[str, type[Document] | tuple[type[Document], ...]] = {
@@ -27,21 +27,21 @@ OUTPUTS: Mapping[str, type[Document] | tuple[type[Document], ...]] = {
     "dead-letters resolve": documents.Decision,
     "audit-log list": documents.AuditEntry,
     "audit-log verify": documents.AuditVerification,
-    "bulk list": documents.BulkJob,
-    "bulk show": documents.BulkJob,
-    "bulk run": documents.BulkJob,
-    "bulk pause": documents.BulkJob,
-    "bulk resume": documents.BulkJob,
-    "bulk cancel": documents.BulkJob,
-    "bulk report": documents.BulkRow,
-    "backfill start": documents.Backfill,
-    "backfill start --dry-run": documents.Forecast,
-    "backfill list": documents.Backfill,
-    "backfill show": documents.Backfill,
-    "backfill pause": documents.Backfill,
-    "backfill resume": documents.Backfill,
-    "backfill cancel": documents.Backfill,
-    "backfill report": documents.ReportRow,
+    "bulk list": job_documents.BulkJob,
+    "bulk show": job_documents.BulkJob,
+    "bulk run": job_documents.BulkJob,
+    "bulk pause": job_documents.BulkJob,
+    "bulk resume": job_documents.BulkJob,
+    "bulk cancel": job_documents.BulkJob,
+    "bulk report": job_documents.BulkRow,
+    "backfill start": job_documents.Backfill,
+    "backfill start --dry-run": job_documents.Forecast,
+    "backfill list": job_documents.Backfill,
+    "backfill show": job_documents.Backfill,
+    "backfill pause": job_documents.Backfill,
+    "backfill resume": job_documents.Backfill,
+    "backfill cancel": job_documents.Backfill,
+    "backfill report": job_documents.ReportRow,
 }
 """Commands, and the object that each prints one of on a line."""
 

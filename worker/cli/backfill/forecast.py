@@ -12,7 +12,7 @@ from worker.backfill.loader import Terms
 from worker.backfill.report import PRIVATE, Rejects, written_whole
 from worker.cli.backfill.screen import print_rejects
 from worker.cli.output import console, number, pairs, print_json, span, when
-from worker.operations import documents
+from worker.operations import job_documents
 from worker.services import Services
 
 
@@ -60,7 +60,7 @@ def print_forecast(foreseen: Foreseen, *, as_json: bool) -> None:
     if as_json:
         seconds = round(forecast.hours(pace) * 3600, 3)
         about = {"calls_per_second": pace, "calls_seconds": seconds, "as_of_us": foreseen.as_of_us}
-        print_json([documents.Forecast.of(asdict(forecast), **about)])
+        print_json([job_documents.Forecast.of(asdict(forecast), **about)])
     else:
         screen = console()
         screen.print(f"Dry run: nothing was written. As of {when(foreseen.as_of_us / 1000)} UTC:")

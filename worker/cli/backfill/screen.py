@@ -9,7 +9,7 @@ from rich.text import Text
 
 from worker.backfill.models import Asks, Backfill, Status
 from worker.cli.output import BAD, COMMAND, GOOD, NAME, WARN, ago, listing, number, pairs, paragraph, plain, when
-from worker.operations import documents
+from worker.operations import job_documents
 from worker.operations.backfill_progress import ended, outcomes, rejected
 
 STYLES = {
@@ -17,9 +17,9 @@ STYLES = {
 }  # fmt: skip
 
 
-def document(backfill: Backfill, *, reason: str = "", rate: float | None = None) -> documents.Backfill:
+def document(backfill: Backfill, *, reason: str = "", rate: float | None = None) -> job_documents.Backfill:
     """Return a backfill as JSON output, with what it waits for and the measured rate."""
-    return documents.Backfill.of(asdict(backfill), standstill=reason, rate_per_second=rate)
+    return job_documents.Backfill.of(asdict(backfill), standstill=reason, rate_per_second=rate)
 
 
 def wish_words(backfill: Backfill) -> str:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from worker.backfill.job_models import Job, JobStatus
 from worker.cli.output import BAD, COMMAND, GOOD, NAME, WARN, ago, listing, number, pairs, paragraph, plain, when
-from worker.operations import documents
+from worker.operations import job_documents
 from worker.operations.bulk_progress import VERBS, outcomes
 
 STYLES = {
@@ -17,9 +17,9 @@ STYLES = {
 }  # fmt: skip
 
 
-def document(job: Job, *, reason: str = "") -> documents.BulkJob:
+def document(job: Job, *, reason: str = "") -> job_documents.BulkJob:
     """Return a job as JSON output, with what it waits for."""
-    return documents.BulkJob.of(asdict(job), ended=job.ended, standstill=reason)
+    return job_documents.BulkJob.of(asdict(job), ended=job.ended, standstill=reason)
 
 
 def picture(job: Job, reason: str, now_ms: int) -> RenderableType:

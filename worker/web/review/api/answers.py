@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from worker.operations.documents import BulkJob, BulkRow, Letter, Login
+from worker.operations.documents import Letter, Login
+from worker.operations.job_documents import BulkJob, BulkRow
 from worker.operations.json_form import Document, MicroTime, Time, Wish
 
 

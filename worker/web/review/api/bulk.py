@@ -6,14 +6,14 @@ from dataclasses import asdict
 from worker.backfill.job_models import Job, JobStatus
 from worker.errors import InvalidAction
 from worker.ledger.letter_filter import LetterFilter
-from worker.operations import bulk_report, documents
+from worker.operations import bulk_report, job_documents
 from worker.web.review.api import answers
 from worker.web.review.api.call import Call, milliseconds
 
 ROWS, ROWS_AT_MOST, LARGEST = 100, 1000, 10**9
 
 
-def show_all(call: Call) -> list[documents.BulkJob]:
+def show_all(call: Call) -> list[job_documents.BulkJob]:
     """Return every job, newest first."""
     return [_job(job) for job in call.parts.bulk.list()]
 
@@ -69,7 +69,7 @@ def results(call: Call) -> answers.RowList:
     total = call.parts.bulk.get(call.path["id"]).total
     found = call.parts.bulk.results(call.path["id"], start, count)
     rows = [
-        documents.BulkRow(
+        job_documents.BulkRow(
             number=number,
             letter=one.letter,
             login=one.login or None,
@@ -100,5 +100,5 @@ def _answer(call: Call, job: Job) -> answers.JobAnswer:
     return answers.JobAnswer(job=_job(job), preflight=preflight)
 
 
-def _job(job: Job) -> documents.BulkJob:
-    return documents.BulkJob.of(asdict(job), ended=job.ended)
+def _job(job: Job) -> job_documents.BulkJob:
+    return job_documents.BulkJob.of(asdict(job), ended=job.ended)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from worker.errors import NightlyError
 from worker.ledger.audit import Deed
-from worker.operations import documents, state_documents
+from worker.operations import documents, job_documents, state_documents
 from worker.operations.advice import alarms
 from worker.operations.waiting import read_state
 from worker.web.review.api.call import Call, json_line
@@ -38,22 +38,22 @@ def close_gate(call: Call) -> state_documents.Gate:
     return _turn(call, call.parts.gate.close)
 
 
-def backfills(call: Call) -> list[documents.Backfill]:
+def backfills(call: Call) -> list[job_documents.Backfill]:
     """Return every backfill."""
-    return [documents.Backfill.of(asdict(one)) for one in call.parts.backfills.all()]
+    return [job_documents.Backfill.of(asdict(one)) for one in call.parts.backfills.all()]
 
 
-def pause_backfill(call: Call) -> documents.Backfill:
+def pause_backfill(call: Call) -> job_documents.Backfill:
     """Hand over no more rows of a backfill for now."""
     return _steer(call, call.parts.backfills.pause)
 
 
-def resume_backfill(call: Call) -> documents.Backfill:
+def resume_backfill(call: Call) -> job_documents.Backfill:
     """Hand over rows of a paused backfill again."""
     return _steer(call, call.parts.backfills.resume)
 
 
-def cancel_backfill(call: Call) -> documents.Backfill:
+def cancel_backfill(call: Call) -> job_documents.Backfill:
     """Hand over no more rows of a backfill for good."""
     return _steer(call, call.parts.backfills.cancel)
 
@@ -97,6 +97,6 @@ def _turn(call: Call, change: Callable[..., None]) -> state_documents.Gate:
     return gate(call)
 
 
-def _steer(call: Call, change: Callable[..., None]) -> documents.Backfill:
+def _steer(call: Call, change: Callable[..., None]) -> job_documents.Backfill:
     change(call.path["id"], by=call.by)
-    return documents.Backfill.of(asdict(call.parts.backfills.get(call.path["id"])))
+    return job_documents.Backfill.of(asdict(call.parts.backfills.get(call.path["id"])))

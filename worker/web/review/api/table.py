@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from worker.operations import documents, state_documents
+from worker.operations import documents, job_documents, state_documents
 from worker.web.review.api import answers, bodies, bulk, groups, letters, operations
 from worker.web.review.api.call import Call, Result
 
@@ -57,7 +57,7 @@ API_ROWS: Sequence[ApiRow] = (
     _act("/letters/{id}/reveal", letters.reveal, answers.Revealed, bodies.Reveal, role="admin"),
     _read("/logins/{reference}", letters.show_login, answers.LoginAnswer),
     _act("/search", letters.search, answers.SearchAnswer, bodies.Search, role="viewer"),
-    _read("/bulk", bulk.show_all, list[documents.BulkJob]),
+    _read("/bulk", bulk.show_all, list[job_documents.BulkJob]),
     _act("/bulk", bulk.prepare, answers.JobAnswer, bodies.Prepare),
     _read("/bulk/{id}", bulk.show, answers.JobAnswer),
     _read("/bulk/{id}/results", bulk.results, answers.RowList, "start", "count"),
@@ -69,10 +69,10 @@ API_ROWS: Sequence[ApiRow] = (
     _read("/gates/{instance}", operations.gate, state_documents.Gate),
     _act("/gates/{instance}/open", operations.open_gate, state_documents.Gate, bodies.TurnGate),
     _act("/gates/{instance}/close", operations.close_gate, state_documents.Gate, bodies.TurnGate),
-    _read("/backfills", operations.backfills, list[documents.Backfill]),
-    _act("/backfills/{id}/pause", operations.pause_backfill, documents.Backfill, bodies.Body),
-    _act("/backfills/{id}/resume", operations.resume_backfill, documents.Backfill, bodies.Body),
-    _act("/backfills/{id}/cancel", operations.cancel_backfill, documents.Backfill, bodies.Body),
+    _read("/backfills", operations.backfills, list[job_documents.Backfill]),
+    _act("/backfills/{id}/pause", operations.pause_backfill, job_documents.Backfill, bodies.Body),
+    _act("/backfills/{id}/resume", operations.resume_backfill, job_documents.Backfill, bodies.Body),
+    _act("/backfills/{id}/cancel", operations.cancel_backfill, job_documents.Backfill, bodies.Body),
     _read("/audit", operations.audit, list[documents.AuditEntry], "target", "before", "limit", role="operator"),
     _read("/audit/verify", operations.verify_audit, documents.AuditVerification, role="operator"),
     _read("/audit/export", operations.export_audit, bytes, role="admin"),
