@@ -30,8 +30,8 @@ def letters(redis_client: Redis, clock: Clock) -> Letters:
 
 
 def view(actions: GroupActions, clock: Clock) -> GroupView:
-    found = GroupViews(actions._redis, now_ms=clock).get("", "invalid_event", "")
-    assert found is not None
+    (found,) = GroupViews(actions._redis, now_ms=clock).read()
+    assert found.name == str(GROUP)
     return found
 
 
