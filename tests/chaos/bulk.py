@@ -91,14 +91,15 @@ def _make_letters(scene: Scene, drawn: Drawn, say: Say) -> None:
 def _start_through_kills(scene: Scene, kills: int, chance: Random, report: Report, say: Say) -> Job:
     """Kill the command that prepares and starts the job, until a job runs; then a second start is refused."""
     killed: Counter[str] = Counter()
-    for _ in range(kills):
-        before, process = _lists(scene), _command(scene)
-        wait_until(lambda: process.poll() is not None or _lists(scene) > before, seconds=20, every_seconds=0.001)  # noqa: B023
-        time.sleep(chance.uniform(0, 0.3))
+    for number in range(kills):
+        look = _lists if number % 2 == 0 else _prepared
+        before, process = look(scene), _command(scene)
+        wait_until(lambda: process.poll() is not None or look(scene) > before, seconds=60, every_seconds=0.005)  # noqa: B023
+        time.sleep(chance.uniform(0, 0.1))
         process.send_signal(signal.SIGKILL)
         process.wait()
         found = [job.status.value for job in scene.services.jobs.all()]
-        killed["running" if "running" in found else "prepared" if "prepared" in found else "not begun"] += 1
+        killed["running" if "running" in found else "prepared" if number % 2 else "a list in the making"] += 1
         if "running" in found:
             break
     else:
@@ -112,6 +113,11 @@ def _start_through_kills(scene: Scene, kills: int, chance: Random, report: Repor
 def _lists(scene: Scene) -> int:
     """Return how many lists were begun."""
     return sum(1 for _ in scene.redis.scan_iter("nightly:backfill:job-*:chunks", count=10_000))
+
+
+def _prepared(scene: Scene) -> int:
+    """Return how many jobs were prepared."""
+    return int(scene.redis.zcard("nightly:bulk-jobs"))
 
 
 def _command(scene: Scene) -> "subprocess.Popen[bytes]":
