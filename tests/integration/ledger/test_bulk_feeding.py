@@ -20,6 +20,7 @@ from worker.errors import LedgerMismatch, OutOfDate
 from worker.ledger import Ledger, Letters
 from worker.ledger.audit import AuditLog
 from worker.ledger.gate_control import GateKeeper
+from worker.ledger.letter_changes import Act, LetterChanges
 from worker.ledger.letter_filter import LetterFilter
 from worker.operations.bulk import BulkJobs
 from worker.vault.vault import Vault
@@ -103,6 +104,20 @@ def test_a_replayed_letter_ends_with_its_call(
     assert adds_up(ledger)
     (again,) = list_letters(letters)
     assert (again.login, again.id) == (second.reference, "dl-5")
+
+
+@pytest.mark.parametrize(("verb", "note", "kept"), [("replay", "", "by Ann"), ("resolve", "by Bob", "by Bob")])
+def test_a_note_on_a_letter_is_replaced_only_by_another_one(
+    ledger: Ledger, bulk: BulkJobs, feeder: Feeder, dead: Any, letters: Letters, verb: str, note: str, kept: str
+) -> None:
+    dead(1)
+    LetterChanges(ledger.redis).change(Act("dl-1", ANN, "note", "by Ann"), "note", "by Ann")
+    start_job(bulk, verb, note=note)
+    feeder.feed()
+    assert (letters.get("dl-1").status, letters.get("dl-1").note) == (
+        {"replay": "replayed"}.get(verb, "resolved"),
+        kept,
+    )
 
 
 def test_a_letter_of_a_finished_job_that_is_replayed_again_does_not_change_its_report(

@@ -49,7 +49,8 @@ local function close(letter, action, row)
     replay_login(letter.ref, login, letter.instance, now, row)
   end
   if login and login.letter == letter.id then redis.call('HDEL', login_key(letter.ref), FIELD.letter) end
-  close_letter(letter.id, action, now, 'closed_by', starter, 'note', note, 'job', id)
+  if note ~= '' then redis.call('HSET', letter_key(letter.id), 'note', note) end -- else an earlier note stays
+  close_letter(letter.id, action, now, 'closed_by', starter, 'job', id)
   return action
 end
 
