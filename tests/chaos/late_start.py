@@ -12,6 +12,7 @@ from tests.chaos.report import Report, Say
 from tests.chaos.scene import Scene
 from tests.chaos.traffic import CANARIES, Event
 from tests.waiting import eventually
+from worker.intake.messages import CeleryMessage
 
 REPLY_LATE_SECONDS = 4.85
 """Just before the latest start of the call."""
@@ -60,7 +61,7 @@ def _play(scene: Scene, *, minute: int) -> tuple[bool, bool]:
 
 def _record(scene: Scene, event: Event) -> None:
     """Record an event without the workers, who are woken by their own pulse."""
-    scene.services.intake.accept_celery(event.type, (), event.arguments(), event.id)
+    scene.services.intake.accept_messages([CeleryMessage(event.type, (), event.arguments(), event.id)])
 
 
 def _claimer(scene: Scene) -> ManagedProcess | None:

@@ -231,9 +231,7 @@ class Backfills:
         if result == "unknown":
             raise UnknownBackfill(f"there is no backfill {backfill_id!r}")
         if result == "changed":
-            raise BackfillError(
-                f"another start is loading the same first rows into {backfill_id}; run this one again when it has ended"
-            )
+            raise BackfillError(f"another start loads the same rows into {backfill_id}; repeat this one when it ended")
         return result
 
     def _read(self, ids: Sequence[bytes]) -> list[Backfill]:

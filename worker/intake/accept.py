@@ -5,14 +5,13 @@ counted if the review list is full. After `accept_*` returns, the caller may ack
 queues and every replay of a rejected message come here; `POST /events` refuses invalid events (`worker/web/webhook`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from worker.clock import elapsed_seconds
 from worker.errors import InvalidEvent, SealError, UnknownKey
 from worker.events.contract import MAX_BODY_BYTES, LifecycleEvent, Requirements, check_login_id
-from worker.intake.messages import CeleryMessage, EventMessage, read_body
+from worker.intake.messages import EventMessage, read_body
 from worker.intake.origin import Claimed, origin_of
 from worker.ledger import Kept, Lane, Ledger, Letters, Message, Recorded, Wish
 from worker.vault.spellings import Spellings
@@ -89,10 +88,6 @@ class Intake:
         self._on_recorded = on_recorded
         self._on_rejected = on_rejected
         self._dispatch = dispatch
-
-    def accept_celery(self, event_type: str, args: Sequence[Any], kwargs: Mapping[str, Any], task_id: str) -> bool:
-        """Accept one Celery message. False: it was rejected."""
-        return self.accept_messages([CeleryMessage(event_type, args, kwargs, task_id)])
 
     def accept_bodies(self, bodies: Sequence[bytes]) -> bool:
         """Accept bodies of stream entries, each one CloudEvent or an array of them. False: some were rejected."""

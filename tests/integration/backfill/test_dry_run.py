@@ -11,6 +11,7 @@ import pytest
 
 from tests import ledger_calls
 from tests.integration.backfill.conftest import Nightly, only, work_off
+from worker.intake.messages import CeleryMessage
 from worker.ledger import Claim, Settlement
 from worker.services import Services
 
@@ -34,7 +35,7 @@ def prepare(services: Services, logins: list[str], chance: random.Random) -> Non
             kind = chance.choice(["account.linked", "account.inactive"])
             event_id = chance.choice(["a", "bz", "z"]) + str(turn)
             kwargs = {"login_id": login, "occurred_at": chance.choice(TIMES), "event_id": event_id}
-            assert services.intake.accept_celery(kind, [], kwargs, "task")
+            assert services.intake.accept_messages([CeleryMessage(kind, [], kwargs, "task")])
         claims = claim(services, 20 * (turn + 1), terms)
         settlements = [
             Settlement(claim, "dead", code="NEW_ACCOUNT") if number % 5 == 4 else Settlement(claim, "applied")

@@ -11,6 +11,7 @@ from tests import ledger_calls
 from tests.integration.command import Command
 from tests.waiting import eventually
 from worker.config.settings import Settings
+from worker.intake.messages import CeleryMessage
 from worker.ledger import Ledger, Settlement
 from worker.ledger.history import attempt_text
 from worker.services import build_services
@@ -39,7 +40,7 @@ def take_in(events: Sequence[tuple[str, str]] = (("evt-1", CANARY),)) -> list[st
             "event_id": event_id,
             "account_id": "cust-1",
         }
-        assert services.intake.accept_celery("account.linked", [], kwargs, "task")
+        assert services.intake.accept_messages([CeleryMessage("account.linked", [], kwargs, "task")])
     return [services.vault.reference("toolbox", login_id) for _, login_id in events]
 
 

@@ -10,6 +10,7 @@ from tests import ledger_calls
 from tests.integration.command import Command
 from tests.waiting import eventually
 from worker.config.settings import Settings
+from worker.intake.messages import CeleryMessage
 from worker.ledger import Letters, Message, Settlement
 from worker.ledger.find import KEYS_IN_SLICE, Match, find
 from worker.services import build_services
@@ -33,7 +34,7 @@ def take_in(*events: tuple[str, str, str]) -> Sequence[str]:
     for event_id, login_id, account_id in events:
         about = {"event_id": event_id, "login_id": login_id, "account_id": account_id}
         about |= {"occurred_at": "2026-11-22T10:00:00Z"}
-        assert services.intake.accept_celery("account.linked", [], about, "task")
+        assert services.intake.accept_messages([CeleryMessage("account.linked", [], about, "task")])
     return [services.vault.reference("toolbox", login_id) for _, login_id, _ in events]
 
 

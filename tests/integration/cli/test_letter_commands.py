@@ -10,6 +10,7 @@ from tests.integration.cli.test_commands import CANARY, park, take_in
 from tests.integration.command import Command
 from tests.ledger_calls import list_letters
 from worker.config.settings import Settings
+from worker.intake.messages import CeleryMessage
 from worker.ledger import Letters
 from worker.services import build_services
 
@@ -94,7 +95,9 @@ def test_an_unknown_letter_is_named_with_those_that_exist(nightly: Command, lett
 def test_a_rejected_message_is_corrected_in_a_file(nightly: Command, redis_client: Redis, tmp_path: Path) -> None:
     services = build_services(Settings.load())
     services.ledger.open_ledger(services.vault.fingerprint("reference"))
-    assert not services.intake.accept_celery("account.linked", [], {"login_id": CANARY, "occurred_at": "now"}, "evt-1")
+    assert not services.intake.accept_messages(
+        [CeleryMessage("account.linked", [], {"login_id": CANARY, "occurred_at": "now"}, "evt-1")]
+    )
     (letter,) = list_letters(services.letters)
     shown = nightly("dead-letters", "body", letter.id).stdout
     assert json.loads(shown)["kwargs"] == {"login_id": "[kept 1]", "occurred_at": "[kept 2]", "event_id": "evt-1"}

@@ -16,6 +16,7 @@ from worker.backfill.file_rows import Form
 from worker.backfill.loader import Loading, Terms
 from worker.backfill.models import Asks, Row
 from worker.config.settings import Settings
+from worker.intake.messages import CeleryMessage
 from worker.ledger import Settlement
 from worker.ledger.history import attempt_text
 from worker.operations.bulk import BulkJobs
@@ -52,9 +53,9 @@ def services(redis_url: str, login_keys: str, monkeypatch: pytest.MonkeyPatch) -
 def ids(services: Services) -> dict[str, str]:
     """Fill the ledger with dead letters of a login and of a message, and with a backfill; returns the ids."""
     event = {"login_id": "login-1", "occurred_at": "2026-11-22T10:00:00Z", "event_id": EVENT, "account_id": ACCOUNT}
-    assert services.intake.accept_celery("account.linked", [], event, "task")
+    assert services.intake.accept_messages([CeleryMessage("account.linked", [], event, "task")])
     unknown = event | {"instance": "elsewhere", "event_id": REJECTED}
-    assert not services.intake.accept_celery("account.linked", [], unknown, "task")
+    assert not services.intake.accept_messages([CeleryMessage("account.linked", [], unknown, "task")])
     shared = {"calls_per_second": 1000, "fingerprint": "test", "owner": "o"}
     bounds = {"at_most": 1, "worker": "w", "lease_seconds": 9, "settle_seconds": 9, "max_in_flight": 9}
     [claim] = eventually(lambda: ledger_calls.claim(services.ledger, INSTANCE, **bounds, **shared).claims)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from worker.events.contract import Requirements
 from worker.intake.accept import Intake, Rejected, body_context
+from worker.intake.messages import CeleryMessage
 from worker.ledger import Kept, Ledger, Letters, Message, Recorded, Wish
 from worker.operations.rejected_messages import FieldReason, judge_body
 from worker.vault.vault import Vault
@@ -78,7 +79,7 @@ class Harness:
         )
 
     def celery(self, *args: object, task_id: str = "task-1", **kwargs: object) -> bool:
-        return self.intake.accept_celery("account.linked", args, kwargs, task_id)
+        return self.intake.accept_messages([CeleryMessage("account.linked", args, kwargs, task_id)])
 
     def replay(self) -> bool:
         """Judge the first kept body again, and record its events; returns whether all are valid."""
