@@ -15,7 +15,7 @@ from worker.backfill.models import Asks, Backfill, Row, RowResult, Status
 from worker.errors import BackfillError, SameFile, UnknownBackfill
 from worker.ledger.audit import Actor, AuditLog, Deed
 from worker.ledger.scripts import Scripts
-from worker.redis_client.connect import BytesRedis
+from worker.redis_client.connect import BytesRedis, server_ms
 from worker.vault.vault import Vault, needed
 
 ALL, RUNNING = "nightly:backfills", "nightly:backfills:running"
@@ -209,10 +209,7 @@ class Backfills:
 
     def now_ms(self) -> int:
         """Return the time of Redis in milliseconds since 1970."""
-        if self._now_ms:
-            return self._now_ms()
-        seconds, micros = self.redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
+        return self._now_ms() if self._now_ms else server_ms(self.redis)
 
     def _now(self) -> str | int:
         return self._now_ms() if self._now_ms else ""

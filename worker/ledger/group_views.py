@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.ledger.scripts import Scripts
-from worker.redis_client.connect import BytesRedis
+from worker.redis_client.connect import BytesRedis, server_ms
 
 HOURS = 24
 
@@ -59,10 +59,7 @@ class GroupViews:
         return sorted(found, key=lambda view: (view.state != "open", -view.count, view.name))
 
     def _now(self) -> int:
-        if self._now_ms:
-            return self._now_ms()
-        seconds, micros = self._redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
+        return self._now_ms() if self._now_ms else server_ms(self._redis)
 
 
 def state_of(field: Mapping[str, str], count: int, now_ms: int) -> str:

@@ -18,7 +18,7 @@ from worker.ledger.arguments import (
 )
 from worker.ledger.models import ClaimReply, Notice, Pulse, Recorded, Settled, Settlement, Wish
 from worker.ledger.scripts import NEWER, Scripts
-from worker.redis_client.connect import BytesRedis
+from worker.redis_client.connect import BytesRedis, server_ms
 
 RECORD_BATCH = 200
 """Events in one script call. Redis serves no other client meanwhile."""
@@ -92,10 +92,7 @@ class Ledger:
 
     def now_ms(self) -> int:
         """Return the time by which events are judged, in milliseconds since 1970."""
-        if self._now_ms:
-            return self._now_ms()
-        seconds, microseconds = self.redis.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        return self._now_ms() if self._now_ms else server_ms(self.redis)
 
     def settle_and_claim(
         self,

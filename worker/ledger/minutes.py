@@ -8,7 +8,7 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Any
 
-from worker.redis_client.connect import BytesRedis
+from worker.redis_client.connect import BytesRedis, server_ms
 
 MINUTE_MS = 60_000
 DAY_MINUTES = 1440
@@ -70,10 +70,7 @@ class Minutes:
 
     def now_ms(self) -> int:
         """Return Redis' clock."""
-        if self._now_ms:
-            return self._now_ms()
-        seconds, micros = self._redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
+        return self._now_ms() if self._now_ms else server_ms(self._redis)
 
 
 @lru_cache(maxsize=NOTES_REMEMBERED)

@@ -9,7 +9,7 @@ from worker.ledger.history import by_kind, history_key, read_lines
 from worker.ledger.login_fields import read_hash
 from worker.ledger.models import Lane
 from worker.ledger.stream_state import stream_state
-from worker.redis_client.connect import BytesRedis
+from worker.redis_client.connect import BytesRedis, server_ms
 
 OUTAGE_ALARM_MS = 900_000
 """An outage ends by itself. One that has lasted for this long needs a person: it may be our network."""
@@ -26,10 +26,7 @@ class Views:
 
     def now_ms(self) -> int:
         """Return Redis' clock."""
-        if self._now_ms:
-            return self._now_ms()
-        seconds, micros = self.redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
+        return self._now_ms() if self._now_ms else server_ms(self.redis)
 
     def status(self) -> dict[str, Any]:
         """Return the state of the ledger: instances, workers, rejected messages, ids of the stream."""

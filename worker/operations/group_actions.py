@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from worker.errors import InvalidAction, OutOfDate, UnknownGroup
 from worker.ledger.audit import Actor, AuditLog, Deed
 from worker.ledger.scripts import Scripts
-from worker.redis_client.connect import BytesRedis
+from worker.redis_client.connect import BytesRedis, server_ms
 
 MUTED_AT_MOST_MS = 90 * 86_400_000
 OWNER_CHARACTERS = 200
@@ -79,10 +79,7 @@ class GroupActions:
 
     def now_ms(self) -> int:
         """Return Redis' clock."""
-        if self._now_ms:
-            return self._now_ms()
-        seconds, micros = self._redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
+        return self._now_ms() if self._now_ms else server_ms(self._redis)
 
     def _set(
         self,

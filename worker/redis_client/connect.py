@@ -42,6 +42,12 @@ def connect(url: str, *, name: str = "nightly") -> BytesRedis:
     return redis.Redis.from_url(url, **options)
 
 
+def server_ms(client: BytesRedis) -> int:
+    """Return the clock of Redis in milliseconds since 1970; raises redis.RedisError."""
+    seconds, microseconds = client.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
 def _through_sentinel(url: str, options: dict[str, Any]) -> BytesRedis:
     address = SentinelAddress.read(url)
     sentinel: Any = Sentinel(address.nodes, sentinel_kwargs={**SENTINEL_OPTIONS, **address.sentinel_login})  # type: ignore[no-untyped-call] # redis-py has no types here
