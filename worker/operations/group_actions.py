@@ -13,7 +13,7 @@ from worker.ledger.scripts import Scripts
 from worker.redis_client.connect import BytesRedis, server_ms
 
 MUTED_AT_MOST_MS = 90 * 86_400_000
-OWNER_CHARACTERS = 200
+OWNER_CHARACTERS, NAME_CHARACTERS = 200, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class GroupActions:
             raise self._refusal(group, reply)
 
     def _refusal(self, group: GroupName, reply: bytes) -> Exception:
-        name = " ".join(filter(None, (group.code, group.wish, group.instance)))
+        name = " ".join(filter(None, (group.code, group.wish, group.instance)))[:NAME_CHARACTERS]
         if reply == b"unknown":
             return UnknownGroup(f"The group {name} has no open dead letter. Nothing was done.")
         if reply == b"grown":

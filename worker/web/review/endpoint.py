@@ -33,6 +33,7 @@ FORGED = (
     "Nothing was done: this form was not sent from a page of Nightly that is open in this browser, or you have signed "
     "in or out since it was shown. Open the page again, and repeat the action."
 )
+FOREIGN_LINK = "Nothing was exported: a page of another site led here. Open the audit log, and export it from there."
 NO_COOKIE = (
     "Nothing was done: this browser sent no cookie of Nightly. Browsers keep it only from pages over HTTPS, or from "
     "http://127.0.0.1 and http://localhost; some refuse it even from there. Open such an address, and sign in."
@@ -80,9 +81,15 @@ class Endpoint:
         if user is None:
             return self._ask_to_sign_in(request)
         if user.may(self._role):
-            return None
+            return self._foreign_export(request)
         text = f"This needs the role {self._role}; {user.name} has {user.role or 'none'}. Nothing was done."
         return problem(request, HTTPStatus.FORBIDDEN, text)
+
+    def _foreign_export(self, request: Request) -> Response | None:
+        """Refuse an export that a link on another site asks for: it would be an entry in the person's name."""
+        if self._role != "admin" or request.state.user.how == "token" or is_from_here(request.headers):
+            return None
+        return problem(request, HTTPStatus.FORBIDDEN, FOREIGN_LINK)
 
     async def _read_body(self, request: Request) -> Response | None:
         """Read the form, for the API the body, of a request that changes something; refuse one that may be forged."""

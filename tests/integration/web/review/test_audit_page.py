@@ -95,6 +95,14 @@ def test_the_export_is_every_entry_as_stored_and_is_an_entry_itself(redis_client
     assert [json.loads(line)["action"] for line in lines] == ["letter.replay", "letter.replay", "audit.export"]
 
 
+def test_a_link_on_another_site_exports_nothing_in_the_name_of_a_person(redis_client: Redis) -> None:
+    page = signed_in(redis_client, "admin")
+    for path in ("/audit/export", "/api/v1/audit/export"):
+        for site, status in (("cross-site", 403), ("same-site", 403), ("none", 200), ("same-origin", 200)):
+            assert page.get(path, headers={"sec-fetch-site": site}).status_code == status, (path, site)
+    assert [entry.action for entry in AuditLog(redis_client).entries()] == ["audit.export"] * 4
+
+
 def test_a_filter_that_matches_little_goes_on_where_it_stopped(
     redis_client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
