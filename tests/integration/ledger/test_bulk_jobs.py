@@ -142,6 +142,18 @@ def test_a_job_with_wrong_terms_is_refused(
     assert not redis_client.keys("nightly:backfill:*")
 
 
+def test_a_note_that_looks_like_it_holds_a_login_id_is_masked(
+    redis_client: Redis, clock: Clock, bulk: BulkJobs, feeder: Feeder
+) -> None:
+    secret = "5e1f0aaa-1111-4222-8333-c0ffee00c0de"
+    file_many(redis_client, 1, clock)
+    bulk.run(bulk.prepare("resolve", ALL, by=ANN, note=f"it is {secret}").id, by=ANN)
+    feeder.feed()
+    assert redis_client.hget("nightly:letter:dl-1", "status") == b"resolved"
+    stored = b" ".join(redis_client.dump(key) for key in redis_client.keys("*"))
+    assert secret.encode() not in stored
+
+
 def test_an_unknown_letter_and_too_many_letters_are_refused_and_leave_nothing(
     redis_client: Redis, clock: Clock, bulk: BulkJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
