@@ -7,7 +7,7 @@
 
 -- Version of the stored data. Raise it if the present code could misread what the new code writes: workers of both may
 -- run at once, and the older ones then stop at their next pulse with an error.
-local SCHEMA = 6
+local SCHEMA = 7
 local DAY = 86400000
 local SILENT = 10000 -- ms: a worker without a heartbeat for longer than this does not count as live
 
@@ -24,7 +24,7 @@ local FIELD = {
   state = 's', -- due | flight | done | dead
   lane = 'l', -- backfill | live; no such field: live
   is_counted = 'q', -- 1: the tally holds the event of this revision
-  row = 'p', -- "<backfill id>:<row>" that waits for this revision, or is dead (backfill.lua)
+  row = 'p', -- "<backfill or job id>:<row>" that waits for this revision, or is dead; one or two (backfill.lua)
   failures = 'n', -- attempts charged
   first_failure = 'f', -- ms
   failures_while_down = 'd', -- charged failures in a row that said Flinks is down (outage.lua)
