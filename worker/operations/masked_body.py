@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from worker.errors import InvalidAction, InvalidEvent
 from worker.events.contract import EVENT_TYPES, decode_json
 from worker.intake.origin import Logins
+from worker.vault.spellings import Spellings, letters_of
 from worker.vault.vault import Vault
 
 EDITABLE_BYTES = 262_144
@@ -41,6 +42,14 @@ class Kept(NamedTuple):
     alone: str
     within: str
 
+    @property
+    def value(self) -> str:
+        """The value as text."""
+        try:
+            return str(json.loads(self.alone))
+        except ValueError:  # a word of a body that is not JSON
+            return self.within
+
 
 @dataclass(frozen=True, slots=True)
 class MaskedBody:
@@ -49,6 +58,18 @@ class MaskedBody:
     text: str
     is_editable: bool = True
     kept: tuple[Kept, ...] = field(default=(), repr=False)
+    shown: frozenset[str] = frozenset()
+    """The ids that the text shows."""
+
+    def without_kept(self, text: str, vault: Vault) -> str:
+        """Return an id of the edited body in a form that may be shown: its keyed hash if it holds a kept value.
+
+        Else a person could put a loginId, which is not shown to them, into an id, which is.
+        """
+        if text in self.shown:
+            return text
+        values = filter(letters_of, (each.value for each in self.kept))
+        return next((vault.masked(text) for value in values if Spellings(value).are_in(text)), text)
 
     def restored(self, edited: str) -> bytes:
         """Return an edited text with the kept values; raises InvalidAction for a placeholder without one."""
@@ -75,7 +96,7 @@ def mask_body(body: bytes, vault: Vault) -> MaskedBody:
         text = _WORDS_AND_QUOTES.sub(masking.word, body.decode("utf-8", "replace"))
         return MaskedBody("".join(map(_printable, text)), kept=tuple(masking.kept))
     text = json.dumps(shown, ensure_ascii=False, indent=2)
-    return MaskedBody("".join(map(_escaped, text)), kept=tuple(masking.kept))
+    return MaskedBody("".join(map(_escaped, text)), kept=tuple(masking.kept), shown=frozenset(masking.shown))
 
 
 class _Masking:
@@ -83,6 +104,7 @@ class _Masking:
 
     def __init__(self, vault: Vault) -> None:
         self.kept: list[Kept] = []
+        self.shown: set[str] = set()
         self._numbers: dict[Kept, int] = {}
         self._vault = vault
         self._logins = Logins(None, vault)
@@ -117,7 +139,10 @@ class _Masking:
             (name in _IDS and self._logins.may_show(value))
             or (name in _TEXTS and _TEXTS[name].fullmatch(value) and not self._logins.are_in(value))
         )
-        return value if is_shown and not _PLACEHOLDER.search(value) else self._hidden(value)
+        if not is_shown or _PLACEHOLDER.search(value):
+            return self._hidden(value)
+        self.shown |= {value} if name in _IDS else set()
+        return value
 
     def _hidden(self, value: Any) -> Any:
         """Mask every text and number within a value."""

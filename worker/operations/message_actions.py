@@ -1,6 +1,7 @@
 """Replays a rejected message, or resubmits its corrected body. Its events are recorded as its letter is closed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from worker.errors import InvalidAction, NeedsLoginKeys, NotReplicated, SealError
 from worker.intake.accept import Intake
@@ -13,6 +14,7 @@ from worker.operations.letter_secrets import LetterSecrets, logins_named_in
 from worker.operations.letter_texts import checked_text
 from worker.operations.masked_body import MaskedBody, mask_body
 from worker.operations.rejected_messages import Judged, judge_body
+from worker.vault.vault import Vault
 
 LOOK = "Look at the letter again, and replay it if it is open then."
 
@@ -59,14 +61,16 @@ class MessageActions:
     def resubmit(self, letter: Letter, act: Act, edited: str) -> Done:
         """Accept an edited body, if all its events are valid."""
         intake, vault, kept = self._intake, self._secrets.vault, self._secrets.body(letter)
-        body = mask_body(kept, vault).restored(edited)
+        masked = mask_body(kept, vault)
+        body = masked.restored(edited)
         judged = judge_body(intake, body)
         if judged.invalid:
             return Done(letter.id, "still_invalid", reasons=tuple(judged.reasons))
         if len(judged.wishes) > WISHES_AT_MOST:
             raise InvalidAction(f"A body of more than {WISHES_AT_MOST} events cannot be resubmitted. Nothing was done.")
         checked_text(act.text, "reason", secrets=logins_named_in(body, vault))
-        return self._accept(act, judged, "corrected")
+        wishes = [_without_kept(wish, masked, vault) for wish in judged.wishes]
+        return self._accept(act, replace(judged, wishes=wishes), "corrected")
 
     def _accept(self, act: Act, judged: Judged, status: Ending) -> Done:
         """Record the events and close the letter, so that a crash between leaves an open letter but loses no event."""
@@ -88,3 +92,9 @@ class MessageActions:
         except NotReplicated as error:
             raise NotReplicated(f"{error}: the events are recorded, but a failover may lose them. {LOOK}") from None
         return Done(act.letter_id, outcome, corrected_to=meant, recorded=tuple(done))
+
+
+def _without_kept(wish: Wish, masked: MaskedBody, vault: Vault) -> Wish:
+    """Return a wish whose ids hold no value that the person did not see."""
+    account_id = wish.account_id and masked.without_kept(wish.account_id, vault)
+    return replace(wish, event_id=masked.without_kept(wish.event_id, vault), account_id=account_id)

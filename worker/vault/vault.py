@@ -107,8 +107,12 @@ class Vault:
         Some producers build ids from the loginId. If `login` is None (unknown), any GUID in the id counts as the login.
         """
         if looks_like_token(text) or (holds_guid(text) if login is None else login.are_in(text)):
-            return "masked-" + self.fingerprint(text)
+            return self.masked(text)
         return text
+
+    def masked(self, text: str) -> str:
+        """Return the keyed hash of a producer's id that must not be shown."""
+        return "masked-" + self.fingerprint(text)
 
     def seal_login(self, reference: str, login_id: str) -> bytes:
         """Encrypt a loginId, bound to its reference. A GUID takes 50 bytes, which keeps the login compact in Redis."""
