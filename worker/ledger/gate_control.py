@@ -7,6 +7,7 @@ from worker.errors import OutOfDate
 from worker.ledger.audit import Actor, AuditLog, Deed
 from worker.ledger.scripts import Scripts
 from worker.redis_client.connect import BytesRedis
+from worker.telemetry.scrub import scrub_text
 
 
 class GateKeeper:
@@ -37,6 +38,6 @@ class GateKeeper:
 
     def _turn(self, instance: str, state: str, deed: Deed, version: int | None) -> None:
         now, seen = self._now_ms() if self._now_ms else "", "" if version is None else version
-        args = (now, instance, state, deed.by.name, deed.why, self._rules.storm_logins, seen)
+        args = (now, instance, state, deed.by.name, scrub_text(deed.why), self._rules.storm_logins, seen)
         if self._audit.perform(deed, lambda audit: self._scripts.run("set_gate", *args, *audit)) == b"changed":
             raise OutOfDate(f"The gate of {instance} has changed since you looked at it. Nothing was done.")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from worker.errors import InvalidAction, OutOfDate, UnknownGroup
 from worker.ledger.audit import Actor, AuditLog, Deed
 from worker.ledger.scripts import Scripts
+from worker.operations.letter_texts import checked_text
 from worker.redis_client.connect import BytesRedis, server_ms
 
 MUTED_AT_MOST_MS = 90 * 86_400_000
@@ -75,6 +76,7 @@ class GroupActions:
         name = owner.strip()
         if len(name) > OWNER_CHARACTERS or not name.isprintable():
             raise InvalidAction(f"An owner is a name of at most {OWNER_CHARACTERS} characters. Nothing was done.")
+        name = checked_text(name, "owner", at_most=OWNER_CHARACTERS, may_be_empty=True)
         self._set(group, Deed(by, "group.assign", str(group), note, {"owner": name}), value=name, version=version)
 
     def now_ms(self) -> int:

@@ -17,6 +17,7 @@ from worker.ledger import Ledger, Letters
 from worker.ledger.audit import HEAD, AuditLog, Deed
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.letter_changes import Act, LetterChanges
+from worker.ledger.queries import Views
 from worker.ledger.scripts import PARTS, Scripts
 from worker.operations.group_actions import GroupActions, GroupName
 
@@ -44,6 +45,11 @@ def test_closing_and_opening_a_gate_are_entries(keeper: GateKeeper, entries: Any
         ("bob", "gate.open", INSTANCE, ""),
     ]
     assert len(AuditLog(redis_client).entries(target=INSTANCE)) == 2
+
+
+def test_no_login_id_is_stored_as_a_reason(keeper: GateKeeper, redis_client: Redis) -> None:
+    keeper.close(INSTANCE, by=ANN, reason="because of 0f8fad5b-d9cb-469f-a165-70867728950e")
+    assert Views(redis_client).gate(INSTANCE)["detail"] == "because of [masked]"
 
 
 def test_a_gate_that_changed_since_a_person_looked_stays_as_it_is(

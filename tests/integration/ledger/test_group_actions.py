@@ -141,3 +141,14 @@ def test_a_refused_action_changes_nothing(
         with pytest.raises(InvalidAction, match="at most 200 characters"):
             actions.assign(GROUP, owner, by=ANN)
     assert (view(actions, clock).changed_at, AuditLog(redis_client).head().number) == (None, 0)
+
+
+def test_no_login_id_is_stored_as_an_owner(
+    actions: GroupActions, letters: Letters, clock: Clock, redis_client: Redis
+) -> None:
+    park(letters)
+    login_id = "0f8fad5b-d9cb-469f-a165-70867728950e"
+    actions.assign(GROUP, f"whoever has {login_id}", by=ANN)
+    assert view(actions, clock).owner == "whoever has [masked]"
+    (entry,) = AuditLog(redis_client).entries()
+    assert login_id not in entry.text
