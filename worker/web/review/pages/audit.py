@@ -16,13 +16,14 @@ from worker.web.review.rendering import render
 from worker.web.review.requests import actor_of, number_in_address, parts_of
 
 PAGE, READ_AT_ONCE, SEARCHED_AT_MOST = 50, 500, 5000
-VERIFIED_AT_MOST = 100_000
+VERIFIED_AT_MOST = 20_000
 """Entries that the page verifies; the command line verifies all."""
 ACTIONS = (
-    "letter.replay", "letter.resolve", "letter.correct", "letter.resubmit", "letter.assign", "letter.note",
-    "letter.snooze", "letter.reveal", "group.acknowledge", "group.mute", "group.reopen", "group.assign", "bulk.run",
-    "bulk.pause", "bulk.resume", "bulk.cancel", "gate.open", "gate.close", "backfill.start", "backfill.pause",
-    "backfill.resume", "backfill.cancel", "session.open", "session.end", "audit.export",
+    "letter", "letter.replay", "letter.resolve", "letter.nothing_left", "letter.correct_login", "letter.correct_wish",
+    "letter.resubmit", "letter.assign", "letter.note", "letter.snooze", "letter.reveal", "group", "group.acknowledge",
+    "group.mute", "group.reopen", "group.assign", "bulk", "bulk.run", "bulk.pause", "bulk.resume", "bulk.cancel",
+    "gate", "gate.open", "gate.close", "backfill", "backfill.start", "backfill.pause", "backfill.resume",
+    "backfill.cancel", "backfill.reveal", "session", "session.open", "session.end", "audit.export",
 )  # fmt: skip
 """Suggested in the filter; it takes every text."""
 _PAGES = {"letter": "/letters/", "bulk": "/bulk/", "login": "/logins/"}
