@@ -8,11 +8,13 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.chromium import chromium_or_skip
 from tests.browser.site import Site
-from tests.browser.watched_pages import cookies_of, watched_page
+from tests.browser.watched_pages import WAIT_MS, cookies_of, watched_page
+
+expect.set_options(timeout=WAIT_MS)  # as for every other wait
 
 SignedIn = Callable[..., Page]
 """Opens an empty page of a user who has signed in: `signed_in("otto", java_script_enabled=False)`."""
