@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import SignedIn
+from tests.browser.conftest import SignedIn, Visitor
 from tests.browser.site import Site
+from tests.browser.watched_pages import sign_in
 from tests.people import ANN
 from worker.ledger.gate_control import GateKeeper
 
@@ -55,17 +56,18 @@ def test_the_end_of_a_session_is_told_and_leaves_the_page_as_it_is(gate: GateKee
     expect(page.get_by_role("heading", name=ELSEWHERE)).to_be_visible()
 
 
-def test_a_row_without_a_link_takes_the_focus_and_the_keys_can_be_switched_off(signed_in: SignedIn) -> None:
-    page = signed_in("otto")
-    page.goto("/audit")  # the newest entry is the sign-in, which has no page
-    first = page.locator("[data-row]").first
-    page.keyboard.press("j")
-    expect(first).to_be_focused()
-    page.keyboard.press("?")
-    page.get_by_role("checkbox", name="Use these keys").uncheck()
-    page.keyboard.press("Escape")
-    expect(first).to_be_focused()
-    page.get_by_label("Person").focus()
-    page.get_by_label("Person").blur()
-    page.keyboard.press("/")
-    expect(page.locator("body")).to_be_focused()
+def test_a_row_without_a_link_takes_the_focus_and_the_keys_can_be_switched_off(visitor: Visitor) -> None:
+    with visitor() as page:
+        sign_in(page, "otto")
+        page.goto("/audit")  # the newest entry is the sign-in, which has no page
+        first = page.locator("[data-row]").first
+        page.keyboard.press("j")
+        expect(first).to_be_focused()
+        page.keyboard.press("?")
+        page.get_by_role("checkbox", name="Use these keys").uncheck()
+        page.keyboard.press("Escape")
+        expect(first).to_be_focused()
+        page.get_by_label("Person").focus()
+        page.get_by_label("Person").blur()
+        page.keyboard.press("/")
+        expect(page.locator("body")).to_be_focused()
