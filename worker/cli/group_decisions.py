@@ -11,7 +11,7 @@ from worker.cli.output import console, number, plain, when
 from worker.ledger.group_views import GroupView, GroupViews
 from worker.operations.group_actions import GroupActions, GroupName
 
-_SPAN = re.compile(r"(\d{1,4})([hd])")
+_SPAN = re.compile(r"(\d{1,4})([hd])", re.ASCII)
 _SPAN_MS = {"h": 3_600_000, "d": 86_400_000}
 Code = Annotated[str, typer.Argument(help="The code of the group.", autocompletion=complete_code)]
 Instance = Annotated[

@@ -17,7 +17,7 @@ NOBODY = "-"
 """The owner of letters without one."""
 LONGEST = 200
 """Characters of a value."""
-_AGE = re.compile(r"(\d{1,5})([mhd])")
+_AGE = re.compile(r"(\d{1,5})([mhd])", re.ASCII)
 _AGE_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LATEST_MS = 253_402_300_799_000
 _YES, _NO = {"1", "on", "true", "yes"}, {"", "0", "false", "no"}

@@ -19,7 +19,7 @@ READ_AT_ONCE = 1000
 """Letters that one call examines: a few milliseconds in which Redis serves nobody else."""
 CALLS_A_PAGE = 5
 IDS_AT_ONCE = 500
-_CURSOR = re.compile(r"(\d{1,15})\.([a-z]{1,8}-[A-Za-z0-9_-]{1,80})")
+_CURSOR = re.compile(r"(\d{1,15})\.([a-z]{1,8}-[A-Za-z0-9_-]{1,80})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

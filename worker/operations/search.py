@@ -18,7 +18,7 @@ JOB = re.compile(r"(bf|job)-[a-z2-7]{10}")
 """A backfill, or a bulk job."""
 LONGEST = 1000
 """Characters of a text that may be an id."""
-_PLACE = re.compile(r"\d{1,20}")
+_PLACE = re.compile(r"\d{1,20}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ def test_any_name_may_own_letters(redis_client: Redis, clock: Clock, pages: Lett
     assert pages.page(wanted).letters == []
 
 
-@pytest.mark.parametrize("place", ["x", "1.dl-1'", "-1.dl-1", "1.dl-1\n", "1", ".", "9" * 99 + ".dl-1"])
+@pytest.mark.parametrize("place", ["x", "1.dl-1'", "-1.dl-1", "1.dl-1\n", "1", ".", "9" * 99 + ".dl-1", "\u0663.dl-1"])
 def test_a_place_that_no_page_named_is_refused(pages: LetterPages, place: str) -> None:
     with pytest.raises(InvalidFilter, match="begin at the first page"):
         pages.page(LetterFilter(), after=place)
