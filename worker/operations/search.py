@@ -19,6 +19,8 @@ JOB = re.compile(r"(bf|job)-[a-z2-7]{10}")
 LONGEST = 1000
 """Characters of a text that may be an id."""
 _PLACE = re.compile(r"\d{1,20}", re.ASCII)
+_PLACES = 1 << 64
+"""Redis has no greater cursor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def _check(text: str, after: str | None) -> None:
         raise InvalidFilter(f"the text to search for has more than {LONGEST:,} characters")
     if not _is_unicode(text):
         raise InvalidFilter("the text to search for is not valid UTF-8")
-    if after is not None and not _PLACE.fullmatch(after):
+    if after is not None and not (_PLACE.fullmatch(after) and int(after) < _PLACES):
         raise InvalidFilter("the place in the search is not valid: search again")
 
 
