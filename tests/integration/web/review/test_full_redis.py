@@ -53,6 +53,8 @@ def test_a_full_redis_is_named_and_hides_no_page_and_no_action_is_half_done(own_
         assert "Redis is full and accepts no more writes." in response.text, path
         assert "Nothing was done." in response.text, path
     assert {key: own_redis.dump(key) for key in own_redis.scan_iter()} == before
+    assert page.send("/sign-out").headers["location"] == "/sign-in"
+    assert not own_redis.keys("nightly:session:*"), "a person can sign out"
     stranger = browser(review_parts(own_redis))
     stranger.get("/sign-in")
     assert "Redis is full" in stranger.send("/sign-in", name="oscar", password=PASSWORD).text

@@ -4,11 +4,14 @@ from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import urlencode
 
+import redis
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from worker.errors import NightlyError
 from worker.ledger.audit import Deed
+from worker.telemetry.logs import get_logger
 from worker.web.review.access import Access
 from worker.web.review.cookies import FLOW, SESSION, VISIT, delete_cookie, set_cookie
 from worker.web.review.endpoint import CLOSED
@@ -21,6 +24,8 @@ from worker.web.review.redirects import back, safe_path
 from worker.web.review.rendering import render
 from worker.web.review.single_sign_on import SignOnFailed, SingleSignOn
 from worker.web.review.users import User
+
+log = get_logger(__name__)
 
 WRONG = "Name or password is wrong."
 BUSY = "Too many people are signing in at once. Wait a few seconds, and sign in again."
@@ -75,7 +80,10 @@ def sign_out(request: Request) -> Response:
         flash(request, "Your company's proxy has signed you in: sign out there.", "wrong")
         return back(request)
     request.app.state.access.sessions.end(request.state.session)
-    request.app.state.parts.audit.append(Deed(person.actor, "session.end", person.name))
+    try:
+        request.app.state.parts.audit.append(Deed(person.actor, "session.end", person.name))
+    except (redis.RedisError, NightlyError) as error:  # a full Redis must not keep a person signed in
+        log.warning("sign_out_not_audited", user=person.name, error=type(error).__name__)
     response = RedirectResponse("/sign-in", status_code=HTTPStatus.SEE_OTHER)
     delete_cookie(response, SESSION)
     flash(request, "You have signed out.")
