@@ -1,7 +1,7 @@
 """Finds out who a request is from: a token (only for the API), the trusted proxy's header, or a session."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.requests import Request
 
@@ -50,7 +50,9 @@ class Access:
                 self._token_line.say(address=self.proxy.address_of(request))
                 return None
             return Person(holder.name, holder.role, holder.via, self.proxy.address_of(request), holder.how)
-        return self.proxy.person(request)
+        person = self.proxy.person(request)
+        # The name of a user must mean one person in the audit log.
+        return replace(person, role="") if person and person.name in self.users else person
 
     def from_session(self, request: Request) -> tuple[Person, str] | None:
         """Return the person who has signed in, and the session's secret id. Blocks; raises redis.RedisError."""

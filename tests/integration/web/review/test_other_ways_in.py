@@ -76,6 +76,11 @@ def test_a_person_of_the_proxy_without_a_role_is_told_so(redis_client: Redis) ->
     assert "ann has none" in refused.text
 
 
+def test_nobody_behind_the_proxy_gets_the_name_of_a_user_with_a_password(redis_client: Redis) -> None:
+    refused = browser(behind_a_proxy(redis_client)).get("/", headers={"x-user": "oscar", "x-groups": "ops"})
+    assert refused.status_code == 403
+
+
 def test_headers_of_another_peer_are_ignored_and_logged(redis_client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr(rare_line._log, "warning", lambda event, **_: lines.append(event), raising=False)
