@@ -22,6 +22,7 @@ def create_app(
     """Return the application; raises SettingsError. Without a way to sign in, only the public routes are open."""
     access = access or build_access(parts.client, parts.settings)
     app = Starlette(routes=[*beside, *build_routes(access, rows)], exception_handlers={HTTPException: _refuse})
+    app.router.redirect_slashes = False  # it redirects to the host that the client names, with the scheme of this hop
     app.state.parts, app.state.access = parts, access
     return WithHeaders(app)
 

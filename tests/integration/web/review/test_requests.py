@@ -45,6 +45,17 @@ def test_every_response_forbids_scripts_of_others_frames_and_caches(parts: Parts
         assert headers.get_list("cache-control") == ["no-store"]
 
 
+def test_a_path_with_a_slash_too_many_leads_nowhere(parts: Parts) -> None:
+    """Starlette would redirect to the host of the `Host` header, in plain HTTP if a proxy ends the TLS."""
+    for method, path in (
+        ("GET", "/letters/"),
+        ("POST", "/letters/search/"),
+        ("GET", "/sign-in/"),
+    ):
+        response = browser(parts).request(method, path, headers={"host": "evil.test"})
+        assert (response.status_code, response.headers.get("location")) == (404, None), path
+
+
 def test_no_template_has_an_inline_script_or_style() -> None:
     from importlib.resources import files  # noqa: PLC0415
 
