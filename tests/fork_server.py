@@ -127,6 +127,7 @@ def _become(program: Program) -> None:
     os.environ.clear()
     os.environ.update(program.environment)
     sys.argv = [program.module, *program.arguments]
+    sys.modules.pop(program.module, None)  # runpy warns of a module that it runs anew
     runpy.run_module(program.module, run_name="__main__", alter_sys=True)
 
 

@@ -24,6 +24,10 @@ NOT_RUN: Mapping[str, str] = {
     "python -m sandbox.emulator": "does not end: tests/conftest.py starts the same process",
     "nightly keys webhook": "does not end: tests/integration/web/webhook/test_process.py starts the same process",
     'curl -s -H "Authorization': "needs a token and a dead letter: tests/integration/web/review/test_api.py does",
+    "nightly dead-letters nothing-left": "needs a letter of each kind: tests/integration/cli/test_letter_commands.py",
+    'printf %s "$PASSWORD"': "needs a password of yours: tests/unit/cli/test_users.py and the tests of the review page",
+    "export REVIEW_URL=": "needs an identity provider: tests/integration/web/review/test_single_sign_on.py has one",
+    "export REVIEW_PROXY_ADDRESSES=": "needs a proxy: tests/integration/web/review/test_other_ways_in.py has one",
     "import json\n\nfrom kombu": "needs RabbitMQ: tests/rabbitmq/test_producers.py runs it where RabbitMQ is installed",
 }
 """The blocks that no test of RUN_BY runs: how they begin, and why."""

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis
@@ -142,7 +143,8 @@ def test_the_new_owner_of_letters_is_not_taken_for_a_filter(redis_client: Redis)
     file_many(redis_client, 3)
     LetterActions(redis_client).assign("dl-2", owner="bob", by=Actor("bob", "operator", "page"))
     page = signed_in(redis_client, "operator")
-    fields = {"all": "1", "assign_to": "carl", "until": "2030-01-01T00:00"}  # every form has them
+    next_week = f"{datetime.now(UTC) + timedelta(days=7):%Y-%m-%dT%H:%M}"
+    fields = {"all": "1", "assign_to": "carl", "until": next_week}  # every form has them
     assert "3 selected." in page.get(prepared(page, verb="replay", **fields)).text
     text = page.get(prepared(page, verb="assign", owner="bob", **fields)).text
     assert "1 selected." in text

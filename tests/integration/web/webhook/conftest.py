@@ -19,6 +19,7 @@ from worker.events.channels import STREAM
 from worker.listening import Places, listen
 from worker.redis_client.connect import connect
 from worker.web.review.app import create_app
+from worker.web.review.parts import build_parts
 from worker.web.server import CONNECTIONS, config_for
 from worker.web.webhook.route import way_in
 
@@ -29,7 +30,7 @@ Serve = Callable[..., Producer]
 def served(settings: Settings) -> Iterator[Producer]:
     """Serve as `nightly review` does, on a free port."""
     url = settings.redis_url.get_secret_value() if settings.redis_url else ""
-    app = create_app(connect(url), settings, {}, beside=[way_in(settings)])
+    app = create_app(build_parts(connect(url), settings), beside=[way_in(settings)])
     listener = listen("127.0.0.1", 0, Places(CONNECTIONS))
     server = uvicorn.Server(config_for(app, listener))
     thread = threading.Thread(target=server.run, args=([listener],))
