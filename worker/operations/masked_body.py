@@ -8,18 +8,20 @@ that pass the rule for ids (worker/intake/origin.py). Does no I/O.
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from worker.errors import InvalidAction, InvalidEvent
 from worker.events.contract import EVENT_TYPES, decode_json
 from worker.intake.origin import Logins
-from worker.vault.spellings import Spellings, letters_of
+from worker.vault.spellings import letters_of
 from worker.vault.vault import Vault
 
 EDITABLE_BYTES = 262_144
 """A larger body cannot be edited as a text."""
 _PLACEHOLDER = re.compile(r'(?P<quote>"?)\[kept (?P<number>[0-9]{1,6})(?P<as_text> as text)?\](?P<end>"?)')
+_ESCAPE_OF_KEPT = re.compile(r"\\(u[0-9A-Fa-f]{0,3})?\[kept ")
 _IDS = frozenset({"id", "event_id", "source", "subject", "account_id", "instance"})
 _TEXTS: Mapping[str, re.Pattern[str]] = {
     "type": re.compile(r"[a-z]{1,20}([._-][a-z]{1,20}){0,3}"),
@@ -44,11 +46,11 @@ class Kept(NamedTuple):
 
     @property
     def value(self) -> str:
-        """The value as text."""
-        try:
-            return str(json.loads(self.alone))
-        except ValueError:  # a word of a body that is not JSON
-            return self.within
+        """The value as text, as it is within a longer one."""
+        with suppress(ValueError):  # a word of a body that is not JSON
+            if isinstance(value := json.loads(f'"{self.within}"'), str):
+                return value
+        return self.within
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,9 @@ class MaskedBody:
 
         Else a person could put a loginId, which is not shown to them, into an id, which is.
         """
-        if text in self.shown:
-            return text
-        values = filter(letters_of, (each.value for each in self.kept))
-        return next((vault.masked(text) for value in values if Spellings(value).are_in(text)), text)
+        letters = letters_of(text)
+        kept = filter(None, (letters_of(each.value) for each in self.kept))
+        return vault.masked(text) if text not in self.shown and any(each in letters for each in kept) else text
 
     def restored(self, edited: str) -> bytes:
         """Return an edited text with the kept values; raises InvalidAction for a placeholder without one."""
@@ -82,6 +83,8 @@ class MaskedBody:
             is_alone = found["quote"] and found["end"] and not found["as_text"]
             return kept.alone if is_alone else found["quote"] + kept.within + found["end"]
 
+        if _ESCAPE_OF_KEPT.search(edited):  # it would take the first characters of the value away
+            raise InvalidAction("A backslash stands before a kept value. Nothing was done.")
         return _PLACEHOLDER.sub(value, edited).encode("utf-8", "surrogatepass")
 
 

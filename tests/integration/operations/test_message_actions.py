@@ -14,7 +14,6 @@ from worker.intake.accept import Rejection, body_context
 from worker.intake.celery_message import kept_message
 from worker.intake.messages import CeleryMessage
 from worker.ledger import Recorded, letter_changes
-from worker.ledger.queries import Views
 from worker.operations.letter_preview import Would
 from worker.operations.rejected_messages import FieldReason
 from worker.vault.vault import Vault
@@ -46,23 +45,6 @@ def test_a_corrected_message_is_accepted_with_the_value_that_was_not_shown(revie
     assert review.letters.body(letter.id) == b""
     (entry,) = review.audit.entries(target=review.reference())
     assert (entry.action, entry.target, entry.why) == ("letter.resubmit", letter.id, "typing")
-
-
-@pytest.mark.parametrize(("name", "claimed"), [("subject", "account_id"), ("id", "event_id")])
-@pytest.mark.parametrize("text", ["[kept 1]", "a [kept 1]!"])
-@pytest.mark.parametrize("login_id", [LOGIN, "secret-4711"])
-def test_a_login_id_that_is_put_into_a_shown_id_is_masked(
-    review: Review, name: str, claimed: str, text: str, login_id: str
-) -> None:
-    letter = review.rejected(event(login_id, time=""))
-    document = json.loads(review.actions.masked_body(letter.id).text)
-    document |= {"time": "2020-11-22T10:00:00Z", "data": {"loginId": "another-login"}, name: text}
-    done = review.actions.resubmit(letter.id, by=ANN, body=json.dumps(document), reason="typing")
-    login = Views(review.redis).login(done.corrected_to) or {}
-    assert login[claimed].startswith("masked-")
-    ids = {"account_id": "cust-42", "event_id": "evt-9"}
-    assert all(login[other] == value for other, value in ids.items() if other != claimed), "the others stay"
-    assert not [key for key, value in review.everything().items() if login_id in repr(value)]
 
 
 def test_a_message_that_is_still_invalid_changes_nothing_and_gives_the_reasons_by_field(review: Review) -> None:
