@@ -19,6 +19,8 @@ class Person:
     address: str = ""
     how: str = "password"
     """password | link | oidc | proxy | token"""
+    subject: str = ""
+    """The provider's own id of a person who signs in by `oidc`: some let people change their name."""
 
     def may(self, needed: str) -> bool:
         """Return whether this person has the role `needed`, or a higher one."""

@@ -106,7 +106,8 @@ class SingleSignOn:
         name = next((str(claims[key]) for key in _NAMES if isinstance(claims.get(key), str) and claims[key]), "")
         if not name or len(name) > _MOST_CHARACTERS or not name.isprintable():
             raise ValueError("the ID token names nobody")
-        return Person(name, role_of((str(group) for group in groups), self.roles), how="oidc")
+        role, subject = role_of((str(group) for group in groups), self.roles), str(claims["sub"])[:_MOST_CHARACTERS]
+        return Person(name, role, how="oidc", subject=subject)
 
     def _endpoint(self, name: str) -> str:
         now = time.monotonic()

@@ -19,6 +19,7 @@ from redis import Redis
 from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider, provider
 from tests.review_page import BASE_URL, Page, browser, review_parts
 from worker.errors import SettingsError
+from worker.ledger.audit import AuditLog
 from worker.web.review import single_sign_on
 from worker.web.review.cookies import FLOW, SESSION
 from worker.web.review.parts import Parts
@@ -77,6 +78,14 @@ def test_a_person_signs_in_with_the_highest_role_of_their_groups(page: Page, idp
     assert ">ann<" in shown
     assert ">operator<" in shown
     assert FLOW not in page.cookies
+
+
+def test_people_who_gave_themselves_one_name_can_be_told_apart(redis_client: Redis, page: Page, idp: Provider) -> None:
+    for subject in ("u-1", "u-2"):
+        idp.person["sub"] = subject
+        sign_on(page, idp)
+    opened = [entry for entry in AuditLog(redis_client).entries() if entry.action == "session.open"]
+    assert [(entry.by, entry.detail["subject"]) for entry in opened] == [("ann", "u-2"), ("ann", "u-1")]
 
 
 def test_the_provider_gets_a_challenge_a_state_and_a_nonce_that_differ_each_time(page: Page) -> None:

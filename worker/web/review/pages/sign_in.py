@@ -137,7 +137,8 @@ def _enter(request: Request, person: Person, entry: str, response: Response) -> 
     if request.state.session:
         access.sessions.end(request.state.session)
     person = replace(person, address=access.proxy.address_of(request))
-    deed = Deed(person.actor, "session.open", person.name, detail={"how": person.how})
+    detail = {"how": person.how} | ({"subject": person.subject} if person.subject else {})
+    deed = Deed(person.actor, "session.open", person.name, detail=detail)
     request.app.state.parts.audit.append(deed)
     set_cookie(response, SESSION, access.signing.sign(SESSION, access.open_session(person, entry)))
     delete_cookie(response, VISIT)
