@@ -28,7 +28,7 @@ NOT_RUN: Mapping[str, str] = {
     'printf %s "$PASSWORD"': "needs a password of yours: tests/unit/cli/test_users.py and the tests of the review page",
     "export REVIEW_URL=": "needs an identity provider: tests/integration/web/review/test_single_sign_on.py has one",
     "export REVIEW_PROXY_ADDRESSES=": "needs a proxy: tests/integration/web/review/test_other_ways_in.py has one",
-    "nightly users token ci": "needs the address of a page: tests/integration/web/review/test_api.py sends a token",
+    "nightly users token": "needs the address of a page: tests/integration/web/review/test_api.py sends a token",
     "import json\n\nfrom kombu": "needs RabbitMQ: tests/rabbitmq/test_producers.py runs it where RabbitMQ is installed",
 }
 """The blocks that no test of RUN_BY runs: how they begin, and why."""
