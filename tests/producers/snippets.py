@@ -29,6 +29,8 @@ NOT_RUN: Mapping[str, str] = {
     "export REVIEW_URL=": "needs an identity provider: tests/integration/web/review/test_single_sign_on.py has one",
     "export REVIEW_PROXY_ADDRESSES=": "needs a proxy: tests/integration/web/review/test_other_ways_in.py has one",
     "nightly users token": "needs the address of a page: tests/integration/web/review/test_api.py sends a token",
+    "nightly audit-log list --target": "needs the log of a worker: tests/integration/cli/test_audit_log.py runs each",
+    "nightly dead-letters replay --code retries": "needs such letters: tests/integration/cli/test_bulk.py runs each",
     "import json\n\nfrom kombu": "needs RabbitMQ: tests/rabbitmq/test_producers.py runs it where RabbitMQ is installed",
 }
 """The blocks that no test of RUN_BY runs: how they begin, and why."""

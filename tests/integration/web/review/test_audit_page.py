@@ -26,7 +26,7 @@ def test_the_log_shows_who_did_what_newest_first(redis_client: Redis) -> None:
     assert text.index("<code>group.mute") < text.index("<code>letter.replay")
     assert 'href="/letters/dl-0"' in text
     assert 'href="/letters?instance=toolbox&amp;code=INVALID_LOGIN&amp;wish=on"' in text
-    for words in ("the bank is back", "until 5", "operator, page, 10.0.0.7", "2 entries."):
+    for words in ("the bank is back", "until: 5", "operator, page, 10.0.0.7", "2 entries."):
         assert words in text
 
 
