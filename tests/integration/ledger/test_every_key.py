@@ -190,7 +190,7 @@ def busy(
         ledger_calls.list_letters(letters), ("replayed", "resolved", "resolved", "replayed"), strict=False
     ):
         ledger_calls.close(letters, letter.id, ending, by="ann")
-    ledger.record([live(vault, f"event-{at}", clock.ms * 1000 + 1, on=False) for at in range(0, 60, 3)])
+    ledger.record([live(vault, f"event-{at}", clock.ms * 1000 + 1, on=False) for at in range(0, 60, 10)])
     for name, code in (("ev-1", "unknown_instance"), ("ev-2", "invalid_event"), ("ev-3", "invalid_event")):
         letters.keep_rejected([Message(name, code, "x", "stream", 1, b"x")])
     with pytest.MonkeyPatch.context() as patch:
