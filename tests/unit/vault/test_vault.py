@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.errors import SealError
-from worker.vault.vault import Vault, decode_key, new_key
+from worker.errors import NeedsLoginKeys, SealError
+from worker.vault.vault import Vault, decode_key, needed, new_key
 
 GUID = "5e115eab-0000-4000-8000-00000c0ffee1"
 OLD, NEW, OTHER = bytes(32), bytes(range(32)), bytes(range(1, 33))
@@ -149,3 +149,9 @@ def test_a_fingerprint_changes_with_every_part_and_with_the_key() -> None:
     assert len(set(fingerprints)) == len(fingerprints)
     assert all(re.fullmatch(r"[a-z2-7]{12}", item) for item in fingerprints)
     assert vault.fingerprint("a", "b") == Vault([NEW, OLD]).fingerprint("a", "b")
+
+
+def test_what_needs_a_vault_says_so_where_there_is_none() -> None:
+    assert needed(KEPT) is KEPT
+    with pytest.raises(NeedsLoginKeys, match=r"^This needs LOGIN_KEYS.*Nothing was done\.$"):
+        needed(None)
