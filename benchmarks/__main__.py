@@ -13,6 +13,7 @@ import typer
 from benchmarks import backfill, growth, intake, latency, outage, review_pages, start, states
 from benchmarks.race import race
 from benchmarks.tuning import tune
+from worker.telemetry.logs import configure_logging
 
 
 def in_a_folder(run: Callable[..., str]) -> Callable[..., None]:
@@ -20,6 +21,7 @@ def in_a_folder(run: Callable[..., str]) -> Callable[..., None]:
 
     @wraps(run)
     def command(**sizes: Any) -> None:
+        configure_logging(log_format=None, log_level="WARNING")
         with TemporaryDirectory(prefix="nightly-benchmark-") as folder:
             print(run(Path(folder), **sizes))
 
