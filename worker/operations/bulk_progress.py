@@ -13,7 +13,12 @@ VERBS: Mapping[Verb, str] = {
     Verb.ASSIGN: "Assign",
     Verb.SNOOZE: "Snooze",
 }
-_CHANGED: Mapping[Verb, str] = {Verb.ASSIGN: "will be assigned", Verb.SNOOZE: "will be snoozed"}
+CHANGES: Mapping[Verb, str] = {
+    Verb.RESOLVE: "will be resolved",
+    Verb.NOTHING_LEFT: "will be resolved",
+    Verb.ASSIGN: "will be assigned",
+    Verb.SNOOZE: "will be snoozed",
+}
 
 
 def title_of(job: Job) -> str:
@@ -41,7 +46,7 @@ def _parts(found: Preflight) -> Iterator[str]:
         (found.called, "will be called"),
         (found.already_as_wished, "will be called again, though as wished before"),
         (found.accepted_again, "messages will be accepted again, if they are valid by now"),
-        (found.changed, _CHANGED.get(found.verb, "will be closed")),
+        (found.changed, CHANGES.get(found.verb, "will be changed")),
         (found.superseded, "are superseded by a newer event"),
         (found.in_flight, "are being called right now for a newer event"),
         (found.closed, "are closed already"),

@@ -115,7 +115,7 @@ def test_a_person_at_a_terminal_sees_the_preflight_and_confirms_it(
     monkeypatch.setattr(typer, "prompt", lambda *_, **__: "100")
     done = nightly("dead-letters", "resolve", "--all", "--note", "x")
     assert (done.returncode, bulk.list()[0].status) == (1, "cancelled")
-    assert "Resolve 101 letters: 101 will be closed" in done.stderr
+    assert "Resolve 101 letters: 101 will be resolved" in done.stderr
     monkeypatch.setattr(typer, "prompt", lambda *_, **__: "101 ")
     assert nightly("dead-letters", "resolve", "--all", "--note", "x").returncode == 0
     file_many(redis_client, 2)

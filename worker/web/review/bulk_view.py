@@ -1,27 +1,15 @@
-"""What the pages of bulk jobs show: the title, the preflight in words, the result of each letter. Does no I/O."""
+"""What the pages of bulk jobs show: the counts of the preflight, the progress, each result. Does no I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from worker.backfill.job_models import Job, JobStatus, LetterOutcome, LetterResult, Preflight, Verb
+from worker.backfill.job_models import Job, JobStatus, LetterOutcome, LetterResult, Preflight
+from worker.operations.bulk_progress import CHANGES, outcomes, title_of
 from worker.web.review.charts import progress_bar, span
 from worker.web.review.progress import Progress
 
-TITLES: Mapping[Verb, str] = {
-    Verb.REPLAY: "Replay",
-    Verb.RESOLVE: "Resolve",
-    Verb.NOTHING_LEFT: "Nothing left to switch off",
-    Verb.ASSIGN: "Assign",
-    Verb.SNOOZE: "Snooze",
-}
-_CHANGES: Mapping[Verb, str] = {
-    Verb.RESOLVE: "will be resolved",
-    Verb.NOTHING_LEFT: "will be resolved",
-    Verb.ASSIGN: "will be assigned",
-    Verb.SNOOZE: "will be snoozed",
-}
 _FAILED = (LetterOutcome.DEAD, LetterOutcome.INVALID, LetterOutcome.FAILED)
 _KINDS: Mapping[LetterOutcome, str] = {
     **dict.fromkeys(_FAILED, "bad"),
@@ -58,11 +46,6 @@ class ResultRow:
     """Before the start of a replay: what it would do to this letter now."""
 
 
-def title_of(job: Job) -> str:
-    """Return what a job does, and to how many letters."""
-    return f"{TITLES[job.verb]}: {_letters(job.total)}"
-
-
 def job_progress(job: Job, *, reason: str = "", pace: str = "") -> Progress:
     """Return the progress of a job."""
     counts = job.counts
@@ -79,7 +62,7 @@ def job_progress(job: Job, *, reason: str = "", pace: str = "") -> Progress:
         waiting=counts.get(LetterOutcome.WAITING, 0),
         failed=sum(counts.get(each, 0) for each in _FAILED),
         dropped=counts.get(LetterOutcome.CANCELLED, 0),
-        outcomes=", ".join(f"{counts[each]:,} {_words(each)}" for each in LetterOutcome if counts.get(each)),
+        outcomes=outcomes(counts),
         reason=reason,
         pace=pace,
         is_over=job.ended_at is not None or job.status is JobStatus.FINISHED,
@@ -93,7 +76,7 @@ def preflight_parts(preflight: Preflight) -> list[Part]:
     parts = [
         Part("called", "will be called", preflight.called, f"with the newest wish of each login; {rate}".rstrip("; ")),
         Part("good", "already as wished", preflight.already_as_wished, "called all the same"),
-        Part("called", _CHANGES.get(preflight.verb, "will be changed"), preflight.changed, "without a call"),
+        Part("called", CHANGES.get(preflight.verb, "will be changed"), preflight.changed, "without a call"),
         Part("called", "accepted again", preflight.accepted_again, "messages; those that are still wrong stay open"),
         Part("other", "superseded", preflight.superseded, "a newer event came, so the job makes no call for them"),
         Part("waits", "in flight", preflight.in_flight, "a newer event is being called right now"),
@@ -109,14 +92,6 @@ def preflight_bar(parts: Sequence[Part], total: int) -> Markup:
     for part in parts:
         segments[part.css] = segments.get(part.css, 0) + part.count
     return progress_bar(segments, total, ", ".join(f"{part.count:,} {part.name}" for part in parts))
-
-
-def sentence(parts: Sequence[Part], preflight: Preflight) -> str:
-    """Return the preflight in one sentence."""
-    words = ", ".join(f"{part.count:,} {part.name}" for part in parts) or "nothing will change"
-    if not preflight.calls_per_second or not preflight.calls:
-        return f"{words}."
-    return f"{words}; about {span(preflight.seconds)} at {preflight.calls_per_second:g} a second."
 
 
 def warnings(preflight: Preflight) -> list[str]:
@@ -140,7 +115,3 @@ def result_row(number: int, result: LetterResult, foretold: str = "") -> ResultR
 
 def _words(outcome: LetterOutcome) -> str:
     return outcome.value.replace("_", " ")
-
-
-def _letters(count: int) -> str:
-    return "1 letter" if count == 1 else f"{count:,} letters"

@@ -24,8 +24,8 @@ def parts_of(request: Request) -> Parts:
 
 def actor_of(request: Request) -> Actor:
     """Return the person who acts, as the audit log names people."""
-    user = request.state.user
-    return Actor(user.name, user.role, user.via, user.address)
+    actor: Actor = request.state.user.actor
+    return actor
 
 
 def text_of(request: Request, name: str) -> str:

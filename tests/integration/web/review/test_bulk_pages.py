@@ -50,7 +50,7 @@ def test_the_preflight_says_what_will_happen_before_anything_does(redis_client: 
     page = signed_in(redis_client, "operator")
     text = page.get(prepared(page, verb="replay", code="INVALID_LOGIN", ids=["dl-1", "dl-2", "dl-3"])).text
     assert "3 selected." in text
-    assert "2 will be called, 1 closed meanwhile; about 0 s at 50 a second." in text
+    assert "2 will be called, 1 are closed already; about 1 s at 50 calls/s." in text
     assert text.count('data-label="What will happen">Nothing: it is closed') == 1
     assert text.count('data-label="What will happen">') == 3
     assert text.count(">INVALID_LOGIN wish on</td>") == 3

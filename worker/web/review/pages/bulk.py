@@ -11,8 +11,9 @@ from starlette.responses import RedirectResponse, Response
 from worker.backfill.job_models import Job, JobStatus, LetterResult, Verb
 from worker.errors import InvalidAction, UnknownLetter
 from worker.ledger.letter_filter import LetterFilter
+from worker.operations.bulk_progress import sentence_of
 from worker.operations.bulk_report import csv_lines, documents
-from worker.web.review.bulk_view import job_progress, preflight_bar, preflight_parts, result_row, sentence, warnings
+from worker.web.review.bulk_view import job_progress, preflight_bar, preflight_parts, result_row, warnings
 from worker.web.review.downloads import download
 from worker.web.review.flash import flash
 from worker.web.review.forms import Form
@@ -140,7 +141,7 @@ def _preflight(parts: Parts, job: Job) -> dict[str, Any]:
         "preflight": preflight,
         "parts": counts,
         "bar_of_parts": preflight_bar(counts, preflight.total),
-        "sentence": sentence(counts, preflight),
+        "sentence": sentence_of(preflight),
         "warnings": warnings(preflight),
         "must_type": f"{preflight.must_type:,}" if preflight.must_type else "",
     }
