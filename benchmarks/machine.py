@@ -10,7 +10,7 @@ from pathlib import Path
 from sandbox.stack.redis_binary import find_redis_binary
 
 PACKAGES = (
-    *("celery", "kombu", "redis", "hiredis", "httpx", "httpx-aiohttp", "aiohttp", "uvloop"),
+    *("celery", "kombu", "redis", "hiredis", "httpx", "httptools", "uvloop"),
     *("dramatiq", "taskiq", "taskiq-redis", "arq", "saq"),
 )
 _ASK = """

@@ -1,20 +1,16 @@
 """Makes the calls of every rival and the bare loop, with the transport of worker/flinks/client.py.
 
-As there, a prepared request goes straight to the transport, with URL and headers parsed once. Deadline, proxy, masking
-and the parsing of answers are left out. Change this module whenever Nightly's transport changes.
+As there, a prepared request goes straight to the transport, with URL and headers parsed once. Proxy, masking and the
+parsing of answers are left out. Change this module whenever Nightly's use of its transport changes.
 """
 
 import json
 import os
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import cast
+import ssl
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
-from worker.flinks.prepared import PreparedHeaders, PreparedRequest, PreparedUrl
+from worker.flinks.transport import PreparedRequest, Transport
 
 URL = (
     os.environ.get("BENCH_STUB_URL", "")
@@ -36,33 +32,26 @@ class NotConfirmed(Exception):
 class _Route:
     """The connections of this process, opened in the event loop that makes the first call."""
 
-    transport: AiohttpTransport | None = None
-    url = PreparedUrl(URL)
-    headers = PreparedHeaders(HEADERS)
+    transport: Transport | None = None
+    url = httpx.URL(URL)
+    headers = httpx.Headers(HEADERS)
 
     @classmethod
-    def opened(cls) -> AiohttpTransport:
+    def opened(cls) -> Transport:
         if cls.transport is None:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=15)
-            cls.transport = AiohttpTransport(
-                client=aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-            )
+            tls = ssl.create_default_context()
+            cls.transport = Transport(URL, limit=int(os.environ.get("BENCH_WINDOW", "512")), tls=tls)
         return cls.transport
 
 
 async def patch(login_id: str, is_on: bool) -> None:  # noqa: FBT001 - the wish, in the order of Flinks' own body
     """Make the call for an event; raises NotConfirmed and the transport's errors."""
     content = json.dumps({"loginId": login_id, "isActivated": is_on}).encode()
-    request = PreparedRequest("PATCH", _Route.url, _Route.headers, content=content, extensions={})
+    request = PreparedRequest(
+        "PATCH", _Route.url, _Route.headers, content=content, extensions={"timeout": {"connect": 5, "total": 10}}
+    )
     response = await _Route.opened().handle_async_request(request)
-    body = b""
-    try:
-        stream = cast("httpx.AsyncByteStream", response.stream)
-        async with aclosing(cast("AsyncGenerator[bytes, None]", aiter(stream))) as chunks:
-            async for chunk in chunks:
-                body += chunk
-    finally:
-        await response.aclose()
+    body = await response.aread()
     state = "activated" if is_on else "deactivated"
     if response.status_code != httpx.codes.OK or f"{login_id} has now been {state}".encode() not in body:
         raise NotConfirmed

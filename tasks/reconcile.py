@@ -13,6 +13,7 @@ from tasks.event_task import wake
 from tasks.forward import forward
 from worker.celery_worker.app import app
 from worker.celery_worker.gc_tuning import spare_what_stays
+from worker.event_loop import new_runner
 from worker.flinks.client import FlinksClient
 from worker.reconciler.dispatcher import Bounds, Parts
 from worker.reconciler.reconciler import run_slice
@@ -56,7 +57,7 @@ def reconcile(key: object = "", hops: object = 0, **_: Any) -> None:
 
 def _loop_and_client(services: Services) -> tuple[asyncio.Runner, FlinksClient]:
     if not hasattr(_of_thread, "runner"):
-        runner = asyncio.Runner()
+        runner = new_runner()
         client = FlinksClient(max_connections=services.settings.flinks_max_in_flight)
         runner.run(client.__aenter__())
         _of_thread.runner, _of_thread.client = runner, client

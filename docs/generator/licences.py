@@ -24,7 +24,6 @@ READ = {
     "amqp": "BSD-3-Clause",
     "billiard": "BSD-3-Clause",
     "click-plugins": "BSD-3-Clause",
-    "httpx-aiohttp": "BSD-3-Clause",
     "itsdangerous": "BSD-3-Clause",
     "jinja2": "BSD-3-Clause",
     "prompt-toolkit": "BSD-3-Clause",

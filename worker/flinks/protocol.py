@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from enum import Enum, auto
 from http import HTTPStatus
 from urllib.parse import quote
 
 from worker.config.instances import Instance
+from worker.flinks.failures import FailureKind, Progress, verdict_of_failure
 from worker.flinks.outcome import Outcome, Verdict
 from worker.flinks.redaction import mask
 from worker.flinks.response_body import Answer, Confirmation, confirmation_in, read
@@ -90,33 +90,6 @@ class FlinksRequest:
     content: bytes = field(repr=False)
 
 
-class FailureKind(Enum):
-    """How a call ended without an answer."""
-
-    CONNECT = auto()
-    TIMEOUT_BEFORE_SENT = auto()
-    TIMEOUT_AFTER_SENT = auto()
-    RESET = auto()
-    PROTOCOL = auto()
-    NAME_NOT_FOUND = auto()
-    TLS = auto()
-
-
-def _unanswered(code: str, *, is_ambiguous: bool = False, is_unreachable: bool = False) -> Verdict:
-    return Verdict(Outcome.TRANSIENT, code, is_ambiguous=is_ambiguous, is_unreachable=is_unreachable, is_down=True)
-
-
-_FAILURES: Mapping[FailureKind, Verdict] = {
-    FailureKind.CONNECT: _unanswered("connect_failed"),
-    FailureKind.TIMEOUT_BEFORE_SENT: _unanswered("timeout"),
-    FailureKind.TIMEOUT_AFTER_SENT: _unanswered("timeout", is_ambiguous=True),
-    FailureKind.RESET: _unanswered("connection_reset", is_ambiguous=True),
-    FailureKind.PROTOCOL: _unanswered("protocol_error", is_ambiguous=True),
-    FailureKind.NAME_NOT_FOUND: _unanswered("name_not_found", is_unreachable=True),
-    FailureKind.TLS: _unanswered("tls_failure", is_unreachable=True),
-}
-
-
 def build_request(instance: Instance, login_id: str, wants_active: bool) -> FlinksRequest:  # noqa: FBT001 - the wish
     """Return the PATCH that sets the flag. Both fields are always sent: Flinks reads a missing flag as false."""
     key = instance.auth_key.get_secret_value()
@@ -135,11 +108,6 @@ def build_request(instance: Instance, login_id: str, wants_active: bool) -> Flin
 def content_of(login_id: str, wants_active: bool) -> bytes:  # noqa: FBT001 - the wish
     """Return the body of the PATCH, the only part that differs from call to call."""
     return json.dumps({"loginId": login_id, "isActivated": wants_active}).encode()
-
-
-def verdict_of_failure(kind: FailureKind) -> Verdict:
-    """Return the verdict of a call without an answer: transient, and ambiguous if it may have been sent."""
-    return _FAILURES[kind]
 
 
 def decipher(
@@ -191,7 +159,7 @@ def _confirmation(login_id: str, *, wants_active: bool) -> bytes:
 def _judge_success(status: int, answer: Answer, login_id: str, auth_key: str, *, wants_active: bool) -> Verdict:
     if not answer.is_readable:
         # A proxy's page or a truncated confirmation is neither success nor error. Repeating the call is harmless.
-        return replace(verdict_of_failure(FailureKind.PROTOCOL), http_status=status)
+        return replace(verdict_of_failure(FailureKind.PROTOCOL, Progress.ANSWERED), http_status=status)
     claim = confirmation_in(answer.text, login_id, wants_active=wants_active)
     if claim is Confirmation.CONFIRMED:
         return replace(_APPLIED, http_status=status)

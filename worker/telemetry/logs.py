@@ -32,7 +32,7 @@ They are often GUIDs, which any other field loses.
 _WRITE_BYTES = select.PIPE_BUF
 """Lines of several processes that share a pipe do not mix within one write of at most this size."""
 LogFormat = Literal["json", "console"]
-TALKATIVE_LOGGERS = ("aiohttp", "asyncio", "httpcore", "httpx", "uvicorn.access")
+TALKATIVE_LOGGERS = ("asyncio", "httpcore", "httpx", "uvicorn.access")
 """Libraries that log each call or connection; only their warnings are logged."""
 TASK_LOGGERS = ("celery.app.trace", "celery.worker.strategy")
 """Celery logs each task as received and succeeded. Only LOG_LEVEL=DEBUG logs that, beside their warnings."""

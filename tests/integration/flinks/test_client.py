@@ -30,9 +30,10 @@ from tests.integration.misbehaving import (
     verdict_of,
 )
 from worker.clock import elapsed_seconds
-from worker.flinks import client as client_module
+from worker.flinks import transport as transport_module
 from worker.flinks.client import FlinksClient
 from worker.flinks.outcome import Outcome, Verdict
+from worker.flinks.transport import Transport
 
 
 def test_the_call_has_the_documented_form_and_its_confirmation_is_applied() -> None:
@@ -153,8 +154,8 @@ def test_a_connection_that_the_server_has_closed_is_not_used() -> None:
 
 def open_connections(client: FlinksClient) -> int:
     (route,) = client._routes.values()
-    pools = route.transport.client._connector._conns  # type: ignore[attr-defined]  # aiohttp's pool is private
-    return sum(protocol.is_connected() for pool in pools.values() for protocol, _ in pool)
+    assert isinstance(route.transport, Transport)
+    return route.transport.idle_connections
 
 
 async def until(is_true: Callable[[], bool], *, seconds: float = 5) -> None:
@@ -184,7 +185,7 @@ def test_a_machine_suspended_while_waiting_for_a_connection_sends_no_call_after_
 ) -> None:
     requests: list[object] = []
     moments = iter([0.0] * (3 if is_reused else 1))  # then the machine sleeps for a thousand seconds
-    monkeypatch.setattr(client_module, "elapsed_seconds", lambda: next(moments, 1000.0))
+    monkeypatch.setattr(transport_module, "elapsed_seconds", lambda: next(moments, 1000.0))
 
     async def handler(reader: Reader, writer: Writer) -> None:
         while True:

@@ -48,7 +48,10 @@ def tunnel_to(port: int, heads: list[str], refusal: bytes = b"") -> Handler:
             return
         upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await asyncio.gather(pump(reader, upstream_writer), pump(upstream_reader, writer))
+        try:
+            await asyncio.gather(pump(reader, upstream_writer), pump(upstream_reader, writer))
+        finally:
+            upstream_writer.transport.abort()
 
     return handler
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.flinks.judging import APPLIED, DEAD, HALT, KEY, LOGIN, THROTTLED, TRANSIENT, error, judge
-from worker.flinks.outcome import Outcome, Verdict
+from worker.flinks.outcome import Outcome
 from worker.flinks.protocol import (
     END_USER_CODES,
     HALT_CODES,
@@ -12,8 +12,6 @@ from worker.flinks.protocol import (
     SLOW_TO_CLEAR_CODES,
     TAKEN_ON_CODES,
     TRANSIENT_CODES,
-    FailureKind,
-    verdict_of_failure,
 )
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "flinks"
@@ -190,25 +188,3 @@ def test_a_code_that_could_hold_a_login_is_not_kept() -> None:
 def test_our_key_in_a_response_is_masked(status: int, code: str | None) -> None:
     verdict = judge(status, error(code, status, f"The key '{KEY.upper()}' is not allowed"))
     assert verdict.message == "The key '***' is not allowed"
-
-
-@pytest.mark.parametrize(
-    ("kind", "code", "is_ambiguous", "is_unreachable"),
-    [
-        (FailureKind.CONNECT, "connect_failed", False, False),
-        (FailureKind.TIMEOUT_BEFORE_SENT, "timeout", False, False),
-        (FailureKind.TIMEOUT_AFTER_SENT, "timeout", True, False),
-        (FailureKind.RESET, "connection_reset", True, False),
-        (FailureKind.PROTOCOL, "protocol_error", True, False),
-        (FailureKind.NAME_NOT_FOUND, "name_not_found", False, True),
-        (FailureKind.TLS, "tls_failure", False, True),
-    ],
-)
-def test_a_missing_response_is_transient_and_ambiguous_only_if_the_request_may_have_been_sent(
-    kind: FailureKind,
-    code: str,
-    is_ambiguous: bool,  # noqa: FBT001 - a parameter
-    is_unreachable: bool,  # noqa: FBT001 - a parameter
-) -> None:
-    expected = Verdict(TRANSIENT, code, is_ambiguous=is_ambiguous, is_unreachable=is_unreachable, is_down=True)
-    assert verdict_of_failure(kind) == expected

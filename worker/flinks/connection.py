@@ -1,0 +1,169 @@
+"""One HTTP/1.1 connection: writes a request, and reads the answer with llhttp, the parser of Node (httptools).
+
+Nothing that a server sends can take more than MAX_ANSWER_BYTES of memory, or outlast the deadline of the call.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import cast
+
+import httpx
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from worker.flinks.failures import FailureKind, Progress
+from worker.flinks.response_body import MAX_BODY_BYTES
+
+MAX_HEAD_BYTES = 32_768
+"""Status line and headers, those of interim answers (1xx) included."""
+MAX_HEADERS = 100
+MAX_ANSWER_BYTES = 1_048_576
+"""As sent: head, sizes of chunks and trailers included."""
+
+
+class CallFailed(httpx.TransportError):
+    """A call ended without an answer: what went wrong, and how far the call had got."""
+
+    def __init__(self, kind: FailureKind, progress: Progress) -> None:
+        super().__init__(f"{kind.name.lower()}, {progress.name.lower()}")
+        self.kind, self.progress = kind, progress
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as it came over the wire. The body is cut after MAX_BODY_BYTES."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class _RefusedError(Exception):
+    """Ends the parser's work on an answer that we do not accept."""
+
+
+class Connection(asyncio.Protocol):
+    """Carries one request at a time; the methods `on_...` are called by the parser."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._parser = HttpResponseParser(self)
+        self._waiter: asyncio.Future[None] | None = None
+        self._failure: CallFailed | None = None
+        self.is_usable = True
+        """Whether another request may be written once the present one has its answer."""
+        self.rests_since = 0.0
+        """When the last answer ended, by the clock of the event loop."""
+        self._expect_answer()
+
+    async def exchange(self, request: bytes, seconds: float) -> Answer:
+        """Write a request and return its answer; raises CallFailed. A connection that failed is closed."""
+        self._expect_answer()
+        waiter = self._waiter = self._loop.create_future()
+        deadline = self._loop.call_later(seconds, self._fail, FailureKind.TIMEOUT)
+        self._progress = Progress.WRITTEN
+        self._transport.write(request)
+        try:
+            await waiter
+        finally:
+            deadline.cancel()
+            self._waiter = None
+            if not self._is_whole or not self.is_usable:
+                self.close()
+        if self._failure:
+            raise self._failure
+        return Answer(self._status, self._headers, bytes(self._body))
+
+    def close(self) -> None:
+        """Close at once; TLS sends no goodbye, which would wait for the server's."""
+        self.is_usable = False
+        self._transport.abort()
+
+    def _expect_answer(self) -> None:
+        self._status, self._seen, self._body = 0, 0, bytearray()
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._is_head_whole = self._is_whole = self._ends_with_connection = False
+        self._progress = Progress.CONNECTED
+
+    def _fail(self, kind: FailureKind) -> None:
+        if self._waiter and not self._waiter.done():
+            self._failure = CallFailed(kind, self._progress)
+            self._waiter.set_result(None)
+        self.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport, which is a plain or a TLS one."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came. Bytes that no request asked for could pass as the answer to the next one: close."""
+        if self._waiter is None or self._waiter.done():
+            self.close()
+            return
+        self._progress = Progress.ANSWERED
+        self._seen += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):
+            self.is_usable = False
+            if not self._is_whole:
+                self._fail(FailureKind.PROTOCOL)
+                return
+        if self._is_whole:
+            self._waiter.set_result(None)
+        elif self._seen > (MAX_ANSWER_BYTES if self._is_head_whole else MAX_HEAD_BYTES):
+            self._fail(FailureKind.PROTOCOL)
+
+    def eof_received(self) -> None:
+        """Note that the server closed its side; asyncio then closes ours."""
+        self.is_usable = False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End the call in progress: with its answer, if that lasts until the connection is closed."""
+        self.is_usable = False
+        if self._ends_with_connection and error is None and self._waiter and not self._waiter.done():
+            self._is_whole = True
+            self._waiter.set_result(None)
+        else:
+            self._fail(FailureKind.CLOSED)
+
+    def on_message_begin(self) -> None:
+        """Refuse a second answer: one request, one answer."""
+        if self._is_whole:
+            raise _RefusedError
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header. Trailers, which come after the body, are dropped."""
+        if not self._is_head_whole:
+            self._headers.append((name, value))
+            if len(self._headers) > MAX_HEADERS:
+                raise _RefusedError
+
+    def on_headers_complete(self) -> None:
+        """Refuse what would leave in doubt where the body ends."""
+        self._status = self._parser.get_status_code()
+        if self._status == HTTPStatus.SWITCHING_PROTOCOLS:
+            raise _RefusedError
+        named = {name.lower(): value for name, value in self._headers}
+        coding = named.get(b"transfer-encoding")
+        if coding is not None and (b"content-length" in named or coding.lower() != b"chunked"):
+            raise _RefusedError
+        self._ends_with_connection = coding is None and b"content-length" not in named
+        self._is_head_whole = True
+
+    def on_body(self, data: bytes) -> None:
+        """Collect the body up to the limit; what follows is not read, so the connection cannot be used again."""
+        if self._is_whole:
+            return
+        self._body += data
+        if len(self._body) >= MAX_BODY_BYTES:
+            del self._body[MAX_BODY_BYTES:]
+            self._is_whole, self.is_usable = True, False
+
+    def on_message_complete(self) -> None:
+        """Forget an interim answer, and note whether the connection may be used after a final one."""
+        if self._status < HTTPStatus.OK:
+            self._headers, self._is_head_whole = [], False
+            return
+        self._is_whole = True
+        self.is_usable = self.is_usable and self._parser.should_keep_alive()

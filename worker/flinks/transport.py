@@ -1,0 +1,140 @@
+"""Carries httpx requests to one server over connections that are kept open: the most recently used one first.
+
+It does what the calls of this project need, and little else: HTTP/1.1, one request at a time on a connection, no retry,
+no redirect, no cookie, no decompression. Each failure says whether the request was written.
+"""
+
+import asyncio
+import ssl
+from typing import Any
+
+import httpx
+
+from worker.clock import elapsed_seconds
+from worker.flinks.connect import Server
+from worker.flinks.connection import Connection
+
+KEEPALIVE_SECONDS = 15.0
+"""Shorter than the idle timeout of servers and load balancers, which may close a connection just as we write to it."""
+RESTED_SECONDS = 0.05
+"""A connection unused for longer may have been closed by the server while the event loop did not look."""
+_OURS = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding"})
+
+
+class TooLate(Exception):
+    """The moment after which the request must not be sent has passed. Nothing was written."""
+
+
+class PreparedRequest(httpx.Request):
+    """A request from a URL and headers that many requests share: httpx's constructor parses both for each request."""
+
+    def __init__(
+        self, method: str, url: httpx.URL, headers: httpx.Headers, *, content: bytes, extensions: dict[str, Any]
+    ) -> None:
+        self.method, self.url, self.headers, self.extensions = method, url, headers, extensions
+        self.stream = httpx.ByteStream(content)
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Sends requests to the server of `url`, over at most `limit` connections; belongs to one event loop.
+
+    A request waits for a free connection before its time begins. Its extensions are `timeout`, with the seconds for a
+    new connection (`connect`) and for the whole call (`total`), and `not_after`, the latest moment at which it may be
+    written, on the clock of `elapsed_seconds`. The body of a response is read whole, up to MAX_BODY_BYTES; the rest is
+    not read. Raises CallFailed, and TooLate.
+    """
+
+    def __init__(self, url: str, *, limit: int, tls: ssl.SSLContext, proxy: httpx.Proxy | None = None) -> None:
+        self._url = httpx.URL(url)
+        self._server = Server(self._url, tls=tls, proxy=proxy)
+        self._slots = asyncio.Semaphore(limit)
+        self._idle: list[Connection] = []
+        self._sweep: asyncio.TimerHandle | None = None
+        self._headers: httpx.Headers | None = None
+        self._head = b""
+
+    @property
+    def idle_connections(self) -> int:
+        """How many open connections carry no request."""
+        return sum(connection.is_usable for connection in self._idle)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return its response, with the body read."""
+        limits, not_after = request.extensions["timeout"], request.extensions.get("not_after", float("inf"))
+        clock = asyncio.get_running_loop().time
+        content = await request.aread()
+        async with self._slots:
+            _refuse_after(not_after)
+            ends_at = clock() + limits["total"]
+            connection = await self._take() or await self._server.connect(limits["connect"])
+            try:
+                _refuse_after(not_after)
+                answer = await connection.exchange(self._message(request, content), ends_at - clock())
+            finally:
+                self._keep(connection)
+        return httpx.Response(answer.status, headers=answer.headers, stream=httpx.ByteStream(answer.body))
+
+    async def aclose(self) -> None:
+        """Close the connections at rest; one in use is closed by the cancellation of its call."""
+        if self._sweep:
+            self._sweep.cancel()
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
+        await asyncio.sleep(0)  # the event loop closes the sockets
+
+    async def _take(self) -> Connection | None:
+        """Return the most recently used connection that is still open, if any."""
+        clock = asyncio.get_running_loop().time
+        if self._idle and clock() - self._idle[-1].rests_since > RESTED_SECONDS:
+            for _ in range(2):  # one turn of the event loop to see that a server closed, one to act on it
+                await asyncio.sleep(0)
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable and clock() - connection.rests_since < KEEPALIVE_SECONDS:
+                return connection
+            connection.close()
+        return None
+
+    def _keep(self, connection: Connection) -> None:
+        """Keep a connection for later calls, if it may carry another one."""
+        if not connection.is_usable:
+            return
+        loop = asyncio.get_running_loop()
+        connection.rests_since = loop.time()
+        self._idle.append(connection)
+        self._sweep = self._sweep or loop.call_later(KEEPALIVE_SECONDS, self._close_rested)
+
+    def _close_rested(self) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() - KEEPALIVE_SECONDS
+        for connection in self._idle:
+            if connection.rests_since <= until:
+                connection.close()
+        self._idle = [connection for connection in self._idle if connection.is_usable]
+        oldest = self._idle[0].rests_since if self._idle else None
+        self._sweep = None if oldest is None else loop.call_at(oldest + KEEPALIVE_SECONDS, self._close_rested)
+
+    def _message(self, request: httpx.Request, content: bytes) -> bytes:
+        """Return the request as bytes. Calls that share URL and headers share what is built of them."""
+        if request.headers is not self._headers or request.url is not self._url:
+            self._head = _head_of(request, self._url)
+            self._headers, self._url = request.headers, request.url
+        return b"%bcontent-length: %d\r\n\r\n%b" % (self._head, len(content), content)
+
+
+def _head_of(request: httpx.Request, server: httpx.URL) -> bytes:
+    url = request.url
+    if (url.scheme, url.host, url.port) != (server.scheme, server.host, server.port):
+        raise httpx.UnsupportedProtocol("this transport has connections to one server only")
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), url.raw_path), b"host: " + url.netloc]
+    lines += [b"%b: %b" % (name, value) for name, value in request.headers.raw if name.lower() not in _OURS]
+    head = b"".join(line + b"\r\n" for line in lines)
+    if len(head.splitlines()) != len(lines) or b"\0" in head:
+        raise httpx.LocalProtocolError("a header holds a line break or a NUL")
+    return head
+
+
+def _refuse_after(not_after: float) -> None:
+    if elapsed_seconds() > not_after:
+        raise TooLate
