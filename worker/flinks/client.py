@@ -5,12 +5,12 @@ connections. Requests bypass httpx's client and go to the transport, which saves
 """
 
 import ssl
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import httpx
 
@@ -21,7 +21,7 @@ from worker.flinks.outcome import Verdict
 from worker.flinks.protocol import READ_HEADERS, build_request, content_of, decipher
 from worker.flinks.proxy import is_direct, proxy_from_environment
 from worker.flinks.response_body import MAX_BODY_BYTES
-from worker.flinks.transport import PreparedRequest, TooLate, Transport
+from worker.flinks.transport import PreparedRequest, TooLate, Transport, read_whole
 
 MAX_CONNECT_SECONDS = 5.0
 # What other transports of httpx raise, the most specific first.
@@ -151,25 +151,13 @@ async def _exchange(route: _Route, content: bytes, extensions: dict[str, Any]) -
     request = PreparedRequest(route.method, route.url, route.headers, content=content, extensions=extensions)
     response = await route.transport.handle_async_request(request)
     try:
-        return response, await _first_bytes(response)
+        return response, (await read_whole(response.stream, MAX_BODY_BYTES))[:MAX_BODY_BYTES]
     finally:
         await response.aclose()
 
 
 def _read_headers(response: httpx.Response) -> dict[str, str]:
     return {name: response.headers[name] for name in READ_HEADERS if name in response.headers}
-
-
-async def _first_bytes(response: httpx.Response) -> bytes:
-    """Return at most 64 KiB of the body as it came over the wire."""
-    stream = cast("httpx.AsyncByteStream", response.stream)
-    body = bytearray()
-    async with aclosing(cast("AsyncGenerator[bytes, None]", aiter(stream))) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) >= MAX_BODY_BYTES:
-                break
-    return bytes(body[:MAX_BODY_BYTES])
 
 
 def _failure_of(error: httpx.HTTPError) -> tuple[FailureKind, Progress]:

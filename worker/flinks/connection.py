@@ -52,27 +52,29 @@ class Connection(asyncio.Protocol):
         self._failure: CallFailed | None = None
         self.is_usable = True
         """Whether another request may be written once the present one has its answer."""
-        self.rests_since = 0.0
-        """When the last answer ended, by the clock of the event loop."""
+        self.ends_at = 0.0
+        """When `expire` is due, by the clock of the event loop."""
         self._expect_answer()
 
-    async def exchange(self, request: bytes, seconds: float) -> Answer:
+    async def exchange(self, request: bytes) -> Answer:
         """Write a request and return its answer; raises CallFailed. A connection that failed is closed."""
         self._expect_answer()
         waiter = self._waiter = self._loop.create_future()
-        deadline = self._loop.call_later(seconds, self._fail, FailureKind.TIMEOUT)
         self._progress = Progress.WRITTEN
         self._transport.write(request)
         try:
             await waiter
         finally:
-            deadline.cancel()
             self._waiter = None
             if not self._is_whole or not self.is_usable:
                 self.close()
         if self._failure:
             raise self._failure
         return Answer(self._status, self._headers, bytes(self._body))
+
+    def expire(self) -> None:
+        """End the call in progress as timed out, and close."""
+        self._fail(FailureKind.TIMEOUT)
 
     def close(self) -> None:
         """Close at once; TLS sends no goodbye, which would wait for the server's."""
@@ -144,12 +146,16 @@ class Connection(asyncio.Protocol):
         self._status = self._parser.get_status_code()
         if self._status == HTTPStatus.SWITCHING_PROTOCOLS:
             raise _RefusedError
-        named = {name.lower(): value for name, value in self._headers}
-        coding = named.get(b"transfer-encoding")
-        if coding is not None and (b"content-length" in named or coding.lower() != b"chunked"):
+        names = [name.lower() for name, _ in self._headers]
+        has_coding, has_length = b"transfer-encoding" in names, b"content-length" in names
+        if has_coding and (has_length or not self._is_chunked_alone()):
             raise _RefusedError
-        self._ends_with_connection = coding is None and b"content-length" not in named
+        self._ends_with_connection = not has_coding and not has_length
         self._is_head_whole = True
+
+    def _is_chunked_alone(self) -> bool:
+        codings = [value.lower() for name, value in self._headers if name.lower() == b"transfer-encoding"]
+        return codings == [b"chunked"]
 
     def on_body(self, data: bytes) -> None:
         """Collect the body up to the limit; what follows is not read, so the connection cannot be used again."""

@@ -6,7 +6,9 @@ no redirect, no cookie, no decompression. Each failure says whether the request 
 
 import asyncio
 import ssl
-from typing import Any
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, cast
 
 import httpx
 
@@ -35,6 +37,19 @@ class PreparedRequest(httpx.Request):
         self.stream = httpx.ByteStream(content)
 
 
+async def read_whole(stream: object, at_most: float = float("inf")) -> bytes:
+    """Return the bytes of a request or a response, as they are on the wire; reads little more than `at_most`."""
+    if isinstance(stream, httpx.ByteStream):  # bytes already; an asynchronous loop would cost more than all the parsing
+        return b"".join(stream)
+    content = bytearray()
+    async with aclosing(cast("AsyncGenerator[bytes, None]", aiter(cast("httpx.AsyncByteStream", stream)))) as chunks:
+        async for chunk in chunks:
+            content += chunk
+            if len(content) >= at_most:
+                break
+    return bytes(content)
+
+
 class Transport(httpx.AsyncBaseTransport):
     """Sends requests to the server of `url`, over at most `limit` connections; belongs to one event loop.
 
@@ -48,8 +63,10 @@ class Transport(httpx.AsyncBaseTransport):
         self._url = httpx.URL(url)
         self._server = Server(self._url, tls=tls, proxy=proxy)
         self._slots = asyncio.Semaphore(limit)
+        self._open: set[Connection] = set()
         self._idle: list[Connection] = []
-        self._sweep: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
         self._headers: httpx.Headers | None = None
         self._head = b""
 
@@ -62,23 +79,24 @@ class Transport(httpx.AsyncBaseTransport):
         """Send a request and return its response, with the body read."""
         limits, not_after = request.extensions["timeout"], request.extensions.get("not_after", float("inf"))
         clock = asyncio.get_running_loop().time
-        content = await request.aread()
+        content = await read_whole(request.stream)
         async with self._slots:
             _refuse_after(not_after)
             ends_at = clock() + limits["total"]
-            connection = await self._take() or await self._server.connect(limits["connect"])
+            connection = await self._take() or await self._connected(limits["connect"])
             try:
                 _refuse_after(not_after)
-                answer = await connection.exchange(self._message(request, content), ends_at - clock())
+                self._expire_at(connection, ends_at)
+                answer = await connection.exchange(self._message(request, content))
             finally:
-                self._keep(connection)
+                self._release(connection)
         return httpx.Response(answer.status, headers=answer.headers, stream=httpx.ByteStream(answer.body))
 
     async def aclose(self) -> None:
-        """Close the connections at rest; one in use is closed by the cancellation of its call."""
-        if self._sweep:
-            self._sweep.cancel()
-        for connection in self._idle:
+        """Close all connections."""
+        if self._timer:
+            self._timer.cancel()
+        for connection in self._open:
             connection.close()
         self._idle.clear()
         await asyncio.sleep(0)  # the event loop closes the sockets
@@ -86,34 +104,47 @@ class Transport(httpx.AsyncBaseTransport):
     async def _take(self) -> Connection | None:
         """Return the most recently used connection that is still open, if any."""
         clock = asyncio.get_running_loop().time
-        if self._idle and clock() - self._idle[-1].rests_since > RESTED_SECONDS:
+        if self._idle and clock() - (self._idle[-1].ends_at - KEEPALIVE_SECONDS) > RESTED_SECONDS:
             for _ in range(2):  # one turn of the event loop to see that a server closed, one to act on it
                 await asyncio.sleep(0)
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_usable and clock() - connection.rests_since < KEEPALIVE_SECONDS:
+            if connection.is_usable and clock() < connection.ends_at:
                 return connection
+            self._open.discard(connection)
             connection.close()
         return None
 
-    def _keep(self, connection: Connection) -> None:
-        """Keep a connection for later calls, if it may carry another one."""
-        if not connection.is_usable:
-            return
-        loop = asyncio.get_running_loop()
-        connection.rests_since = loop.time()
-        self._idle.append(connection)
-        self._sweep = self._sweep or loop.call_later(KEEPALIVE_SECONDS, self._close_rested)
+    async def _connected(self, seconds: float) -> Connection:
+        connection = await self._server.connect(seconds)
+        self._open.add(connection)
+        return connection
 
-    def _close_rested(self) -> None:
+    def _release(self, connection: Connection) -> None:
+        """Keep a connection for later calls, if it may carry another one."""
+        if connection.is_usable:
+            self._idle.append(connection)
+            self._expire_at(connection, asyncio.get_running_loop().time() + KEEPALIVE_SECONDS)
+        else:
+            self._open.discard(connection)
+
+    def _expire_at(self, connection: Connection, at: float) -> None:
+        """Set when a call, or the rest after it, has lasted too long. One timer serves all connections."""
+        connection.ends_at = at
+        if at < self._timer_at:
+            if self._timer:
+                self._timer.cancel()
+            self._timer_at = at
+            self._timer = asyncio.get_running_loop().call_at(at, self._expire)
+
+    def _expire(self) -> None:
         loop = asyncio.get_running_loop()
-        until = loop.time() - KEEPALIVE_SECONDS
-        for connection in self._idle:
-            if connection.rests_since <= until:
-                connection.close()
-        self._idle = [connection for connection in self._idle if connection.is_usable]
-        oldest = self._idle[0].rests_since if self._idle else None
-        self._sweep = None if oldest is None else loop.call_at(oldest + KEEPALIVE_SECONDS, self._close_rested)
+        for connection in [connection for connection in self._open if connection.ends_at <= loop.time()]:
+            connection.expire()
+            self._open.discard(connection)
+        self._idle = [connection for connection in self._idle if connection in self._open]
+        self._timer_at = min((connection.ends_at for connection in self._open), default=float("inf"))
+        self._timer = loop.call_at(self._timer_at, self._expire) if self._open else None
 
     def _message(self, request: httpx.Request, content: bytes) -> bytes:
         """Return the request as bytes. Calls that share URL and headers share what is built of them."""
