@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def write_certificate(path: Path, name: str, address: str) -> Path:
-    """Write a key and a self-signed certificate into one PEM file, and return its path."""
+def write_certificate(path: Path, name: str, address: str, *, hours: float = 1) -> Path:
+    """Write a key and a self-signed certificate that ends in `hours` into one PEM file, and return its path."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(address))])
@@ -23,8 +23,8 @@ def write_certificate(path: Path, name: str, address: str) -> Path:
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(hours=1))
+        .not_valid_before(now - timedelta(days=2))
+        .not_valid_after(now + timedelta(hours=hours))
         .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

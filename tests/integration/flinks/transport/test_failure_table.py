@@ -1,0 +1,43 @@
+"""Each kind of failure, at each stage in which it can happen, with a real server that does just that."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.flinks.transport.calls import Failed, call, opened
+from tests.integration.flinks.transport.conftest import Run
+from tests.integration.flinks.transport.failure_table import BEFORE, CANNOT_HAPPEN, LARGE_REQUEST, TABLE, WRITTEN
+from tests.integration.flinks.transport.scripted import BIG
+from worker.flinks.failures import FailureKind, Progress, verdict_of_failure
+
+
+@pytest.mark.parametrize("what", TABLE)
+def test_a_failure_says_its_kind_and_how_far_the_call_came(run: Run[None], tmp_path: Path, what: str) -> None:
+    make, kind, progress, arrives, (connect, total) = TABLE[what]
+    content = BIG if what in LARGE_REQUEST else b"{}"
+
+    async def main() -> None:
+        async with make(tmp_path) as place, opened(tls=place.tls, proxy=place.proxy) as transport:
+            ended = await call(transport, place.url, content=content, connect=connect, total=total)
+            assert ended == Failed(kind, progress)
+            assert len(place.requests) == arrives
+            assert place.connections <= 1, "a call is one attempt"
+            assert transport.idle_connections == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+@pytest.mark.parametrize("progress", Progress)
+def test_only_a_request_that_was_written_is_ambiguous(kind: FailureKind, progress: Progress) -> None:
+    verdict = verdict_of_failure(kind, progress)
+    assert verdict.is_ambiguous == (progress >= WRITTEN)
+    assert verdict.is_unreachable == (kind in {FailureKind.NAME_NOT_FOUND, FailureKind.TLS})
+    assert verdict.is_down
+
+
+def test_the_table_has_every_cell_that_can_happen() -> None:
+    by_the_name_server = {(FailureKind.NAME_NOT_FOUND, BEFORE)}  # test_names.py
+    tested = {(kind, progress) for _, kind, progress, _, _ in TABLE.values()} | by_the_name_server
+    assert not tested & CANNOT_HAPPEN
+    assert tested | CANNOT_HAPPEN == {(kind, progress) for kind in FailureKind for progress in Progress}
