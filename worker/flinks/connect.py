@@ -57,6 +57,7 @@ class Server:
         await self._open(tunnel)
         try:
             await tunnel.ask(self._host, self._port, self._proxy)
+            connection.connection_made(tunnel.transport)  # uvloop tells the connection of a failed handshake, too
             transport = await self._secured(tunnel.transport, connection)
         except BaseException:
             tunnel.transport.abort()

@@ -4,6 +4,7 @@ Nothing that a server sends can take more than MAX_ANSWER_BYTES of memory, or ou
 """
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import cast
@@ -127,7 +128,7 @@ class Connection(asyncio.Protocol):
             self._is_whole = True
             self._waiter.set_result(None)
         else:
-            self._fail(FailureKind.CLOSED)
+            self._fail(FailureKind.TLS if isinstance(error, ssl.SSLError) else FailureKind.CLOSED)
 
     def on_message_begin(self) -> None:
         """Refuse a second answer: one request, one answer."""
@@ -169,7 +170,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Forget an interim answer, and note whether the connection may be used after a final one."""
         if self._status < HTTPStatus.OK:
-            self._headers, self._is_head_whole = [], False
+            self._headers, self._is_head_whole, self._ends_with_connection = [], False, False
             return
         self._is_whole = True
         self.is_usable = self.is_usable and self._parser.should_keep_alive()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import httpx
 
-from worker.flinks.failures import CallFailed, FailureKind, Progress
+from worker.flinks.connection import CallFailed
+from worker.flinks.failures import FailureKind, Progress
 from worker.flinks.transport import Transport
 
 PATIENT = 5.0
@@ -65,9 +66,11 @@ def trusting(certificate: Path | None = None) -> ssl.SSLContext:
 TRUSTS_NOBODY = trusting()
 
 
-def opened(*, limit: int = 2, tls: ssl.SSLContext = TRUSTS_NOBODY, proxy: httpx.Proxy | None = None) -> Transport:
-    """Return a transport; `async with` closes its connections."""
-    return Transport(limit=limit, tls=tls, proxy=proxy)
+def opened(
+    url: str, *, limit: int = 2, tls: ssl.SSLContext = TRUSTS_NOBODY, proxy: httpx.Proxy | None = None
+) -> Transport:
+    """Return a transport to the server of `url`; `async with` closes its connections."""
+    return Transport(url, limit=limit, tls=tls, proxy=proxy)
 
 
 async def until(is_true: Callable[[], object], *, seconds: float = 5) -> None:

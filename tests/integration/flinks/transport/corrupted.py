@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.integration.certificates import speaking_tls, write_certificate
 from tests.integration.flinks.transport.calls import trusting
-from tests.integration.flinks.transport.scripted import LOOPBACK, MakePlace, Place, read
+from tests.integration.flinks.transport.scripted import LOOPBACK, MakePlace, Place, delivered, read
 from tests.integration.misbehaving import serving
 
 
@@ -27,6 +27,7 @@ def corrupted(intact: bytes, damaged: bytes) -> MakePlace:
                 relay.passed.clear()
                 writer.write(intact)
                 await relay.passed.wait()
+                await delivered(writer)
             relay.is_damaging = True
             writer.write(damaged)
             await reader.read(-1)

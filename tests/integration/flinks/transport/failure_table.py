@@ -17,6 +17,7 @@ from tests.integration.flinks.transport.scripted import (
     MakePlace,
     over_tls,
     read,
+    read_a_byte,
     read_half,
     rst,
     scripted,
@@ -43,6 +44,7 @@ HINTS = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 SSH = b"SSH-2.0-OpenSSH_9.6\r\n\r\n"
 REFUSED = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 2\r\n\r\nno"
 TUNNEL = b"HTTP/1.1 200 Connection established\r\n\r\n"
+TO_SSH = (read, send(TUNNEL), read_a_byte, send(SSH))
 DRIP = send_forever(b"a", every_seconds=0.02)
 
 # The number is that of the requests that arrive at the server; a proxy gets the CONNECT.
@@ -51,7 +53,6 @@ CONNECTING: dict[str, Row] = {
     "no such port":                     (closed_port,                             CONNECT,  BEFORE,   0, NORMAL),
     "no route to the network":          (address("http://255.255.255.255:9/"),    CONNECT,  BEFORE,   0, NORMAL),
     "connecting never ends":            (full_backlog,                            TIMEOUT,  BEFORE,   0, BRIEF_CONNECT),
-    "connecting takes the whole time":  (full_backlog,                            TIMEOUT,  BEFORE,   0, BRIEF_TOTAL),
 }
 HANDSHAKE: dict[str, Row] = {
     "certificate for another name":     (over_tls(read, host="localhost"),        TLS,      BEFORE,   0, NORMAL),
@@ -73,7 +74,8 @@ PROXY: dict[str, Row] = {
     "proxy answers nonsense":           (proxied(read, send(SSH), wait),          CONNECT,  BEFORE,   1, NORMAL),
     "proxy's answer never ends":        (proxied(read, send_forever(b"a" * 999)), CONNECT,  BEFORE,   1, NORMAL),
     "tunnel closed in the handshake":   (proxied(read, send(TUNNEL)),             CONNECT,  BEFORE,   1, NORMAL),
-    "tunnel to a server without TLS":   (proxied(read, send(TUNNEL, SSH), wait),  TLS,      BEFORE,   1, NORMAL),
+    "tunnel that begins with bytes":    (proxied(read, send(TUNNEL + SSH), wait), CONNECT,  BEFORE,   1, NORMAL),
+    "tunnel to a server without TLS":   (proxied(*TO_SSH, wait),                  TLS,      BEFORE,   1, NORMAL),
     "tunnel that stays silent":         (proxied(read, send(TUNNEL), wait),       TIMEOUT,  BEFORE,   1, BRIEF_CONNECT),
 }
 LARGE_REQUEST: dict[str, Row] = {

@@ -1,5 +1,6 @@
 """Places where a call cannot even be written: no name, no port, no handshake, no way through the proxy."""
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -48,14 +49,13 @@ async def full_backlog(_: Path) -> AsyncIterator[Place]:
 @contextlib.asynccontextmanager
 async def only_tls_1_1(folder: Path) -> AsyncIterator[Place]:
     """Yield a server that speaks no newer TLS."""
-    certificate = write_certificate(folder / "server.pem", "flinks.test", LOOPBACK)
-    context = speaking_tls(certificate)
+    context = speaking_tls(write_certificate(folder / "server.pem", "flinks.test", LOOPBACK))
     context.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
-    async with _serving_tls(certificate, context) as place:
-        yield place
+    async with _refusing_by_an_alert(context) as url:
+        yield Place(url)
 
 
 @contextlib.asynccontextmanager
@@ -63,11 +63,29 @@ async def certificate_of_the_client_missing(folder: Path) -> AsyncIterator[Place
     """Yield a server that refuses the client after the handshake: with TLS 1.3 the request is under way by then."""
     certificate = write_certificate(folder / "server.pem", "flinks.test", LOOPBACK)
     context = speaking_tls(certificate)
-    context.load_verify_locations(certificate)
     context.verify_mode = ssl.CERT_REQUIRED
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    async with _serving_tls(certificate, context) as place:
-        yield place
+    async with _refusing_by_an_alert(context) as url:
+        yield Place(url, tls=trusting(certificate))
+
+
+@contextlib.asynccontextmanager
+async def _refusing_by_an_alert(context: ssl.SSLContext) -> AsyncIterator[str]:
+    """Serve one connection in a thread: asyncio's server would close it without the alert that says why."""
+
+    def refuse() -> None:
+        accepted, _ = listener.accept()
+        with context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False) as secured:
+            with contextlib.suppress(ssl.SSLError):
+                secured.do_handshake()
+            with contextlib.suppress(OSError):
+                while socket.socket.recv(secured, 65_536):  # closing with unread bytes would discard the alert
+                    pass
+
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        served = asyncio.create_task(asyncio.to_thread(refuse))
+        yield f"https://{LOOPBACK}:{listener.getsockname()[1]}/"
+        await served
 
 
 def tls_to(*steps: Step) -> MakePlace:

@@ -52,6 +52,11 @@ async def read(place: Place, reader: Reader, _: Writer) -> None:
     place.requests.append(await reader.readexactly(int(length[1]) if length else 0))
 
 
+async def read_a_byte(_: Place, reader: Reader, __: Writer) -> None:
+    """Wait for the first byte."""
+    await reader.readexactly(1)
+
+
 async def read_half(_: Place, reader: Reader, __: Writer) -> None:
     """Read the head and a part of a body of the size of BIG."""
     await reader.readexactly(HALF_OF_A_BIG_BODY)
@@ -111,7 +116,7 @@ async def rst(_: Place, __: Reader, writer: Writer) -> None:
 async def delivered(writer: Writer) -> None:
     """Let the client read what was written before more is written: on loopback a few turns of the loop are enough."""
     await writer.drain()
-    for _ in range(3):
+    for _ in range(5):
         await asyncio.sleep(0)
 
 

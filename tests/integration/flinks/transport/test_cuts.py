@@ -80,9 +80,10 @@ class Server:
 @contextlib.asynccontextmanager
 async def served() -> AsyncIterator[tuple[Server, Transport]]:
     server = Server()
-    async with serving(server.handle) as port, opened() as transport:
+    async with serving(server.handle) as port:
         server.place.url = f"http://127.0.0.1:{port}/"
-        yield server, transport
+        async with opened(server.place.url) as transport:
+            yield server, transport
 
 
 @pytest.mark.parametrize("raw", KNOWN.values(), ids=KNOWN)

@@ -17,7 +17,7 @@ def test_a_failure_says_its_kind_and_how_far_the_call_came(run: Run[None], tmp_p
     content = BIG if what in LARGE_REQUEST else b"{}"
 
     async def main() -> None:
-        async with make(tmp_path) as place, opened(tls=place.tls, proxy=place.proxy) as transport:
+        async with make(tmp_path) as place, opened(place.url, tls=place.tls, proxy=place.proxy) as transport:
             ended = await call(transport, place.url, content=content, connect=connect, total=total)
             assert ended == Failed(kind, progress)
             assert len(place.requests) == arrives

@@ -38,7 +38,7 @@ def test_a_hostile_answer_ends_its_own_call_and_is_never_part_of_the_next_one(
 
     async def main() -> None:
         make = scripted(read, step, *then, later=(read, send(NEXT), wait))
-        async with make(tmp_path) as place, opened() as transport:
+        async with make(tmp_path) as place, opened(place.url) as transport:
             began = time.monotonic()
             assert ending(await call(transport, place.url)) == ends.ended
             assert time.monotonic() - began < SECONDS
@@ -58,7 +58,7 @@ def ending(ended: Answered | Failed) -> Failed | tuple[int, bytes]:
 @pytest.mark.parametrize("step", [step for step, _ in ENDLESS.values()], ids=ENDLESS)
 def test_an_endless_answer_takes_little_memory(run: Run[None], tmp_path: Path, step: Step) -> None:
     async def main() -> None:
-        async with scripted(read, step, wait)(tmp_path) as place, opened() as transport:
+        async with scripted(read, step, wait)(tmp_path) as place, opened(place.url) as transport:
             tracemalloc.start()
             try:
                 await call(transport, place.url)
@@ -77,7 +77,7 @@ def test_an_answer_to_no_request_closes_the_idle_connection(run: Run[None], tmp_
             await may_go_on.wait()
 
         make = scripted(read, send(GOOD), pause, send(EVIL), wait, later=(read, send(NEXT), wait))
-        async with make(tmp_path) as place, opened() as transport:
+        async with make(tmp_path) as place, opened(place.url) as transport:
             assert ending(await call(transport, place.url)) == (200, b'"good"')
             assert transport.idle_connections == 1
             may_go_on.set()
@@ -91,7 +91,7 @@ def test_an_answer_to_no_request_closes_the_idle_connection(run: Run[None], tmp_
 def test_an_answer_before_the_request_answers_at_most_that_request(run: Run[None], tmp_path: Path) -> None:
     async def main() -> None:
         make = scripted(send(EVIL), read, wait, later=(read, send(NEXT), wait))
-        async with make(tmp_path) as place, opened() as transport:
+        async with make(tmp_path) as place, opened(place.url) as transport:
             early = ending(await call(transport, place.url))
             assert early == (200, b'"evil"') or (isinstance(early, Failed) and early.kind is FailureKind.PROTOCOL)
 
@@ -108,7 +108,10 @@ def test_no_cookie_is_sent_back(run: Run[None], tmp_path: Path) -> None:
     answer = send(reply(b"x", "200 OK", "set-cookie: a=b; path=/"))
 
     async def main() -> None:
-        async with scripted(read_head, answer, read_head, answer, wait)(tmp_path) as place, opened() as transport:
+        async with (
+            scripted(read_head, answer, read_head, answer, wait)(tmp_path) as place,
+            opened(place.url) as transport,
+        ):
             for _ in range(2):
                 await call(transport, place.url)
 
