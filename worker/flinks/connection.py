@@ -59,6 +59,8 @@ class Connection(asyncio.Protocol):
 
     async def exchange(self, request: bytes) -> Answer:
         """Write a request and return its answer; raises CallFailed. A connection that failed is closed."""
+        if not self.is_usable:  # the server closed it, or sent bytes before it was asked
+            raise CallFailed(FailureKind.CLOSED, Progress.CONNECTED)
         self._expect_answer()
         waiter = self._waiter = self._loop.create_future()
         self._progress = Progress.WRITTEN
@@ -104,18 +106,23 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         self._progress = Progress.ANSWERED
-        self._seen += len(data)
+        while data and self.is_usable:
+            room = max(0, (MAX_ANSWER_BYTES if self._is_head_whole else MAX_HEAD_BYTES) - self._seen)
+            part, data = data[:room], data[room:]
+            self._seen += len(part)
+            if not part or not self._parse(part):
+                self.is_usable = False
+        if self._is_whole:
+            self._waiter.set_result(None)
+        elif not self.is_usable:
+            self._fail(FailureKind.PROTOCOL)
+
+    def _parse(self, data: bytes) -> bool:
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
-            self.is_usable = False
-            if not self._is_whole:
-                self._fail(FailureKind.PROTOCOL)
-                return
-        if self._is_whole:
-            self._waiter.set_result(None)
-        elif self._seen > (MAX_ANSWER_BYTES if self._is_head_whole else MAX_HEAD_BYTES):
-            self._fail(FailureKind.PROTOCOL)
+            return False
+        return True
 
     def eof_received(self) -> None:
         """Note that the server closed its side; asyncio then closes ours."""
@@ -145,13 +152,13 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Refuse what would leave in doubt where the body ends."""
         self._status = self._parser.get_status_code()
-        if self._status == HTTPStatus.SWITCHING_PROTOCOLS:
+        if self._status < HTTPStatus.CONTINUE or self._status == HTTPStatus.SWITCHING_PROTOCOLS:
             raise _RefusedError
         names = [name.lower() for name, _ in self._headers]
         has_coding, has_length = b"transfer-encoding" in names, b"content-length" in names
         if has_coding and (has_length or not self._is_chunked_alone()):
             raise _RefusedError
-        self._ends_with_connection = not has_coding and not has_length
+        self._ends_with_connection = not has_coding and not has_length and self._status >= HTTPStatus.OK
         self._is_head_whole = True
 
     def _is_chunked_alone(self) -> bool:
@@ -170,7 +177,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Forget an interim answer, and note whether the connection may be used after a final one."""
         if self._status < HTTPStatus.OK:
-            self._headers, self._is_head_whole, self._ends_with_connection = [], False, False
+            self._headers, self._is_head_whole = [], False
             return
         self._is_whole = True
         self.is_usable = self.is_usable and self._parser.should_keep_alive()

@@ -51,7 +51,7 @@ async def call(
         response = await transport.handle_async_request(request)
     except CallFailed as failure:
         return Failed(failure.kind, failure.progress)
-    body = await response.aread()
+    body = b"".join([part async for part in response.aiter_raw()])
     return Answered(response.status_code, body, tuple((name.lower(), value) for name, value in response.headers.raw))
 
 
