@@ -21,7 +21,8 @@ class Entry:
     """One contender.
 
     `pace` is the expected rate in events a second at each delay in milliseconds; it only decides the length of the
-    backlog. `processes` are command lines for `python`, in which `{half}` is half the in-flight limit.
+    backlog. `processes` are command lines for `python`, in which `{half}` is half the in-flight limit. `root` is the
+    checkout whose code runs.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Entry:
     settings: str
     pace: Mapping[int, float]
     python: Path = PYTHON
+    root: Path = ROOT
     environment: Mapping[str, str] = field(default_factory=dict)
     in_flight: Mapping[int, int] | None = None
     """Maximum calls at once over all its processes, if the race's limit is not its best."""
@@ -94,7 +96,7 @@ ENTRIES = (
         "bare loop",
         publish=("-m", f"{PACKAGE}.bare_loop"),
         processes=(("-m", f"{PACKAGE}.bare_loop", "work"),) * 2,
-        settings="2 processes, each XREADGROUP 200 at a time, a window of half the limit, XACK in batches",
+        settings="2 processes on uvloop, each XREADGROUP 200 at a time, a window of half the limit, XACK in batches",
         pace={0: 11000, 50: 7000, 200: 2500},
     ),
     Entry(
@@ -113,7 +115,7 @@ ENTRIES = (
         "no results, prefetch 4 a thread, no rate limits, events, gossip, mingle or heartbeat, log level WARNING",
         pace={0: 800, 50: 700, 200: 500},
         python=RIVALS_PYTHON,
-        environment={"BENCH_PREFETCH": "4", "BENCH_LOOP": "uvloop"},
+        environment={"BENCH_PREFETCH": "4"},
         in_flight=dict.fromkeys(IN_FLIGHT, 256),
     ),
     Entry(
@@ -128,7 +130,6 @@ ENTRIES = (
         settings="2 processes, 128 threads each, middlewares AsyncIO (on uvloop) and Retries alone",
         pace={0: 2000, 50: 1500, 200: 900},
         python=RIVALS_PYTHON,
-        environment={"BENCH_LOOP": "uvloop"},
         in_flight=dict.fromkeys(IN_FLIGHT, 256),
     ),
     Entry(
@@ -154,7 +155,6 @@ ENTRIES = (
         settings="2 processes on uvloop, 128 jobs each, poll 10 ms, no results kept or logged",
         pace={0: 900, 50: 500, 200: 400},
         python=ARQ_PYTHON,
-        environment={"BENCH_LOOP": "uvloop"},
         in_flight=dict.fromkeys(IN_FLIGHT, 256),
     ),
     Entry(
@@ -164,7 +164,6 @@ ENTRIES = (
         settings="2 processes on uvloop, 128 jobs each, no results kept",
         pace={0: 1500, 50: 1300, 200: 900},
         python=RIVALS_PYTHON,
-        environment={"BENCH_LOOP": "uvloop"},
         in_flight=dict.fromkeys(IN_FLIGHT, 256),
     ),
 )

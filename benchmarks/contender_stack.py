@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.backlog import Wish
-from benchmarks.contender_list import ROOT, Entry
+from benchmarks.contender_list import Entry
 from benchmarks.figures import tally
 from benchmarks.stub import Stub
 from sandbox.stack import EmbeddedRedis, ManagedProcess, OrphanGuard, wait_until
@@ -96,7 +96,7 @@ def environment(entry: Entry, redis_url: str, stub_url: str, delay_ms: int) -> d
         kept
         | filled
         | {
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(entry.root),
             "BENCH_REDIS_URL": redis_url,
             "BENCH_STUB_URL": stub_url,
             "BENCH_WINDOW": str(max(1, limit // 2)),

@@ -10,6 +10,7 @@ import typer
 
 from benchmarks import goals, report
 from benchmarks.contender_list import ENTRIES, Entry
+from benchmarks.earlier import earlier
 from benchmarks.heat import Heat, Track
 from benchmarks.stub import Stub
 from sandbox.stack import OrphanGuard
@@ -20,14 +21,26 @@ def race(
     delays: Annotated[str, typer.Option(help="Delays of the stub in ms: 0, 50 or 200, comma-separated.")] = "0,50,200",
     rounds: Annotated[int, typer.Option(min=1)] = 3,
     seconds: Annotated[float, typer.Option(min=1, help="Approximate duration of a heat.")] = 4,
+    against: Annotated[
+        str, typer.Option(help="A commit, whose Nightly and bare loop run too, in turn with ours.")
+    ] = "",
 ) -> None:
     """Run the contenders side by side."""
     entries, delays_ms = chosen(only), [int(delay) for delay in delays.split(",")]
+    twins = earlier(entries, against) if against else {}
+    entries = [each for entry in entries for each in (entry, twins.get(entry.name)) if each]
     print(report.opening(entries, delays_ms, rounds=rounds, seconds=seconds), flush=True)
     heats = run_heats(entries, delays_ms, rounds=rounds, seconds=seconds)
-    for delay_ms in delays_ms:
+    pairs = [(name, twin.name) for name, twin in twins.items()]
+    _print_results(heats, delays_ms, [*pairs, (goals.NIGHTLY, goals.BARE)])
+
+
+def _print_results(heats: Sequence[Heat], delays: Sequence[int], pairs: Sequence[tuple[str, str]]) -> None:
+    for delay_ms in delays:
         print(f"\n### {delay_ms} ms\n\n{report.results([heat for heat in heats if heat.delay_ms == delay_ms])}")
     print(f"\n{report.HOW_TO_READ}")
+    if rows := report.ratios(heats, pairs, delays):
+        print(f"\n### Ratios, each within a round\n\n{rows}")
     if found := goals.judge(heats):
         print(f"\n### Goals\n\n{report.goals(found)}")
 

@@ -1,12 +1,13 @@
 """Prints a race as Markdown: contenders, settings, results, and whether the goals are met."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.contender_list import Entry
 from benchmarks.figures import Spread
-from benchmarks.goals import Goal
+from benchmarks.goals import Goal, all_cpu, of, rate, ratio_of, worker_cpu
 from benchmarks.heat import Heat
 
 HOW_TO_READ = """\
@@ -60,6 +61,21 @@ def goals(found: Sequence[Goal]) -> str:
         [goal.name, goal.wanted, _spread(goal.measured, 2), "met" if goal.is_met else "**not met**"] for goal in found
     ]
     return table(["goal", "wanted", "measured, round by round", ""], rows)
+
+
+def ratios(heats: Sequence[Heat], pairs: Iterable[tuple[str, str]], delays: Iterable[int]) -> str:
+    """Return a table that compares two contenders a row, by name; "" if no pair took part.
+
+    Each ratio is computed within a round.
+    """
+    rows = []
+    for delay_ms, (ours, theirs) in product(delays, pairs):
+        both = of(heats, ours, delay_ms), of(heats, theirs, delay_ms)
+        found = [_spread(ratio, 2) for figure in (rate, worker_cpu, all_cpu) if (ratio := ratio_of(*both, figure))]
+        if found:
+            rows.append([f"{delay_ms} ms: {ours} to {theirs}", *found])
+    head = ["ratio", "events/s", "workers' CPU an event", "workers' and Redis' CPU an event"]
+    return table(head, rows) if rows else ""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

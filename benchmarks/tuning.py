@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.contender_list import ENTRIES, RIVALS_PYTHON, Entry
+from benchmarks.contender_list import ENTRIES, Entry
 from benchmarks.race import run_heats
 
 BY_NAME = {entry.name: entry for entry in ENTRIES}
@@ -36,7 +36,7 @@ def _list(label: str, *extra: str) -> Entry:
 TRIED: Mapping[str, tuple[Entry, ...]] = {
     "bare loop": (
         *(_tried("bare loop", f"window {n} each", limit=2 * n) for n in (32, 128, 256)),
-        replace(_tried("bare loop", "window 256 each, uvloop", limit=512, BENCH_LOOP="uvloop"), python=RIVALS_PYTHON),
+        _tried("bare loop", "window 256 each, asyncio's loop", limit=512, BENCH_LOOP="asyncio"),
     ),
     "plain celery": (
         _prefork("prefork, 2 children", 2),

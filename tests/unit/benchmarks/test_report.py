@@ -1,4 +1,4 @@
-from benchmarks.report import results
+from benchmarks.report import ratios, results
 from tests.unit.benchmarks.heats import heat
 
 
@@ -24,3 +24,18 @@ def test_a_failed_heat_is_marked() -> None:
     heats = [heat("saq", 10), heat("saq", 10, missing=7, ending="not done after 40 s\nthe end of a log")]
 
     assert cells(results(heats).splitlines()[2])[-1] == "7 missing; not done after 40 s"
+
+
+def test_ratios_compare_rate_and_cpu_within_each_round() -> None:
+    ours = [heat("nightly", 2000, worker_cpu=1, redis_cpu=1), heat("nightly", 3000, worker_cpu=3)]
+    theirs = [heat("bare loop", 1000, worker_cpu=2), heat("bare loop", 1000, worker_cpu=2)]
+
+    found = ratios([*ours, *theirs], [("nightly", "bare loop"), ("nightly", "absent")], [0, 50])
+
+    assert [cells(row) for row in found.splitlines()[2:]] == [
+        ["0 ms: nightly to bare loop", "2.50 (2.00 to 3.00)", "1.00 (0.50 to 1.50)", "1.25 (1.00 to 1.50)"]
+    ]
+
+
+def test_nothing_is_compared_if_one_side_is_absent() -> None:
+    assert not ratios([heat("nightly", 2000)], [("nightly", "bare loop")], [0])
