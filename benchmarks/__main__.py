@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from benchmarks import backfill, growth, intake, latency, outage, review_pages, start, states
+from benchmarks import backfill, growth, intake, latency, outage, review_pages, start, states, transport_cost
 from benchmarks.race import race
 from benchmarks.tuning import tune
 from worker.telemetry.logs import configure_logging
@@ -34,6 +34,7 @@ def in_a_folder(run: Callable[..., str]) -> Callable[..., None]:
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "race": race,
     "tune": tune,
+    "transport": in_a_folder(transport_cost.run),
     **{
         module.__name__.rpartition(".")[2]: in_a_folder(module.run)
         for module in (latency, intake, growth, outage, start, states, backfill, review_pages)

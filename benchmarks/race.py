@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -14,6 +14,8 @@ from benchmarks.earlier import earlier
 from benchmarks.heat import Heat, Track
 from benchmarks.stub import Stub
 from sandbox.stack import OrphanGuard
+
+_Any = TypeVar("_Any")
 
 
 def race(
@@ -65,7 +67,7 @@ def chosen(only: str) -> list[Entry]:
     return [entry for entry in ENTRIES if not wanted or entry.name in wanted or entry.name.startswith(beginnings)]
 
 
-def rotated(entries: Sequence[Entry], by: int) -> list[Entry]:
+def rotated(entries: Sequence[_Any], by: int) -> list[_Any]:
     """Rotate the entries each round, so that their order differs between rounds."""
     cut = by % len(entries) if entries else 0
     return [*entries[cut:], *entries[:cut]]
