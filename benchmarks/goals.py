@@ -66,13 +66,13 @@ def rate(heat: Heat) -> float:
 
 
 def worker_cpu(heat: Heat) -> float:
-    """CPU seconds of the workers per event."""
-    return heat.worker_cpu / heat.events
+    """CPU microseconds of the workers per call."""
+    return heat.cpu_us(heat.worker_cpu)
 
 
 def all_cpu(heat: Heat) -> float:
-    """CPU seconds of workers and Redis per event."""
-    return (heat.worker_cpu + heat.redis_cpu) / heat.events
+    """CPU microseconds of workers and Redis per call."""
+    return heat.cpu_us(heat.worker_cpu + heat.redis_cpu)
 
 
 def of(heats: Sequence[Heat], name: str, delay_ms: int) -> list[Heat]:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from benchmarks.backlog import Wish, backlog
 from benchmarks.contender_list import Entry
@@ -36,11 +37,25 @@ class Heat:
     """Empty when every login was called in time."""
     tally: Tally
     worker_cpu: float = 0
+    parent_cpu: float = 0
+    """The part of `worker_cpu` that the started processes took themselves, without their children."""
     redis_cpu: float = 0
     stub_cpu: float = 0
     peak_mib: float = 0
     peak_process_mib: float = 0
     most_in_hand: int = 0
+
+    def cpu_us(self, seconds: float) -> float:
+        """Return CPU seconds of this heat as microseconds for each call that was made."""
+        return seconds / max(1, self.tally.calls) * 1e6
+
+
+class _Cpu(NamedTuple):
+    """CPU seconds: the started processes alone, these with their descendants, and Redis."""
+
+    parents: float
+    workers: float
+    redis: float = 0.0
 
 
 class Track:
@@ -48,7 +63,7 @@ class Track:
 
     def __init__(self, folder: Path, stub: Stub, guard: OrphanGuard) -> None:
         self._folder, self._stub, self._guard = folder, stub, guard
-        self._start_costs: dict[str, tuple[float, float]] = {}
+        self._start_costs: dict[str, _Cpu] = {}
 
     def run(self, entry: Entry, delay_ms: int, *, seconds: float) -> Heat:
         """Run one heat of about `seconds`. A contender's failure is recorded in `ending`, not raised."""
@@ -68,7 +83,7 @@ class Track:
         stack: ContenderStack,
         wishes: Sequence[Wish],
         delay_ms: int,
-        start_cost: tuple[float, float],
+        start_cost: _Cpu,
         *,
         seconds: float,
     ) -> Heat:
@@ -76,7 +91,7 @@ class Track:
         pids = stack.start()
         with Meter(*pids) as meter:
             ending = stack.wait(wishes, self._stub, seconds=seconds)
-            workers = _cpu_of(pids)
+            cpu = _cpu_of(pids)
         return Heat(
             entry=stack.entry.name,
             delay_ms=delay_ms,
@@ -84,22 +99,24 @@ class Track:
             limit=stack.entry.most_in_flight(delay_ms),
             ending=ending,
             tally=tally(wishes, self._stub.calls(), delay_ms=delay_ms),
-            worker_cpu=workers - start_cost[0],
-            redis_cpu=cpu_seconds([stack.redis.pid]) - redis_before - start_cost[1],
+            worker_cpu=cpu.workers - start_cost.workers,
+            parent_cpu=cpu.parents - start_cost.parents,
+            redis_cpu=cpu_seconds([stack.redis.pid]) - redis_before - start_cost.redis,
             stub_cpu=self._stub.cpu_seconds() - stub_before,
             peak_mib=meter.peak_mib,
             peak_process_mib=meter.peak_process_mib,
             most_in_hand=self._stub.most_in_hand(),
         )
 
-    def _cost_of_start(self, entry: Entry, delay_ms: int) -> tuple[float, float]:
+    def _cost_of_start(self, entry: Entry, delay_ms: int) -> _Cpu:
         """Measure once a race the CPU seconds of the contender and of Redis during a start with nothing to do."""
         if entry.name not in self._start_costs:
             with self._contender_stack(entry, delay_ms) as stack:
                 redis_before = cpu_seconds([stack.redis.pid])
                 pids = stack.start()
-                workers = _cpu_until_started(pids)
-                self._start_costs[entry.name] = workers, cpu_seconds([stack.redis.pid]) - redis_before
+                started = _cpu_until_started(pids)
+                redis = cpu_seconds([stack.redis.pid]) - redis_before
+                self._start_costs[entry.name] = started._replace(redis=redis)
         return self._start_costs[entry.name]
 
     @contextmanager
@@ -114,22 +131,23 @@ class Track:
             yield stack
 
 
-def _cpu_of(pids: Sequence[int]) -> float:
-    return cpu_seconds({member for pid in pids for member in family(pid)})
+def _cpu_of(pids: Sequence[int]) -> _Cpu:
+    parents = cpu_seconds(pids)
+    return _Cpu(parents, parents + cpu_seconds({member for pid in pids for member in family(pid)} - set(pids)))
 
 
-def _cpu_until_started(pids: Sequence[int]) -> float:
+def _cpu_until_started(pids: Sequence[int]) -> _Cpu:
     """Wait until the processes have started, and return the CPU seconds of the start.
 
     A start keeps a core busy. If two intervals in a row use less than a fifth of a core, the start ended before them.
     CPU used to wait for work (some contenders poll) does not count. Returns 0 for one that never calms down.
     """
     deadline = time.monotonic() + START_SECONDS
-    seen: list[float] = []
+    seen: list[_Cpu] = []
     while time.monotonic() < deadline:
         time.sleep(START_LOOK_SECONDS)
         seen.append(_cpu_of(pids))
-        is_calm = len(seen) > 2 and seen[-1] - seen[-3] < 2 * START_LOOK_SECONDS / 5  # noqa: PLR2004 - two looks back
-        if is_calm and seen[-3] > 0:
+        before = seen[-3].workers if len(seen) > 2 else 0  # noqa: PLR2004 - two looks back
+        if before and seen[-1].workers - before < 2 * START_LOOK_SECONDS / 5:
             return seen[-3]
-    return 0.0
+    return _Cpu(0.0, 0.0)

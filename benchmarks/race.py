@@ -77,7 +77,7 @@ def _printed(heat: Heat) -> Heat:
     ending = heat.ending or "done"
     print(
         f"{heat.entry:44} {heat.delay_ms:3} ms  {heat.tally.rate:7.0f}/s (middle {heat.tally.middle_rate:7.0f}/s)  "
-        f"cpu/1000: {heat.worker_cpu / heat.events * 1000:.3f} + {heat.redis_cpu / heat.events * 1000:.3f}  "
+        f"cpu us a call: {heat.cpu_us(heat.worker_cpu):.0f} + {heat.cpu_us(heat.redis_cpu):.0f}  "
         f"{heat.peak_mib:.0f} MiB  in hand {heat.most_in_hand}  "
         f"missing {heat.tally.missing} twice {heat.tally.twice} wrong {heat.tally.wrong}  {ending}",
         file=sys.stderr,

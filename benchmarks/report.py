@@ -15,11 +15,12 @@ Each heat has a fresh Redis. The contender's own producer publishes the backlog 
 start. Events/s: the rate of calls at the stub, from the arrival of the first to the answer of the last. It excludes the
 start and what a contender reads ahead before its first call; the CPU figures include the reading. "Middle": the rate of
 arrivals without the first and last twentieth. Backlogs differ in length so that all heats take about the same time:
-compare rates, never totals. CPU: user and system seconds per 1,000 events, from the workers' start until half a second
-after the last answer, less the CPU of one start of the same workers with nothing to do. Memory: the peak PSS of all
-worker processes together, and of the largest. In hand: the maximum number of calls that waited for an answer at once at
-the stub (at 0 ms it answers one call before it reads the next). Each figure: median (minimum to maximum) of the
-rounds."""
+compare rates, never totals. CPU: user and system microseconds for each call that was made, from the workers' start
+until half a second after the last answer, less the CPU of one start of the same workers with nothing to do. Parents:
+the processes that the race started, without their children; Nightly's parent process does the intake. Memory: the peak
+PSS of all worker processes together, and of the largest. In hand: the maximum number of calls that waited for an answer
+at once at the stub (at 0 ms it answers one call before it reads the next). Each figure: median (minimum to maximum) of
+the rounds."""
 
 
 def opening(entries: Sequence[Entry], delays: Sequence[int], *, rounds: int, seconds: float) -> str:
@@ -50,7 +51,16 @@ def results(heats: Sequence[Heat]) -> str:
     by_entry: dict[str, list[Heat]] = {}
     for heat in heats:
         by_entry.setdefault(heat.entry, []).append(heat)
-    head = ["contender", "events", "events/s", "middle events/s", "CPU s/1,000: workers", "Redis", "stub"]
+    head = [
+        "contender",
+        "events",
+        "events/s",
+        "middle events/s",
+        "CPU us a call: workers",
+        "of it parents",
+        "Redis",
+        "stub",
+    ]
     head += ["peak MiB", "largest process", "in hand", "each login once"]
     return table(head, [[name, *_figures(done)] for name, done in by_entry.items()])
 
@@ -74,7 +84,7 @@ def ratios(heats: Sequence[Heat], pairs: Iterable[tuple[str, str]], delays: Iter
         found = [_spread(ratio, 2) for figure in (rate, worker_cpu, all_cpu) if (ratio := ratio_of(*both, figure))]
         if found:
             rows.append([f"{delay_ms} ms: {ours} to {theirs}", *found])
-    head = ["ratio", "events/s", "workers' CPU an event", "workers' and Redis' CPU an event"]
+    head = ["ratio", "events/s", "workers' CPU a call", "workers' and Redis' CPU a call"]
     return table(head, rows) if rows else ""
 
 
@@ -85,16 +95,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _figures(heats: Sequence[Heat]) -> list[str]:
-    def per_thousand(seconds: Callable[[Heat], float]) -> str:
-        return _spread(Spread.of([seconds(heat) / heat.events * 1000 for heat in heats]), 3)
+    def cpu(seconds: Callable[[Heat], float]) -> str:
+        return _spread(Spread.of([heat.cpu_us(seconds(heat)) for heat in heats]), 0)
 
     return [
         str(heats[0].events),
         _spread(Spread.of([heat.tally.rate for heat in heats]), 0),
         _spread(Spread.of([heat.tally.middle_rate for heat in heats]), 0),
-        per_thousand(lambda heat: heat.worker_cpu),
-        per_thousand(lambda heat: heat.redis_cpu),
-        per_thousand(lambda heat: heat.stub_cpu),
+        cpu(lambda heat: heat.worker_cpu),
+        cpu(lambda heat: heat.parent_cpu),
+        cpu(lambda heat: heat.redis_cpu),
+        cpu(lambda heat: heat.stub_cpu),
         f"{max(heat.peak_mib for heat in heats):.0f}",
         f"{max(heat.peak_process_mib for heat in heats):.0f}",
         str(max(heat.most_in_hand for heat in heats)),

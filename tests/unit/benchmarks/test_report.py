@@ -6,13 +6,13 @@ def cells(row: str) -> list[str]:
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
-def test_a_row_has_medians_with_minimum_and_maximum_and_cpu_for_a_thousand_events() -> None:
+def test_a_row_has_medians_with_minimum_and_maximum_and_cpu_for_a_call() -> None:
     heats = [heat("arq", rate, events=2000, worker_cpu=cpu) for rate, cpu in ((300, 1), (100, 4), (200, 2))]
 
     row = dict(zip(cells(results(heats).splitlines()[0]), cells(results(heats).splitlines()[2]), strict=True))
 
     assert row["events/s"] == "200 (100 to 300)"
-    assert row["CPU s/1,000: workers"] == "1.000 (0.500 to 2.000)"
+    assert row["CPU us a call: workers"] == "1,000 (500 to 2,000)"
     assert row["each login once"] == "yes"
 
 
@@ -39,3 +39,10 @@ def test_ratios_compare_rate_and_cpu_within_each_round() -> None:
 
 def test_nothing_is_compared_if_one_side_is_absent() -> None:
     assert not ratios([heat("nightly", 2000)], [("nightly", "bare loop")], [0])
+
+
+def test_cpu_is_divided_by_the_calls_that_were_made() -> None:
+    unfinished = heat("nightly", 10, events=1000, missing=500, worker_cpu=1, ending="not done after 40 s")
+
+    assert unfinished.cpu_us(unfinished.worker_cpu) == 2000
+    assert heat("nightly", 0, events=1000, missing=1000).cpu_us(0) == 0
