@@ -28,18 +28,12 @@ P50_GOAL_MS, P99_GOAL_MS = 10, 50
 STEPS = (
     ("xadd", ""),
     ("record", ""),
-    ("pulse", ""),
-    ("lpush", "refresh"),
-    ("join_reconcilers", ""),
     ("settle_and_claim", ""),
 )
 STAGES = (
     "publish called -> XADD at Redis",
     "XADD -> record",
-    "record -> pulse (is a wake-up needed?)",
-    "pulse -> reconcile message at Redis",
-    "reconcile message -> slot requested",
-    "slot requested -> claim",
+    "record -> claim",
     "claim -> PATCH at the stub",
 )
 

@@ -80,7 +80,16 @@ def _parts(services: Services, client: FlinksClient, worker: str, owner: str, ha
         gate=settings.gate_rules,
     )
     return Parts(
-        services.ledger, services.vault, client, bounds, worker, owner, _is_stopping, hand_over, app.worker_name
+        services.ledger,
+        services.vault,
+        client,
+        bounds,
+        worker,
+        owner,
+        _is_stopping,
+        hand_over,
+        app.worker_name,
+        stays=app.has_spare_slot,
     )
 
 

@@ -49,6 +49,8 @@ class NightlyApp(Celery):
 
         Set when a worker starts; its children inherit both.
         """
+        self.has_spare_slot = False
+        """Whether the pool has a process for other tasks while a reconciler waits; set when a worker starts, too."""
         self.conf.update(celery_settings(settings))
         self.conf.imports = TASK_MODULES
         self.on_after_finalize.connect(_leave_out_celerys_tasks, weak=False)

@@ -54,6 +54,7 @@ class LedgerCheck(bootsteps.StartStopStep):
         # Children inherit both with the app. The random part: in containers, two workers may share node name and pid.
         parent.app.worker_name = f"{parent.hostname}#{os.getpid()}"
         parent.app.identity = f"{parent.app.worker_name}-{secrets.token_hex(4)}"
+        parent.app.has_spare_slot = parent.concurrency > 1
 
     def start(self, worker: Any) -> None:
         """Check the ledger before the pool and the consumer start; raises WorkerShutdown if stopped meanwhile."""

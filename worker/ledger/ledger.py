@@ -153,6 +153,13 @@ class Ledger:
         """Delete a notice that was passed on."""
         self.redis.zrem("nightly:notices", notice.text)
 
+    def wait_for_due(self, instance: str, seconds: float) -> bool:
+        """Wait until logins of an instance become due, which wakes one waiting caller; False if none did in time.
+
+        True at once if some became due while nobody waited. They may have been claimed since.
+        """
+        return self.redis.blpop([f"nightly:wake:{instance}"], timeout=seconds) is not None
+
     def join_reconcilers(self, worker: str, owner: str) -> int:
         """Take a slot for a reconciler, or renew it (at least every SLOT_SECONDS).
 

@@ -46,6 +46,7 @@ PARTS = {
         "bulk",
         "login_keys",
         "minutes",
+        "tidy",
     ),
     "keep_rejected": ("login_keys", "dead_letters"),
     "close_dead_letter": (

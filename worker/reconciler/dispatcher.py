@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Protocol
 
 import redis
@@ -20,7 +21,7 @@ from worker.errors import SealError, UnknownKey
 from worker.flinks.outcome import Outcome, Verdict
 from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement
 from worker.reconciler.retry_policy import RetryLimits
-from worker.reconciler.settlement import Call, settlement_of, unsent
+from worker.reconciler.settlement import Call, log_fields, settlement_of, unsent
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_unexpected
 from worker.vault.vault import Vault
@@ -30,7 +31,8 @@ SETTLE_AT_MOST = 64
 """Settlements in one script. Higher: other Redis clients wait longer; two full scripts block Redis for 2 ms."""
 LINGER_SECONDS = 1.0
 """Wait for logins that fall due this soon instead of ending the slice: a new slice would not start sooner."""
-LOOK_SECONDS = 0.02  # how often an idle dispatcher looks for new work
+LOOK_SECONDS = 0.02  # how often a dispatcher looks whether it may claim
+IDLE_SECONDS = 1.0  # the same while it waits for a wake-up: a lost one costs this long
 REDIS_PAUSE_SECONDS = 0.5
 SLICE_SECONDS = 30.0
 
@@ -71,7 +73,8 @@ class Parts:
     """What all dispatchers of a slice share.
 
     `owner` owns the slice's leases. `worker_name` (if empty, `worker`) names the worker in attempts across restarts.
-    `hand_over` runs in a thread when the slice ends, so that a new slice can start while the last calls end.
+    `hand_over` runs in a thread when the slice ends, so that a new slice can start while the last calls end. With
+    `stays`, a slice with nothing to do waits for work until its time is up, as long as all its instances may be called.
     """
 
     ledger: Ledger
@@ -83,6 +86,7 @@ class Parts:
     is_stopping: Callable[[], bool] = lambda: False
     hand_over: Callable[[], None] = lambda: None
     worker_name: str = ""
+    stays: bool = False
 
 
 class Dispatcher:
@@ -107,14 +111,19 @@ class Dispatcher:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._answers: list[Settlement] = []
         self._answered = asyncio.Event()
-        self.others: list[Dispatcher] = []
-        self.is_idle = self._is_newer = False
+        self.everyone: Sequence[Dispatcher] = ()
+        self.is_idle = self.may_stay = self.has_ended = self._is_newer = False
+        self.waits = asyncio.Event()
+        """Set while a wake-up should call `look`, and at the end."""
 
     async def run(self) -> None:
         """Run turns until all dispatchers are idle, or until the slice has ended and nothing is in flight."""
         try:
             await self._run()
         finally:
+            self.has_ended = True
+            for one in self.everyone:  # others may wait for us alone
+                one.look()
             for task in self._in_flight:  # an unexpected error ended the slice: these logins are due when leases expire
                 task.cancel()
 
@@ -127,11 +136,18 @@ class Dispatcher:
             self.is_idle = wait is None and has_nothing
             if now >= self._ends_at and has_nothing:
                 return
-            if self.is_idle and all(other.is_idle for other in self.others):
+            stays = all(one.may_stay for one in self.everyone) and not self._parts.is_stopping()
+            if not stays and all(one.is_idle for one in self.everyone):
                 return
             if now >= gives_up_at:  # Redis is unreachable and the leases of unsettled calls have expired
                 return
-            await self._pause(LOOK_SECONDS if wait is None else min(wait, LOOK_SECONDS))
+            longest = max(LOOK_SECONDS, min(IDLE_SECONDS, self._ends_at - now)) if self.may_stay else LOOK_SECONDS
+            await self._pause(longest if wait is None else min(wait, longest))
+
+    def look(self) -> None:
+        """Make the next turn begin now: logins may be due, or the worker stops."""
+        (self.waits.set if self.has_ended else self.waits.clear)()
+        self._answered.set()
 
     def _room(self) -> int:
         """Return how many logins to claim now."""
@@ -158,8 +174,10 @@ class Dispatcher:
             return 0
         self._start(reply, asked_at)
         if group:
-            log.info("call_settled", each=map(self._log_fields, group, results))
+            log.info("call_settled", each=map(log_fields, repeat(self._instance.name), group, results))
         self._is_newer = reply.state == "newer"  # the pacemaker stops this worker
+        self.may_stay = self._parts.stays and reply.state == "idle"
+        (self.waits.set if self.may_stay else self.waits.clear)()
         if self._answers:
             return 0
         if not at_most:
@@ -217,25 +235,6 @@ class Dispatcher:
             log.exception("call_failed_unexpectedly", login=claim.reference, instance=self._instance.name)
             report_unexpected(error, where="call", instance=self._instance.name)
             return Verdict(Outcome.TRANSIENT, "internal_error", is_ambiguous=True)
-
-    def _log_fields(self, item: Settlement, result: Settled) -> dict[str, object]:
-        claim = item.claim
-        fields: dict[str, object] = {
-            "event_id": claim.event_id,
-            "login": claim.reference,
-            "account_id": claim.account_id,
-            "instance": self._instance.name,
-            "wish": "on" if claim.wants_active else "off",
-            "attempt": claim.failures + 1,
-            "outcome": item.outcome,
-            "code": item.code,
-            "http_status": item.http_status,
-            "call_ms": round(item.seconds * 1000),
-            "result": result.value,
-        }
-        if item.delay_seconds:
-            fields["delay_seconds"] = round(item.delay_seconds, 1)
-        return fields
 
     async def _pause(self, seconds: float) -> None:
         """Wait up to `seconds` for a call to end, then let more end: settlement groups grow with the load."""

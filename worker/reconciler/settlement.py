@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from worker.flinks.outcome import Outcome, Verdict
 from worker.ledger.history import attempt_text
-from worker.ledger.models import Claim, Settlement
+from worker.ledger.models import Claim, Settled, Settlement
 from worker.reconciler.retry_policy import Exhausted, RetryLimits, decide
 
 DISTRUST_SECONDS = 1.0
@@ -71,6 +71,27 @@ def settlement_of(call: Call, verdict: Verdict, limits: RetryLimits, random: Cal
 def unsent(claim: Claim) -> Settlement:
     """Return the settlement of a claim whose call was never made: no attempt is charged, the login is due at once."""
     return Settlement(claim=claim, outcome="unsent", code="unsent")
+
+
+def log_fields(instance: str, item: Settlement, result: Settled) -> dict[str, object]:
+    """Return what the log says about a settled call."""
+    claim = item.claim
+    fields: dict[str, object] = {
+        "event_id": claim.event_id,
+        "login": claim.reference,
+        "account_id": claim.account_id,
+        "instance": instance,
+        "wish": "on" if claim.wants_active else "off",
+        "attempt": claim.failures + 1,
+        "outcome": item.outcome,
+        "code": item.code,
+        "http_status": item.http_status,
+        "call_ms": round(item.seconds * 1000),
+        "result": result.value,
+    }
+    if item.delay_seconds:
+        fields["delay_seconds"] = round(item.delay_seconds, 1)
+    return fields
 
 
 def _waiting_seconds(call: Call) -> float:

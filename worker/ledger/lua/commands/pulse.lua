@@ -1,4 +1,4 @@
--- Say whether messages should be sent: to reconcilers, if logins are due, and to feed backfills. A worker runs it once
+-- Say whether messages should be sent: to reconcilers, if too few run, and to feed backfills. A worker runs it once
 -- a second as its heartbeat, which also takes back lost leases: any worker heals what a dead one left behind. It runs
 -- without a heartbeat (slots 0) after events were recorded.
 -- ARGV  1 now (ms or ''), 2 worker, 3 slots (0: no heartbeat), 4 about the worker (JSON, with the ids of its `keys`)
@@ -6,43 +6,6 @@
 -- Reply {logins due now on those instances, where calls may be made; leases taken back; 1 to send a message to a
 --        reconciler that holds the newest key of the caller; notices to pass on and then delete; 1 to send
 --        a message that feeds backfills}
-
--- Deletes, once an hour, entries of lists whose keys have expired.
-local TIDY_AGAIN = 3600000
-local UNUSED_CONFIG_KEPT = 30 * DAY
-
-local function tidy_backfills()
-  for _, id in ipairs(redis.call('ZRANGE', 'nightly:backfills', 0, -1)) do
-    if redis.call('EXISTS', backfill_key(id)) == 0 then redis.call('ZREM', 'nightly:backfills', id) end
-  end
-  local digests = redis.call('HGETALL', 'nightly:backfill-digests')
-  for i = 1, #digests, 2 do
-    if redis.call('EXISTS', backfill_key(digests[i + 1])) == 0 then
-      redis.call('HDEL', 'nightly:backfill-digests', digests[i])
-    end
-  end
-end
-
--- Forget configurations that no worker has used for a month: one that comes back tries one call, like a new one.
-local function tidy_configs(instance, now)
-  local key, used_at = configs_key(instance), {}
-  for _, field in ipairs(redis.call('HKEYS', key)) do
-    local fingerprint = field:match('^[^:]+')
-    if not used_at[fingerprint] then
-      redis.call('HSETNX', key, used_field(fingerprint), whole(now))
-      used_at[fingerprint] = tonumber(redis.call('HGET', key, used_field(fingerprint)))
-    end
-    if used_at[fingerprint] < now - UNUSED_CONFIG_KEPT then redis.call('HDEL', key, field) end
-  end
-end
-
-local function tidy(now)
-  if not redis.call('SET', 'nightly:tidied', '1', 'NX', 'PX', TIDY_AGAIN) then return end
-  redis.call('ZREMRANGEBYSCORE', 'nightly:letters:closed', '-inf', now - CLOSED_LETTER_KEPT)
-  tidy_backfills()
-  tidy_jobs()
-  for _, instance in ipairs(redis.call('SMEMBERS', 'nightly:instances')) do tidy_configs(instance, now) end
-end
 
 local FIRST_INSTANCE = 5
 local FORGOTTEN = 60000
@@ -128,8 +91,18 @@ local function forget_found_keys(workers)
   end
 end
 
+-- Whether a worker calls for all the instances of the caller.
+local function serves(about)
+  local served = {}
+  for _, name in ipairs(about.instances or {}) do served[name] = true end
+  for _, instance in ipairs(instances) do
+    if about.instances and not served[instance.name] then return false end
+  end
+  return true
+end
+
 -- Returns how many reconcilers may run that hold a key (nil: any), one slot of each worker that has several left to
--- intake, and how many run.
+-- intake, and how many run for the caller's instances.
 local function reconcilers_with(key_id, workers)
   local slots, active = 0, 0
   for _, about in pairs(workers) do
@@ -137,7 +110,7 @@ local function reconcilers_with(key_id, workers)
   end
   for _, member in ipairs(redis.call('ZRANGE', 'nightly:reconcilers', 0, -1)) do
     local about = workers[member:match('^(.*)|')]
-    if not key_id or (about and holds(about, key_id)) then active = active + 1 end
+    if not key_id or (about and holds(about, key_id) and serves(about)) then active = active + 1 end
   end
   return math.max(1, slots), active
 end
@@ -214,10 +187,12 @@ if is_heartbeat then
   end)
 end
 
-local due, callable = 0, {}
+local due, callable, are_all_callable = 0, {}, #instances > 0
 for _, instance in ipairs(instances) do
   note_use(instance)
-  if can_call(instance) then
+  if not can_call(instance) then
+    are_all_callable = false
+  else
     callable[instance.name] = true
     for _, lane in ipairs({ 'live', 'backfill' }) do
       due = due + redis.call('ZCOUNT', due_key(instance.name, lane), '-inf', now)
@@ -234,9 +209,12 @@ forget_silent_reconcilers(now)
 local workers = live_workers(now)
 forget_found_keys(workers)
 -- Events of the caller are sealed under its newest key: only reconcilers that hold that key can call those logins.
-local newest = workers[worker] and (workers[worker].keys or {})[1]
+local caller = workers[worker] or { slots = 1 }
+local newest = (caller.keys or {})[1]
 local capacity, active = reconcilers_with(newest, workers)
-local wanted = math.min(capacity, math.ceil(due / LOGINS_A_RECONCILER))
+-- A worker with a slot to spare keeps one reconciler, which waits for the next event.
+local least = are_all_callable and caller.slots > 1 and 1 or 0
+local wanted = math.min(capacity, math.max(math.ceil(due / LOGINS_A_RECONCILER), least))
 local send = 0
 if active < wanted and redis.call('SET', hint_key(newest), '1', 'NX', 'PX', HINT_LIFE) then send = 1 end
 local feed = 0

@@ -58,6 +58,7 @@ local function login_key(ref) return 'nightly:login:' .. ref end
 local function history_key(ref) return 'nightly:history:' .. ref end
 local function letter_key(id) return 'nightly:letter:' .. id end
 local function due_key(instance, lane) return 'nightly:due:' .. instance .. ':' .. lane end
+local function wake_key(instance) return 'nightly:wake:' .. instance end
 local function leases_key(instance) return 'nightly:leases:' .. instance end
 local function rate_key(instance) return 'nightly:rate:' .. instance end
 local function gate_key(instance) return 'nightly:gate:' .. instance end
@@ -94,6 +95,7 @@ end
 -- key.
 
 local tallies, moves = {}, {}
+local first_due = {} -- instance -> when the first of its logins that this script made due is due
 local also_gathered = {} -- functions that write what other files gather
 local PIECE = 1000 -- arguments of one command; unpack fails with some thousands
 
@@ -121,7 +123,15 @@ end
 
 -- Make a login due in its lane at `due_at`, or later, when its rest ends.
 local function put_due(ref, instance, lane, due_at, rests_until)
-  put(due_key(instance, lane), math.max(due_at, rests_until), ref)
+  due_at = math.max(due_at, rests_until)
+  put(due_key(instance, lane), due_at, ref)
+  first_due[instance] = math.min(first_due[instance] or due_at, due_at)
+end
+
+-- Wake a reconciler that waits for logins of an instance. The list holds one entry at most; it stays until a reconciler
+-- waits.
+local function wake(instance)
+  if redis.call('EXISTS', wake_key(instance)) == 0 then redis.call('LPUSH', wake_key(instance), '1') end
 end
 
 local function in_pieces(command, key, args)
@@ -147,7 +157,10 @@ local function write_gathered()
   for instance, tally in pairs(tallies) do
     for name, times in pairs(tally) do redis.call('HINCRBY', tally_key(instance), name, times) end
   end
-  moves, tallies = {}, {}
+  for instance, at in pairs(first_due) do
+    if at <= clock(ARGV[1]) then wake(instance) end
+  end
+  moves, tallies, first_due = {}, {}, {}
   for _, write in ipairs(also_gathered) do write() end
 end
 
