@@ -124,6 +124,7 @@ STAYS: dict[str, tuple[str, Gone]] = {
     r"configs:[^:]+": ("configurations that workers used within a month", unused_configurations),
     r"login:[^:]+": ("one for each login; a person's decision ends it", itself("s", "due", "flight", "done", "dead")),
     r"due:[^:]+:[^:]+": ("logins that wait", named("nightly:login:", field="s", value="due")),
+    r"wake:[^:]+": ("one entry for each instance", nothing),
     r"leases:[^:]+": ("logins in flight", named("nightly:login:", field="s", value="flight")),
     r"history:[^:]+": ("while its letter is open", of_an_open_letter),
     r"letter:[^:]+": ("while it is open", itself("status", "open")),

@@ -147,6 +147,28 @@ def test_a_worker_is_live_for_ten_seconds_and_forgotten_after_a_minute(
     assert not redis_client.hexists("nightly:workers", "worker")
 
 
+def test_a_worker_with_a_slot_to_spare_keeps_one_reconciler_for_all_of_its_instances(
+    ledger: Ledger, clock: Clock, redis_client: Redis
+) -> None:
+    def wants_one(slots: int, *, fingerprint: str = "proven-one", instances: tuple[str, ...] = (INSTANCE,)) -> bool:
+        about = {"instances": instances, "keys": ["k1"]}
+        redis_client.delete("nightly:hint:k1")
+        found = ledger.pulse(dict.fromkeys(instances, fingerprint), worker=f"w{slots}", slots=slots, about=about)
+        return found.should_wake
+
+    assert not wants_one(1)
+    assert wants_one(2)
+    assert wants_one(3)
+    ledger.join_reconcilers("w3", "a")
+    assert not wants_one(2)
+    redis_client.hset("nightly:configs:another", "proven-one", "proven")
+    assert wants_one(2, instances=(INSTANCE, "another")), "the other worker does not call for both"
+    ledger.leave_reconcilers("w3", "a")
+    assert wants_one(2)
+    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by=ANN, reason="")
+    assert not wants_one(2)
+
+
 # -- slots -------------------------------------------------------------------------------------------------
 
 

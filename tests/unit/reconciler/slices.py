@@ -1,6 +1,7 @@
 """One slice over a fake ledger and a fake Flinks."""
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
@@ -29,7 +30,8 @@ class FakeLedger:
     def __init__(self) -> None:
         self.due: dict[str, list[Claim]] = {"toolbox": [], "eu": []}
         self.wait_seconds: dict[str, float] = {}
-        self.failures = {"claim": 0, "settle": 0}
+        self.states: dict[str, str] = {}
+        self.failures = {"claim": 0, "settle": 0, "wait": 0}
         self.result = Settled.APPLIED
         self.asked: Counter[str] = Counter()
         self.wanted: list[int] = []
@@ -37,6 +39,15 @@ class FakeLedger:
         self.reconcilers = 1
         self.is_newer = False
         self.key_ids: Sequence[str] = ()
+        self.wake_ups: dict[str, threading.Event] = {name: threading.Event() for name in self.due}
+        self.waits: Counter[str] = Counter()
+
+    def wait_for_due(self, instance: str, seconds: float) -> bool:
+        self.waits[instance] += 1
+        self._fail("wait")
+        is_due = self.wake_ups[instance].wait(seconds)
+        self.wake_ups[instance].clear()
+        return is_due
 
     def join_reconcilers(self, worker: str, owner: str) -> int:
         del worker, owner
@@ -56,7 +67,9 @@ class FakeLedger:
         taken, self.due[instance] = due[:at_most], due[at_most:]
         if self.is_newer:
             return [self.result] * len(items), ClaimReply("newer", None, 1000, [])
-        reply = ClaimReply("claimed", 0 if taken else self.wait_seconds.get(instance), 1000, taken)
+        if taken:
+            return [self.result] * len(items), ClaimReply("claimed", 0, 1000, taken)
+        reply = ClaimReply(self.states.get(instance, "idle"), self.wait_seconds.get(instance), 1000, [])
         return [self.result] * len(items), reply
 
     def _fail(self, doing: str) -> None:
