@@ -73,35 +73,50 @@ def test_a_feeder_continues_across_chunks_after_a_killed_one(
     assert ledger.redis.strlen(f"nightly:backfill:{backfill_id}:rows") == 6 * 1100
 
 
-def test_the_lane_grows_when_it_runs_dry_and_holds_two_seconds_of_its_actual_pace(
+def test_the_lane_begins_at_once_and_holds_two_seconds_of_its_actual_pace(
     feeder: Feeder, start: Start, ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:
     rate, lane = f"nightly:rate:{INSTANCE}", f"nightly:due:{INSTANCE}:backfill"
     redis_client.hset(rate, "ceiling", 50)
     start([f"login-{at}" for at in range(900)])
-    assert (feeder.feed(), feeder.feed()) == (16, 0), "the pace is not known yet"
+    assert (feeder.feed(), feeder.feed()) == (100, 0), "two seconds of the ceiling"
     assert ledger.pulse({INSTANCE: "proven-one"}, worker="w", slots=2).should_feed is False
-    fed = []
-    for _ in range(4):  # every call is claimed at once
-        redis_client.hincrby(rate, "lane_calls", redis_client.zcard(lane))
-        redis_client.delete(lane)
-        clock.ms += 1000
-        fed.append(feeder.feed())
-    assert fed == [32, 64, 100, 100], "never more than two seconds of the ceiling"
     for _ in range(3):  # Flinks, or live events, leave it twenty calls a second
         redis_client.hincrby(rate, "lane_calls", 20)
         redis_client.zpopmin(lane, 20)
         clock.ms += 1000
         feeder.feed()
     assert redis_client.zcard(lane) == 40
+    fed = []
+    for _ in range(3):  # every call is claimed at once
+        redis_client.hincrby(rate, "lane_calls", redis_client.zcard(lane))
+        redis_client.delete(lane)
+        clock.ms += 1000
+        fed.append(feeder.feed())
+    assert fed == [80, 100, 100], "never more than two seconds of the ceiling"
 
 
-def test_an_old_pace_is_forgotten(feeder: Feeder, start: Start, clock: Clock, redis_client: Redis) -> None:
-    redis_client.hset(
-        f"nightly:rate:{INSTANCE}", mapping={"ceiling": 50, "lane_limit": 100, "lane_at": clock.ms - 11_000}
-    )
-    start([f"login-{at}" for at in range(300)])
-    assert feeder.feed() == 16
+def test_the_lane_begins_with_a_thousand_rows_at_most_while_its_pace_is_unknown(
+    feeder: Feeder, start: Start, redis_client: Redis
+) -> None:
+    redis_client.hset(f"nightly:rate:{INSTANCE}", "ceiling", 100_000)
+    start([f"login-{at}" for at in range(1_200)])
+    assert feeder.feed() == 1_000
+
+
+def test_the_lane_keeps_its_pace_until_the_next_backfill(
+    feeder: Feeder, start: Start, clock: Clock, redis_client: Redis
+) -> None:
+    rate, lane = f"nightly:rate:{INSTANCE}", f"nightly:due:{INSTANCE}:backfill"
+    lane_at = clock.ms - 11_000
+    redis_client.hset(rate, mapping={"ceiling": 100_000, "lane_limit": 1_500, "lane_at": lane_at})
+    start([f"first-{at}" for at in range(10)])
+    assert feeder.feed() == 10
+    redis_client.hincrby(rate, "lane_calls", 10)
+    redis_client.delete(lane)
+    clock.ms += 1_000
+    start([f"second-{at}" for at in range(1_600)])
+    assert feeder.feed() == 1_500, "ten rows say nothing about the pace"
 
 
 def test_waiting_retries_delay_rows_only_when_they_are_many(

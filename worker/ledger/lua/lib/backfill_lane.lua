@@ -3,7 +3,8 @@
 -- may be slower than the ceiling, and live events may take most of it.
 
 local LANE_SECONDS, LANE_AT_LEAST = 2, 16
-local LEARN_AFTER, FORGET_AFTER = 500, 10000 -- ms: the pace is measured over a time between these
+local LANE_AT_FIRST = 1000 -- rows, or two seconds of the ceiling if that is less: the pace is not known yet
+local LEARN_AFTER, TOO_OLD = 500, 10000 -- ms: the pace is measured over a time between these
 local FIRST_RATE = 10 -- calls/s, until the first claim stores the ceiling
 -- Logins whose calls failed wait in the lane, too: they delay rows only when they are many.
 local RETRIES_SECONDS, RETRIES_AT_LEAST = 60, 1000
@@ -13,22 +14,26 @@ local function waiting_soon(instance, now)
 end
 
 -- Measure the pace: the limit is what leaves the lane in two seconds. If the lane ran dry, the limit itself was too
--- low, and at least doubles.
+-- low, and at least doubles; unless there were not even rows for half of it. A lane that nobody fed for a while begins
+-- with the limit that it had, so that a drain is at full speed at once.
 local function learn_pace(instance, now)
   local key = rate_key(instance)
   local calls, seen, at, limit, ceiling = unpack(redis.call('HMGET', key,
     'lane_calls', 'lane_seen', 'lane_at', 'lane_limit', 'ceiling'))
-  calls, seen, limit = tonumber(calls or '0'), tonumber(seen or '0'), tonumber(limit or LANE_AT_LEAST)
+  if not ceiling then return end
+  calls, seen, limit = tonumber(calls or '0'), tonumber(seen or '0'), tonumber(limit or '0')
   local passed = at and now - tonumber(at) or -1
-  if passed < 0 or passed > FORGET_AFTER then
-    limit = LANE_AT_LEAST
+  if passed < 0 or passed > TOO_OLD then
+    limit = math.max(limit, LANE_AT_FIRST)
   elseif passed < LEARN_AFTER then
     return
   else
     local worked_off = (calls - seen) / passed * 1000 * LANE_SECONDS
-    limit = waiting_soon(instance, now) == 0 and math.max(2 * limit, worked_off) or worked_off
+    local is_dry = waiting_soon(instance, now) == 0
+    local is_limit_too_low = is_dry and 2 * (calls - seen) >= limit
+    limit = is_limit_too_low and math.max(2 * limit, worked_off) or is_dry and limit or worked_off
   end
-  limit = math.min(limit, LANE_SECONDS * tonumber(ceiling or FIRST_RATE))
+  limit = math.min(limit, LANE_SECONDS * tonumber(ceiling))
   redis.call('HSET', key, 'lane_seen', calls, 'lane_at', whole(now),
     'lane_limit', whole(math.max(math.ceil(limit), LANE_AT_LEAST)))
 end

@@ -1,5 +1,9 @@
 -- Deletes, once an hour, entries of lists whose keys have expired, and what nothing uses any more.
 
+local tidy
+
+do -- Private to this file: a chunk of Lua holds at most 200 local variables.
+
 local TIDY_AGAIN = 3600000
 local UNUSED_CONFIG_KEPT = 30 * DAY
 
@@ -28,10 +32,12 @@ local function tidy_configs(instance, now)
   end
 end
 
-local function tidy(now)
+function tidy(now)
   if not redis.call('SET', 'nightly:tidied', '1', 'NX', 'PX', TIDY_AGAIN) then return end
   redis.call('ZREMRANGEBYSCORE', 'nightly:letters:closed', '-inf', now - CLOSED_LETTER_KEPT)
   tidy_backfills()
   tidy_jobs()
   for _, instance in ipairs(redis.call('SMEMBERS', 'nightly:instances')) do tidy_configs(instance, now) end
+end
+
 end
