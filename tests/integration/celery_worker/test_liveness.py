@@ -30,7 +30,7 @@ LEFT_FOR_GOOD = """
 from celery import signals
 from worker.celery_worker.consumer import CarefulConsumer
 CarefulConsumer.add_task_queue = lambda *_: None
-signals.worker_ready.connect(lambda sender, **_: sender.call_soon(sender.cancel_task_queue, "refresh"), weak=False)
+signals.task_received.connect(lambda sender, **_: sender.call_soon(sender.cancel_task_queue, "refresh"), weak=False)
 """
 IMPATIENT = """
 background.PULSE_SECONDS = 0.05
