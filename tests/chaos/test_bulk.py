@@ -9,7 +9,7 @@ def test_a_bulk_replay_decides_each_letter_once_although_its_start_every_worker_
     tmp_path: Path,
 ) -> None:
     report = bulk(
-        tmp_path, letters=150, kills=1, start_kills=2, redis_kills=1, workers=1, calls_per_second=100, seed=1,
+        tmp_path, letters=150, kills=1, start_kills=2, redis_kills=1, workers=1, calls_per_second=40, seed=1,
         say=lambda _: None,
     )  # fmt: skip
     assert not report.broken, report.text()
