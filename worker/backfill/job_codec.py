@@ -1,5 +1,6 @@
 """Decodes what Redis stores of a bulk job: its hash, its list of letters, and six bytes of outcome for each letter."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 from worker.backfill.codec import codes_of, outcome_bytes
@@ -33,7 +34,7 @@ LETTERS = {
 def fields_of(terms: JobTerms, segments: Sequence[tuple[str, int]]) -> dict[str, str | int | float]:
     """Return fields of a job's hash; `segments` are the instance and the number of letters of each."""
     fields: dict[str, str | int | float] = {"verb": terms.verb, "by": terms.by, "selection": terms.selection}
-    fields |= {"note": terms.note, "owner": terms.owner, "until": terms.until_ms or "", "rate": terms.rate or ""}
+    fields |= {"note": terms.note, "owner": terms.owner, "until": terms.until_ms or ""}
     fields["segments"] = len(segments)
     first = 0
     for number, (instance, count) in enumerate(segments):
@@ -62,11 +63,13 @@ def job_of(job_id: str, raw: Mapping[bytes, bytes]) -> Job:
         note=text["note"],
         owner=text["owner"],
         until_ms=int(text["until"]) if text["until"] else None,
-        rate=float(text["rate"]) if text["rate"] else None,
+        rate=float(text["rate"]) if text.get("rate") else None,
         chunks=int(text["chunks"]),
         groups=tuple(text["groups"].split("\n")),
         segments=tuple(_segment(text, number) for number in range(int(text["segments"]))),
         prepared_at=int(text["created_at"]),
+        foreseen=json.loads(text["foreseen"]),
+        counted_at=int(text["counted_at"]),
         starter=text.get("starter", ""),
         started_at=int(text["started_at"]) if "started_at" in text else None,
         ended_at=int(text["ended_at"]) if "ended_at" in text else None,

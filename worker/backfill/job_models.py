@@ -6,6 +6,8 @@ from enum import StrEnum
 
 CONFIRM_ABOVE = 100
 """Letters. Whoever starts a larger job types their number."""
+COUNT_ABOVE = 500
+"""Letters. The preflight of a larger job is counted when it is prepared, and again only when a person asks for it."""
 
 
 class Verb(StrEnum):
@@ -69,7 +71,6 @@ class JobTerms:
     note: str = ""
     owner: str = ""
     until_ms: int | None = None
-    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,9 @@ class Job:
     """`instance|code|wish` of its letters."""
     segments: tuple[Segment, ...] = ()
     prepared_at: int = 0
+    foreseen: Mapping[str, int] = field(default_factory=dict)
+    """What it would do to its letters, as counted at `counted_at`: the counts of bulk_preflight.lua."""
+    counted_at: int = 0
     starter: str = ""
     """Who started it; empty before its start."""
     started_at: int | None = None
@@ -150,11 +154,13 @@ class LetterResult:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What a job would do now: each letter of its list is in exactly one of the counts."""
+    """What a job would do: each letter of its list is in exactly one of the counts."""
 
     job_id: str
     verb: Verb
     total: int
+    counted_at: int = 0
+    """When the letters were counted. Gates and rates are those of now."""
     called: int = 0
     """Logins that will be called with their newest wish."""
     already_as_wished: int = 0

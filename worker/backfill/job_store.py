@@ -5,20 +5,22 @@ without LOGIN_KEYS can do all of this.
 """
 
 import base64
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from worker.backfill.codec import ROWS_IN_CHUNK
 from worker.backfill.job_codec import Ending, endings_of, fields_of, job_of
 from worker.backfill.job_list import PREPARED_LIFE_MS, FrozenList, chunk_names
-from worker.backfill.job_models import Job, JobTerms, LetterOutcome, LetterResult, Segment
+from worker.backfill.job_models import Job, JobTerms, LetterOutcome, LetterResult, Segment, Verb
 from worker.errors import InvalidAction, UnknownJob
 from worker.ledger.arguments import wish_arguments
 from worker.ledger.audit import Actor, AuditLog, Deed
 from worker.ledger.models import Recorded, Wish
 from worker.ledger.scripts import Scripts
-from worker.redis_client.connect import BytesRedis
+from worker.redis_client.connect import BytesRedis, server_ms
 
 ALL, RUNNING = "nightly:bulk-jobs", "nightly:backfills:running"
 JOB = "job-"
@@ -70,10 +72,11 @@ class Jobs:
         if not segments:
             raise InvalidAction("No dead letter matches, so nothing was prepared.")
         groups = "\n".join(sorted(group.decode() for group in frozen.groups))
-        fields = fields_of(terms, segments) | {"seen": seen, "groups": groups}
-        chunks = sum(len(chunk_names(number, count)) for number, (_, count) in enumerate(segments))
+        chunks = [name for number, (_, count) in enumerate(segments) for name in chunk_names(number, count)]
+        fields = fields_of(terms, segments) | {"seen": seen, "groups": groups, "counted_at": self.now_ms()}
+        fields["foreseen"] = json.dumps(self._count(job_id, terms.verb, chunks))
         flat = [part for item in fields.items() for part in item]
-        reply = self._scripts.run("bulk_prepare", self._now(), job_id, PREPARED_LIFE_MS, chunks, *flat)
+        reply = self._scripts.run("bulk_prepare", self._now(), job_id, PREPARED_LIFE_MS, len(chunks), *flat)
         if reply != b"prepared":
             raise InvalidAction("Redis has lost a part of the list; prepare it again.")
 
@@ -90,11 +93,14 @@ class Jobs:
         """Return the started jobs that have not ended, with paused and cancelled ones whose calls are not over."""
         return self._read(sorted(name for name in self.redis.smembers(RUNNING) if name.startswith(JOB.encode())))
 
-    def run(self, job: Job, *, by: Actor, detail: Mapping[str, object]) -> str:
-        """Start a job, and record that; returns the reply of bulk_run.lua: `done`, or why it was not started."""
-        deed = Deed(by, "bulk.run", job.id, why=job.note, detail=detail)
-        run = self._scripts.run
-        reply = self._audit.perform(deed, lambda audit: run("bulk_run", self._now(), job.id, by.name, *audit))
+    def run(self, job: Job, *, by: Actor, detail: Mapping[str, object], rate: float | None = None) -> str:
+        """Start a job, and record that; returns the reply of bulk_run.lua: `done`, or why it was not started.
+
+        `rate` limits the letters a second.
+        """
+        deed, run = Deed(by, "bulk.run", job.id, why=job.note, detail=detail), self._scripts.run
+        about = job.id, by.name, rate or ""
+        reply = self._audit.perform(deed, lambda audit: run("bulk_run", self._now(), *about, *audit))
         return str(reply.decode())
 
     def set_status(self, job_id: str, action: str, *, by: Actor) -> str:
@@ -103,14 +109,15 @@ class Jobs:
         reply = self._audit.perform(deed, lambda audit: run("backfill_set_status", self._now(), job_id, action, *audit))
         return str(reply.decode())
 
-    def preflight(self, job: Job) -> Counter[str]:
-        """Return the counts of bulk_preflight.lua for the whole list."""
-        counts: Counter[str] = Counter()
-        for name in _chunks_of(job):
-            flat = self._scripts.run("bulk_preflight", self._now(), job.id, name)
-            for what, times in zip(flat[::2], flat[1::2], strict=True):
-                counts[what.decode()] += int(times)
-        return counts
+    def count(self, job: Job) -> Job:
+        """Return the job with counts of what it would do now; they are not kept."""
+        counted_at = self.now_ms()
+        return replace(job, counted_at=counted_at, foreseen=self._count(job.id, job.verb, _chunks_of(job)))
+
+    def keep_counts(self, job: Job) -> str:
+        """Keep the counts of a job; returns `kept`, `unknown`, or its status if it does not wait for its start."""
+        args = job.id, json.dumps(job.foreseen), job.counted_at
+        return str(self._scripts.run("bulk_keep_counts", self._now(), *args).decode())
 
     def letters(self, job_id: str, segment: Segment, row: int) -> list[str]:
         """Return the ids of the letters from a row on, up to the end of its chunk; raises UnknownJob."""
@@ -174,6 +181,19 @@ class Jobs:
             closer = closed_by if outcome is LetterOutcome.CLOSED else ""
             wish = _WISHES.get(about[3], "")
             yield LetterResult(letter_id, outcome, code, at_ms, login, instance, letter_code, wish, closer)
+
+    def now_ms(self) -> int:
+        """Return Redis' clock."""
+        return self._now_ms() if self._now_ms else server_ms(self.redis)
+
+    def _count(self, job_id: str, verb: Verb, chunks: Iterable[str]) -> Counter[str]:
+        """Count a chunk in a call, so that Redis serves the workers in between."""
+        counts: Counter[str] = Counter()
+        for name in chunks:
+            flat = self._scripts.run("bulk_preflight", self._now(), job_id, name, verb)
+            for what, times in zip(flat[::2], flat[1::2], strict=True):
+                counts[what.decode()] += int(times)
+        return counts
 
     def _starts(self) -> int:
         return int(self.redis.get("nightly:bulk-jobs:starts") or 0)

@@ -21,7 +21,14 @@ _CALLED = {LetterOutcome.APPLIED, LetterOutcome.DEAD, LetterOutcome.ACCEPTED}
 
 
 def start(
-    services: Services, verb: Verb, selection: list[str] | LetterFilter, *, note: str, yes: bool, as_json: bool
+    services: Services,
+    verb: Verb,
+    selection: list[str] | LetterFilter,
+    *,
+    note: str,
+    rate: float | None,
+    yes: bool,
+    as_json: bool,
 ) -> Job | None:
     """Prepare a job, ask if there is a terminal, and start it; None if no letter matches."""
     jobs, by = bulk_jobs(services), operator()
@@ -36,7 +43,7 @@ def start(
     if not yes and job.total > 1 and is_terminal() and not _is_confirmed(jobs, job):
         jobs.cancel(job.id, by=by)
         raise typer.Abort
-    return jobs.run(job.id, by=by, typed=str(job.total))
+    return jobs.run(job.id, by=by, typed=str(job.total), rate=rate)
 
 
 def is_terminal() -> bool:

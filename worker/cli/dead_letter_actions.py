@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.backfill.job_models import Verb
+from worker.cli.bulk.commands import Rate
 from worker.cli.bulk_decisions import print_where, results, start, wait_for
 from worker.cli.context import misuse, open_services, operator
 from worker.cli.known import check_filters, complete_code, complete_instance, complete_letter, known_letter
@@ -56,6 +57,7 @@ def replay(
     suspects: Suspects = False,
     everything: All = False,
     dry_run: DryRun = False,
+    rate: Rate = None,
     wait: Wait = True,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -74,7 +76,7 @@ def replay(
         actions, by = letter_actions(services), operator()
         print_results(decisions([chosen], lambda letter_id: actions.replay(letter_id, by=by)), as_json=as_json)
     else:
-        decide_together(services, Verb.REPLAY, chosen, wait=wait, yes=yes, as_json=as_json)
+        decide_together(services, Verb.REPLAY, chosen, rate=rate, wait=wait, yes=yes, as_json=as_json)
 
 
 def resolve(
@@ -86,6 +88,7 @@ def resolve(
     suspects: Suspects = False,
     everything: All = False,
     dry_run: DryRun = False,
+    rate: Rate = None,
     wait: Wait = True,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -103,7 +106,7 @@ def resolve(
         done = decisions([chosen], lambda letter_id: actions.resolve(letter_id, by=by, note=note))
         print_results(done, as_json=as_json)
     else:
-        decide_together(services, Verb.RESOLVE, chosen, note=note, wait=wait, yes=yes, as_json=as_json)
+        decide_together(services, Verb.RESOLVE, chosen, note=note, rate=rate, wait=wait, yes=yes, as_json=as_json)
 
 
 def letter_actions(services: "Services") -> LetterActions:
@@ -136,12 +139,13 @@ def decide_together(
     selection: "list[str] | LetterFilter",
     *,
     note: str = "",
+    rate: float | None,
     wait: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
     """Replay or resolve several letters as one bulk job."""
-    job = start(services, verb, selection, note=note, yes=yes, as_json=as_json)
+    job = start(services, verb, selection, note=note, rate=rate, yes=yes, as_json=as_json)
     if job is None:
         return
     if not wait:

@@ -86,6 +86,7 @@ PARTS = {
     "group_views": (),
     "bulk_prepare": ("backfill",),
     "bulk_preflight": ("backfill",),
+    "bulk_keep_counts": ("backfill",),
     "bulk_run": ("backfill", "audit"),
     "bulk_feed": (
         "login_keys",

@@ -7,7 +7,16 @@ do, and then it runs in the workers, which decide each letter once, whichever pr
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from worker.backfill.job_models import CONFIRM_ABOVE, Job, JobStatus, JobTerms, LetterResult, Preflight, Verb
+from worker.backfill.job_models import (
+    CONFIRM_ABOVE,
+    COUNT_ABOVE,
+    Job,
+    JobStatus,
+    JobTerms,
+    LetterResult,
+    Preflight,
+    Verb,
+)
 from worker.backfill.job_store import Jobs
 from worker.errors import InvalidAction, OutOfDate, UnknownJob
 from worker.ledger.audit import Actor
@@ -20,7 +29,7 @@ from worker.operations.letter_texts import OWNER_AT_MOST, checked_text
 from worker.redis_client.connect import BytesRedis
 
 REPORT_AT_ONCE = 500
-SLOWEST_RATE = 0.001
+SLOWEST_RATE, FASTEST_RATE = 0.001, 1_000_000
 """Letters a second."""
 
 
@@ -45,39 +54,58 @@ class BulkJobs:
         note: str = "",
         owner: str = "",
         until_ms: int | None = None,
-        rate: float | None = None,
     ) -> Job:
         """Freeze the list of letters that `selection` names (ids) or matches (a filter); nothing is done to them yet.
 
-        `note` is stored with letters that are closed, `owner` belongs to `assign`, `until_ms` to `snooze`. `rate`
-        limits letters a second. Raises InvalidAction for parameters that do not fit, UnknownLetter for an id.
+        `note` is stored with letters that are closed, `owner` belongs to `assign`, `until_ms` to `snooze`. Raises
+        InvalidAction for parameters that do not fit, UnknownLetter for an id.
         """
         known = _verb(verb)
-        self._check_numbers(known, until_ms, rate)
+        self._check_moment(known, until_ms)
         texts = _note(known, note), checked_text(owner, "owner", at_most=OWNER_AT_MOST, may_be_empty=True)
-        terms = JobTerms(known, by.name, _words(selection), *texts, until_ms, rate)
+        terms = JobTerms(known, by.name, _words(selection), *texts, until_ms)
         if isinstance(selection, LetterFilter):
             return self._jobs.prepare(terms, lambda: self._pages.ids(selection), must_exist=False)
         return self._jobs.prepare(terms, lambda: dict.fromkeys(selection), must_exist=True)
 
     def preflight(self, job_id: str) -> Preflight:
-        """Return what the job would do now to each letter of its list; raises UnknownJob."""
-        job = self._jobs.get(job_id)
-        return preflight_of(job, self._jobs.preflight(job), self._views, self._calls_per_second)
+        """Return what the job would do to each letter of its list: now, if they are at most COUNT_ABOVE.
 
-    def run(self, job_id: str, *, by: Actor, typed: str = "") -> Job:
-        """Start a job; above CONFIRM_ABOVE letters `typed` must be their number.
-
-        Raises UnknownJob, InvalidAction for another number, and OutOfDate if the job was started already, or if another
-        job on one of its groups is at work or was started after this list was made.
+        A longer list was counted when it was prepared, or by `count`. Raises UnknownJob.
         """
         job = self._jobs.get(job_id)
+        return self._preflight(job if job.total > COUNT_ABOVE else self._jobs.count(job))
+
+    def count(self, job_id: str) -> Preflight:
+        """Count again what the job would do, and keep that for `preflight`. 100,000 letters take about a second.
+
+        Raises UnknownJob, and OutOfDate if the job was started or cancelled.
+        """
+        job = self._jobs.get(job_id)
+        if job.status is not JobStatus.PREPARED:
+            raise OutOfDate(_why_not(job))
+        counted = self._jobs.count(job)
+        if self._jobs.keep_counts(counted) != "kept":
+            raise OutOfDate(_why_not(self._jobs.get(job_id)))
+        return self._preflight(counted)
+
+    def run(self, job_id: str, *, by: Actor, typed: str = "", rate: float | None = None) -> Job:
+        """Start a job; above CONFIRM_ABOVE letters `typed` must be their number. `rate` limits letters a second.
+
+        Raises UnknownJob, InvalidAction for another number or another rate, and OutOfDate if the job was
+        started already, or if another job on one of its groups is at work or was started after this list was made.
+        """
+        job = self._jobs.get(job_id)
+        if rate is not None and not SLOWEST_RATE <= rate <= FASTEST_RATE:
+            raise InvalidAction(
+                f"Give a rate of {SLOWEST_RATE} to {FASTEST_RATE:,} letters a second. Nothing was done."
+            )
         if job.status is not JobStatus.PREPARED:
             raise OutOfDate(_why_not(job))
         if job.total > CONFIRM_ABOVE and _digits(typed) != str(job.total):
             raise InvalidAction(f"To start this job, type the number of its letters: {job.total}. Nothing was done.")
         detail = {"verb": job.verb.value, "letters": job.total, "selection": job.selection}
-        reply = self._jobs.run(job, by=by, detail=detail)
+        reply = self._jobs.run(job, by=by, detail=detail | ({"letters_per_second": rate} if rate else {}), rate=rate)
         if reply == "done":
             return self._jobs.get(job_id)
         if reply.startswith("started "):
@@ -126,12 +154,13 @@ class BulkJobs:
             raise OutOfDate(f"Bulk job {job_id} is {reply} by now, so it cannot {action}. Nothing was done.")
         return self._jobs.get(job_id)
 
-    def _check_numbers(self, verb: Verb, until_ms: int | None, rate: float | None) -> None:
+    def _preflight(self, job: Job) -> Preflight:
+        return preflight_of(job, self._views, self._calls_per_second)
+
+    def _check_moment(self, verb: Verb, until_ms: int | None) -> None:
         now_ms = self._views.now_ms()
         if verb is Verb.SNOOZE and not now_ms < (until_ms or 0) <= now_ms + SNOOZE_AT_MOST_DAYS * DAY_MS:
             raise InvalidAction(f"Snooze until a time in the next {SNOOZE_AT_MOST_DAYS} days. Nothing was prepared.")
-        if rate is not None and not SLOWEST_RATE <= rate < float("inf"):
-            raise InvalidAction(f"The rate is at least {SLOWEST_RATE} letters a second. Nothing was prepared.")
 
     def _other(self, job_id: str) -> str:
         other = self._jobs.get(job_id)

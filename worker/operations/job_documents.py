@@ -62,6 +62,28 @@ class BulkJob(Document):
     """Why it makes no progress."""
 
 
+class Preflight(Document):
+    """What a bulk job would do: each of its letters is in one of the counts."""
+
+    total: int
+    counted_at: Time
+    """When the letters were counted. Gates and rates are those of now."""
+    called: int
+    already_as_wished: int
+    in_flight: int
+    superseded: int
+    accepted_again: int
+    closed: int
+    changed: int
+    not_applicable: int
+    seconds: float
+    """How long the calls take at `calls_per_second`."""
+    calls_per_second: float | None
+    closed_gates: tuple[str, ...]
+    must_type: int
+    """The number to send as `typed` to start the job; 0: none."""
+
+
 class BulkRow(Document):
     """One letter of a bulk job's report; `code` and `wish` are the letter's, `reason` is the code of the outcome."""
 

@@ -62,8 +62,10 @@ def dead(ledger: Ledger, clock: Clock, claim: Any, settle: Any) -> Any:
     return dead
 
 
-def start_job(bulk: BulkJobs, verb: str = "replay", selection: Any = ALL, **terms: Any) -> str:
-    return bulk.run(bulk.prepare(verb, selection, by=ANN, **terms).id, by=ANN).id
+def start_job(
+    bulk: BulkJobs, verb: str = "replay", selection: Any = ALL, *, rate: float | None = None, **terms: Any
+) -> str:
+    return bulk.run(bulk.prepare(verb, selection, by=ANN, **terms).id, by=ANN, rate=rate).id
 
 
 def counts(bulk: BulkJobs, job_id: str) -> dict[str, int]:

@@ -1,8 +1,9 @@
-"""`nightly bulk list | show | run | pause | resume | cancel | report`."""
+"""`nightly bulk list | show | count | run | pause | resume | cancel | report`."""
 
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +12,13 @@ import typer
 from worker.backfill.job_models import Job, JobStatus, LetterOutcome
 from worker.backfill.report import written_whole
 from worker.cli.bulk.follow import follow, has_ended, reason_of
-from worker.cli.bulk.screen import document, line, picture, table
+from worker.cli.bulk.screen import document, foreseen, line, picture, table
 from worker.cli.context import open_services, operator
 from worker.cli.known import complete_job, known_job
 from worker.cli.output import console, number, plain, print_json
-from worker.operations.bulk import BulkJobs
-from worker.operations.bulk_progress import outcomes, sentence_of
+from worker.operations import job_documents
+from worker.operations.bulk import FASTEST_RATE, SLOWEST_RATE, BulkJobs
+from worker.operations.bulk_progress import outcomes
 from worker.operations.bulk_report import csv_lines, documents, json_lines
 from worker.services import Services
 
@@ -27,6 +29,7 @@ app = typer.Typer(
 )
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id that `list` shows: job-...", autocompletion=complete_job)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Rate = Annotated[float | None, typer.Option(help="Maximum letters a second.", min=SLOWEST_RATE, max=FASTEST_RATE)]
 WRONG = (LetterOutcome.DEAD, LetterOutcome.INVALID, LetterOutcome.FAILED)
 
 
@@ -68,9 +71,22 @@ def show(
     else:
         console().print(picture(job, reason, services.views.now_ms()))
         if job.status is JobStatus.PREPARED:
-            console().print(f"Now: {sentence_of(bulk_jobs(services).preflight(job_id))}", soft_wrap=True)
+            found = bulk_jobs(services).preflight(job_id)
+            console().print(foreseen(found, services.views.now_ms()), soft_wrap=True)
     if reason or (follows and any(job.counts[each] for each in WRONG)):
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: `nightly bulk count job-k5mxq2abcd`")
+def count(job_id: Id, *, as_json: AsJson = False) -> None:
+    """Count again what a prepared job would do; only lists of more than 500 letters need this."""
+    services = open_services(to_change=True)
+    known_job(services.redis, job_id)
+    found = bulk_jobs(services).count(job_id)
+    if as_json:
+        print_json([job_documents.Preflight.of(asdict(found))])
+    else:
+        console().print(foreseen(found, services.views.now_ms()), soft_wrap=True)
 
 
 @app.command(epilog="Example: `nightly bulk run job-k5mxq2abcd --type 1204`")
@@ -78,10 +94,11 @@ def run(
     job_id: Id,
     *,
     typed: Annotated[str, typer.Option("--type", help="The number of its letters, if there are more than 100.")] = "",
+    rate: Rate = None,
     as_json: AsJson = False,
 ) -> None:
     """Start a job that was prepared. Refused, if another job on one of its groups was started since."""
-    act = lambda jobs, name: jobs.run(name, by=operator(), typed=typed)  # noqa: E731 - one expression
+    act = lambda jobs, name: jobs.run(name, by=operator(), typed=typed, rate=rate)  # noqa: E731 - one expression
     _change(job_id, act, "is started. See: nightly bulk show", as_json=as_json)
 
 

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from worker.backfill.job_models import Job, JobStatus
+from worker.backfill.job_models import Job, JobStatus, Preflight
 from worker.cli.output import BAD, COMMAND, GOOD, NAME, WARN, ago, listing, number, pairs, paragraph, plain, when
 from worker.operations import job_documents
-from worker.operations.bulk_progress import VERBS, outcomes
+from worker.operations.bulk_progress import VERBS, outcomes, sentence_of
 
 STYLES = {
     JobStatus.PREPARED: WARN, JobStatus.RUNNING: GOOD, JobStatus.PAUSED: WARN, JobStatus.CANCELLED: BAD,
@@ -42,6 +42,11 @@ def picture(job: Job, reason: str, now_ms: int) -> RenderableType:
     parts: list[RenderableType] = [title, pairs(rows)]
     parts += ["", paragraph(plain(reason), WARN)] if reason else []
     return Group(*parts, "", Text(f"  nightly bulk report {job.id} --output report.csv", COMMAND))
+
+
+def foreseen(found: Preflight, now_ms: int) -> str:
+    """Return what a job would do as one line."""
+    return f"Counted {when(found.counted_at)} UTC, {ago(found.counted_at, now_ms)}: {sentence_of(found)}"
 
 
 def table(jobs: Iterable[Job], now_ms: int) -> RenderableType:

@@ -59,6 +59,15 @@ def number_of(request: Request, name: str) -> int | None:
     raise BadField(f"The field {name} of the form is not a number. Nothing was done; open the page again.")
 
 
+def rate_of(request: Request, name: str) -> float | None:
+    """Return a rate of the form (None: it is empty); raises BadField."""
+    text = text_of(request, name)
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise BadField("The rate is not a number, such as 20 or 0.5. Nothing was done.") from None
+
+
 def moment_of(request: Request, name: str) -> int:
     """Return a date and time of the form, UTC if it names no zone, in milliseconds since 1970; raises BadField."""
     try:

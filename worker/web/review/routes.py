@@ -55,6 +55,7 @@ ROUTES: Sequence[Row] = (
     Row("POST", "/bulk", "operator", bulk.prepare),
     Row("GET", "/bulk/{id}", "viewer", bulk.show),
     Row("GET", "/bulk/{id}/report.csv", "viewer", bulk.report),
+    Row("POST", "/bulk/{id}/count", "operator", bulk.count),
     Row("POST", "/bulk/{id}/run", "operator", bulk.run),
     Row("POST", "/bulk/{id}/pause", "operator", bulk.pause),
     Row("POST", "/bulk/{id}/resume", "operator", bulk.resume),

@@ -1,9 +1,9 @@
 -- Start a bulk job, unless another one on a group of its letters is at work, or was started after its list was made: a
 -- second person would decide the same letters on figures that are no longer true.
--- ARGV  1 now (ms or ''), 2 id, 3 name of the starter, then what audit.lua takes
+-- ARGV  1 now (ms or ''), 2 id, 3 name of the starter, 4 most letters a second ('': no limit), then what audit.lua takes
 -- Reply head | done | unknown | started <id of the other job> | its status, if it does not wait for its start
 
-local now, id, starter = clock(ARGV[1]), ARGV[2], ARGV[3]
+local now, id, starter, rate = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 
 if is_newer() then return refuse_newer() end
 if not is_head_current() then return 'head' end
@@ -25,7 +25,7 @@ end
 append_audit({ id }, now)
 local number = redis.call('INCR', 'nightly:bulk-jobs:starts')
 for group in groups:gmatch('[^\n]+') do redis.call('HSET', 'nightly:bulk-groups', group, number .. ' ' .. id) end
-redis.call('HSET', backfill_key(id), 'status', 'running', 'starter', starter, 'started_at', whole(now),
+redis.call('HSET', backfill_key(id), 'status', 'running', 'starter', starter, 'rate', rate, 'started_at', whole(now),
   'entry', HEAD_AFTER:match('^%d+'))
 redis.call('SADD', 'nightly:backfills:running', id)
 redis.call('DEL', 'nightly:feed-hint')

@@ -6,7 +6,9 @@
 --   seen                 value of nightly:bulk-jobs:starts before its list was made
 --   segments             number of its segments: rows of one instance, or of rejected messages (no instance)
 --   segment:<n>, at:<n>  "<first row>|<row after the last>|<instance>", and the next row to decide
+--   foreseen, counted_at what it would do, counted before its start (JSON, bulk_preflight.lua), and when (ms)
 --   starter, started_at  who started it, and when (ms)
+--   rate                 most letters a second ('': no limit)
 --   entry                number of the start in the audit log
 --
 -- nightly:bulk-jobs         all bulk jobs by creation time

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from worker.operations.documents import Letter, Login
-from worker.operations.job_documents import BulkJob, BulkRow
+from worker.operations.job_documents import BulkJob, BulkRow, Preflight
 from worker.operations.json_form import Document, MicroTime, Time, Wish
 
 
@@ -102,26 +102,6 @@ class SearchAnswer(Document):
     found: list[FoundItem]
     next: str | None
     """Null: the whole ledger was searched; else send it as `after` to go on."""
-
-
-class Preflight(Document):
-    """What a bulk job would do now: each of its letters is in one of the counts."""
-
-    total: int
-    called: int
-    already_as_wished: int
-    in_flight: int
-    superseded: int
-    accepted_again: int
-    closed: int
-    changed: int
-    not_applicable: int
-    seconds: float
-    """How long the calls take at `calls_per_second`."""
-    calls_per_second: float | None
-    closed_gates: tuple[str, ...]
-    must_type: int
-    """The number to send as `typed` to start the job; 0: none."""
 
 
 class JobAnswer(Document):

@@ -141,8 +141,6 @@ class Prepare(Body):
     owner: Text = ""
     until: AwareDatetime | None = None
     """With `snooze`."""
-    rate: Annotated[float, Field(gt=0, le=10**6)] | None = None
-    """Maximum letters a second; null: as fast as the lane takes them."""
 
 
 class Run(Body):
@@ -150,6 +148,8 @@ class Run(Body):
 
     typed: Annotated[str, Field(max_length=20)] = ""
     """The number of its letters, if that is above 100."""
+    rate: Annotated[float, Field(gt=0, le=10**6)] | None = None
+    """Maximum letters a second; null: as fast as the lane takes them."""
 
 
 class TurnGate(Body):

@@ -32,7 +32,6 @@ def prepare(call: Call) -> answers.JobAnswer:
         note=given.note,
         owner=given.owner,
         until_ms=milliseconds(given.until),
-        rate=given.rate,
     )
     return _answer(call, job)
 
@@ -42,9 +41,16 @@ def show(call: Call) -> answers.JobAnswer:
     return _answer(call, call.parts.bulk.get(call.path["id"]))
 
 
+def count(call: Call) -> answers.JobAnswer:
+    """Count again what a job would do. A list of up to 500 letters is counted each time that the job is read."""
+    call.parts.bulk.count(call.path["id"])
+    return _answer(call, call.parts.bulk.get(call.path["id"]))
+
+
 def run(call: Call) -> answers.JobAnswer:
     """Start a job; above 100 letters `typed` must be their number."""
-    return _answer(call, call.parts.bulk.run(call.path["id"], by=call.by, typed=call.body.typed))
+    given = call.body
+    return _answer(call, call.parts.bulk.run(call.path["id"], by=call.by, typed=given.typed, rate=given.rate))
 
 
 def pause(call: Call) -> answers.JobAnswer:
@@ -96,7 +102,7 @@ def report(call: Call) -> Iterator[bytes]:
 def _answer(call: Call, job: Job) -> answers.JobAnswer:
     preflight = None
     if job.status is JobStatus.PREPARED:
-        preflight = answers.Preflight.of(asdict(call.parts.bulk.preflight(job.id)))
+        preflight = job_documents.Preflight.of(asdict(call.parts.bulk.preflight(job.id)))
     return answers.JobAnswer(job=_job(job), preflight=preflight)
 
 

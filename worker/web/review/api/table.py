@@ -62,6 +62,7 @@ API_ROWS: Sequence[ApiRow] = (
     _read("/bulk/{id}", bulk.show, answers.JobAnswer),
     _read("/bulk/{id}/results", bulk.results, answers.RowList, "start", "count"),
     _read("/bulk/{id}/report", bulk.report, bytes),
+    _act("/bulk/{id}/count", bulk.count, answers.JobAnswer, bodies.Body),
     _act("/bulk/{id}/run", bulk.run, answers.JobAnswer, bodies.Run),
     _act("/bulk/{id}/pause", bulk.pause, answers.JobAnswer, bodies.Body),
     _act("/bulk/{id}/resume", bulk.resume, answers.JobAnswer, bodies.Body),

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from worker.backfill.job_models import Job, JobStatus, LetterResult, Verb
+from worker.backfill.job_models import COUNT_ABOVE, Job, JobStatus, LetterResult, Verb
 from worker.errors import InvalidAction, UnknownLetter
 from worker.ledger.letter_filter import LetterFilter
 from worker.operations.bulk_progress import sentence_of
@@ -22,7 +22,7 @@ from worker.web.review.parts import Parts
 from worker.web.review.progress import Progress
 from worker.web.review.redirects import back
 from worker.web.review.rendering import render
-from worker.web.review.requests import actor_of, moment_of, number_in_address, parts_of, text_of
+from worker.web.review.requests import BadField, actor_of, moment_of, number_in_address, parts_of, rate_of, text_of
 
 SHOWN_JOBS, RESULTS, FORETOLD = 50, 50, 25
 """Jobs, results of letters, and letters of a prepared job on one page: each of the last is looked up by itself."""
@@ -71,12 +71,20 @@ def show(request: Request) -> Response:
     return render(request, "bulk_job.html", **values)
 
 
+def count(request: Request) -> Response:
+    """Count again what a job would do."""
+    job_id: str = request.path_params["id"]
+    parts_of(request).bulk.count(job_id)
+    return back(request, f"/bulk/{quote(job_id, safe='')}")
+
+
 def run(request: Request) -> Response:
     """Start a job."""
     job_id: str = request.path_params["id"]
     try:
-        parts_of(request).bulk.run(job_id, by=actor_of(request), typed=text_of(request, "typed"))
-    except InvalidAction as error:  # another number was typed: the preflight is shown again
+        typed, rate = text_of(request, "typed"), rate_of(request, "rate")
+        parts_of(request).bulk.run(job_id, by=actor_of(request), typed=typed, rate=rate)
+    except (InvalidAction, BadField) as error:  # another number was typed: the preflight is shown again
         flash(request, str(error), "wrong")
     else:
         flash(request, f"{job_id} runs. This page shows its progress, and you may leave it.")
@@ -144,6 +152,7 @@ def _preflight(parts: Parts, job: Job) -> dict[str, Any]:
         "sentence": sentence_of(preflight),
         "warnings": warnings(preflight),
         "must_type": f"{preflight.must_type:,}" if preflight.must_type else "",
+        "is_counted_before": job.total > COUNT_ABOVE,
     }
 
 
