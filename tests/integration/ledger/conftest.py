@@ -9,11 +9,13 @@ from redis import Redis
 from tests import ledger_calls
 from tests.people import ANN
 from worker.backfill.feeder import Feeder
+from worker.backfill.job_store import Jobs
 from worker.backfill.models import Row, RowOutcome
 from worker.backfill.store import Backfills
 from worker.config.gate_thresholds import DEFAULT_RULES, GateRules
-from worker.ledger import Claim, ClaimReply, Ledger, Pulse, Settled, Settlement, Wish
+from worker.ledger import Claim, ClaimReply, Ledger, Letters, Pulse, Settled, Settlement, Wish
 from worker.ledger.queries import Views
+from worker.operations.bulk import BulkJobs
 from worker.vault.vault import Vault
 
 INSTANCE = "toolbox"
@@ -142,8 +144,24 @@ def backfills(redis_client: Redis, clock: Clock, vault: Vault) -> Backfills:
 
 
 @pytest.fixture
-def feeder(backfills: Backfills, vault: Vault) -> Feeder:
-    return Feeder(backfills, vault, FINGERPRINTS)
+def feeder(backfills: Backfills, vault: Vault, jobs: Jobs) -> Feeder:
+    return Feeder(backfills, vault, FINGERPRINTS, jobs=jobs)
+
+
+@pytest.fixture
+def jobs(redis_client: Redis, clock: Clock) -> Jobs:
+    return Jobs(redis_client, now_ms=clock)
+
+
+@pytest.fixture
+def bulk(redis_client: Redis, clock: Clock) -> BulkJobs:
+    redis_client.hset(f"nightly:configs:{INSTANCE}", "proven-one", "proven")
+    return BulkJobs(redis_client, calls_per_second=10, now_ms=clock)
+
+
+@pytest.fixture
+def letters(redis_client: Redis, clock: Clock) -> Letters:
+    return Letters(redis_client, now_ms=clock)
 
 
 @pytest.fixture
