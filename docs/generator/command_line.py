@@ -29,6 +29,7 @@ OUTPUTS: Mapping[str, type[Document] | tuple[type[Document], ...]] = {
     "audit-log verify": documents.AuditVerification,
     "bulk list": job_documents.BulkJob,
     "bulk show": job_documents.BulkJob,
+    "bulk count": job_documents.Preflight,
     "bulk run": job_documents.BulkJob,
     "bulk pause": job_documents.BulkJob,
     "bulk resume": job_documents.BulkJob,

@@ -78,9 +78,9 @@ def test_a_job_can_be_started_without_waiting_and_steered(
 ) -> None:
     file_many(redis_client, 2)
     worker_is_alive(redis_client)
-    assert nightly("dead-letters", "resolve", "--all", "--note", "cleanup", "--no-wait").stdout == ""
+    assert nightly("dead-letters", "resolve", "--all", "--note", "cleanup", "--no-wait", "--rate", "9").stdout == ""
     (job,) = bulk.list()
-    assert (job.decided, job.note) == (0, "cleanup")
+    assert (job.decided, job.note, job.rate) == (0, "cleanup", 9)
     assert "is paused" in nightly("bulk", "pause", job.id).stdout
     paused = nightly("bulk", "show", job.id, "--json")
     assert (paused.returncode, json.loads(paused.stdout)["standstill"][:12]) == (1, "It is paused")
@@ -132,8 +132,11 @@ def test_a_job_that_was_prepared_elsewhere_is_shown_with_its_preflight_and_start
     shown = nightly("bulk", "show", job.id).stdout
     assert "101 will be called; about 2 s at 50 calls/s" in shown
     assert nightly("bulk", "run", job.id).returncode == 1
-    assert nightly("bulk", "run", job.id, "--type", "101").returncode == 0
-    assert bulk.get(job.id).starter != "ann"
+    assert json.loads(nightly("bulk", "count", job.id, "--json").stdout)["called"] == 101
+    assert nightly("bulk", "count", job.id).stdout.startswith("Counted ")
+    assert nightly("bulk", "run", job.id, "--type", "101", "--rate", "2.5").returncode == 0
+    assert (bulk.get(job.id).starter != "ann", bulk.get(job.id).rate) == (True, 2.5)
+    assert nightly("bulk", "count", job.id).returncode == 1
 
 
 def test_without_a_matching_letter_or_job_the_answer_says_so(nightly: Command) -> None:

@@ -137,6 +137,7 @@ def test_the_json_of_every_command_matches_the_published_schema(
         "bulk list": "bulk list",
         f"bulk show {ids['job']}": "bulk show",
         f"bulk report {ids['job']}": "bulk report",
+        f"bulk count {ids['job']}": "bulk count",
         f"bulk run {ids['job']}": "bulk run",
         f"bulk pause {ids['job']}": "bulk pause",
         f"bulk resume {ids['job']}": "bulk resume",

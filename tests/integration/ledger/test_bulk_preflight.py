@@ -11,8 +11,9 @@ from tests.ledger_calls import close
 from tests.people import ANN
 from worker.backfill import job_list
 from worker.backfill.feeder import Feeder
-from worker.backfill.job_models import JobStatus
-from worker.errors import InvalidAction, UnknownJob, UnknownLetter
+from worker.backfill.job_models import COUNT_ABOVE, JobStatus
+from worker.backfill.job_store import Jobs
+from worker.errors import InvalidAction, OutOfDate, UnknownJob, UnknownLetter
 from worker.ledger import Letters
 from worker.ledger.gate_control import GateKeeper
 from worker.operations.bulk import BulkJobs
@@ -94,3 +95,50 @@ def test_a_job_that_nobody_starts_expires(redis_client: Redis, clock: Clock, bul
     assert bulk.list() == []
     bulk.cancel(bulk.prepare("replay", ALL, by=ANN).id, by=ANN)
     assert (bulk.list()[0].status, bulk.list()[0].counts["cancelled"]) == (JobStatus.CANCELLED, 1)
+
+
+def test_a_long_list_is_counted_once_and_again_only_when_somebody_asks(
+    redis_client: Redis, clock: Clock, bulk: BulkJobs, letters: Letters
+) -> None:
+    file_many(redis_client, COUNT_ABOVE + 1, clock)
+    prepared_at = clock.ms
+    job = bulk.prepare("replay", ALL, by=ANN)
+    close(letters, "dl-2", "resolved", by="carl")
+    clock.ms += 60_000
+    before = _commands(redis_client)
+    found = bulk.preflight(job.id)
+    assert _commands(redis_client) - before < 20, "the letters were read"
+    assert (found.called, found.closed, found.counted_at) == (COUNT_ABOVE + 1, 0, prepared_at)
+    assert bulk.count(job.id) == bulk.preflight(job.id)
+    found = bulk.preflight(job.id)
+    assert (found.called, found.closed, found.counted_at) == (COUNT_ABOVE, 1, clock.ms)
+    GateKeeper(redis_client, now_ms=clock).close(INSTANCE, by=ANN, reason="because")
+    assert bulk.preflight(job.id).closed_gates == (INSTANCE,), "a gate is that of now"
+
+
+def test_a_job_that_was_started_or_cancelled_is_not_counted_again(
+    redis_client: Redis, clock: Clock, bulk: BulkJobs, jobs: Jobs
+) -> None:
+    file_many(redis_client, 2, clock)
+    started, cancelled = bulk.prepare("resolve", ["dl-1"], by=ANN, note="x"), bulk.prepare("replay", ["dl-2"], by=ANN)
+    bulk.run(started.id, by=ANN)
+    bulk.cancel(cancelled.id, by=ANN)
+    for job, status in ((started, "running"), (cancelled, "cancelled")):
+        with pytest.raises(OutOfDate, match=rf"is {status}.*Nothing was done"):
+            bulk.count(job.id)
+        assert jobs.keep_counts(jobs.count(job)) == status, "it was started while it was counted"
+    redis_client.delete(f"nightly:backfill:{started.id}")
+    assert jobs.keep_counts(started) == "unknown"
+
+
+def test_a_letter_whose_login_a_person_overwrote_is_counted_as_not_possible(
+    redis_client: Redis, clock: Clock, bulk: BulkJobs
+) -> None:
+    file_many(redis_client, 2, clock)
+    redis_client.set("nightly:login:lgn_dl-1", "mine")
+    found = bulk.preflight(bulk.prepare("replay", ALL, by=ANN).id)
+    assert (found.called, found.not_applicable) == (1, 1)
+
+
+def _commands(client: Redis) -> int:
+    return int(client.info("stats")["total_commands_processed"])

@@ -85,3 +85,22 @@ def test_of_two_who_start_at_once_one_wins_and_one_entry_is_written(
     assert sorted(results) == ["out of date"] * 7 + ["running"]
     (entry,) = AuditLog(redis_client).entries()
     assert (entry.action, entry.detail["letters"]) == ("bulk.run", 40)
+
+
+@pytest.mark.parametrize("rate", [0.0, 5e-324, -1.0, 2e6, float("inf"), float("nan")])
+def test_a_job_is_not_started_with_a_rate_that_is_none(
+    redis_client: Redis, clock: Clock, bulk: BulkJobs, rate: float
+) -> None:
+    file_many(redis_client, 1, clock)
+    job = bulk.prepare("replay", ALL, by=ANN)
+    with pytest.raises(InvalidAction, match=r"a rate of 0\.001 to 1,000,000 letters a second\. Nothing was done"):
+        bulk.run(job.id, by=ANN, rate=rate)
+    assert bulk.get(job.id).status is JobStatus.PREPARED
+
+
+def test_the_rate_of_a_job_is_kept_and_audited(redis_client: Redis, clock: Clock, bulk: BulkJobs) -> None:
+    file_many(redis_client, 2, clock)
+    slow = bulk.run(bulk.prepare("replay", ALL, by=ANN).id, by=ANN, rate=0.5)
+    assert bulk.get(slow.id).rate == 0.5
+    (entry,) = AuditLog(redis_client).entries()
+    assert entry.detail["letters_per_second"] == 0.5

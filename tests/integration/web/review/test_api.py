@@ -142,7 +142,10 @@ def test_a_bulk_job_is_prepared_run_and_cancelled(api: Api, letter_id: str) -> N
     prepared = api.act("/bulk", verb="replay", filter={"code": "INVALID_LOGIN"})
     job_id = prepared["job"]["id"]
     assert (prepared["preflight"]["total"], prepared["preflight"]["called"]) == (1, 1)
-    assert api.act(f"/bulk/{job_id}/run")["job"]["status"] == "running"
+    assert api.act(f"/bulk/{job_id}/count")["preflight"]["counted_at"] >= prepared["preflight"]["counted_at"]
+    started = api.act(f"/bulk/{job_id}/run", rate=2.5)["job"]
+    assert (started["status"], started["rate_limit_per_second"]) == ("running", 2.5)
+    assert api.try_to(f"/bulk/{job_id}/count").status_code == 409
     assert api.try_to(f"/bulk/{job_id}/run").status_code == 409
     rows = api.get(f"/bulk/{job_id}/results")
     assert ([row["letter"] for row in rows["rows"]], rows["total"], rows["next"]) == ([letter_id], 1, None)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -73,6 +74,36 @@ def test_a_job_above_100_letters_starts_only_with_their_number(redis_client: Red
     assert AuditLog(redis_client).entries(limit=1)[0].action == "bulk.run"
     again = page.send(f"{url}/run", typed="101")
     assert (again.status_code, "oscar started it" in again.text) == (409, True)
+
+
+def test_a_long_list_says_when_it_was_counted_and_is_counted_again_on_request(redis_client: Redis) -> None:
+    file_many(redis_client, 501)
+    page = signed_in(redis_client, "operator")
+    url = prepared(page, verb="resolve", all="1", note="x")
+    resolve(redis_client, "dl-3")
+    text = page.get(url).text
+    assert re.search(r"Counted <time [^>]*>[^<]*</time>: the list is long", text)
+    assert "501 will be resolved." in text
+    assert "500 will be resolved, 1 are closed already." in page.send_and_follow(f"{url}/count", next=url).text
+    viewer = signed_in(redis_client, "viewer")
+    assert "Count again" not in viewer.get(url).text
+    assert viewer.send(f"{url}/count").status_code == 403
+    page.send(f"{url}/run", typed="501")
+    assert page.send(f"{url}/count").status_code == 409
+    short = page.get(prepared(page, verb="replay", ids=["dl-1"])).text
+    assert "Count again" not in short, "it is counted each time"
+
+
+def test_a_job_runs_with_the_rate_that_its_preflight_asks_for(redis_client: Redis, feeder: Feeder) -> None:
+    file_many(redis_client, 9)
+    page = signed_in(redis_client, "operator")
+    url = prepared(page, verb="replay", all="1")
+    assert "Letters a second" in page.get(url).text
+    assert "The rate is not a number" in page.send_and_follow(f"{url}/run", rate="fast").text
+    assert "Give a rate of 0.001 to" in page.send_and_follow(f"{url}/run", rate="0").text
+    assert "runs. This page" in page.send_and_follow(f"{url}/run", rate="1.5").text
+    assert "1.5 letters a second" in page.get(url).text
+    assert feeder.feed() == 3, "two seconds of it at once"
 
 
 def test_a_job_runs_and_shows_a_result_for_each_letter_and_a_report(redis_client: Redis, feeder: Feeder) -> None:
