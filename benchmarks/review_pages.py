@@ -9,10 +9,9 @@ import os
 import re
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
-from itertools import islice
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -24,6 +23,7 @@ from benchmarks.memory import smaps_mib
 from benchmarks.redis_cost import used_memory
 from benchmarks.system import INSTANCE, NO_CEILING, System, open_system
 from benchmarks.tables import quantile, table, verdict
+from worker.backfill.job_models import COUNT_ABOVE
 from worker.ledger.letter_filter import LetterFilter
 from worker.ledger.letter_queries import LetterPages
 from worker.operations.bulk import BulkJobs
@@ -36,7 +36,7 @@ from worker.web.review.passwords import hash_password
 from worker.web.review.routes import ROUTES
 from worker.web.review.ways_in import build_access
 
-LETTERS, JOB, TIMES, PAGES = 100_000, 1000, 40, 300
+LETTERS, TIMES, PAGES = 100_000, 40, 300
 GOAL_MS, GROWTH_GOAL_MIB = 100, 8
 WHOLE = ("/export", "/report", "/report.csv", "/openapi.json", "/body")
 """The ends of the paths of downloads, whose time grows with what is in them, and of the body of a rejected message."""
@@ -117,9 +117,9 @@ def run(folder: Path, *, letters: int = LETTERS, times: int = TIMES, pages: int 
     with open_system(folder, "http://127.0.0.1:9", NO_CEILING) as system:
         fill_letters(system, letters)
         fill_the_rest(system)
-        job = _prepare_job(system, JOB)
+        jobs = _prepare_jobs(system)
         browser = Browser(system)
-        measured = [browser.measure(address, times) for address in addresses(system, job)]
+        measured = [browser.measure(address, times) for address in addresses(system, jobs)]
         browser.turn("/letters", pages // 3)
         before = smaps_mib(os.getpid())["Rss"]
         opened = browser.turn("/letters", pages)
@@ -128,20 +128,26 @@ def run(folder: Path, *, letters: int = LETTERS, times: int = TIMES, pages: int 
     return _report(letters, measured, (before, after, opened), redis_mib)
 
 
-def _prepare_job(system: System, letters: int) -> str:
-    """Freeze a bulk job of the newest letters of one group."""
-    ids = islice(LetterPages(system.redis).ids(LetterFilter(code=CODES[0])), letters)
-    return BulkJobs(system.redis, calls_per_second=50).prepare("replay", list(ids), by=ANN).id
+def _prepare_jobs(system: System) -> dict[str, str]:
+    """Freeze bulk jobs: the longest list that is counted at each look, and all letters. Returns their sizes by id."""
+    newest = [letter.id for letter in LetterPages(system.redis).page(LetterFilter(), size=COUNT_ABOVE).letters]
+    selections: Sequence[Sequence[str] | LetterFilter] = newest, LetterFilter()
+    bulk = BulkJobs(system.redis, calls_per_second=50)
+    jobs = [bulk.prepare("replay", selection, by=ANN) for selection in selections]
+    return {job.id: f"{job.total:,}-letters" for job in jobs}
 
 
-def addresses(system: System, job: str) -> Iterator[str]:
-    """Yield the address of every page, the list of letters with several filters."""
+def addresses(system: System, jobs: Mapping[str, str]) -> Iterator[str]:
+    """Yield the address of every page, the list of letters with several filters, a bulk job with its size behind #."""
     letter_id = system.redis.zrevrange("nightly:letters:open", 300, 300)[0].decode()
     reference = system.redis.hget(f"nightly:letter:{letter_id}", "login").decode()
     for row in ROUTES:
         if row.method != "GET" or row.role is None or row.path.endswith(WHOLE):
             continue
-        given = {"id": job if "bulk" in row.path else letter_id, "reference": reference, "instance": INSTANCE}
+        given = {"id": letter_id, "reference": reference, "instance": INSTANCE}
+        if "/bulk/" in row.path:
+            yield from (f"{row.path.format(id=job)}#{size}" for job, size in jobs.items())
+            continue
         yield row.path.format(**given)
         if row.path == "/letters":
             yield from (f"/letters?{urlencode(query)}" for query in _queries(system))
