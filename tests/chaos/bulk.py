@@ -1,16 +1,15 @@
 """A bulk replay under kills: each letter of its list is decided exactly once, whatever happens meanwhile.
 
 Thousands of logins and some messages become dead letters; then most causes are removed. The command that prepares and
-starts the replay is killed until a job runs. While it runs, all workers and Redis are killed, letters arrive, other
-people close letters by hand and try to start the same, and newer events contradict it.
+starts the replay is killed, and so is the web process of the review page while it prepares, starts and shows the job.
+While the job runs, all workers and Redis are killed, letters arrive, other people close letters by hand and try to start
+the same, and newer events contradict it.
 """
 
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -22,6 +21,9 @@ from tests.chaos.backfill import FAULTS
 from tests.chaos.bulk_judgement import judge_bulk
 from tests.chaos.bulk_letters import Drawn, draw, send
 from tests.chaos.bulk_mischief import Mischief
+from tests.chaos.bulk_page import SETTINGS as PAGE_SETTINGS
+from tests.chaos.bulk_page import ReviewPage
+from tests.chaos.bulk_start import PREPARED, SHOWN, STARTED, cpu_ms, kill_commands, kill_page, start_on_page
 from tests.chaos.report import Report, Say
 from tests.chaos.scene import Scene
 from tests.waiting import eventually
@@ -35,7 +37,6 @@ SETTINGS = {
     "FLINKS_TIMEOUT_SECONDS": "1", "FLINKS_SETTLE_SECONDS": "1", "FLINKS_MAX_IN_FLIGHT": "40",
     "GATE_STORM_LOGINS": "100000", "EVENT_MAX_AHEAD_SECONDS": "1",
 }  # fmt: skip
-COMMAND = ("dead-letters", "replay", "--all", "--yes", "--no-wait")
 BOB = Actor("bob", "operator", "page")
 
 
@@ -45,6 +46,7 @@ def bulk(
     letters: int = 10_000,
     kills: int = 8,
     start_kills: int = 8,
+    page_kills: int = 3,
     redis_kills: int = 2,
     workers: int = 2,
     calls_per_second: int = 200,
@@ -52,20 +54,30 @@ def bulk(
     say: Say,
 ) -> Report:
     """Prove that a bulk replay decides each letter once and that its report is exact."""
-    sizes = {"letters": letters, "kills": kills, "start_kills": start_kills, "redis_kills": redis_kills}
+    sizes = {
+        "letters": letters,
+        "kills": kills,
+        "start_kills": start_kills,
+        "page_kills": page_kills,
+        "redis_kills": redis_kills,
+    }
     report = Report("A bulk replay, killed", sizes | {"workers": workers, "seed": seed})
     chance = Random(seed)
-    with Scene(folder, SETTINGS | {"FLINKS_CALLS_PER_SECOND": str(calls_per_second)}) as scene:
+    hit: Counter[str] = Counter()
+    with Scene(folder, SETTINGS | PAGE_SETTINGS | {"FLINKS_CALLS_PER_SECOND": str(calls_per_second)}) as scene:
         drawn = draw(letters, chance)
         crew = AllWorkers(scene, workers)
         crew.start()
         _make_letters(scene, drawn, say)
         scene.emulator.faults(*(fault | {"seed": chance.getrandbits(31)} for fault in FAULTS))
-        job = _start_through_kills(scene, start_kills, chance, report, say)
+        page = ReviewPage(scene).start()
+        kill_commands(scene, start_kills, report, say)
+        job = start_on_page(scene, page, page_kills, chance, hit, report)
         report.expect(job.total == letters, f"the list has {job.total} letters, not {letters}")
         mischief = Mischief(scene, job.id, drawn)
         with mischief:
-            _run_through_kills(scene, crew, job, kills, redis_kills, chance, report, say)
+            _run_through_kills(scene, crew, page, job, (kills, redis_kills), chance, hit, report, say)
+        _judge_page_kills(page, job, hit, report, say)
         jobs = scene.services.jobs
         is_over = wait_until(
             lambda: jobs.get(job.id).status is JobStatus.FINISHED and scene.is_at_rest(), seconds=60 + letters / 20
@@ -88,65 +100,37 @@ def _make_letters(scene: Scene, drawn: Drawn, say: Say) -> None:
     drawn.ids = {raw.decode() for raw in scene.redis.zrange("nightly:letters:open", 0, -1)}
 
 
-def _start_through_kills(scene: Scene, kills: int, chance: Random, report: Report, say: Say) -> Job:
-    """Kill the command that prepares and starts the job, until a job runs; then a second start is refused."""
-    killed: Counter[str] = Counter()
-    for number in range(kills):
-        look = _lists if number % 2 == 0 else _prepared
-        before, process = look(scene), _command(scene)
-        wait_until(lambda: process.poll() is not None or look(scene) > before, seconds=60, every_seconds=0.005)  # noqa: B023
-        time.sleep(chance.uniform(0, 0.1))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        found = [job.status.value for job in scene.services.jobs.all()]
-        killed["running" if "running" in found else "prepared" if number % 2 else "a list in the making"] += 1
-        if "running" in found:
-            break
-    else:
-        assert _command(scene).wait(timeout=60) == 0
-    say(f"the command was killed, by what its job was then: {dict(killed)}")
-    report.figures["starts killed, by what the job was then"] = dict(killed)
-    (job,) = scene.services.jobs.running()
-    return job
-
-
-def _lists(scene: Scene) -> int:
-    """Return how many lists were begun."""
-    return sum(1 for _ in scene.redis.scan_iter("nightly:backfill:job-*:chunks", count=10_000))
-
-
-def _prepared(scene: Scene) -> int:
-    """Return how many jobs were prepared."""
-    return int(scene.redis.zcard("nightly:bulk-jobs"))
-
-
-def _command(scene: Scene) -> "subprocess.Popen[bytes]":
-    argv = [sys.executable, "-m", "worker", *COMMAND]
-    log = (scene.folder / "start.log").open("ab")
-    with log:
-        place = {"env": scene.stack.environment | {"COLUMNS": "200"}, "cwd": scene.stack.working_folder}
-        return subprocess.Popen(argv, **place, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)  # type: ignore[call-overload,no-any-return]
-
-
 def _run_through_kills(
-    scene: Scene, crew: AllWorkers, job: Job, kills: int, redis_kills: int, chance: Random, report: Report, say: Say
-) -> None:
-    hit: Counter[str] = Counter()
+    scene: Scene, crew: AllWorkers, page: ReviewPage, job: Job, sizes: tuple[int, int], chance: Random,
+    hit: Counter[str], report: Report, say: Say,
+) -> None:  # fmt: skip
+    (kills, redis_kills), moments = sizes, Counter[str]()
+    show = partial(page.get, f"/bulk/{job.id}")
     for number in range(kills):
         target = int((number + chance.random()) / (kills + 0.5) * job.total)
         eventually(lambda: _is_at_work(scene, job.id, target), seconds=300, describe="the next kill")  # noqa: B023
-        hit["letters waited"] += scene.services.jobs.get(job.id).decided < job.total
-        hit["calls were in flight"] += bool(scene.in_flight())
+        moments["letters waited"] += scene.services.jobs.get(job.id).decided < job.total
+        moments["calls were in flight"] += bool(scene.in_flight())
         if number < redis_kills:
             crew.break_redis()
-            hit["Redis killed"] += 1
-        hit["second starts refused"] += _second_start_is_refused(scene, job.id, report)
+            moments["Redis killed"] += 1
+        moments["second starts refused"] += _second_start_is_refused(scene, job.id, report)
+        kill_page(1, hit, SHOWN, lambda tried: page.is_killed_during(show, cpu_ms=cpu_ms(chance, tried)))
         crew.kill()
         say(f"all workers killed {number + 1} times; {_state(scene, job.id)}")
     report.figures["all workers killed"] = f"{kills} times"
-    report.figures["at these moments"] = dict(hit)
-    report.expect(hit["letters waited"] == kills, f"kills came after the last decision: {dict(hit)}")
-    report.expect(hit["second starts refused"], "no second start was tried in time")
+    report.figures["at these moments"] = dict(moments)
+    report.expect(moments["letters waited"] == kills, f"kills came after the last decision: {dict(moments)}")
+    report.expect(moments["second starts refused"], "no second start was tried in time")
+
+
+def _judge_page_kills(page: ReviewPage, job: Job, hit: Counter[str], report: Report, say: Say) -> None:
+    say(f"the web process was killed {dict(hit)}")
+    report.figures["the web process was killed"] = dict(hit)
+    for what in (PREPARED, STARTED, SHOWN):
+        report.expect(hit[what], f"the web process was never killed {what}")
+    shown = page.get(f"/bulk/{job.id}")
+    report.expect("Results</h2>" in shown.text, f"the page does not show the job after the kills: {shown.status_code}")
 
 
 def _is_at_work(scene: Scene, job_id: str, target: int) -> bool:
