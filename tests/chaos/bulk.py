@@ -2,8 +2,8 @@
 
 Thousands of logins and some messages become dead letters; then most causes are removed. The command that prepares and
 starts the replay is killed, and so is the web process of the review page while it prepares, starts and shows the job.
-While the job runs, all workers and Redis are killed, letters arrive, other people close letters by hand and try to start
-the same, and newer events contradict it.
+While the job runs, all workers and Redis are killed, letters arrive, other people close letters by hand and try to
+start the same, and newer events contradict it.
 """
 
 import time
@@ -156,5 +156,5 @@ def _second_start_is_refused(scene: Scene, job_id: str, report: Report) -> bool:
 
 def _state(scene: Scene, job_id: str) -> str:
     job = scene.services.jobs.get(job_id)
-    counts = {name: count for name, count in job.counts.items() if count}
+    counts = {str(name): count for name, count in job.counts.items() if count}
     return f"{job.status.value}, {job.decided} of {job.total} decided, {counts}"

@@ -9,8 +9,11 @@ from typing import Protocol
 
 from worker.backfill.job_models import Job, JobStatus, Segment, Verb
 from worker.backfill.job_store import Jobs
+from worker.errors import UnknownJob
 from worker.ledger import Recorded, Wish
+from worker.telemetry.logs import get_logger
 
+log = get_logger(__name__)
 DECIDE_AT_MOST = 100
 """Letters in one script call, which blocks Redis for some milliseconds."""
 Decide = Callable[[str, str, Sequence[Wish]], Sequence[Recorded]]
@@ -64,7 +67,11 @@ class MessageCursor:
     def hand_over(self, at_most: int) -> bool:
         """Judge and decide one message; returns whether more can be decided now."""
         del at_most
-        self._letters = self._letters or self._jobs.letters(self._job.id, self._segment, self.at)
+        try:
+            self._letters = self._letters or self._jobs.letters(self._job.id, self._segment, self.at)
+        except UnknownJob as error:  # others go on
+            log.error("bulk_job_unreadable", job=self._job.id, reason=str(error))  # noqa: TRY400 - the reason is enough
+            return False
         if not self._judge(self._letters.pop(0), self._decide) or self._state != "fed":
             return False
         self.at += 1

@@ -150,3 +150,16 @@ def test_a_message_whose_body_cannot_be_read_fails_and_the_job_goes_on(mill: Mil
     mill.feeder(mill.rows()).feed()
     assert mill.outcomes(job_id) == [("failed", code), ("accepted", "")]
     assert mill.letters.get(first).status == "open"
+
+
+def test_a_job_that_has_lost_a_part_of_its_list_holds_up_no_other(mill: Mill) -> None:
+    lost, other = mill.reject(event(1), event(2, "toolbox") | {"time": "2099-01-01T00:00:00Z"})
+    mill.bulk.run(mill.bulk.prepare("resolve", [other], by=ANN, note="x").id, by=ANN)
+    job_id = mill.start([lost])
+    mill.client.delete(f"nightly:backfill:{job_id}:chunks")
+    with capture_logs() as logs:
+        assert mill.feeder(mill.rows()).feed() == 1
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["bulk_job_unreadable"]
+    assert mill.letters.get(other).status == "resolved"
+    mill.bulk.cancel(job_id, by=ANN)
+    assert mill.bulk.get(job_id).ended_at, "a person can end it"

@@ -72,8 +72,10 @@ def test_a_job_above_100_letters_starts_only_with_their_number(redis_client: Red
     shown = page.send_and_follow(f"{url}/run", typed="101")
     assert "runs. This page shows its progress" in shown.text
     assert AuditLog(redis_client).entries(limit=1)[0].action == "bulk.run"
-    again = page.send(f"{url}/run", typed="101")
+    assert "You have started" in page.send_and_follow(f"{url}/run", typed="101").text, "a double click"
+    again = signed_in(redis_client, "admin").send(f"{url}/run", typed="101")
     assert (again.status_code, "oscar started it" in again.text) == (409, True)
+    assert len(AuditLog(redis_client).entries()) == 1
 
 
 def test_a_long_list_says_when_it_was_counted_and_is_counted_again_on_request(redis_client: Redis) -> None:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from worker.backfill.job_models import COUNT_ABOVE, Job, JobStatus, LetterResult, Verb
-from worker.errors import InvalidAction, UnknownLetter
+from worker.errors import InvalidAction, OutOfDate, UnknownLetter
 from worker.ledger.letter_filter import LetterFilter
 from worker.operations.bulk_progress import sentence_of
 from worker.operations.bulk_report import csv_lines, documents
@@ -86,6 +86,11 @@ def run(request: Request) -> Response:
         parts_of(request).bulk.run(job_id, by=actor_of(request), typed=typed, rate=rate)
     except (InvalidAction, BadField) as error:  # another number was typed: the preflight is shown again
         flash(request, str(error), "wrong")
+    except OutOfDate:
+        job = parts_of(request).bulk.get(job_id)
+        if job.starter != actor_of(request).name:
+            raise
+        flash(request, f"You have started {job_id} already.")  # a double click, or a form that was sent again
     else:
         flash(request, f"{job_id} runs. This page shows its progress, and you may leave it.")
     return back(request, f"/bulk/{quote(job_id, safe='')}")
