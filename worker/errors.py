@@ -13,6 +13,7 @@ NightlyError
 │   ├── UnknownBackfill  no backfill has that id
 │   ├── UnknownGroup     the group has no open dead letter
 │   ├── UnknownJob       no bulk job has that id
+│   ├── Unreadable       what Redis holds of a thing is not what Nightly wrote: somebody changed it by hand
 │   └── AuditBusy        others changed the ledger all the time, so that the audit log had no room for this change
 ├── InvalidFilter        a filter of dead letters has a wrong value; names the field, never the value
 ├── OutOfDate            what a person looked at has changed meanwhile, so nothing was done
@@ -105,6 +106,16 @@ class InvalidFilter(NightlyError):
 
 class UnknownJob(LedgerError):
     """No bulk job has that id. One that was not started expires after a day."""
+
+
+class Unreadable(LedgerError):
+    """What Redis holds of a thing is not what Nightly wrote. The message says what is wrong, never a stored value."""
+
+    def __init__(self, thing: str, key: str, problem: str) -> None:
+        super().__init__(
+            f"{thing} is unreadable: {problem}. Somebody changed {key} in Redis by hand; docs/operating.md says what "
+            "to do. Nothing was done."
+        )
 
 
 class AuditBusy(LedgerError):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from worker.backfill.models import Asks, Backfill, Row, RowOutcome, RowResult, Status
+from worker.ledger.stored_hash import LATEST_MS, Hash, StoredHash
 
 ROWS_IN_CHUNK = 500
 """Size of every chunk except the last, so a row's number gives its chunk. A larger chunk costs more to decrypt when
@@ -63,36 +64,36 @@ def _row(line: int, record: list[Any]) -> Row:
     return Row(line, login_id, account_id, wants_active, problem, raw.encode("latin-1"))
 
 
-def backfill_of(backfill_id: str, raw: Mapping[bytes, bytes]) -> Backfill:
-    """Return the backfill that the hash `raw` describes."""
-    text = {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items()}
-    status, rows, fed = Status(text["status"]), int(text["rows"]), int(text["fed"])
-    counts = {outcome.value: int(text.get(outcome, 0)) for outcome in RowOutcome}
+def backfill_of(backfill_id: str, raw: Hash | None) -> Backfill:
+    """Return the backfill of a hash, as `read_hashes` yields it; raises Unreadable."""
+    stored = StoredHash(f"Backfill {backfill_id}", f"nightly:backfill:{backfill_id}", raw)
+    status, rows, fed = Status(stored.choice("status", list(Status))), stored.number("rows"), stored.number("fed")
+    counts = {outcome.value: stored.number(outcome, 0) for outcome in RowOutcome}
     if status is Status.CANCELLED:
         counts[RowOutcome.CANCELLED] = rows - fed
     counts[RowOutcome.WAITING] = rows - sum(counts.values())
     return Backfill(
         id=backfill_id,
-        instance=text["instance"],
-        wish=Asks(text["wish"]),
+        instance=stored.text("instance"),
+        wish=Asks(stored.choice("wish", list(Asks))),
         status=status,
-        as_of_us=int(text["as_of_us"]),
-        reassert=text.get("reassert") == "1",
-        name=text.get("name", "-"),
-        by=text.get("by", ""),
+        as_of_us=stored.number("as_of_us", at_most=LATEST_MS * 1000),
+        reassert=stored.text("reassert", "") == "1",
+        name=stored.text("name", "-"),
+        by=stored.text("by", ""),
         rows=rows,
-        chunks=int(text["chunks"]),
+        chunks=stored.number("chunks"),
         fed=fed,
         counts=counts,
-        rate=float(text["rate"]) if text.get("rate") else None,
-        quiet=text.get("quiet", ""),
-        timezone=text.get("timezone", ""),
-        created_at=int(text["created_at"]),
-        loaded_at=int(text["loaded_at"]) if "loaded_at" in text else None,
-        ended_at=int(text["ended_at"]) if "ended_at" in text else None,
-        digest=text.get("digest", ""),
-        first_digest=text.get("first_digest", ""),
-        digest_so_far=text.get("digest_so_far", ""),
+        rate=stored.rate("rate"),
+        quiet=stored.text("quiet", ""),
+        timezone=stored.text("timezone", ""),
+        created_at=stored.number("created_at"),
+        loaded_at=stored.number_or_none("loaded_at"),
+        ended_at=stored.number_or_none("ended_at"),
+        digest=stored.text("digest", ""),
+        first_digest=stored.text("first_digest", ""),
+        digest_so_far=stored.text("digest_so_far", ""),
     )
 
 
@@ -111,7 +112,8 @@ def results_of(raw: Mapping[bytes, bytes], packed: bytes, start: int, count: int
 
 def codes_of(raw: Mapping[bytes, bytes]) -> dict[int, str]:
     """Return the codes of a backfill's rows, by their number."""
-    return {int(value): key.decode().removeprefix(_CODE) for key, value in raw.items() if key.startswith(b"code:")}
+    codes = ((key.decode("utf-8", "replace"), value) for key, value in raw.items())
+    return {int(value): key.removeprefix(_CODE) for key, value in codes if key.startswith(_CODE) and value.isdigit()}
 
 
 def outcome_bytes(packed: bytes, count: int) -> Iterator[tuple[bytes, int, int]]:

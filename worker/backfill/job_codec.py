@@ -1,6 +1,7 @@
 """Decodes what Redis stores of a bulk job: its hash, its list of letters, and six bytes of outcome for each letter."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from worker.backfill.codec import codes_of, outcome_bytes
@@ -12,7 +13,10 @@ from worker.backfill.job_models import (
     Segment,
     Verb,
 )
+from worker.ledger.stored_hash import Hash, StoredHash
 
+SEGMENTS_AT_MOST = 10_000
+_SEGMENT = re.compile(r"(\d{1,15})\|(\d{1,15})\|(.*)", re.ASCII | re.DOTALL)
 Ending = tuple[LetterOutcome, str, int | None]
 """The outcome of a letter, its code, and its time in ms."""
 LETTERS = {
@@ -44,41 +48,52 @@ def fields_of(terms: JobTerms, segments: Sequence[tuple[str, int]]) -> dict[str,
     return fields | {"rows": first}
 
 
-def job_of(job_id: str, raw: Mapping[bytes, bytes]) -> Job:
-    """Return the job that the hash `raw` describes."""
-    text = {key.decode(): value.decode("utf-8", "replace") for key, value in raw.items()}
-    status, rows, fed = JobStatus(text["status"]), int(text["rows"]), int(text["fed"])
-    counts = {outcome.value: int(text.get(outcome, 0)) for outcome in LETTERS.values()}
+def job_of(job_id: str, raw: Hash | None) -> Job:
+    """Return the job of a hash, as `read_hashes` yields it; raises Unreadable."""
+    stored = StoredHash(f"Bulk job {job_id}", f"nightly:backfill:{job_id}", raw)
+    status, rows, fed = JobStatus(stored.choice("status", list(JobStatus))), stored.number("rows"), stored.number("fed")
+    counts = {outcome.value: stored.number(outcome, 0) for outcome in LETTERS.values()}
     counts[LetterOutcome.CANCELLED] = rows - fed if status is JobStatus.CANCELLED else 0
     counts[LetterOutcome.WAITING] = rows - sum(counts.values())
     return Job(
         id=job_id,
-        verb=Verb(text["verb"]),
+        verb=Verb(stored.choice("verb", list(Verb))),
         status=status,
-        by=text["by"],
-        selection=text["selection"],
+        by=stored.text("by"),
+        selection=stored.text("selection"),
         total=rows,
         decided=fed,
         counts=counts,
-        note=text["note"],
-        owner=text["owner"],
-        until_ms=int(text["until"]) if text["until"] else None,
-        rate=float(text["rate"]) if text.get("rate") else None,
-        chunks=int(text["chunks"]),
-        groups=tuple(text["groups"].split("\n")),
-        segments=tuple(_segment(text, number) for number in range(int(text["segments"]))),
-        prepared_at=int(text["created_at"]),
-        foreseen=json.loads(text["foreseen"]),
-        counted_at=int(text["counted_at"]),
-        starter=text.get("starter", ""),
-        started_at=int(text["started_at"]) if "started_at" in text else None,
-        ended_at=int(text["ended_at"]) if "ended_at" in text else None,
+        note=stored.text("note", ""),
+        owner=stored.text("owner", ""),
+        until_ms=stored.number_or_none("until"),
+        rate=stored.rate("rate"),
+        chunks=stored.number("chunks"),
+        groups=tuple(stored.text("groups").split("\n")),
+        segments=tuple(
+            _segment(stored, number) for number in range(stored.number("segments", at_most=SEGMENTS_AT_MOST))
+        ),
+        prepared_at=stored.number("created_at"),
+        foreseen=_foreseen(stored),
+        counted_at=stored.number("counted_at"),
+        starter=stored.text("starter", ""),
+        started_at=stored.number_or_none("started_at"),
+        ended_at=stored.number_or_none("ended_at"),
     )
 
 
-def _segment(text: Mapping[str, str], number: int) -> Segment:
-    first, last, instance = text[f"segment:{number}"].split("|", 2)
-    return Segment(number, int(first), int(last), instance, int(text[f"at:{number}"]))
+def _foreseen(stored: StoredHash) -> dict[str, int]:
+    try:
+        return {str(name): int(count) for name, count in json.loads(stored.text("foreseen")).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise stored.unreadable("its field foreseen is no JSON object of counts") from None
+
+
+def _segment(stored: StoredHash, number: int) -> Segment:
+    found = _SEGMENT.fullmatch(stored.text(f"segment:{number}"))
+    if not found:
+        raise stored.unreadable(f"its field segment:{number} is not two numbers and an instance")
+    return Segment(number, int(found[1]), int(found[2]), found[3], stored.number(f"at:{number}"))
 
 
 def endings_of(job: Job, raw: Mapping[bytes, bytes], packed: bytes, start: int, count: int) -> list[Ending]:

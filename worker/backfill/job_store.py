@@ -20,6 +20,7 @@ from worker.ledger.arguments import wish_arguments
 from worker.ledger.audit import Actor, AuditLog, Deed
 from worker.ledger.models import Recorded, Wish
 from worker.ledger.scripts import Scripts
+from worker.ledger.stored_hash import Hash, OnUnreadable, log_it, raise_it, read_hash, read_hashes, readable
 from worker.redis_client.connect import BytesRedis, server_ms
 
 ALL, RUNNING = "nightly:bulk-jobs", "nightly:backfills:running"
@@ -81,17 +82,21 @@ class Jobs:
             raise InvalidAction("Redis has lost a part of the list; prepare it again.")
 
     def get(self, job_id: str) -> Job:
-        """Return one job; raises UnknownJob."""
-        raw = self.redis.hgetall(_key(job_id)) if job_id.startswith(JOB) else {}
+        """Return one job; raises UnknownJob and Unreadable."""
+        raw = read_hash(self.redis, _key(job_id)) if job_id.startswith(JOB) else {}
         return job_of(job_id, _known(job_id, raw))
 
-    def all(self) -> list[Job]:
+    def all(self, *, on_unreadable: OnUnreadable = raise_it) -> list[Job]:
         """Return every job, oldest first, with those that wait for their start."""
-        return self._read(self.redis.zrange(ALL, 0, -1))
+        return self._read(self.redis.zrange(ALL, 0, -1), on_unreadable)
 
     def running(self) -> list[Job]:
-        """Return the started jobs that have not ended, with paused and cancelled ones whose calls are not over."""
-        return self._read(sorted(name for name in self.redis.smembers(RUNNING) if name.startswith(JOB.encode())))
+        """Return the started jobs that have not ended, with paused and cancelled ones whose calls are not over.
+
+        One that a person damaged in Redis is logged and left out, so that the others go on.
+        """
+        names = sorted(name for name in self.redis.smembers(RUNNING) if name.startswith(JOB.encode()))
+        return self._read(names, log_it)
 
     def run(self, job: Job, *, by: Actor, detail: Mapping[str, object], rate: float | None = None) -> str:
         """Start a job, and record that; returns the reply of bulk_run.lua: `done`, or why it was not started.
@@ -201,13 +206,9 @@ class Jobs:
     def _now(self) -> str | int:
         return self._now_ms() if self._now_ms else ""
 
-    def _read(self, ids: Sequence[bytes]) -> list[Job]:
-        names = [raw.decode() for raw in ids]
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for name in names:
-                pipeline.hgetall(_key(name))
-            hashes = pipeline.execute()
-        return [job_of(name, raw) for name, raw in zip(names, hashes, strict=True) if b"status" in raw]
+    def _read(self, ids: Sequence[bytes], on_unreadable: OnUnreadable) -> list[Job]:
+        names = [raw.decode("utf-8", "replace") for raw in ids]
+        return list(readable(job_of, names, read_hashes(self.redis, map(_key, names)), on_unreadable))
 
 
 def _chunks_of(job: Job) -> Iterator[str]:
@@ -219,8 +220,8 @@ def _key(job_id: str) -> str:
     return f"nightly:backfill:{job_id}"
 
 
-def _known(job_id: str, raw: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    if b"status" not in raw:
+def _known(job_id: str, raw: Hash | None) -> Hash | None:
+    if raw == {}:
         raise UnknownJob(f"there is no bulk job {job_id!r}; one that is not started expires after a day")
     return raw
 

@@ -15,6 +15,7 @@ from worker.backfill.models import Asks, Backfill, Row, RowResult, Status
 from worker.errors import BackfillError, SameFile, UnknownBackfill
 from worker.ledger.audit import Actor, AuditLog, Deed
 from worker.ledger.scripts import Scripts
+from worker.ledger.stored_hash import OnUnreadable, log_it, raise_it, read_hash, read_hashes, readable
 from worker.redis_client.connect import BytesRedis, server_ms
 from worker.vault.vault import Vault, needed
 
@@ -121,24 +122,27 @@ class Backfills:
 
     def find_loading(self, first_digest: str) -> Backfill | None:
         """Return the newest backfill that is loading and has this `first_digest`, to resume it."""
-        loading = (one for one in reversed(self.all()) if one.status is Status.LOADING)
+        loading = (one for one in reversed(self.all(on_unreadable=log_it)) if one.status is Status.LOADING)
         return next((one for one in loading if one.first_digest == first_digest), None)
 
     def get(self, backfill_id: str) -> Backfill:
-        """Return one backfill; raises UnknownBackfill."""
-        raw = self.redis.hgetall(_key(backfill_id))
-        if not raw or b"status" not in raw:
+        """Return one backfill; raises UnknownBackfill and Unreadable."""
+        raw = read_hash(self.redis, _key(backfill_id))
+        if raw == {}:
             raise UnknownBackfill(f"there is no backfill {backfill_id!r}")
         return backfill_of(backfill_id, raw)
 
-    def all(self) -> list[Backfill]:
+    def all(self, *, on_unreadable: OnUnreadable = raise_it) -> list[Backfill]:
         """Return every backfill, oldest first."""
-        return self._read(self.redis.zrange(ALL, 0, -1))
+        return self._read(self.redis.zrange(ALL, 0, -1), on_unreadable)
 
     def running(self) -> list[Backfill]:
-        """Return the backfills that have not ended, including paused and cancelled ones whose calls are not over."""
+        """Return the backfills that have not ended, including paused and cancelled ones whose calls are not over.
+
+        One that a person damaged in Redis is logged and left out, so that the others go on.
+        """
         ids = self.redis.smembers(RUNNING)
-        return self._read(sorted(name for name in ids if not name.startswith(JOB)))
+        return self._read(sorted(name for name in ids if not name.startswith(JOB)), log_it)
 
     def pause(self, backfill_id: str, *, by: Actor) -> None:
         """Stop handing rows over until `resume`; raises UnknownBackfill, and BackfillError unless it is running."""
@@ -231,13 +235,9 @@ class Backfills:
             raise BackfillError(f"another start loads the same rows into {backfill_id}; repeat this one when it ended")
         return result
 
-    def _read(self, ids: Sequence[bytes]) -> list[Backfill]:
-        names = [raw.decode() for raw in ids]
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for name in names:
-                pipeline.hgetall(_key(name))
-            hashes = pipeline.execute()
-        return [backfill_of(name, raw) for name, raw in zip(names, hashes, strict=True) if b"status" in raw]
+    def _read(self, ids: Sequence[bytes], on_unreadable: OnUnreadable) -> list[Backfill]:
+        names = [raw.decode("utf-8", "replace") for raw in ids]
+        return list(readable(backfill_of, names, read_hashes(self.redis, map(_key, names)), on_unreadable))
 
 
 def _key(backfill_id: str) -> str:

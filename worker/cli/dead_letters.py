@@ -1,31 +1,28 @@
 """`nightly dead-letters`: list and show dead letters. `dead_letter_actions.py` replays and resolves them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from worker.cli import dead_letter_actions as decisions
 from worker.cli import group_decisions, letter_commands
 from worker.cli import letter_options as options
 from worker.cli.context import settings_and_client
+from worker.cli.exit_codes import rest_is_printed
 from worker.cli.known import complete_letter, known_letter
-from worker.cli.login_story import history_lines
+from worker.cli.letter_screen import document, picture
 from worker.cli.output import (
-    BAD,
     COMMAND,
     DIM,
-    NAME,
     ago,
     console,
     listing,
     number,
-    pairs,
-    paragraph,
     plain,
     print_json,
     when,
@@ -33,12 +30,11 @@ from worker.cli.output import (
 )
 from worker.ledger.dead_letters import Letter, Letters
 from worker.ledger.group_views import GroupView, GroupViews
-from worker.ledger.history import by_kind
 from worker.ledger.letter_queries import LetterPages
 from worker.ledger.queries import Views
 from worker.operations import documents
-from worker.operations.advice import advice_for
 from worker.operations.letter_actions import LetterActions
+from worker.redis_client.connect import BytesRedis
 
 SHOWN = 50
 """Letters in a table, if there is no `--limit`; `--json` prints all."""
@@ -108,15 +104,8 @@ def list_(
         suspects=suspects,
         newer_event=newer_event,
     )
-    matching = LetterPages(client).letters(wanted)
-    if as_json:
-        print_json(document(letter) for letter in islice(matching, limit))
-        return
-    shown = list(islice(matching, limit or SHOWN))
-    screen = console()
-    screen.print(_table(shown, Views(client).now_ms()) if shown else "No such dead letter.")
-    if next(matching, None) is not None:
-        screen.print("There are more: --limit N shows N of them, --json all.", style=DIM)
+    with rest_is_printed() as on_unreadable:
+        _print(LetterPages(client).letters(wanted, on_unreadable=on_unreadable), client, limit, as_json=as_json)
 
 
 @app.command(epilog="Example: `nightly dead-letters show dl-7`")
@@ -140,7 +129,9 @@ def export(*, code: options.Code = None, instance: options.Instance = None, stat
     settings, client = settings_and_client()
     wanted = options.letter_filter(settings, client, code=code, instance=instance, state=state)
     letters = Letters(client)
-    print_json(document(each, letters.history(each.login)) for each in LetterPages(client).letters(wanted))
+    with rest_is_printed() as on_unreadable:
+        found = LetterPages(client).letters(wanted, on_unreadable=on_unreadable)
+        print_json(document(each, letters.history(each.login)) for each in found)
 
 
 app.command(epilog="Examples: `nightly dead-letters replay dl-7`, `nightly dead-letters replay --suspects --dry-run`")(
@@ -163,67 +154,20 @@ app.command("assign-group", epilog="Example: `nightly dead-letters assign-group 
 )
 
 
-def document(letter: Letter, history: Sequence[dict[str, Any]] | None = None) -> documents.Letter:
-    """Return a letter as JSON output; what it does not have is null."""
-    lines = {} if history is None else by_kind(history)
-    return documents.Letter.of({name: value for name, value in asdict(letter).items() if value}, **lines)
-
-
-def picture(letter: Letter, history: Sequence[dict[str, Any]], now_ms: int, *, replay: str = "") -> RenderableType:
-    """Return one letter as text, with the next commands. `replay`: what a replay would do now."""
-    title = Text.assemble((letter.id, NAME), "  ", (plain(letter.code), BAD), f"  {letter.status}")
-    rows = _login_rows(letter) if letter.kind == "login" else _message_rows(letter)
-    filed = f"{when(letter.created_at)} UTC, {ago(letter.created_at, now_ms)}"
-    rows += [("suspect", "one of a run of refusals: the customer id was probably wrong")] if letter.suspect else []
-    rows += [("filed", filed), *_closing_rows(letter)]
-    parts: list[RenderableType] = [title, pairs(rows)]
-    if history:
-        parts += ["", history_lines(history)]
-    if letter.status == "open":
-        parts += ["", paragraph(f"A replay: {replay}")] if replay else []
-        parts += ["", paragraph(advice_for(letter.code)), Text(f"  nightly dead-letters replay {letter.id}", COMMAND)]
-        parts.append(Text(f'  nightly dead-letters resolve {letter.id} --note "why"', COMMAND))
-    return Group(*parts)
+def _print(matching: Iterator[Letter], client: BytesRedis, limit: int | None, *, as_json: bool) -> None:
+    if as_json:
+        print_json(document(letter) for letter in islice(matching, limit))
+        return
+    shown = list(islice(matching, limit or SHOWN))
+    screen = console()
+    screen.print(_table(shown, Views(client).now_ms()) if shown else "No such dead letter.")
+    if next(matching, None) is not None:
+        screen.print("There are more: --limit N shows N of them, --json all.", style=DIM)
 
 
 def _state(group: GroupView) -> str:
-    return f"muted until {when(group.muted_until)}" if group.state == "muted" else group.state
-
-
-def _login_rows(letter: Letter) -> list[tuple[str, object]]:
-    answer = f"HTTP {letter.http_status}" if letter.http_status else "no answer"
-    return [
-        ("login", whole(f"{letter.login} on {letter.instance}")),
-        ("account", whole(letter.account_id)),
-        ("wish", f"{letter.wish} since {when(letter.occurred_us / 1000)} UTC"),
-        ("by event", whole(f"{letter.event_id} (revision {letter.revision}, {letter.lane} lane)")),
-        ("answer", f"{answer}: {letter.message}" if letter.message else answer),
-        ("attempts", f"{letter.failures}; first failure {when(letter.first_at)}, last {when(letter.last_at)} UTC"),
-    ]
-
-
-def _message_rows(letter: Letter) -> list[tuple[str, object]]:
-    return [
-        ("rejected", letter.reason),
-        *([("event", whole(letter.event_id))] if letter.event_id else []),
-        *([("producer", whole(letter.event_source))] if letter.event_source else []),
-        *([("account", whole(letter.account_id))] if letter.account_id else []),
-        ("source", f"{letter.source}, {number(letter.body_bytes)} bytes"),
-        ("seen", f"{number(letter.seen)} times, last {when(letter.last_at)} UTC"),
-    ]
-
-
-def _closing_rows(letter: Letter) -> list[tuple[str, object]]:
-    by = f" by {letter.closed_by}" if letter.closed_by else ""
-    by = f" by event {letter.superseded_by}" if letter.superseded_by else by
-    rows = {
-        "closed": f"{letter.status} {when(letter.closed_at)} UTC{by}" if letter.closed_at else "",
-        "corrected to": letter.corrected_to,
-        "owner": letter.owner,
-        "snoozed until": f"{when(letter.snoozed_until)} UTC" if letter.snoozed_until else "",
-        "note": letter.note,
-    }
-    return [(name, value) for name, value in rows.items() if value]
+    state = f"muted until {when(group.muted_until)}" if group.state == "muted" else group.state
+    return plain(group.problem) if group.problem else state
 
 
 def _table(shown: Sequence[Letter], now_ms: int) -> RenderableType:

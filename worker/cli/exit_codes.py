@@ -1,6 +1,8 @@
 """Maps the error of a failed command to an exit code and a message on stderr."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import redis
 import typer
@@ -35,6 +37,20 @@ def print_error(error: Exception) -> int:
 
     configure_logging(log_format="console", log_level="INFO")
     raise error
+
+
+@contextmanager
+def rest_is_printed() -> Iterator[Callable[[NightlyError], None]]:
+    """Yield what prints an error about one thing of a list; after one, the command ends with FOUND_WRONG."""
+    found: list[str] = []
+
+    def add(error: NightlyError) -> None:
+        found.append(str(error))
+        _print(found[-1])
+
+    yield add
+    if found:
+        raise typer.Exit(FOUND_WRONG)
 
 
 def _print_usage_error(error: TyperException) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.context import misuse, open_services, settings_and_client
-from worker.cli.dead_letters import document as letter_document
-from worker.cli.dead_letters import picture as letter_picture
 from worker.cli.known import complete_instance, complete_letter, known_instance
+from worker.cli.letter_screen import document as letter_document
+from worker.cli.letter_screen import picture as letter_picture
 from worker.cli.login_story import story
 from worker.cli.output import console, counted, listing, plain, print_json
 from worker.config.settings import Settings

@@ -16,7 +16,7 @@ from redis.retry import Retry
 from worker.cli.context import known_instances, misuse, settings_and_client
 from worker.config.settings import Settings
 from worker.errors import NightlyError, UnknownBackfill, UnknownJob, UnknownLetter
-from worker.ledger.dead_letters import Letter, Letters
+from worker.ledger.dead_letters import Letter, Letters, parts_of
 from worker.redis_client.connect import BytesRedis
 
 COMPLETION_SECONDS = 0.5
@@ -27,7 +27,7 @@ NAMED = 8
 
 def codes(client: BytesRedis) -> list[str]:
     """Return the codes of open dead letters."""
-    return sorted({raw.decode().split("|")[1] for raw in client.smembers("nightly:groups")})
+    return sorted({parts_of(raw)[1] for raw in client.smembers("nightly:groups")})
 
 
 def letter_ids(client: BytesRedis) -> list[str]:

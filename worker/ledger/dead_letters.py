@@ -6,7 +6,7 @@ letter is closed, so that lists of letters do not load it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +14,7 @@ from worker.errors import UnknownLetter
 from worker.ledger.history import by_kind, read_history
 from worker.ledger.login_fields import LOGIN_FIELDS
 from worker.ledger.scripts import Scripts
+from worker.ledger.stored_hash import LATEST_MS, Hash, StoredHash, read_hash, unless_wrong_type
 from worker.redis_client.connect import BytesRedis
 
 PAGE = 500
@@ -142,11 +143,11 @@ class Letters:
         return self.redis.hget(f"nightly:login:{reference}", LOGIN_FIELDS["sealed"]) or b""
 
     def get(self, letter_id: str) -> Letter:
-        """Return one letter; raises UnknownLetter."""
-        raw = self.redis.hgetall(f"nightly:letter:{letter_id}")
-        if not raw or b"status" not in raw:
+        """Return one letter; raises UnknownLetter and Unreadable."""
+        raw = read_hash(self.redis, f"nightly:letter:{letter_id}")
+        if raw == {}:
             raise UnknownLetter(f"there is no dead letter {letter_id!r}")
-        return read_letter(raw)
+        return read_letter(letter_id, raw)
 
     def groups(self) -> Sequence[Group]:
         """Return the groups with open letters, largest first."""
@@ -156,9 +157,9 @@ class Letters:
             pipeline.zcard(b"nightly:group:" + raw)
             pipeline.zrange(b"nightly:group:" + raw, 0, 0, withscores=True)
             pipeline.zrange(b"nightly:group:" + raw, -1, -1, withscores=True)
-        replies = pipeline.execute()
+        replies = [unless_wrong_type(reply) for reply in pipeline.execute(raise_on_error=False)]
         found = [
-            Group(*_parts_of(raw), count, _score(oldest), _score(newest))
+            Group(*parts_of(raw), count, _score(oldest), _score(newest))
             for raw, count, oldest, newest in zip(names, replies[::3], replies[1::3], replies[2::3], strict=True)
             if count
         ]
@@ -182,8 +183,9 @@ def _fields(message: Message) -> tuple[str | bytes | int, ...]:
     return *about, message.sealed_body, message.event_id, message.event_source, message.account_id, keep
 
 
-def _parts_of(group: bytes) -> tuple[str, str, str]:
-    instance, code, wish = group.decode().split("|")
+def parts_of(group: bytes) -> tuple[str, str, str]:
+    """Return instance, code and wish of a group's name; whatever a person put there has three parts, too."""
+    instance, code, wish = [*group.decode("utf-8", "replace").split("|", 2), "", ""][:3]
     return instance, code, wish
 
 
@@ -191,18 +193,29 @@ def _score(pairs: Sequence[tuple[bytes, float]]) -> int:
     return int(pairs[0][1]) if pairs else 0
 
 
-_KINDS = {item.name: item.type for item in fields(Letter)}
+_CHOICES = {
+    "kind": ("login", "message"),
+    "status": ("open", "replayed", "resolved", "superseded", "corrected"),
+    "wish": ("", "0", "1"),
+    "lane": ("", "live", "backfill"),
+}
 
 
-def read_letter(raw: dict[bytes, bytes]) -> Letter:
-    """Return the letter of a hash in Redis."""
-    values: dict[str, Any] = {}
-    for key, value in raw.items():
-        name = key.decode()
-        kind = _KINDS.get(name)
-        if kind is int or kind == int | None:
-            values[name] = int(value) if value else None
-        elif kind is str:
-            values[name] = value.decode("utf-8", "replace")
-    values["wish"] = {"1": "on", "0": "off"}.get(values.get("wish", ""), "")
-    return Letter(**values)
+def read_letter(letter_id: str, raw: Hash | None) -> Letter:
+    """Return the letter of a hash, as `read_hashes` yields it; raises Unreadable."""
+    stored = StoredHash(f"Dead letter {letter_id}", f"nightly:letter:{letter_id}", raw)
+    values = {item.name: _value(stored, item.name, item.type, item.default) for item in fields(Letter)}
+    if values["id"] != letter_id:
+        raise stored.unreadable("its field id is that of another one")
+    if values["kind"] == "login" and not (values["login"] and values["instance"] and values["wish"]):
+        raise stored.unreadable("it is about a login, and its field login, instance or wish is missing")
+    return Letter(**values | {"wish": {"1": "on", "0": "off", "": ""}[values["wish"]]})
+
+
+def _value(stored: StoredHash, name: str, kind: object, default: Any) -> Any:
+    given = None if default is MISSING else default
+    if kind is str:
+        return stored.choice(name, _CHOICES[name], given) if name in _CHOICES else stored.text(name, given)
+    if kind is int:
+        return stored.number(name, given, at_most=LATEST_MS * 1000 if name == "occurred_us" else LATEST_MS)
+    return stored.number_or_none(name)

@@ -20,7 +20,8 @@ _SLICE = """
 local cursor, keys = unpack(redis.call('SCAN', ARGV[1], 'MATCH', 'nightly:l*', 'COUNT', ARGV[2]))
 local length, digest, found, logins = tonumber(ARGV[3]), ARGV[4], {}, 0
 local function compare(kind, key, id, names)
-  local ids = redis.call('HMGET', key, names[1], names[2])
+  local ids = redis.pcall('HMGET', key, names[1], names[2])
+  if ids.err then return end -- a person gave the key another type
   for i, by in ipairs({ 'event id', 'account id' }) do
     if ids[i] and #ids[i] == length and redis.sha1hex(ids[i]) == digest then found[#found + 1] = { kind, id, by } end
   end

@@ -1,10 +1,13 @@
 """Reads the groups of open dead letters with what people said of each: its owner, and whether it needs a person now."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from worker.errors import Unreadable
+from worker.ledger.dead_letters import parts_of
 from worker.ledger.scripts import Scripts
+from worker.ledger.stored_hash import Hash, StoredHash
 from worker.redis_client.connect import BytesRedis, server_ms
 
 HOURS = 24
@@ -32,6 +35,8 @@ class GroupView:
     changed_by: str = ""
     """Who last acknowledged, muted, reopened or assigned the group."""
     changed_at: int | None = None
+    problem: str = ""
+    """What is wrong with what people said of the group, if somebody damaged that in Redis: then it counts as open."""
 
     @property
     def new_letters(self) -> int:
@@ -62,32 +67,30 @@ class GroupViews:
         return self._now_ms() if self._now_ms else server_ms(self._redis)
 
 
-def state_of(field: Mapping[str, str], count: int, now_ms: int) -> str:
-    """Return the state that holds now: an acknowledgement ends when the group has grown, a mute at its time."""
-    state = field.get("state", "open")
-    if state == "acknowledged" and count <= int(field.get("count") or 0):
-        return state
-    return state if state == "muted" and now_ms < int(field.get("until") or 0) else "open"
+def _view(found: Any, now_ms: int) -> GroupView:
+    group, count, oldest, newest, by_hour, *flat = found
+    name = group.decode("utf-8", "replace")
+    state = dict(zip(flat[0][::2], flat[0][1::2], strict=True)) if flat else None
+    try:
+        said = _said(name, state, count, now_ms)
+    except Unreadable as error:
+        said = {"problem": str(error)}
+    instance, code, wish = parts_of(group)
+    return GroupView(instance, code, wish, count, tuple(by_hour), int(oldest), int(newest), **said)
 
 
-def _view(raw: Any, now_ms: int) -> GroupView:
-    group, count, oldest, newest, by_hour, flat = raw
-    instance, code, wish = group.decode().split("|")
-    texts = [value.decode("utf-8", "replace") for value in flat]
-    field = dict(zip(texts[::2], texts[1::2], strict=True))
-    state = state_of(field, count, now_ms)
-    return GroupView(
-        instance=instance,
-        code=code,
-        wish=wish,
-        count=count,
-        by_hour=tuple(by_hour),
-        oldest_at=int(oldest),
-        newest_at=int(newest),
-        owner=field.get("owner", ""),
-        state=state,
-        acknowledged_count=int(field.get("count") or 0) if state == "acknowledged" else 0,
-        muted_until=int(field["until"]) if state == "muted" else None,
-        changed_by=field.get("by", ""),
-        changed_at=int(field["at"]) if field.get("at") else None,
-    )
+def _said(name: str, raw: Hash | None, count: int, now_ms: int) -> dict[str, Any]:
+    """Return what people said of a group; an acknowledgement ends when it has grown, a mute at its time."""
+    stored = StoredHash(f"What people said of the group {name}", f"nightly:group-state:{name}", raw)
+    state = stored.choice("state", ("open", "acknowledged", "muted"), "open")
+    acknowledged, until = stored.number("count", 0), stored.number("until", 0)
+    if (state == "acknowledged" and count > acknowledged) or (state == "muted" and now_ms >= until):
+        state = "open"
+    return {
+        "owner": stored.text("owner", ""),
+        "state": state,
+        "acknowledged_count": acknowledged if state == "acknowledged" else 0,
+        "muted_until": until if state == "muted" else None,
+        "changed_by": stored.text("by", ""),
+        "changed_at": stored.number_or_none("at"),
+    }

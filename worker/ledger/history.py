@@ -5,9 +5,10 @@ open dead letter; and for each action of a person on such a letter. lua/lib/hist
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from worker.ledger.stored_hash import LATEST_MS
 from worker.redis_client.connect import BytesRedis
 
 FIELDS = ("at", "revision", "wish", "seconds", "outcome", "code", "worker", "http_status", "flinks_code", "message")
@@ -56,7 +57,31 @@ def by_kind(history: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, An
 
 
 def _line(text: bytes) -> dict[str, Any]:
-    values = json.loads(text)
-    kind = values.pop(0) if values[0] in _FIELDS_OF else "attempt"
-    found = zip(_FIELDS_OF.get(kind, FIELDS), values, strict=False)
-    return {"kind": kind} | {name: value for name, value in found if value not in {None, ""}}
+    """Return one line; one that a person damaged in Redis is an attempt with the outcome `unreadable`."""
+    try:
+        first, *rest = json.loads(text)
+        kind, values = (first, rest) if first in _FIELDS_OF else ("attempt", [first, *rest])
+        found = zip(_FIELDS_OF.get(kind, FIELDS), values, strict=False)
+        line = {name: value for name, value in found if value not in {None, ""}}
+    except (ValueError, TypeError, RecursionError):
+        return dict(_UNREADABLE)
+    line = {} if kind == "event" and "occurred_us" not in line else line
+    are_typed = line and all(_TYPES.get(name, _is_text)(value) for name, value in line.items())
+    return {"kind": kind} | line if are_typed else dict(_UNREADABLE)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value <= LATEST_MS * 1000
+
+
+_UNREADABLE: Mapping[str, str] = {"kind": "attempt", "outcome": "unreadable"}
+_TYPES: Mapping[str, Callable[[object], bool]] = {
+    **dict.fromkeys(("revision", "http_status", "entry", "occurred_us"), _is_number),
+    "at": lambda value: _is_number(value) and value <= LATEST_MS,  # type: ignore[operator] # it is a number
+    "seconds": lambda value: isinstance(value, int | float) and 0 <= value < LATEST_MS,
+    "wish": lambda value: value in {True, False},
+}

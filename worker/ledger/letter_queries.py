@@ -5,14 +5,15 @@ workers in between.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from worker.errors import InvalidFilter
-from worker.ledger.dead_letters import Letter, read_letter
+from worker.errors import InvalidFilter, Unreadable
+from worker.ledger.dead_letters import Letter, parts_of, read_letter
 from worker.ledger.letter_filter import LetterFilter
 from worker.ledger.scripts import Scripts
+from worker.ledger.stored_hash import Hash, OnUnreadable, raise_it, read_hashes, readable, unless_wrong_type
 from worker.redis_client.connect import BytesRedis
 
 READ_AT_ONCE = 1000
@@ -33,6 +34,8 @@ class LetterPage:
     """Letters that were examined for this page."""
     is_complete: bool
     """False: the search stopped before the page was full, and `next` goes on searching."""
+    unreadable: Sequence[Unreadable] = ()
+    """Letters that a person damaged in Redis, so that it is not known whether they match."""
 
 
 class LetterPages:
@@ -49,40 +52,41 @@ class LetterPages:
 
     def page(self, wanted: LetterFilter, *, after: str | None = None, size: int = 50) -> LetterPage:
         """Return up to `size` letters from the place `after` on; raises InvalidFilter if that is no such place."""
-        letters: list[Letter] = []
+        raw: list[Any] = []
         place, searched, is_end = read_place(after), 0, False
         for _ in range(CALLS_A_PAGE):
-            is_end, place, read, found = self._find(wanted, "letters", place, size - len(letters))
-            hashes = (dict(zip(flat[::2], flat[1::2], strict=True)) for flat in found)
-            letters += [read_letter(raw) for raw in hashes if b"status" in raw]
+            is_end, place, read, found = self._find(wanted, "letters", place, size - len(raw))
+            raw += found
             searched += read
-            if is_end or len(letters) >= size:
+            if is_end or len(raw) >= size:
                 break
+        unreadable: list[Unreadable] = []
+        letters = list(readable(read_letter, *_ids_and_hashes(raw), unreadable.append))
         following = None if is_end else ".".join(place)
-        return LetterPage(letters, following, searched, is_complete=is_end or len(letters) >= size)
+        return LetterPage(letters, following, searched, is_end or len(raw) >= size, unreadable)
 
     def ids(self, wanted: LetterFilter) -> Iterator[str]:
         """Yield the id of every matching letter once, newest first, and without those filed meanwhile."""
         place, is_end = ("", ""), False
         while not is_end:
             is_end, place, _, found = self._find(wanted, "ids", place, IDS_AT_ONCE)
-            yield from (letter_id.decode() for letter_id in found)
+            yield from map(_text, found)
 
-    def letters(self, wanted: LetterFilter) -> Iterator[Letter]:
+    def letters(self, wanted: LetterFilter, *, on_unreadable: OnUnreadable = raise_it) -> Iterator[Letter]:
         """Yield every matching letter once, newest first, and without those filed meanwhile."""
         after, is_first = None, True
         while is_first or after:
             page = self.page(wanted, after=after, size=IDS_AT_ONCE)
             yield from page.letters
+            for error in page.unreadable:
+                on_unreadable(error)
             after, is_first = page.next, False
 
-    def of_login(self, reference: str) -> list[Letter]:
+    def of_login(self, reference: str, *, on_unreadable: OnUnreadable = raise_it) -> list[Letter]:
         """Return the last 20 letters of a login that have not expired, newest first."""
-        ids = [raw.decode() for raw in self.redis.lrange(f"nightly:filed:{reference}", 0, -1)]
-        pipeline = self.redis.pipeline(transaction=False)
-        for letter_id in reversed(ids):
-            pipeline.hgetall(f"nightly:letter:{letter_id}")
-        return [read_letter(raw) for raw in pipeline.execute() if b"status" in raw]
+        ids = [_text(raw) for raw in reversed(self.redis.lrange(f"nightly:filed:{reference}", 0, -1))]
+        hashes = read_hashes(self.redis, (f"nightly:letter:{letter_id}" for letter_id in ids))
+        return list(readable(read_letter, ids, hashes, on_unreadable))
 
     def count(self, wanted: LetterFilter) -> int:
         """Return the number of matching letters."""
@@ -110,18 +114,18 @@ class LetterPages:
     def _open_in_groups(self, wanted: LetterFilter) -> int:
         lowest = wanted.filed_after or "-inf"
         highest = "+inf" if wanted.filed_before is None else f"({wanted.filed_before}"
-        groups = (raw for raw in self.redis.smembers("nightly:groups") if _is_of(wanted, raw.decode()))
+        groups = (raw for raw in self.redis.smembers("nightly:groups") if _is_of(wanted, raw))
         pipeline = self.redis.pipeline(transaction=False)
         for raw in groups:
             pipeline.zcount(b"nightly:group:" + raw, lowest, highest)
-        return sum(pipeline.execute())
+        return sum(unless_wrong_type(count) or 0 for count in pipeline.execute(raise_on_error=False))
 
     def _find(self, wanted: LetterFilter, what: str, place: tuple[str, str], at_most: int) -> Any:
         now = self._now_ms() if self._now_ms else ""
         limits = at_most, READ_AT_ONCE
         reply = self._scripts.run("find_letters", now, what, *limits, *place, wanted.to_json())
         is_end, at, letter_id, read, found = reply
-        return bool(is_end), (at.decode(), letter_id.decode()), int(read), found
+        return bool(is_end), (at.decode(), _text(letter_id)), int(read), found
 
 
 def read_place(text: str | None) -> tuple[str, str]:
@@ -145,7 +149,20 @@ def _names_only_groups(wanted: LetterFilter) -> bool:
     return wanted == of_group
 
 
-def _is_of(wanted: LetterFilter, group: str) -> bool:
-    instance, code, wish = group.split("|")
+def _ids_and_hashes(found: Sequence[Sequence[Any]]) -> tuple[list[str], list[Hash | None]]:
+    """Return letters as find_letters.lua found them: their ids, and the fields of each that is a hash."""
+    flat = [fields[0] if fields else None for _, *fields in found]
+    hashes: list[Hash | None] = [
+        None if each is None else dict(zip(each[::2], each[1::2], strict=True)) for each in flat
+    ]
+    return [_text(letter_id) for letter_id, *_ in found], hashes
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _is_of(wanted: LetterFilter, group: bytes) -> bool:
+    instance, code, wish = parts_of(group)
     pairs = (wanted.instance, instance), (wanted.code, code), (wanted.wish, wish or "none")
     return all(given in {None, value} for given, value in pairs)

@@ -1,13 +1,17 @@
 """Reads the state of the ledger: all of it by instance, or one login. Changes nothing."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 from worker.events.channels import STREAM
+from worker.ledger import stored_hash
+from worker.ledger.dead_letters import parts_of
 from worker.ledger.history import by_kind, history_key, read_lines
 from worker.ledger.login_fields import read_hash
 from worker.ledger.models import Lane
+from worker.ledger.stored_hash import LATEST_MS, StoredHash, unless_wrong_type
 from worker.ledger.stream_state import stream_state
 from worker.redis_client.connect import BytesRedis, server_ms
 
@@ -79,37 +83,40 @@ class Views:
 
     def login(self, reference: str) -> dict[str, Any] | None:
         """Return one login (None: unknown), without its sealed value."""
-        stored = read_hash(self.redis.hgetall(f"nightly:login:{reference}"))
-        if not stored.keys() >= _OF_EVERY_LOGIN:
+        key = f"nightly:login:{reference}"
+        raw = stored_hash.read_hash(self.redis, key)
+        words = None if raw is None else read_hash(raw)
+        if words is not None and not words.keys() >= _OF_EVERY_LOGIN:
             return None
-        login = {word: value.decode("utf-8", "replace") for word, value in stored.items() if word != "sealed"}
-        instance, lane = login["instance"], login.get("lane", "live")
+        fields = None if words is None else {word.encode(): value for word, value in words.items()}
+        login = StoredHash(f"Login {reference}", key, fields)
+        instance, lane = login.text("instance"), login.choice("lane", list(Lane), "live")
         with self.redis.pipeline(transaction=False) as pipeline:
             pipeline.zscore(f"nightly:due:{instance}:{lane}", reference)
             pipeline.zscore(f"nightly:leases:{instance}", reference)
             pipeline.get(history_key(reference))
             due_at, lease, lines = pipeline.execute()
         history = read_lines(lines)
-        revision, wish, confirmed_at = login["confirmed"].split(":") if "confirmed" in login else (None, None, None)
+        confirmed = _confirmed(login)
         return {
             "login": reference,
             "instance": instance,
-            "account_id": login.get("account_id"),
-            "wish": _on_off(login["wish"]),
-            "occurred_us": int(login["occurred_us"]),
-            "event_id": login["event_id"],
-            "revision": int(login["revision"]),
-            "state": _STATES[login["state"]],
+            "account_id": login.text("account_id", "") or None,
+            "wish": _on_off(login.choice("wish", "01")),
+            "occurred_us": login.number("occurred_us", at_most=LATEST_MS * 1000),
+            "event_id": login.text("event_id", ""),
+            "revision": login.number("revision"),
+            "state": _STATES[login.choice("state", _STATES)],
             "lane": lane,
-            "failures": int(login.get("failures", 0)),
+            "failures": login.number("failures", 0),
             "due_at": None if due_at is None else int(due_at),
             "lease_until": None if lease is None else int(lease),
-            "rests_until": int(login["rests_until"]) if "rests_until" in login else None,
-            "last_code": login.get("last_code", "applied" if "confirmed" in login else None),
-            "confirmed_wish": _on_off(wish),
-            "confirmed_revision": revision and int(revision),
-            "confirmed_at": confirmed_at and int(confirmed_at),
-            "dead_letter": login.get("letter"),
+            "rests_until": login.number_or_none("rests_until"),
+            "last_code": login.text("last_code", "applied" if confirmed else "") or None,
+            "confirmed_wish": _on_off(confirmed[2]) if confirmed else None,
+            "confirmed_revision": int(confirmed[1]) if confirmed else None,
+            "confirmed_at": int(confirmed[3]) if confirmed else None,
+            "dead_letter": login.text("letter", "") or None,
             "history": history,
             **by_kind(history),
         }
@@ -166,20 +173,21 @@ class Views:
 
     def _open_letters(self) -> dict[str, dict[str, int]]:
         """Return the number of open letters by instance (empty: rejected messages) and code."""
-        groups = [raw.decode() for raw in self.redis.smembers("nightly:groups")]
+        groups = list(self.redis.smembers("nightly:groups"))
         pipeline = self.redis.pipeline(transaction=False)
         for group in groups:
-            pipeline.zcard(f"nightly:group:{group}")
+            pipeline.zcard(b"nightly:group:" + group)
         counts: dict[str, dict[str, int]] = {}
-        for group, count in zip(groups, pipeline.execute(), strict=True):
-            instance, code, _ = group.split("|")
+        for group, count in zip(groups, pipeline.execute(raise_on_error=False), strict=True):
+            instance, code, _ = parts_of(group)
             of_instance = counts.setdefault(instance, {})
-            of_instance[code] = of_instance.get(code, 0) + count
+            of_instance[code] = of_instance.get(code, 0) + (unless_wrong_type(count) or 0)
         return {name: {code: each for code, each in found.items() if each} for name, found in counts.items()}
 
 
 _OF_EVERY_LOGIN = {"instance", "wish", "occurred_us", "event_id", "revision", "state"}
 """A hash that lacks one of these is the rest of a login that a person deleted, or was written by a person."""
+_CONFIRMED = re.compile(r"(\d{1,15}):([01]):(\d{1,14})", re.ASCII)
 _STATES = {"due": "waiting", "flight": "in_flight", "done": "applied", "dead": "dead_lettered"}
 _GATE_NUMBERS = ("changed_at", "held_since", "held_ms", "probe_at", "probes")
 _GATE_TEXTS = ("state", "cause", "code", "http_status", "detail", "by")
@@ -207,6 +215,15 @@ def _rate(raw: dict[bytes, bytes], now: int) -> dict[str, float | None]:
     climbed = max(0, now - int(raw[b"changed_at"])) / 1000 * CLIMB * ceiling
     rate = round(min(ceiling, float(raw[b"rate"]) + climbed), 2)
     return {"rate_per_second": rate, "rate_cut_to": rate if rate < ceiling else None, "ceiling": ceiling}
+
+
+def _confirmed(login: StoredHash) -> re.Match[str] | None:
+    """Return revision, wish and time of the last confirmed call; None without one."""
+    text = login.text("confirmed", "")
+    found = _CONFIRMED.fullmatch(text)
+    if text and not found:
+        raise login.unreadable("its field confirmed is not a revision, a wish and a time")
+    return found
 
 
 def _on_off(flag: str | None) -> str | None:

@@ -46,8 +46,8 @@ class Sessions:
         found = self._scripts.run("use_session", self._now(), _hash(session_id), self._idle_ms, "1" if renews else "")
         if not found:
             return None
-        name, entry, how, role, opened_at = (value.decode() for value in found)
-        return SessionRecord(name, entry, how, role, int(opened_at))
+        name, entry, how, role, opened_at = (value.decode("utf-8", "replace") for value in found)
+        return SessionRecord(name, entry, how, role, int(float(opened_at)))
 
     def end(self, session_id: str) -> None:
         """Delete a session; raises redis.RedisError."""

@@ -23,6 +23,7 @@ from worker.ledger.audit import Actor
 from worker.ledger.letter_filter import LetterFilter
 from worker.ledger.letter_queries import LetterPages
 from worker.ledger.queries import Views
+from worker.ledger.stored_hash import OnUnreadable, raise_it
 from worker.operations.bulk_preflight import preflight_of
 from worker.operations.letter_actions import DAY_MS, NOTHING_LEFT, SNOOZE_AT_MOST_DAYS
 from worker.operations.letter_texts import OWNER_AT_MOST, checked_text
@@ -131,9 +132,9 @@ class BulkJobs:
         """Return one job; raises UnknownJob."""
         return self._jobs.get(job_id)
 
-    def list(self) -> Sequence[Job]:
+    def list(self, *, on_unreadable: OnUnreadable = raise_it) -> Sequence[Job]:
         """Return every job, newest first. Jobs are kept for 30 days after their end, a day if never started."""
-        return self._jobs.all()[::-1]
+        return self._jobs.all(on_unreadable=on_unreadable)[::-1]
 
     def results(self, job_id: str, start: int = 0, count: int = 50) -> Sequence[LetterResult]:
         """Return the results of `count` letters from row `start` (from 0) on; raises UnknownJob."""

@@ -147,6 +147,8 @@ class Group(Document):
     mute_ends_at: Time | None = Field(validation_alias="muted_until")
     changed_by: str | None
     changed_at: Time | None
+    problem: str | None = None
+    """What is wrong with its owner and state, if somebody damaged them in Redis."""
 
 
 class Decision(Document):

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from worker.errors import InvalidFilter, UnknownLetter
+from worker.errors import InvalidFilter, UnknownLetter, Unreadable
 from worker.ledger.dead_letters import Letter, Letters
-from worker.ledger.find import find_for
+from worker.ledger.find import Match, find_for
 from worker.ledger.queries import Views
 from worker.redis_client.connect import BytesRedis
 from worker.vault.vault import Vault
@@ -43,6 +43,8 @@ class Results:
     found: list[Found]
     next: str | None = None
     """Where to go on; None: the search is complete."""
+    unreadable: Sequence[Unreadable] = ()
+    """Matches that a person damaged in Redis."""
 
 
 class Search:
@@ -80,12 +82,16 @@ class Search:
         if after is None and (found := self.by_own_id(text) or self.by_login_id(text)):
             return Results(found)
         sought = find_for(self.redis, text, seconds=seconds, after=after, on_logins=on_logins)
-        logins = [self._login(match.id, match.by) for match in sought.matches if match.kind == "login"]
-        found = [each for each in logins if each is not None]
-        named = {each.login["dead_letter"] for each in found if each.login}
-        letters = ((match, self.letter(match.id)) for match in sought.matches if match.kind == "letter")
-        found += [Found(match.by, letter=letter) for match, letter in letters if letter and letter.id not in named]
-        return Results(found, sought.next)
+        matches: list[Found] = []
+        unreadable: list[Unreadable] = []
+        for match in sought.matches:
+            try:
+                matches += filter(None, [self._found(match)])
+            except Unreadable as error:
+                unreadable.append(error)
+        named = {each.login["dead_letter"] for each in matches if each.login}
+        found = [each for each in matches if not (each.letter and each.letter.id in named)]
+        return Results(found, sought.next, unreadable)
 
     def by_own_id(self, text: str) -> list[Found]:
         """Return the login with this reference, the dead letter with this id or its login, or the job with this id."""
@@ -114,6 +120,12 @@ class Search:
             return Letters(self.redis).get(letter_id) if letter_id else None
         except UnknownLetter:
             return None
+
+    def _found(self, match: Match) -> Found | None:
+        if match.kind == "login":
+            return self._login(match.id, match.by)
+        letter = self.letter(match.id)
+        return Found(match.by, letter=letter) if letter else None
 
     def _login(self, reference: str, by: str) -> Found | None:
         about = Views(self.redis).login(reference)

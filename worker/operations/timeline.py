@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from worker.errors import Unreadable
 from worker.ledger.audit import AuditLog
 from worker.ledger.audit_entries import Entry
 from worker.ledger.dead_letters import Letter
@@ -36,7 +37,7 @@ class Timeline:
 
     def of_login(self, reference: str) -> list[TimelineItem]:
         """Return the last events, attempts and letters of a login, and what people did about them."""
-        letters = self._pages.of_login(reference)
+        letters = self._pages.of_login(reference, on_unreadable=_leave_out)
         entries = self._entries(reference, *(letter.id for letter in letters[:LETTERS_WITH_ENTRIES]))
         history, login = read_history(self.redis, reference), Views(self.redis).login(reference) or {}
         items = [*_of_letters(letters, entries, history), *map(item_of_entry, entries), *_of_history(history, entries)]
@@ -57,6 +58,10 @@ class Timeline:
         """Return the entries about any of these, each once."""
         found = (entry for target in targets for entry in self._audit.entries(target=target, limit=ENTRIES_AT_MOST))
         return list({entry.n: entry for entry in found}.values())
+
+
+def _leave_out(_: Unreadable) -> None:
+    """Leave a damaged letter out: the page of the login says what is wrong with it."""
 
 
 def _of_history(history: Iterable[Mapping[str, Any]], entries: Iterable[Entry]) -> Iterator[TimelineItem]:

@@ -72,6 +72,7 @@ def _attempt(line: Mapping[str, Any], before: Mapping[str, Any] | None) -> Timel
         "dead": (f"The call failed for good: {code}", "bad"),
         "halt": (f"Flinks refused our configuration: {code}", "bad"),
         "throttled": (f"Flinks asked to wait: {code}", "warn"),
+        "unreadable": ("Unreadable: somebody changed a line of this history in Redis", "warn"),
         "lease_lost": ("A worker stopped during the call, so its result is unknown", "warn"),
     }.get(outcome, (f"The call failed and is tried again: {code}", "warn"))
     facts = _facts(

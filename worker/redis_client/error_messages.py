@@ -155,6 +155,11 @@ def refusal_before_a_change(error: redis.RedisError) -> str:
     return f"Redis {' '.join(_REFUSALS[code])}" if code in _REFUSED_BEFORE else ""
 
 
+def is_wrong_type(error: redis.RedisError) -> bool:
+    """Return whether a key has another type than Nightly gives it, so that somebody changed it."""
+    return _code_of(error) == "WRONGTYPE"
+
+
 def _refused_command(error: redis.ResponseError, place: str) -> Trouble:
     code = _code_of(error)
     if code is None:

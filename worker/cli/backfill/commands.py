@@ -25,6 +25,7 @@ from worker.cli.backfill.follow import follow, reason_of
 from worker.cli.backfill.screen import document, picture, print_rejects, table
 from worker.cli.backfill.start import start
 from worker.cli.context import open_services, operator
+from worker.cli.exit_codes import rest_is_printed
 from worker.cli.known import complete_backfill, known_backfill
 from worker.cli.output import console, number, plain, print_json
 from worker.ledger.audit import AuditLog, Deed
@@ -51,11 +52,14 @@ app.command(
 def list_(*, as_json: AsJson = False) -> None:
     """List backfills, oldest first; they are kept for 30 days after their end."""
     services = open_services()
-    backfills = services.backfills.all()
-    if as_json:
-        print_json(document(backfill) for backfill in backfills)
-        return
-    console().print(table(backfills) if backfills else "There is no backfill; see `nightly backfill start --help`.")
+    with rest_is_printed() as on_unreadable:
+        backfills = services.backfills.all(on_unreadable=on_unreadable)
+        if as_json:
+            print_json(document(backfill) for backfill in backfills)
+        else:
+            console().print(
+                table(backfills) if backfills else "There is no backfill; see `nightly backfill start --help`."
+            )
 
 
 @app.command(epilog="Example: `nightly backfill show bf-k5mxq2abcd --follow`")

@@ -14,6 +14,7 @@ from worker.backfill.report import written_whole
 from worker.cli.bulk.follow import follow, has_ended, reason_of
 from worker.cli.bulk.screen import document, foreseen, line, picture, table
 from worker.cli.context import open_services, operator
+from worker.cli.exit_codes import rest_is_printed
 from worker.cli.known import complete_job, known_job
 from worker.cli.output import console, number, plain, print_json
 from worker.operations import job_documents
@@ -42,13 +43,13 @@ def bulk_jobs(services: Services) -> BulkJobs:
 def list_(*, as_json: AsJson = False) -> None:
     """List bulk jobs, newest first; they are kept for 30 days after their end, or for a day without a start."""
     services = open_services()
-    jobs = bulk_jobs(services).list()
-    if as_json:
-        print_json(document(job) for job in jobs)
-        return
-    console().print(
-        table(jobs, services.views.now_ms()) if jobs else "There is no bulk job; see `nightly dead-letters replay`."
-    )
+    with rest_is_printed() as on_unreadable:
+        jobs = bulk_jobs(services).list(on_unreadable=on_unreadable)
+        if as_json:
+            print_json(document(job) for job in jobs)
+        else:
+            now_ms = services.views.now_ms()
+            console().print(table(jobs, now_ms) if jobs else "There is no bulk job; see `nightly dead-letters replay`.")
 
 
 @app.command(epilog="Example: `nightly bulk show job-k5mxq2abcd --follow`")

@@ -21,8 +21,9 @@ from worker.errors import (
     UnknownJob,
     UnknownLetter,
     UnknownLogin,
+    Unreadable,
 )
-from worker.redis_client.error_messages import refusal_before_a_change
+from worker.redis_client.error_messages import is_wrong_type, refusal_before_a_change
 from worker.telemetry.logs import get_logger
 from worker.web.review.forgery import SAFE_METHODS
 from worker.web.review.forms import FormRefused
@@ -42,6 +43,7 @@ _STATUS = (
     (OutOfDate, HTTPStatus.CONFLICT),
     (NeedsLoginKeys, HTTPStatus.SERVICE_UNAVAILABLE),
     (BackfillError, HTTPStatus.CONFLICT),
+    (Unreadable, HTTPStatus.CONFLICT),
     (InvalidEvent, HTTPStatus.BAD_REQUEST),
     (LedgerError, HTTPStatus.SERVICE_UNAVAILABLE),
     (NightlyError, HTTPStatus.BAD_REQUEST),
@@ -56,6 +58,10 @@ _TITLES = {
     HTTPStatus.SERVICE_UNAVAILABLE: "Not available",
     HTTPStatus.INTERNAL_SERVER_ERROR: "This went wrong",
 }
+WRONG_TYPE = (
+    "Unreadable: a key in Redis has another type than Nightly gives it, so somebody changed it by hand; "
+    "docs/operating.md says what to do."
+)
 REDIS_AWAY = "Redis does not answer. Try again in a moment; `nightly doctor` on the server says more."
 _NOT_DONE = " Nothing was done."
 _MAY_BE_DONE = " Whether the action was done is not known: look before you repeat it."
@@ -72,7 +78,8 @@ def problem(request: Request, status: HTTPStatus, text: str, *, headers: dict[st
         document = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": text}
         response: Response = JSONResponse(document, status.value, media_type="application/problem+json")
     else:
-        title = _TITLES.get(status, status.phrase)
+        is_unreadable = status == HTTPStatus.CONFLICT and request.method in SAFE_METHODS
+        title = "Unreadable" if is_unreadable else _TITLES.get(status, status.phrase)
         response = render(request, "error.html", status.value, title=title, text=text, **_way_back(request))
     response.headers.update(headers or {})
     return response
@@ -103,6 +110,8 @@ def problem_of(request: Request, error: Exception) -> Response:
         text = _sentence(error) + _NOT_DONE if is_change and isinstance(error, LedgerMismatch) else str(error)
         return problem(request, status, text)
     changed = _MAY_BE_DONE if is_change else ""
+    if isinstance(error, redis.RedisError) and is_wrong_type(error):
+        return problem(request, HTTPStatus.CONFLICT, WRONG_TYPE + changed)
     if isinstance(error, redis.RedisError):
         refusal = refusal_before_a_change(error)
         text = refusal + (changed and _NOT_DONE) if refusal else REDIS_AWAY + changed

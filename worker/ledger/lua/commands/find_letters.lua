@@ -4,7 +4,9 @@
 --       7 the filter as JSON (worker/ledger/letter_queries.py): state, and where they are wanted instance, code,
 --         wish (on | off | none), source, filed_after and filed_before (ms), attempts_at_least, owner ('-': nobody),
 --         newer_event, only_suspects
--- Reply {1 if no letter is left, score and id of the last letter that was read, number of letters read, what was found}
+-- Reply {1 if no letter is left, score and id of the last letter that was read, number of letters read, what was found:
+--       ids, or of each letter {its id, its fields and values; these are missing if its key is not a hash}}
+-- A letter whose key is not a hash is found by every filter, as a person has to see it, but not among ids.
 
 local HAS_OPEN = { open = true, snoozed = true, any = true }
 local HAS_CLOSED = { closed = true, replayed = true, resolved = true, superseded = true, corrected = true, any = true }
@@ -23,7 +25,8 @@ end
 local function matching_groups()
   local keys = {}
   for _, group in ipairs(redis.call('SMEMBERS', 'nightly:groups')) do
-    if group_matches(group) then keys[#keys + 1] = 'nightly:group:' .. group end
+    local key = 'nightly:group:' .. group
+    if group_matches(group) and redis.call('TYPE', key).ok == 'zset' then keys[#keys + 1] = key end
   end
   return keys
 end
@@ -80,7 +83,8 @@ end
 -- Whether the login's newest wish is a later one than that of the letter.
 local function has_newer_event(ref, id)
   if ref == '' then return false end
-  local newest = tonumber(redis.call('HGET', login_key(ref), FIELD.revision) or '') or 0
+  local newest = redis.pcall('HGET', login_key(ref), FIELD.revision)
+  newest = type(newest) == 'string' and tonumber(newest) or 0 -- a person may have damaged the login
   return newest > (tonumber(redis.call('HGET', letter_key(id), 'revision') or '') or 0)
 end
 
@@ -89,7 +93,7 @@ local function add_checks(is_of_groups)
   if not is_of_groups then check('group', group_matches) end
   if HAS_CLOSED[filter.state] and (filter.filed_after or filter.filed_before) then
     check('created_at', function(value)
-      local at = tonumber(value)
+      local at = tonumber(value) or 0
       return at >= (filter.filed_after or 0) and (not filter.filed_before or at < filter.filed_before)
     end)
   end
@@ -107,11 +111,17 @@ end
 
 local function matches(id)
   if #names == 0 then return true end
-  local values = redis.call('HMGET', letter_key(id), unpack(names))
+  local values = redis.pcall('HMGET', letter_key(id), unpack(names))
+  if values.err then return wanted == 'letters' end
   for i = 1, #tests do
     if not tests[i](values[i] or '', id) then return false end
   end
   return true
+end
+
+local function read_letter(id)
+  local fields = redis.pcall('HGETALL', letter_key(id))
+  return { id, not fields.err and fields or nil }
 end
 
 local keys, is_of_groups = open_keys()
@@ -125,7 +135,7 @@ while number and #found < find_at_most and read < read_at_most do
   read = read + 1
   last_at, after_id = source.at, source.id
   if matches(source.id) then
-    found[#found + 1] = wanted == 'ids' and source.id or redis.call('HGETALL', letter_key(source.id))
+    found[#found + 1] = wanted == 'ids' and source.id or read_letter(source.id)
   end
   step(source)
   times[number] = source.at

@@ -1,13 +1,14 @@
 -- Read the record of a session, and start its idle time again; a session that has ended is deleted.
 -- ARGV  1 now (ms or ''), 2 hash of the session's id, 3 idle limit (ms), 4 1: a person used it, '': a page renewed
 --       itself, which does not start the idle time again
--- Reply name, hash of the entry, how, role, opened at (ms); empty: there is no such session
+-- Reply name, hash of the entry, how, role, opened at (ms); empty: there is no such session, or a person damaged it
 
 local now, key, idle_limit, is_used = clock(ARGV[1]), 'nightly:session:' .. ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
-local found = redis.call('HMGET', key, 'name', 'entry', 'how', 'role', 'opened_at', 'ends_at', 'idle_at')
-local ends_at, idle_at = tonumber(found[6] or 0), tonumber(found[7] or 0)
+local found = redis.pcall('HMGET', key, 'name', 'entry', 'how', 'role', 'opened_at', 'ends_at', 'idle_at')
+local ends_at, idle_at = tonumber(found[6] or '') or 0, tonumber(found[7] or '') or 0
+local is_whole = found[1] and found[2] and found[3] and found[4] and tonumber(found[5] or '')
 
-if now >= ends_at or now >= idle_at then
+if now >= ends_at or now >= idle_at or not is_whole then
   redis.call('DEL', key)
   return {}
 end

@@ -32,7 +32,7 @@ local GROUP_STATE_KEPT = 90 * DAY -- after its last letter; no mute is longer
 local function group_state_key(group) return 'nightly:group-state:' .. group end
 
 local function is_muted(group, now)
-  local state, until_ms = unpack(redis.call('HMGET', group_state_key(group), 'state', 'until'))
+  local state, until_ms = unpack(redis.pcall('HMGET', group_state_key(group), 'state', 'until')) -- none if not a hash
   return state == 'muted' and now < (tonumber(until_ms) or 0)
 end
 
@@ -43,7 +43,7 @@ local function leave_group(id, group)
   if redis.call('EXISTS', 'nightly:group:' .. group) == 1 then return end
   redis.call('SREM', 'nightly:groups', group)
   local key = group_state_key(group)
-  if redis.call('HGET', key, 'state') == 'acknowledged' then redis.call('HDEL', key, 'state', 'count') end
+  if redis.pcall('HGET', key, 'state') == 'acknowledged' then redis.call('HDEL', key, 'state', 'count') end
   redis.call('PEXPIRE', key, GROUP_STATE_KEPT)
 end
 
@@ -98,8 +98,8 @@ end
 -- More fields of it may follow.
 local function close_letter(id, status, now, ...)
   local key = letter_key(id)
-  local group, login, kept_bytes, owner = unpack(redis.call('HMGET', key, 'group', 'login', 'kept_bytes', 'owner'))
-  if not group then return end
+  local group, login, kept_bytes, owner = unpack(redis.pcall('HMGET', key, 'group', 'login', 'kept_bytes', 'owner'))
+  if not group then return end -- a person deleted or damaged it
   if kept_bytes then drop_body(id, kept_bytes) end
   redis.call('HSET', key, 'status', status, 'closed_at', whole(now), ...)
   raise_version(id)

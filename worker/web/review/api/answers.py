@@ -56,6 +56,8 @@ class LetterList(Document):
     """Send it as `after` to go on; null: no letter is left."""
     is_complete: bool
     """False: the search stopped before the page was full, and `next` goes on searching."""
+    unreadable: list[str]
+    """What is wrong with each letter of this page that somebody damaged in Redis."""
 
 
 class MessageBody(Document):
@@ -100,6 +102,8 @@ class SearchAnswer(Document):
     """What a search found."""
 
     found: list[FoundItem]
+    unreadable: list[str]
+    """What is wrong with each match that somebody damaged in Redis."""
     next: str | None
     """Null: the whole ledger was searched; else send it as `after` to go on."""
 

@@ -25,7 +25,8 @@ def show_all(call: Call) -> answers.LetterList:
     size = max(1, call.number("size", SIZE, at_most=SIZE_AT_MOST))
     page = call.parts.letter_pages.page(wanted, after=call.query.get("after"), size=size)
     letters = [_letter(letter) for letter in page.letters]
-    return answers.LetterList(letters=letters, next=page.next, is_complete=page.is_complete)
+    unreadable = [str(error) for error in page.unreadable]
+    return answers.LetterList(letters=letters, next=page.next, is_complete=page.is_complete, unreadable=unreadable)
 
 
 def show(call: Call) -> answers.LetterAnswer:
@@ -116,7 +117,10 @@ def show_login(call: Call) -> answers.LoginAnswer:
 def search(call: Call) -> answers.SearchAnswer:
     """Find a login, a letter or a job by any of its ids."""
     results = call.parts.search.find(call.body.text, seconds=SEARCH_SECONDS, after=call.body.after)
-    return answers.SearchAnswer(found=[_found(each) for each in results.found], next=results.next)
+    unreadable = [str(error) for error in results.unreadable]
+    return answers.SearchAnswer(
+        found=[_found(each) for each in results.found], unreadable=unreadable, next=results.next
+    )
 
 
 def _seen(call: Call) -> dict[str, Any]:

@@ -23,7 +23,7 @@ _REFUSALS = {
     403: "The role does not suffice, or the request may be forged",
     404: "There is no such letter, login, group, job or backfill",
     408: "The body did not arrive in time",
-    409: "What was seen has changed meanwhile, so nothing was done",
+    409: "What was seen has changed meanwhile, or somebody damaged it in Redis; nothing was done",
     413: "The body is too large",
     503: "Redis does not answer, or this process has no LOGIN_KEYS",
 }

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from worker.backfill.job_models import COUNT_ABOVE, Job, JobStatus, LetterResult, Verb
-from worker.errors import InvalidAction, OutOfDate, UnknownLetter
+from worker.errors import InvalidAction, OutOfDate, UnknownLetter, Unreadable
 from worker.ledger.letter_filter import LetterFilter
 from worker.operations.bulk_progress import sentence_of
 from worker.operations.bulk_report import csv_lines, documents
@@ -33,13 +33,15 @@ _OF_A_MESSAGE = "The message is judged when the job comes to it; if it is still 
 def show_all(request: Request) -> Response:
     """Show the jobs, newest first."""
     parts = parts_of(request)
-    jobs = parts.bulk.list()
+    unreadable: list[Unreadable] = []
+    jobs = parts.bulk.list(on_unreadable=unreadable.append)
     shown = [bulk_progress(parts, job) for job in jobs[:SHOWN_JOBS]]
     return render(
         request,
         "bulk.html",
         now_ms=parts.views.now_ms(),
         jobs=shown,
+        unreadable=unreadable,
         more_jobs=max(len(jobs) - SHOWN_JOBS, 0),
         is_live=any(one.is_live for one in shown),
     )
@@ -185,6 +187,8 @@ def _foretold(parts: Parts, job: Job, result: LetterResult) -> str:
         return outlook(parts.letter_actions.preview(result.letter)).title
     except UnknownLetter:
         return "It is no longer kept"
+    except Unreadable:
+        return "It is unreadable, so it is not decided"
 
 
 def _times(job: Job) -> list[tuple[str, int | None, str]]:

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from worker.errors import UnknownLogin
+from worker.errors import UnknownLogin, Unreadable
 from worker.web.review.login_view import LoginState, login_facts, login_state
 from worker.web.review.parts import Parts
 from worker.web.review.rendering import render
@@ -17,6 +17,8 @@ def show(request: Request) -> Response:
     state = read_login_state(parts, reference, now_ms)
     if login is None or state is None:
         raise UnknownLogin("The ledger has no login with this reference.")
+    unreadable: list[Unreadable] = []
+    letters = parts.letter_pages.of_login(reference, on_unreadable=unreadable.append)
     return render(
         request,
         "login.html",
@@ -25,7 +27,8 @@ def show(request: Request) -> Response:
         state=state,
         rows=list(login_facts(login)),
         items=parts.timeline.of_login(reference),
-        letters=parts.letter_pages.of_login(reference),
+        letters=letters,
+        unreadable=unreadable,
     )
 
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from worker.backfill.models import Backfill, Status
-from worker.errors import NightlyError
+from worker.errors import NightlyError, Unreadable
 from worker.operations.advice import alarms
 from worker.operations.backfill_progress import ended, standstill
 from worker.operations.waiting import read_state
@@ -29,9 +29,10 @@ def show(request: Request) -> Response:
     parts = parts_of(request)
     state, now_ms = read_state(parts.client, parts.settings), parts.views.now_ms()
     active = alarms(state, now_ms)
+    unreadable: list[Unreadable] = []
     jobs = newest_first([
-        *(_backfill(parts, one, state, now_ms) for one in parts.backfills.all()),
-        *(bulk_progress(parts, job) for job in parts.bulk.list()),
+        *(_backfill(parts, one, state, now_ms) for one in parts.backfills.all(on_unreadable=unreadable.append)),
+        *(bulk_progress(parts, job) for job in parts.bulk.list(on_unreadable=unreadable.append)),
     ])  # fmt: skip
     return render(
         request,
@@ -46,6 +47,7 @@ def show(request: Request) -> Response:
         ways=ways(state),
         workers=workers(state),
         jobs=jobs[:SHOWN_JOBS],
+        unreadable=unreadable,
         more_jobs=max(len(jobs) - SHOWN_JOBS, 0),
         rejected=state["rejected"],
         unkept=state["rejected_unkept"],
