@@ -76,6 +76,9 @@ def _view(found: Any, now_ms: int) -> GroupView:
     except Unreadable as error:
         said = {"problem": str(error)}
     instance, code, wish = parts_of(group)
+    if not code or wish not in {"on", "off", ""}:
+        instance, code, wish = "", name, ""
+        said = {"problem": str(Unreadable(f"The group {name}", "nightly:groups", "its name is not that of a group"))}
     return GroupView(instance, code, wish, count, tuple(by_hour), int(oldest), int(newest), **said)
 
 

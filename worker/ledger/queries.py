@@ -104,7 +104,7 @@ class Views:
             "account_id": login.text("account_id", "") or None,
             "wish": _on_off(login.choice("wish", "01")),
             "occurred_us": login.number("occurred_us", at_most=LATEST_MS * 1000),
-            "event_id": login.text("event_id", ""),
+            "event_id": login.text("event_id"),
             "revision": login.number("revision"),
             "state": _STATES[login.choice("state", _STATES)],
             "lane": lane,

@@ -47,7 +47,7 @@ class Sessions:
         if not found:
             return None
         name, entry, how, role, opened_at = (value.decode("utf-8", "replace") for value in found)
-        return SessionRecord(name, entry, how, role, int(float(opened_at)))
+        return SessionRecord(name, entry, how, role, int(opened_at))
 
     def end(self, session_id: str) -> None:
         """Delete a session; raises redis.RedisError."""

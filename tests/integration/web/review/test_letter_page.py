@@ -252,7 +252,8 @@ def test_no_value_of_a_letter_becomes_markup(redis_client: Redis, vault: Vault, 
     reference = f"lgn_{'a' * 26}"
     fields = {"account_id": value, "event_id": value, "message": value, "owner": value, "closed_by": value}
     file_letter(redis_client, "dl-1", 1_900_000_000_000, login=reference, note=value, **fields)
-    redis_client.hset("nightly:letter:dl-2", mapping={**_fields(redis_client), "status": "resolved", "closed_at": 1})
+    closed = {"id": "dl-2", "status": "resolved", "closed_at": 1}
+    redis_client.hset("nightly:letter:dl-2", mapping=_fields(redis_client) | closed)
     history = attempt_text(at=1, code=value, message=value, worker=value, outcome="dead", flinks_code=value)
     lines = [["event", 1, value, 1, 1, value, "superseded"], ["action", 1, value, value, value, 1, value]]
     redis_client.set(f"nightly:history:{reference}", "\n".join([history, *map(json.dumps, lines)]))
@@ -267,4 +268,4 @@ def test_no_value_of_a_letter_becomes_markup(redis_client: Redis, vault: Vault, 
 
 
 def _fields(client: Redis) -> dict[Any, Any]:
-    return dict(client.hgetall("nightly:letter:dl-1"))
+    return {name.decode(): value for name, value in client.hgetall("nightly:letter:dl-1").items()}
