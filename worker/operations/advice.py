@@ -97,6 +97,7 @@ VANISHED_ADVICE = (
 )
 VANISHED_ALARM_MS = 86_400_000
 """Vanished entries raise an alarm for this long; later, `status` and `doctor` still show their number."""
+_SUSPECTS = "replay the suspects of the storm, by that filter of the page Letters"
 _ADDRESS_CODES = frozenset({"name_not_found", "tls_failure"})
 
 
@@ -149,9 +150,9 @@ def gate_reason(gate: Mapping[str, Any]) -> str:
     return f"closed by {gate.get('by') or 'a person'}{reason}"
 
 
-def gate_advice(instance: str, gate: Mapping[str, Any]) -> str:
-    """Return what to do about a closed gate."""
-    command = f"nightly gate open {instance}"
+def gate_advice(instance: str, gate: Mapping[str, Any], *, on_page: bool = False) -> str:
+    """Return what to do about a closed gate, with a command, or for a page with what its reader finds there."""
+    command = "open the gate on the page Operations." if on_page else f"nightly gate open {instance}"
     if gate.get("cause") == "outage":
         first = (
             "It lasts long: check Flinks' status page, and the network of the workers."
@@ -163,9 +164,10 @@ def gate_advice(instance: str, gate: Mapping[str, Any]) -> str:
             f"answers opens the gate. No attempt is charged meanwhile. To test at once: {command}"
         )
     if gate.get("cause") == "storm":
+        suspects = _SUSPECTS if on_page else "nightly dead-letters replay --suspects"
         return (
             "Correct FLINKS_CUSTOMER_ID or FLINKS_INSTANCE and restart the workers: the first confirmed call opens the "
-            f"gate. Then: nightly dead-letters replay --suspects. If those logins are really invalid: {command}"
+            f"gate. Then: {suspects}. If those logins are really invalid: {command}"
         )
     if gate.get("cause") != "halt":
         return f"When the reason no longer applies: {command}"
@@ -179,10 +181,10 @@ def gate_advice(instance: str, gate: Mapping[str, Any]) -> str:
     )
 
 
-def alarms(status: Mapping[str, Any], now_ms: int) -> list[Alarm]:
-    """Return the alarms at `now_ms`, from `waiting.read_state()`."""
+def alarms(status: Mapping[str, Any], now_ms: int, *, on_page: bool = False) -> list[Alarm]:
+    """Return the alarms at `now_ms`, from `waiting.read_state()`; `on_page` is as for `gate_advice`."""
     active = [
-        Alarm(f"GATE CLOSED: {name}", gate_reason(about["gate"]), gate_advice(name, about["gate"]))
+        Alarm(f"GATE CLOSED: {name}", gate_reason(about["gate"]), gate_advice(name, about["gate"], on_page=on_page))
         for name, about in status["instances"].items()
         if about["gate"]["needs_action"]
     ]

@@ -69,7 +69,7 @@ def overview(state: Mapping[str, Any], minutes: list[Minute | None], now_ms: int
     return Overview(
         now_ms=now_ms,
         state=state,
-        alarms=alarms(state, now_ms),
+        alarms=alarms(state, now_ms, on_page=True),
         gates=[_closed(name, about["gate"]) for name, about in state["instances"].items() if _is_closed(about)],
         minutes=minutes,
         events_in=sum(minute.recorded for minute in known),
@@ -90,7 +90,11 @@ def _is_closed(about: Mapping[str, Any]) -> bool:
 
 def _closed(instance: str, gate: Mapping[str, Any]) -> ClosedGate:
     return ClosedGate(
-        instance, gate["state"], gate_reason(gate), gate_advice(instance, gate), bool(gate["needs_action"])
+        instance=instance,
+        state=gate["state"],
+        reason=gate_reason(gate),
+        advice=gate_advice(instance, gate, on_page=True),
+        needs_action=bool(gate["needs_action"]),
     )
 
 

@@ -35,24 +35,29 @@ class Timeline:
         self._audit = AuditLog(client)
         self._pages = LetterPages(client)
 
-    def of_login(self, reference: str) -> list[TimelineItem]:
-        """Return the last events, attempts and letters of a login, and what people did about them."""
+    def of_login(self, reference: str, *, with_addresses: bool) -> list[TimelineItem]:
+        """Return the last events, attempts and letters of a login, and what people did about them.
+
+        `with_addresses`: with the network address of each person.
+        """
         letters = self._pages.of_login(reference, on_unreadable=_leave_out)
         entries = self._entries(reference, *(letter.id for letter in letters[:LETTERS_WITH_ENTRIES]))
         history, login = read_history(self.redis, reference), Views(self.redis).login(reference) or {}
-        items = [*_of_letters(letters, entries, history), *map(item_of_entry, entries), *_of_history(history, entries)]
+        items = [*_of_letters(letters, entries, history), *_of_history(history, entries)]
+        items += [item_of_entry(entry, with_address=with_addresses) for entry in entries]
         items += _of_wishes(history, letters, login)
         is_noted = any(line.get("outcome") == "applied" for line in history)  # a success after a failure always is
         if login.get("confirmed_at") is not None and not is_noted:
             items.append(item_of_confirmation(login))
         return _newest_first(items)
 
-    def of_letter(self, letter: Letter) -> list[TimelineItem]:
+    def of_letter(self, letter: Letter, *, with_addresses: bool) -> list[TimelineItem]:
         """Return the timeline of a letter's login; of a rejected message, its own."""
         if letter.login:
-            return self.of_login(letter.login)
+            return self.of_login(letter.login, with_addresses=with_addresses)
         entries = self._entries(letter.id)
-        return _newest_first([*_of_letters([letter], entries, ()), *map(item_of_entry, entries)])
+        actions = [item_of_entry(entry, with_address=with_addresses) for entry in entries]
+        return _newest_first([*_of_letters([letter], entries, ()), *actions])
 
     def _entries(self, *targets: str) -> list[Entry]:
         """Return the entries about any of these, each once."""

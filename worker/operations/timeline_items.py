@@ -100,7 +100,7 @@ def _action(line: Mapping[str, Any]) -> TimelineItem:
     return TimelineItem(int(line.get("at", 0)), "action", title, facts, "person")
 
 
-def item_of_entry(entry: Entry) -> TimelineItem:
+def item_of_entry(entry: Entry, *, with_address: bool) -> TimelineItem:
     """Return the item of an entry of the audit log."""
     subject, _, verb = entry.action.partition(".")
     title = action_title(entry.by, verb) if subject == "letter" else f"{entry.by}: {_words(entry.action)}"
@@ -111,7 +111,7 @@ def item_of_entry(entry: Entry) -> TimelineItem:
         ("until", utc(until) if isinstance(until, int) and until > 0 else ""),
         ("reason", entry.why),
         *details,
-        ("from", f"{entry.via} {entry.address}".strip()),
+        ("from", f"{entry.via} {entry.address}".strip() if with_address else entry.via),
         ("audit entry", entry.n),
     )
     return TimelineItem(entry.at, "action", title, facts, "person")

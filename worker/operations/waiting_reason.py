@@ -7,10 +7,12 @@ from worker.operations.advice import gate_advice, gate_reason
 from worker.words import ago, plain, span, when
 
 
-def waiting_reason(login: Mapping[str, Any], gate: Mapping[str, Any], workers: Sequence[Any], now_ms: int) -> str:
+def waiting_reason(
+    login: Mapping[str, Any], gate: Mapping[str, Any], workers: Sequence[Any], now_ms: int, *, on_page: bool = False
+) -> str:
     """Return why the newest wish is not applied yet, in one sentence; empty if nothing waits.
 
-    `login` and `gate` are those of `Views`; `workers` are the live ones.
+    `login` and `gate` are those of `Views`; `workers` are the live ones; `on_page` is as for `gate_advice`.
     """
     if login["state"] == "in_flight":
         return f"a worker calls Flinks right now; its lease ends {ago(login['lease_until'], now_ms)}"
@@ -18,7 +20,7 @@ def waiting_reason(login: Mapping[str, Any], gate: Mapping[str, Any], workers: S
         return ""
     if gate["state"] != "open":
         name = plain(login["instance"])
-        return f"the gate of {name} is closed. {gate_reason(gate)}. {gate_advice(name, gate)}"
+        return f"the gate of {name} is closed. {gate_reason(gate)}. {gate_advice(name, gate, on_page=on_page)}"
     return _not_due_yet(login, now_ms) if login["due_at"] > now_ms else _due(login["due_at"], workers, now_ms)
 
 

@@ -51,7 +51,7 @@ def test_a_login_s_timeline_has_events_attempts_letters_and_actions(
     ledger.record(wishes(1, minute=1))
     clock.ms += 1000
     call(ledger, "applied", "applied")
-    timeline = Timeline(redis_client).of_login("lgn_0")
+    timeline = Timeline(redis_client).of_login("lgn_0", with_addresses=True)
     assert titles(timeline) == [
         "Applied: refreshes are on",
         "Dead letter dl-1 was closed: a newer event came",
@@ -67,14 +67,17 @@ def test_a_login_s_timeline_has_events_attempts_letters_and_actions(
     assert by_kind["action"].facts["from"] == "page 10.0.0.7"
     assert (by_kind["attempt"].facts["took"], by_kind["attempt"].facts["message"]) == ("250 ms", "<b>no</b>")
     letter = Letters(redis_client).get("dl-1")
-    assert Timeline(redis_client).of_letter(letter) == timeline
+    assert Timeline(redis_client).of_letter(letter, with_addresses=True) == timeline
 
 
 def test_the_last_success_of_a_login_without_trouble_is_known(redis_client: Redis, ledger: Ledger) -> None:
     ledger.record(wishes(1))
     call(ledger, "applied", "applied")
-    assert titles(Timeline(redis_client).of_login("lgn_0")) == ["Applied: refreshes are on", "Event happened: wish on"]
-    assert Timeline(redis_client).of_login("lgn_unknown") == []
+    assert titles(Timeline(redis_client).of_login("lgn_0", with_addresses=True)) == [
+        "Applied: refreshes are on",
+        "Event happened: wish on",
+    ]
+    assert Timeline(redis_client).of_login("lgn_unknown", with_addresses=True) == []
 
 
 def test_a_message_has_a_timeline_of_its_own(redis_client: Redis) -> None:
@@ -82,7 +85,7 @@ def test_a_message_has_a_timeline_of_its_own(redis_client: Redis) -> None:
     park(letters)
     park(letters)
     AuditLog(redis_client).append(Deed(ANN, "letter.snooze", "ev-1", detail={"until": 1_700_000_000_000, "odd": [1]}))
-    snooze, filing = Timeline(redis_client).of_letter(letters.get("ev-1"))
+    snooze, filing = Timeline(redis_client).of_letter(letters.get("ev-1"), with_addresses=True)
     assert filing.title == "The message was set aside: body: is not JSON"
     assert filing.facts["seen"].startswith("2 times")
     assert (snooze.title, snooze.facts["until"]) == ("ann snoozed the letter", "2023-11-14 22:13:20 UTC")
@@ -92,11 +95,13 @@ def test_a_letter_that_a_person_closed_is_told_of_once(redis_client: Redis, ledg
     ledger.record(wishes(1))
     call(ledger, "dead", "DISABLED_LOGIN")
     close(Letters(redis_client), "dl-1", "resolved", by="ann", note="the card is gone")
-    done = [item for item in Timeline(redis_client).of_login("lgn_0") if "resolved" in item.title]
+    done = [item for item in Timeline(redis_client).of_login("lgn_0", with_addresses=True) if "resolved" in item.title]
     assert [(item.title, item.facts["reason"]) for item in done] == [("ann resolved the letter", "the card is gone")]
     redis_client.delete("nightly:audited:lgn_0", "nightly:audited:dl-1")
-    done = [item for item in Timeline(redis_client).of_login("lgn_0") if "resolved" in item.title]
+    done = [item for item in Timeline(redis_client).of_login("lgn_0", with_addresses=True) if "resolved" in item.title]
     assert [(item.title, item.facts["reason"]) for item in done] == [("ann resolved the letter", "the card is gone")]
     redis_client.delete("nightly:history:lgn_0")
-    (left,) = [item for item in Timeline(redis_client).of_login("lgn_0") if "resolved" in item.title]
+    (left,) = [
+        item for item in Timeline(redis_client).of_login("lgn_0", with_addresses=True) if "resolved" in item.title
+    ]
     assert left.title == "Dead letter dl-1 was resolved by ann"

@@ -26,11 +26,11 @@ class LoginState:
 
 def login_state(login: Mapping[str, Any], gate: Mapping[str, Any], workers: Sequence[Any], now_ms: int) -> LoginState:
     """Return the state of a login, from `Views`."""
-    why = waiting_reason(login, gate, workers, now_ms)
+    why = waiting_reason(login, gate, workers, now_ms, on_page=True)
     return LoginState(
         text=login["state"].replace("_", " "),
         kind=_KINDS.get(login["state"], ""),
-        why=f"{why[:1].upper()}{why[1:]}." if why else "",
+        why=f"{why[:1].upper()}{why[1:].removesuffix('.')}." if why else "",
         every_seconds=MOVING_SECONDS if login["state"] in {"waiting", "in_flight"} else STILL_SECONDS,
     )
 

@@ -75,7 +75,7 @@ def instance_view(name: str, about: Mapping[str, Any], picture: Markup, place: i
         gate={"cause": "", **gate},
         kind="good" if is_open else "bad" if gate["needs_action"] else "warn",
         reason="" if is_open or gate["needs_action"] else gate_reason(gate),
-        advice="" if is_open or gate["needs_action"] else gate_advice(name, gate),
+        advice="" if is_open or gate["needs_action"] else gate_advice(name, gate, on_page=True),
         opening=OPENING.get(gate.get("cause", ""), _OPENING_OTHERWISE),
         stats=list(_stats(about)),
         picture=picture,

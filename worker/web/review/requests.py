@@ -28,6 +28,11 @@ def actor_of(request: Request) -> Actor:
     return actor
 
 
+def sees_addresses(request: Request) -> bool:
+    """Return whether the person may see from where colleagues acted: it is in the audit log, too."""
+    return bool(request.state.user.may("operator"))
+
+
 def text_of(request: Request, name: str) -> str:
     """Return a field of the form without white space around it; empty if it is missing."""
     return str(request.state.form.get(name, "")).strip()

@@ -19,7 +19,8 @@ from tests.integration.web.review.letters import (
     file_message,
     newest_letter,
 )
-from tests.review_page import Page, signed_in
+from tests.people import ANN as PERSON
+from tests.review_page import Page, review_parts, signed_in
 from worker.ledger import Letters
 from worker.ledger.audit import Actor, AuditLog, Deed
 from worker.ledger.history import attempt_text
@@ -269,3 +270,35 @@ def test_no_value_of_a_letter_becomes_markup(redis_client: Redis, vault: Vault, 
 
 def _fields(client: Redis) -> dict[Any, Any]:
     return {name.decode(): value for name, value in client.hgetall("nightly:letter:dl-1").items()}
+
+
+def test_only_operators_see_from_which_address_a_colleague_acted(redis_client: Redis, vault: Vault) -> None:
+    reference = file_login(redis_client, vault)
+    letter_id = newest_letter(redis_client)
+    review_parts(redis_client).letter_actions.note(letter_id, by=PERSON, note="called the bank")
+    for role, is_shown in (("viewer", False), ("operator", True)):
+        page = signed_in(redis_client, role)
+        for path in (f"/letters/{letter_id}", f"/logins/{reference}"):
+            for prefix in ("", "/api/v1"):
+                text = page.get(f"{prefix}{path}").text
+                assert "called the bank" in text
+                assert (PERSON.address in text) == is_shown, (role, prefix, path)
+
+
+def test_the_page_of_a_waiting_login_names_what_is_on_the_page_and_no_command(
+    redis_client: Redis, vault: Vault
+) -> None:
+    reference = file_login(redis_client, vault)
+    parts = review_parts(redis_client)
+    parts.letter_actions.replay(newest_letter(redis_client), by=PERSON)
+    parts.gate.close("toolbox", by=PERSON, reason="the bank asked for it")
+    page = signed_in(redis_client)
+    for path in (f"/logins/{reference}", "/", "/operations", f"/letters/{newest_closed(redis_client)}"):
+        text = page.get(path).text
+        assert "open the gate on the page Operations" in text, path
+        assert "nightly gate open" not in text, path
+
+
+def newest_closed(client: Redis) -> str:
+    (letter_id,) = client.zrevrange("nightly:letters:closed", 0, 0)
+    return str(letter_id.decode())

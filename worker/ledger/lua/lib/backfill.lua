@@ -50,7 +50,7 @@ local ends = {} -- for each backfill: rows that ended in this script, by outcome
 local ended_at = nil -- the time of that
 
 local function ends_of(id)
-  if ends[id] == nil then ends[id] = redis.call('EXISTS', backfill_key(id)) == 1 and {} end
+  if ends[id] == nil then ends[id] = redis.call('TYPE', backfill_key(id)).ok == 'hash' and {} end
   return ends[id]
 end
 

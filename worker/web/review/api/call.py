@@ -15,7 +15,7 @@ from worker.ledger.audit import Actor
 from worker.operations.json_form import Document
 from worker.web.review.downloads import in_parts
 from worker.web.review.parts import Parts
-from worker.web.review.requests import actor_of, parts_of
+from worker.web.review.requests import actor_of, parts_of, sees_addresses
 
 Result = Document | list[Any] | Iterator[bytes]
 """One object, a list of objects, or lines of JSON that are sent as they are made."""
@@ -36,6 +36,8 @@ class Call:
     query: Mapping[str, str]
     body: Any
     """An object of the route's model; None where the route takes no body."""
+    sees_addresses: bool
+    """Whether the person may see from where colleagues acted."""
 
     def number(self, name: str, default: int, *, at_most: int) -> int:
         """Return a whole number of the query; raises BadRequest."""
@@ -50,8 +52,8 @@ def handler_of(act: Callable[[Call], Result], body: type[BaseModel] | None) -> C
 
     def handle(request: Request) -> Response:
         given = _read(request, body) if body else None
-        call = Call(parts_of(request), actor_of(request), request.path_params, request.query_params, given)
-        return _response(act(call))
+        about = actor_of(request), request.path_params, request.query_params, given, sees_addresses(request)
+        return _response(act(Call(parts_of(request), *about)))
 
     return handle
 

@@ -38,7 +38,7 @@ def show(call: Call) -> answers.LetterAnswer:
     return answers.LetterAnswer(
         letter=_letter(letter, **by_kind(history)),
         preview=answers.Preview.of(preview, occurred_us=preview["occurred_us"] or None),
-        timeline=_timeline(parts.timeline.of_letter(letter)),
+        timeline=_timeline(parts.timeline.of_letter(letter, with_addresses=call.sees_addresses)),
     )
 
 
@@ -110,7 +110,7 @@ def show_login(call: Call) -> answers.LoginAnswer:
     reason = waiting_reason(login, views.gate(login["instance"]), views.workers(now_ms), now_ms)
     return answers.LoginAnswer(
         login=documents.Login.of(login, waiting_reason=reason),
-        timeline=_timeline(call.parts.timeline.of_login(reference)),
+        timeline=_timeline(call.parts.timeline.of_login(reference, with_addresses=call.sees_addresses)),
     )
 
 

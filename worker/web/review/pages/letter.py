@@ -21,7 +21,7 @@ from worker.web.review.pages.login import read_login_state
 from worker.web.review.parts import Parts
 from worker.web.review.redirects import back
 from worker.web.review.rendering import render, utc, utc_input
-from worker.web.review.requests import BadField, actor_of, moment_of, number_of, parts_of, text_of
+from worker.web.review.requests import BadField, actor_of, moment_of, number_of, parts_of, sees_addresses, text_of
 
 DAY_MS = 86_400_000
 
@@ -130,7 +130,7 @@ def _page(
         group_href=f"/letters?{urlencode(group.to_query())}",
         next_id=_next_id(parts, letter, group),
         state=read_login_state(parts, letter.login, now_ms),
-        items=parts.timeline.of_letter(letter),
+        items=parts.timeline.of_letter(letter, with_addresses=sees_addresses(request)),
         rows=facts(letter),
         revealed=revealed,
         body=_body(parts, letter, reasons or preview.reasons),

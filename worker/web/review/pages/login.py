@@ -7,7 +7,7 @@ from worker.errors import UnknownLogin, Unreadable
 from worker.web.review.login_view import LoginState, login_facts, login_state
 from worker.web.review.parts import Parts
 from worker.web.review.rendering import render
-from worker.web.review.requests import parts_of
+from worker.web.review.requests import parts_of, sees_addresses
 
 
 def show(request: Request) -> Response:
@@ -26,7 +26,7 @@ def show(request: Request) -> Response:
         login=login,
         state=state,
         rows=list(login_facts(login)),
-        items=parts.timeline.of_login(reference),
+        items=parts.timeline.of_login(reference, with_addresses=sees_addresses(request)),
         letters=letters,
         unreadable=unreadable,
     )

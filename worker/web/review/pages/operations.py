@@ -28,7 +28,7 @@ def show(request: Request) -> Response:
     """Show the state of the system."""
     parts = parts_of(request)
     state, now_ms = read_state(parts.client, parts.settings), parts.views.now_ms()
-    active = alarms(state, now_ms)
+    active = alarms(state, now_ms, on_page=True)
     unreadable: list[Unreadable] = []
     jobs = newest_first([
         *(_backfill(parts, one, state, now_ms) for one in parts.backfills.all(on_unreadable=unreadable.append)),
@@ -102,7 +102,7 @@ def _steer(request: Request, change: Callable[..., None], what: str) -> Response
 
 def _backfill(parts: Parts, one: Backfill, state: dict[str, Any], now_ms: int) -> Progress:
     gate = state["instances"].get(one.instance, {}).get("gate") or parts.views.gate(one.instance)
-    reason = standstill(one, state, gate, now_ms)
+    reason = standstill(one, state, gate, now_ms, on_page=True)
     is_moving = one.status is Status.RUNNING
     pace = parts.paces.pace(one.id, ended(one), one.rows) if is_moving else ""
     return backfill_progress(one, reason=reason, pace=pace)
