@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +24,7 @@ from worker.backfill.models import Asks, Backfill, Row, RowOutcome, RowResult
 from worker.backfill.store import Backfills
 from worker.errors import UnreadableFile
 from worker.vault.vault import Vault
+from worker.words import iso
 
 COLUMNS = ("line", "reference", "account_id", "wish", "outcome", "code", "ended_at")
 REVEALED = "login_id"
@@ -70,7 +70,7 @@ def documents(
             "wish": wish_of(row, backfill),
             "outcome": result.outcome.value,
             "code": result.code or (row.problem if result.outcome is RowOutcome.INVALID else None),
-            "ended_at": None if result.at_ms is None else _time(result.at_ms),
+            "ended_at": None if result.at_ms is None else iso(result.at_ms),
         }
         yield document | {REVEALED: row.login_id or None} if reveal else document
 
@@ -184,7 +184,3 @@ def written_whole(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
         with suppress(OSError):
             partial.unlink()
         raise
-
-
-def _time(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%S.000Z}"

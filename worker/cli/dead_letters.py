@@ -1,7 +1,6 @@
 """`nightly dead-letters`: list and show dead letters. `dead_letter_actions.py` replays and resolves them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from itertools import islice
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from worker.cli import letter_options as options
 from worker.cli.context import settings_and_client
 from worker.cli.exit_codes import rest_is_printed
 from worker.cli.known import complete_letter, known_letter
-from worker.cli.letter_screen import document, picture
+from worker.cli.letter_screen import picture
 from worker.cli.output import (
     COMMAND,
     DIM,
@@ -54,7 +53,7 @@ def groups(*, as_json: AsJson = False) -> None:
     letters, now_ms = _open()
     kinds = GroupViews(letters.redis).read()
     if as_json:
-        print_json(documents.Group.of(asdict(group), new_letters=group.new_letters) for group in kinds)
+        print_json(documents.group_document(group) for group in kinds)
         return
     table = listing("Letters", "Code", "Wish", "Instance", "Oldest", "Newest", "Owner", "State", right=["Letters"])
     for group in kinds:
@@ -117,7 +116,7 @@ def show(
     letter = known_letter(letters.redis, letter_id)
     history = letters.history(letter.login)
     if as_json:
-        print_json([document(letter, history)])
+        print_json([documents.letter_document(letter, history)])
     else:
         replay = LetterActions(letters.redis).preview(letter.id).sentence if letter.login else ""
         console().print(picture(letter, history, now_ms, replay=replay))
@@ -131,7 +130,7 @@ def export(*, code: options.Code = None, instance: options.Instance = None, stat
     letters = Letters(client)
     with rest_is_printed() as on_unreadable:
         found = LetterPages(client).letters(wanted, on_unreadable=on_unreadable)
-        print_json(document(each, letters.history(each.login)) for each in found)
+        print_json(documents.letter_document(each, letters.history(each.login)) for each in found)
 
 
 app.command(epilog="Examples: `nightly dead-letters replay dl-7`, `nightly dead-letters replay --suspects --dry-run`")(
@@ -156,7 +155,7 @@ app.command("assign-group", epilog="Example: `nightly dead-letters assign-group 
 
 def _print(matching: Iterator[Letter], client: BytesRedis, limit: int | None, *, as_json: bool) -> None:
     if as_json:
-        print_json(document(letter) for letter in islice(matching, limit))
+        print_json(documents.letter_document(letter) for letter in islice(matching, limit))
         return
     shown = list(islice(matching, limit or SHOWN))
     screen = console()

@@ -8,7 +8,6 @@ import typer
 
 from worker.cli.context import misuse, open_services, settings_and_client
 from worker.cli.known import complete_instance, complete_letter, known_instance
-from worker.cli.letter_screen import document as letter_document
 from worker.cli.letter_screen import picture as letter_picture
 from worker.cli.login_story import story
 from worker.cli.output import console, counted, listing, plain, print_json
@@ -89,7 +88,7 @@ def _why(client: BytesRedis, login: dict[str, Any]) -> str:
 
 def _document(client: BytesRedis, found: Found) -> documents.Login | documents.Letter:
     if found.letter:
-        return letter_document(found.letter, Letters(client).history(found.letter.login))
+        return documents.letter_document(found.letter, Letters(client).history(found.letter.login))
     login = found.login or {}
     return documents.Login.of(login, waiting_reason=_why(client, login))
 

@@ -1,7 +1,6 @@
-"""Shows one dead letter: as text for a terminal, or as JSON."""
+"""Shows one dead letter as text for a terminal."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,15 +9,7 @@ from rich.text import Text
 from worker.cli.login_story import history_lines
 from worker.cli.output import BAD, COMMAND, NAME, ago, number, pairs, paragraph, plain, when, whole
 from worker.ledger.dead_letters import Letter
-from worker.ledger.history import by_kind
-from worker.operations import documents
 from worker.operations.advice import advice_for
-
-
-def document(letter: Letter, history: Sequence[dict[str, Any]] | None = None) -> documents.Letter:
-    """Return a letter as JSON output; what it does not have is null."""
-    lines = {} if history is None else by_kind(history)
-    return documents.Letter.of({name: value for name, value in asdict(letter).items() if value}, **lines)
 
 
 def picture(letter: Letter, history: Sequence[dict[str, Any]], now_ms: int, *, replay: str = "") -> RenderableType:

@@ -6,7 +6,6 @@ error says what happened, and nothing is done.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from worker.errors import LetterClosed, OutOfDate, UnknownLetter
@@ -17,6 +16,7 @@ from worker.ledger.ledger import RECORD_BATCH
 from worker.ledger.models import Recorded, Wish
 from worker.ledger.scripts import Scripts
 from worker.redis_client.connect import BytesRedis
+from worker.words import utc
 
 Ending = Literal["replayed", "resolved", "corrected"]
 WISHES_AT_MOST = RECORD_BATCH
@@ -106,7 +106,7 @@ class LetterChanges:
         entry = next(iter(self.audit.entries(target=letter.id, limit=1)), None)
         happened = "its login, or the reason why it was rejected, is another one now"
         if entry:
-            happened = f"the last action was {entry.action.removeprefix('letter.')} by {entry.by}, {_utc(entry.at)}"
+            happened = f"the last action was {entry.action.removeprefix('letter.')} by {entry.by}, {utc(entry.at)}"
         return OutOfDate(f"{letter.id} has changed since you looked at it: {happened}. Nothing was done.")
 
     def _now(self) -> str | int:
@@ -125,11 +125,7 @@ def _closing(letter: Letter) -> Iterator[str]:
     elif letter.closed_by:
         yield f"by {letter.closed_by}"
     if letter.closed_at:
-        yield f"on {_utc(letter.closed_at)}"
-
-
-def _utc(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        yield f"on {utc(letter.closed_at)}"
 
 
 def _version(act: Act) -> str | int:

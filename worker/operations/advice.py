@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from worker.flinks.protocol import END_USER_CODES
+from worker.words import utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +124,13 @@ def advice_for(code: str) -> str:
 
 def missing_key_reason(key: Mapping[str, Any]) -> str:
     """Return one sentence about a key that no live worker has: its id, and since when it is missing."""
-    since = datetime.fromtimestamp(key["since"] / 1000, UTC)
-    return f"no live worker has key {key['key_id']}, and logins have waited for it since {since:%Y-%m-%d %H:%M:%S} UTC"
+    return f"no live worker has key {key['key_id']}, and logins have waited for it since {utc(key['since'])}"
 
 
 def vanished_reason(status: Mapping[str, Any]) -> str:
     """Return one sentence about vanished stream entries: their number, and when a worker last noticed it."""
-    at = datetime.fromtimestamp((status["stream_vanished_at"] or 0) / 1000, UTC)
-    count = status["stream_vanished"]
-    return f"{count:,} stream entries vanished before a worker read them, last noticed {at:%Y-%m-%d %H:%M:%S} UTC"
+    count, at = status["stream_vanished"], utc(status["stream_vanished_at"] or 0)
+    return f"{count:,} stream entries vanished before a worker read them, last noticed {at}"
 
 
 def gate_reason(gate: Mapping[str, Any]) -> str:

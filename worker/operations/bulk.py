@@ -5,7 +5,6 @@ do, and then it runs in the workers, which decide each letter once, whichever pr
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 
 from worker.backfill.job_models import (
     CONFIRM_ABOVE,
@@ -28,6 +27,7 @@ from worker.operations.bulk_preflight import preflight_of
 from worker.operations.letter_actions import DAY_MS, NOTHING_LEFT, SNOOZE_AT_MOST_DAYS
 from worker.operations.letter_texts import OWNER_AT_MOST, checked_text
 from worker.redis_client.connect import BytesRedis
+from worker.words import utc
 
 REPORT_AT_ONCE = 500
 SLOWEST_RATE, FASTEST_RATE = 0.001, 1_000_000
@@ -166,7 +166,7 @@ class BulkJobs:
     def _other(self, job_id: str) -> str:
         other = self._jobs.get(job_id)
         is_over = other.status in {JobStatus.FINISHED, JobStatus.CANCELLED} or other.decided == other.total
-        started = f"{other.starter} started {_verb_words(other)} ({job_id}) at {_time(other.started_at or 0)}"
+        started = f"{other.starter} started {_verb_words(other)} ({job_id}) at {utc(other.started_at or 0)}"
         if is_over:
             return f"{started}, after this list was made. Nothing was done: make a new list."
         return f"{started} on the same group, and it is {other.status.value}. Nothing was done: wait for its end."
@@ -195,12 +195,8 @@ def _verb_words(job: Job) -> str:
 
 
 def _why_not(job: Job) -> str:
-    started = f"{job.starter} started it at {_time(job.started_at)}" if job.started_at else "It was not started"
+    started = f"{job.starter} started it at {utc(job.started_at)}" if job.started_at else "It was not started"
     return f"Bulk job {job.id} is {job.status.value}. {started}. Nothing was done."
-
-
-def _time(ms: int) -> str:
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _digits(typed: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from worker.backfill.job_models import Job, JobStatus, LetterOutcome, Preflight, Verb
 from worker.operations.advice import gate_advice, gate_reason
+from worker.words import span
 
 VERBS: Mapping[Verb, str] = {
     Verb.REPLAY: "Replay",
@@ -38,7 +39,7 @@ def sentence_of(preflight: Preflight) -> str:
         return f"{text}."
     pace = f"{preflight.calls_per_second:g} calls/s"
     closed = f"; first the gate of {' and '.join(preflight.closed_gates)} must open" if preflight.closed_gates else ""
-    return f"{text}; about {span_of(preflight.seconds)} at {pace}{closed}."
+    return f"{text}; about {span(max(1, preflight.seconds))} at {pace}{closed}."
 
 
 def _parts(found: Preflight) -> Iterator[str]:
@@ -53,13 +54,6 @@ def _parts(found: Preflight) -> Iterator[str]:
         (found.not_applicable, "are left as they are, as this is not for them"),
     )
     yield from (f"{count:,} {words}" for count, words in counts if count)
-
-
-def span_of(seconds: float) -> str:
-    """Return a duration in whole seconds, minutes or hours."""
-    if seconds < 90:  # noqa: PLR2004
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004
 
 
 def standstill(job: Job, status: Mapping[str, Any], gates: Mapping[str, Mapping[str, Any]]) -> str:

@@ -4,10 +4,10 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 
 from worker.backfill.csv_cells import neutral_text
 from worker.backfill.job_models import LetterResult
+from worker.words import iso
 
 COLUMNS = ("number", "letter", "login", "instance", "code", "wish", "outcome", "reason", "ended_at", "closed_by")
 """`code` and `wish` are the letter's; `reason` is the code of the outcome."""
@@ -18,7 +18,7 @@ def documents(results: Iterable[LetterResult]) -> Iterator[Line]:
     """Yield the lines of a report: COLUMNS. What a line does not have is None."""
     for number, one in enumerate(results, 1):
         about = one.letter, one.login, one.instance, one.letter_code, one.wish
-        ending = one.outcome.value, one.code, None if one.at_ms is None else _time(one.at_ms), one.closed_by
+        ending = one.outcome.value, one.code, None if one.at_ms is None else iso(one.at_ms), one.closed_by
         yield {name: value or None for name, value in zip(COLUMNS, (number, *about, *ending), strict=True)}
 
 
@@ -47,7 +47,3 @@ def _line(cells: Iterable[str]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue().encode("utf-8", "replace")
-
-
-def _time(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%S.000Z}"

@@ -1,9 +1,14 @@
 """The JSON of the commands and of the API about events, logins, dead letters and the audit log."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import Field
 
+from worker.ledger.dead_letters import Letter as StoredLetter
+from worker.ledger.group_views import GroupView
+from worker.ledger.history import by_kind
 from worker.operations.json_form import Document, MicroTime, Time, Wish
 
 
@@ -131,6 +136,12 @@ class Letter(Document):
     actions: list[Action] | None = None
 
 
+def letter_document(letter: StoredLetter, history: Sequence[Mapping[str, Any]] | None = None) -> Letter:
+    """Return a letter, with the lines of its login's history if they are given; what it does not have is null."""
+    lines = {} if history is None else by_kind(history)
+    return Letter.of({name: value for name, value in asdict(letter).items() if value}, **lines)
+
+
 class Group(Document):
     """Open dead letters that share instance, code and wish."""
 
@@ -149,6 +160,11 @@ class Group(Document):
     changed_at: Time | None
     problem: str | None = None
     """What is wrong with its owner and state, if somebody damaged them in Redis."""
+
+
+def group_document(group: GroupView) -> Group:
+    """Return a group."""
+    return Group.of(asdict(group), new_letters=group.new_letters)
 
 
 class Decision(Document):

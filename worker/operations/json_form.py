@@ -5,18 +5,13 @@ Times are ISO 8601 in UTC with milliseconds, a wish is `on` or `off`, and what i
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema, model_validator
 
+from worker.words import iso
+
 OnOff = Literal["on", "off"]
-
-
-def iso(at_ms: float) -> str:
-    """Return a time in milliseconds since 1970 as `2026-11-22T10:00:05.123Z`."""
-    moment = datetime.fromtimestamp(at_ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{int(at_ms % 1000):03}Z"
 
 
 _AS_TEXT = PlainSerializer(iso, return_type=str)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from worker.errors import InvalidAction
 from worker.telemetry.scrub import scrub_text
 from worker.vault.spellings import Spellings
+from worker.words import printable
 
 NOTE_AT_MOST, OWNER_AT_MOST = 2000, 100
 """Characters."""
@@ -24,4 +25,4 @@ def checked_text(
         raise InvalidAction(f"The {name} is longer than {at_most:,} characters. Nothing was done.")
     if any(Spellings(secret).are_in(line) for secret in secrets):
         raise InvalidAction(f"The {name} holds the loginId, which is a secret: write it without. Nothing was done.")
-    return scrub_text("".join(c if c.isprintable() else "?" for c in line), limit=at_most)
+    return scrub_text(printable(line), limit=at_most)

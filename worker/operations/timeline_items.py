@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from worker.ledger.audit_entries import Entry
 from worker.ledger.dead_letters import Letter
-from worker.words import span
+from worker.words import span, utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +157,6 @@ def item_of_confirmation(login: Mapping[str, Any]) -> TimelineItem:
     return TimelineItem(
         login["confirmed_at"], "confirmed", title, _facts(("revision", login["confirmed_revision"])), "good"
     )
-
-
-def utc(at_ms: float) -> str:
-    """Return a time in ms as date and time in UTC; a time beyond year 9999, which an event may claim, as a number."""
-    try:
-        return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (OverflowError, ValueError, OSError):
-        return str(at_ms)
 
 
 def _facts(*pairs: tuple[str, object]) -> dict[str, str]:

@@ -1,7 +1,6 @@
-import pytest
 from rich.console import RenderableType
 
-from worker.cli.output import Listing, Screen, ago, listing, pairs, plain, span, when, whole
+from worker.cli.output import Listing, Screen, ago, listing, pairs, plain, when, whole
 
 
 def test_control_characters_are_not_printed() -> None:
@@ -10,19 +9,6 @@ def test_control_characters_are_not_printed() -> None:
 
 def test_a_missing_value_is_a_dash() -> None:
     assert [plain(None), plain(""), when(None), ago(None, 0)] == ["-"] * 4
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (60, "1 min"), (3600, "1 h"), (7500, "2 h 5 min"), (90_000, "1 d")]
-)  # fmt: skip
-def test_a_duration_is_shown_in_words(seconds: float, words: str) -> None:
-    assert span(seconds) == words
-
-
-def test_a_time_is_shown_as_past_or_future() -> None:
-    assert ago(1000, 61_000) == "1 min ago"
-    assert ago(61_000, 1000) == "in 1 min"
-    assert when(0) == "1970-01-01 00:00:00"
 
 
 def printed(renderable: RenderableType, width: int) -> list[str]:

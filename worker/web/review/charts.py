@@ -10,6 +10,8 @@ from typing import Protocol
 
 from markupsafe import Markup
 
+from worker.words import span
+
 STEP_MINUTES = 10
 """Width of one point of the large picture."""
 _SPARK_STEP, _SPARK_HEIGHT = 4, 24
@@ -86,14 +88,6 @@ def day_picture(steps: Sequence[Step | None]) -> Markup:
         _plot(oldest, width, f"Age of the oldest due login in the last 24 hours: {texts['oldest']}.", "low"),
         _legend(texts),
     )
-
-
-def span(seconds: float) -> str:
-    """Return a duration in words, such as `4 min`."""
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{seconds:,.0f} s"
 
 
 def _texts(known: Sequence[Step]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from worker.operations.advice import gate_advice, gate_reason, way_text
-from worker.web.review.charts import span
+from worker.words import span
 
 COUNTS = (
     "recorded", "replayed", "applied_on", "applied_off", "superseded", "duplicate", "dead_lettered", "calls", "retried",

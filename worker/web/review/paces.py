@@ -5,7 +5,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from threading import Lock
 
-from worker.web.review.charts import span
+from worker.words import span
 
 WINDOW_SECONDS = 30.0
 MOST_JOBS = 200

@@ -1,7 +1,8 @@
 """Renders templates with Jinja2: every value is escaped, and an unprintable character is shown as a question mark.
 
 A template gets `user`, `may(role)`, `csrf_token` and `messages` (for the macros of the frame), `here` (the address of
-this page, for the field `next`), `path` (without the query), `static(name)`, and the values of its handler.
+this page, for the field `next`), `path` (without the query), `static(name)`, `now_ms` (the clock of Redis where the
+handler has read it), and the values of its handler.
 """
 
 import time
@@ -15,10 +16,8 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from worker import words
 from worker.web.review.static_files import static_url
-
-_UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-_JUST_NOW_SECONDS = 2
 
 
 @cache
@@ -49,6 +48,7 @@ def render(request: Request, template: str, status_code: int = 200, **values: An
         "messages": state.messages,
         "here": here(request),
         "path": request.url.path,
+        "now_ms": time.time() * 1000,
     }
     return HTMLResponse(environment().get_template(template).render(shared | values), status_code=status_code)
 
@@ -60,16 +60,14 @@ def here(request: Request) -> str:
 
 def printable(value: Any) -> Any:
     """Return text with `?` in place of control, bidirectional and other unprintable characters; else the value."""
-    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
-        return value
-    return "".join(char if char.isprintable() else "?" for char in value)
+    return words.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def lines(value: str) -> Markup:
     """Return text for `<pre>` and `<textarea>`: its line feeds and tabs stay."""
     text = value.replace("\r\n", "\n")
     # The first line feed inside these elements is not shown, so one is put before the text.
-    return Markup("\n") + escape("".join(char if char.isprintable() or char in "\n\t" else "?" for char in text))
+    return Markup("\n") + escape(words.printable(text, but="\n\t"))
 
 
 def number(value: float) -> str:
@@ -85,8 +83,7 @@ def when(at_ms: float | None) -> str:
 
 def utc(at_ms: float | None) -> str:
     """Return a time in ms as date and time in UTC, to the second; empty without one."""
-    found = _time_of(at_ms)
-    return f"{found:%Y-%m-%d %H:%M:%S}" if found else ""
+    return "" if at_ms is None else words.when(at_ms)
 
 
 def utc_input(at_ms: float | str) -> str:
@@ -105,18 +102,5 @@ def _time_of(at_ms: float | None) -> datetime | None:
 
 @pass_context
 def ago(context: Context, at_ms: float | None, now_ms: float | None = None) -> str:
-    """Return how long ago a time (ms) was, in one unit, by `now_ms` of the template, or this machine's clock."""
-    if at_ms is None:
-        return ""
-    return time_between(at_ms, now_ms or context.get("now_ms") or time.time() * 1000)
-
-
-def time_between(at_ms: float, now_ms: float) -> str:
-    """Return `at_ms` relative to `now_ms`, such as `5 min ago`, `in 2 h` or `just now`."""
-    seconds = abs(now_ms - at_ms) / 1000
-    if seconds < _JUST_NOW_SECONDS:
-        return "just now"
-    name, length = next(unit for unit in _UNITS if seconds >= unit[1])
-    count = int(seconds // length)
-    text = f"{count:,} {name}{'s' if name == 'day' and count > 1 else ''}"
-    return f"in {text}" if at_ms > now_ms else f"{text} ago"
+    """Return how long ago a time (ms) was, by `now_ms` or that of the template."""
+    return "" if at_ms is None else words.ago(at_ms, now_ms or context["now_ms"])

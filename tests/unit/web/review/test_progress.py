@@ -57,7 +57,7 @@ def test_the_pace_is_that_of_the_last_half_minute() -> None:
     paces = Paces(lambda: now)
     assert paces.pace("bf-1", 0, 1000) == ""
     now = 10.0
-    assert paces.pace("bf-1", 100, 1000) == "10.0 a second, about 90 s left"
+    assert paces.pace("bf-1", 100, 1000) == "10.0 a second, about 2 min left"
     now = 100.0
     assert paces.pace("bf-1", 100, 1000) == ""
     assert paces.pace("bf-1", 1000, 1000) == ""

@@ -1,6 +1,5 @@
 """Groups of dead letters in the API."""
 
-from dataclasses import asdict
 from typing import Any
 
 from worker.operations import documents
@@ -11,8 +10,7 @@ from worker.web.review.api.call import Call, milliseconds
 
 def show_all(call: Call) -> list[documents.Group]:
     """Return every group with open letters."""
-    groups = call.parts.group_views.read()
-    return [documents.Group.of(asdict(group), new_letters=group.new_letters) for group in groups]
+    return [documents.group_document(group) for group in call.parts.group_views.read()]
 
 
 def acknowledge(call: Call) -> answers.Nothing:

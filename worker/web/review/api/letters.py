@@ -4,8 +4,6 @@ from dataclasses import asdict
 from typing import Any
 
 from worker.errors import InvalidAction, UnknownLogin
-from worker.ledger.dead_letters import Letter
-from worker.ledger.history import by_kind
 from worker.ledger.letter_filter import LetterFilter
 from worker.operations import documents
 from worker.operations.letter_corrections import Done
@@ -24,7 +22,7 @@ def show_all(call: Call) -> answers.LetterList:
     wanted = LetterFilter.from_query(call.query, now_ms=call.parts.views.now_ms())
     size = max(1, call.number("size", SIZE, at_most=SIZE_AT_MOST))
     page = call.parts.letter_pages.page(wanted, after=call.query.get("after"), size=size)
-    letters = [_letter(letter) for letter in page.letters]
+    letters = [documents.letter_document(letter) for letter in page.letters]
     unreadable = [str(error) for error in page.unreadable]
     return answers.LetterList(letters=letters, next=page.next, is_complete=page.is_complete, unreadable=unreadable)
 
@@ -36,7 +34,7 @@ def show(call: Call) -> answers.LetterAnswer:
     history = parts.letters.history(letter.login) if letter.login else []
     preview = asdict(parts.letter_actions.preview(letter.id))
     return answers.LetterAnswer(
-        letter=_letter(letter, **by_kind(history)),
+        letter=documents.letter_document(letter, history),
         preview=answers.Preview.of(preview, occurred_us=preview["occurred_us"] or None),
         timeline=_timeline(parts.timeline.of_letter(letter, with_addresses=call.sees_addresses)),
     )
@@ -129,10 +127,6 @@ def _seen(call: Call) -> dict[str, Any]:
 
 def _done(done: Done) -> answers.Done:
     return answers.Done.of(asdict(done))
-
-
-def _letter(letter: Letter, **lines: Any) -> documents.Letter:
-    return documents.Letter.of({name: value for name, value in asdict(letter).items() if value}, **lines)
 
 
 def _timeline(items: list[TimelineItem]) -> list[answers.TimelineItem]:

@@ -1,7 +1,6 @@
 """`/bulk`: one action on many letters, on a list that is frozen first: the preflight, the progress and the results."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -207,7 +206,3 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("Owner", job.owner),
         ("Limit", f"{job.rate:g} letters a second" if job.rate else ""),
     ]
-
-
-def _time(at_ms: int | None) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC" if at_ms else ""

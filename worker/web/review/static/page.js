@@ -9,15 +9,25 @@
   // ---- Dates: relative in the text, exact and in the reader's zone on hover ----
 
   const exact = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'long' });
-  const UNITS = [['d', 86400], ['h', 3600], ['min', 60], ['s', 1]];
+  // Times are by the clock of Redis. That of this machine may be wrong: then it is corrected.
+  const difference = Number(document.body.dataset.now) - Date.now();
+  const ahead = Math.abs(difference) > 60000 ? difference : 0;
+
+  // As span() in worker/words.py.
+  function span(seconds) {
+    const minutes = Math.round(seconds / 60), hours = Math.round(seconds / 3600);
+    const pair = (first, unit, second, lesser) => `${first} ${unit}` + (second ? ` ${second} ${lesser}` : '');
+    if (seconds < 60) return `${seconds} s`;
+    if (minutes < 60) return `${minutes} min`;
+    if (minutes < 24 * 60) return pair(Math.floor(minutes / 60), 'h', minutes % 60, 'min');
+    if (hours < 2 * 24) return pair(Math.floor(hours / 24), 'd', hours % 24, 'h');
+    return `${Math.round(seconds / 86400)} d`;
+  }
 
   function relative(at) {
-    const seconds = Math.round((Date.now() - at) / 1000);
-    const size = Math.abs(seconds);
-    if (size < 2) return 'now';
-    const [unit, length] = UNITS.find(([name, length]) => size >= 2 * length || name === 's');
-    const text = `${Math.floor(size / length)} ${unit}`;
-    return seconds < 0 ? `in ${text}` : `${text} ago`;
+    const seconds = Math.round((Date.now() + ahead - at) / 1000);
+    if (!seconds) return 'just now';
+    return seconds < 0 ? `in ${span(-seconds)}` : `${span(seconds)} ago`;
   }
 
   function showTimes(root = document) {
