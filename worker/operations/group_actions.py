@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from worker.errors import InvalidAction, OutOfDate, UnknownGroup
 from worker.ledger.audit import Actor, AuditLog, Deed
 from worker.ledger.scripts import Scripts
-from worker.operations.letter_texts import checked_text
+from worker.operations.letter_texts import OWNER_AT_MOST, checked_text
 from worker.redis_client.connect import BytesRedis, server_ms
 
 MUTED_AT_MOST_MS = 90 * 86_400_000
-OWNER_CHARACTERS, NAME_CHARACTERS = 200, 200
+NAME_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,7 @@ class GroupActions:
 
     def assign(self, group: GroupName, owner: str, *, by: Actor, note: str = "", version: int | None = None) -> None:
         """Give a group an owner; an empty name takes it from its owner. Raises InvalidAction."""
-        name = owner.strip()
-        if len(name) > OWNER_CHARACTERS or not name.isprintable():
-            raise InvalidAction(f"An owner is a name of at most {OWNER_CHARACTERS} characters. Nothing was done.")
-        name = checked_text(name, "owner", at_most=OWNER_CHARACTERS, may_be_empty=True)
+        name = checked_text(owner, "owner", at_most=OWNER_AT_MOST, may_be_empty=True)
         self._set(group, Deed(by, "group.assign", str(group), note, {"owner": name}), value=name, version=version)
 
     def now_ms(self) -> int:

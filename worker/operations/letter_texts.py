@@ -7,7 +7,7 @@ from worker.telemetry.scrub import scrub_text
 from worker.vault.spellings import Spellings
 from worker.words import printable
 
-NOTE_AT_MOST, OWNER_AT_MOST = 2000, 100
+NOTE_AT_MOST, OWNER_AT_MOST = 2000, 200
 """Characters."""
 
 

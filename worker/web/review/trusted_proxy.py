@@ -4,7 +4,9 @@ Anybody can send these headers, so they count only if the connection comes from 
 Does no I/O.
 """
 
+import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -49,11 +51,11 @@ class TrustedProxy:
         names = self._named(request)
         if not names or not self.is_peer(request):
             return None
-        name = names[0].strip()
+        name = _text(names[0])
         if len(names) > 1 or not name or len(name) > _MOST_CHARACTERS or not name.isprintable():
             return None
         groups = request.headers.getlist(self.roles_header) if self.roles_header else []
-        role = role_of((group.strip() for group in ",".join(groups).split(",")), self.roles)
+        role = role_of(map(_text, ",".join(groups).split(",")), self.roles)
         return Person(name, role, address=self.address_of(request), how="proxy")
 
     def is_forged(self, request: Request) -> bool:
@@ -70,6 +72,13 @@ class TrustedProxy:
         if isinstance(found, IPv6Address) and found.ipv4_mapped:
             found = found.ipv4_mapped
         return any(found in network for network in self.networks)
+
+
+def _text(value: str) -> str:
+    """Return a header's value as proxies mean it: as UTF-8, although HTTP reads it as Latin-1."""
+    with suppress(UnicodeDecodeError):
+        value = value.encode("latin-1").decode()
+    return unicodedata.normalize("NFC", value).strip()
 
 
 def _peer(request: Request) -> str:

@@ -1,5 +1,7 @@
 """The headers of a proxy count only from its own addresses."""
 
+import unicodedata
+
 import pytest
 from starlette.requests import Request
 
@@ -32,6 +34,15 @@ def test_the_same_headers_from_another_address_count_for_nothing(peer: str) -> N
     assert PROXY.person(forged) is None
     assert PROXY.is_forged(forged)
     assert PROXY.address_of(forged) == peer
+
+
+@pytest.mark.parametrize("name", ["Łukasz", "Già", "Gia\u0300", "Zoë", "渡辺", "O'Neil"])
+def test_a_name_and_its_groups_may_hold_letters_of_every_language(name: str) -> None:
+    proxy = TrustedProxy(PROXY.networks, "x-user", "x-groups", {"Équipe": "operator"})
+    sent = [(header, text.encode().decode("latin-1")) for header, text in (("x-user", name), ("x-groups", "a, Équipe"))]
+    person = proxy.person(request("10.0.0.5", *sent))
+    assert person
+    assert (person.name, person.role) == (unicodedata.normalize("NFC", name), "operator")
 
 
 def test_a_person_without_a_group_of_ours_has_no_role() -> None:
