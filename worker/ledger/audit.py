@@ -84,7 +84,8 @@ class AuditLog:
         """
         if target is not None:
             return self._about(target, before, limit)
-        end = self.redis.llen(AUDIT) if before is None else before - 1
+        count = self.redis.llen(AUDIT)
+        end = count if before is None else min(before - 1, count)
         raw = self.redis.lrange(AUDIT, max(end - limit, 0), end - 1) if end > 0 else []
         return list(_readable(reversed(raw)))
 

@@ -58,7 +58,7 @@ def test_letters_are_assigned_and_snoozed(redis_client: Redis, clock: Clock, bul
         ("snooze", ALL, {"until_ms": 5}, "in the next 366 days"),
         ("snooze", ALL, {"until_ms": 253_402_300_799_000}, "in the next 366 days"),
         ("snooze", ALL, {}, "in the next 366 days"),
-        ("assign", ALL, {"owner": "x" * 201}, "longer than 100"),
+        ("assign", ALL, {"owner": "x" * 201}, "longer than 200"),
         ("resolve", ALL, {"note": "x" * 2001}, "longer than 2,000"),
     ],
 )

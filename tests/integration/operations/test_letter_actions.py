@@ -174,7 +174,7 @@ def test_a_letter_is_snoozed_for_a_year_at_most_and_never_into_the_past(review: 
     [
         (lambda actions: actions.resolve("dl-1", by=ANN, note=" \n "), "Give a note"),
         (lambda actions: actions.note("dl-1", by=ANN, note="x" * 2001), "longer than 2,000 characters"),
-        (lambda actions: actions.assign("dl-1", by=ANN, owner="x" * 101), "longer than 100 characters"),
+        (lambda actions: actions.assign("dl-1", by=ANN, owner="x" * 201), "longer than 200 characters"),
         (lambda actions: actions.note("dl-1", by=ANN, note=f"it is {LOGIN.upper()}"), "holds the loginId"),
         (lambda actions: actions.resolve("dl-1", by=ANN, note=LOGIN.replace("-", "")), "holds the loginId"),
         (lambda actions: actions.assign("dl-1", by=ANN, owner=LOGIN), "holds the loginId"),

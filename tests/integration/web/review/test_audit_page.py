@@ -37,6 +37,11 @@ def test_a_page_number_that_makes_no_sense_is_harmless(redis_client: Redis) -> N
         assert page.get("/audit", params={"before": before}).status_code == 200, before[:20]
 
 
+def test_entries_before_a_number_that_does_not_exist_yet_are_all(redis_client: Redis) -> None:
+    AuditLog(redis_client).append(Deed(ANN, "gate.close", "toolbox", "the bank asked for it"))
+    assert "the bank asked for it" in signed_in(redis_client).get("/audit?before=999999").text
+
+
 def test_an_empty_log_says_what_it_will_hold(redis_client: Redis) -> None:
     text = signed_in(redis_client, "operator").get("/audit").text
     assert "Nobody has changed anything yet." in text
