@@ -150,6 +150,10 @@ class LetterActions:
         self._changes.audit.append(deed, also=[letter.login] if letter.login else [])
         return login_id
 
+    def login_id_of_revealed(self, letter_id: str) -> str:
+        """Return the loginId for the page that follows a reveal, which has noted it in the audit log already."""
+        return self._secrets.login_id(self._letters.get(letter_id))
+
     def _seen(self, letter_id: str, version: int | None) -> Letter:
         """Return an open letter of that version; the script that changes it checks both again."""
         letter = self._letters.get(letter_id)

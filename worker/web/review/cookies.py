@@ -16,6 +16,8 @@ SESSION = "__Host-nightly"
 VISIT = "__Host-nightly-visit"
 """A random id of a browser that has not signed in: it ties the sign-in form to this browser."""
 FLASH = "__Host-nightly-message"
+REVEAL = "__Host-nightly-reveal"
+"""The permission to show the loginId of one letter on its next page."""
 FLOW = "__Host-nightly-sign-on"
 """What the browser of a person who is at the identity provider must bring back."""
 _MOST_BYTES = 4096
@@ -56,9 +58,12 @@ def new_id() -> str:
     return secrets.token_urlsafe(32)
 
 
-def set_cookie(response: Response, name: str, value: str) -> None:
-    """Set a cookie that scripts cannot read and other sites' forms do not send; it ends with the browser."""
-    response.set_cookie(name, value, path="/", secure=True, httponly=True, samesite="lax")
+def set_cookie(response: Response, name: str, value: str, *, max_age: int | None = None) -> None:
+    """Set a cookie that scripts cannot read and other sites' forms do not send.
+
+    It ends after `max_age` seconds, or with the browser.
+    """
+    response.set_cookie(name, value, max_age, path="/", secure=True, httponly=True, samesite="lax")
 
 
 def delete_cookie(response: Response, name: str) -> None:

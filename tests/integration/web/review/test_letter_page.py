@@ -19,6 +19,7 @@ from tests.integration.web.review.letters import (
     file_message,
     newest_letter,
 )
+from tests.leaks import leaks
 from tests.people import ANN as PERSON
 from tests.review_page import Page, review_parts, signed_in
 from worker.ledger import Letters
@@ -26,6 +27,7 @@ from worker.ledger.audit import Actor, AuditLog, Deed
 from worker.ledger.history import attempt_text
 from worker.ledger.queries import Views
 from worker.vault.vault import Vault
+from worker.web.review.cookies import REVEAL
 
 OTHER_ID = "5b1f3d1e-8a34-4c62-9d2e-000000000002"
 _VERSION = re.compile(r'name="version" value="(\d+)"')
@@ -155,19 +157,46 @@ def test_a_correction_calls_the_other_login_and_names_no_login_id(opened: Opened
     assert Views(redis_client).login(other)["state"] == "waiting"  # type: ignore[index]
 
 
-def test_a_revealed_login_id_is_in_that_response_only_and_in_the_audit_log_without_it(
+def test_a_reveal_is_shown_once_by_the_next_page_of_the_letter_and_is_in_the_audit_log_without_the_login_id(
     redis_client: Redis, vault: Vault
 ) -> None:
     opened = Opened(redis_client, vault, "admin")
+    path = f"/letters/{opened.letter_id}"
     assert opened.act("reveal", reason="").status_code == 400
     response = opened.act("reveal", reason="the bank asked for it")
-    assert LOGIN_ID in response.text
-    assert response.headers["cache-control"] == "no-store"
-    assert f'name="next" value="/letters/{opened.letter_id}"' in response.text
-    assert f'hx-get="/letters/{opened.letter_id}"' in response.text
-    assert LOGIN_ID not in opened.page.get(f"/letters/{opened.letter_id}").text
+    assert (response.status_code, response.headers["location"]) == (303, path)
+    sent = f"{response.text} {response.headers} {dict(opened.page.cookies)}".encode()
+    assert leaks([LOGIN_ID], [("the response to the form", sent)]) == []
+    assert LOGIN_ID not in opened.page.get(path, headers={"hx-request": "true"}).text
+    assert LOGIN_ID not in opened.page.get("/letters").text
+    shown = opened.page.get(path)
+    assert LOGIN_ID in shown.text
+    assert shown.headers["cache-control"] == "no-store"
+    assert LOGIN_ID not in opened.page.get(path).text
     (entry,) = opened.audit.entries(target=opened.letter_id)
     assert (entry.action, entry.why) == ("letter.reveal", "the bank asked for it")
+
+
+def test_a_reveal_is_shown_in_its_session_for_its_letter_and_for_a_minute_only(
+    redis_client: Redis, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Opened(redis_client, vault, "admin")
+    file_login(redis_client, vault, login_id=OTHER_ID)
+    opened.act("reveal", reason="the bank asked for it")
+    permission = opened.page.cookies[REVEAL]
+    path, other = f"/letters/{opened.letter_id}", f"/letters/{newest_letter(redis_client)}"
+    assert path != other
+    assert OTHER_ID not in opened.page.get(other).text
+    ends_at, _, mac = permission.partition(".")
+    stranger = signed_in(redis_client, "admin", vault=vault)
+    for page, text in ((stranger, permission), (opened.page, f"{int(ends_at) + 9}.{mac}"), (opened.page, "x")):
+        page.cookies.set(REVEAL, text, domain="review.test", path="/")
+        assert LOGIN_ID not in page.get(path).text
+    opened.page.cookies.set(REVEAL, permission, domain="review.test", path="/")
+    monkeypatch.setattr("worker.web.review.reveals.time.time", lambda: float(ends_at))
+    assert LOGIN_ID not in opened.page.get(path).text
+    monkeypatch.undo()
+    assert LOGIN_ID in opened.page.get(path).text
 
 
 def test_an_operator_may_not_reveal(opened: Opened) -> None:

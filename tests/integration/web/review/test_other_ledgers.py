@@ -66,6 +66,6 @@ def test_after_a_new_key_was_put_in_front_everything_works(redis_client: Redis) 
     rotated = Vault([bytes(range(32)), b"k" * 32])
     Ledger(redis_client).open_ledger(first.fingerprint("reference"))
     page, letter_id = opened(redis_client, rotated, {})
-    assert LOGIN_ID in page.send(f"/letters/{letter_id}/reveal", reason="a call").text
+    assert LOGIN_ID in page.send_and_follow(f"/letters/{letter_id}/reveal", reason="a call").text
     page.send(f"/letters/{letter_id}/correct", login_id="another-login", reason="typing error")
     assert Letters(redis_client).get(letter_id).corrected_to == first.reference(INSTANCE, "another-login")

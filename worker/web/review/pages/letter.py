@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from worker.errors import NightlyError
 from worker.ledger.dead_letters import Letter
@@ -22,13 +22,19 @@ from worker.web.review.parts import Parts
 from worker.web.review.redirects import back
 from worker.web.review.rendering import render, utc, utc_input
 from worker.web.review.requests import BadField, actor_of, moment_of, number_of, parts_of, sees_addresses, text_of
+from worker.web.review.reveals import end_permission, may_show, permit_reveal
 
 DAY_MS = 86_400_000
 
 
 def show(request: Request) -> Response:
-    """Show the letter."""
-    return _page(request)
+    """Show the letter; after a reveal, with its loginId, once."""
+    letter_id = request.path_params["id"]
+    if not may_show(request, letter_id):
+        return _page(request)
+    response = _page(request, revealed=_actions(request).login_id_of_revealed(letter_id))
+    end_permission(response)
+    return response
 
 
 def replay(request: Request) -> Response:
@@ -91,9 +97,16 @@ def snooze(request: Request) -> Response:
 
 
 def reveal(request: Request) -> Response:
-    """Show the loginId, in this response only."""
-    letter_id, reason = request.path_params["id"], text_of(request, "reason")
-    return _page(request, revealed=_actions(request).reveal(letter_id, by=actor_of(request), reason=reason))
+    """Note the reveal in the audit log, and have the letter's next page show the loginId."""
+    letter_id = request.path_params["id"]
+    _actions(request).reveal(letter_id, by=actor_of(request), reason=text_of(request, "reason"))
+    response = RedirectResponse(_path(letter_id), status_code=HTTPStatus.SEE_OTHER)
+    permit_reveal(request, response, letter_id)
+    return response
+
+
+def _path(letter_id: str) -> str:
+    return f"/letters/{quote(letter_id, safe='')}"
 
 
 def _actions(request: Request) -> LetterActions:
@@ -122,7 +135,7 @@ def _page(
         "letter.html",
         status,
         now_ms=now_ms,
-        here=f"/letters/{quote(letter.id, safe='')}",  # also in the response to a form
+        here=_path(letter.id),  # also in the response to a form
         letter=letter,
         outlook=outlook(preview),
         advice=letter_advice(letter.code, letter.wish),
