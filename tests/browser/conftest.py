@@ -1,6 +1,6 @@
-"""One stack for all browser tests of a test process, and one browser for each file of tests.
+"""One stack and one browser for all tests of this folder.
 
-Playwright marks an event loop as running while it is started, so it must not outlive the tests of this folder.
+Playwright marks an event loop as running while it is started, so it must not outlive these tests.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +14,8 @@ from tests.browser.chromium import chromium_or_skip
 from tests.browser.site import Site
 from tests.browser.watched_pages import WAIT_MS, cookies_of, watched_page
 
+NO_PAGE_MEMORY = "--disable-back-forward-cache"
+"""Playwright's default; a person's browser may show a page from memory when they go back."""
 expect.set_options(timeout=WAIT_MS)  # as for every other wait
 
 SignedIn = Callable[..., Page]
@@ -22,23 +24,25 @@ Visitor = Callable[..., AbstractContextManager[Page]]
 """Opens a page of somebody who has not signed in."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> str:
     return chromium_or_skip()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     del chromium  # without a browser nothing is started
     with Site(tmp_path_factory.mktemp("site")) as site:
         yield site
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     with (
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, args=["--disable-gpu"]) as browser,
+        playwright.chromium.launch(
+            executable_path=chromium, args=["--disable-gpu"], ignore_default_args=[NO_PAGE_MEMORY]
+        ) as browser,
     ):
         yield browser
 

@@ -25,7 +25,7 @@ TOO_WIDE = """() => [...document.querySelectorAll('body *')]
     .map((part) => part.outerHTML.slice(0, 120))"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage(site: Site) -> Stage:
     return set_the_stage(site)
 

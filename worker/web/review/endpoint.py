@@ -6,7 +6,7 @@
    (forms.py); check its token.
 4. If it changes something: check that it is the ledger of these settings (parts.py). Run the handler, in a thread; an
    error becomes a page (errors_shown.py).
-5. Set the cookie with the messages for the next page (flash.py).
+5. Set the cookie with the messages for the next page (flash.py), and delete that of a reveal (reveals.py).
 """
 
 import inspect
@@ -25,6 +25,7 @@ from worker.web.review.flash import read_flash, write_flash
 from worker.web.review.forgery import FIELD, HEADER, SAFE_METHODS, is_from_here, is_token, token_for
 from worker.web.review.forms import MOST_BYTES, NO_FORM, PUBLIC_BYTES, read_body, read_form
 from worker.web.review.rendering import here
+from worker.web.review.reveals import forget_shown
 
 Handler = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
 CHANGING_ROLES = frozenset({"operator", "admin"})
@@ -137,6 +138,7 @@ class Endpoint:
 
     def _set_cookies(self, request: Request, response: Response) -> None:
         write_flash(request, response, self._access.signing)
+        forget_shown(request, response)
         # Only a page with a form needs the cookie.
         if request.state.new_visit and request.state.messages_shown:
             set_cookie(response, VISIT, self._access.signing.sign(VISIT, request.state.new_visit))

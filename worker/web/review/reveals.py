@@ -14,6 +14,7 @@ from worker.web.review.cookies import REVEAL, delete_cookie, set_cookie
 
 VALID_SECONDS = 60
 """From the reveal to the page that shows it."""
+_SHOWN = "shown"
 
 
 def permit_reveal(request: Request, response: Response, letter_id: str) -> None:
@@ -33,7 +34,16 @@ def may_show(request: Request, letter_id: str) -> bool:
 
 def end_permission(response: Response) -> None:
     """Have no further page show it."""
-    delete_cookie(response, REVEAL)
+    set_cookie(response, REVEAL, _SHOWN)
+
+
+def forget_shown(request: Request, response: Response) -> None:
+    """Delete the cookie of a reveal that a page has shown, with the response to the request after it.
+
+    A change of a cookie keeps Chromium from showing that page again from its memory when the person goes back.
+    """
+    if request.cookies.get(REVEAL) == _SHOWN:
+        delete_cookie(response, REVEAL)
 
 
 def _mac(request: Request, letter_id: str, ends_at: str) -> str:

@@ -172,7 +172,9 @@ def test_a_reveal_is_shown_once_by_the_next_page_of_the_letter_and_is_in_the_aud
     shown = opened.page.get(path)
     assert LOGIN_ID in shown.text
     assert shown.headers["cache-control"] == "no-store"
+    assert REVEAL in opened.page.cookies
     assert LOGIN_ID not in opened.page.get(path).text
+    assert REVEAL not in opened.page.cookies, "without this change Chromium shows the page again from its memory"
     (entry,) = opened.audit.entries(target=opened.letter_id)
     assert (entry.action, entry.why) == ("letter.reveal", "the bank asked for it")
 
