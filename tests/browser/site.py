@@ -22,7 +22,10 @@ from worker.web.review.passwords import hash_password
 
 PASSWORD = "correct horse"
 USERS = {"vera": "viewer", "otto": "operator", "ada": "admin"}
-INSTANCES = ("toolbox", "north", "south", "east", "west", "alpha", "beta", "gamma", "delta", "omega", "sigma", "kappa")
+INSTANCES = (
+    "toolbox", "north", "south", "east", "west", "alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "omega",
+    "sigma", "kappa",
+)  # fmt: skip
 """Each test counts the letters of instances that no other test uses, so all can share one ledger."""
 CALLS_PER_SECOND = 400
 REVIEW = [sys.executable, "-m", "worker", "review", "--port", "0"]

@@ -36,6 +36,12 @@ def ended(page: Page) -> int:
     return int(found[1].replace(",", ""))
 
 
+def ended_after_a_click(page: Page) -> int:
+    """Return how many letters have ended by the page that the link Refresh brings."""
+    page.get_by_role("link", name="Refresh").click()
+    return ended(page)
+
+
 def test_a_thousand_letters_are_replayed_and_the_page_shows_the_progress(site: Site, signed_in: SignedIn) -> None:
     logins = site.file_letters(MANY, instance="toolbox")
     site.set_known(*logins)
@@ -76,18 +82,26 @@ def test_a_cancelled_job_replays_no_further_letter(site: Site, signed_in: Signed
     assert called == count - left < count
 
 
-def test_without_javascript_chosen_letters_are_replayed_and_a_link_shows_the_progress(
+def test_without_javascript_chosen_letters_and_a_whole_group_are_replayed_and_a_link_shows_the_progress(
     site: Site, signed_in: SignedIn
 ) -> None:
-    logins = site.file_letters(3, instance="gamma")
+    chosen, count = 2, 103
+    logins = site.file_letters(count, instance="zeta")
     site.set_known(*logins)
     page = signed_in("otto", java_script_enabled=False)
-    page.goto("/letters?instance=gamma&code=INVALID_LOGIN")
-    for box in page.get_by_role("checkbox", name="Select dl").all()[:2]:
+    page.goto("/letters?instance=zeta&code=INVALID_LOGIN")
+    for box in page.get_by_role("checkbox", name="Select dl").all()[:chosen]:
         box.check()
     page.get_by_role("button", name="Replay selected").click()
-    expect(page.get_by_text("2 selected")).to_be_visible()
-    run(page, 2)
-    eventually(lambda: sum(map(bool, site.flags(logins))) == 2, describe="two calls")
-    page.get_by_role("link", name="Refresh").click()
-    expect(page.get_by_label("Progress")).to_contain_text("2 of 2 ended")
+    expect(page.get_by_text(f"{chosen} selected")).to_be_visible()
+    run(page, chosen)
+    eventually(lambda: ended_after_a_click(page) == chosen, describe="the end of the job")
+    assert sum(map(bool, site.flags(logins))) == chosen
+
+    with site.closed_gate("zeta"):
+        prepare_replay(page, "zeta", count - chosen)
+        run(page, count - chosen)
+        eventually(lambda: "gate of zeta is closed" in page.inner_text("main"), describe="why nothing moves")
+        assert ended_after_a_click(page) == 0
+    eventually(lambda: ended_after_a_click(page) == count - chosen, seconds=30, describe="the end of the job")
+    assert all(site.flags(logins))
