@@ -43,7 +43,7 @@ def sparkline(counts: Sequence[int], label: str) -> Markup:
     bars = [_bar(place, count, most) for place, count in enumerate(counts)]
     box = f"0 0 {max(len(counts), 1) * _SPARK_STEP} {_SPARK_HEIGHT}"
     return Markup(
-        '<svg class="spark" viewBox="{}" preserveAspectRatio="xMinYMid" role="img"><title>{}</title>{}</svg>'
+        '<svg class="spark" viewBox="{}" preserveAspectRatio="none" role="img"><title>{}</title>{}</svg>'
     ).format(box, label, Markup().join(bars))
 
 

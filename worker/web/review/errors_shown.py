@@ -33,6 +33,7 @@ from worker.web.review.rendering import render
 log = get_logger(__name__)
 API = "/api/"
 _SUBJECT = re.compile(r"/(letters|bulk)/[\w-]+(?=/)")
+_WORD = re.compile(r"[a-z]+ ")
 _STATUS = (
     (UnknownLetter, HTTPStatus.NOT_FOUND),
     (UnknownLogin, HTTPStatus.NOT_FOUND),
@@ -80,7 +81,7 @@ def problem(request: Request, status: HTTPStatus, text: str, *, headers: dict[st
     else:
         is_unreadable = status == HTTPStatus.CONFLICT and request.method in SAFE_METHODS
         title = "Unreadable" if is_unreadable else _TITLES.get(status, status.phrase)
-        response = render(request, "error.html", status.value, title=title, text=text, **_way_back(request))
+        response = render(request, "error.html", status.value, title=title, text=_sentence(text), **_way_back(request))
     response.headers.update(headers or {})
     return response
 
@@ -95,9 +96,10 @@ def _way_back(request: Request) -> dict[str, str]:
     return {"back_href": safe_path(request.state.form.get("next", ""), ""), "back_text": "Back"}
 
 
-def _sentence(error: Exception) -> str:
-    text = str(error).rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}."
+def _sentence(text: str) -> str:
+    """Return the text of an error as a sentence; an id or a command at its start stays as it is written."""
+    start = text[:1].upper() if _WORD.match(text) else text[:1]
+    return f"{start}{text[1:].rstrip('.')}."
 
 
 def problem_of(request: Request, error: Exception) -> Response:
@@ -107,7 +109,7 @@ def problem_of(request: Request, error: Exception) -> Response:
     is_change = request.method not in SAFE_METHODS
     if isinstance(error, NightlyError):
         status = next(status for kind, status in _STATUS if isinstance(error, kind))
-        text = _sentence(error) + _NOT_DONE if is_change and isinstance(error, LedgerMismatch) else str(error)
+        text = _sentence(str(error)) + _NOT_DONE if is_change and isinstance(error, LedgerMismatch) else str(error)
         return problem(request, status, text)
     changed = _MAY_BE_DONE if is_change else ""
     if isinstance(error, redis.RedisError) and is_wrong_type(error):

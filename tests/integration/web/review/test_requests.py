@@ -159,6 +159,22 @@ def test_an_error_says_what_went_wrong_and_shows_nothing_internal(
         assert document.json()["detail"] == str(error)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the field Note is missing", "The field Note is missing."),
+        ("dl-1 is closed already.", "dl-1 is closed already."),
+    ],
+)
+def test_an_error_is_a_sentence_on_the_page_and_an_id_at_its_start_stays_as_it_is(
+    parts: Parts, text: str, shown: str
+) -> None:
+    def fail(_: Request) -> Response:
+        raise NightlyError(text)
+
+    assert f"<p>{shown}</p>" in page_of(parts, Row("GET", "/fail", None, fail)).get("/fail").text
+
+
 def test_a_message_is_shown_once_and_escaped(parts: Parts) -> None:
     def act(request: Request) -> Response:
         flash(request, NASTY)

@@ -129,7 +129,8 @@ def _newest_first(log: AuditLog, before: int | None, at_once: int) -> Iterator[E
 
 
 def _shown(entry: Entry) -> Shown:
-    detail = ", ".join(f"{name}: {_plain(value)}" for name, value in entry.detail.items() if value not in ("", None))
+    shown_already = ("", None, entry.why)
+    detail = ", ".join(f"{name}: {_plain(value)}" for name, value in entry.detail.items() if value not in shown_already)
     who = entry.by, entry.role, entry.via, entry.address
     return Shown(entry.n, entry.at, *who, entry.action, entry.target, _href(entry), entry.why, detail)
 
