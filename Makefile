@@ -80,7 +80,7 @@ readme: .venv/installed ## Run the demo, put its result into README.md, and take
 
 pictures: .venv/installed ## Take pictures of every page with Chromium into .nightly/pictures, and update those in docs/review-page.md.
 	@rm -rf .nightly/pictures && mkdir -p .nightly/pictures
-	@NIGHTLY_BROWSER=required NIGHTLY_PICTURES=$(CURDIR)/.nightly/pictures $(BIN)/pytest -q tests/browser/test_pages.py
+	@NIGHTLY_BROWSER=required NIGHTLY_PICTURES=$(CURDIR)/.nightly/pictures $(BIN)/pytest -q tests/browser/test_appearance.py
 	@for name in docs/images/review/*.png; do cp .nightly/pictures/$$(basename $$name) $$name; done
 
 sbom: .venv/installed ## Write dist/sbom.cdx.json (CycloneDX): versions, hashes and licences of what production installs.

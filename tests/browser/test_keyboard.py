@@ -4,6 +4,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import SignedIn
 from tests.browser.site import Site
+from tests.browser.test_live_parts import renew_soon
 
 
 def test_rows_are_reached_selected_and_opened_with_keys(site: Site, signed_in: SignedIn) -> None:
@@ -54,7 +55,8 @@ def test_what_is_typed_survives_the_renewal_of_a_page(site: Site, signed_in: Sig
     site.file_letters(1, instance="gamma")
     page = signed_in("otto")
     page.goto("/")
-    with page.expect_response("**/", timeout=20_000) as renewed:  # the part that renews itself every ten seconds
+    with page.expect_response("**/") as renewed:
         page.get_by_role("searchbox").fill("half an id")
+        renew_soon(page)
     assert renewed.value.request.headers.get("hx-request") == "true"
     expect(page.get_by_role("searchbox")).to_have_value("half an id")

@@ -1,5 +1,6 @@
 """Every page, on a laptop and on a phone, light and dark: axe-core finds nothing wrong, and nothing is cut off.
 
+The name makes it the first file here, so the pages show nothing of other tests: axe takes longer on a full page.
 With NIGHTLY_PICTURES=FOLDER the test also takes a picture of each; `make pictures` puts some of them into docs/.
 """
 
