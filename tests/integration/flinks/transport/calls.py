@@ -4,7 +4,7 @@ import asyncio
 import math
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,13 +40,14 @@ async def call(
     url: str,
     *,
     content: bytes = b"{}",
+    headers: Mapping[str, str] | None = None,
     connect: float = PATIENT,
     total: float = PATIENT,
     not_after: float = math.inf,
 ) -> Answered | Failed:
     """Send a PATCH and return what came of it. Seconds; `not_after` by `worker.clock.elapsed_seconds`."""
     extensions = {"timeout": {"connect": connect, "total": total}, "not_after": not_after}
-    request = httpx.Request("PATCH", url, content=content, extensions=extensions)
+    request = httpx.Request("PATCH", url, headers=headers, content=content, extensions=extensions)
     try:
         response = await transport.handle_async_request(request)
     except CallFailed as failure:

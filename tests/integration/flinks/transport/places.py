@@ -7,7 +7,7 @@ import ssl
 import warnings
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -34,16 +34,23 @@ async def closed_port(_: Path) -> AsyncIterator[Place]:
     yield Place(f"http://{LOOPBACK}:{free_port()}/")
 
 
-@contextlib.asynccontextmanager
-async def full_backlog(_: Path) -> AsyncIterator[Place]:
-    """Yield a port that completes no connection: its queue is full and nobody empties it."""
+@contextlib.contextmanager
+def full_backlog_at(host: str, port: int = 0) -> Iterator[int]:
+    """Listen on a port that completes no connection: its queue is full and nobody empties it. Yield the port."""
     with contextlib.ExitStack() as opened:
-        listener = opened.enter_context(socket.create_server((LOOPBACK, 0), backlog=0))
+        listener = opened.enter_context(socket.create_server((host, port), backlog=0))
         for _ in range(4):
             filler = opened.enter_context(socket.socket())
             filler.settimeout(0)
             filler.connect_ex(listener.getsockname())
-        yield Place(f"http://{LOOPBACK}:{listener.getsockname()[1]}/")
+        yield listener.getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def full_backlog(_: Path) -> AsyncIterator[Place]:
+    """Yield a place that completes no connection."""
+    with full_backlog_at(LOOPBACK) as port:
+        yield Place(f"http://{LOOPBACK}:{port}/")
 
 
 @contextlib.asynccontextmanager

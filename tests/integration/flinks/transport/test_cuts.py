@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.flinks.transport.answers import Valid, cut, cuts, damaged_answers, valid_answers
-from tests.integration.flinks.transport.calls import Answered, Failed, call, opened, until
+from tests.integration.flinks.transport.calls import PATIENT, Answered, Failed, call, opened, until
 from tests.integration.flinks.transport.conftest import Run
 from tests.integration.flinks.transport.scripted import Place, delivered, read
 from tests.integration.misbehaving import CONFIRMED, reply, serving
@@ -21,7 +21,7 @@ from worker.flinks.transport import Transport
 IS_LONG = "NIGHTLY_PROVE" in os.environ
 ALL_PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 MANY = settings(
-    max_examples=5_000 if IS_LONG else 40,
+    max_examples=5_000 if IS_LONG else 30,
     deadline=None,
     derandomize=not IS_LONG,
     database=None,
@@ -53,19 +53,25 @@ class Server:
     async def handle(self, reader: Reader, writer: Writer) -> None:
         while True:
             await read(self.place, reader, writer)
-            for packet in self.packets:
-                writer.write(packet)
-                await delivered(writer)
-            self.sent.set()
+            try:
+                for packet in self.packets:
+                    writer.write(packet)
+                    await delivered(writer)
+            finally:
+                self.sent.set()
             if self.closes:
                 return
 
-    async def ending(self, transport: Transport, packets: Sequence[bytes], *, closes: bool) -> Answered | Failed:
+    async def ending(
+        self, transport: Transport, packets: Sequence[bytes], *, closes: bool, total: float = PATIENT
+    ) -> Answered | Failed:
         """Return how a call ends that is answered with these packets."""
         self.packets, self.closes = packets, closes
         self.sent.clear()
-        ended = await call(transport, self.place.url, total=5 if closes else BRIEF)
+        ended = await call(transport, self.place.url, total=total)
         await self.sent.wait()
+        if closes:
+            await until(lambda: transport.idle_connections == 0)
         return ended
 
     async def is_next_call_unharmed(self, transport: Transport) -> bool:
@@ -128,8 +134,7 @@ def test_a_damaged_answer_ends_its_own_call_and_harms_no_other(run: Run[None]) -
             async with served() as (server, transport):
                 whole = await server.ending(transport, [raw], closes=True)
                 assert await server.ending(transport, packets, closes=True) == whole
-                await until(lambda: transport.idle_connections == 0)
-                await server.ending(transport, packets, closes=False)
+                await server.ending(transport, packets, closes=False, total=BRIEF)
                 assert await server.is_next_call_unharmed(transport)
 
         run(main())
