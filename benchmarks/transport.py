@@ -7,11 +7,10 @@ parsing of answers are left out. Change this module whenever Nightly's use of it
 import json
 import os
 import ssl
-from typing import cast
 
 import httpx
 
-from worker.flinks.transport import PreparedRequest, Transport
+from worker.flinks.transport import PreparedRequest, Transport, read_whole
 
 URL = (
     os.environ.get("BENCH_STUB_URL", "")
@@ -52,9 +51,7 @@ async def patch(login_id: str, is_on: bool) -> None:  # noqa: FBT001 - the wish,
         "PATCH", _Route.url, _Route.headers, content=content, extensions={"timeout": {"connect": 5, "total": 10}}
     )
     response = await _Route.opened().handle_async_request(request)
-    body = b""
-    async for chunk in cast("httpx.AsyncByteStream", response.stream):
-        body += chunk
+    body = await read_whole(response.stream)
     state = "activated" if is_on else "deactivated"
     if response.status_code != httpx.codes.OK or f"{login_id} has now been {state}".encode() not in body:
         raise NotConfirmed

@@ -17,7 +17,7 @@ import uvloop
 from httpx_aiohttp import AiohttpTransport
 
 from benchmarks.tls_stub import ANSWER, CONTENT, PATH
-from worker.flinks.transport import PreparedRequest, Transport
+from worker.flinks.transport import PreparedRequest, Transport, read_whole
 
 IN_FLIGHT = 64
 WARM_UP_SECONDS = 0.5
@@ -52,10 +52,7 @@ def _through(
     async def call() -> None:
         request = request_type("PATCH", url, headers, content=CONTENT, extensions=extensions)
         response = await transport.handle_async_request(request)
-        body = b""
-        async for chunk in cast("httpx.AsyncByteStream", response.stream):
-            body += chunk
-        check(response.status_code, body)
+        check(response.status_code, await read_whole(response.stream))
 
     return call
 
@@ -143,22 +140,20 @@ class _Unparsed(asyncio.Protocol):
 
 
 class _NoParser(httpx.AsyncBaseTransport):
-    """The least that an httpx transport with a deadline can do: it takes the end of the answer for the body."""
+    """The least that an httpx transport can do: it takes the end of the answer for the body, and has no deadline."""
 
     def __init__(self, head: bytes, connections: list[_Unparsed]) -> None:
-        self._head, self._idle, self._loop = head, connections, asyncio.get_running_loop()
+        self._head, self._idle = head, connections
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         connection = self._idle.pop()
-        deadline = self._loop.call_later(SECONDS, connection.transport.abort)
-        answer = await connection.ask(self._head + await request.aread())
-        deadline.cancel()
+        answer = await connection.ask(self._head + await read_whole(request.stream))
         self._idle.append(connection)
         return httpx.Response(200, headers=_ANSWERED, stream=httpx.ByteStream(answer[-len(ANSWER) :]))
 
 
 async def no_parser(url: str) -> Call:
-    """Return the call of a transport that does not parse: the limit for one with httpx's interface and a deadline."""
+    """Return the call of a transport that does not parse: the limit for one with httpx's interface."""
     head, connections = await _unparsed(url)
     return _through(_NoParser(head, connections), httpx.URL(url), httpx.Headers(HEADERS))
 
