@@ -5,7 +5,7 @@ the descriptions, and tests/unit/docs names each such case.
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -52,9 +52,13 @@ def _rfc3339(value: object) -> object:
 
 
 def _in_range(value: datetime) -> datetime:
-    if not EPOCH <= value <= LATEST:
+    try:
+        moment = value.astimezone(UTC)
+    except OverflowError:  # in UTC, its year would be 0 or 10000
+        moment = LATEST + timedelta(days=1)
+    if not EPOCH <= moment <= LATEST:
         raise PydanticCustomError("out_of_range", "lies before 1970 or after 2254")
-    return value.astimezone(UTC)
+    return moment
 
 
 def microseconds_since_1970(moment: datetime) -> int:

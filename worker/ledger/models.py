@@ -1,7 +1,7 @@
 """The values that go into the ledger and come out of it.
 
-All are constant. Those made for each call are not declared frozen only because creating them would take three times as
-long.
+All are constant. Those made for each event or call are not declared frozen only because creating them would take three
+times as long.
 """
 
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class Settled(StrEnum):
     REPEATED = "repeated"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Wish:
     """One event as the ledger keeps it. Its only secret, the loginId, is sealed."""
 

@@ -15,7 +15,7 @@ DISTRUST_SECONDS = 1.0
 """Delay of a halted login. The gate is shut by then and decides when the login may be called."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # constant, as the ledger's models
 class Call:
     """One finished call: its claim, when it was claimed by Redis' clock, its duration and its worker."""
 
