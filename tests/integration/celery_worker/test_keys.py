@@ -45,6 +45,7 @@ def test_a_wake_up_for_a_missing_key_is_passed_on_a_limited_number_of_times(
             (stats,) = client.control.inspect(timeout=2).stats().values()
             return int(stats["total"].get("refresh.reconcile", 0))
 
+        eventually(lambda: nightly.redis.zcard("nightly:reconcilers"), describe="the reconciler that a worker keeps")
         before = taken()
         for key, hops in (("0badcafe", 3), ("0badcafe", "many"), (nightly.services.vault.key_ids[0], 3)):
             client.send_task("refresh.reconcile", queue="refresh", kwargs={"key": key, "hops": hops})
