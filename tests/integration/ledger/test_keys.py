@@ -104,7 +104,7 @@ def test_a_worker_that_can_open_no_due_login_ends_and_is_asked_again_once_a_seco
     ledger.record(sealed(NEW, "new"))
     assert ledger.join_reconcilers("a", "one")
     reply = claim(key_ids=OLD.key_ids)
-    assert (reply.state, reply.wait_seconds) == ("idle", None)
+    assert (reply.state, reply.wait_seconds) == ("foreign", None)
     ledger.leave_reconcilers("a", "one")
     assert not is_woken(ledger, "a"), "it would find the same logins again"
     assert is_woken(ledger, "b"), "a worker with the key is asked at once"

@@ -81,7 +81,7 @@ def test_a_login_that_falls_due_is_called_without_a_wake_up(piece: Slice, stayin
     assert piece.outcomes() == {"later": "applied"}
 
 
-@pytest.mark.parametrize("state", ["closed", "paused", "canary", "newer"])
+@pytest.mark.parametrize("state", ["closed", "paused", "canary", "newer", "foreign"])
 def test_a_slice_does_not_stay_where_an_instance_may_not_be_called(piece: Slice, staying: Parts, state: str) -> None:
     piece.ledger.states["eu"] = state
     was_up, seconds = run(staying, "toolbox", "eu")

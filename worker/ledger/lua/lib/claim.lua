@@ -3,8 +3,8 @@
 -- Reply {state, wait (ms; -1: nothing is due), now (ms), then for each login:
 --       reference, claim number, revision, wish, event id of the wish, sealed loginId, failed attempts,
 --       first failure (ms or ''), account id, 1 if attempts of it are stored}
---       state: claimed | idle | busy (rate or in-flight limit) | paused (Flinks throttles) |
---              canary (one call is in flight, and its result decides about others) | closed
+--       state: claimed | idle | foreign (only other workers can open what is due) | busy (rate or in-flight limit) |
+--              paused (Flinks throttles) | canary (one call is in flight, and its result decides about others) | closed
 
 local BACKFILL_TURN = 10 -- every tenth call is for the backfill lane, so that it never starves
 local HELD_BACK = 1000 -- ms without messages for logins that the caller's keys do not open
@@ -103,7 +103,7 @@ end
 local function idle(context)
   if context.is_foreign then
     redis.call('SET', hint_key(context.key_ids:match('^%x+')), '1', 'PX', HELD_BACK)
-    return { 'idle', -1, context.now }
+    return { 'foreign', -1, context.now }
   end
   local first = next_due(context)
   return { 'idle', first and math.max(first - context.now, 1) or -1, context.now }
