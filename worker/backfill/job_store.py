@@ -90,6 +90,13 @@ class Jobs:
         """Return every job, oldest first, with those that wait for their start."""
         return self._read(self.redis.zrange(ALL, 0, -1), on_unreadable)
 
+    def newest(self, count: int, *, on_unreadable: OnUnreadable = raise_it) -> tuple[list[Job], int]:
+        """Return the newest jobs and older ones that have not ended, newest first; and the number of all others."""
+        newest = self._read(self.redis.zrange(ALL, -count, -1), on_unreadable)
+        jobs = {job.id: job for job in (*newest, *self.running())}
+        others = max(0, self.redis.zcard(ALL) - len(jobs))
+        return sorted(jobs.values(), key=lambda job: job.prepared_at, reverse=True), others
+
     def running(self) -> list[Job]:
         """Return the started jobs that have not ended, with paused and cancelled ones whose calls are not over.
 

@@ -136,6 +136,10 @@ class BulkJobs:
         """Return every job, newest first. Jobs are kept for 30 days after their end, a day if never started."""
         return self._jobs.all(on_unreadable=on_unreadable)[::-1]
 
+    def newest(self, count: int, *, on_unreadable: OnUnreadable = raise_it) -> tuple[Sequence[Job], int]:
+        """Return the newest jobs and older ones that have not ended, newest first; and the number of all others."""
+        return self._jobs.newest(count, on_unreadable=on_unreadable)
+
     def results(self, job_id: str, start: int = 0, count: int = 50) -> Sequence[LetterResult]:
         """Return the results of `count` letters from row `start` (from 0) on; raises UnknownJob."""
         return self._jobs.results(job_id, start, count)

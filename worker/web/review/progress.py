@@ -110,4 +110,4 @@ def backfill_progress(backfill: Backfill, *, reason: str = "", pace: str = "") -
 
 def newest_first(shown: Sequence[Progress]) -> list[Progress]:
     """Return those that still change, then the others; each from the newest to the oldest."""
-    return sorted(shown, key=lambda one: (one.is_over, -one.started_at))
+    return sorted(shown, key=lambda one: (not one.is_live, -one.started_at))

@@ -210,3 +210,19 @@ def test_an_unknown_job_is_not_found(redis_client: Redis) -> None:
     page = signed_in(redis_client, "viewer")
     for path in ("/bulk/job-none", "/bulk/job-none/report.csv", "/bulk/bf-none"):
         assert page.get(path).status_code == 404
+
+
+def test_only_the_newest_jobs_are_read_and_those_that_still_run(redis_client: Redis) -> None:
+    file_many(redis_client, 1)
+    page = signed_in(redis_client, "operator")
+    runs = prepared(page, verb="replay", all="1")
+    page.send(f"{runs}/run")
+    for _ in range(52):
+        newest = prepared(page, verb="replay", all="1")
+    text = page.get("/bulk").text
+    assert text.count('class="card job"') == 51
+    assert "2 older ones are not shown" in text
+    assert text.index(newest) < text.index(runs)
+    text = page.get("/operations").text
+    assert text.count('class="card job"') == 20
+    assert (runs in text, "33 older ones are not shown" in text) == (True, True)

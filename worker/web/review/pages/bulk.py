@@ -33,15 +33,15 @@ def show_all(request: Request) -> Response:
     """Show the jobs, newest first."""
     parts = parts_of(request)
     unreadable: list[Unreadable] = []
-    jobs = parts.bulk.list(on_unreadable=unreadable.append)
-    shown = [bulk_progress(parts, job) for job in jobs[:SHOWN_JOBS]]
+    jobs, others = parts.bulk.newest(SHOWN_JOBS, on_unreadable=unreadable.append)
+    shown = [bulk_progress(parts, job) for job in jobs]
     return render(
         request,
         "bulk.html",
         now_ms=parts.views.now_ms(),
         jobs=shown,
         unreadable=unreadable,
-        more_jobs=max(len(jobs) - SHOWN_JOBS, 0),
+        more_jobs=others,
         is_live=any(one.is_live for one in shown),
     )
 

@@ -30,9 +30,10 @@ def show(request: Request) -> Response:
     state, now_ms = read_state(parts.client, parts.settings), parts.views.now_ms()
     active = alarms(state, now_ms, on_page=True)
     unreadable: list[Unreadable] = []
+    bulk_jobs, others = parts.bulk.newest(SHOWN_JOBS, on_unreadable=unreadable.append)
     jobs = newest_first([
         *(_backfill(parts, one, state, now_ms) for one in parts.backfills.all(on_unreadable=unreadable.append)),
-        *(bulk_progress(parts, job) for job in parts.bulk.list(on_unreadable=unreadable.append)),
+        *(bulk_progress(parts, job) for job in bulk_jobs),
     ])  # fmt: skip
     return render(
         request,
@@ -48,7 +49,7 @@ def show(request: Request) -> Response:
         workers=workers(state),
         jobs=jobs[:SHOWN_JOBS],
         unreadable=unreadable,
-        more_jobs=max(len(jobs) - SHOWN_JOBS, 0),
+        more_jobs=max(len(jobs) - SHOWN_JOBS, 0) + others,
         rejected=state["rejected"],
         unkept=state["rejected_unkept"],
     )
