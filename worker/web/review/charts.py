@@ -14,6 +14,8 @@ from worker.words import span
 
 STEP_MINUTES = 10
 """Width of one point of the large picture."""
+LATE_SECONDS = 10
+"""An oldest due login of less is drawn low: it is the usual wait for a turn."""
 _SPARK_STEP, _SPARK_HEIGHT = 4, 24
 _HEIGHT = 60
 
@@ -73,7 +75,7 @@ def day_picture(steps: Sequence[Step | None]) -> Markup:
             '<p class="dim">Nothing was counted in the last 24 hours yet. Live workers count once a minute.</p>'
         )
     most = max(max(step.applied, step.failures) for step in known) or 1
-    age = max(step.oldest_due_seconds for step in known) or 1
+    age = max(LATE_SECONDS, *(step.oldest_due_seconds for step in known))
     calls = _area("applied", [step.applied / most if step else None for step in steps])
     calls += _line("failed", [step.failures / most if step and step.failures else None for step in steps])
     oldest = _area("oldest", [step.oldest_due_seconds / age if step else None for step in steps])

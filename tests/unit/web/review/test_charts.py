@@ -2,7 +2,7 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
-from worker.web.review.charts import day_picture, progress_bar, sparkline
+from worker.web.review.charts import LATE_SECONDS, day_picture, progress_bar, sparkline
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,12 @@ def test_the_picture_says_in_words_what_it_shows() -> None:
     assert "7 failed" in picture
     assert "at most 0.4 a minute" in day_picture([Counts(applied=4)])
     assert "oldest due at most 5 min" in picture
+
+
+def test_a_short_wait_is_drawn_low_and_the_longest_late_one_in_full() -> None:
+    for seconds, height in ((0.5, 56), (LATE_SECONDS, 2), (300, 2)):
+        (area,) = re.findall(r'class="oldest" d="([^"]*)"', day_picture([Counts(oldest_due_seconds=seconds)]))
+        assert round(min(float(top) for top in re.findall(r"[\d.]+ ([\d.]+)", area))) == height
 
 
 def test_without_counts_the_picture_says_so() -> None:
