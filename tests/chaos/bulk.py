@@ -23,7 +23,7 @@ from tests.chaos.bulk_letters import Drawn, draw, send
 from tests.chaos.bulk_mischief import Mischief
 from tests.chaos.bulk_page import SETTINGS as PAGE_SETTINGS
 from tests.chaos.bulk_page import ReviewPage
-from tests.chaos.bulk_start import PREPARED, SHOWN, STARTED, cpu_ms, kill_commands, kill_page, start_on_page
+from tests.chaos.bulk_start import PREPARED, SHOWN, STARTED, cpu_ms, kill_page, start_through_kills
 from tests.chaos.report import Report, Say
 from tests.chaos.scene import Scene
 from tests.waiting import eventually
@@ -71,8 +71,7 @@ def bulk(
         _make_letters(scene, drawn, say)
         scene.emulator.faults(*(fault | {"seed": chance.getrandbits(31)} for fault in FAULTS))
         page = ReviewPage(scene).start()
-        kill_commands(scene, start_kills, report, say)
-        job = start_on_page(scene, page, page_kills, chance, hit, report)
+        job = start_through_kills(scene, page, (start_kills, page_kills), chance, hit, report, say)
         report.expect(job.total == letters, f"the list has {job.total} letters, not {letters}")
         mischief = Mischief(scene, job.id, drawn)
         with mischief:

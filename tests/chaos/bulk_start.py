@@ -22,36 +22,27 @@ LONGEST_CPU_MS = 8.0
 PREPARED, STARTED, SHOWN = "while it prepared a job", "while it started the job", "while it showed the job"
 
 
-def kill_commands(scene: Scene, kills: int, report: Report, say: Say) -> None:
-    """Kill the command that prepares and starts the job, while it makes its list or once the job is prepared."""
-    killed: Counter[str] = Counter()
-    for number in range(kills):
-        look = _lists if number % 2 == 0 else _prepared
-        before, process = look(scene), _command(scene)
-        wait_until(lambda: process.poll() is not None or look(scene) > before, seconds=60, every_seconds=0.005)  # noqa: B023
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        if scene.services.jobs.running():
-            killed["once the job ran"] += 1
-            break
-        killed["while the job was prepared, not started" if number % 2 else "while it made the list"] += 1
-    say(f"the command was killed {dict(killed)}")
-    report.figures["the command that starts the job was killed"] = dict(killed)
+def start_through_kills(
+    scene: Scene, page: ReviewPage, sizes: tuple[int, int], chance: Random, hit: Counter[str], report: Report, say: Say
+) -> Job:
+    """Kill the web process and the command, while each prepares and starts the job; returns the job that runs.
 
-
-def start_on_page(scene: Scene, page: ReviewPage, kills: int, chance: Random, hit: Counter[str], report: Report) -> Job:
-    """Kill the web process while it prepares the job, and while it starts it; returns the job that runs.
-
-    If the command has started one already, the page must refuse another.
+    Either may be the one that has started it. The page says so to Ann if it was her start, and else refuses another.
     """
+    command_kills, page_kills = sizes
+    is_running = lambda: bool(scene.services.jobs.running())  # noqa: E731 - short
     prepare = partial(page.send, "/bulk", verb="replay", all="1")
-    kill_page(kills, hit, PREPARED, lambda _: page.is_killed_during(prepare, until=_new_list(scene)))
+    kill_page(page_kills, hit, PREPARED, lambda _: page.is_killed_during(prepare, until=_new_list(scene)))
     url = prepare().headers["location"]
     shown = page.get(url)
     report.expect("Run</button>" in shown.text, f"the prepared job is not shown: {shown.status_code}")
-    total = str(scene.services.jobs.get(url.removeprefix("/bulk/")).total)
-    start = partial(page.send, f"{url}/run", typed=total)
-    _kill_starts(scene, partial(page.is_killed_during, start), kills, chance, hit)
+    total = scene.services.jobs.get(url.removeprefix("/bulk/")).total
+    start = partial(page.send, f"{url}/run", typed=str(total))
+    interrupt = lambda tried: page.is_killed_during(start, cpu_ms=cpu_ms(chance, tried))  # noqa: E731 - once
+    kill_page(page_kills, hit, STARTED, interrupt, is_running)
+    _kill_commands(scene, command_kills, report, say)
+    if not is_running():
+        hit["once the job ran, before it answered"] += page.is_killed_during(start, until=is_running)
     answer = start()
     (job,) = scene.services.jobs.running()
     wanted = 303 if job.starter == ANN.name else 409
@@ -59,14 +50,22 @@ def start_on_page(scene: Scene, page: ReviewPage, kills: int, chance: Random, hi
     return job
 
 
-def _kill_starts(scene: Scene, killed: Callable[..., bool], kills: int, chance: Random, hit: Counter[str]) -> None:
-    """Kill the web process at any moment of a start, and then at the moment when the job runs."""
-    is_running = lambda: bool(scene.services.jobs.running())  # noqa: E731 - short
-    has_command_won = is_running()
-    is_over = lambda: is_running() and not has_command_won  # noqa: E731 - once
-    kill_page(kills, hit, STARTED, lambda number: killed(cpu_ms=cpu_ms(chance, number)), is_over)
-    if not is_running():
-        hit["once the job ran, before it answered"] += killed(until=is_running)
+def _kill_commands(scene: Scene, kills: int, report: Report, say: Say) -> None:
+    """Kill the command that prepares and starts a job, while it makes its list or once the job is prepared."""
+    killed: Counter[str] = Counter()
+    had_begun = bool(scene.services.jobs.running())
+    for number in range(kills):
+        look = _lists if number % 2 == 0 else _prepared
+        before, process = look(scene), _command(scene)
+        wait_until(lambda: process.poll() is not None or look(scene) > before, seconds=60, every_seconds=0.005)  # noqa: B023
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if scene.services.jobs.running() and not had_begun:
+            killed["once the job ran"] += 1
+            break
+        killed["while the job was prepared, not started" if number % 2 else "while it made the list"] += 1
+    say(f"the command was killed {dict(killed)}")
+    report.figures["the command that starts the job was killed"] = dict(killed)
 
 
 def kill_page(
