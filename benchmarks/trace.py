@@ -3,20 +3,16 @@
 Redis reports each command right before it runs, including those in scripts, with this machine's clock.
 """
 
-import hashlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from worker.ledger.scripts import PARTS, source
+from worker.ledger.scripts import PARTS, digest
 
 _END = "end-of-trace"
-SCRIPTS = {
-    hashlib.sha1(source(name).encode()).hexdigest(): name  # noqa: S324 - how Redis names scripts
-    for name in PARTS
-}
+SCRIPTS = {digest(name): name for name in PARTS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,24 +109,25 @@ class Ledger:
         fingerprint: str,
         key_ids: Sequence[str] = (),
         rules: GateRules = DEFAULT_RULES,
+        wait_seconds: float = 0,
     ) -> tuple[list[Settled], ClaimReply]:
         """Settle calls that have ended, then claim due logins, as many as gate, rate and in-flight limit allow.
 
         The results of the calls may shut the gate. A login whose lease is lost rests for `settle_seconds` from the
         moment that is noticed, as its call may still land. `key_ids` are the caller's, newest first (`Vault.key_ids`):
         only logins that they open are claimed, or any login if there are none. If newer code has changed the ledger,
-        calls are settled, nothing is claimed, and the state of the claim is `newer`.
+        calls are settled, nothing is claimed, and the state of the claim is `newer`. With `wait_seconds`, Redis first
+        waits that long at most until logins of the instance become due.
         """
         caller = (instance, fingerprint, calls_per_second, owner, worker)
         bounds = bounds_arguments(at_most, lease_seconds, max_in_flight, settle_seconds, key_ids)
-        settled, claimed = self._scripts.run(
-            "settle_and_claim",
-            self._now(),
-            *caller,
-            *rules_arguments(rules),
-            *bounds,
-            *settlement_arguments(settlements),
-        )
+        args = (self._now(), *caller, *rules_arguments(rules), *bounds, *settlement_arguments(settlements))
+        if wait_seconds:
+            wake_key = f"nightly:wake:{instance}"
+            reply = self._scripts.run_when_woken("settle_and_claim", *args, wake_key=wake_key, seconds=wait_seconds)
+        else:
+            reply = self._scripts.run("settle_and_claim", *args)
+        settled, claimed = reply
         return [_SETTLED[item] for item in settled], read_claims(claimed)
 
     def pulse(
@@ -152,13 +153,6 @@ class Ledger:
     def forget_notice(self, notice: Notice) -> None:
         """Delete a notice that was passed on."""
         self.redis.zrem("nightly:notices", notice.text)
-
-    def wait_for_due(self, instance: str, seconds: float) -> bool:
-        """Wait until logins of an instance become due, which wakes one waiting caller; False if none did in time.
-
-        True at once if some became due while nobody waited. They may have been claimed since.
-        """
-        return self.redis.blpop([f"nightly:wake:{instance}"], timeout=seconds) is not None
 
     def join_reconcilers(self, worker: str, owner: str) -> int:
         """Take a slot for a reconciler, or renew it (at least every SLOT_SECONDS).

@@ -1,5 +1,6 @@
 """Assembles each Lua script from the library files that it needs, and runs it on one Redis client."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -114,6 +115,12 @@ def source(name: str) -> str:
     return "\n".join(folder.joinpath(path).read_text("utf-8") for path in paths)
 
 
+@cache
+def digest(name: str) -> str:
+    """Return the digest by which Redis names one script."""
+    return hashlib.sha1(source(name).encode(), usedforsecurity=False).hexdigest()
+
+
 class Scripts:
     """The scripts of the ledger by name. Each is sent to Redis once, and then called by its digest."""
 
@@ -143,6 +150,20 @@ class Scripts:
             reply, confirmed = pipeline.execute()
         if confirmed < replicas:
             raise NotReplicated(f"{confirmed} of {replicas} replicas have confirmed it")
+        return reply
+
+    def run_when_woken(self, name: str, *args: str | bytes | float, wake_key: str, seconds: float) -> Any:
+        """Run one script as soon as the list `wake_key` has an entry, which is removed, or after `seconds`.
+
+        Both commands are sent at once, so that the script runs within Redis' same turn as the wake-up.
+        """
+        with self._judging(), self._client.pipeline(transaction=False) as pipeline:
+            pipeline.blpop([wake_key], timeout=seconds)
+            pipeline.evalsha(digest(name), 0, *args)
+            try:
+                _, reply = pipeline.execute()
+            except redis.exceptions.NoScriptError:  # Redis came back empty
+                return self.run(name, *args)
         return reply
 
     @contextmanager

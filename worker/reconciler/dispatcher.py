@@ -31,8 +31,10 @@ SETTLE_AT_MOST = 64
 """Settlements in one script. Higher: other Redis clients wait longer; two full scripts block Redis for 2 ms."""
 LINGER_SECONDS = 1.0
 """Wait for logins that fall due this soon instead of ending the slice: a new slice would not start sooner."""
-LOOK_SECONDS = 0.02  # how often a dispatcher looks whether it may claim
-IDLE_SECONDS = 1.0  # the same while it waits for a wake-up: a lost one costs this long
+LOOK_SECONDS = 0.02  # how often a dispatcher with calls in flight looks for new work
+BLOCK_SECONDS = 0.3
+"""The same without calls in flight, if no wake-up comes. Higher delays a worker's stop; lower keeps Redis busier."""
+SHORTEST_BLOCK_SECONDS = 0.01  # to Redis, 0 is for ever
 REDIS_PAUSE_SECONDS = 0.5
 SLICE_SECONDS = 30.0
 
@@ -112,26 +114,22 @@ class Dispatcher:
         self._answers: list[Settlement] = []
         self._answered = asyncio.Event()
         self.everyone: Sequence[Dispatcher] = ()
-        self.is_idle = self.may_stay = self.has_ended = self._is_newer = False
-        self.waits = asyncio.Event()
-        """Set while a wake-up should call `look`, and at the end."""
+        self.is_idle = self.may_stay = self._is_newer = False
 
     async def run(self) -> None:
         """Run turns until all dispatchers are idle, or until the slice has ended and nothing is in flight."""
         try:
             await self._run()
         finally:
-            self.has_ended = True
-            for one in self.everyone:  # others may wait for us alone
-                one.look()
             for task in self._in_flight:  # an unexpected error ended the slice: these logins are due when leases expire
                 task.cancel()
 
     async def _run(self) -> None:
         gives_up_at = self._ends_at + self._parts.bounds.lease_seconds
+        block = 0.0
         while True:
             now = elapsed_seconds()
-            wait = await self._turn(self._room() if now < self._ends_at else 0)
+            wait = await self._turn(self._room() if now < self._ends_at else 0, block)
             has_nothing = not self._in_flight and not self._answers
             self.is_idle = wait is None and has_nothing
             if now >= self._ends_at and has_nothing:
@@ -141,13 +139,11 @@ class Dispatcher:
                 return
             if now >= gives_up_at:  # Redis is unreachable and the leases of unsettled calls have expired
                 return
-            longest = max(LOOK_SECONDS, min(IDLE_SECONDS, self._ends_at - now)) if self.may_stay else LOOK_SECONDS
-            await self._pause(longest if wait is None else min(wait, longest))
-
-    def look(self) -> None:
-        """Make the next turn begin now: logins may be due, or the worker stops."""
-        (self.waits.set if self.has_ended else self.waits.clear)()
-        self._answered.set()
+            block = 0.0
+            if has_nothing and self.may_stay:
+                block = max(min(BLOCK_SECONDS, wait or BLOCK_SECONDS, self._ends_at - now), SHORTEST_BLOCK_SECONDS)
+            else:
+                await self._pause(LOOK_SECONDS if wait is None else min(wait, LOOK_SECONDS))
 
     def _room(self) -> int:
         """Return how many logins to claim now."""
@@ -157,8 +153,11 @@ class Dispatcher:
         # Small claims: calls that start together end together, which would empty the window until the next claim.
         return max(0, min(left, CLAIM_AT_MOST // 2 if left < 2 * CLAIM_AT_MOST else CLAIM_AT_MOST))
 
-    async def _turn(self, at_most: int) -> float | None:
-        """Settle and claim; returns the seconds until the next turn, or None if nothing is due in this slice."""
+    async def _turn(self, at_most: int, block: float) -> float | None:
+        """Settle and claim; returns the seconds until the next turn, or None if nothing is due in this slice.
+
+        With `block`, first wait for so many seconds until logins become due.
+        """
         group, self._answers = self._answers[:SETTLE_AT_MOST], self._answers[SETTLE_AT_MOST:]
         self._answered.clear()
         if not group and not at_most:
@@ -166,7 +165,7 @@ class Dispatcher:
         asked_at = elapsed_seconds()
         try:
             loop = asyncio.get_running_loop()
-            results, reply = await loop.run_in_executor(self._threads, self._settle_and_claim, group, at_most)
+            results, reply = await loop.run_in_executor(self._threads, self._settle_and_claim, group, at_most, block)
         except redis.RedisError as error:
             log.warning("ledger_unreachable", error=type(error).__name__, unsettled=len(group) + len(self._answers))
             self._answers = group + self._answers
@@ -177,14 +176,15 @@ class Dispatcher:
             log.info("call_settled", each=map(log_fields, repeat(self._instance.name), group, results))
         self._is_newer = reply.state == "newer"  # the pacemaker stops this worker
         self.may_stay = self._parts.stays and reply.state == "idle"
-        (self.waits.set if self.may_stay else self.waits.clear)()
         if self._answers:
             return 0
         if not at_most:
             return LOOK_SECONDS
         return reply.wait_seconds if (reply.wait_seconds or 0) <= LINGER_SECONDS else None
 
-    def _settle_and_claim(self, group: Sequence[Settlement], at_most: int) -> tuple[list[Settled], ClaimReply]:
+    def _settle_and_claim(
+        self, group: Sequence[Settlement], at_most: int, block: float
+    ) -> tuple[list[Settled], ClaimReply]:
         parts, bounds = self._parts, self._parts.bounds
         return parts.ledger.settle_and_claim(
             self._instance.name,
@@ -199,6 +199,7 @@ class Dispatcher:
             fingerprint=self._fingerprint,
             key_ids=parts.vault.key_ids,
             rules=bounds.gate,
+            wait_seconds=block,
         )
 
     def _start(self, reply: ClaimReply, asked_at: float) -> None:

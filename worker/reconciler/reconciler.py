@@ -3,7 +3,7 @@
 1. A `refresh.reconcile` message starts a slice. It names no login: the ledger knows which are due.
 2. The slice runs one dispatcher per instance in one event loop, so a closed gate delays no other instance.
 3. A dispatcher claims as many logins as the rate and the limits allow, makes one call for each, and settles it.
-4. When nothing is due, it waits for the next event; the script that records that event wakes it. A worker with one pool
+4. When nothing is due, its next claim waits in Redis; the script that records an event wakes it. A worker with one pool
    process ends the slice instead, and the next message starts another.
 5. When the time is up, it waits for the calls in flight, settles them, and returns.
 
@@ -21,7 +21,6 @@ import redis
 from worker.clock import elapsed_seconds
 from worker.config.instances import Instance
 from worker.reconciler.dispatcher import Dispatcher, Parts
-from worker.reconciler.wake_ups import pass_wake_ups
 
 HEARTBEAT_SECONDS = 1.0
 
@@ -59,7 +58,7 @@ async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]], *, 
     """
     ends_at = elapsed_seconds() + parts.bounds.slice_seconds
     # A pool of our own: slow name lookups can occupy all threads of the event loop's default pool.
-    threads = ThreadPoolExecutor(2 * len(instances) + 1, thread_name_prefix="ledger")
+    threads = ThreadPoolExecutor(len(instances) + 1, thread_name_prefix="ledger")
     heartbeat = SlotHeartbeat(parts, reconcilers, ends_at, threads)
     dispatchers = [
         Dispatcher(parts, instance, fingerprint, ends_at=ends_at, share=heartbeat.share, threads=threads)
@@ -70,9 +69,8 @@ async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]], *, 
     heartbeats = asyncio.create_task(heartbeat.run())
     try:
         async with asyncio.TaskGroup() as group:
-            for dispatcher, (instance, _) in zip(dispatchers, instances, strict=True):
+            for dispatcher in dispatchers:
                 group.create_task(dispatcher.run())
-                group.create_task(pass_wake_ups(parts, dispatcher, instance.name, ends_at=ends_at, threads=threads))
     finally:
         heartbeats.cancel()
         threads.shutdown(wait=False)

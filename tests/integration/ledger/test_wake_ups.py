@@ -1,5 +1,6 @@
-"""A script that makes logins due wakes one reconciler that waits for their instance."""
+"""A script that makes logins due wakes one reconciler that waits for their instance, which claims them at once."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -10,10 +11,10 @@ from redis import Redis
 
 from tests.integration.ledger.conftest import INSTANCE, Clock, wishes
 from tests.waiting import eventually
-from worker.ledger import Ledger
+from worker.ledger import ClaimReply, Ledger
 
 MINE = {INSTANCE: "proven-one"}
-SHORT = 0.05
+WAKE_KEY = f"nightly:wake:{INSTANCE}"
 
 
 @pytest.fixture
@@ -22,43 +23,58 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def waiting(ledger: Ledger, threads: ThreadPoolExecutor, count: int) -> list[Future[bool]]:
-    """Return so many reconcilers that wait, once Redis knows of all of them."""
-    started = [threads.submit(ledger.wait_for_due, INSTANCE, 2) for _ in range(count)]
-    eventually(lambda: ledger.redis.info("clients")["blocked_clients"] >= count, describe="blocked clients")
-    return started
+def is_woken(client: Redis) -> bool:
+    """Return whether a wake-up waits, and take it."""
+    return client.lpop(WAKE_KEY) is not None
 
 
-def test_an_event_wakes_one_of_two_waiting_reconcilers(ledger: Ledger, threads: ThreadPoolExecutor) -> None:
-    ended = waiting(ledger, threads, 2)
-    ledger.record(wishes(3))
-    assert sorted(one.result() for one in ended) == [False, True]
+def test_an_event_wakes_one_of_two_waiting_reconcilers(ledger: Ledger, threads: ThreadPoolExecutor, claim: Any) -> None:
+    waiting: list[Future[ClaimReply]] = [threads.submit(claim, wait_seconds=2) for _ in range(2)]
+    eventually(lambda: ledger.redis.info("clients")["blocked_clients"] >= 2, describe="two blocked clients")
+    began = time.monotonic()
+    ledger.record(wishes(1))
+    eventually(lambda: any(one.done() for one in waiting), describe="a claim")
+    assert time.monotonic() - began < 1
+    assert sorted(len(one.result().claims) for one in waiting) == [0, 1]
+    assert time.monotonic() - began > 1, "the other one waited on"
+
+
+def test_a_claim_that_nobody_wakes_is_made_all_the_same(redis_client: Redis, ledger: Ledger, claim: Any) -> None:
+    ledger.record(wishes(1))
+    assert is_woken(redis_client)
+    assert len(claim(wait_seconds=0.05).claims) == 1
+
+
+def test_a_waiting_claim_survives_the_loss_of_the_scripts(redis_client: Redis, ledger: Ledger, claim: Any) -> None:
+    ledger.record(wishes(1))
+    redis_client.script_flush()
+    assert len(claim(wait_seconds=0.05).claims) == 1
 
 
 def test_events_recorded_while_nobody_waits_leave_one_wake_up(ledger: Ledger, redis_client: Redis) -> None:
     for count in (1, 2):
         ledger.record(wishes(count))
-    assert redis_client.lrange(f"nightly:wake:{INSTANCE}", 0, -1) == [b"1"]
-    assert ledger.wait_for_due(INSTANCE, SHORT)
-    assert not ledger.wait_for_due(INSTANCE, SHORT)
+    assert redis_client.lrange(WAKE_KEY, 0, -1) == [b"1"]
 
 
-def test_only_logins_that_are_due_now_wake_anybody(ledger: Ledger, claim: Any, settle: Any) -> None:
-    ledger.record(wishes(1))
-    assert ledger.wait_for_due(INSTANCE, SHORT)
-    ledger.record(wishes(1))  # a duplicate
+def test_only_logins_that_are_due_now_wake_anybody(
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any
+) -> None:
+    (event,) = wishes(1)
+    ledger.record([event])
+    assert is_woken(redis_client)
+    ledger.record([event])  # a duplicate
     (call,) = claim().claims
-    ledger.record([replace(wishes(1)[0], occurred_us=wishes(1)[0].occurred_us + 1, event_id="newer")])  # in flight
-    assert not ledger.wait_for_due(INSTANCE, SHORT)
+    ledger.record([replace(event, occurred_us=event.occurred_us + 1, event_id="newer")])  # the login is in flight
+    assert not is_woken(redis_client)
     settle(call, "throttled", delay_seconds=5)
-    assert not ledger.wait_for_due(INSTANCE, SHORT)
-    assert not ledger.wait_for_due("another", SHORT)
+    assert not is_woken(redis_client)
 
 
-def test_a_lost_lease_wakes_a_reconciler(ledger: Ledger, clock: Clock, claim: Any) -> None:
+def test_a_lost_lease_wakes_a_reconciler(ledger: Ledger, redis_client: Redis, clock: Clock, claim: Any) -> None:
     ledger.record(wishes(1))
-    assert ledger.wait_for_due(INSTANCE, SHORT)
-    assert claim(lease_seconds=1, settle_seconds=0).claims
+    assert is_woken(redis_client)
+    assert claim(lease_seconds=1).claims
     clock.ms += 1001
     assert ledger.pulse(MINE, worker="worker", slots=2).leases_lost == 1
-    assert ledger.wait_for_due(INSTANCE, SHORT)
+    assert is_woken(redis_client)

@@ -42,21 +42,26 @@ class FakeLedger:
         self.wake_ups: dict[str, threading.Event] = {name: threading.Event() for name in self.due}
         self.waits: Counter[str] = Counter()
 
-    def wait_for_due(self, instance: str, seconds: float) -> bool:
-        self.waits[instance] += 1
-        self._fail("wait")
-        is_due = self.wake_ups[instance].wait(seconds)
-        self.wake_ups[instance].clear()
-        return is_due
-
     def join_reconcilers(self, worker: str, owner: str) -> int:
         del worker, owner
         return self.reconcilers
 
     def settle_and_claim(
-        self, instance: str, items: Sequence[Settlement], *, at_most: int, key_ids: Sequence[str], **_: Any
+        self,
+        instance: str,
+        items: Sequence[Settlement],
+        *,
+        at_most: int,
+        key_ids: Sequence[str],
+        wait_seconds: float,
+        **_: Any,
     ) -> tuple[list[Settled], ClaimReply]:
         self.key_ids = key_ids
+        if wait_seconds:
+            self.waits[instance] += 1
+            self._fail("wait")
+            self.wake_ups[instance].wait(wait_seconds)
+            self.wake_ups[instance].clear()
         self._fail("settle" if items else "claim")
         if items:
             self.batches.append(list(items))

@@ -1,4 +1,4 @@
-"""A slice of a worker with a slot to spare waits for work, and a wake-up starts the next claim at once."""
+"""A slice of a worker with a slot to spare waits for work in Redis, and a wake-up starts the next claim at once."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.reconciler.slices import BOUNDS, Slice, instance_of, when
-from worker.reconciler import dispatcher, wake_ups
+from worker.reconciler import dispatcher
 from worker.reconciler.dispatcher import Parts
 from worker.reconciler.reconciler import run_slice
 
@@ -18,11 +18,9 @@ SLICE_SECONDS = 1.0
 
 
 @pytest.fixture(autouse=True)
-def no_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a wake-up, or the end of the slice, starts another claim."""
-    monkeypatch.setattr(dispatcher, "IDLE_SECONDS", 60)
-    monkeypatch.setattr(wake_ups, "BLOCK_SECONDS", 0.05)
-    monkeypatch.setattr(wake_ups, "REDIS_PAUSE_SECONDS", 0.01)
+def long_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let only a wake-up, or the end of the slice, start another claim."""
+    monkeypatch.setattr(dispatcher, "BLOCK_SECONDS", 60)
 
 
 @pytest.fixture
@@ -66,10 +64,10 @@ def test_a_wake_up_starts_a_claim_of_its_instance_alone(piece: Slice, staying: P
     assert piece.ledger.asked["toolbox"] <= 2
 
 
-def test_a_wake_up_starts_a_claim_while_a_call_is_in_flight(piece: Slice, staying: Parts, soon: Any) -> None:
+def test_an_event_is_called_while_a_call_is_in_flight(piece: Slice, staying: Parts, soon: Any) -> None:
     piece.due("slow")
     piece.caller.answer = lambda login: when(lambda: login != "slow" or "lgn_new" in piece.ledger.settled)
-    soon(lambda: (piece.due("new"), piece.ledger.wake_ups["toolbox"].set()))
+    soon(lambda: piece.due("new"))
     run(staying)
     assert list(piece.outcomes()) == ["new", "slow"]
 
@@ -82,14 +80,20 @@ def test_a_login_that_falls_due_is_called_without_a_wake_up(piece: Slice, stayin
 
 
 @pytest.mark.parametrize("state", ["closed", "paused", "canary", "newer", "foreign"])
-def test_a_slice_does_not_stay_where_an_instance_may_not_be_called(piece: Slice, staying: Parts, state: str) -> None:
+def test_a_slice_does_not_stay_where_an_instance_may_not_be_called(
+    piece: Slice, staying: Parts, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "BLOCK_SECONDS", 0.05)
     piece.ledger.states["eu"] = state
     was_up, seconds = run(staying, "toolbox", "eu")
     assert not was_up
     assert seconds < SLICE_SECONDS / 2
 
 
-def test_a_waiting_slice_ends_soon_after_the_worker_stops(staying: Parts, soon: Any) -> None:
+def test_a_waiting_slice_ends_soon_after_the_worker_stops(
+    staying: Parts, soon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "BLOCK_SECONDS", 0.05)
     stopping = threading.Event()
     soon(stopping.set)
     was_up, seconds = run(replace(staying, is_stopping=stopping.is_set), "toolbox", "eu")
@@ -102,14 +106,6 @@ def test_a_slice_goes_on_waiting_when_redis_was_unreachable(piece: Slice, stayin
     soon(lambda: (piece.due("a"), piece.ledger.wake_ups["toolbox"].set()))
     run(staying)
     assert piece.outcomes() == {"a": "applied"}
-
-
-def test_no_command_waits_longer_than_the_slice(piece: Slice, staying: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would take a wake-up from the next slice."""
-    monkeypatch.setattr(wake_ups, "BLOCK_SECONDS", 60)
-    _, seconds = run(staying)
-    assert seconds < SLICE_SECONDS + 0.5
-    assert piece.ledger.waits["toolbox"] >= 1
 
 
 def test_without_a_slot_to_spare_nothing_waits(piece: Slice) -> None:
