@@ -31,10 +31,10 @@ SETTLE_AT_MOST = 64
 """Settlements in one script. Higher: other Redis clients wait longer; two full scripts block Redis for 2 ms."""
 LINGER_SECONDS = 1.0
 """Wait for logins that fall due this soon instead of ending the slice: a new slice would not start sooner."""
+CLAIMED_SECONDS = 0.005  # after a claim of all that was due or allowed: its calls come first
 LOOK_SECONDS = 0.02  # how often a dispatcher with calls in flight looks for new work
 BLOCK_SECONDS = 0.3
 """The same without calls in flight, if no wake-up comes. Higher delays a worker's stop; lower keeps Redis busier."""
-SHORTEST_BLOCK_SECONDS = 0.01  # to Redis, 0 is for ever
 REDIS_PAUSE_SECONDS = 0.5
 SLICE_SECONDS = 30.0
 
@@ -140,8 +140,8 @@ class Dispatcher:
             if now >= gives_up_at:  # Redis is unreachable and the leases of unsettled calls have expired
                 return
             block = 0.0
-            if has_nothing and self.may_stay:
-                block = max(min(BLOCK_SECONDS, wait or BLOCK_SECONDS, self._ends_at - now), SHORTEST_BLOCK_SECONDS)
+            if has_nothing and self.may_stay:  # to Redis, 0 is for ever
+                block = max(min(BLOCK_SECONDS, wait or BLOCK_SECONDS, self._ends_at - now), 0.01)
             else:
                 await self._pause(LOOK_SECONDS if wait is None else min(wait, LOOK_SECONDS))
 
@@ -156,7 +156,7 @@ class Dispatcher:
     async def _turn(self, at_most: int, block: float) -> float | None:
         """Settle and claim; returns the seconds until the next turn, or None if nothing is due in this slice.
 
-        With `block`, first wait for so many seconds until logins become due.
+        First wait up to `block` seconds until logins become due.
         """
         group, self._answers = self._answers[:SETTLE_AT_MOST], self._answers[SETTLE_AT_MOST:]
         self._answered.clear()
@@ -178,8 +178,8 @@ class Dispatcher:
         self.may_stay = self._parts.stays and reply.state == "idle"
         if self._answers:
             return 0
-        if not at_most:
-            return LOOK_SECONDS
+        if not at_most or 0 < len(reply.claims) < at_most:
+            return CLAIMED_SECONDS if at_most else LOOK_SECONDS
         return reply.wait_seconds if (reply.wait_seconds or 0) <= LINGER_SECONDS else None
 
     def _settle_and_claim(
