@@ -196,6 +196,7 @@ TRANSPORTS: Mapping[str, Callable[[str], Awaitable[Call]]] = {
 async def measure(name: str, url: str, seconds: float) -> None:
     """Print the number of calls in about `seconds`, and their CPU microseconds in this process; then end it."""
     call = await TRANSPORTS[name](url + PATH)
+    await asyncio.gather(*(call() for _ in range(IN_FLIGHT)))  # opens all connections
     await _calls(call, WARM_UP_SECONDS)
     before = time.process_time()
     count = await _calls(call, seconds)
