@@ -1,5 +1,6 @@
 """What the script of the page adds: parts that renew themselves and lose nothing that is typed, and keys."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -71,3 +72,15 @@ def test_a_row_without_a_link_takes_the_focus_and_the_keys_can_be_switched_off(v
         page.get_by_label("Person").blur()
         page.keyboard.press("/")
         expect(page.locator("body")).to_be_focused()
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_time_is_shown_by_the_clock_of_redis_even_if_that_of_the_reader_is_wrong(
+    gate: GateKeeper, signed_in: SignedIn, hours: int
+) -> None:
+    gate.close(ELSEWHERE, by=ANN, reason="maintenance")
+    page = signed_in("otto")
+    page.add_init_script(f"const now = Date.now; Date.now = () => now() + {hours * 3_600_000}")
+    page.goto("/operations")
+    card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=ELSEWHERE))
+    expect(card.locator("time").first).to_have_text(re.compile(r"just now|\d+ s ago|1 min ago"))
