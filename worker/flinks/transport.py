@@ -6,6 +6,7 @@ no redirect, no cookie, no decompression. Each failure says whether the request 
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, cast
@@ -20,6 +21,8 @@ KEEPALIVE_SECONDS = 15.0
 """Shorter than the idle timeout of servers and load balancers, which may close a connection just as we write to it."""
 RESTED_SECONDS = 0.05
 """A connection unused for longer may have been closed by the server while the event loop did not look."""
+TURNS_UNTIL_CLOSED = 5
+"""Turns of the event loop after which a connection knows that its server closed it: up to four, with TLS."""
 _OURS = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding"})
 
 
@@ -103,9 +106,9 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def _take(self) -> Connection | None:
         """Return the most recently used connection that is still open, if any."""
-        clock = asyncio.get_running_loop().time
+        clock = time.monotonic  # uvloop's own clock stands still while the event loop is busy
         if self._idle and clock() - (self._idle[-1].ends_at - KEEPALIVE_SECONDS) > RESTED_SECONDS:
-            for _ in range(2):  # one turn of the event loop to see that a server closed, one to act on it
+            for _ in range(TURNS_UNTIL_CLOSED):
                 await asyncio.sleep(0)
         while self._idle:
             connection = self._idle.pop()
