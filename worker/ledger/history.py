@@ -1,23 +1,26 @@
 """Formats and reads the history of a troubled login: one JSON array a line, oldest first.
 
 It has a line for each attempt from the first failure on; for each event that came while the login had failures or an
-open dead letter; and for each action of a person on such a letter. lua/lib/history.lua keeps the last 30 lines.
+open dead letter; and for each action of a person on such a letter. lua/lib/history.lua keeps the last 30 lines, and of
+an attempt that differs from the one before it only in time and duration, it keeps only these two.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from worker.ledger.stored_hash import LATEST_MS
 from worker.redis_client.connect import BytesRedis
 
-FIELDS = ("at", "revision", "wish", "seconds", "outcome", "code", "worker", "http_status", "flinks_code", "message")
+FIELDS = ("at", "seconds", "revision", "wish", "outcome", "code", "worker", "http_status", "flinks_code", "message")
 """Of an attempt. `at`: time of the claim, ms. `seconds`: duration of the call. `flinks_code`: Flinks' own code, if it
 differs from `code`. Missing values are null, or left out at the end."""
 EVENT_FIELDS = ("at", "event_id", "wish", "occurred_us", "lane", "result")
 """Of an event, after the word `event`. `at`: when it was recorded, ms. `result`: `recorded` or `superseded`."""
 ACTION_FIELDS = ("at", "by", "action", "letter", "entry", "text")
 """Of an action, after the word `action`. `entry`: its number in the audit log. `text`: note, reason, owner or date."""
+_OWN = 2
+"""Values that every attempt has: time and duration. One without further values has those of the attempt before it."""
 _FIELDS_OF = {"event": EVENT_FIELDS, "action": ACTION_FIELDS}
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -44,8 +47,20 @@ def history_key(reference: str) -> str:
 
 
 def read_lines(text: bytes | None) -> list[dict[str, Any]]:
-    """Return the lines of a history as Redis has it, as `read_history` does."""
-    return [_line(line) for line in (text or b"").splitlines()]
+    """Return the lines of a history as Redis has it, as `read_history` does.
+
+    A line that a person damaged in Redis is an attempt with the outcome `unreadable`.
+    """
+    lines: list[dict[str, Any]] = []
+    other_values: list[Any] = []
+    for line in (text or b"").splitlines():
+        kind, values = _parse(line)
+        if kind == "attempt" and len(values) == _OWN:
+            values += other_values
+        elif kind == "attempt":
+            other_values = values[_OWN:]
+        lines.append(_line(kind, values))
+    return lines
 
 
 def by_kind(history: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -56,15 +71,18 @@ def by_kind(history: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, An
     return found
 
 
-def _line(text: bytes) -> dict[str, Any]:
-    """Return one line; one that a person damaged in Redis is an attempt with the outcome `unreadable`."""
+def _parse(text: bytes) -> tuple[str, list[Any]]:
     try:
         first, *rest = json.loads(text)
-        kind, values = (first, rest) if first in _FIELDS_OF else ("attempt", [first, *rest])
-        found = zip(_FIELDS_OF.get(kind, FIELDS), values, strict=False)
-        line = {name: value for name, value in found if value not in {None, ""}}
+        is_attempt = first not in _FIELDS_OF
     except (ValueError, TypeError, RecursionError):
-        return dict(_UNREADABLE)
+        return "attempt", []
+    return ("attempt", [first, *rest]) if is_attempt else (first, rest)
+
+
+def _line(kind: str, values: Sequence[Any]) -> dict[str, Any]:
+    found = zip(_FIELDS_OF.get(kind, FIELDS), values, strict=False)
+    line = {name: value for name, value in found if value is not None and value != ""}
     line = {} if kind == "event" and "occurred_us" not in line else line
     are_typed = line and all(_TYPES.get(name, _is_text)(value) for name, value in line.items())
     return {"kind": kind} | line if are_typed else dict(_UNREADABLE)
@@ -83,5 +101,5 @@ _TYPES: Mapping[str, Callable[[object], bool]] = {
     **dict.fromkeys(("revision", "http_status", "entry", "occurred_us"), _is_number),
     "at": lambda value: _is_number(value) and value <= LATEST_MS,  # type: ignore[operator] # it is a number
     "seconds": lambda value: isinstance(value, int | float) and 0 <= value < LATEST_MS,
-    "wish": lambda value: value in {True, False},
+    "wish": lambda value: isinstance(value, int) and value in {0, 1},
 }

@@ -10,7 +10,7 @@ from tests.integration.ledger.conftest import Clock, wishes
 from tests.ledger_calls import list_letters
 from worker.flinks.outcome import Outcome, Verdict
 from worker.ledger import Claim, Lane, Ledger, Letters, Recorded, Settled, Wish
-from worker.ledger.history import by_kind, read_history
+from worker.ledger.history import by_kind, read_history, read_lines
 from worker.ledger.queries import Views
 from worker.reconciler.retry_policy import RetryLimits
 from worker.reconciler.settlement import Call, settlement_of
@@ -75,6 +75,27 @@ def test_the_last_thirty_lines_are_kept_in_order(
     found = [attempt["at"] for attempt in Views(redis_client, now_ms=clock).login("lgn_0")["attempts"]]  # type: ignore[index]
     assert found == made[-30:]
     assert redis_client.object("encoding", LOGIN) != b"hashtable"
+
+
+def test_an_attempt_like_the_one_before_it_keeps_only_its_time_and_duration(
+    ledger: Ledger, redis_client: Redis, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    made = []
+    for number in range(40):
+        verdict = TIMEOUT if number in {3, 30} else BUSY
+        (call,) = claim().claims
+        text = attempt_of(call, verdict, seconds=number)
+        settle(call, "transient", code=verdict.code, attempt=text)
+        made.append({"kind": "attempt", **read_lines(text.encode())[0]})
+        if number == 5:
+            ledger.record([replace(wishes(1)[0], event_id="an older one")])
+        clock.ms += 7_200_000
+        found = [line for line in read_history(redis_client, "lgn_0") if line["kind"] == "attempt"]
+        assert found == made[-len(found) :]
+    text = redis_client.get(HISTORY).decode()
+    assert len(found) == text.count("\n") + 1 == 30
+    assert text.count("RETRY_LATER") == 2, "of the oldest attempt, and of the first one after the timeout"
 
 
 @pytest.mark.parametrize("failed_before", [True, False])
