@@ -49,3 +49,23 @@ def test_each_option_selects_letters(nightly: Command) -> None:
         done = nightly("dead-letters", "list", *given.split(), "--json")
         assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ids, given
     assert nightly("dead-letters", "list").stdout.count("ann") == 1
+
+
+@pytest.mark.usefixtures("_letters")
+def test_a_letter_that_somebody_damaged_is_named_beside_the_others(nightly: Command, redis_client: Redis) -> None:
+    redis_client.hset("nightly:letter:dl-3", "created_at", "yesterday")
+    redis_client.delete("nightly:letter:dl-1")
+    redis_client.set("nightly:letter:dl-1", "x")
+    redis_client.set("nightly:group-state:toolbox|INVALID_LOGIN|on", "x")
+    for command in (["list", "--json"], ["export"]):
+        done = nightly("dead-letters", *command)
+        assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["dl-4"]
+        assert done.returncode == 1
+        assert "dl-3 is unreadable: its field created_at is not a whole number" in done.stderr
+        assert "dl-1 is unreadable: it is not a hash" in done.stderr
+    assert "it is not a hash" in nightly("dead-letters", "groups").stdout
+    shown = nightly("dead-letters", "show", "dl-1")
+    assert shown.returncode == 1
+    assert "unreadable" in shown.stderr
+    for command in (["status"], ["explain", "dl-3"], ["dead-letters", "resolve", "dl-3", "--note", "why"]):
+        assert nightly(*command).returncode in {0, 1}, command

@@ -138,8 +138,8 @@ def uvicorn_server(_: Path, certificate: Path, port: int, __: OrphanGuard) -> It
     """Serve with uvicorn, in a thread."""
     server = uvicorn.Server(
         uvicorn.Config(
-            application, port=port, ssl_certfile=certificate, ws="none", loop="asyncio", lifespan="off", log_level="critical",
-            timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=2,
+            application, port=port, ssl_certfile=certificate, ws="none", loop="asyncio", lifespan="off",
+            log_level="critical", timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=2,
         )
     )  # fmt: skip
     thread = threading.Thread(target=server.run)
