@@ -6,26 +6,24 @@ Workers and the emulator are child processes: this module imports neither `tasks
 
 import contextlib
 import importlib.util
-import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import redis
 
+from sandbox.stack.environment import as_child, inherited, keep_login_keys
 from sandbox.stack.guard import OrphanGuard
-from sandbox.stack.private_files import check_not_open_to_all, private_folder, read_private, write_private
+from sandbox.stack.private_files import check_not_open_to_all, private_folder
 from sandbox.stack.processes import ManagedProcess
 from sandbox.stack.readiness import answers_ping, listening_url
 from sandbox.stack.redis_server import EmbeddedRedis
 from worker.config.settings import Settings
-from worker.config.unknown_names import OWN_PREFIXES
 from worker.errors import EmbeddedStackError, SettingsError
 from worker.ledger import Ledger
 from worker.redis_client.connect import connect
 from worker.redis_client.error_messages import place_of
-from worker.vault.vault import new_key
 
 READY_SECONDS = 40.0
 GRACE_SECONDS = 20.0
@@ -34,7 +32,6 @@ NO_SANDBOX = (
     "FLINKS_AUTH_KEY: is required if REDIS_URL is set, because an emulated Flinks would mark real logins as done; "
     "set SANDBOX=1 if that ledger is only for trials"
 )
-SOURCE_ROOT = Path(__file__).resolve().parents[2]
 Ready = Callable[[ManagedProcess], object]
 
 
@@ -141,7 +138,7 @@ class EmbeddedStack:
 
     def settings(self) -> Settings:
         """Return the settings exactly as the child processes see them; raises SettingsError."""
-        with _as_child(self.environment, self.working_folder):
+        with as_child(self.environment, self.working_folder):
             return Settings.load()
 
     def stop(self) -> None:
@@ -169,7 +166,7 @@ class EmbeddedStack:
     def _start_parts(self) -> None:
         private_folder(self.folder)
         check_not_open_to_all(self.working_folder)
-        self.environment = _inherited(isolated=self._isolated) | self._overrides
+        self.environment = inherited(isolated=self._isolated) | self._overrides
         known = self.settings()
         emulates = self._wants_emulator and not known.instances()
         if emulates and known.redis_url and not known.sandbox:
@@ -218,34 +215,3 @@ class EmbeddedStack:
             "FLINKS_AUTH_KEY": EMULATOR_KEY,
             "SANDBOX": "1",
         }
-
-
-def keep_login_keys(path: Path) -> str:
-    """Return the keys in a file that only its owner can read; the first call creates the file."""
-    return read_private(path) or write_private(path, new_key())
-
-
-def _inherited(*, isolated: bool) -> dict[str, str]:
-    environment = dict(os.environ)
-    if isolated:
-        ours = {name.upper() for name in Settings.model_fields}
-        for name in os.environ:
-            if name in ours or name.startswith((*OWN_PREFIXES, "CELERY_")):
-                environment.pop(name)
-    if (SOURCE_ROOT / "pyproject.toml").is_file():  # in a checkout, children run this code even if it is not installed
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE_ROOT), environment.get("PYTHONPATH")]))
-    return environment
-
-
-@contextlib.contextmanager
-def _as_child(environment: Mapping[str, str], folder: Path) -> Iterator[None]:
-    """Replace the environment and the working folder by those of a child process."""
-    before = dict(os.environ)
-    with contextlib.chdir(folder):
-        try:
-            os.environ.clear()
-            os.environ.update(environment)
-            yield
-        finally:
-            os.environ.clear()
-            os.environ.update(before)

@@ -7,47 +7,40 @@ on random ids, or on an order that Redis does not promise. After each step the p
 from collections import Counter
 from itertools import count
 from random import Random
-from typing import Any
 
 from redis import Redis
 
-from tests import ledger_calls
 from tests.integration.ledger.backfilling import Backfilling
 from tests.integration.ledger.bulking import Bulking
-from tests.integration.ledger.endings import Endings
+from tests.integration.ledger.calling import Calling
 from tests.integration.ledger.people import People
 from tests.integration.ledger.rows import Listed, Rows
 from tests.integration.ledger.storms import Storms
 from tests.integration.ledger.world import (
     CALL_MS,
-    CALLS_PER_SECOND,
     INSTANCES,
     LEASE_MS,
     LOGINS,
-    MAX_IN_FLIGHT,
     RULES,
     START_MS,
     WORKERS,
     Flight,
-    Worker,
     World,
     order_of,
 )
 from worker.backfill.job_store import Jobs
 from worker.backfill.store import Backfills
-from worker.ledger import Claim, Lane, Ledger, Letters, Recorded, Settled, Settlement, Wish
+from worker.ledger import Lane, Ledger, Letters, Recorded, Settled, Settlement, Wish
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.queries import Views
 from worker.vault.vault import Vault
 
 VAULT = Vault([bytes(32)])
 
-AWAITED = ("done", "dead", "flight", "due")
-"""For which login a stopped worker wakes first: the rarest."""
 GUID = "e1c1b1a0-0000-4000-8000-00000000000e"
 
 
-class Schedule(Backfilling, Bulking, Endings, People):
+class Schedule(Backfilling, Bulking, Calling, People):
     """One schedule, from an empty ledger until nothing is left to do."""
 
     def __init__(self, client: Redis, seen: Counter[str]) -> None:
@@ -148,74 +141,6 @@ class Schedule(Backfilling, Bulking, Endings, People):
             self.world.now + chance.choice([1, 50, 500, LEASE_MS + 1, 5_000, 40_000, 60_000, 3_600_000])
         )
         self._pulse()
-
-    # -- calls -------------------------------------------------------------------------------------------
-
-    def a_worker_claims(self, chance: Random) -> None:
-        """Claim, mostly at the pace of the rate, sometimes after a login's rest."""
-        self.world.advance_to(self.world.now + chance.choice([0, 60, 60, 60, 1500, 3000]))
-        self._claim(chance.choice(INSTANCES), chance.choice(WORKERS), chance.randint(1, 5), chance.random() < 0.5)
-
-    def _claim(self, instance: str, worker: Worker, at_most: int, land_now: bool) -> None:  # noqa: FBT001 - as it falls
-        gate = self._gate_for(instance, worker)
-        reply = ledger_calls.claim(
-            self.ledger,
-            instance,
-            at_most=at_most,
-            owner=worker.owner,
-            worker=worker.owner,
-            lease_seconds=LEASE_MS / 1000,
-            settle_seconds=worker.settle_ms / 1000,
-            calls_per_second=CALLS_PER_SECOND,
-            max_in_flight=MAX_IN_FLIGHT,
-            fingerprint=worker.fingerprint,
-        )
-        self._take(worker, reply.claims, gate, land_now)
-
-    def _take(self, worker: Worker, claims: list[Claim], gate: tuple[dict[str, Any], bytes | None], land: bool) -> None:  # noqa: FBT001 - as it falls
-        for claim in claims:
-            flight = Flight(claim, worker, self.world.now, has_landed=land)
-            self._judge_gate(flight, *gate)
-            self.world.judge_claim(flight)
-            self.world.flights.append(flight)
-            self.world.claimed_at[flight.instance].append(self.world.now)
-            if land:
-                self.world.flags[flight.login] = claim.wants_active
-
-    def _judge_gate(self, flight: Flight, gate: dict[str, object], standing: bytes | None) -> None:
-        is_condemned = standing in {b"refused", b"suspect"} or flight.caller in self.storms.suspects
-        assert not is_condemned, "a refused configuration claimed a call"
-        if gate["state"] == "open":
-            return
-        assert gate["cause"] != "operator", "a call was claimed behind a gate that a person shut"
-        if gate["cause"] == "outage":
-            flight.probe_of = flight.instance, gate["changed_at"]
-            out = [other for other in self.world.flights if other.probe_of == flight.probe_of]
-            ended = [other.claimed_at + LEASE_MS <= self.world.now for other in out]
-            assert all(ended), "two trial calls of one outage at once"
-            self.seen["probe"] += 1
-
-    def a_stopped_worker_wakes(self, chance: Random) -> None:
-        """Resume a worker that was stopped just before it sent its call: the call may time out and land later."""
-        lost = [flight for flight in self.world.flights if flight.is_lost]
-        if not lost:
-            return
-        states = [self.client.hget(f"nightly:login:{flight.login}", "s").decode() for flight in lost]
-        state = min(states, key=AWAITED.index)
-        if state == "due" and chance.random() < 0.9:
-            return  # most sleep until their login was called again
-        flight = chance.choice([flight for flight, at in zip(lost, states, strict=True) if at == state])
-        self.world.flights.remove(flight)
-        if chance.random() < 0.5:
-            self.seen[f"timed out for a stopped worker: {state}"] += 1
-            self.world.land(flight, chance.choice(["at once", "never", "late", "late"]), self.world.now)
-            ending = {"rest_seconds": flight.worker.settle_ms / 1000, "flags": "a"}
-            assert self._settle(flight, None, chance.choice(["transient", "dead"]), **ending) is Settled.FENCED
-            return
-        self.world.flags[flight.login] = flight.claim.wants_active
-        self.seen[f"written by a stopped worker: {state}"] += 1
-        outcome = chance.choice(["applied", "applied", "transient", "dead"])
-        assert self._settle(flight, None, outcome, code="INVALID_LOGIN") is Settled.FENCED
 
     def the_clock_steps_forward(self, _: Random) -> None:
         """End every lease early, with its call in flight. A running rest is cut short, as the docs say."""

@@ -1,14 +1,17 @@
 """Real dead letters for tests of pages: a login whose call failed for good, and a message that was rejected."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from redis import Redis
 
 from tests import ledger_calls
+from tests.review_page import Page, signed_in
 from worker.intake.accept import body_context
 from worker.ledger import Kept, Ledger, Letters, Message, Settlement, Wish
+from worker.ledger.audit import AuditLog
 from worker.ledger.history import attempt_text
 from worker.vault.vault import Vault
 
@@ -80,3 +83,28 @@ def an_event(**changes: Any) -> dict[str, Any]:
         "data": {"loginId": LOGIN_ID, "instance": INSTANCE},
     }
     return event | changes
+
+
+_VERSION = re.compile(r'name="version" value="(\d+)"')
+
+
+class Opened:
+    """A letter of a login in the browser of a person."""
+
+    def __init__(self, client: Redis, vault: Vault, role: str = "operator", **about: Any) -> None:
+        self.reference = file_login(client, vault, **about)
+        self.letter_id = newest_letter(client)
+        self.page: Page = signed_in(client, role, vault=vault)
+        self.text = self.page.get(f"/letters/{self.letter_id}").text
+        self._letters, self.audit = Letters(client), AuditLog(client)
+
+    def act(self, verb: str, **fields: str) -> Any:
+        """Send a form of the page with the version that it has."""
+        version = _VERSION.search(self.text)
+        fields = {"version": version[1] if version else "", "next": "/letters?code=INVALID_LOGIN"} | fields
+        return self.page.send(f"/letters/{self.letter_id}/{verb}", **fields)
+
+    @property
+    def letter(self) -> Any:
+        """Return the letter as it is now."""
+        return self._letters.get(self.letter_id)

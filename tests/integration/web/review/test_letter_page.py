@@ -1,58 +1,29 @@
-"""`/letters/ID` and `/logins/REFERENCE`: what they show, each action, each state, and values that others filled."""
+"""`/letters/ID`: what it shows, each action, and each state of a letter."""
 
-import json
-import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from redis import Redis
 
 from tests.integration.ledger.many_letters import file_letter
-from tests.integration.web.review.hostile import HOSTILE, check_is_harmless
 from tests.integration.web.review.letters import (
     INSTANCE,
     LOGIN_ID,
     MESSAGE,
+    Opened,
     an_event,
     file_login,
     file_message,
     newest_letter,
 )
 from tests.leaks import leaks
-from tests.people import ANN as PERSON
-from tests.review_page import Page, review_parts, signed_in
+from tests.review_page import signed_in
 from worker.ledger import Letters
-from worker.ledger.audit import Actor, AuditLog, Deed
-from worker.ledger.history import attempt_text
 from worker.ledger.queries import Views
 from worker.vault.vault import Vault
 from worker.web.review.cookies import REVEAL
 
 OTHER_ID = "5b1f3d1e-8a34-4c62-9d2e-000000000002"
-_VERSION = re.compile(r'name="version" value="(\d+)"')
-
-
-class Opened:
-    """A letter of a login in the browser of a person."""
-
-    def __init__(self, client: Redis, vault: Vault, role: str = "operator", **about: Any) -> None:
-        self.reference = file_login(client, vault, **about)
-        self.letter_id = newest_letter(client)
-        self.page: Page = signed_in(client, role, vault=vault)
-        self.text = self.page.get(f"/letters/{self.letter_id}").text
-        self._letters, self.audit = Letters(client), AuditLog(client)
-
-    def act(self, verb: str, **fields: str) -> Any:
-        """Send a form of the page with the version that it has."""
-        version = _VERSION.search(self.text)
-        fields = {"version": version[1] if version else "", "next": "/letters?code=INVALID_LOGIN"} | fields
-        return self.page.send(f"/letters/{self.letter_id}/{verb}", **fields)
-
-    @property
-    def letter(self) -> Any:
-        """Return the letter as it is now."""
-        return self._letters.get(self.letter_id)
 
 
 @pytest.fixture
@@ -261,75 +232,3 @@ def test_a_rejected_message_is_corrected_and_its_secret_kept(redis_client: Redis
     assert page.send("/letters/iv-1/resubmit", body=body, reason="the time was missing").status_code == 303
     assert Letters(redis_client).get("iv-1").status == "corrected"
     assert Views(redis_client).login(vault.reference(INSTANCE, LOGIN_ID))["wish"] == "on"  # type: ignore[index]
-
-
-def test_the_page_of_a_login_shows_its_wish_its_letters_and_what_happened(opened: Opened) -> None:
-    text = opened.page.get(f"/logins/{opened.reference}").text
-    assert "dead lettered" in text
-    assert f'href="/letters/{opened.letter_id}"' in text
-    assert "evt-1" in text
-    assert LOGIN_ID not in text
-
-
-def test_after_a_replay_the_letter_and_its_login_say_why_the_wish_waits(opened: Opened) -> None:
-    opened.act("replay")
-    for path in (f"/logins/{opened.reference}", f"/letters/{opened.letter_id}"):
-        text = opened.page.get(path).text
-        assert "no worker is alive" in text, path
-        assert 'data-every="3"' in text, path
-
-
-@pytest.mark.parametrize("value", HOSTILE)
-def test_no_value_of_a_letter_becomes_markup(redis_client: Redis, vault: Vault, value: str) -> None:
-    reference = f"lgn_{'a' * 26}"
-    fields = {"account_id": value, "event_id": value, "message": value, "owner": value, "closed_by": value}
-    file_letter(redis_client, "dl-1", 1_900_000_000_000, login=reference, note=value, **fields)
-    closed = {"id": "dl-2", "status": "resolved", "closed_at": 1}
-    redis_client.hset("nightly:letter:dl-2", mapping=_fields(redis_client) | closed)
-    history = attempt_text(at=1, code=value, message=value, worker=value, outcome="dead", flinks_code=value)
-    lines = [["event", 1, value, 1, 1, value, "superseded"], ["action", 1, value, value, value, 1, value]]
-    redis_client.set(f"nightly:history:{reference}", "\n".join([history, *map(json.dumps, lines)]))
-    AuditLog(redis_client).append(Deed(Actor(value, value, value, value), value, "iv-1", value, {value: value}))
-    redis_client.hset(f"nightly:login:{reference}", mapping={"a": value, "e": value})
-    file_message(redis_client, vault, an_event(id=value, subject=value, extra=value), reason=value, event_id=value)
-    page = signed_in(redis_client, "admin", vault=vault)
-    for path in ("/letters/dl-1", "/letters/dl-2", "/letters/iv-1", f"/logins/{reference}"):
-        response = page.get(path)
-        assert response.status_code == 200, path
-        check_is_harmless(response)
-
-
-def _fields(client: Redis) -> dict[Any, Any]:
-    return {name.decode(): value for name, value in client.hgetall("nightly:letter:dl-1").items()}
-
-
-def test_only_operators_see_from_which_address_a_colleague_acted(redis_client: Redis, vault: Vault) -> None:
-    reference = file_login(redis_client, vault)
-    letter_id = newest_letter(redis_client)
-    review_parts(redis_client).letter_actions.note(letter_id, by=PERSON, note="called the bank")
-    for role, is_shown in (("viewer", False), ("operator", True)):
-        page = signed_in(redis_client, role)
-        for path in (f"/letters/{letter_id}", f"/logins/{reference}"):
-            for prefix in ("", "/api/v1"):
-                text = page.get(f"{prefix}{path}").text
-                assert "called the bank" in text
-                assert (PERSON.address in text) == is_shown, (role, prefix, path)
-
-
-def test_the_page_of_a_waiting_login_names_what_is_on_the_page_and_no_command(
-    redis_client: Redis, vault: Vault
-) -> None:
-    reference = file_login(redis_client, vault)
-    parts = review_parts(redis_client)
-    parts.letter_actions.replay(newest_letter(redis_client), by=PERSON)
-    parts.gate.close("toolbox", by=PERSON, reason="the bank asked for it")
-    page = signed_in(redis_client)
-    for path in (f"/logins/{reference}", "/", "/operations", f"/letters/{newest_closed(redis_client)}"):
-        text = page.get(path).text
-        assert "open the gate on the page Operations" in text, path
-        assert "nightly gate open" not in text, path
-
-
-def newest_closed(client: Redis) -> str:
-    (letter_id,) = client.zrevrange("nightly:letters:closed", 0, 0)
-    return str(letter_id.decode())

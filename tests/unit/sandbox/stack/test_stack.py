@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.stack import EmbeddedStack
-from sandbox.stack.stack import keep_login_keys
+from sandbox.stack.environment import keep_login_keys
 from worker.errors import EmbeddedStackError, SettingsError
 from worker.vault.vault import decode_key, new_key
 
