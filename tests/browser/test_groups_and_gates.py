@@ -49,9 +49,9 @@ def test_a_group_is_assigned_acknowledged_reopened_muted_and_resolved(
     expect(group).to_contain_text("muted until")
     press_in(group, "Resolve all", "Go to the preflight", Note="the customer left")
     run(page, 1)
+    eventually(lambda: site.open_letters(instance) == 0, describe="the end of the job")
     page.get_by_role("link", name="dl-").first.click()
     expect(page.get_by_text("the customer left").first).to_be_visible()
-    eventually(lambda: site.open_letters(instance) == 0, describe="the end of the job")
 
 
 @WITH_AND_WITHOUT

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import SignedIn, Visitor
 from tests.browser.site import Site
@@ -45,6 +45,27 @@ def test_a_page_shows_what_others_do_but_not_while_its_reader_works_in_it(
     card.get_by_text("Close the gate").click()
     expect(page.get_by_text("first come, first served")).to_be_visible()
     expect(card.get_by_text("gate closed")).to_be_visible()
+
+
+def test_an_answer_that_comes_while_its_reader_fills_in_a_form_does_not_replace_it(
+    gate: GateKeeper, signed_in: SignedIn
+) -> None:
+    del gate  # the page has a card
+    page = signed_in("otto")
+    page.goto("/operations")
+    held: list[Route] = []
+    page.route("**/operations", lambda route: held.append(route))  # noqa: PLW0108 - Playwright takes no builtin
+    with page.expect_request("**/operations"):
+        renew_soon(page)
+    card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=ELSEWHERE))
+    card.get_by_text("Close the gate").click()
+    card.get_by_label("Reason").fill("maintenance")
+    page.get_by_role("heading", name="Operations").click()
+    page.evaluate("document.body.addEventListener('htmx:afterRequest', (e) => e.currentTarget.dataset.answered = '')")
+    held[0].continue_()
+    expect(page.locator("body[data-answered]")).to_be_attached()
+    expect(card.get_by_label("Reason")).to_have_value("maintenance")
+    expect(page.get_by_text("Not updated while you work in it")).to_be_visible()
 
 
 def test_the_end_of_a_session_is_told_and_leaves_the_page_as_it_is(gate: GateKeeper, signed_in: SignedIn) -> None:

@@ -100,6 +100,11 @@
   function check(event) {
     const { xhr, target } = event.detail;
     if (!target.hasAttribute('data-every')) return;
+    if (isInUse(target)) { // since it was asked for
+      event.detail.shouldSwap = false;
+      say('Not updated while you work in it');
+      return;
+    }
     opened = all('details[open][id]', target).map((box) => box.id);
     row = target.contains(current()) ? current().id : '';
     const asked = new URL(target.getAttribute('hx-get'), location.href);
