@@ -11,6 +11,8 @@ from tests.browser.test_one_letter import WITH_AND_WITHOUT, group_of
 from tests.waiting import eventually
 
 MANY = 1000
+SLOWLY = 200
+"""Letters a second: the job takes longer than two renewals of its page."""
 ENDED = re.compile(r"([\d,]+) of ([\d,]+) ended")
 
 
@@ -51,6 +53,8 @@ def test_a_thousand_letters_are_replayed_and_the_page_shows_the_progress(site: S
     expect(page.get_by_role("heading", name="What will happen")).to_be_visible()
     assert site.open_letters("toolbox") == MANY, "it ran without the typed number"
 
+    page.locator("summary", has_text="Limit the rate").click()
+    page.get_by_label("Letters a second").fill(str(SLOWLY))
     run(page, MANY)
     seen = [ended(page)]
     while seen[-1] < MANY:
