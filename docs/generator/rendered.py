@@ -1,6 +1,7 @@
 """Renders the published files; the same models always give the same bytes."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 _HEAD = "# Made by `make schemas` from worker/events and docs/generator: make changes there.\n"
 
 
+@cache
 def rendered() -> dict[str, str]:
-    """Return the text of every generated file by its path below the root."""
+    """Return the text of every generated file by its path below the root; do not change the result."""
     return {
         ".env.example": settings.example(),
         "docs/asyncapi.yaml": _HEAD + _yaml(asyncapi.document()),
