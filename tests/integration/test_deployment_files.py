@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
 from fnmatch import fnmatch
 from importlib.metadata import entry_points, requires
@@ -14,6 +13,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from tests.integration.command import Command
 from tests.places import ROOT
 from worker.config.settings import Settings
 from worker.vault.vault import decode_key
@@ -85,13 +85,14 @@ def test_every_started_command_exists_in_the_image() -> None:
     assert {"nightly", "celery"} <= scripts
 
 
-def test_every_started_subcommand_exists_in_nightly() -> None:
+def test_every_started_subcommand_exists_in_nightly(capfd: pytest.CaptureFixture[str]) -> None:
+    nightly = Command(capfd)
     lines = [service["command"] for service in OURS.values()]
     subcommands = {line[1] for line in lines if line[0] == "nightly"}
     assert subcommands == {"review"}
 
     for subcommand in subcommands:
-        subprocess.run([sys.executable, "-m", "worker", subcommand, "--help"], check=True, stdout=subprocess.DEVNULL)
+        assert nightly(subcommand, "--help").returncode == 0
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
