@@ -8,7 +8,7 @@ from worker.celery_worker.bootsteps import LedgerCheck
 
 
 def worker_on(hostname: str) -> Any:
-    parent: Any = SimpleNamespace(hostname=hostname, app=SimpleNamespace())
+    parent: Any = SimpleNamespace(hostname=hostname, concurrency=2, app=SimpleNamespace())
     LedgerCheck(parent)
     return parent.app
 
