@@ -121,8 +121,8 @@ TABLE = CONNECTING | HANDSHAKE | PROXY | LARGE_REQUEST | SENDING | ANSWERING
 CANNOT_HAPPEN = {
     # These end before there is a connection.
     *((kind, progress) for kind in (NAME_NOT_FOUND, CONNECT) for progress in Progress if progress > BEFORE),
-    # A request is written in the same moment in which its connection is ready.
-    *((kind, CONNECTED) for kind in FailureKind),
+    # A request is written in the same moment in which its connection is ready; only a close can come before that.
+    *((kind, CONNECTED) for kind in FailureKind if kind is not CLOSED),
     # What is closed or breaks the protocol before there is a connection, is CONNECT.
     *((kind, BEFORE) for kind in (CLOSED, PROTOCOL)),
     # Nonsense is an answer that began.
