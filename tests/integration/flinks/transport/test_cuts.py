@@ -21,7 +21,7 @@ from worker.flinks.transport import Transport
 IS_LONG = "NIGHTLY_PROVE" in os.environ
 ALL_PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 MANY = settings(
-    max_examples=5_000 if IS_LONG else 30,
+    max_examples=1_000 if IS_LONG else 30,
     deadline=None,
     derandomize=not IS_LONG,
     database=None,
