@@ -142,12 +142,12 @@ def test_an_attempt_remembers_all_that_is_known_of_it() -> None:
 
 def test_an_attempt_says_a_code_of_flinks_once() -> None:
     item = settled(Verdict(Outcome.DEAD, "INVALID_LOGIN", http_status=400, flinks_code="INVALID_LOGIN"))
-    assert json.loads(item.attempt) == [1_000_000, 3, True, 0.123, "dead", "INVALID_LOGIN", "w1", 400]
+    assert json.loads(item.attempt) == [1_000_000, 0.123, 3, True, "dead", "INVALID_LOGIN", "w1", 400]
 
 
 def test_an_attempt_leaves_out_what_is_not_known_but_keeps_false_and_zero() -> None:
     item = settled(Verdict(Outcome.TRANSIENT, "timeout"), wants_active=False, seconds=0)
-    assert json.loads(item.attempt) == [1_000_000, 3, False, 0, "transient", "timeout", "w1"]
+    assert json.loads(item.attempt) == [1_000_000, 0, 3, False, "transient", "timeout", "w1"]
 
 
 def test_a_call_that_was_never_made_costs_nothing() -> None:
