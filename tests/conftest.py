@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from redis import Redis
 
@@ -24,6 +25,11 @@ KNOWN_KEY = new_key()
 
 # jsonschema imports this to check `iri`, a format that no schema of ours has; the import takes 2.5 s of CPU.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
+
+# A busy machine takes longer than hypothesis' 200 ms for an example now and then.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 def pytest_collection() -> None:
