@@ -5,9 +5,8 @@ Nothing that a server sends can take more than MAX_ANSWER_BYTES of memory, or ou
 
 import asyncio
 import ssl
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import cast
+from typing import NamedTuple, cast
 
 import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -30,8 +29,7 @@ class CallFailed(httpx.TransportError):
         self.kind, self.progress = kind, progress
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer as it came over the wire. The body is cut after MAX_BODY_BYTES."""
 
     status: int

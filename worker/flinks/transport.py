@@ -6,9 +6,9 @@ no redirect, no cookie, no decompression. Each failure says whether the request 
 
 import asyncio
 import ssl
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from time import monotonic  # the clock of event loops; uvloop's own stands still while it is busy
 from typing import Any, cast
 
 import httpx
@@ -81,11 +81,10 @@ class Transport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its response, with the body read."""
         limits, not_after = request.extensions["timeout"], request.extensions.get("not_after", float("inf"))
-        clock = asyncio.get_running_loop().time
         content = await read_whole(request.stream)
         async with self._slots:
             _refuse_after(not_after)
-            ends_at = clock() + limits["total"]
+            ends_at = monotonic() + limits["total"]
             connection = await self._take() or await self._connected(limits["connect"])
             try:
                 _refuse_after(not_after)
@@ -106,13 +105,12 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def _take(self) -> Connection | None:
         """Return the most recently used connection that is still open, if any."""
-        clock = time.monotonic  # uvloop's own clock stands still while the event loop is busy
-        if self._idle and clock() - (self._idle[-1].ends_at - KEEPALIVE_SECONDS) > RESTED_SECONDS:
+        if self._idle and monotonic() - (self._idle[-1].ends_at - KEEPALIVE_SECONDS) > RESTED_SECONDS:
             for _ in range(TURNS_UNTIL_CLOSED):
                 await asyncio.sleep(0)
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_usable and clock() < connection.ends_at:
+            if connection.is_usable and monotonic() < connection.ends_at:
                 return connection
             self._open.discard(connection)
             connection.close()
@@ -127,7 +125,7 @@ class Transport(httpx.AsyncBaseTransport):
         """Keep a connection for later calls, if it may carry another one."""
         if connection.is_usable:
             self._idle.append(connection)
-            self._expire_at(connection, asyncio.get_running_loop().time() + KEEPALIVE_SECONDS)
+            self._expire_at(connection, monotonic() + KEEPALIVE_SECONDS)
         else:
             self._open.discard(connection)
 
@@ -141,13 +139,13 @@ class Transport(httpx.AsyncBaseTransport):
             self._timer = asyncio.get_running_loop().call_at(at, self._expire)
 
     def _expire(self) -> None:
-        loop = asyncio.get_running_loop()
-        for connection in [connection for connection in self._open if connection.ends_at <= loop.time()]:
+        now = max(monotonic(), self._timer_at)  # the event loop's clock may be a little ahead
+        for connection in [connection for connection in self._open if connection.ends_at <= now]:
             connection.expire()
             self._open.discard(connection)
         self._idle = [connection for connection in self._idle if connection in self._open]
         self._timer_at = min((connection.ends_at for connection in self._open), default=float("inf"))
-        self._timer = loop.call_at(self._timer_at, self._expire) if self._open else None
+        self._timer = asyncio.get_running_loop().call_at(self._timer_at, self._expire) if self._open else None
 
     def _message(self, request: httpx.Request, content: bytes) -> bytes:
         """Return the request as bytes. Calls that share URL and headers share what is built of them."""

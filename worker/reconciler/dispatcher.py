@@ -110,7 +110,7 @@ class Dispatcher:
     ) -> None:
         self._parts, self._instance, self._fingerprint = parts, instance, fingerprint
         self._ends_at, self._share, self._threads = ends_at, share, threads
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight: dict[int, asyncio.Task[None]] = {}  # by the id() of the claim
         self._answers: list[Settlement] = []
         self._answered = asyncio.Event()
         self.everyone: Sequence[Dispatcher] = ()
@@ -121,7 +121,9 @@ class Dispatcher:
         try:
             await self._run()
         finally:
-            for task in self._in_flight:  # an unexpected error ended the slice: these logins are due when leases expire
+            for task in (
+                self._in_flight.values()
+            ):  # an unexpected error ended the slice: these logins are due when leases expire
                 task.cancel()
 
     async def _run(self) -> None:
@@ -205,7 +207,7 @@ class Dispatcher:
     def _start(self, reply: ClaimReply, asked_at: float) -> None:
         not_after = asked_at + self._parts.bounds.lease_seconds - self._parts.bounds.call_seconds
         for claim in reply.claims:
-            self._in_flight.add(asyncio.create_task(self._work(claim, reply.now_ms, not_after)))
+            self._in_flight[id(claim)] = asyncio.create_task(self._work(claim, reply.now_ms, not_after))
 
     async def _work(self, claim: Claim, claimed_at_ms: int, not_after: float) -> None:
         started_at = elapsed_seconds()
@@ -218,7 +220,7 @@ class Dispatcher:
                 call = Call(claim, claimed_at_ms, elapsed_seconds() - started_at, name)
                 self._answers.append(settlement_of(call, verdict, self._parts.bounds.retry, _RANDOM.random))
         finally:  # a done callback would cost each call one more turn of the event loop
-            self._in_flight.discard(asyncio.current_task())
+            del self._in_flight[id(claim)]
             self._answered.set()
 
     async def _call(self, claim: Claim, not_after: float) -> Verdict | None:
