@@ -9,7 +9,6 @@ from worker.backfill.job_models import Job, JobStatus, LetterOutcome, LetterResu
 from worker.operations.bulk_progress import CHANGES, outcomes, title_of
 from worker.web.review.charts import progress_bar
 from worker.web.review.progress import Progress
-from worker.words import span
 
 _FAILED = (LetterOutcome.DEAD, LetterOutcome.INVALID, LetterOutcome.FAILED)
 _KINDS: Mapping[LetterOutcome, str] = {
@@ -72,10 +71,8 @@ def job_progress(job: Job, *, reason: str = "", pace: str = "") -> Progress:
 
 def preflight_parts(preflight: Preflight) -> list[Part]:
     """Return the counts of a preflight that are not zero, in the order of their importance."""
-    time = f"about {span(preflight.seconds)}" if preflight.seconds else ""
-    rate = f"{time} at {preflight.calls_per_second:g} calls a second" if preflight.calls_per_second else time
     parts = [
-        Part("called", "will be called", preflight.called, f"with the newest wish of each login; {rate}".rstrip("; ")),
+        Part("called", "will be called", preflight.called, "with the newest wish of each login"),
         Part("good", "already as wished", preflight.already_as_wished, "called all the same"),
         Part("called", CHANGES.get(preflight.verb, "will be changed"), preflight.changed, "without a call"),
         Part("called", "accepted again", preflight.accepted_again, "messages; those that are still wrong stay open"),
