@@ -28,6 +28,7 @@ Handler = Callable[[Reader, Writer], Awaitable[None]]
 async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Serve on a free loopback port and yield the port; on leaving, the server is removed completely."""
     tasks: set[asyncio.Task[None]] = set()
+    writers: list[Writer] = []
 
     async def handle(reader: Reader, writer: Writer) -> None:
         try:
@@ -38,9 +39,11 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    server = await asyncio.start_server(
-        lambda *pair: tasks.add(asyncio.create_task(handle(*pair))), "127.0.0.1", 0, ssl=tls
-    )
+    def accept(reader: Reader, writer: Writer) -> None:
+        writers.append(writer)
+        tasks.add(asyncio.create_task(handle(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -48,6 +51,10 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
+        for _ in range(3):  # the event loop closes the sockets
+            await asyncio.sleep(0)
 
 
 async def read_request(reader: Reader) -> tuple[str, bytes]:

@@ -61,7 +61,7 @@ def test_a_stream_reader_that_hangs_ends_the_worker(nightly: Nightly) -> None:
 
 
 def test_a_queue_that_a_worker_has_left_and_cannot_consume_again_ends_it(nightly: Nightly) -> None:
-    _ends(start_hooked(nightly.stack, LEFT_FOR_GOOD), "queues")
+    _ends(start_hooked(nightly.stack, LEFT_FOR_GOOD, is_ready=False), "queues")
 
 
 @long_form
