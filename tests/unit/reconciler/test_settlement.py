@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from worker.flinks.outcome import Outcome, Verdict
-from worker.ledger import Claim, Settlement
+from worker.ledger import Claim, Settled, Settlement
 from worker.ledger.history import FIELDS
 from worker.reconciler.retry_policy import RetryLimits
-from worker.reconciler.settlement import DISTRUST_SECONDS, Call, settlement_of, unsent
+from worker.reconciler.settlement import DISTRUST_SECONDS, Call, log_fields, settlement_of, unsent
 
 LIMITS = RetryLimits(max_attempts=5, max_age_seconds=3600, settle_seconds=20)
 CLAIM = Claim(
@@ -152,3 +152,12 @@ def test_an_attempt_leaves_out_what_is_not_known_but_keeps_false_and_zero() -> N
 
 def test_a_call_that_was_never_made_costs_nothing() -> None:
     assert unsent(CLAIM) == Settlement(claim=CLAIM, outcome="unsent", code="unsent")
+
+
+@pytest.mark.parametrize(("delay_seconds", "logged"), [(0, None), (12.34, 12.3)])
+def test_the_log_names_the_delay_of_a_settled_call_only_if_there_is_one(
+    delay_seconds: float, logged: float | None
+) -> None:
+    fields = log_fields("toolbox", replace(unsent(CLAIM), delay_seconds=delay_seconds), Settled.WAITING)
+    assert fields.get("delay_seconds") == logged
+    assert fields["login"] == "lgn_a"
