@@ -35,8 +35,7 @@ CLAIMED_SECONDS = 0.005  # after a claim of all that was due or allowed: its cal
 LOOK_SECONDS = 0.02  # how often a dispatcher with calls in flight looks for new work
 BLOCK_SECONDS = 0.3
 """The same without calls in flight, if no wake-up comes. Higher delays a worker's stop; lower keeps Redis busier."""
-REDIS_PAUSE_SECONDS = 0.5
-SLICE_SECONDS = 30.0
+REDIS_PAUSE_SECONDS, SLICE_SECONDS = 0.5, 30.0
 
 log = get_logger(__name__)
 _RANDOM = random.SystemRandom()  # forked children would share a seeded generator's state and draw the same waits
