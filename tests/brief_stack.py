@@ -36,5 +36,11 @@ class BriefStack(EmbeddedStack):
 
 
 def says_ready(worker: ManagedProcess) -> bool:
-    """Return whether Celery logged that this worker is ready: its last step, after it reads its queues."""
-    return re.search(rf"\b{worker.name}@\S+ ready\.", worker.output()) is not None
+    """Return whether Celery logged that this worker is ready: its last step, after it reads its queues.
+
+    Searches the whole log: on a backlog, more than the end that `output` returns follows within a moment.
+    """
+    if not worker.log_path.exists():
+        return False
+    log = worker.log_path.read_bytes()[worker._log_offset :].decode(errors="replace")
+    return re.search(rf"\b{worker.name}@\S+ ready\.", log) is not None
