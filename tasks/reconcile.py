@@ -4,6 +4,7 @@ Its message is only a hint and is acknowledged at once: if it is lost, the next 
 """
 
 import asyncio
+import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -37,7 +38,8 @@ def reconcile(key: object = "", hops: object = 0, **_: Any) -> None:
     if key and key not in services.vault.key_ids:
         forward(lambda left: app.send_reconcile(str(key), left), hops)
         return
-    worker, owner = app.identity, secrets.token_hex(8)  # not the task's id: a message may be delivered twice
+    worker = app.identity
+    owner = f"{os.getpid()}-{secrets.token_hex(6)}"  # not the task's id: a message may be delivered twice
     reconcilers = services.ledger.join_reconcilers(worker, owner)
     if not reconcilers:
         return

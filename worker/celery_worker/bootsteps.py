@@ -190,7 +190,7 @@ def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
         parts += celery_parts(worker, broker)
     if worker.hub is not None:  # otherwise its loop would notice the signal only at the next event, up to 1 s later
         app.shutdown.wake_main = lambda: worker.hub.call_soon(app.progress.made, "celery")
-    app.shutdown.pids_of_children = lambda: [process.pid for process in worker.pool._pool._pool]  # noqa: SLF001 - Celery shows them nowhere
+    app.shutdown.pids_of_children = lambda: [process.pid for process in _children_of(worker)]
     return Watchdog(
         parts,
         app.progress,
@@ -198,6 +198,11 @@ def watchdog_of(worker: Any, loops: Sequence[Loop]) -> Watchdog:
         task_seconds=SLICE_SECONDS + 2 * settings.lease_seconds + TASK_MARGIN_SECONDS,
         health_file=settings.health_file,
     )
+
+
+def _children_of(worker: Any) -> list[Any]:
+    """Return the pool's processes; a pool of another kind than Celery's default has none."""
+    return list(getattr(worker.pool._pool, "_pool", ()))  # noqa: SLF001 - Celery shows them nowhere
 
 
 def pulse(worker: Any, services: Services) -> None:
@@ -214,6 +219,7 @@ def pulse(worker: Any, services: Services) -> None:
             about={
                 "version": worker.app.version,
                 "keys": services.vault.key_ids,
+                "processes": [os.getpid(), *worker.app.shutdown.pids_of_children()],
                 "instances": sorted({*services.instances, services.settings.flinks_instance}),
                 "broker": "rabbitmq" if rabbit_of(services.settings) else "redis",
             },

@@ -22,8 +22,6 @@ from worker.redis_client.connect import BytesRedis, server_ms
 
 RECORD_BATCH = 200
 """Events in one script call. Redis serves no other client meanwhile."""
-SLOT_SECONDS = 3.0
-"""How long a reconciler keeps its slot without a heartbeat."""
 MISMATCHES = {
     "newer": NEWER,
     "mismatch": (
@@ -140,9 +138,9 @@ class Ledger:
     ) -> Pulse:
         """Count the logins due on the instances in `fingerprints`, and say whether to send messages.
 
-        With `slots`, it is also the worker's heartbeat (`about` holds its `keys`, as in `Vault.key_ids`): it takes back
-        lost leases, and the reply may hold notices. Pass them on, then call `forget_notice`; a later heartbeat gets
-        those that are not forgotten.
+        With `slots`, it is also the worker's heartbeat (`about` holds its `keys`, as in `Vault.key_ids`, and the ids of
+        its `processes`): it takes back lost leases, frees the slots of processes that are gone, and the reply may hold
+        notices. Pass them on, then call `forget_notice`; a later heartbeat gets those that are not forgotten.
         """
         pairs = [text for pair in fingerprints.items() for text in pair]
         reply = self._scripts.run("pulse", self._now(), worker, slots, json.dumps(about or {}), *pairs)
@@ -155,11 +153,12 @@ class Ledger:
         self.redis.zrem("nightly:notices", notice.text)
 
     def join_reconcilers(self, worker: str, owner: str) -> int:
-        """Take a slot for a reconciler, or renew it (at least every SLOT_SECONDS).
+        """Take a slot for a reconciler, or renew it: without that, it is free after three seconds.
 
+        `owner` begins with the id of the process: once a pulse of the worker no longer names that, the slot is free.
         Returns the number of reconcilers, this one included; 0 if this worker has no free slot.
         """
-        return int(self._scripts.run("join_reconcilers", self._now(), worker, owner, round(SLOT_SECONDS * 1000)))
+        return int(self._scripts.run("join_reconcilers", self._now(), worker, owner))
 
     def leave_reconcilers(self, worker: str, owner: str) -> None:
         """Free the slot of a reconciler that ends."""

@@ -9,6 +9,7 @@ from celery import Celery
 from tests.integration.celery_worker.conftest import Nightly, cloud_event, new_logins
 from tests.waiting import eventually
 from worker.broker.celery_config import kombu_address
+from worker.redis_client.connect import server_ms
 
 KILLED_SECONDS = 15
 """A slot lasts three seconds, a pulse comes each second; the rest is for a busy test machine."""
@@ -54,6 +55,19 @@ def test_the_next_event_after_a_kill_is_called_within_seconds(nightly: Nightly, 
     # Until Redis has seen that they are gone, it may still claim an event for them, and that costs the lease.
     eventually(lambda: not _has_waiting_reconciler(nightly), seconds=5, describe="Redis sees that it is dead")
     _send(nightly, seconds=KILLED_SECONDS)
+
+
+def test_a_pulse_frees_the_slot_of_a_killed_process_before_it_expires(nightly: Nightly) -> None:
+    _start_worker(nightly)
+
+    def is_freed_early() -> bool:
+        eventually(lambda: nightly.redis.zcard("nightly:reconcilers") == 1, describe="a waiting reconciler")
+        ((member, free_at),) = nightly.redis.zrange("nightly:reconcilers", 0, -1, withscores=True)
+        os.kill(int(member.split(b"|")[1].split(b"-")[0]), signal.SIGKILL)
+        eventually(lambda: nightly.redis.zscore("nightly:reconcilers", member) is None, describe="a free slot")
+        return bool(server_ms(nightly.redis) < free_at)
+
+    assert any(is_freed_early() for _ in range(4)), "on a busy machine, a pulse may come late"
 
 
 def test_a_worker_with_one_slot_keeps_no_reconciler_and_calls_at_once(nightly: Nightly) -> None:

@@ -1,5 +1,6 @@
 """What a pulse returns: due logins, live workers, whether another reconciler is wanted, notices."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -92,6 +93,16 @@ def test_one_message_is_sent_until_a_reconciler_starts(ledger: Ledger, redis_cli
     assert ledger.pulse(MINE).should_wake is False, "a reconciler is running"
     ledger.leave_reconcilers("worker", "a")
     assert ledger.pulse(MINE).should_wake is True
+
+
+def test_a_hint_from_before_the_clock_of_redis_was_set_back_holds_no_message_up(
+    ledger: Ledger, redis_client: Redis
+) -> None:
+    ledger.record(wishes(1))
+    redis_client.set("nightly:hint", "1", px=10_000)
+    assert not ledger.pulse(MINE).should_wake
+    redis_client.pexpire("nightly:hint", 3_600_000)
+    assert ledger.pulse(MINE).should_wake
 
 
 @pytest.mark.parametrize(("due", "slots", "wanted"), [(100, 9, 1), (101, 9, 2), (201, 9, 3), (201, 3, 2), (201, 1, 1)])
@@ -204,12 +215,28 @@ def test_a_slot_is_kept_for_three_seconds(ledger: Ledger, clock: Clock) -> None:
     assert ledger.join_reconcilers("worker", "b")
 
 
-def test_a_slot_that_ends_a_minute_ahead_is_freed_as_the_clock_was_set_back(
-    ledger: Ledger, clock: Clock, redis_client: Redis
-) -> None:
-    redis_client.zadd("nightly:reconcilers", {"a|1": clock.ms + 59_999, "a|2": clock.ms + 60_000, "a|3": clock.ms})
+def test_a_slot_from_before_the_clock_was_set_back_is_freed(ledger: Ledger, clock: Clock, redis_client: Redis) -> None:
+    redis_client.zadd("nightly:reconcilers", {"a|1": clock.ms + 3_000, "a|2": clock.ms + 3_001, "a|3": clock.ms})
     ledger.pulse({})
     assert redis_client.zrange("nightly:reconcilers", 0, -1) == [b"a|1"]
+
+
+def test_a_pulse_frees_the_slots_of_its_own_processes_that_are_gone(ledger: Ledger, redis_client: Redis) -> None:
+    def pulse(*pids: int | None, slots: int = 3) -> bool:
+        redis_client.delete("nightly:hint:k1")
+        about = {"processes": pids, "instances": [INSTANCE], "keys": ["k1"]}
+        return ledger.pulse(MINE, worker="w", slots=slots, about=about).should_wake
+
+    pulse(71, 72)
+    for worker, owner in [("w", "71-ab"), ("w", "72-cd"), ("w2", "70-ef")]:
+        ledger.join_reconcilers(worker, owner)
+    assert not pulse(71, 72)
+    assert not pulse(71, None)
+    assert redis_client.zrange("nightly:reconcilers", 0, -1) == [b"w2|70-ef", b"w|71-ab"]
+    assert not pulse(slots=0), "no heartbeat"
+    assert pulse(7, 171, 711)
+    assert redis_client.zrange("nightly:reconcilers", 0, -1) == [b"w2|70-ef"]
+    assert "processes" not in json.loads(redis_client.hget("nightly:workers", "w"))
 
 
 # -- notices -----------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 -- Take or keep a slot for one reconciler of a worker. One slot of each worker that has several is reserved for intake,
 -- however long the backlog. A reconciler calls this once a second while it runs, and so keeps its slot.
--- ARGV  1 now (ms or ''), 2 worker, 3 owner, 4 heartbeat (ms): the slot is free again after this without a call
+-- ARGV  1 now (ms or ''), 2 worker, 3 owner: "<process id>-<random>"
 -- Reply number of reconcilers, this one included; 0: this worker has no free slot, and the caller ends
 
-local now, worker, owner, heartbeat = clock(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
+local now, worker, owner = clock(ARGV[1]), ARGV[2], ARGV[3]
 local member = worker .. '|' .. owner
 
 forget_silent_reconcilers(now)
@@ -19,5 +19,5 @@ if not redis.call('ZSCORE', 'nightly:reconcilers', member) then
   redis.call('DEL', hint_key(nil))
   for _, key_id in ipairs(about.keys or {}) do redis.call('DEL', hint_key(key_id)) end
 end
-redis.call('ZADD', 'nightly:reconcilers', now + heartbeat, member)
+take_slot(member, now)
 return redis.call('ZCARD', 'nightly:reconcilers')

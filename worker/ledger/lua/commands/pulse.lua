@@ -1,7 +1,8 @@
 -- Say whether messages should be sent: to reconcilers, if too few run, and to feed backfills. A worker runs it once
 -- a second as its heartbeat, which also takes back lost leases: any worker heals what a dead one left behind. It runs
 -- without a heartbeat (slots 0) after events were recorded.
--- ARGV  1 now (ms or ''), 2 worker, 3 slots (0: no heartbeat), 4 about the worker (JSON, with the ids of its `keys`)
+-- ARGV  1 now (ms or ''), 2 worker, 3 slots (0: no heartbeat), 4 about the worker (JSON, with the ids of its `keys`,
+--         and those of its `processes`)
 --       5 and on, for each instance of the caller: its name, fingerprint of the caller's configuration for it
 -- Reply {logins due now on those instances, where calls may be made; leases taken back; 1 to send a message to a
 --        reconciler that holds the newest key of the caller; notices to pass on and then delete; 1 to send
@@ -11,7 +12,6 @@ local FIRST_INSTANCE = 5
 local FORGOTTEN = 60000
 local REAP_AT_MOST = 500
 local LOGINS_A_RECONCILER = 100
-local HINT_LIFE = 1000
 local LOST_IN_A_ROW, LONGEST_WAIT = 10, 3600000
 local NOTICES, NOTICE_AGAIN = 10, 15000
 local LINGER = 1000 -- a reconciler waits this long for its next call; one that would wait longer is not started
@@ -123,7 +123,7 @@ local function note_use(instance)
 end
 
 local function can_call(instance)
-  if redis.call('EXISTS', excluded_key(instance.name, worker)) == 1 then return false end
+  if excluded_ms(instance.name, worker) > 0 then return false end
   local admitted = admission(read_gate(instance.name), read_config(instance.name, instance.fingerprint), now)
   if admitted == 'closed' or admitted == 'waiting' then return false end
   local paused_until, tat, rate = unpack(redis.call('HMGET', rate_key(instance.name),
@@ -176,7 +176,8 @@ end
 if is_heartbeat then
   count_silence()
   local about = cjson.decode(about_worker)
-  about.at, about.slots = now, slots
+  forget_dead_reconcilers(worker, about.processes or {})
+  about.at, about.slots, about.processes = now, slots, nil
   redis.call('HSET', 'nightly:workers', worker, cjson.encode(about))
 end
 
@@ -216,9 +217,7 @@ local capacity, active = reconcilers_with(newest, workers)
 local least = are_all_callable and caller.slots > 1 and 1 or 0
 local wanted = math.min(capacity, math.max(math.ceil(due / LOGINS_A_RECONCILER), least))
 local send = 0
-if active < wanted and redis.call('SET', hint_key(newest), '1', 'NX', 'PX', HINT_LIFE) then send = 1 end
+if active < wanted and may_send(hint_key(newest)) then send = 1 end
 local feed = 0
-if is_heartbeat and wants_feeding(callable) and redis.call('SET', 'nightly:feed-hint', '1', 'NX', 'PX', HINT_LIFE) then
-  feed = 1
-end
+if is_heartbeat and wants_feeding(callable) and may_send('nightly:feed-hint') then feed = 1 end
 return { due, lost, send, is_heartbeat and take_notices() or {}, feed }

@@ -112,8 +112,8 @@ end
 -- `limits` as in settle_and_claim.lua.
 local function claim_due(context, limits)
   local wanted, lease = limits.at_most, limits.lease
-  local excluded_ms = redis.call('PTTL', excluded_key(context.instance, context.worker))
-  if excluded_ms > 0 then return { 'closed', excluded_ms, context.now } end
+  local excluded_for = excluded_ms(context.instance, context.worker)
+  if excluded_for > 0 then return { 'closed', excluded_for, context.now } end
   local admitted, ask_again = admission(context.gate, context.config, context.now)
   if admitted == 'closed' then return { 'closed', ask_again, context.now } end
   if admitted == 'waiting' then return { 'canary', math.min(ask_again, 50), context.now } end

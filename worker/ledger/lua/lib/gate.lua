@@ -27,7 +27,16 @@ local PROBE_LONGEST = 60000
 local LONGEST_LEASE = 200000
 local LONGEST_PAUSE = 3600000
 
+local EXCLUDED_FOR = 60000
+
 local function excluded_key(instance, worker) return 'nightly:excluded:' .. instance .. ':' .. worker end
+
+-- Returns for how long a worker is still excluded, ms. A longer time than any exclusion is from before Redis' clock was
+-- set back.
+local function excluded_ms(instance, worker)
+  local left = redis.call('PTTL', excluded_key(instance, worker))
+  return left <= EXCLUDED_FOR and math.max(left, 0) or 0
+end
 
 local function number_or_nil(text) return tonumber(text or '') end
 local function number_or_zero(text) return tonumber(text or '0') or 0 end

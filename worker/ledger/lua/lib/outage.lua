@@ -14,7 +14,7 @@
 -- the window is enough to exclude it again.
 
 local BUCKETS = 10
-local EXCLUDED_FOR, EXCLUDED_NOTICE_AGAIN = 60000, 3600000
+local EXCLUDED_NOTICE_AGAIN = 3600000
 
 local function good_key(instance, worker) return 'nightly:good:' .. instance .. ':' .. worker end
 local function ill_key(instance, worker) return 'nightly:ill:' .. instance .. ':' .. worker end
