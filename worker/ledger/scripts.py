@@ -1,6 +1,7 @@
 """Assembles each Lua script from the library files that it needs, and runs it on one Redis client."""
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -156,16 +157,22 @@ class Scripts:
     def run_when_woken(self, name: str, *args: str | bytes | float, wake_key: str, seconds: float) -> Any:
         """Run one script as soon as the list `wake_key` has an entry, which is removed, or after `seconds`.
 
-        Both commands are sent at once, so that the script runs within Redis' same turn as the wake-up.
+        Both commands are sent at once, so that the script runs within Redis' same turn as the wake-up. It runs as well
+        if Redis refuses to wait, and its reply counts: this process waits then.
         """
         with self._judging(), self._client.pipeline(transaction=False) as pipeline:
             pipeline.blpop([wake_key], timeout=seconds)
             pipeline.evalsha(digest(name), 0, *args)
-            try:
-                _, reply = pipeline.execute()
-            except redis.exceptions.NoScriptError:  # Redis came back empty
+            woken, reply = pipeline.execute(raise_on_error=False)
+            if isinstance(reply, redis.exceptions.NoScriptError):  # Redis came back empty
                 return self.run(name, *args)
-        return reply
+            if isinstance(reply, redis.RedisError):
+                raise reply
+            if isinstance(woken, redis.RedisError):
+                if _is_from_a_replica(woken):
+                    raise woken
+                time.sleep(seconds)
+            return reply
 
     @contextmanager
     def _judging(self) -> Iterator[None]:
@@ -179,6 +186,6 @@ class Scripts:
             raise
 
 
-def _is_from_a_replica(error: redis.ResponseError) -> bool:
+def _is_from_a_replica(error: redis.RedisError) -> bool:
     """Redis 7 has an error code for this; Redis 6.2 names it in the text of the script's error."""
     return isinstance(error, redis.exceptions.ReadOnlyError) or "READONLY" in str(error)

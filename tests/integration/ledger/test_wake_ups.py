@@ -51,6 +51,16 @@ def test_a_waiting_claim_survives_the_loss_of_the_scripts(redis_client: Redis, l
     assert len(claim(wait_seconds=0.05).claims) == 1
 
 
+def test_a_claim_is_not_lost_if_redis_refuses_to_wait(redis_client: Redis, ledger: Ledger, claim: Any) -> None:
+    redis_client.set(WAKE_KEY, "no list")
+    claim()  # Redis has the script now
+    began = time.monotonic()
+    assert claim(wait_seconds=0.2).state == "idle"
+    assert time.monotonic() - began > 0.2, "a caller that waits for nothing would not rest"
+    ledger.record(wishes(1))
+    assert len(claim(wait_seconds=0.05).claims) == 1
+
+
 def test_events_recorded_while_nobody_waits_leave_one_wake_up(ledger: Ledger, redis_client: Redis) -> None:
     for count in (1, 2):
         ledger.record(wishes(count))
