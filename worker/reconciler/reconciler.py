@@ -73,5 +73,5 @@ async def run_slice(parts: Parts, instances: Sequence[tuple[Instance, str]], *, 
                 group.create_task(dispatcher.run())
     finally:
         heartbeats.cancel()
-        threads.shutdown(wait=False)
+        threads.shutdown()  # a heartbeat on its way would take the slot again after it was left
     return elapsed_seconds() >= ends_at

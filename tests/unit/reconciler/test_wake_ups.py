@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.reconciler.slices import BOUNDS, Slice, instance_of, when
-from worker.reconciler import dispatcher
+from worker.reconciler import dispatcher, reconciler
 from worker.reconciler.dispatcher import Parts
 from worker.reconciler.reconciler import run_slice
 
@@ -55,6 +55,25 @@ def test_a_slice_stays_until_its_time_is_up_and_hardly_looks(piece: Slice, stayi
     assert was_up
     assert SLICE_SECONDS <= seconds < SLICE_SECONDS + 0.5
     assert max(piece.ledger.asked.values()) <= 2
+
+
+def test_no_heartbeat_takes_the_slot_again_after_the_slice_has_ended(
+    piece: Slice, staying: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "HEARTBEAT_SECONDS", 0.1)
+    log: list[str] = []
+
+    def join(*_: str) -> int:
+        log.append("asks")
+        time.sleep(0.15)  # so that the end of the slice falls into a heartbeat
+        log.append("has it")
+        return 1
+
+    monkeypatch.setattr(piece.ledger, "join_reconcilers", join)
+    run(replace(staying, bounds=replace(BOUNDS, slice_seconds=0.2), hand_over=lambda: log.append("hands over")))
+    log.append("ends")
+    time.sleep(0.2)
+    assert log.index("ends") > max(at for at, line in enumerate(log) if line == "has it")
 
 
 def test_a_wake_up_starts_a_claim_of_its_instance_alone(piece: Slice, staying: Parts, soon: Any) -> None:
