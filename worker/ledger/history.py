@@ -1,8 +1,8 @@
 """Formats and reads the history of a troubled login: one JSON array a line, oldest first.
 
 It has a line for each attempt from the first failure on; for each event that came while the login had failures or an
-open dead letter; and for each action of a person on such a letter. lua/lib/history.lua keeps the last 30 lines, and of
-an attempt that differs from the one before it only in time and duration, it keeps only these two.
+open dead letter; and for each action of a person on such a letter. lua/lib/history.lua keeps the last 30 lines. Of an
+attempt that differs from the one before it only in time and duration, it keeps `[ms since that one, ms]`.
 """
 
 import json
@@ -12,21 +12,26 @@ from typing import Any
 from worker.ledger.stored_hash import LATEST_MS
 from worker.redis_client.connect import BytesRedis
 
-FIELDS = ("at", "seconds", "revision", "wish", "outcome", "code", "worker", "http_status", "flinks_code", "message")
-"""Of an attempt. `at`: time of the claim, ms. `seconds`: duration of the call. `flinks_code`: Flinks' own code, if it
-differs from `code`. Missing values are null, or left out at the end."""
+FIELDS = ("at", "ms", "revision", "wish", "code", "worker", "http_status", "outcome", "flinks_code", "message")
+"""Of an attempt. `at`: time of the claim, ms. `ms`: duration of the call. `outcome`: if it is not `transient`.
+`flinks_code`: Flinks' own code, if it differs from `code`. Missing values are null, or left out at the end."""
 EVENT_FIELDS = ("at", "event_id", "wish", "occurred_us", "lane", "result")
 """Of an event, after the word `event`. `at`: when it was recorded, ms. `result`: `recorded` or `superseded`."""
 ACTION_FIELDS = ("at", "by", "action", "letter", "entry", "text")
 """Of an action, after the word `action`. `entry`: its number in the audit log. `text`: note, reason, owner or date."""
-_OWN = 2
-"""Values that every attempt has: time and duration. One without further values has those of the attempt before it."""
+_USUAL_OUTCOME = "transient"
+_LIKE_THE_ONE_BEFORE = 2
+"""Number of values of an attempt that has the others from the attempt before it."""
 _FIELDS_OF = {"event": EVENT_FIELDS, "action": ACTION_FIELDS}
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def attempt_text(**about: object) -> str:
-    """Return an attempt as the ledger keeps it."""
+def attempt_text(*, seconds: float | None = None, outcome: str | None = None, **others: object) -> str:
+    """Return an attempt as the ledger keeps it: `others` are further values of FIELDS."""
+    about = others | {
+        "ms": None if seconds is None else round(seconds * 1000),
+        "outcome": None if outcome == _USUAL_OUTCOME else outcome,
+    }
     values = [about.get(name) for name in FIELDS]
     while values[-1] in {None, ""}:
         values.pop()
@@ -36,7 +41,8 @@ def attempt_text(**about: object) -> str:
 def read_history(client: BytesRedis, reference: str) -> list[dict[str, Any]]:
     """Return the history of a login, oldest first.
 
-    Each line has its `kind` (attempt, event or action) and its fields, without missing values.
+    Each line has its `kind` (attempt, event or action) and its fields, without missing values. An attempt has `seconds`
+    instead of `ms`.
     """
     return read_lines(client.get(history_key(reference)))
 
@@ -52,15 +58,22 @@ def read_lines(text: bytes | None) -> list[dict[str, Any]]:
     A line that a person damaged in Redis is an attempt with the outcome `unreadable`.
     """
     lines: list[dict[str, Any]] = []
-    other_values: list[Any] = []
+    before: list[Any] = []
     for line in (text or b"").splitlines():
         kind, values = _parse(line)
-        if kind == "attempt" and len(values) == _OWN:
-            values += other_values
-        elif kind == "attempt":
-            other_values = values[_OWN:]
+        if kind == "attempt":
+            before = values = _in_full(values, before)
         lines.append(_line(kind, values))
     return lines
+
+
+def _in_full(values: list[Any], before: list[Any]) -> list[Any]:
+    """Return all values of an attempt, given those of the attempt before it."""
+    if len(values) != _LIKE_THE_ONE_BEFORE:
+        return values
+    wait, ms = values
+    are_times = len(before) > _LIKE_THE_ONE_BEFORE and _is_number(before[0]) and _is_number(wait)
+    return [before[0] + wait, ms, *before[_LIKE_THE_ONE_BEFORE:]] if are_times else []
 
 
 def by_kind(history: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -84,8 +97,14 @@ def _line(kind: str, values: Sequence[Any]) -> dict[str, Any]:
     found = zip(_FIELDS_OF.get(kind, FIELDS), values, strict=False)
     line = {name: value for name, value in found if value is not None and value != ""}
     line = {} if kind == "event" and "occurred_us" not in line else line
-    are_typed = line and all(_TYPES.get(name, _is_text)(value) for name, value in line.items())
-    return {"kind": kind} | line if are_typed else dict(_UNREADABLE)
+    if not line or not all(_TYPES.get(name, _is_text)(value) for name, value in line.items()):
+        return dict(_UNREADABLE)
+    return {"kind": kind} | (_read_attempt(line) if kind == "attempt" else line)
+
+
+def _read_attempt(line: dict[str, Any]) -> dict[str, Any]:
+    duration = {"seconds": line.pop("ms") / 1000} if "ms" in line else {}
+    return {"outcome": _USUAL_OUTCOME} | duration | line
 
 
 def _is_text(value: object) -> bool:
@@ -98,8 +117,7 @@ def _is_number(value: object) -> bool:
 
 _UNREADABLE: Mapping[str, str] = {"kind": "attempt", "outcome": "unreadable"}
 _TYPES: Mapping[str, Callable[[object], bool]] = {
-    **dict.fromkeys(("revision", "http_status", "entry", "occurred_us"), _is_number),
+    **dict.fromkeys(("ms", "revision", "http_status", "entry", "occurred_us"), _is_number),
     "at": lambda value: _is_number(value) and value <= LATEST_MS,  # type: ignore[operator] # it is a number
-    "seconds": lambda value: isinstance(value, int | float) and 0 <= value < LATEST_MS,
     "wish": lambda value: isinstance(value, int) and value in {0, 1},
 }

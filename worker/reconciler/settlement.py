@@ -104,7 +104,7 @@ def _attempt(call: Call, verdict: Verdict) -> str:
         at=call.claimed_at_ms,
         revision=call.claim.revision,
         wish=call.claim.wants_active,
-        seconds=round(call.seconds, 3),
+        seconds=call.seconds,
         outcome=str(verdict.outcome),
         code=verdict.code,
         worker=call.worker,

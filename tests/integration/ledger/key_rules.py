@@ -54,6 +54,12 @@ def of_an_open_letter(client: Redis, key: str, _now: int) -> Iterator[str]:
         yield key
 
 
+def of_trouble(client: Redis, key: str, now: int) -> Iterator[str]:
+    state = client.hget(f"nightly:login:{key.rsplit(':', maxsplit=1)[-1]}", "s")
+    if state not in {b"due", b"flight"}:
+        yield from of_an_open_letter(client, key, now)
+
+
 def body_of_an_open_letter(client: Redis, key: str, now: int) -> Iterator[str]:
     yield from itself("status", "open")(client, key.replace(":letter-body:", ":letter:"), now)
 
@@ -96,7 +102,7 @@ STAYS: dict[str, tuple[str, Gone]] = {
     r"due:[^:]+:[^:]+": ("logins that wait", named("nightly:login:", field="s", value="due")),
     r"wake:[^:]+": ("one entry for each instance", nothing),
     r"leases:[^:]+": ("logins in flight", named("nightly:login:", field="s", value="flight")),
-    r"history:[^:]+": ("while its letter is open", of_an_open_letter),
+    r"history:[^:]+": ("while its login waits for a call, or its letter is open", of_trouble),
     r"letter:[^:]+": ("while it is open", itself("status", "open")),
     r"letter-body:[^:]+": ("while its letter is open", body_of_an_open_letter),
     r"kept": ("two numbers", nothing),

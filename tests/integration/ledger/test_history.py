@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from tests.integration.ledger.conftest import Clock, wishes
-from tests.ledger_calls import list_letters
+from tests.ledger_calls import close, list_letters
 from worker.flinks.outcome import Outcome, Verdict
 from worker.ledger import Claim, Lane, Ledger, Letters, Recorded, Settled, Wish
 from worker.ledger.history import by_kind, read_history, read_lines
@@ -19,6 +19,7 @@ LOGIN, HISTORY = "nightly:login:lgn_0", "nightly:history:lgn_0"
 LIMITS = RetryLimits(max_attempts=1000, max_age_seconds=10**9, settle_seconds=20)
 BUSY = Verdict(Outcome.TRANSIENT, "RETRY_LATER", 401, "RETRY_LATER", "Please try again é")
 TIMEOUT = Verdict(Outcome.TRANSIENT, "timeout")
+THIRTY_DAYS = range(30 * 86_400 - 60, 30 * 86_400 + 1)
 GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
@@ -98,6 +99,41 @@ def test_an_attempt_like_the_one_before_it_keeps_only_its_time_and_duration(
     assert text.count("RETRY_LATER") == 2, "of the oldest attempt, and of the first one after the timeout"
 
 
+def test_the_history_is_readable_as_it_is_stored(
+    ledger: Ledger, redis_client: Redis, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    began = clock.ms
+    for verdict, wait in ((BUSY, 738), (BUSY, 3_600_123), (BUSY, 60_000), (TIMEOUT, 60_000)):
+        (call,) = claim().claims
+        settle(call, "transient", code=verdict.code, attempt=attempt_of(call, verdict))
+        clock.ms += wait
+    assert redis_client.get(HISTORY).decode().split("\n") == [
+        f'[{began},250,1,true,"RETRY_LATER","w1",401,null,null,"Please try again \\u00e9"]',
+        "[738,250]",
+        "[3600123,250]",
+        f'[{began + 3_660_861},250,1,true,"timeout","w1"]',
+    ]
+
+
+def test_an_attempt_after_a_lost_lease_repeats_the_attempt_before_it_in_full(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    made = []
+    for ends in (True, False, False, True, True):
+        (call,) = claim(lease_seconds=60).claims
+        made.append((clock.ms if ends else clock.ms + 100_000, "RETRY_LATER" if ends else "lease_lost"))
+        if ends:
+            settle(call, "transient", code="RETRY_LATER", attempt=attempt_of(call, BUSY))
+        clock.ms += 100_000
+        ledger.pulse({}, worker="w", slots=1)
+        clock.ms += 100_000
+    found = Letters(ledger.redis).attempts("lgn_0")
+    assert [(attempt["at"], attempt["code"]) for attempt in found] == made
+    assert ["seconds" in attempt for attempt in found] == [True, False, False, True, True]
+
+
 @pytest.mark.parametrize("failed_before", [True, False])
 def test_a_dead_letter_keeps_its_attempts_for_as_long_as_it_is_open(
     ledger: Ledger, redis_client: Redis, clock: Clock, claim: Any, settle: Any, *, failed_before: bool
@@ -121,18 +157,34 @@ def test_a_dead_letter_keeps_its_attempts_for_as_long_as_it_is_open(
     }  # fmt: skip
 
 
-def test_attempts_expire_thirty_days_after_the_last(
+def test_attempts_expire_thirty_days_after_the_one_that_succeeded(
     ledger: Ledger, redis_client: Redis, clock: Clock, claim: Any, settle: Any
 ) -> None:
     ledger.record(wishes(1))
-    (call,) = claim().claims
-    settle(call, "transient", code="RETRY_LATER", attempt=attempt_of(call, BUSY))
-    assert redis_client.ttl(HISTORY) in range(30 * 86_400 - 60, 30 * 86_400 + 1)
+    for minute, verdict in enumerate((BUSY, Verdict(Outcome.APPLIED, "applied", 200), BUSY), start=1):
+        (call,) = claim().claims
+        settle(call, str(verdict.outcome), code=verdict.code, attempt=attempt_of(call, verdict))
+        expires_in = redis_client.ttl(HISTORY)
+        assert (expires_in in THIRTY_DAYS) if verdict.outcome is Outcome.APPLIED else (expires_in == -1)
+        clock.ms += 1000
+        ledger.record(wishes(1, minute=minute))
     redis_client.delete(HISTORY)
-    clock.ms += 1000
     assert Views(redis_client).login("lgn_0")["attempts"] == []  # type: ignore[index]
     (call,) = claim().claims
     assert not call.has_history
+
+
+def test_an_older_event_does_not_keep_the_history_of_a_resolved_letter(
+    ledger: Ledger, redis_client: Redis, clock: Clock, claim: Any, settle: Any
+) -> None:
+    ledger.record(wishes(1))
+    for outcome in ("transient", "dead"):
+        settle(claim().claims[0], outcome, code="RETRY_LATER", attempt="[1]")
+        clock.ms += 1000
+    close(Letters(redis_client, now_ms=clock), "dl-1", "resolved", by="ann")
+    ledger.record([replace(wishes(1)[0], event_id="d")])
+    assert by_kind(read_history(redis_client, "lgn_0"))["events"]
+    assert redis_client.ttl(HISTORY) in THIRTY_DAYS
 
 
 def test_event_ids_that_are_guids_are_compared_by_their_text(
@@ -167,7 +219,7 @@ def test_events_that_come_while_a_login_has_failures_are_in_its_history(
     older = {"event_id": 'an "older" one', "wish": True, "occurred_us": first_us, "lane": "live"}
     last = {"event_id": "e2", "wish": False, "occurred_us": first_us + 120_000_000, "lane": "backfill"}
     assert read_history(redis_client, "lgn_0") == [
-        {"kind": "attempt", "at": 1},
+        {"kind": "attempt", "at": 1, "outcome": "transient"},
         common | older | {"result": "superseded"},
         common | last | {"result": "recorded"},
     ]

@@ -97,7 +97,7 @@ def test_only_a_worker_marks_a_ledger_or_raises_its_schema(ledger: Ledger, redis
     ledger.open_ledger("key", only_look=True)
     assert redis_client.hget("nightly:meta", "schema") == b"0"
     ledger.open_ledger("key")
-    assert redis_client.hget("nightly:meta", "schema") == b"7"
+    assert redis_client.hget("nightly:meta", "schema") == b"8"
     with pytest.raises(LedgerMismatch, match="LOGIN_KEYS"):
         ledger.open_ledger("another")
 

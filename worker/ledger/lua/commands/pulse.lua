@@ -42,7 +42,7 @@ end
 -- The login rests from now on, not from the end of its lease: if Redis' clock was set forward, its call may still be
 -- out.
 local function take_back(ref, instance, login, rest)
-  remember(ref, string.format('[%.0f,null,%s,%s,"lease_lost","lease_lost"]', now, login.claimed_revision,
+  remember(ref, string.format('[%.0f,null,%s,%s,"lease_lost",null,null,"lease_lost"]', now, login.claimed_revision,
     tostring(login.claimed_wish == '1')))
   count(instance, 'ambiguous')
   count(instance, 'leases_lost')

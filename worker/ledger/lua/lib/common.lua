@@ -7,7 +7,7 @@
 
 -- Version of the stored data. Raise it if the present code could misread what the new code writes: workers of both may
 -- run at once, and the older ones then stop at their next pulse with an error.
-local SCHEMA = 7
+local SCHEMA = 8
 local DAY = 86400000
 local SILENT = 10000 -- ms: a worker without a heartbeat for longer than this does not count as live
 

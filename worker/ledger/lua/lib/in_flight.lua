@@ -67,7 +67,6 @@ local function give_up(ref, instance, login, item, now, rests_until)
   forget_flight(key, login)
   if login.row then end_row_of(login.row, 'dead', item.code, now) end
   take(leases_key(instance), ref)
-  redis.call('PERSIST', history_key(ref))
   local wish, event_id, account, occurred_us = unpack(redis.call('HMGET', key,
     FIELD.wish, FIELD.event_id, FIELD.account_id, FIELD.occurred_us))
   local group = instance .. '|' .. item.code .. '|' .. (wish == '1' and 'on' or 'off')

@@ -2,9 +2,9 @@
 
 -- Add an action to a login's history. `entry`: its number in the audit log.
 local function remember_action(ref, id, action, by, text, entry, now)
-  local is_dead = redis.call('HGET', login_key(ref), FIELD.letter) ~= false
+  local has_letter = redis.call('HEXISTS', login_key(ref), FIELD.letter) == 1
   remember(ref, string.format('["action",%s,%s,"%s","%s",%s,%s]', whole(now), cjson.encode(by), action, id, entry,
-    cjson.encode(text)), is_dead)
+    cjson.encode(text)), not has_letter)
 end
 
 -- Whether the letter is about the login's newest wish; else the login was called or deleted since.

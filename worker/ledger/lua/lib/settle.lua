@@ -142,7 +142,7 @@ local function settle(context, ref, number, item)
   if is_held_by_us(context, login, number) then end_canaries(context, ref, item)
   elseif login.state ~= 'flight' and login.claim_number == number and login.lease_was_lost ~= '1' then return 'repeated'
   else return fence(context, ref, login, item) end
-  if is_worth_remembering(ref, item) then remember(ref, item.attempt) end
+  if is_worth_remembering(ref, item) then remember(ref, item.attempt, item.outcome == 'applied') end
   if item.outcome == 'unsent' then return settle_waiting(context, ref, login, item) end
   count(context.instance, 'calls')
   watch_address(context, item)

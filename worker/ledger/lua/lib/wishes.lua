@@ -73,7 +73,8 @@ local instances = {}
 
 -- Only while the login has failures or an open letter: a healthy login has no history.
 local function remember_event(new, old, result, now)
-  if old.letter or old.failures then remember(new.ref, event_line(new, result, now), old.letter) end
+  if not (old.letter or old.failures) then return end
+  remember(new.ref, event_line(new, result, now), old.state == 'dead' and not old.letter)
 end
 
 -- Record a wish: `new` has ref, instance, sealed, occurred_us, wish, event_id, account_id ('': none), lane and, where
