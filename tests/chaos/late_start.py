@@ -66,8 +66,8 @@ def _record(scene: Scene, event: Event) -> None:
 
 def _claimer(scene: Scene) -> ManagedProcess | None:
     """Return the worker that holds the login."""
-    claim = scene.redis.hget(f"nightly:login:{scene.reference(LOGIN)}", "c")
-    owner = claim and claim.rpartition(b":")[2]
+    claim = scene.redis.hget(f"nightly:login:{scene.reference(LOGIN)}", "k")
+    owner = claim and b":" in claim and claim.rpartition(b":")[2]
     places = [place.decode() for place in scene.redis.zrange("nightly:reconcilers", 0, -1)]
     names = [place.partition("@")[0] for place in places if owner and place.endswith(owner.decode())]
     return next((worker for worker in scene.stack.workers if worker.name in names), None)

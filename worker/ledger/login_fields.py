@@ -27,8 +27,7 @@ LOGIN_FIELDS: Mapping[str, str] = {
     "last_code": "z",
     "confirmed": "C",
     "letter": "x",
-    "claim_number": "k",
-    "claim": "c",
+    "claim": "k",
     "reassert_after": "m",
     "lease_was_lost": "g",
 }

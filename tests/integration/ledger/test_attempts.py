@@ -11,7 +11,6 @@ from worker.ledger import Ledger, Letters
 from worker.ledger.gate_control import GateKeeper
 
 LOGIN = "nightly:login:lgn_0"
-FLIGHT_FIELDS = ["c", "m", "b"]
 FAILURE_FIELDS = ["n", "f", "d", "j", "u"]
 
 

@@ -11,7 +11,7 @@ from worker.ledger import Ledger, Letters, Settled
 from worker.ledger.queries import Views
 
 LOGIN = "nightly:login:lgn_0"
-FLIGHT_FIELDS = ["c", "m", "b"]
+FLIGHT_FIELDS = ["m", "b"]
 FAILURE_FIELDS = ["n", "f", "d", "j", "u"]
 
 
@@ -47,7 +47,8 @@ def test_an_applied_login_has_no_fields_of_flight_or_failures(
     (call,) = claim().claims
     redis_client.hset(LOGIN, mapping=dict.fromkeys([*FAILURE_FIELDS, *lost_before], "1"))
     settle(call, "applied")
-    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS, *FAILURE_FIELDS) == [None] * 8
+    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS, *FAILURE_FIELDS) == [None] * 7
+    assert redis_client.hget(LOGIN, "k") == str(call.number).encode()
 
 
 def test_a_waiting_login_has_no_fields_of_its_flight(
@@ -57,7 +58,8 @@ def test_a_waiting_login_has_no_fields_of_its_flight(
     (call,) = claim().claims
     redis_client.hset(LOGIN, mapping={"m": "0", "b": "1"})
     settle(call, "transient", code="CARD_IN_USE", delay_seconds=3)
-    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS) == [None] * 3
+    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS) == [None] * 2
+    assert redis_client.hget(LOGIN, "k") == str(call.number).encode()
     assert redis_client.hmget(LOGIN, "s", "z", "n", "f") == [b"due", b"CARD_IN_USE", b"1", str(clock.ms).encode()]
     assert (due_at(redis_client), redis_client.zcard(f"nightly:leases:{INSTANCE}")) == (clock.ms + 3000, 0)
     assert not redis_client.hexists(LOGIN, "h"), "nothing may still land"
@@ -72,7 +74,7 @@ def test_a_dead_login_has_no_fields_of_its_flight(
     for field in lost_before:
         redis_client.hset(LOGIN, field, "1")
     settle(call, "dead", code="DISABLED_LOGIN")
-    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS) == [None] * 3
+    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS, "k") == [None, None, str(call.number).encode()]
     assert redis_client.zcard(f"nightly:leases:{INSTANCE}") == 0
     assert tally(redis_client) == {"recorded": 1, "calls": 1, "dead_lettered": 1, "dead:DISABLED_LOGIN": 1}
 

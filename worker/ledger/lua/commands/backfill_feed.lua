@@ -64,7 +64,8 @@ local function feed_as_is(row, old)
   redis.call('HSET', key, FIELD.row, name_of(id, row.number))
   if old.state == 'dead' then return 'dead', old.last_code end
   if old.state ~= 'done' then return end
-  redis.call('HSET', key, FIELD.state, 'due', FIELD.revision, old.revision + 1, FIELD.lane, 'backfill')
+  redis.call('HSET', key, FIELD.state, 'due', FIELD.is_counted, '1', FIELD.revision, old.revision + 1,
+    FIELD.lane, 'backfill')
   put_due(row.ref, instance, 'backfill', now, old.rests_until)
 end
 

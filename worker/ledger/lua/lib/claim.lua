@@ -51,11 +51,11 @@ local function put_in_flight(context, ref, login, leases, lease, rest, held, rep
   local key = login_key(ref)
   -- A person deleted the login. If an event then recreated it in the other lane, this lane still has the old entry.
   if login.state ~= 'due' then return 0 end
-  local last = tonumber(login.claim_number or '0') or 0
+  local last = tonumber(login.claim or '0') or 0
   local number = last < context.now and context.now_text or whole(last + 1)
-  local claim = login.revision .. ':' .. login.wish .. ':' .. (login.is_counted or '0') .. ':' .. rest .. ':'
-    .. context.owner
-  redis.call('HSET', key, FIELD.state, 'flight', FIELD.claim, claim, FIELD.is_counted, '1', FIELD.claim_number, number)
+  local claim = number .. ':' .. login.revision .. ':' .. login.wish .. ':' .. (login.is_counted or '0') .. ':' .. rest
+    .. ':' .. context.owner
+  redis.call('HSET', key, FIELD.state, 'flight', FIELD.claim, claim)
   if login.rests_until or login.lease_was_lost then redis.call('HDEL', key, FIELD.rests_until, FIELD.lease_was_lost) end
   put(leases, context.now + lease, ref)
   local failures, first_failure = charged_failures(context, key, held, login)

@@ -23,7 +23,7 @@ local FIELD = {
   revision = 'r',
   state = 's', -- due | flight | done | dead
   lane = 'l', -- backfill | live; no such field: live
-  is_counted = 'q', -- 1: the tally holds the event of this revision
+  is_counted = 'q', -- 1: it waits, and the tally holds the event of this revision already
   row = 'p', -- "<backfill or job id>:<row>" that waits for this revision, or is dead; one or two (backfill.lua)
   failures = 'n', -- attempts charged
   first_failure = 'f', -- ms
@@ -35,8 +35,9 @@ local FIELD = {
   last_code = 'z', -- no such field after a confirmed call whose code was `applied`
   confirmed = 'C', -- the last confirmed call: "<revision>:<wish>:<time, ms>"
   letter = 'x', -- id of the open dead letter
-  claim_number = 'k', -- grows, and is at least the time in ms: after a failover no lost number is used again
-  claim = 'c', -- in flight: "<revision>:<wish>:<is_counted>:<rest after a lost lease, ms>:<owner>"
+  -- Number of the last claim. It grows, and is at least the time in ms: after a failover no lost number is used again.
+  -- In flight, ":<revision>:<wish>:<is_counted>:<rest after a lost lease, ms>:<owner>" follows.
+  claim = 'k',
   reassert_after = 'm', -- in flight: assert the wish again after this time (ms): a late call may land until then
   lease_was_lost = 'g', -- 1: the lease of the last claim was lost, so its settlement comes too late
 }

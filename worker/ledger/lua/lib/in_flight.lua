@@ -1,47 +1,44 @@
 -- Ends the flight of a login, from its claim to its settlement or the loss of its lease: back to due, or to a dead
 -- letter.
 
--- Delete the fields of a flight that has ended. The longest field goes last: an allocator that returns memory only in
--- steps of some tens of bytes then returns all of it.
-local function forget_flight(key, login, owes)
-  if not (owes or login.reassert_after or login.leases_lost) then
-    redis.call('HDEL', key, FIELD.claim)
-    return
+-- End a flight: give a login its next state and what else it gets (name, value, ...), and take from it what only a login
+-- in flight has. Of the claim, the number stays.
+local function end_flight(key, login, state, ...)
+  redis.call('HSET', key, FIELD.state, state, FIELD.claim, login.claim_number, ...)
+  if login.reassert_after or login.leases_lost then
+    redis.call('HDEL', key, FIELD.reassert_after, FIELD.leases_lost)
   end
-  local gone = {}
-  if owes then gone[#gone + 1] = FIELD.is_counted end
-  if login.reassert_after then gone[#gone + 1] = FIELD.reassert_after end
-  if login.leases_lost then gone[#gone + 1] = FIELD.leases_lost end
-  gone[#gone + 1] = FIELD.claim
-  redis.call('HDEL', key, unpack(gone))
 end
 
 -- Returns until when a login rests after its flight: as long as this call, or a fenced one, may still land.
 local function rest_after(login, rests_until) return math.max(rests_until, tonumber(login.reassert_after or '0')) end
 
--- End a flight without a result for its wish: the login is due again, and the tally still lacks its event. A wish that
--- was overtaken meanwhile counts as superseded.
+-- End a flight without a result for its wish: the login is due again, and the tally lacks its event as before. A wish
+-- that was overtaken meanwhile counts as superseded.
 local function put_back(ref, instance, login, due_at, rests_until)
-  local key, fields = login_key(ref), { FIELD.state, 'due' }
+  local more, is_overtaken = {}, login.revision ~= login.claimed_revision
   rests_until = rest_after(login, rests_until)
-  local is_open = login.claim_is_counted ~= '1'
-  local owes = is_open and login.revision == login.claimed_revision
-  if is_open and not owes then count(instance, 'superseded') end
-  if rests_until > 0 then fields[3], fields[4] = FIELD.rests_until, whole(rests_until) end
-  redis.call('HSET', key, unpack(fields))
-  forget_flight(key, login, owes)
+  if login.claim_is_counted ~= '1' then
+    if is_overtaken then count(instance, 'superseded') end
+  elseif not is_overtaken then
+    more = { FIELD.is_counted, '1' }
+  end
+  if rests_until > 0 then more[#more + 1], more[#more + 2] = FIELD.rests_until, whole(rests_until) end
+  end_flight(login_key(ref), login, 'due', unpack(more))
   take(leases_key(instance), ref)
   put_due(ref, instance, login.lane, due_at, rests_until)
 end
 
--- Returns a login that may be in flight, with the parts of its claim (claimed_revision, claimed_wish, claim_is_counted,
--- claim_owner), and how long it rests if its lease is lost, ms.
+-- Returns a login that may be in flight, with the parts of its claim (claim_number, claimed_revision, claimed_wish,
+-- claim_is_counted, claim_owner), and how long it rests if its lease is lost, ms. Of an earlier claim, it has the number.
 local function read_flight(ref)
   local login = read_login(ref)
-  local revision, wish, is_counted, rest, owner = (login.claim or ''):match('^(%d+):(%d):(%d):(%d+):(.*)$')
-  if revision then
-    login.claimed_revision, login.claimed_wish = revision, wish
+  local number, revision, wish, is_counted, rest, owner = (login.claim or ''):match('^(%d+):(%d+):(%d):(%d):(%d+):(.*)$')
+  if number then
+    login.claim_number, login.claimed_revision, login.claimed_wish = number, revision, wish
     login.claim_is_counted, login.claim_owner = is_counted, owner
+  else
+    login.claim_number = login.claim
   end
   login.lane = login.lane or 'live'
   return login, tonumber(rest)
@@ -63,8 +60,7 @@ local function give_up(ref, instance, login, item, now, rests_until)
     count(instance, 'dead:' .. item.code)
   end
   local id = 'dl-' .. whole(redis.call('INCR', 'nightly:letters:seq'))
-  redis.call('HSET', key, FIELD.state, 'dead', FIELD.letter, id, FIELD.last_code, item.code)
-  forget_flight(key, login)
+  end_flight(key, login, 'dead', FIELD.letter, id, FIELD.last_code, item.code)
   if login.row then end_row_of(login.row, 'dead', item.code, now) end
   take(leases_key(instance), ref)
   local wish, event_id, account, occurred_us = unpack(redis.call('HMGET', key,

@@ -14,7 +14,6 @@ local function settle_applied(context, ref, login, item)
   end
   if has(item, 'u') then count(context.instance, 'unconfirmed') end
   local confirmed = login.claimed_revision .. ':' .. login.claimed_wish .. ':' .. context.now_text
-  redis.call('HSET', key, FIELD.state, 'done', FIELD.confirmed, confirmed)
   if item.code ~= 'applied' then
     redis.call('HSET', key, FIELD.last_code, item.code)
   elseif login.last_code then
@@ -29,11 +28,12 @@ local function settle_applied(context, ref, login, item)
     redis.call('HDEL', key, FIELD.row)
   end
   if login.revision ~= login.claimed_revision or login.reassert_after then
+    redis.call('HSET', key, FIELD.confirmed, confirmed)
     login.claim_is_counted = '1'
     put_back(ref, context.instance, login, context.now, 0)
     return 'overtaken'
   end
-  forget_flight(key, login)
+  end_flight(key, login, 'done', FIELD.confirmed, confirmed)
   take(leases_key(context.instance), ref)
   return 'applied'
 end
@@ -115,7 +115,7 @@ local function fence(context, ref, login, item)
   end
   rests_until = math.max(rests_until, tonumber(login.rests_until or '0'))
   if login.state == 'done' then
-    redis.call('HSET', key, FIELD.state, 'due', FIELD.rests_until, whole(rests_until))
+    redis.call('HSET', key, FIELD.state, 'due', FIELD.is_counted, '1', FIELD.rests_until, whole(rests_until))
     put_due(ref, context.instance, login.lane, context.now, rests_until)
   elseif item.rest > 0 then
     redis.call('HSET', key, FIELD.rests_until, whole(rests_until))

@@ -37,6 +37,12 @@ local function read_standing(ref)
   return login
 end
 
+-- Whether the tally holds the event of a login's newest wish, or will hold it when the call in flight is settled.
+local function is_counted(login)
+  if login.state == 'due' then return login.is_counted == '1' end
+  return login.state ~= 'flight' or tonumber(login.claim:match('^%d+:(%d+)')) == login.revision
+end
+
 -- A live event moves its login out of the backfill lane; a backfill never moves a waiting login out of the live lane.
 local function lane_for(old, lane)
   if old.state == 'due' or old.state == 'flight' then
@@ -90,7 +96,7 @@ local function record_wish(new, old, now)
       remember_event(new, old, 'superseded', now)
       return 'superseded'
     end
-    if old.is_counted ~= '1' then count(instance, 'superseded') end
+    if not is_counted(old) then count(instance, 'superseded') end
   end
   remember_event(new, old, 'recorded', now)
   if old.letter then close_letter(old.letter, 'superseded', now, 'superseded_by', new.event_id) end
