@@ -13,6 +13,7 @@ from typing import Any
 
 import redis
 from celery import bootsteps
+from celery.concurrency import solo
 from celery.worker import state
 from celery.worker.state import maybe_shutdown
 
@@ -54,6 +55,8 @@ class LedgerCheck(bootsteps.StartStopStep):
         # Children inherit both with the app. The random part: in containers, two workers may share node name and pid.
         parent.app.worker_name = f"{parent.hostname}#{os.getpid()}"
         parent.app.identity = f"{parent.app.worker_name}-{secrets.token_hex(4)}"
+        if issubclass(parent.pool_cls, solo.TaskPool):  # runs one task at a time, in the main thread
+            parent.concurrency = 1
         parent.app.has_spare_slot = parent.concurrency > 1
 
     def start(self, worker: Any) -> None:

@@ -44,7 +44,7 @@ class Shutdown:
         self.wake_main: Callable[[], object] = lambda: None
         self._shared = mmap.mmap(-1, 1)
         self._has_deadline = False
-        self._obeys_in = 0
+        self._obeys_in = os.getpid()  # tasks of other pools than Celery's default run in the worker's own process
 
     @property
     def stage(self) -> Stage:

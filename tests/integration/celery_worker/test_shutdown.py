@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -92,3 +93,15 @@ def test_a_worker_stops_in_time_while_redis_is(own: Own, trouble: str) -> None:
     own.nightly.stack.start_worker()
     own.nightly.comes_to_rest(seconds=60)
     assert len(own.nightly.flags()) == 101
+
+
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+def test_a_worker_whose_tasks_run_in_its_own_process_stops_on_a_signal(nightly: Nightly, pool: str) -> None:
+    argv = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--pool", pool]
+    worker = nightly.stack.start_process(
+        "own-process", argv, ready=lambda _: bool(nightly.redis.hlen("nightly:workers"))
+    )
+    nightly.send([cloud_event(login, on=True, minute=0) for login in new_logins(1)])
+    eventually(lambda: nightly.tally().get("applied_on"), describe="a call")
+    assert nightly.stack.stop_process(worker) == 0
+    assert '"level": "error"' not in worker.log_path.read_text()
