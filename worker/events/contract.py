@@ -151,7 +151,8 @@ def decode_json(body: bytes) -> object:
     if len(body) > MAX_BODY_BYTES:
         raise InvalidEvent(f"body: larger than {MAX_BODY_BYTES} bytes")
     try:
-        return from_json(body, allow_inf_nan=False)
+        # By default, pydantic keeps values in a cache as well: loginIds, and each only once.
+        return from_json(body, allow_inf_nan=False, cache_strings="keys")
     except ValueError:
         return _with_lone_surrogates(body)
 

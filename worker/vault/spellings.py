@@ -23,7 +23,7 @@ CASELESS_CHARACTERS = 8
 _LOWER = bytes(range(256)).lower()
 _NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 _NO_ASCII_LETTERS = _NO_LETTERS + bytes(range(128, 256))
-_GUID = re.compile(GUID, re.IGNORECASE)
+_GUID = re.compile(GUID)
 _GUID_LETTERS = re.compile(r"[0-9a-f]{32}")
 _GUID_BASE64, _GUID_BYTES = 22, 16
 _UNICODE_ESCAPE = re.compile(
@@ -77,7 +77,7 @@ class Spellings:
         if self._is_guid:
             if self._letters[16:] in letters:  # the second half is the same in either byte order
                 return True
-            if _GUID.fullmatch(text):
+            if _GUID.fullmatch(text.lower()):
                 return False  # the text is exactly one other GUID
             if self._is_base64_of_guid_in(text):
                 return True

@@ -7,14 +7,15 @@ so that it cannot be moved to another login. The keys that open producers' seale
 
 import base64
 import hashlib
-import hmac
 import os
 import re
 from collections.abc import Sequence
+from itertools import product
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from worker.errors import NeedsLoginKeys, SealError, UnknownKey
@@ -26,9 +27,10 @@ from worker.vault.tokens import looks_like_token
 KEY_BYTES = 32
 REFERENCE_PREFIX = "lgn_"
 REFERENCE_LENGTH = 26
-_REFERENCE_BYTES = 20  # the smallest number with 26 base32 characters and no padding
+_REFERENCE_BITS = 5 * REFERENCE_LENGTH
+_BASE32_PAIRS = tuple(map("".join, product("abcdefghijklmnopqrstuvwxyz234567", repeat=2)))
+_SHIFTS_OF_PAIRS = tuple(range(_REFERENCE_BITS - 10, -1, -10))
 _CANONICAL_GUID = re.compile(GUID)
-_GUID = re.compile(GUID, re.IGNORECASE)
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
@@ -52,6 +54,12 @@ def _derive(key: bytes, purpose: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"nightly/" + purpose).derive(key)
 
 
+def _base32(digest: bytes) -> str:
+    """Return the first 26 characters of RFC 4648's base32, in lower case, in half the time of `base64.b32encode`."""
+    bits = int.from_bytes(digest) >> 8 * len(digest) - _REFERENCE_BITS
+    return "".join([_BASE32_PAIRS[bits >> shift & 1023] for shift in _SHIFTS_OF_PAIRS])
+
+
 def _pack(login_id: str) -> bytes:
     if _CANONICAL_GUID.fullmatch(login_id):
         return b"g" + bytes.fromhex(login_id.replace("-", ""))
@@ -69,7 +77,7 @@ class Vault:
     """Derives references of loginIds, and seals and opens them, with LOGIN_KEYS, newest key first."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._hash_key = _derive(keys[-1], b"reference")
+        self._hash = HMAC(_derive(keys[-1], b"reference"), SHA256())  # only copied: the key is set up once
         sealing_keys = [_derive(key, b"seal") for key in keys]
         self._ciphers = {hashlib.sha256(key).digest()[:_KEY_ID_BYTES]: AESGCM(key) for key in sealing_keys}
         self._newest_id, self._newest = next(iter(self._ciphers.items()))
@@ -94,8 +102,9 @@ class Vault:
 
         The letter case of a GUID does not matter: two systems that spell it differently share one ledger entry.
         """
-        login_id = login_id.lower() if _GUID.fullmatch(login_id) else login_id
-        return REFERENCE_PREFIX + self._digest(f"login\0{instance}\0{login_id}")
+        lowered = login_id.lower()
+        spelling = lowered if _CANONICAL_GUID.fullmatch(lowered) else login_id
+        return REFERENCE_PREFIX + self._digest(f"login\0{instance}\0{spelling}")
 
     def fingerprint(self, *parts: str) -> str:
         """Return 12 characters that change when any part changes and reveal no part."""
@@ -142,8 +151,9 @@ class Vault:
             raise SealError("the sealed bytes were altered, or belong to another login or letter") from None
 
     def _digest(self, text: str) -> str:
-        mac = hmac.digest(self._hash_key, text.encode("utf-8", "surrogatepass"), "sha256")
-        return base64.b32encode(mac[:_REFERENCE_BYTES]).decode().lower()[:REFERENCE_LENGTH]
+        mac = self._hash.copy()
+        mac.update(text.encode("utf-8", "surrogatepass"))
+        return _base32(mac.finalize())
 
 
 def needed(vault: Vault | None) -> Vault:

@@ -1,6 +1,7 @@
 """A reference names a login without revealing it; a sealed loginId opens only for its own reference."""
 
 import base64
+import hmac
 import re
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.errors import NeedsLoginKeys, SealError
-from worker.vault.vault import Vault, decode_key, needed, new_key
+from worker.vault.vault import Vault, _derive, decode_key, needed, new_key
 
 GUID = "5e115eab-0000-4000-8000-00000c0ffee1"
 OLD, NEW, OTHER = bytes(32), bytes(range(32)), bytes(range(1, 33))
@@ -51,6 +52,13 @@ def test_a_reference_is_short_lower_case_and_reveals_nothing() -> None:
 
 def test_references_never_change() -> None:
     assert KEPT.reference("toolbox", GUID) == "lgn_qczxyfu5kgat7jjnkev3sgbpma"
+
+
+@given(st.text())
+def test_a_reference_is_the_base32_of_an_hmac(login_id: str) -> None:
+    key, text = _derive(OLD, b"reference"), f"login\0toolbox\0{login_id}"
+    digest = hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256")
+    assert KEPT.reference("toolbox", login_id) == "lgn_" + base64.b32encode(digest[:20]).decode().lower()[:26]
 
 
 def test_stored_seals_and_fingerprints_stay_valid_for_ever() -> None:
