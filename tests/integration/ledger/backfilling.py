@@ -1,7 +1,9 @@
 """Backfills in the random schedules: several at a time, started, fed by two feeders, paused, resumed and cancelled."""
 
 from collections import Counter
+from collections.abc import Iterator
 from random import Random
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -139,17 +141,16 @@ class Backfilling:
             if self.client.hget(f"nightly:login:{login}", "s") == b"dead":
                 self.rows.end(login, RowOutcome.DEAD, "retries_exhausted")
 
-    def check_rows(self) -> None:
+    def look_at_rows(self, pipeline: Any) -> None:
+        """Add to the pipeline what `check_rows` looks at."""
+        for filled in self.rows.filled:
+            key = f"nightly:backfill:{filled.backfill.id}"
+            pipeline.hgetall(key).getrange(f"{key}:rows", 0, -1).pttl(key)
+
+    def check_rows(self, found: Iterator[Any]) -> None:
         """Check rows and counts against the model, without backfills that have ended for good."""
-        if not self.rows.filled:
-            return
-        with self.client.pipeline(transaction=False) as pipeline:
-            for filled in self.rows.filled:
-                key = f"nightly:backfill:{filled.backfill.id}"
-                pipeline.hgetall(key).getrange(f"{key}:rows", 0, -1).pttl(key)
-            found = pipeline.execute()
-        for at, filled in enumerate(list(self.rows.filled)):
-            self._check(filled, *found[3 * at : 3 * at + 3])
+        for filled in list(self.rows.filled):
+            self._check(filled, next(found), next(found), next(found))
             if filled.is_ended and all(filled is not other for other, _ in self.rows.row_of.values()):
                 self.rows.filled.remove(filled)
                 self.seen["an ended backfill"] += 1

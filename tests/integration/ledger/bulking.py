@@ -1,7 +1,9 @@
 """Bulk jobs in the random schedules: several at a time, started, fed, paused, resumed and cancelled."""
 
 from collections import Counter
+from collections.abc import Iterator
 from random import Random
+from typing import Any
 
 from redis import Redis
 
@@ -9,6 +11,7 @@ from tests.integration.ledger.rows import Listed, Rows
 from tests.integration.ledger.world import LOGINS, WORKERS, World
 from tests.ledger_calls import list_letters
 from tests.people import ANN
+from worker.backfill.job_codec import endings_of, job_of
 from worker.backfill.job_models import JobStatus, JobTerms, LetterOutcome, Segment, Verb
 from worker.backfill.job_store import Jobs
 from worker.ledger import Letters
@@ -102,26 +105,35 @@ class Bulking:
             assert (self.jobs.set_status(listed.job.id, action, by=ANN) == "done") == is_allowed
             self.seen[f"{action} a bulk job"] += is_allowed
 
-    def check_jobs(self) -> None:
+    def look_at_jobs(self, pipeline: Any) -> None:
+        """Add to the pipeline what `check_jobs` looks at."""
+        for listed in self.listed:
+            key = f"nightly:backfill:{listed.job.id}"
+            pipeline.hgetall(key).getrange(f"{key}:rows", 0, -1)
+
+    def check_jobs(self, found: Iterator[Any]) -> None:
         """Check outcomes and counts against the model, without jobs that have ended for good."""
         for listed in list(self.listed):
-            job = self.jobs.get(listed.job.id)
-            expected = list(listed.endings)
-            if job.status is JobStatus.CANCELLED:
-                for segment in job.segments:
-                    left = segment.last - segment.at
-                    expected[segment.at : segment.last] = [(LetterOutcome.CANCELLED, "")] * left
-            found = [(one.outcome, one.code) for one in self.jobs.results(job.id, 0, job.total)]
-            assert found == expected
-            counts = Counter(outcome.value for outcome, _ in found)
-            assert {name: count for name, count in job.counts.items() if count} == counts
-            is_all = job.status is JobStatus.CANCELLED or job.decided == job.total
-            waits = any(ending[0] is LetterOutcome.WAITING for ending in expected)
-            listed.is_ended = is_all and not waits
-            assert listed.is_ended == (job.ended_at is not None)
+            self._check_job(listed, next(found), next(found))
             if listed.is_ended:
+                assert [one.letter for one in self.jobs.results(listed.job.id, 0, listed.job.total)] == listed.letters
                 self.listed.remove(listed)
                 self.seen["an ended bulk job"] += 1
+
+    def _check_job(self, listed: Listed, raw: dict[bytes, bytes], packed: bytes) -> None:
+        job, expected = job_of(listed.job.id, raw), list(listed.endings)
+        if job.status is JobStatus.CANCELLED:
+            for segment in job.segments:
+                left = segment.last - segment.at
+                expected[segment.at : segment.last] = [(LetterOutcome.CANCELLED, "")] * left
+        outcomes = [(outcome, code) for outcome, code, _ in endings_of(job, raw, packed, 0, job.total)]
+        assert outcomes == expected
+        counts = Counter(outcome.value for outcome, _ in outcomes)
+        assert {name: count for name, count in job.counts.items() if count} == counts
+        is_all = job.status is JobStatus.CANCELLED or job.decided == job.total
+        waits = any(ending[0] is LetterOutcome.WAITING for ending in expected)
+        listed.is_ended = is_all and not waits
+        assert listed.is_ended == (job.ended_at is not None)
 
     def finish_jobs(self) -> None:
         """Decide the remaining letters; resume paused jobs."""

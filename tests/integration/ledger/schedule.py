@@ -90,9 +90,18 @@ class Schedule(Backfilling, Bulking, Calling, People):
         weights, steps = zip(*self._steps, strict=True)
         (step,) = chance.choices(steps, weights)
         step(chance)
-        self.world.check()
-        self.check_rows()
-        self.check_jobs()
+        self.check()
+
+    def check(self) -> None:
+        """Check every promise that must hold at all times, by one look at Redis."""
+        with self.client.pipeline(transaction=False) as pipeline:
+            self.world.look(pipeline)
+            self.look_at_rows(pipeline)
+            self.look_at_jobs(pipeline)
+            found = iter(pipeline.execute())
+        self.world.check(found)
+        self.check_rows(found)
+        self.check_jobs(found)
 
     # -- events ------------------------------------------------------------------------------------------
 
@@ -176,9 +185,7 @@ class Schedule(Backfilling, Bulking, Calling, People):
             due = [f"nightly:due:{instance}:{lane}" for instance in INSTANCES for lane in Lane]
             if not self.client.exists(*due) and not self.world.late:
                 break
-        self.world.check()
-        self.check_rows()
-        self.check_jobs()
+        self.check()
         assert not self.unended_jobs(), "a bulk job has not ended though nothing is left to do"
         assert not self._unended(), "a backfill has not ended though nothing is left to do"
         for login, wish in self.world.newest.items():

@@ -5,6 +5,7 @@ flight. `check` checks the promises by it.
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,10 +112,23 @@ class World:
         self.seen["claim"] += 1
         self.seen["claim while a lost one is out"] += bool(held)
 
-    def check(self) -> None:
-        """Check the promises that hold at all times."""
-        logins, open_letters = self._look()
+    def look(self, pipeline: Any) -> None:
+        """Add to the pipeline what `check` looks at."""
+        pipeline.zrange("nightly:letters:open", 0, -1)
         for instance in INSTANCES:
+            pipeline.hgetall(f"nightly:tally:{instance}")
+            pipeline.zcard(f"nightly:leases:{instance}")
+        for login in self.newest:
+            pipeline.hgetall(f"nightly:login:{login}")
+
+    def check(self, found: Iterator[Any]) -> None:
+        """Check the promises that hold at all times, by the replies to `look`."""
+        open_letters = next(found)
+        tallies = {instance: (next(found), next(found)) for instance in INSTANCES}
+        logins: dict[str, dict[bytes, bytes]] = {login: next(found) for login in self.newest}
+        for instance, (tally, in_flight) in tallies.items():
+            self._check_tally(instance, tally, logins)
+            assert in_flight <= MAX_IN_FLIGHT, "P6: too many calls in flight"
             self._check_rate(instance)
         for login, wish in self.newest.items():
             at = logins[login]
@@ -130,21 +144,6 @@ class World:
         recent = self.claimed_at[instance][-30:]
         for calls, first in enumerate(reversed(recent)):
             assert recent[-1] - first >= (calls - 0.9) * 1000 / CALLS_PER_SECOND, "P6: calls too close to one another"
-
-    def _look(self) -> tuple[dict[str, dict[bytes, bytes]], list[bytes]]:
-        with self.client.pipeline() as pipeline:
-            pipeline.zrange("nightly:letters:open", 0, -1)
-            for instance in INSTANCES:
-                pipeline.hgetall(f"nightly:tally:{instance}")
-                pipeline.zcard(f"nightly:leases:{instance}")
-            for login in self.newest:
-                pipeline.hgetall(f"nightly:login:{login}")
-            open_letters, *rest = pipeline.execute()
-        logins = dict(zip(self.newest, rest[2 * len(INSTANCES) :], strict=True))
-        for at, instance in enumerate(INSTANCES):
-            self._check_tally(instance, rest[2 * at], logins)
-            assert rest[2 * at + 1] <= MAX_IN_FLIGHT, "P6: too many calls in flight"
-        return logins, open_letters
 
     def _check_tally(self, instance: str, tally: dict[bytes, bytes], logins: dict[str, dict[bytes, bytes]]) -> None:
         counts = {name.decode(): int(value) for name, value in tally.items()}
