@@ -13,8 +13,9 @@ from worker.ledger.stored_hash import LATEST_MS
 from worker.redis_client.connect import BytesRedis
 
 FIELDS = ("at", "ms", "revision", "wish", "code", "worker", "http_status", "outcome", "flinks_code", "message")
-"""Of an attempt. `at`: time of the claim, ms. `ms`: duration of the call. `outcome`: if it is not `transient`.
-`flinks_code`: Flinks' own code, if it differs from `code`. Missing values are null, or left out at the end."""
+"""Of an attempt. `at`: time of the claim, ms. `ms`: duration of the call. `wish`: 1 (on) or 0. `outcome`: if it
+is not `transient`. `flinks_code`: Flinks' own code, if it differs from `code`. Missing values are null, or left out at
+the end."""
 EVENT_FIELDS = ("at", "event_id", "wish", "occurred_us", "lane", "result")
 """Of an event, after the word `event`. `at`: when it was recorded, ms. `result`: `recorded` or `superseded`."""
 ACTION_FIELDS = ("at", "by", "action", "letter", "entry", "text")
@@ -99,12 +100,11 @@ def _line(kind: str, values: Sequence[Any]) -> dict[str, Any]:
     line = {} if kind == "event" and "occurred_us" not in line else line
     if not line or not all(_TYPES.get(name, _is_text)(value) for name, value in line.items()):
         return dict(_UNREADABLE)
-    return {"kind": kind} | (_read_attempt(line) if kind == "attempt" else line)
-
-
-def _read_attempt(line: dict[str, Any]) -> dict[str, Any]:
-    duration = {"seconds": line.pop("ms") / 1000} if "ms" in line else {}
-    return {"outcome": _USUAL_OUTCOME} | duration | line
+    if "wish" in line:
+        line["wish"] = bool(line["wish"])
+    if "ms" in line:
+        line["seconds"] = line.pop("ms") / 1000
+    return {"kind": kind} | ({"outcome": _USUAL_OUTCOME} if kind == "attempt" else {}) | line
 
 
 def _is_text(value: object) -> bool:

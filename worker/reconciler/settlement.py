@@ -103,7 +103,7 @@ def _attempt(call: Call, verdict: Verdict) -> str:
     return attempt_text(
         at=call.claimed_at_ms,
         revision=call.claim.revision,
-        wish=call.claim.wants_active,
+        wish=int(call.claim.wants_active),
         seconds=call.seconds,
         outcome=str(verdict.outcome),
         code=verdict.code,

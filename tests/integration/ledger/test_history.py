@@ -109,10 +109,10 @@ def test_the_history_is_readable_as_it_is_stored(
         settle(call, "transient", code=verdict.code, attempt=attempt_of(call, verdict))
         clock.ms += wait
     assert redis_client.get(HISTORY).decode().split("\n") == [
-        f'[{began},250,1,true,"RETRY_LATER","w1",401,null,null,"Please try again \\u00e9"]',
+        f'[{began},250,1,1,"RETRY_LATER","w1",401,null,null,"Please try again \\u00e9"]',
         "[738,250]",
         "[3600123,250]",
-        f'[{began + 3_660_861},250,1,true,"timeout","w1"]',
+        f'[{began + 3_660_861},250,1,1,"timeout","w1"]',
     ]
 
 

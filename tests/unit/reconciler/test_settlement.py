@@ -144,12 +144,12 @@ def test_an_attempt_remembers_all_that_is_known_of_it() -> None:
 
 def test_an_attempt_says_a_code_of_flinks_once() -> None:
     item = settled(Verdict(Outcome.DEAD, "INVALID_LOGIN", http_status=400, flinks_code="INVALID_LOGIN"))
-    assert json.loads(item.attempt) == [1_000_000, 123, 3, True, "INVALID_LOGIN", "w1", 400, "dead"]
+    assert json.loads(item.attempt) == [1_000_000, 123, 3, 1, "INVALID_LOGIN", "w1", 400, "dead"]
 
 
 def test_an_attempt_leaves_out_what_is_not_known_but_keeps_false_and_zero() -> None:
     item = settled(Verdict(Outcome.TRANSIENT, "timeout"), wants_active=False, seconds=0)
-    assert json.loads(item.attempt) == [1_000_000, 0, 3, False, "timeout", "w1"]
+    assert json.loads(item.attempt) == [1_000_000, 0, 3, 0, "timeout", "w1"]
 
 
 def test_a_call_that_was_never_made_costs_nothing() -> None:

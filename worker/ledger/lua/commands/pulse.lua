@@ -43,7 +43,7 @@ end
 -- out.
 local function take_back(ref, instance, login, rest)
   remember(ref, string.format('[%.0f,null,%s,%s,"lease_lost",null,null,"lease_lost"]', now, login.claimed_revision,
-    tostring(login.claimed_wish == '1')))
+    login.claimed_wish))
   count(instance, 'ambiguous')
   count(instance, 'leases_lost')
   redis.call('HSET', login_key(ref), FIELD.last_code, 'lease_lost', FIELD.lease_was_lost, '1')

@@ -57,8 +57,8 @@ end
 
 -- `event` is a wish as record_wish takes it (wishes.lua).
 function event_line(event, result, now)
-  return string.format('["event",%s,%s,%s,%s,"%s","%s"]', whole(now), cjson.encode(event.event_id),
-    tostring(event.wish == '1'), event.occurred_us, event.lane, result)
+  return string.format('["event",%s,%s,%s,%s,"%s","%s"]', whole(now), cjson.encode(event.event_id), event.wish,
+    event.occurred_us, event.lane, result)
 end
 
 end
