@@ -90,7 +90,7 @@ class Backfills:
         Raises UnknownBackfill, and BackfillError if the backfill is not loading, an earlier chunk is missing, or the
         chunks loaded so far do not have the digest `digest_before` (empty: not compared).
         """
-        sealed = needed(self._vault).seal(_context(backfill_id, number), pack(rows))
+        sealed = needed(self._vault).seal(f"{backfill_id} {number}", pack(rows))
         bounds = (ROWS_IN_CHUNK, LOADING_LIFE_MS)
         result = self._run(
             "backfill_add_chunk", backfill_id, number, len(rows), sealed, digest_so_far, *bounds, digest_before
@@ -136,6 +136,12 @@ class Backfills:
         """Return every backfill, oldest first."""
         return self._read(self.redis.zrange(ALL, 0, -1), on_unreadable)
 
+    def newest(self, count: int, *, on_unreadable: OnUnreadable) -> tuple[list[Backfill], int]:
+        """Return the newest backfills with older ones that have not ended, and the number of all others."""
+        newest = self._read(self.redis.zrange(ALL, -count, -1), on_unreadable)
+        found = {one.id: one for one in (*newest, *self.running())}
+        return list(found.values()), max(0, self.redis.zcard(ALL) - len(found))
+
     def running(self) -> list[Backfill]:
         """Return the backfills that have not ended, including paused and cancelled ones whose calls are not over.
 
@@ -173,7 +179,7 @@ class Backfills:
         sealed = self.redis.hget(_key(backfill_id) + ":chunks", str(number))
         if sealed is None:
             raise UnknownBackfill(f"backfill {backfill_id!r} has no chunk {number}")
-        return unpack(needed(self._vault).open(_context(backfill_id, number), sealed))
+        return unpack(needed(self._vault).open(f"{backfill_id} {number}", sealed))
 
     def results(self, backfill_id: str, start: int, count: int) -> list[RowResult]:
         """Return the results of `count` rows from row `start` (from 0) on; raises UnknownBackfill."""
@@ -242,7 +248,3 @@ class Backfills:
 
 def _key(backfill_id: str) -> str:
     return f"nightly:backfill:{backfill_id}"
-
-
-def _context(backfill_id: str, number: int) -> str:
-    return f"{backfill_id} {number}"

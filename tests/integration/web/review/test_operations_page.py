@@ -12,7 +12,9 @@ from worker.backfill.store import Backfills
 from worker.ledger.audit import AuditLog
 from worker.ledger.gate_control import GateKeeper
 from worker.ledger.queries import Views
+from worker.ledger.stored_hash import raise_it
 from worker.vault.vault import Vault
+from worker.web.review.pages.operations import SHOWN_JOBS
 
 NASTY = '<script>alert("x")</script>\x1b\u202e'
 
@@ -75,6 +77,17 @@ def test_a_backfill_shows_its_progress_and_is_paused_resumed_and_cancelled(redis
         assert backfills.get(backfill).status is status
     assert page.send(f"{url}/resume").status_code == 409
     assert page.send("/operations/backfills/bf-none/pause").status_code == 404
+
+
+def test_the_newest_backfills_are_read_and_older_ones_only_while_they_run(redis_client: Redis, backfill: str) -> None:
+    backfills = Backfills(redis_client, None, now_ms=lambda: 2_000_000_000_000)
+    newer = [backfills.create(instance="toolbox", wish="off", as_of_us=1).id for _ in range(SHOWN_JOBS + 5)]
+    found, others = backfills.newest(SHOWN_JOBS, on_unreadable=raise_it)
+    assert (len(found), others) == (SHOWN_JOBS + 1, 5)
+    assert backfill in {one.id for one in found}
+    text = signed_in(redis_client, "viewer").get("/operations").text
+    assert sum(name in text for name in newer) + (backfill in text) == SHOWN_JOBS
+    assert "6 older ones are not shown" in text
 
 
 def test_a_viewer_sees_the_state_without_any_form_to_change_it(redis_client: Redis, backfill: str) -> None:

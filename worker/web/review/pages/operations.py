@@ -30,9 +30,10 @@ def show(request: Request) -> Response:
     state, now_ms = read_state(parts.client, parts.settings), parts.views.now_ms()
     active = alarms(state, now_ms, on_page=True)
     unreadable: list[Unreadable] = []
-    bulk_jobs, others = parts.bulk.newest(SHOWN_JOBS, on_unreadable=unreadable.append)
+    bulk_jobs, other_jobs = parts.bulk.newest(SHOWN_JOBS, on_unreadable=unreadable.append)
+    backfills, other_backfills = parts.backfills.newest(SHOWN_JOBS, on_unreadable=unreadable.append)
     jobs = newest_first([
-        *(_backfill(parts, one, state, now_ms) for one in parts.backfills.all(on_unreadable=unreadable.append)),
+        *(_backfill(parts, one, state, now_ms) for one in backfills),
         *(bulk_progress(parts, job) for job in bulk_jobs),
     ])  # fmt: skip
     return render(
@@ -49,7 +50,7 @@ def show(request: Request) -> Response:
         workers=workers(state),
         jobs=jobs[:SHOWN_JOBS],
         unreadable=unreadable,
-        more_jobs=max(len(jobs) - SHOWN_JOBS, 0) + others,
+        more_jobs=max(len(jobs) - SHOWN_JOBS, 0) + other_jobs + other_backfills,
         rejected=state["rejected"],
         unkept=state["rejected_unkept"],
     )
