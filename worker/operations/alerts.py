@@ -16,6 +16,7 @@ from worker.telemetry.sentry import (
     report_gate,
     report_missing_key,
     report_new_group,
+    report_set_aside,
     report_unkept,
     report_used_key,
 )
@@ -42,6 +43,12 @@ def _report_group(instance: str, code: str, wish: str) -> None:
 def _report_excluded(instance: str, worker: str, detail: str) -> None:
     log.error("worker_cannot_reach_flinks", instance=instance, excluded=worker, detail=detail)
     report_excluded_worker(instance=instance, worker=worker, detail=detail)
+
+
+def _report_set_aside(*parts: str) -> None:
+    key = "|".join(parts)
+    log.error("overwritten_key_set_aside", key=key, advice="if it was a login, publish its last event again")
+    report_set_aside(key=key)
 
 
 def _report_unkept(count: str) -> None:
@@ -87,5 +94,6 @@ _BY_KIND: Mapping[str, Callable[..., None]] = {
     "excluded": _report_excluded,
     "unkept": _report_unkept,
     "key": _report_key,
+    "set-aside": _report_set_aside,
     "seals": _report_seals,
 }

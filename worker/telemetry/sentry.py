@@ -118,6 +118,17 @@ def report_new_group(*, instance: str, code: str, wish: str) -> None:
     )
 
 
+def report_set_aside(*, key: str) -> None:
+    """Report that somebody gave a key of ours another type, and that it was set aside so that it stops nothing else."""
+    _report(
+        "Somebody overwrote a key in Redis: it was set aside",
+        level="error",
+        fingerprint=["key-set-aside"],
+        tags={},
+        extra={"key": key},
+    )
+
+
 def report_unkept(*, count: int) -> None:
     """Report that the review list is full: `count` rejected messages so far were counted but not kept."""
     _report(

@@ -57,13 +57,12 @@ local function take_back(ref, instance, login, rest)
   redis.call('HSET', login_key(ref), FIELD.leases_lost, before + 1)
 end
 
--- Returns how many leases were taken back. A lease whose login a person deleted or overwrote is deleted: it would fail
--- every pulse.
+-- Returns how many leases were taken back. Of a login that a person deleted, only the lease is left to delete.
 local function reap(instance)
   local taken_back = 0
   for _, ref in ipairs(redis.call('ZRANGEBYSCORE', leases_key(instance), '-inf', now, 'LIMIT', 0, REAP_AT_MOST)) do
-    local is_read, login, rest = pcall(read_flight, ref)
-    if is_read and login.state == 'flight' then
+    local login, rest = read_flight(ref)
+    if login.state == 'flight' then
       take_back(ref, instance, login, rest)
       taken_back = taken_back + 1
     else

@@ -60,17 +60,6 @@ local function pass_over(context, lane, ref, key_id)
   refs[#refs + 1], refs[#refs + 2] = lane.key, ref
 end
 
--- Read from a login. If its key holds no hash (a person wrote to it), the login leaves its lane: it would stop all
--- claims.
-local function reading(lane, ref, read)
-  local is_done, result = pcall(read, ref)
-  if is_done then return result end
-  take(lane.key, ref)
-  error(result, 0)
-end
-
-local function read_sealed(ref) return redis.call('HGET', login_key(ref), FIELD.sealed) end
-
 -- Returns the next login that the caller can open, and its fields; nil if there is none.
 function next_of(context, lane)
   while true do
@@ -79,9 +68,9 @@ function next_of(context, lane)
     lane.at = lane.at + 1
     local ref, login, sealed = lane.refs[lane.at], nil, nil
     if lane.passed_over > 0 then
-      sealed = reading(lane, ref, read_sealed)
+      sealed = run('HGET', login_key(ref), FIELD.sealed)
     else
-      login = reading(lane, ref, read_login)
+      login = read_login(ref)
       sealed = login.sealed
     end
     if not sealed or can_open(context, sealed) then return ref, login or read_login(ref) end

@@ -66,10 +66,29 @@ local function gate_key(instance) return 'nightly:gate:' .. instance end
 local function configs_key(instance) return 'nightly:configs:' .. instance end
 local function tally_key(instance) return 'nightly:tally:' .. instance end
 
+-- Store a notice for a person, once: the first heartbeat after `from` hands it to a worker
+-- (worker/operations/alerts.py).
+local function give_notice(text, from) redis.call('ZADD', 'nightly:notices', 'NX', from, text) end
+
+-- Run a command. If its key has another type, because a person wrote to it, the key is set aside for 30 days, and the
+-- command finds none: else it would stop every script that meets it, for all other logins, too.
+local function run(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  if reply.err:find('WRONGTYPE', 1, true) then
+    local aside = key:gsub('^nightly:', 'nightly:set-aside:')
+    redis.call('RENAME', key, aside)
+    redis.call('PEXPIRE', aside, 30 * DAY)
+    give_notice('set-aside|' .. key, 0)
+  end
+  return redis.call(command, key, ...)
+end
+
 -- Returns all fields of a login, by one HGETALL: HMGET would scan the hash once for each name, to its end where the
 -- field is missing, as most are.
 local function read_login(ref)
-  local flat, login = redis.call('HGETALL', login_key(ref)), {}
+  local flat, login = redis.pcall('HGETALL', login_key(ref)), {}
+  if flat.err then flat = run('HGETALL', login_key(ref)) end -- not at once: a call more, for each login
   for at = 1, #flat, 2 do login[WORD[flat[at]] or flat[at]] = flat[at + 1] end
   return login
 end
@@ -80,10 +99,6 @@ local function key_id_of(sealed)
   if #sealed < 5 or string.byte(sealed) ~= 1 then return nil end
   return string.format('%02x%02x%02x%02x', string.byte(sealed, 2, 5))
 end
-
--- Store a notice for a person, once: the first heartbeat after `from` hands it to a worker
--- (worker/operations/alerts.py).
-local function give_notice(text, from) redis.call('ZADD', 'nightly:notices', 'NX', from, text) end
 
 -- Gathers what a script changes in sorted sets and in the tally, for all its logins, and writes it with one command a
 -- key.

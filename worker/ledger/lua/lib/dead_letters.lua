@@ -39,7 +39,7 @@ end
 -- Take a letter out of its group. A group without open letters is deleted. Its next letter is news again, unless the
 -- group is muted; its owner is kept for a while.
 local function leave_group(id, group)
-  redis.call('ZREM', 'nightly:group:' .. group, id)
+  run('ZREM', 'nightly:group:' .. group, id)
   if redis.call('EXISTS', 'nightly:group:' .. group) == 1 then return end
   redis.call('SREM', 'nightly:groups', group)
   local key = group_state_key(group)
@@ -50,14 +50,12 @@ end
 -- A person's action names the version of the letter that the person saw, and is refused if the letter changed since.
 local function raise_version(id) redis.call('HINCRBY', letter_key(id), 'version', 1) end
 
-local LETTERS_OF_LOGIN = 20
-
 local function filed_key(ref) return 'nightly:filed:' .. ref end
 
--- Remember which login has had a letter: closed ones are in no other list of it.
+-- Remember the last 20 letters of a login: closed ones are in no other list of it.
 local function remember_letter(ref, id)
   redis.call('RPUSH', filed_key(ref), id)
-  redis.call('LTRIM', filed_key(ref), -LETTERS_OF_LOGIN, -1)
+  redis.call('LTRIM', filed_key(ref), -20, -1)
   redis.call('PERSIST', filed_key(ref))
 end
 
@@ -126,7 +124,7 @@ local function open_letter(id, group, now, fields)
   redis.call('ZREM', 'nightly:letters:closed', id)
   redis.call('ZADD', 'nightly:letters:open', now, id)
   redis.call('SADD', 'nightly:groups', group)
-  local is_new = redis.call('ZCARD', 'nightly:group:' .. group) == 0
+  local is_new = run('ZCARD', 'nightly:group:' .. group) == 0
   redis.call('ZADD', 'nightly:group:' .. group, now, id)
   if not is_new then return 0 end
   redis.call('PERSIST', group_state_key(group))

@@ -48,7 +48,7 @@ end
 -- Add a line. `expires`: the login waits for no call, and has no open letter.
 function remember(ref, line, expires)
   local key = history_key(ref)
-  local earlier = redis.call('GET', key)
+  local earlier = run('GET', key)
   local text = earlier and earlier .. '\n' .. shortened(line, earlier) or line
   local _, line_ends = text:gsub('\n', '')
   if line_ends >= LINES_KEPT then text = without_oldest(text) end
