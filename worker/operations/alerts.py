@@ -16,7 +16,7 @@ from worker.telemetry.sentry import (
     report_gate,
     report_missing_key,
     report_new_group,
-    report_set_aside,
+    report_overwritten,
     report_unkept,
     report_used_key,
 )
@@ -45,10 +45,10 @@ def _report_excluded(instance: str, worker: str, detail: str) -> None:
     report_excluded_worker(instance=instance, worker=worker, detail=detail)
 
 
-def _report_set_aside(*parts: str) -> None:
+def _report_overwritten(*parts: str) -> None:
     key = "|".join(parts)
-    log.error("overwritten_key_set_aside", key=key, advice="if it was a login, publish its last event again")
-    report_set_aside(key=key)
+    log.error("overwritten_key_deleted", key=key, advice="if it was a login, publish its last event again")
+    report_overwritten(key=key)
 
 
 def _report_unkept(count: str) -> None:
@@ -94,6 +94,6 @@ _BY_KIND: Mapping[str, Callable[..., None]] = {
     "excluded": _report_excluded,
     "unkept": _report_unkept,
     "key": _report_key,
-    "set-aside": _report_set_aside,
+    "overwritten": _report_overwritten,
     "seals": _report_seals,
 }

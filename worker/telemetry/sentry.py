@@ -118,12 +118,12 @@ def report_new_group(*, instance: str, code: str, wish: str) -> None:
     )
 
 
-def report_set_aside(*, key: str) -> None:
-    """Report that somebody gave a key of ours another type, and that it was set aside so that it stops nothing else."""
+def report_overwritten(*, key: str) -> None:
+    """Report that somebody gave a key of ours another type, and that it was deleted so that it stops nothing else."""
     _report(
-        "Somebody overwrote a key in Redis: it was set aside",
+        "Somebody overwrote a key in Redis: it was deleted",
         level="error",
-        fingerprint=["key-set-aside"],
+        fingerprint=["key-overwritten"],
         tags={},
         extra={"key": key},
     )

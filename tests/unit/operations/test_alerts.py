@@ -15,7 +15,7 @@ OPENED = Notice('gate|toolbox|{"at":6,"state":"open","cause":"operator","by":"an
 GROUP = Notice("group|toolbox|INVALID_LOGIN|off")
 UNKEPT = Notice("unkept|7")
 EXCLUDED = Notice("excluded|toolbox|celery@host#7|10 calls in a row failed")
-ASIDE = Notice("set-aside|nightly:group:toolbox|INVALID_LOGIN|on")
+OVERWRITTEN = Notice("overwritten|nightly:group:toolbox|INVALID_LOGIN|on")
 KEY = Notice("key|0badcafe|1700000000000")
 
 
@@ -30,7 +30,7 @@ class Forgetful:
 @pytest.fixture
 def reported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
-    names = ("gate", "new_group", "excluded_worker", "unkept", "missing_key", "set_aside")
+    names = ("gate", "new_group", "excluded_worker", "unkept", "missing_key", "overwritten")
     for name in (f"report_{name}" for name in names):
         monkeypatch.setattr(notices, name, lambda _name=name, **fields: found.append((_name, fields)))
     return found
@@ -39,8 +39,8 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]
 def test_each_notice_is_logged_reported_and_removed(reported: list[tuple[str, dict[str, Any]]]) -> None:
     ledger = Forgetful()
     with capture_logs() as lines:
-        notices.report_notices(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, EXCLUDED, UNKEPT, KEY, ASIDE])
-    assert ledger.forgotten == [CLOSED, OPENED, GROUP, EXCLUDED, UNKEPT, KEY, ASIDE]
+        notices.report_notices(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, EXCLUDED, UNKEPT, KEY, OVERWRITTEN])
+    assert ledger.forgotten == [CLOSED, OPENED, GROUP, EXCLUDED, UNKEPT, KEY, OVERWRITTEN]
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("gate_closed", "error"),
         ("gate_opened", "warning"),
@@ -48,10 +48,10 @@ def test_each_notice_is_logged_reported_and_removed(reported: list[tuple[str, di
         ("worker_cannot_reach_flinks", "error"),
         ("rejected_messages_not_kept", "error"),
         ("login_key_missing", "critical"),
-        ("overwritten_key_set_aside", "error"),
+        ("overwritten_key_deleted", "error"),
     ]
     assert (lines[0]["detail"], lines[1]["by"]) == ("a|b", "ann")
-    shut, opened, group, excluded, unkept, key, aside = reported
+    shut, opened, group, excluded, unkept, key, overwritten = reported
     assert shut[1] == {
         "instance": "toolbox",
         "is_closed": True,
@@ -64,7 +64,7 @@ def test_each_notice_is_logged_reported_and_removed(reported: list[tuple[str, di
     assert (excluded[0], excluded[1]["worker"]) == ("report_excluded_worker", "celery@host#7")
     assert unkept == ("report_unkept", {"count": 7})
     assert key == ("report_missing_key", {"key_id": "0badcafe", "since": "2023-11-14T22:13:20+00:00"})
-    assert aside == ("report_set_aside", {"key": "nightly:group:toolbox|INVALID_LOGIN|on"})
+    assert overwritten == ("report_overwritten", {"key": "nightly:group:toolbox|INVALID_LOGIN|on"})
     assert group == ("report_new_group", {"instance": "toolbox", "code": "INVALID_LOGIN", "wish": "off"})
 
 

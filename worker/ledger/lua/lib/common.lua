@@ -70,16 +70,14 @@ local function tally_key(instance) return 'nightly:tally:' .. instance end
 -- (worker/operations/alerts.py).
 local function give_notice(text, from) redis.call('ZADD', 'nightly:notices', 'NX', from, text) end
 
--- Run a command. If its key has another type, because a person wrote to it, the key is set aside for 30 days, and the
--- command finds none: else it would stop every script that meets it, for all other logins, too.
+-- Run a command. If its key has another type, because a person overwrote it, the key is deleted first: it would stop
+-- every script that meets it, for all other logins, too.
 local function run(command, key, ...)
   local reply = redis.pcall(command, key, ...)
   if type(reply) ~= 'table' or not reply.err then return reply end
   if reply.err:find('WRONGTYPE', 1, true) then
-    local aside = key:gsub('^nightly:', 'nightly:set-aside:')
-    redis.call('RENAME', key, aside)
-    redis.call('PEXPIRE', aside, 30 * DAY)
-    give_notice('set-aside|' .. key, 0)
+    redis.call('DEL', key)
+    give_notice('overwritten|' .. key, 0)
   end
   return redis.call(command, key, ...)
 end

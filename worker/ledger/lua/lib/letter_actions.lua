@@ -2,7 +2,7 @@
 
 -- Add an action to a login's history. `entry`: its number in the audit log.
 local function remember_action(ref, id, action, by, text, entry, now)
-  local has_letter = redis.call('HEXISTS', login_key(ref), FIELD.letter) == 1
+  local has_letter = redis.call('HGET', login_key(ref), FIELD.letter) ~= false
   remember(ref, string.format('["action",%s,%s,"%s","%s",%s,%s]', whole(now), cjson.encode(by), action, id, entry,
     cjson.encode(text)), not has_letter)
 end
