@@ -26,6 +26,7 @@ from tests.chaos.failover_load import WAYS_IN, Load, Sent
 from tests.chaos.minimal_acl import minimal_acl
 from tests.chaos.report import Report, Say
 from tests.chaos.sentinel_cluster import Node, SentinelCluster
+from worker.ledger.login_fields import read_values, stored_names
 from worker.operations.waiting import unrecorded
 from worker.services import Services, build_services
 from worker.vault.vault import new_key
@@ -185,7 +186,8 @@ class Trial:
     def _recorded_at(self, sent: Sent) -> int:
         """Return the time (microseconds) of the newest event of the login in the ledger, 0 for none."""
         key = "nightly:login:" + self.services.vault.reference("toolbox", sent.login_id)
-        return int(self.services.redis.hget(key, "t") or 0)
+        values = self.services.redis.hmget(key, stored_names(["occurred_us"]))
+        return int(read_values(["occurred_us"], values).get("occurred_us", 0))
 
 
 def _settle_down(cluster: SentinelCluster, load: Load) -> None:

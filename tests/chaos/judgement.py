@@ -14,6 +14,7 @@ from tests.chaos.traffic import BROKEN_CANARY, CANARIES, UNKNOWN_CANARY, Traffic
 from tests.chaos.trouble import Trouble
 from tests.leaks import leaks, logs_in, output_of, redis_contents
 from tests.ledger_calls import list_letters
+from worker.ledger.login_fields import read_values, stored_names
 
 GUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 COMMANDS = (["status"], ["doctor"], ["dead-letters", "list", "--json"])
@@ -22,6 +23,7 @@ UNHEARD_A_RESTART = 200
 ON_THE_WAY = 1.5
 """Tolerance for calls that a busy machine bunches on their way. The ledger keeps the rate exactly; a limit kept by each
 worker alone would show twice the rate."""
+_READ = ("event_id", "wish", "state", "confirmed")
 ENDS = ("applied_on", "applied_off", "superseded", "duplicate", "dead_lettered")
 
 
@@ -77,9 +79,12 @@ def _entries(scene: Scene, logins: Sequence[str]) -> list[tuple[str, list[bytes 
     references = [scene.reference(login) for login in logins]
     with scene.redis.pipeline(transaction=False) as pipeline:
         for reference in references:
-            pipeline.hmget(f"nightly:login:{reference}", "e", "w", "s", "C")
-        found = pipeline.execute()
-    return [(reference, [*entry[:3], _wish_of(entry[3])]) for reference, entry in zip(references, found, strict=True)]
+            pipeline.hmget(f"nightly:login:{reference}", stored_names(_READ))
+        found = [read_values(_READ, values) for values in pipeline.execute()]
+    return [
+        (reference, [*map(entry.get, _READ[:3]), _wish_of(entry.get("confirmed"))])
+        for reference, entry in zip(references, found, strict=True)
+    ]
 
 
 def _wish_of(confirmed: bytes | None) -> bytes | None:

@@ -6,13 +6,10 @@ FIELD in lua/lib/common.lua is the same table for the scripts, and says what eac
 from collections.abc import Iterable, Mapping, Sequence
 
 LOGIN_FIELDS: Mapping[str, str] = {
-    "instance": "i",
     "sealed": "v",
     "account_id": "a",
-    "occurred_us": "t",
-    "wish": "w",
+    "newest": "w",
     "event_id": "e",
-    "revision": "r",
     "state": "s",
     "lane": "l",
     "is_counted": "q",
@@ -32,21 +29,32 @@ LOGIN_FIELDS: Mapping[str, str] = {
     "lease_was_lost": "g",
 }
 _WORDS = {name.encode(): word for word, name in LOGIN_FIELDS.items()}
+_NEWEST = ("revision", "wish", "occurred_us", "instance")
+"""The parts of the field `newest`; each is read as if it were a field."""
 
 StoredLogin = Mapping[str, bytes]
 """Values of a login by the words of their fields; without those that the login does not have."""
 
 
 def stored_names(words: Iterable[str]) -> list[str]:
-    """Return the names to ask Redis for."""
-    return [LOGIN_FIELDS[word] for word in words]
+    """Return the names to ask Redis for, one for each word."""
+    return [LOGIN_FIELDS["newest" if word in _NEWEST else word] for word in words]
 
 
 def read_values(words: Sequence[str], values: Sequence[bytes | None]) -> StoredLogin:
     """Return a login from the reply to HMGET with `stored_names(words)`."""
-    return {word: value for word, value in zip(words, values, strict=True) if value is not None}
+    names = (name.encode() for name in stored_names(words))
+    login = read_hash({name: value for name, value in zip(names, values, strict=True) if value is not None})
+    return {word: login[word] for word in words if word in login}
 
 
 def read_hash(raw: Mapping[bytes, bytes]) -> StoredLogin:
     """Return a login from the reply to HGETALL; without fields of other names, which a person must have added."""
-    return {_WORDS[name]: value for name, value in raw.items() if name in _WORDS}
+    login = {_WORDS[name]: value for name, value in raw.items() if name in _WORDS}
+    parts = login.pop("newest", b"").split(b":", len(_NEWEST) - 1)
+    return login | dict(zip(_NEWEST, parts, strict=True)) if len(parts) == len(_NEWEST) else login
+
+
+def newest_text(*, revision: int, wish: str, occurred_us: int, instance: str) -> str:
+    """Return what the field `newest` holds; `wish` is 1 (on) or 0 (off)."""
+    return f"{revision}:{wish}:{occurred_us}:{instance}"

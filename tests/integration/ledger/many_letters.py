@@ -7,7 +7,7 @@ from redis import Redis
 
 from worker.ledger.audit import Actor
 from worker.ledger.letter_changes import Act, LetterChanges
-from worker.ledger.login_fields import LOGIN_FIELDS
+from worker.ledger.login_fields import LOGIN_FIELDS, newest_text
 
 INSTANCE = "toolbox"
 ANN = Actor("ann", "operator", "cli")
@@ -36,8 +36,9 @@ def _file(pipeline: Any, about: dict[str, Any]) -> None:
     pipeline.zadd("nightly:letters:open", {letter_id: at})
     pipeline.sadd("nightly:groups", group)
     pipeline.zadd(f"nightly:group:{group}", {letter_id: at})
-    login = {"instance": about["instance"], "sealed": b"sealed", "occurred_us": at * 1000, "event_id": f"e-{letter_id}"}
-    login |= {"wish": {"on": "1", "off": "0"}[about["wish"]], "revision": 1, "state": "dead", "letter": letter_id}
+    wish = {"on": "1", "off": "0"}[about["wish"]]
+    newest = newest_text(revision=1, occurred_us=at * 1000, wish=wish, instance=about["instance"])
+    login = {"sealed": b"sealed", "newest": newest, "event_id": f"e-{letter_id}", "state": "dead", "letter": letter_id}
     pipeline.rpush(f"nightly:filed:{about['login']}", letter_id)
     pipeline.sadd("nightly:instances", about["instance"])
     pipeline.hset(

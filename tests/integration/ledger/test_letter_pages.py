@@ -100,7 +100,7 @@ def test_each_field_of_the_filter_selects_letters(redis_client: Redis, clock: Cl
     file_letter(redis_client, "dl-1", at, wish="off", instance="acme")
     file_letter(redis_client, "dl-2", at + 1, backfill="bf-aaaaaaaaaa", failures=7)
     file_letter(redis_client, "dl-3", clock.ms, suspect="storm-1", login="lgn_newer")
-    redis_client.hset("nightly:login:lgn_newer", mapping={"r": 2})
+    redis_client.hset("nightly:login:lgn_newer", mapping={"w": "2:1:1:toolbox"})
     assign(redis_client, "dl-2", "ann")
     assert ids(pages, instance="acme") == ids(pages, wish="off") == ["dl-1"]
     assert ids(pages, source="live") == ["dl-3", "dl-1"]

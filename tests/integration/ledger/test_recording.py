@@ -76,12 +76,9 @@ def test_of_two_ids_with_the_same_beginning_the_longer_is_larger(ledger: Ledger,
 def test_a_first_event_is_stored_whole_and_due_at_once(ledger: Ledger, clock: Clock, redis_client: Redis) -> None:
     ledger.record([FIRST])
     assert redis_client.hgetall(LOGIN) == {
-        b"i": INSTANCE.encode(),
         b"v": b"sealed",
-        b"t": str(FIRST.occurred_us).encode(),
-        b"w": b"1",
+        b"w": f"1:1:{FIRST.occurred_us}:{INSTANCE}".encode(),
         b"e": b"m",
-        b"r": b"1",
         b"a": b"cust-1",
         b"s": b"due",
     }
@@ -94,7 +91,8 @@ def test_a_newer_event_is_the_next_revision_and_keeps_the_account_if_it_names_no
     ledger: Ledger, redis_client: Redis
 ) -> None:
     ledger.record([FIRST, replace(FIRST, occurred_us=LATER_US, account_id=None, sealed=b"anew")])
-    assert redis_client.hmget(LOGIN, "r", "v", "a", "q") == [b"2", b"anew", b"cust-1", None]
+    assert redis_client.hmget(LOGIN, "v", "a", "q") == [b"anew", b"cust-1", None]
+    assert redis_client.hget(LOGIN, "w") == f"2:1:{LATER_US}:{INSTANCE}".encode()
     assert tally(redis_client) == {"recorded": 2, "superseded": 1}
 
 

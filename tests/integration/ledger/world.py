@@ -133,7 +133,8 @@ class World:
         for login, wish in self.newest.items():
             at = logins[login]
             expected = [str(wish.occurred_us), str(int(wish.wants_active)), wish.event_id]
-            assert [at[b"t"].decode(), at[b"w"].decode(), at[b"e"].decode()] == expected
+            _, wants_active, occurred_us, _ = at[b"w"].decode().split(":")
+            assert [occurred_us, wants_active, at[b"e"].decode()] == expected
             if at[b"s"] == b"done":
                 assert self.flags[login] == wish.wants_active, "P2: a login at rest has another state than its wish"
         waiting = {at[b"x"]: at[b"s"] for at in logins.values() if b"x" in at}
@@ -161,5 +162,5 @@ def unfinished(at: dict[bytes, Any]) -> int:
         return int(at.get(b"q") != b"1")
     if at[b"s"] == b"flight":
         _, revision, _, is_ended, _, _ = at[b"k"].split(b":")
-        return (is_ended != b"1") + (at[b"r"] != revision and at.get(b"q") != b"1")
+        return (is_ended != b"1") + (at[b"w"].split(b":")[0] != revision and at.get(b"q") != b"1")
     return 0

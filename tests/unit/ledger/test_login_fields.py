@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-from worker.ledger.login_fields import LOGIN_FIELDS, read_hash, read_values, stored_names
+from worker.ledger.login_fields import LOGIN_FIELDS, newest_text, read_hash, read_values, stored_names
 
 
 def test_the_scripts_name_each_field_as_python_does() -> None:
@@ -21,13 +21,20 @@ def test_no_two_fields_share_a_name() -> None:
 
 
 def test_a_whole_login_is_read_by_words_without_what_a_person_added() -> None:
-    assert read_hash({b"w": b"1", b"l": b"live", b"note": b"by hand"}) == {"wish": b"1", "lane": b"live"}
+    found = read_hash({b"w": b"7:0:-1:toolbox", b"l": b"live", b"note": b"by hand"})
+    newest = {"revision": b"7", "occurred_us": b"-1", "wish": b"0", "instance": b"toolbox"}
+    assert found == {"lane": b"live"} | newest
+
+
+def test_a_newest_wish_that_a_person_damaged_is_none() -> None:
+    assert read_hash({b"w": b"7:1", b"s": b"due"}) == {"state": b"due"}
 
 
 def test_some_fields_are_read_by_words_without_those_that_the_login_lacks() -> None:
     words = ("state", "wish", "account_id")
     assert stored_names(words) == ["s", "w", "a"]
-    assert read_values(words, [b"due", b"0", None]) == {"state": b"due", "wish": b"0"}
+    newest = newest_text(revision=1, occurred_us=2, wish="0", instance="toolbox").encode()
+    assert read_values(words, [b"due", newest, None]) == {"state": b"due", "wish": b"0"}
 
 
 def test_an_unknown_word_is_an_error() -> None:

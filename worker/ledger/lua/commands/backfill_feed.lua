@@ -44,8 +44,8 @@ local function feed_as_of(row, old)
   if old.occurred_us and old.event_id:sub(1, #id + 1) == id .. ':' then return 'duplicate' end
   if old.state == 'done' and reassert ~= '1' and old.wish == new.wish and compare(new, old) > 0 then
     local key = login_key(row.ref)
-    redis.call('HSET', key, FIELD.occurred_us, as_of, FIELD.event_id, name, FIELD.revision, old.revision + 1)
-    redis.call('HSET', key, FIELD.confirmed, (old.confirmed:gsub('^%d+', old.revision + 1)))
+    redis.call('HSET', key, FIELD.newest, newest_text(old.revision + 1, new.wish, as_of, instance), FIELD.event_id, name,
+      FIELD.confirmed, (old.confirmed:gsub('^%d+', old.revision + 1)))
     if row.account_id ~= '' then redis.call('HSET', key, FIELD.account_id, row.account_id) end
     return 'already'
   end
@@ -64,8 +64,8 @@ local function feed_as_is(row, old)
   redis.call('HSET', key, FIELD.row, name_of(id, row.number))
   if old.state == 'dead' then return 'dead', old.last_code end
   if old.state ~= 'done' then return end
-  redis.call('HSET', key, FIELD.state, 'due', FIELD.is_counted, '1', FIELD.revision, old.revision + 1,
-    FIELD.lane, 'backfill')
+  local newest = newest_text(old.revision + 1, old.wish, old.occurred_us, instance)
+  redis.call('HSET', key, FIELD.state, 'due', FIELD.is_counted, '1', FIELD.newest, newest, FIELD.lane, 'backfill')
   put_due(row.ref, instance, 'backfill', now, old.rests_until)
 end
 

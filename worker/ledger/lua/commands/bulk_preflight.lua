@@ -8,10 +8,11 @@ local id, chunk, verb = ARGV[2], ARGV[3], ARGV[4]
 
 local function replayed(letter_id, ref, instance)
   -- Not read_login: it takes three times as long, and a list may have a million letters.
-  local state, letter, confirmed, wish = unpack(redis.call('HMGET', login_key(ref),
-    FIELD.state, FIELD.letter, FIELD.confirmed, FIELD.wish))
+  local state, letter, confirmed, newest = unpack(redis.call('HMGET', login_key(ref),
+    FIELD.state, FIELD.letter, FIELD.confirmed, FIELD.newest))
   if state == 'flight' then return 'in_flight' end
   if state ~= 'dead' or letter ~= letter_id then return 'superseded' end
+  local _, wish = revision_and_wish(newest)
   return ((confirmed or ''):match('^%d+:(%d):') == wish and 'confirmed:' or 'called:') .. instance
 end
 

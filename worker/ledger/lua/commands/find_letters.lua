@@ -83,9 +83,9 @@ end
 -- Whether the login's newest wish is a later one than that of the letter.
 local function has_newer_event(ref, id)
   if ref == '' then return false end
-  local newest = redis.pcall('HGET', login_key(ref), FIELD.revision)
-  newest = type(newest) == 'string' and tonumber(newest) or 0 -- a person may have damaged the login
-  return newest > (tonumber(redis.call('HGET', letter_key(id), 'revision') or '') or 0)
+  local newest = redis.pcall('HGET', login_key(ref), FIELD.newest)
+  local revision = type(newest) == 'string' and revision_and_wish(newest) -- a person may have damaged the login
+  return (tonumber(revision or '') or 0) > (tonumber(redis.call('HGET', letter_key(id), 'revision') or '') or 0)
 end
 
 local function add_checks(is_of_groups)

@@ -14,13 +14,10 @@ local SILENT = 10000 -- ms: a worker without a heartbeat for longer than this do
 -- A login is one hash, nightly:login:<reference>. Its fields have short names in Redis, as there are millions of
 -- logins, and these words in the code (in Python: worker/ledger/login_fields.py).
 local FIELD = {
-  instance = 'i',
   sealed = 'v', -- loginId
   account_id = 'a',
-  occurred_us = 't', -- this and the next three: of the newest wish
-  wish = 'w', -- 1: on, 0: off
-  event_id = 'e',
-  revision = 'r',
+  newest = 'w', -- the newest wish: "<revision>:<1: on, 0: off>:<occurred_us>:<instance>"
+  event_id = 'e', -- of the newest wish
   state = 's', -- due | flight | done | dead
   lane = 'l', -- backfill | live; no such field: live
   is_counted = 'q', -- 1: it waits, and the tally holds the event of this revision already
@@ -82,12 +79,23 @@ local function run(command, key, ...)
   return redis.call(command, key, ...)
 end
 
+-- What FIELD.newest holds. Three of its parts are numbers and need few bytes: each field costs as much as a longer text.
+local function newest_text(revision, wish, occurred_us, instance)
+  return revision .. ':' .. wish .. ':' .. occurred_us .. ':' .. instance
+end
+
+-- Returns revision and wish, as text; nil if a person damaged the login.
+local function revision_and_wish(newest) return newest:match('^(%d+):([01]):') end
+
+local function occurred_us_of(newest) return newest:match('^%d+:[01]:(-?%d+):') end
+
 -- Returns all fields of a login, by one HGETALL: HMGET would scan the hash once for each name, to its end where the
--- field is missing, as most are.
+-- field is missing, as most are. With them come revision and wish.
 local function read_login(ref)
   local flat, login = redis.pcall('HGETALL', login_key(ref)), {}
   if flat.err then flat = run('HGETALL', login_key(ref)) end -- not at once: a call more, for each login
   for at = 1, #flat, 2 do login[WORD[flat[at]] or flat[at]] = flat[at + 1] end
+  if login.newest then login.revision, login.wish = revision_and_wish(login.newest) end
   return login
 end
 

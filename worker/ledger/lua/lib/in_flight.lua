@@ -63,12 +63,11 @@ local function give_up(ref, instance, login, item, now, rests_until)
   end_flight(key, login, 'dead', FIELD.letter, id, FIELD.last_code, item.code)
   if login.row then end_row_of(login.row, 'dead', item.code, now) end
   take(leases_key(instance), ref)
-  local wish, event_id, account, occurred_us = unpack(redis.call('HMGET', key,
-    FIELD.wish, FIELD.event_id, FIELD.account_id, FIELD.occurred_us))
-  local group = instance .. '|' .. item.code .. '|' .. (wish == '1' and 'on' or 'off')
+  local group = instance .. '|' .. item.code .. '|' .. (login.wish == '1' and 'on' or 'off')
   local is_new = open_letter(id, group, now, {
-    'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.revision, 'wish', wish, 'lane', login.lane,
-    'event_id', event_id, 'account_id', account or '', 'occurred_us', occurred_us, 'code', item.code,
+    'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.revision, 'wish', login.wish, 'lane', login.lane,
+    'event_id', login.event_id, 'account_id', login.account_id or '', 'occurred_us', occurred_us_of(login.newest),
+    'code', item.code,
     'http_status', item.status, 'message', item.message, 'failures', (login.failures or 0) + 1,
     'first_at', login.first_failure or whole(now), 'last_at', whole(now),
     'backfill', login.row and login.row:match('^(bf%-.-):') or '',

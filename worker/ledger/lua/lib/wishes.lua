@@ -29,6 +29,7 @@ local UNKNOWN = { revision = 0, rests_until = 0, lane = 'live' }
 -- login has fields that a new wish deletes.
 local function read_standing(ref)
   local login = read_login(ref)
+  login.occurred_us = login.newest and occurred_us_of(login.newest)
   if not login.occurred_us then return UNKNOWN end
   login.revision, login.rests_until = tonumber(login.revision), tonumber(login.rests_until or '0')
   login.lane = login.lane or 'live'
@@ -58,13 +59,13 @@ end
 
 -- A login in flight stays in flight: its settlement sees the new revision.
 local function store(key, new, old, lane)
+  local revision = old.revision == 0 and '1' or whole(old.revision + 1)
   local fields = {
-    FIELD.sealed, new.sealed, FIELD.occurred_us, new.occurred_us, FIELD.wish, new.wish, FIELD.event_id, new.event_id,
-    FIELD.revision, old.revision == 0 and '1' or whole(old.revision + 1),
+    FIELD.sealed, new.sealed, FIELD.newest, newest_text(revision, new.wish, new.occurred_us, new.instance),
+    FIELD.event_id, new.event_id,
   }
   if old.state ~= 'flight' then add(fields, FIELD.state, 'due') end
   if old.lane ~= lane then add(fields, FIELD.lane, lane) end
-  if not old.occurred_us then add(fields, FIELD.instance, new.instance) end
   if new.account_id ~= '' then add(fields, FIELD.account_id, new.account_id) end
   if new.row then add(fields, FIELD.row, new.row) end
   redis.call('HSET', key, unpack(fields))
