@@ -111,10 +111,15 @@ PARTS = {
 
 @cache
 def source(name: str) -> str:
-    """Return the text of one script: common.lua, its library files, the command."""
+    """Return the text of one script: common.lua, then a function of its library files and the command.
+
+    Without that function, each function that uses a variable of common.lua would find it by a search through all
+    variables of the script: a quarter of what it takes to create the functions.
+    """
     folder = files("worker.ledger").joinpath("lua")
-    paths = (*(f"lib/{part}.lua" for part in ("common", *PARTS[name])), f"commands/{name}.lua")
-    return "\n".join(folder.joinpath(path).read_text("utf-8") for path in paths)
+    paths = ("lib/common.lua", *(f"lib/{part}.lua" for part in PARTS[name]), f"commands/{name}.lua")
+    common, *rest = (folder.joinpath(path).read_text("utf-8") for path in paths)
+    return "\n".join((common, "return (function()", *rest, "end)()"))
 
 
 @cache

@@ -32,7 +32,7 @@ def test_a_claim_holds_what_the_call_needs_and_the_login_names_the_owner(
     assert (call.reference, call.number, call.revision, call.wants_active) == ("lgn_0", clock.ms, 1, False)
     assert (call.sealed, call.failures, call.first_failure_ms, call.account_id) == (b"sealed", 0, None, account)
     assert call.event_id == wish.event_id
-    assert redis_client.hmget(LOGIN, "s", "q", "k") == [b"flight", None, b"%d:1:0:0:0:owner" % clock.ms]
+    assert redis_client.hmget(LOGIN, "s", "q", "k") == [b"flight", None, b"%d:1:0:0:0:h:owner" % clock.ms]
     found = Views(redis_client, now_ms=clock).login("lgn_0")
     assert found is not None
     assert (found["state"], found["due_at"], found["lease_until"]) == ("in_flight", None, clock.ms + 15_000)
@@ -48,7 +48,7 @@ def test_a_claim_deletes_the_mark_of_a_lost_lease(
     clock.ms += 1000
     (again,) = claim().claims
     assert again.number == clock.ms
-    assert redis_client.hmget(LOGIN, "g", "h", "k") == [None, None, b"%d:1:1:0:0:owner" % clock.ms]
+    assert redis_client.hmget(LOGIN, "g", "h", "k") == [None, None, b"%d:1:1:0:0:-:owner" % clock.ms]
 
 
 def test_a_deleted_login_is_not_claimed(ledger: Ledger, redis_client: Redis, claim: Any) -> None:

@@ -161,6 +161,6 @@ def unfinished(at: dict[bytes, Any]) -> int:
     if at[b"s"] == b"due":
         return int(at.get(b"q") != b"1")
     if at[b"s"] == b"flight":
-        _, revision, _, is_ended, _, _ = at[b"k"].split(b":")
+        _, revision, _, is_ended, _, _, _ = at[b"k"].split(b":")
         return (is_ended != b"1") + (at[b"w"].split(b":")[0] != revision and at.get(b"q") != b"1")
     return 0

@@ -63,6 +63,7 @@ local function feed_as_is(row, old)
   local key = login_key(row.ref)
   redis.call('HSET', key, FIELD.row, name_of(id, row.number))
   if old.state == 'dead' then return 'dead', old.last_code end
+  if old.state == 'flight' then redis.call('HSET', key, FIELD.claim, not_healthy(old.claim)) end
   if old.state ~= 'done' then return end
   local newest = newest_text(old.revision + 1, old.wish, old.occurred_us, instance)
   redis.call('HSET', key, FIELD.state, 'due', FIELD.is_counted, '1', FIELD.newest, newest, FIELD.lane, 'backfill')

@@ -46,6 +46,13 @@ local function charged_failures(context, key, held, login)
   return failures, whole(math.min(context.now, tonumber(first_failure) + held_since))
 end
 
+-- Whether a login has no field that the settlement of a successful call must know.
+local function is_healthy(login)
+  return not (login.is_counted or login.row or login.failures or login.first_failure or login.failures_while_down
+    or login.held_before_failure or login.leases_lost or login.refused_by or login.last_code or login.letter
+    or login.reassert_after)
+end
+
 -- Put a login in flight and into the reply; returns 1, or 0 where it was deleted.
 local function put_in_flight(context, ref, login, leases, lease, rest, held, reply)
   local key = login_key(ref)
@@ -54,7 +61,7 @@ local function put_in_flight(context, ref, login, leases, lease, rest, held, rep
   local last = tonumber(login.claim or '0') or 0
   local number = last < context.now and context.now_text or whole(last + 1)
   local claim = number .. ':' .. login.revision .. ':' .. login.wish .. ':' .. (login.is_counted or '0') .. ':' .. rest
-    .. ':' .. context.owner
+    .. (is_healthy(login) and ':h:' or ':-:') .. context.owner
   redis.call('HSET', key, FIELD.state, 'flight', FIELD.claim, claim)
   if login.rests_until or login.lease_was_lost then redis.call('HDEL', key, FIELD.rests_until, FIELD.lease_was_lost) end
   put(leases, context.now + lease, ref)

@@ -33,7 +33,8 @@ local FIELD = {
   confirmed = 'C', -- the last confirmed call: "<revision>:<wish>:<time, ms>"
   letter = 'x', -- id of the open dead letter
   -- Number of the last claim. It grows, and is at least the time in ms: after a failover no lost number is used again.
-  -- In flight, ":<revision>:<wish>:<is_counted>:<rest after a lost lease, ms>:<owner>" follows.
+  -- In flight, ":<revision>:<wish>:<is_counted>:<rest after a lost lease, ms>:<h: healthy, or ->:<owner>" follows.
+  -- Healthy: the login had none of the fields of a troubled one when it was claimed, and nobody has changed it since.
   claim = 'k',
   reassert_after = 'm', -- in flight: assert the wish again after this time (ms): a late call may land until then
   lease_was_lost = 'g', -- 1: the lease of the last claim was lost, so its settlement comes too late
@@ -88,6 +89,10 @@ end
 local function revision_and_wish(newest) return newest:match('^(%d+):([01]):') end
 
 local function occurred_us_of(newest) return newest:match('^%d+:[01]:(-?%d+):') end
+
+-- Returns a claim without the mark of health: whoever changes a login in flight stores this. A successful call of a
+-- healthy login is settled by its claim alone (read_for in settle.lua).
+local function not_healthy(claim) return (claim:gsub(':h:', ':-:', 1)) end
 
 -- Returns all fields of a login, by one HGETALL: HMGET would scan the hash once for each name, to its end where the
 -- field is missing, as most are. With them come revision and wish.

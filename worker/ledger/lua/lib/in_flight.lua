@@ -29,19 +29,22 @@ local function put_back(ref, instance, login, due_at, rests_until)
   put_due(ref, instance, login.lane, due_at, rests_until)
 end
 
--- Returns a login that may be in flight, with the parts of its claim (claim_number, claimed_revision, claimed_wish,
--- claim_is_counted, claim_owner), and how long it rests if its lease is lost, ms. Of an earlier claim, it has the number.
+-- Add the parts of a claim to a login: claim_number, claimed_revision, claimed_wish, claim_is_counted, claim_health,
+-- claim_owner. Of a claim that has ended, only the number is left. Returns how long the login rests if its lease is lost.
+local function add_claim(login, claim)
+  local number, revision, wish, is_counted, rest, health, owner =
+    claim:match('^(%d+):(%d+):(%d):(%d):(%d+):([h-]):(.*)$')
+  login.claim_number, login.claimed_revision, login.claimed_wish = number or claim, revision, wish
+  login.claim_is_counted, login.claim_health, login.claim_owner = is_counted, health, owner
+  return tonumber(rest)
+end
+
+-- Returns a login that may be in flight, with the parts of its claim, and how long it rests if its lease is lost, ms.
 local function read_flight(ref)
   local login = read_login(ref)
-  local number, revision, wish, is_counted, rest, owner = (login.claim or ''):match('^(%d+):(%d+):(%d):(%d):(%d+):(.*)$')
-  if number then
-    login.claim_number, login.claimed_revision, login.claimed_wish = number, revision, wish
-    login.claim_is_counted, login.claim_owner = is_counted, owner
-  else
-    login.claim_number = login.claim
-  end
+  local rest = add_claim(login, login.claim or '')
   login.lane = login.lane or 'live'
-  return login, tonumber(rest)
+  return login, rest
 end
 
 -- ms: the notice of a new group waits this long, as a storm, which explains more, may be detected first.

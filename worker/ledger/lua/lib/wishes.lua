@@ -64,7 +64,7 @@ local function store(key, new, old, lane)
     FIELD.sealed, new.sealed, FIELD.newest, newest_text(revision, new.wish, new.occurred_us, new.instance),
     FIELD.event_id, new.event_id,
   }
-  if old.state ~= 'flight' then add(fields, FIELD.state, 'due') end
+  if old.state == 'flight' then add(fields, FIELD.claim, not_healthy(old.claim)) else add(fields, FIELD.state, 'due') end
   if old.lane ~= lane then add(fields, FIELD.lane, lane) end
   if new.account_id ~= '' then add(fields, FIELD.account_id, new.account_id) end
   if new.row then add(fields, FIELD.row, new.row) end
