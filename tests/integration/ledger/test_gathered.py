@@ -29,8 +29,8 @@ def test_more_logins_than_one_command_takes_are_moved_in_one_script(
 def test_events_recorded_before_a_script_failed_are_due_and_counted(
     ledger: Ledger, clock: Clock, redis_client: Redis
 ) -> None:
-    redis_client.hset(BROKEN, "t", 1)
-    with pytest.raises(ResponseError, match="revision"):
+    redis_client.hset(BROKEN, mapping={"w": f"1:1:1:{INSTANCE}", "s": "flight"})
+    with pytest.raises(ResponseError, match="claim"):
         ledger.record(wishes(3))
     assert redis_client.zrange(DUE, 0, -1, withscores=True) == [(b"lgn_0", clock.ms)]
     assert tally(ledger, "recorded") == 2
@@ -40,8 +40,8 @@ def test_logins_claimed_before_a_script_failed_have_leases_and_are_not_due(
     ledger: Ledger, clock: Clock, redis_client: Redis, claim: Any
 ) -> None:
     ledger.record(wishes(3))
-    redis_client.hdel(BROKEN, "r")
-    with pytest.raises(ResponseError, match="revision"):
+    redis_client.hset(BROKEN, "w", "damaged")
+    with pytest.raises(ResponseError, match="wish"):
         claim(**FAST)
     assert redis_client.zrange(LEASES, 0, -1, withscores=True) == [(b"lgn_0", clock.ms + 15_000)]
     assert redis_client.zrange(DUE, 0, -1) == [b"lgn_2"], "and the broken login does not block others"
