@@ -22,6 +22,7 @@ from worker.redis_client.connect import BytesRedis
 from worker.vault.sealed_box import SealingKey
 
 SOURCE = "nightly"
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class ProducerSettings(BaseSettings):
@@ -104,7 +105,7 @@ def sealed(document: Mapping[str, Any], key: SealingKey | None) -> Mapping[str, 
 
 def _encode(document: Mapping[str, Any]) -> bytes:
     try:
-        body = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        body = _JSON.encode(document).encode()
     except (TypeError, ValueError, RecursionError):
         raise InvalidEvent("event: holds a value that cannot be written as JSON") from None
     if len(body) > MAX_BODY_BYTES:

@@ -2,14 +2,11 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import redis
-from redis.commands.core import Script
 
 from worker.errors import LedgerMismatch, NotReplicated
 from worker.redis_client.connect import BytesRedis
@@ -133,15 +130,17 @@ class Scripts:
 
     def __init__(self, client: BytesRedis) -> None:
         self._client = client
-        self._scripts: dict[str, Script] = {}
 
     def run(self, name: str, *args: str | bytes | float) -> Any:
         """Run one script; raises redis.RedisError, and LedgerMismatch if newer code has changed the ledger."""
-        script = self._scripts.get(name)
-        if script is None:
-            script = self._scripts[name] = self._client.register_script(source(name))
-        with self._judging():
-            return script(args=args)
+        try:
+            try:
+                return self._client.evalsha(digest(name), 0, *args)
+            except redis.exceptions.NoScriptError:  # a new Redis, or an emptied one
+                return self._client.eval(source(name), 0, *args)
+        except redis.ResponseError as error:
+            self._judge(error)
+            raise
 
     def run_replicated(self, name: str, *args: str | bytes | float, replicas: int) -> Any:
         """Run one script, and return its reply once that many replicas confirmed its writes; raises NotReplicated, too.
@@ -151,10 +150,14 @@ class Scripts:
         """
         if not replicas:
             return self.run(name, *args)
-        with self._judging(), self._client.pipeline(transaction=False) as pipeline:
-            pipeline.eval(source(name), 0, *args)
-            pipeline.wait(replicas, REPLICAS_WITHIN_MS)
-            reply, confirmed = pipeline.execute()
+        try:
+            with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.eval(source(name), 0, *args)
+                pipeline.wait(replicas, REPLICAS_WITHIN_MS)
+                reply, confirmed = pipeline.execute()
+        except redis.ResponseError as error:
+            self._judge(error)
+            raise
         if confirmed < replicas:
             raise NotReplicated(f"{confirmed} of {replicas} replicas have confirmed it")
         return reply
@@ -165,10 +168,11 @@ class Scripts:
         Both commands are sent at once, so that the script runs within Redis' same turn as the wake-up. It runs as well
         if Redis refuses to wait, and its reply counts: this process waits then.
         """
-        with self._judging(), self._client.pipeline(transaction=False) as pipeline:
-            pipeline.blpop([wake_key], timeout=seconds)
-            pipeline.evalsha(digest(name), 0, *args)
-            woken, reply = pipeline.execute(raise_on_error=False)
+        try:
+            with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.blpop([wake_key], timeout=seconds)
+                pipeline.evalsha(digest(name), 0, *args)
+                woken, reply = pipeline.execute(raise_on_error=False)
             if isinstance(reply, redis.exceptions.NoScriptError):  # Redis came back empty
                 return self.run(name, *args)
             if isinstance(reply, redis.RedisError):
@@ -177,18 +181,17 @@ class Scripts:
                 if _is_from_a_replica(woken):
                     raise woken
                 time.sleep(seconds)
-            return reply
-
-    @contextmanager
-    def _judging(self) -> Iterator[None]:
-        try:
-            yield
         except redis.ResponseError as error:
-            if "NEWERLEDGER" in str(error):
-                raise LedgerMismatch(NEWER) from None
-            if _is_from_a_replica(error):  # the next call connects to the new primary
-                self._client.connection_pool.disconnect()
+            self._judge(error)
             raise
+        return reply
+
+    def _judge(self, error: redis.ResponseError) -> None:
+        """Raise LedgerMismatch instead if newer code refused the script; leave a server that is a replica."""
+        if "NEWERLEDGER" in str(error):
+            raise LedgerMismatch(NEWER) from None
+        if _is_from_a_replica(error):  # the next call connects to the new primary
+            self._client.connection_pool.disconnect()
 
 
 def _is_from_a_replica(error: redis.RedisError) -> bool:

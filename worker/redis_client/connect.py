@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from worker.redis_client.client import Client, Pool
 from worker.redis_client.sentinel_pool import PrimaryPool
 from worker.redis_client.sentinel_url import SentinelAddress
 
@@ -39,7 +39,7 @@ def connect(url: str, *, name: str = "nightly") -> BytesRedis:
         options.pop("socket_keepalive")
     if url.startswith("sentinel://"):
         return _through_sentinel(url, options)
-    return redis.Redis.from_url(url, **options)
+    return Client.from_pool(Pool.from_url(url, **options))
 
 
 def server_ms(client: BytesRedis) -> int:
@@ -53,6 +53,7 @@ def _through_sentinel(url: str, options: dict[str, Any]) -> BytesRedis:
     sentinel: Any = Sentinel(address.nodes, sentinel_kwargs={**SENTINEL_OPTIONS, **address.sentinel_login})  # type: ignore[no-untyped-call] # redis-py has no types here
     return sentinel.master_for(
         address.service,
+        redis_class=Client,
         connection_pool_class=PrimaryPool,
         db=address.database,
         username=address.username,

@@ -27,6 +27,11 @@ class FakeRedis:
     def pipeline(self, **_: object) -> "FakePipeline":
         return FakePipeline(self)
 
+    def xadd(self, stream: str, fields: dict[str, bytes]) -> bytes:
+        pipeline = self.pipeline()
+        pipeline.xadd(stream, fields)
+        return pipeline.execute()[0]
+
     @property
     def events(self) -> list[dict[str, Any]]:
         return [event for batch in self.batches for event in batch]
