@@ -3,6 +3,7 @@
 Both use the public functions of intake and ledger, in several processes, so that a million logins take minutes.
 """
 
+import asyncio
 import multiprocessing
 import multiprocessing.pool
 import random
@@ -81,7 +82,7 @@ def bodies(count: int) -> Iterator[bytes]:
 
 def turn(services: Services, claims: Sequence[Claim], at_most: int, verdict: Verdict = CONFIRMED) -> list[Claim]:
     """Settle claims with `verdict`, and claim further logins with practically no limits."""
-    _, reply = services.ledger.settle_and_claim(
+    call = services.ledger.settle_and_claim(
         INSTANCE,
         [_settlement(claim, verdict) for claim in claims],
         at_most=at_most,
@@ -93,6 +94,7 @@ def turn(services: Services, claims: Sequence[Claim], at_most: int, verdict: Ver
         max_in_flight=1_000_000,
         fingerprint=services.fingerprints[INSTANCE],
     )
+    _, reply = asyncio.run(call)
     return reply.claims
 
 

@@ -1,5 +1,6 @@
-"""Calls of the ledger for tests: one half of `settle_and_claim`, and listing or closing dead letters."""
+"""Calls of the ledger for tests: `settle_and_claim` or one half of it, and listing or closing dead letters."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -13,13 +14,20 @@ from worker.ledger.letter_queries import LetterPages
 
 def claim(ledger: Ledger, instance: str, **terms: Any) -> ClaimReply:
     """Claim only."""
-    return ledger.settle_and_claim(instance, [], **terms)[1]
+    return settle_and_claim(ledger, instance, [], **terms)[1]
 
 
 def settle(ledger: Ledger, instance: str, settlements: Sequence[Settlement], **terms: Any) -> list[Settled]:
     """Settle only."""
     unused = {"lease_seconds": 1, "settle_seconds": 0, "max_in_flight": 1}
-    return ledger.settle_and_claim(instance, settlements, at_most=0, **{"worker": ""} | terms | unused)[0]
+    return settle_and_claim(ledger, instance, settlements, at_most=0, **{"worker": ""} | terms | unused)[0]
+
+
+def settle_and_claim(
+    ledger: Ledger, instance: str, settlements: Sequence[Settlement], **terms: Any
+) -> tuple[list[Settled], ClaimReply]:
+    """Settle and claim in an event loop of its own."""
+    return asyncio.run(ledger.settle_and_claim(instance, settlements, **terms))
 
 
 def close(letters: Letters, letter_id: str, status: Literal["replayed", "resolved"], *, by: str, note: str = "") -> str:

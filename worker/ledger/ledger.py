@@ -6,6 +6,8 @@ Redis, so that a worker's clock cannot reorder anything.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any
 
 from worker.config.gate_thresholds import DEFAULT_RULES, GateRules
 from worker.errors import LedgerMismatch
@@ -92,7 +94,7 @@ class Ledger:
         """Return the time by which events are judged, in milliseconds since 1970."""
         return self._now_ms() if self._now_ms else server_ms(self.redis)
 
-    def settle_and_claim(
+    async def settle_and_claim(
         self,
         instance: str,
         settlements: Sequence[Settlement],
@@ -108,6 +110,7 @@ class Ledger:
         key_ids: Sequence[str] = (),
         rules: GateRules = DEFAULT_RULES,
         wait_seconds: float = 0,
+        threads: Executor | None = None,
     ) -> tuple[list[Settled], ClaimReply]:
         """Settle calls that have ended, then claim due logins, as many as gate, rate and in-flight limit allow.
 
@@ -115,16 +118,15 @@ class Ledger:
         moment that is noticed, as its call may still land. `key_ids` are the caller's, newest first (`Vault.key_ids`):
         only logins that they open are claimed, or any login if there are none. If newer code has changed the ledger,
         calls are settled, nothing is claimed, and the state of the claim is `newer`. With `wait_seconds`, Redis first
-        waits that long at most until logins of the instance become due.
+        waits that long at most until logins of the instance become due. The event loop waits for the reply; a new
+        connection is opened in one of `threads` (None: of the event loop).
         """
         caller = (instance, fingerprint, calls_per_second, owner, worker)
         bounds = bounds_arguments(at_most, lease_seconds, max_in_flight, settle_seconds, key_ids)
         args = (self._now(), *caller, *rules_arguments(rules), *bounds, *settlement_arguments(settlements))
-        if wait_seconds:
-            wake_key = f"nightly:wake:{instance}"
-            reply = self._scripts.run_when_woken("settle_and_claim", *args, wake_key=wake_key, seconds=wait_seconds)
-        else:
-            reply = self._scripts.run("settle_and_claim", *args)
+        wake_key = f"nightly:wake:{instance}" if wait_seconds else ""
+        options: dict[str, Any] = {"wake_key": wake_key, "seconds": wait_seconds, "threads": threads}
+        reply = await self._scripts.run_in_loop("settle_and_claim", *args, **options)
         settled, claimed = reply
         return [_SETTLED[item] for item in settled], read_claims(claimed)
 

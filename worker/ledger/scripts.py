@@ -1,7 +1,8 @@
 """Assembles each Lua script from the library files that it needs, and runs it on one Redis client."""
 
+import asyncio
 import hashlib
-import time
+from concurrent.futures import Executor
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -10,6 +11,7 @@ import redis
 
 from worker.errors import LedgerMismatch, NotReplicated
 from worker.redis_client.connect import BytesRedis
+from worker.redis_client.in_loop import run_in_loop
 
 NEWER = "the ledger was written by a newer Nightly; update this worker"
 REPLICAS_WITHIN_MS = 2000
@@ -162,25 +164,27 @@ class Scripts:
             raise NotReplicated(f"{confirmed} of {replicas} replicas have confirmed it")
         return reply
 
-    def run_when_woken(self, name: str, *args: str | bytes | float, wake_key: str, seconds: float) -> Any:
-        """Run one script as soon as the list `wake_key` has an entry, which is removed, or after `seconds`.
+    async def run_in_loop(
+        self, name: str, *args: str | bytes | float, threads: Executor | None, wake_key: str = "", seconds: float = 0
+    ) -> Any:
+        """Run one script from an event loop; connects in one of `threads`.
 
-        Both commands are sent at once, so that the script runs within Redis' same turn as the wake-up. It runs as well
-        if Redis refuses to wait, and its reply counts: this process waits then.
+        With `wake_key`, it runs as soon as that list has an entry, which is removed, or after `seconds`. Both commands
+        are sent at once, so that the script runs within Redis' same turn as the wake-up. It runs as well if Redis
+        refuses to wait, and its reply counts: the event loop waits then.
         """
+        commands = [("BLPOP", wake_key, seconds)] if wake_key else []
+        command = "EVALSHA", digest(name), 0, *args
         try:
-            with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.blpop([wake_key], timeout=seconds)
-                pipeline.evalsha(digest(name), 0, *args)
-                woken, reply = pipeline.execute(raise_on_error=False)
-            if isinstance(reply, redis.exceptions.NoScriptError):  # Redis came back empty
-                return self.run(name, *args)
-            if isinstance(reply, redis.RedisError):
+            *woken, reply = await run_in_loop(self._client, *commands, command, threads=threads, wait_seconds=seconds)
+            if isinstance(reply, redis.exceptions.NoScriptError):  # a new Redis, or an emptied one
+                (reply,) = await run_in_loop(self._client, ("EVAL", source(name), 0, *args), threads=threads)
+            if isinstance(reply, redis.ResponseError):
                 raise reply
-            if isinstance(woken, redis.RedisError):
-                if _is_from_a_replica(woken):
-                    raise woken
-                time.sleep(seconds)
+            if woken and isinstance(woken[0], redis.ResponseError):
+                if _is_from_a_replica(woken[0]):
+                    raise woken[0]
+                await asyncio.sleep(seconds)
         except redis.ResponseError as error:
             self._judge(error)
             raise

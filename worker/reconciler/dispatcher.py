@@ -93,7 +93,7 @@ class Parts:
 class Dispatcher:
     """Claims and calls until nothing is due or the slice ends, then waits for the calls in flight and settles them.
 
-    `share` returns how many calls this dispatcher may have in flight. `threads` runs its scripts, one at a time.
+    `share` returns how many calls this dispatcher may have in flight. It connects to Redis in one of `threads`.
     While Redis is unreachable, the dispatcher keeps its settlements until the leases of their claims expire.
     """
 
@@ -165,8 +165,7 @@ class Dispatcher:
             return None if self._parts.is_stopping() or self._is_newer else LOOK_SECONDS
         asked_at = elapsed_seconds()
         try:
-            loop = asyncio.get_running_loop()
-            results, reply = await loop.run_in_executor(self._threads, self._settle_and_claim, group, at_most, block)
+            results, reply = await self._settle_and_claim(group, at_most, block)
         except redis.RedisError as error:
             log.warning("ledger_unreachable", error=type(error).__name__, unsettled=len(group) + len(self._answers))
             self._answers = group + self._answers
@@ -183,11 +182,11 @@ class Dispatcher:
             return CLAIMED_SECONDS if at_most else LOOK_SECONDS
         return reply.wait_seconds if (reply.wait_seconds or 0) <= LINGER_SECONDS else None
 
-    def _settle_and_claim(
+    async def _settle_and_claim(
         self, group: Sequence[Settlement], at_most: int, block: float
     ) -> tuple[list[Settled], ClaimReply]:
         parts, bounds = self._parts, self._parts.bounds
-        return parts.ledger.settle_and_claim(
+        return await parts.ledger.settle_and_claim(
             self._instance.name,
             group,
             at_most=at_most,
@@ -201,6 +200,7 @@ class Dispatcher:
             key_ids=parts.vault.key_ids,
             rules=bounds.gate,
             wait_seconds=block,
+            threads=self._threads,
         )
 
     def _start(self, reply: ClaimReply, asked_at: float) -> None:

@@ -211,7 +211,8 @@ class Endings:
         return result
 
     def _send_and_claim(self, flight: Flight, settlement: Settlement) -> Settled:
-        (result,), reply = self.ledger.settle_and_claim(
+        (result,), reply = ledger_calls.settle_and_claim(
+            self.ledger,
             flight.instance,
             [settlement],
             owner=flight.worker.owner,

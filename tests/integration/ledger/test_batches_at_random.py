@@ -48,7 +48,8 @@ class Side:
         client.hset(f"nightly:configs:{INSTANCE}", mapping=dict.fromkeys(("old", "new"), "proven"))
 
     def settle_together(self, calls: list[Settlement], **terms: Any) -> tuple[list[Settled], ClaimReply]:
-        return self.ledger.settle_and_claim(INSTANCE, calls, rules=RULES, at_most=5, **TERMS, **MORE, **terms)
+        settle = ledger_calls.settle_and_claim
+        return settle(self.ledger, INSTANCE, calls, rules=RULES, at_most=5, **TERMS, **MORE, **terms)
 
     def settle_one_by_one(self, calls: list[Settlement], **terms: Any) -> tuple[list[Settled], ClaimReply]:
         settled = [

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests import ledger_calls
 from tests.integration.ledger.conftest import DOWN, INSTANCE, Clock, claim_all, tally, wishes
 from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement
 
@@ -23,7 +24,9 @@ def turn(ledger: Ledger) -> Any:
             "fingerprint": "proven-one",
         }
         fields = {name: changes.pop(name) for name in list(changes) if name not in terms}
-        (result,), reply = ledger.settle_and_claim(INSTANCE, [Settlement(call, outcome, **fields)], **terms | changes)
+        (result,), reply = ledger_calls.settle_and_claim(
+            ledger, INSTANCE, [Settlement(call, outcome, **fields)], **terms | changes
+        )
         return result, reply
 
     return turn

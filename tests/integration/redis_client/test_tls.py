@@ -1,5 +1,6 @@
 """`rediss://` with real TLS: ledger, Celery and doctor verify the server."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from worker.broker.celery_config import kombu_address
 from worker.events.publisher import publish
 from worker.redis_client.connect import connect
 from worker.redis_client.error_messages import trouble_of
+from worker.redis_client.in_loop import run_in_loop
 
 
 @pytest.fixture
@@ -49,6 +51,18 @@ def _ping_as_celery(url: str) -> None:
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
         assert connection.default_channel.client.ping()
+
+
+def test_an_event_loop_reads_large_replies_over_tls(
+    tls_port: int, redis_server: EmbeddedRedis, certificate: Path
+) -> None:
+    url = f"rediss://:{redis_server.password}@127.0.0.1:{tls_port}/0?ssl_ca_certs={certificate}"
+    with connect(url) as client:
+        client.set("large", b"x" * 1_000_000)
+        commands = ("BLPOP", "nothing", 0.05), ("GET", "large")
+        for _ in range(3):
+            _, large = asyncio.run(run_in_loop(client, *commands, threads=None, wait_seconds=1))
+            assert len(large) == 1_000_000
 
 
 def test_both_clients_trust_the_authority_that_the_url_names(

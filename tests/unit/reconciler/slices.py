@@ -46,7 +46,7 @@ class FakeLedger:
         del worker, owner
         return self.reconcilers
 
-    def settle_and_claim(
+    async def settle_and_claim(
         self,
         instance: str,
         items: Sequence[Settlement],
@@ -60,7 +60,7 @@ class FakeLedger:
         if wait_seconds:
             self.waits[instance] += 1
             self._fail("wait")
-            self.wake_ups[instance].wait(wait_seconds)
+            await asyncio.to_thread(self.wake_ups[instance].wait, wait_seconds)
             self.wake_ups[instance].clear()
         self._fail("settle" if items else "claim")
         if items:
