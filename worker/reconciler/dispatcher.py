@@ -120,9 +120,8 @@ class Dispatcher:
         try:
             await self._run()
         finally:
-            for task in (
-                self._in_flight.values()
-            ):  # an unexpected error ended the slice: these logins are due when leases expire
+            # An unexpected error ended the slice: these logins are due when their leases expire.
+            for task in self._in_flight.values():
                 task.cancel()
 
     async def _run(self) -> None:
@@ -172,6 +171,8 @@ class Dispatcher:
             await asyncio.sleep(REDIS_PAUSE_SECONDS)
             return 0
         self._start(reply, asked_at)
+        if reply.claims:
+            await asyncio.sleep(0)  # their requests are written first
         if group:
             log.info("call_settled", each=map(log_fields, repeat(self._instance.name), group, results))
         self._is_newer = reply.state == "newer"  # the pacemaker stops this worker
@@ -226,9 +227,8 @@ class Dispatcher:
         try:
             login_id = self._parts.vault.open_login(claim.reference, claim.sealed)
             limits = {"timeout_seconds": self._parts.bounds.call_seconds, "not_after": not_after}
-            return await self._parts.caller.set_scheduled_refresh(
-                self._instance, login_id, claim.wants_active, **limits
-            )
+            call = self._parts.caller.set_scheduled_refresh
+            return await call(self._instance, login_id, claim.wants_active, **limits)
         except UnknownKey:  # a worker that has the key will make this call
             return None
         except SealError as error:  # the sealed bytes were altered
