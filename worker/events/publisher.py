@@ -128,15 +128,11 @@ def _prepared(
             yield body
 
 
-def _client(redis_url: str | None) -> BytesRedis:
-    if redis_url is not None:
-        return _connected(redis_url)
-    address = ProducerSettings.load().redis_url
-    if address is None:
-        raise SettingsError(["REDIS_URL: must be set here, for example redis://localhost:6379/0"])
-    return _connected(address.get_secret_value())
-
-
 @lru_cache(maxsize=4)
-def _connected(url: str) -> BytesRedis:
-    return open_redis(url, name="nightly-publish")
+def _client(redis_url: str | None) -> BytesRedis:
+    if redis_url is None:
+        address = ProducerSettings.load().redis_url
+        if address is None:
+            raise SettingsError(["REDIS_URL: must be set here, for example redis://localhost:6379/0"])
+        redis_url = address.get_secret_value()
+    return open_redis(redis_url, name="nightly-publish")
