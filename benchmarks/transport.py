@@ -10,7 +10,8 @@ import ssl
 
 import httpx
 
-from worker.flinks.transport import PreparedRequest, Transport, read_whole
+from worker.flinks.messages import PreparedRequest, read_body
+from worker.flinks.transport import Transport
 
 URL = (
     os.environ.get("BENCH_STUB_URL", "")
@@ -51,7 +52,7 @@ async def patch(login_id: str, is_on: bool) -> None:  # noqa: FBT001 - the wish,
         "PATCH", _Route.url, _Route.headers, content=content, extensions={"timeout": {"connect": 5, "total": 10}}
     )
     response = await _Route.opened().handle_async_request(request)
-    body = await read_whole(response.stream)
+    body = await read_body(response)
     state = "activated" if is_on else "deactivated"
     if response.status_code != httpx.codes.OK or f"{login_id} has now been {state}".encode() not in body:
         raise NotConfirmed

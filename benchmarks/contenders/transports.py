@@ -17,7 +17,8 @@ import uvloop
 from httpx_aiohttp import AiohttpTransport
 
 from benchmarks.tls_stub import ANSWER, CONTENT, PATH
-from worker.flinks.transport import PreparedRequest, Transport, read_whole
+from worker.flinks.messages import PreparedRequest, read_body
+from worker.flinks.transport import Transport
 
 IN_FLIGHT = 64
 WARM_UP_SECONDS = 0.5
@@ -52,7 +53,7 @@ def _through(
     async def call() -> None:
         request = request_type("PATCH", url, headers, content=CONTENT, extensions=extensions)
         response = await transport.handle_async_request(request)
-        check(response.status_code, await read_whole(response.stream))
+        check(response.status_code, await read_body(response))
 
     return call
 
@@ -147,7 +148,7 @@ class _NoParser(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         connection = self._idle.pop()
-        answer = await connection.ask(self._head + await read_whole(request.stream))
+        answer = await connection.ask(self._head + request.content)
         self._idle.append(connection)
         return httpx.Response(200, headers=_ANSWERED, stream=httpx.ByteStream(answer[-len(ANSWER) :]))
 

@@ -17,11 +17,12 @@ import httpx
 from worker.config.instances import Instance
 from worker.flinks.connection import CallFailed
 from worker.flinks.failures import FailureKind, Progress, verdict_of_failure
+from worker.flinks.messages import PreparedRequest, RawResponse, read_body
 from worker.flinks.outcome import Verdict
 from worker.flinks.protocol import READ_HEADERS, build_request, content_of, decipher
 from worker.flinks.proxy import is_direct, proxy_from_environment
 from worker.flinks.response_body import MAX_BODY_BYTES
-from worker.flinks.transport import PreparedRequest, TooLate, Transport, read_whole
+from worker.flinks.transport import TooLate, Transport
 
 MAX_CONNECT_SECONDS = 5.0
 # What other transports of httpx raise, the most specific first.
@@ -44,6 +45,8 @@ def _version() -> str:
 
 
 _TRANSPORT_HEADERS = {"user-agent": f"nightly-refresh-worker/{_version()}", "accept-encoding": "identity"}
+
+_READ_NAMES = frozenset(name.encode() for name in READ_HEADERS)
 
 
 def _utc_now() -> datetime:
@@ -150,13 +153,12 @@ class FlinksClient:
 async def _exchange(route: _Route, content: bytes, extensions: dict[str, Any]) -> tuple[httpx.Response, bytes]:
     request = PreparedRequest(route.method, route.url, route.headers, content=content, extensions=extensions)
     response = await route.transport.handle_async_request(request)
-    try:
-        return response, (await read_whole(response.stream, MAX_BODY_BYTES))[:MAX_BODY_BYTES]
-    finally:
-        await response.aclose()
+    return response, (await read_body(response, MAX_BODY_BYTES))[:MAX_BODY_BYTES]
 
 
 def _read_headers(response: httpx.Response) -> dict[str, str]:
+    if isinstance(response, RawResponse) and _READ_NAMES.isdisjoint(response.header_names):
+        return {}
     return {name: response.headers[name] for name in READ_HEADERS if name in response.headers}
 
 

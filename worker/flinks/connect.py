@@ -18,6 +18,7 @@ ADDRESS_SECONDS = 10.0
 """How long the addresses of a name are used before the name is looked up again."""
 NEXT_ADDRESS_SECONDS = 0.25
 """If an address has given no connection after this time, the next one is tried as well (RFC 8305)."""
+BUFFER_BYTES = 32_768
 MAX_PORT = 65535
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FAILURES = (OSError, OverflowError, UnicodeError, RuntimeError)  # uvloop raises RuntimeError for some addresses
@@ -36,6 +37,7 @@ class Server:
         self._first_host, self._first_port = _address(proxy.url) if proxy else (self._host, self._port)
         self._first_tls = (tls if proxy.url.scheme == "https" else None) if proxy else self._tls
         self._looking_up = asyncio.Lock()
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
         self._addresses: list[Any] = []
         self._known_until = 0.0
 
@@ -49,7 +51,7 @@ class Server:
             raise CallFailed(_kind_of(error), Progress.NOT_CONNECTED) from None
 
     async def _connect(self) -> Connection:
-        connection = Connection(asyncio.get_running_loop())
+        connection = Connection(asyncio.get_running_loop(), self._buffer)
         if self._proxy is None:
             await self._open(connection)
             return connection
@@ -65,7 +67,7 @@ class Server:
         connection.connection_made(transport)
         return connection
 
-    async def _open(self, protocol: asyncio.Protocol) -> None:
+    async def _open(self, protocol: asyncio.BaseProtocol) -> None:
         """Connect to the server or its proxy."""
         loop = asyncio.get_running_loop()
         addresses = await self._found_addresses()

@@ -5,13 +5,13 @@ Nothing that a server sends can take more than MAX_ANSWER_BYTES of memory, or ou
 
 import asyncio
 import ssl
-from http import HTTPStatus
-from typing import NamedTuple, cast
+from typing import cast
 
 import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from worker.flinks.failures import FailureKind, Progress
+from worker.flinks.messages import RawResponse
 from worker.flinks.response_body import MAX_BODY_BYTES
 
 MAX_HEAD_BYTES = 32_768
@@ -19,6 +19,8 @@ MAX_HEAD_BYTES = 32_768
 MAX_HEADERS = 100
 MAX_ANSWER_BYTES = 1_048_576
 """As sent: head, sizes of chunks and trailers included."""
+_LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
+_FIRST_STATUS, _SWITCHING, _FIRST_FINAL = 100, 101, 200  # numbers, because HTTPStatus takes longer to compare
 
 
 class CallFailed(httpx.TransportError):
@@ -29,49 +31,46 @@ class CallFailed(httpx.TransportError):
         self.kind, self.progress = kind, progress
 
 
-class Answer(NamedTuple):
-    """An answer as it came over the wire. The body is cut after MAX_BODY_BYTES."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-
 class _RefusedError(Exception):
     """Ends the parser's work on an answer that we do not accept."""
 
 
-class Connection(asyncio.Protocol):
-    """Carries one request at a time; the methods `on_...` are called by the parser."""
+class Connection(asyncio.BufferedProtocol):
+    """Carries one request at a time; the methods `on_...` are called by the parser.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    `buffer` is where the event loop puts what came; the connections of one event loop may share it. For a protocol
+    without a buffer, asyncio (and uvloop with TLS) allocates 256 KiB for each read.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, buffer: memoryview) -> None:
+        self._loop, self._buffer = loop, buffer
         self._parser = HttpResponseParser(self)
-        self._waiter: asyncio.Future[None] | None = None
-        self._failure: CallFailed | None = None
+        self._waiter: asyncio.Future[RawResponse] | None = None
+        self._seen, self._status = 0, 0
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._names: set[bytes] = set()
+        self._body = bytearray()
+        self._is_head_whole = self._is_whole = self._is_last = False
         self.is_usable = True
-        """Whether another request may be written once the present one has its answer."""
+        """Whether a request may be written: not while another one has no answer, nor after a failure."""
+        self.used_at = float("-inf")
+        """When the last call ended, as `ends_at`."""
         self.ends_at = 0.0
         """When `expire` is due, by the clock of the event loop."""
-        self._expect_answer()
 
-    async def exchange(self, request: bytes) -> Answer:
-        """Write a request and return its answer; raises CallFailed. A connection that failed is closed."""
+    def ask(self, request: bytes) -> asyncio.Future[RawResponse]:
+        """Write a request. The future returned gets its answer, or CallFailed.
+
+        Close the connection if it is not usable then, or if nobody waits for the answer any more.
+        """
         if not self.is_usable:  # the server closed it, or sent bytes before it was asked
             raise CallFailed(FailureKind.CLOSED, Progress.CONNECTED)
-        self._expect_answer()
-        waiter = self._waiter = self._loop.create_future()
-        self._progress = Progress.WRITTEN
+        self.is_usable = False
+        self._seen = 0
+        self._is_head_whole = self._is_whole = False
+        self._waiter = self._loop.create_future()
         self._transport.write(request)
-        try:
-            await waiter
-        finally:
-            self._waiter = None
-            if not self._is_whole or not self.is_usable:
-                self.close()
-        if self._failure:
-            raise self._failure
-        return Answer(self._status, self._headers, bytes(self._body))
+        return self._waiter
 
     def expire(self) -> None:
         """End the call in progress as timed out, and close."""
@@ -82,40 +81,41 @@ class Connection(asyncio.Protocol):
         self.is_usable = False
         self._transport.abort()
 
-    def _expect_answer(self) -> None:
-        self._status, self._seen, self._body = 0, 0, bytearray()
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._is_head_whole = self._is_whole = self._ends_with_connection = False
-        self._progress = Progress.CONNECTED
-
     def _fail(self, kind: FailureKind) -> None:
         if self._waiter and not self._waiter.done():
-            self._failure = CallFailed(kind, self._progress)
-            self._waiter.set_result(None)
+            self._waiter.set_exception(CallFailed(kind, Progress.ANSWERED if self._seen else Progress.WRITTEN))
         self.close()
+
+    def _end(self, waiter: asyncio.Future[RawResponse]) -> None:
+        waiter.set_result(RawResponse(self._status, self._headers, self._names, bytes(self._body)))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, which is a plain or a TLS one."""
         self._transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _: int) -> memoryview:
+        """Return where the event loop shall put what came. It calls `buffer_updated` before anything else."""
+        return self._buffer
+
+    def buffer_updated(self, count: int) -> None:
         """Parse what came. Bytes that no request asked for could pass as the answer to the next one: close."""
-        if self._waiter is None or self._waiter.done():
+        waiter = self._waiter
+        if waiter is None or waiter.done():
             self.close()
             return
-        self._progress = Progress.ANSWERED
-        while data and self.is_usable:
-            room = max(0, (MAX_ANSWER_BYTES if self._is_head_whole else MAX_HEAD_BYTES) - self._seen)
-            part, data = data[:room], data[room:]
-            self._seen += len(part)
-            if not part or not self._parse(part):
-                self.is_usable = False
+        is_sound = self._parse(self._buffer[:count])
         if self._is_whole:
-            self._waiter.set_result(None)
-        elif not self.is_usable:
+            self.is_usable = is_sound and not self._is_last
+            self._end(waiter)
+        elif not is_sound:
             self._fail(FailureKind.PROTOCOL)
 
-    def _parse(self, data: bytes) -> bool:
+    def _parse(self, data: memoryview) -> bool:
+        """Feed the parser; returns False if what came is no answer that we accept, or too long."""
+        room = (MAX_ANSWER_BYTES if self._is_head_whole else MAX_HEAD_BYTES) - self._seen
+        if len(data) > room:
+            return room > 0 and self._parse(data[:room]) and self._parse(data[room:])
+        self._seen += len(data)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
@@ -129,34 +129,32 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """End the call in progress: with its answer, if that lasts until the connection is closed."""
         self.is_usable = False
-        if self._ends_with_connection and error is None and self._waiter and not self._waiter.done():
-            self._is_whole = True
-            self._waiter.set_result(None)
+        if self._waiter is None or self._waiter.done():
+            return
+        if error is None and self._is_head_whole and self._status >= _FIRST_FINAL and _LENGTHS.isdisjoint(self._names):
+            self._end(self._waiter)
         else:
             self._fail(FailureKind.TLS if isinstance(error, ssl.SSLError) else FailureKind.CLOSED)
 
     def on_message_begin(self) -> None:
-        """Refuse a second answer: one request, one answer."""
+        """Refuse a second answer: one request, one answer, after any number of interim ones."""
         if self._is_whole:
             raise _RefusedError
+        self._headers, self._body, self._is_head_whole = [], bytearray(), False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header. Trailers, which come after the body, are dropped."""
         if not self._is_head_whole:
             self._headers.append((name, value))
-            if len(self._headers) > MAX_HEADERS:
-                raise _RefusedError
 
     def on_headers_complete(self) -> None:
         """Refuse what would leave in doubt where the body ends."""
-        self._status = self._parser.get_status_code()
-        if self._status < HTTPStatus.CONTINUE or self._status == HTTPStatus.SWITCHING_PROTOCOLS:
+        self._status = status = self._parser.get_status_code()
+        if status < _FIRST_STATUS or status == _SWITCHING or len(self._headers) > MAX_HEADERS:
             raise _RefusedError
-        names = [name.lower() for name, _ in self._headers]
-        has_coding, has_length = b"transfer-encoding" in names, b"content-length" in names
-        if has_coding and (has_length or not self._is_chunked_alone()):
+        self._names = names = {name.lower() for name, _ in self._headers}
+        if b"transfer-encoding" in names and (b"content-length" in names or not self._is_chunked_alone()):
             raise _RefusedError
-        self._ends_with_connection = not has_coding and not has_length and self._status >= HTTPStatus.OK
         self._is_head_whole = True
 
     def _is_chunked_alone(self) -> bool:
@@ -170,12 +168,11 @@ class Connection(asyncio.Protocol):
         self._body += data
         if len(self._body) >= MAX_BODY_BYTES:
             del self._body[MAX_BODY_BYTES:]
-            self._is_whole, self.is_usable = True, False
+            self._is_whole = self._is_last = True
 
     def on_message_complete(self) -> None:
-        """Forget an interim answer, and note whether the connection may be used after a final one."""
-        if self._status < HTTPStatus.OK:
-            self._headers, self._is_head_whole = [], False
-            return
-        self._is_whole = True
-        self.is_usable = self.is_usable and self._parser.should_keep_alive()
+        """Note that the answer is whole, unless it was an interim one, and whether another request may follow."""
+        if self._status < _FIRST_FINAL:
+            self._is_head_whole = False
+        elif not self._is_whole:
+            self._is_whole, self._is_last = True, not self._parser.should_keep_alive()

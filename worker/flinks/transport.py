@@ -6,16 +6,14 @@ no redirect, no cookie, no decompression. Each failure says whether the request 
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from time import monotonic  # the clock of event loops; uvloop's own stands still while it is busy
-from typing import Any, cast
 
 import httpx
 
 from worker.clock import elapsed_seconds
 from worker.flinks.connect import Server
 from worker.flinks.connection import Connection
+from worker.flinks.messages import PreparedRequest
 
 KEEPALIVE_SECONDS = 15.0
 """Shorter than the idle timeout of servers and load balancers, which may close a connection just as we write to it."""
@@ -28,29 +26,6 @@ _OURS = frozenset({b"host", b"connection", b"content-length", b"transfer-encodin
 
 class TooLate(Exception):
     """The moment after which the request must not be sent has passed. Nothing was written."""
-
-
-class PreparedRequest(httpx.Request):
-    """A request from a URL and headers that many requests share: httpx's constructor parses both for each request."""
-
-    def __init__(
-        self, method: str, url: httpx.URL, headers: httpx.Headers, *, content: bytes, extensions: dict[str, Any]
-    ) -> None:
-        self.method, self.url, self.headers, self.extensions = method, url, headers, extensions
-        self.stream = httpx.ByteStream(content)
-
-
-async def read_whole(stream: object, at_most: float = float("inf")) -> bytes:
-    """Return the bytes of a request or a response, as they are on the wire; reads little more than `at_most`."""
-    if isinstance(stream, httpx.ByteStream):  # bytes already; an asynchronous loop would cost more than all the parsing
-        return b"".join(stream)
-    content = bytearray()
-    async with aclosing(cast("AsyncGenerator[bytes, None]", aiter(cast("httpx.AsyncByteStream", stream)))) as chunks:
-        async for chunk in chunks:
-            content += chunk
-            if len(content) >= at_most:
-                break
-    return bytes(content)
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -81,18 +56,19 @@ class Transport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return its response, with the body read."""
         limits, not_after = request.extensions["timeout"], request.extensions.get("not_after", float("inf"))
-        content = await read_whole(request.stream)
-        async with self._slots:
+        content = request.content if isinstance(request, PreparedRequest) else await request.aread()
+        connection = None
+        await self._slots.acquire()  # `async with` would cost two more coroutines for each call
+        try:
+            now = monotonic()
+            connection = self._just_used(now) or await self._other(limits["connect"], not_after)
             _refuse_after(not_after)
-            ends_at = monotonic() + limits["total"]
-            connection = await self._take() or await self._connected(limits["connect"])
-            try:
-                _refuse_after(not_after)
-                self._expire_at(connection, ends_at)
-                answer = await connection.exchange(self._message(request, content))
-            finally:
+            self._expire_at(connection, now + limits["total"])
+            return await connection.ask(self._message(request, content))
+        finally:
+            if connection:
                 self._release(connection)
-        return httpx.Response(answer.status, headers=answer.headers, stream=httpx.ByteStream(answer.body))
+            self._slots.release()
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -103,31 +79,36 @@ class Transport(httpx.AsyncBaseTransport):
         self._idle.clear()
         await asyncio.sleep(0)  # the event loop closes the sockets
 
-    async def _take(self) -> Connection | None:
-        """Return the most recently used connection that is still open, if any."""
-        if self._idle and monotonic() - (self._idle[-1].ends_at - KEEPALIVE_SECONDS) > RESTED_SECONDS:
-            for _ in range(TURNS_UNTIL_CLOSED):
-                await asyncio.sleep(0)
+    def _just_used(self, now: float) -> Connection | None:
+        """Return the most recently used connection, if the event loop would know by now that its server closed it."""
+        if self._idle and self._idle[-1].is_usable and now - self._idle[-1].used_at < RESTED_SECONDS:
+            return self._idle.pop()
+        return None
+
+    async def _other(self, seconds: float, not_after: float) -> Connection:
+        """Return the most recently used connection that is still open, or else a new one."""
+        for _ in range(TURNS_UNTIL_CLOSED if self._idle else 0):
+            await asyncio.sleep(0)
         while self._idle:
             connection = self._idle.pop()
             if connection.is_usable and monotonic() < connection.ends_at:
                 return connection
             self._open.discard(connection)
             connection.close()
-        return None
-
-    async def _connected(self, seconds: float) -> Connection:
+        _refuse_after(not_after)
         connection = await self._server.connect(seconds)
         self._open.add(connection)
         return connection
 
     def _release(self, connection: Connection) -> None:
-        """Keep a connection for later calls, if it may carry another one."""
+        """Keep a connection for later calls, if it may carry another one; else close it."""
         if connection.is_usable:
             self._idle.append(connection)
-            self._expire_at(connection, monotonic() + KEEPALIVE_SECONDS)
+            connection.used_at = monotonic()
+            self._expire_at(connection, connection.used_at + KEEPALIVE_SECONDS)
         else:
             self._open.discard(connection)
+            connection.close()
 
     def _expire_at(self, connection: Connection, at: float) -> None:
         """Set when a call, or the rest after it, has lasted too long. One timer serves all connections."""

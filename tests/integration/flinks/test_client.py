@@ -184,7 +184,7 @@ def test_a_machine_suspended_while_waiting_for_a_connection_sends_no_call_after_
     monkeypatch: pytest.MonkeyPatch, *, is_reused: bool
 ) -> None:
     requests: list[object] = []
-    moments = iter([0.0] * (3 if is_reused else 1))  # then the machine sleeps for a thousand seconds
+    moments = iter([0.0] * (2 if is_reused else 1))  # then the machine sleeps for a thousand seconds
     monkeypatch.setattr(transport_module, "elapsed_seconds", lambda: next(moments, 1000.0))
 
     async def handler(reader: Reader, writer: Writer) -> None:
