@@ -17,13 +17,16 @@ import uvloop
 from httpx_aiohttp import AiohttpTransport
 
 from benchmarks.tls_stub import ANSWER, CONTENT, PATH
-from worker.flinks.messages import PreparedRequest, read_body
+from worker.flinks import connect
+from worker.flinks.connection import Connection
+from worker.flinks.messages import PreparedRequest, RawResponse, read_body
 from worker.flinks.transport import Transport
 
 IN_FLIGHT = 64
 WARM_UP_SECONDS = 0.5
 SECONDS = 10.0
 _ANSWERED = [(b"content-type", b"application/json; charset=utf-8"), (b"content-length", b"%d" % len(ANSWER))]
+_ANSWERED_NAMES = {name for name, _ in _ANSWERED}
 HEADERS = {
     "flinks-auth-key": "bench-key",
     "content-type": "application/json",
@@ -62,6 +65,22 @@ async def ours(url: str) -> Call:
     """Return the call of Nightly's transport."""
     transport = Transport(url, limit=IN_FLIGHT, tls=httpx.create_ssl_context())
     return _through(transport, httpx.URL(url), httpx.Headers(HEADERS))
+
+
+class _Unparsing(Connection):
+    """Takes what came for the whole answer, whatever it is."""
+
+    def buffer_updated(self, count: int) -> None:
+        assert self._waiter is not None  # noqa: S101 - narrows the type
+        self.is_usable = True
+        body = bytes(self._buffer[count - len(ANSWER) : count])
+        self._waiter.set_result(RawResponse(200, _ANSWERED, _ANSWERED_NAMES, body))
+
+
+async def ours_unparsed(url: str) -> Call:
+    """Return the call of Nightly's transport without the parsing of answers: what the parser costs is the rest."""
+    connect.Connection = _Unparsing  # type: ignore[attr-defined] # this process measures nothing else
+    return await ours(url)
 
 
 class _KnownUrl(httpx.URL):
@@ -119,7 +138,7 @@ async def httpx_client(url: str) -> Call:
     return call
 
 
-class _Unparsed(asyncio.Protocol):
+class _Counting(asyncio.Protocol):
     """Counts bytes: an answer ends when as many came as in the first one, which arrives in one piece."""
 
     length = 0
@@ -143,25 +162,25 @@ class _Unparsed(asyncio.Protocol):
 class _NoParser(httpx.AsyncBaseTransport):
     """The least that an httpx transport can do: it takes the end of the answer for the body, and has no deadline."""
 
-    def __init__(self, head: bytes, connections: list[_Unparsed]) -> None:
+    def __init__(self, head: bytes, connections: list[_Counting]) -> None:
         self._head, self._idle = head, connections
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         connection = self._idle.pop()
         answer = await connection.ask(self._head + request.content)
         self._idle.append(connection)
-        return httpx.Response(200, headers=_ANSWERED, stream=httpx.ByteStream(answer[-len(ANSWER) :]))
+        return RawResponse(200, _ANSWERED, _ANSWERED_NAMES, answer[-len(ANSWER) :])
 
 
 async def no_parser(url: str) -> Call:
     """Return the call of a transport that does not parse: the limit for one with httpx's interface."""
-    head, connections = await _unparsed(url)
+    head, connections = await _counting(url)
     return _through(_NoParser(head, connections), httpx.URL(url), httpx.Headers(HEADERS))
 
 
 async def sockets(url: str) -> Call:
     """Return a call that only writes and reads: no httpx, no deadline, no check of the answer."""
-    head, idle = await _unparsed(url)
+    head, idle = await _counting(url)
     request = head + CONTENT
 
     async def call() -> None:
@@ -172,7 +191,7 @@ async def sockets(url: str) -> Call:
     return call
 
 
-async def _unparsed(url: str) -> tuple[bytes, list[_Unparsed]]:
+async def _counting(url: str) -> tuple[bytes, list[_Counting]]:
     """Return the head of the request, and an open connection for each call in flight."""
     server = httpx.URL(url)
     lines = [f"PATCH {server.path} HTTP/1.1", f"host: {server.netloc.decode()}", f"content-length: {len(CONTENT)}"]
@@ -180,13 +199,14 @@ async def _unparsed(url: str) -> tuple[bytes, list[_Unparsed]]:
     tls = httpx.create_ssl_context() if server.scheme == "https" else None
     loop = asyncio.get_running_loop()
     opened = [
-        await loop.create_connection(_Unparsed, server.host, server.port or 443, ssl=tls) for _ in range(IN_FLIGHT)
+        await loop.create_connection(_Counting, server.host, server.port or 443, ssl=tls) for _ in range(IN_FLIGHT)
     ]
     return "\r\n".join([*lines, "", ""]).encode(), [connection for _, connection in opened]
 
 
 TRANSPORTS: Mapping[str, Callable[[str], Awaitable[Call]]] = {
     "ours": ours,
+    "ours unparsed": ours_unparsed,
     "no parser": no_parser,
     "sockets alone": sockets,
     "httpx-aiohttp": httpx_aiohttp,

@@ -45,6 +45,20 @@ def test_calls_share_a_tunnel_through_a_plain_or_a_tls_proxy(run: Run[None], tmp
     assert "secret" not in heads[0]
 
 
+def test_a_call_without_tls_goes_through_a_tunnel_too(run: Run[None]) -> None:
+    async def main() -> None:
+        heads: list[str] = []
+        async with serving(GOOD) as target, serving(tunnel_to(target, heads)) as port:
+            proxy = httpx.Proxy(f"http://127.0.0.1:{port}")
+            async with opened("http://flinks.test/", proxy=proxy) as transport:
+                for _ in range(2):
+                    ended = await call(transport, "http://flinks.test/")
+                    assert isinstance(ended, Answered), ended
+        assert len(heads) == 1
+
+    run(main())
+
+
 def test_bytes_that_come_with_the_answer_of_the_proxy_close_the_tunnel(run: Run[None]) -> None:
     """They are not encrypted, so they cannot be from the server."""
 
