@@ -65,12 +65,7 @@ def report(costs: Costs) -> str:
     compared = (("ours", "ours unparsed"), ("ours", "no parser"), ("httpx-aiohttp", "ours"), ("httpx", "ours"))
     ratios = [
         [f"{dear} to {cheap}", *(spread(_ratios(costs, dear, cheap, *column), 2) for column in columns)]
-        for dear, cheap in (
-            ("ours", "ours unparsed"),
-            ("ours", "no parser"),
-            ("httpx-aiohttp", "ours"),
-            ("httpx", "ours"),
-        )
+        for dear, cheap in compared
     ]
     parts = [table(["CPU us a call", *headings], rows), table(["ratio within a round", *headings], ratios)]
     return "\n".join([*parts, _goals(costs)])
