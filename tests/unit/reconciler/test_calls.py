@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.unit.reconciler.slices import APPLIED, Slice, later, when
+from tests.unit.reconciler.slices import APPLIED, BOUNDS, Slice, later, when
 from worker.clock import elapsed_seconds
 from worker.ledger import Claim, Settled
 from worker.reconciler import dispatcher
@@ -24,6 +24,7 @@ def test_everything_that_is_due_is_called_and_settled_once(piece: Slice) -> None
 
 
 def test_calls_in_flight_reach_the_limit_and_never_exceed_it(piece: Slice) -> None:
+    piece.bounds = replace(BOUNDS, slice_seconds=10)
     piece.due(*map(str, range(40)))
     piece.caller.answer = lambda _: later(0.005)
     piece.run()
@@ -32,6 +33,7 @@ def test_calls_in_flight_reach_the_limit_and_never_exceed_it(piece: Slice) -> No
 
 
 def test_a_reconciler_uses_only_its_share_of_the_limit(piece: Slice) -> None:
+    piece.bounds = replace(BOUNDS, slice_seconds=10)
     piece.due(*map(str, range(40)))
     piece.caller.answer = lambda _: later(0.005)
     piece.run(reconcilers=3)
