@@ -104,7 +104,6 @@ def redis_url(redis_server: EmbeddedRedis) -> str:
     """The session's Redis, emptied: no key, script or function of an earlier test is left."""
     with Redis.from_url(redis_server.url) as client:
         client.flushall()
-        client.script_flush()
     return redis_server.url
 
 
