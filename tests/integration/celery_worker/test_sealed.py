@@ -37,6 +37,7 @@ def public_key(nightly: Nightly) -> str:
 
 def test_redis_holds_no_login_in_clear_when_producers_seal_it(nightly: Nightly, public_key: str) -> None:
     (by_stream, by_python, by_command, by_celery, broken, refused, batched, lost) = logins = new_logins(8)
+    before = sizes_of_redis_files(nightly)
     nightly.emulator.unknown_logins(refused)
     assert public_key == str(nightly.services.vault.public_keys[0])
     key, url = nightly.services.vault.public_keys[0], nightly.stack.environment["REDIS_URL"]
@@ -62,7 +63,7 @@ def test_redis_holds_no_login_in_clear_when_producers_seal_it(nightly: Nightly, 
     lost_letter = next(letter for letter in list_letters(nightly.services.letters) if letter.code == "unknown_key")
     assert lost_letter.event_id == "lost-1"
 
-    written = [*waiting, *redis_contents(nightly.redis, but_not=()), *_files_of_redis(nightly)]
+    written = [*waiting, *redis_contents(nightly.redis, but_not=()), *written_to_files(nightly, before)]
     assert any(place.endswith("account-events:stream'") and b"sealedLoginId" in text for place, text in waiting)
     assert any(".aof" in place and b"sealedLoginId" in text for place, text in written), "the file was not read"
     assert leaks(logins, written) == []
@@ -71,6 +72,7 @@ def test_redis_holds_no_login_in_clear_when_producers_seal_it(nightly: Nightly, 
 def test_redis_holds_no_login_in_clear_when_the_http_process_seals_with_the_public_key(nightly: Nightly) -> None:
     """The process that faces the internet has three settings, and none of them opens a loginId."""
     (single, binary, off, sealed, refused) = logins = new_logins(5)
+    before = sizes_of_redis_files(nightly)
     key, environment = nightly.services.vault.public_keys[0], nightly.stack.environment
     environment |= {"HTTP_EVENTS_SECRETS": f"crm={SECRET}", "SEAL_TO": str(key)}
     others = environment.keys() - {"REDIS_URL", "HTTP_EVENTS_SECRETS", "SEAL_TO", "PATH", "PYTHONPATH"}
@@ -95,7 +97,7 @@ def test_redis_holds_no_login_in_clear_when_the_http_process_seals_with_the_publ
     expected = {single: True, binary: True, off: False, sealed: True}
     eventually(lambda: nightly.flags() == expected, describe="the calls")
 
-    written = [*waiting, *redis_contents(nightly.redis, but_not=()), *_files_of_redis(nightly)]
+    written = [*waiting, *redis_contents(nightly.redis, but_not=()), *written_to_files(nightly, before)]
     written += [*logs_in(nightly.stack.folder), *((str(answer.status_code), answer.content) for answer in answers)]
     assert any(place.endswith("account-events:stream'") and b"sealedLoginId" in text for place, text in waiting)
     assert any(".aof" in place and b"sealedLoginId" in text for place, text in written), "the file was not read"
@@ -117,9 +119,13 @@ def test_a_login_in_clear_is_set_aside_and_never_called(nightly: Nightly) -> Non
     assert leaks([in_clear], [*redis_contents(nightly.redis, but_not=INBOUND)]) == []
 
 
-def _files_of_redis(nightly: Nightly) -> list[tuple[str, bytes]]:
-    folder = Path(nightly.redis.config_get("dir")["dir"])
-    return [(str(path), path.read_bytes()) for path in folder.rglob("*.aof")]
+def sizes_of_redis_files(nightly: Nightly) -> dict[Path, int]:
+    return {path: path.stat().st_size for path in Path(nightly.redis.config_get("dir")["dir"]).rglob("*.aof")}
+
+
+def written_to_files(nightly: Nightly, before: dict[Path, int]) -> list[tuple[str, bytes]]:
+    """Return what Redis has written since then: earlier tests filled the rest."""
+    return [(str(path), path.read_bytes()[before.get(path, 0) :]) for path in sizes_of_redis_files(nightly)]
 
 
 def _nightly(arguments: Sequence[str], environment: dict[str, str], folder: Path) -> str:
