@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 
-SIZES = (1_000, 8_000)
+SIZES = (1_000, 4_000)
 """Each size is compared with its double; some readers cut a text at 2,000 characters, others read all of it."""
 MOST_GROWTH = 3
 """Allowed factor for twice the text: linear time gives 2, quadratic time 4."""
