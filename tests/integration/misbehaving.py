@@ -47,6 +47,9 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
+        asyncio.get_running_loop().remove_reader(server.sockets[0].fileno())
+        for _ in range(3):  # a connection whose acceptance ends after `close` would keep its socket open
+            await asyncio.sleep(0)
         server.close()
         for task in tasks:
             task.cancel()

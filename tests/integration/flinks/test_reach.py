@@ -48,11 +48,11 @@ def test_a_server_that_accepts_no_connection_is_a_timeout_before_sending() -> No
             filler.settimeout(0)
             filler.connect_ex(full.getsockname())
         began = time.monotonic()
-        verdict = verdict_at(f"http://127.0.0.1:{full.getsockname()[1]}", timeout_seconds=2)
+        verdict = verdict_at(f"http://127.0.0.1:{full.getsockname()[1]}", timeout_seconds=5)
         for filler in fillers:
             filler.close()
     assert verdict == Verdict(Outcome.TRANSIENT, "timeout", is_down=True)
-    assert time.monotonic() - began < 1.9, "connecting may take half of the time"
+    assert time.monotonic() - began < 4.9, "connecting may take half of the time"
 
 
 def test_a_call_that_waits_too_long_for_a_free_connection_is_not_sent_and_is_no_sign_of_an_outage() -> None:
