@@ -104,6 +104,8 @@ def test_no_login_is_charged_after_five_dns_failures_and_one_response_resets_the
     for call in failing:
         settle(call, "transient", **lost)
     assert redis_client.hmget(CONFIGS, FP, f"{FP}:canary") == [b"unreachable", str(clock.ms + 60_000).encode()]
+    reply = claim()
+    assert (reply.state, reply.wait_seconds) == ("closed", 60), "no call is in flight that could end sooner"
     assert settle(exhausted, "dead", code="retries_exhausted", flags="dh") is Settled.HALTED
     assert redis_client.hget(CONFIGS, f"{FP}:lost") == b"6"
     settle(answered, "transient", code="CARD_IN_USE")

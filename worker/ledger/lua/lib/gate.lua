@@ -106,7 +106,9 @@ local function admission(gate, config, now)
     return 'canary', 0
   end
   if config.standing == 'proven' then return 'open', 0 end
-  if is_ahead(config.canary_until, now, LONGEST_LEASE) then return 'waiting', config.canary_until - now end
+  if is_ahead(config.canary_until, now, LONGEST_LEASE) then
+    return config.canary and 'waiting' or 'closed', config.canary_until - now
+  end
   return 'canary', 0
 end
 
