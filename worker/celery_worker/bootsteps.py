@@ -25,7 +25,7 @@ from worker.celery_worker.mailboxes import Mailbox
 from worker.celery_worker.repeating_thread import RETRY_SECONDS, STOP_SECONDS, Loop
 from worker.celery_worker.watchdog import LOOK_SECONDS, Part, Watchdog, celery_parts
 from worker.errors import LedgerMismatch
-from worker.events.channels import EVENTS_QUEUE
+from worker.events.channels import BACKFILL_QUEUE, EVENTS_QUEUE, REFRESH_QUEUE
 from worker.intake.celery_queue import QueueReader
 from worker.intake.rabbitmq import RabbitReader
 from worker.intake.redis_stream import EntryReader, StreamReader
@@ -109,6 +109,8 @@ class Background(bootsteps.StartStopStep):
         self._readers = readers = readers_of(app)
         app.reads = tuple(reader.reads for reader in readers)
         app.task_events.start(worker)
+        if broker := probe_of(app.settings):
+            app.hints.queued = broker.queued
         self._loops = [
             Loop("pacemaker", lambda: pulse(worker, services), pause_seconds=PULSE_SECONDS),
             *(Loop(reader.source, reader.step, pause_seconds=0, unreachable=reader.unreachable) for reader in readers),
@@ -169,7 +171,7 @@ def readers_of(app: Any) -> list[EntryReader | RabbitReader]:
 
     def wake() -> None:
         if app.needs_reconcilers(services):
-            app.hints.ask(app.send_reconcile)
+            app.hints.ask(app.send_reconcile, REFRESH_QUEUE)
 
     parts, options = (services.intake, app.deliveries()), {"name": app.identity, "on_recorded": wake}
     readers: list[EntryReader | RabbitReader] = [StreamReader(services.redis, *parts, **options)]
@@ -236,7 +238,7 @@ def pulse(worker: Any, services: Services) -> None:
     if found.leases_lost:
         log.warning("leases_lost", count=found.leases_lost)
     if found.should_wake:
-        worker.app.hints.ask(worker.app.send_reconcile)
+        worker.app.hints.ask(worker.app.send_reconcile, REFRESH_QUEUE)
     if found.should_feed:
-        worker.app.hints.ask(worker.app.send_feed)
+        worker.app.hints.ask(worker.app.send_feed, BACKFILL_QUEUE)
     report_notices(services.ledger, found.notices)

@@ -19,7 +19,7 @@ def test_a_message_requested_five_times_is_sent_once(hints: Hints) -> None:
         sent.append("reconcile")
 
     for _ in range(5):
-        hints.ask(send)
+        hints.ask(send, "refresh")
     hints.step()
     hints.step()
     assert sent == ["reconcile"]
@@ -27,8 +27,8 @@ def test_a_message_requested_five_times_is_sent_once(hints: Hints) -> None:
 
 def test_two_kinds_of_messages_are_both_sent(hints: Hints) -> None:
     sent: list[str] = []
-    hints.ask(lambda: sent.append("reconcile"))
-    hints.ask(lambda: sent.append("feed"))
+    hints.ask(lambda: sent.append("reconcile"), "refresh")
+    hints.ask(lambda: sent.append("feed"), "backfill")
     hints.step()
     assert sorted(sent) == ["feed", "reconcile"]
 
@@ -39,9 +39,9 @@ def test_a_message_requested_while_it_is_being_sent_is_sent_again(hints: Hints) 
     def send() -> None:
         sent.append("reconcile")
         if len(sent) == 1:
-            hints.ask(send)
+            hints.ask(send, "refresh")
 
-    hints.ask(send)
+    hints.ask(send, "refresh")
     hints.step()
     hints.step()
     assert len(sent) == 2
@@ -53,10 +53,10 @@ def test_after_a_message_that_the_broker_refused_the_next_one_is_sent(hints: Hin
     def refuse() -> None:
         raise ConnectionError
 
-    hints.ask(refuse)
+    hints.ask(refuse, "refresh")
     with pytest.raises(ConnectionError):
         hints.step()
-    hints.ask(lambda: sent.append("reconcile"))
+    hints.ask(lambda: sent.append("reconcile"), "refresh")
     hints.step()
     assert sent == ["reconcile"]
 
@@ -68,7 +68,20 @@ def test_a_waiting_step_ends_at_once_without_sending_when_the_worker_ends(monkey
     waiting = threading.Thread(target=hints.step, daemon=True)
     waiting.start()
     hints.close()
-    hints.ask(lambda: sent.append("reconcile"))
+    hints.ask(lambda: sent.append("reconcile"), "refresh")
     waiting.join(timeout=5)
     assert not waiting.is_alive()
     assert sent == []
+
+
+def test_nothing_is_sent_to_a_queue_that_nobody_consumes(hints: Hints) -> None:
+    sent: list[str] = []
+    waiting: dict[str, int | None] = {"refresh": 100, "backfill": 99, "account-events": None}
+    hints.queued = lambda queues: waiting[queues[0]]
+    for queue in waiting:
+        hints.ask(lambda queue=queue: sent.append(queue), queue)  # type: ignore[misc] # bound at once
+    hints.step()
+    assert sorted(sent) == ["account-events", "backfill"]
+    waiting["refresh"] = 0
+    hints.step()
+    assert len(sent) == 2, "the next pulse asks again"
