@@ -42,13 +42,14 @@ def test_an_overwritten_login_leaves_its_lane(
     assert NOTICE in notices()
 
 
+@pytest.mark.parametrize("code", ["applied", "http_204"])
 def test_the_call_of_an_overwritten_login_is_fenced_and_others_are_settled(
-    ledger: Ledger, redis_client: Redis, claim: Any, notices: Any
+    ledger: Ledger, redis_client: Redis, claim: Any, notices: Any, code: str
 ) -> None:
     ledger.record(wishes(3))
     calls = claim(**FAST).claims
     redis_client.set(BROKEN, "not a hash")
-    results = settle_together(ledger, *((call, "applied", {}) for call in calls))
+    results = settle_together(ledger, *((call, "applied", {"code": code}) for call in calls))
     assert results == [Settled.APPLIED, Settled.FENCED, Settled.APPLIED]
     assert not redis_client.exists(f"nightly:leases:{INSTANCE}")
     assert NOTICE in notices()

@@ -143,7 +143,8 @@ end
 local function read_for(context, ref, number, item)
   if item.outcome == 'applied' and item.code == 'applied' then
     local login = { state = 'flight' }
-    add_claim(login, redis.call('HGET', login_key(ref), FIELD.claim) or '')
+    local claim = redis.pcall('HGET', login_key(ref), FIELD.claim)
+    add_claim(login, type(claim) == 'string' and claim or '')
     login.revision = login.claimed_revision
     if login.claim_health == 'h' and is_held_by_us(context, login, number) then return login end
   end
