@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -60,27 +60,28 @@ class LifecycleEvent:
             raise InvalidEvent("args: must be empty; send keyword arguments")
         given = _exactly(CeleryArguments, dict(kwargs))
         return cls(
-            login_id=given.login_id,
-            sealed_login_id=given.sealed_login_id,
-            instance=given.instance or default_instance,
-            wants_active=EVENT_TYPES[event_type],
-            occurred_at=given.occurred_at,
-            event_id=given.event_id,
-            account_id=given.account_id,
+            given.login_id,
+            given.instance or default_instance,
+            EVENT_TYPES[event_type],
+            given.occurred_at,
+            given.event_id,
+            given.account_id,
+            given.sealed_login_id,
         )
 
     @classmethod
     def from_cloudevent(cls, document: object, default_instance: str) -> Self:
         """Read one decoded CloudEvent; raises InvalidEvent."""
         given = _exactly(CloudEvent, document)
-        return cls(
-            login_id=given.data.login_id,
-            sealed_login_id=given.data.sealed_login_id,
-            instance=given.data.instance or default_instance,
-            wants_active=EVENT_TYPES[given.type],
-            occurred_at=given.time,
-            event_id=given.id,
-            account_id=given.subject,
+        data = given.data
+        return cls(  # without keywords, which would double the time
+            data.login_id,
+            data.instance or default_instance,
+            EVENT_TYPES[given.type],
+            given.time,
+            given.id,
+            given.subject,
+            data.sealed_login_id,
         )
 
 
@@ -122,9 +123,9 @@ def check_login_id(login_id: str) -> None:
 
 
 def _exactly(model: type[_Model], document: object) -> _Model:
-    """Validate a document; raises InvalidEvent."""
+    """Validate a document, as `model_validate` does, without its arguments; raises InvalidEvent."""
     try:
-        return model.model_validate(document)
+        return cast(_Model, model.__pydantic_validator__.validate_python(document))
     except ValidationError as error:
         raise InvalidEvent(reason_of(error)) from None
 

@@ -199,15 +199,15 @@ class Intake:
         login = Spellings(login_id)
         self._requirements.check(event, is_sealed=bool(event.sealed_login_id))
         reference = self._vault.reference(event.instance, login_id)
-        return Wish(
-            reference=reference,
-            instance=event.instance,
-            sealed=self._vault.seal_login(reference, login_id),
-            occurred_us=event.occurred_us,
-            wants_active=wants_active,
-            event_id=self._vault.without_login(event.event_id, login),
-            account_id=event.account_id and self._vault.without_login(event.account_id, login),
-            lane=Lane.LIVE,
+        return Wish(  # without keywords, which would double the time
+            reference,
+            event.instance,
+            self._vault.seal_login(reference, login_id),
+            event.occurred_us,
+            wants_active,
+            self._vault.without_login(event.event_id, login),
+            event.account_id and self._vault.without_login(event.account_id, login),
+            Lane.LIVE,
         )
 
     def _opened(self, event: LifecycleEvent) -> str:

@@ -21,7 +21,7 @@ from worker.intake.accept import Intake, Rejection
 from worker.intake.messages import to_json
 from worker.intake.poison import Deliveries, Treatment, handle_or_set_aside, treatment
 from worker.intake.stream_account import StreamAccount
-from worker.intake.stream_group import GROUP, Entry, EntryGroup, Suspect, entries_of
+from worker.intake.stream_group import GROUP, Entry, EntryGroup, Suspect, entries_of, entry_of
 from worker.redis_client.connect import BytesRedis
 
 READ_AT_MOST = 200
@@ -151,14 +151,14 @@ class EntryReader(ABC):
         elif isinstance(found, int):
             self._move_aside(suspect.id, found)
         else:
-            self._take_alone((suspect.id, found), suspect.deaths)
+            self._take_alone(entry_of(suspect.id, found), suspect.deaths)
         self._deliveries.let_go(name)
 
     def _name_of(self, suspect: Suspect) -> str:
         return f"{self.source}:{suspect.id.decode()}"
 
     def _take_alone(self, entry: Entry, deaths: int) -> None:
-        entry_id, fields = entry
+        entry_id, fields, _ = entry
         body = fields.get(self.field)
         if body is None:
             self._take_in([entry])
@@ -188,15 +188,14 @@ class EntryReader(ABC):
     def _measured(self, entries: list[Entry]) -> list[Entry]:
         """Choose how many entries to read next, so that large ones do not exhaust the worker's memory."""
         if entries:
-            largest = max(_size(entry) for entry in entries)
+            largest = max(size for _, _, size in entries)
             self._at_most = max(1, min(READ_AT_MOST, 2 * self._at_most, READ_BYTES // max(1, largest)))
         return entries
 
     def _take_in(self, entries: Sequence[Entry]) -> None:
         done, bodies, rejections = [], [], []
-        for entry in entries:
-            entry_id, fields = entry
-            if (size := _size(entry)) > LARGEST_ENTRY_BYTES:
+        for entry_id, fields, size in entries:
+            if size > LARGEST_ENTRY_BYTES:
                 self._move_aside(entry_id, size)
                 continue
             done.append(entry_id)
@@ -237,13 +236,9 @@ class StreamReader(EntryReader):
 
 
 def _portion(entries: Sequence[Entry]) -> Sequence[Entry]:
-    size = 0
-    for count, entry in enumerate(entries, start=1):
-        size += _size(entry)
-        if size >= TAKE_IN_BYTES:
+    total = 0
+    for count, (_, _, size) in enumerate(entries, start=1):
+        total += size
+        if total >= TAKE_IN_BYTES:
             return entries[:count]
     return entries
-
-
-def _size(entry: Entry) -> int:
-    return sum(map(len, entry[1].keys())) + sum(map(len, entry[1].values()))

@@ -16,7 +16,8 @@ import redis
 from worker.ledger.stream_state import LARGEST_MS, account_key
 from worker.redis_client.connect import BytesRedis
 
-Entry = tuple[bytes, Mapping[bytes, bytes]]
+Entry = tuple[bytes, Mapping[bytes, bytes], int]
+"""Id, fields, and the size of the fields in bytes."""
 
 GROUP = "nightly"
 TAKE_OVER_AFTER_MS = 5000
@@ -221,7 +222,12 @@ class EntryGroup:
 def entries_of(reply: object) -> list[Entry]:
     """Return the entries in XREADGROUP's reply: pairs in RESP2, a mapping with one more level of lists in RESP3."""
     if isinstance(reply, Mapping):
-        return [entry for pages in reply.values() for page in pages for entry in page]
+        return [entry_of(*entry) for pages in reply.values() for page in pages for entry in page]
     if isinstance(reply, list):
-        return [entry for _, entries in reply for entry in entries]
+        return [entry_of(*entry) for _, entries in reply for entry in entries]
     return []
+
+
+def entry_of(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
+    """Return an entry with its size."""
+    return entry_id, fields, sum(map(len, fields.keys())) + sum(map(len, fields.values()))
