@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from tests.integration.redis_client.test_client import kill_connections_of
+from tests.waiting import eventually
 from worker.event_loop import new_event_loop
 from worker.redis_client import in_loop
 from worker.redis_client.connect import connect
@@ -62,8 +63,7 @@ def test_an_error_is_a_reply_and_the_connection_stays(client: Any) -> None:
 def test_commands_are_sent_once_more_when_the_connection_breaks(client: Any, redis_client: redis.Redis) -> None:
     async def main() -> None:
         waiting = asyncio.create_task(run_in_loop(client, ("BLPOP", "list", 9), threads=None, wait_seconds=9))
-        while not kill_connections_of(redis_client, "under-test"):
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(eventually, lambda: kill_connections_of(redis_client, "under-test"))
         redis_client.rpush("list", "x")
         assert await waiting == [[b"list", b"x"]]
 
