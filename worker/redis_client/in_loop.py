@@ -5,6 +5,7 @@ to connect and to ask sentinels, is done in a thread.
 """
 
 import asyncio
+import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -40,7 +41,7 @@ async def _exchange(
     replies: list[Any] = []
     try:
         connection.send_packed_command(connection.pack_commands(commands))
-        await _until_readable(connection._sock, seconds)  # noqa: SLF001 - redis-py shows its socket nowhere
+        await _until_readable(connection, seconds)
         replies = [_reply(connection) for _ in commands]
     finally:
         if not replies:
@@ -57,16 +58,29 @@ def _reply(connection: Any) -> Any:
         return error
 
 
-async def _until_readable(socket: Any, seconds: float) -> None:
+async def _until_readable(connection: Any, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     readable = loop.create_future()
-    loop.add_reader(socket, _set, readable, None)
+    descriptor = _descriptor(connection)
+    loop.add_reader(descriptor, _set, readable, None)
     timer = loop.call_later(seconds, _set, readable, redis.TimeoutError("Redis does not answer in time"))
     try:
         await readable
     finally:
         timer.cancel()
-        loop.remove_reader(socket)
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _descriptor(connection: Any) -> int:
+    """Return a file descriptor of our own for the socket, which others may close: after an error they close them all.
+
+    A closed descriptor would never become readable, and its number would soon be that of another socket.
+    """
+    try:
+        return os.dup(connection._sock.fileno())  # noqa: SLF001 - redis-py shows its socket nowhere
+    except (AttributeError, OSError):
+        raise redis.ConnectionError("the connection was closed meanwhile") from None
 
 
 def _set(future: asyncio.Future[None], error: Exception | None) -> None:

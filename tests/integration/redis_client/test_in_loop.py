@@ -70,6 +70,23 @@ def test_commands_are_sent_once_more_when_the_connection_breaks(client: Any, red
     run(main)
 
 
+@BOTH
+def test_a_wait_goes_on_after_others_closed_all_connections(
+    client: Any, redis_client: redis.Redis, loop_factory: Any
+) -> None:
+    """The socket was watched by a descriptor that had been closed, so nothing ended the wait."""
+
+    async def main() -> None:
+        waiting = asyncio.create_task(run_in_loop(client, ("BLPOP", "list", 5), threads=None, wait_seconds=5))
+        await asyncio.sleep(0.1)
+        client.connection_pool.disconnect()
+        await asyncio.sleep(0.1)
+        redis_client.rpush("list", "x")
+        assert await asyncio.wait_for(waiting, 2) == [[b"list", b"x"]]
+
+    run(main, loop_factory)
+
+
 def test_a_server_that_does_not_answer_is_given_up(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(in_loop.TIMEOUTS, "socket_timeout", 0.1)
     before = client.client_id()
