@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Self
+from typing import Self
 
 import httpx
 
@@ -116,12 +116,19 @@ class FlinksClient:
         a failure to connect from a call that Flinks may have carried out.
         """
         route = self._routes.get(id(instance)) or self._open_route(instance)
-        connect_seconds = min(MAX_CONNECT_SECONDS, timeout_seconds / 2)
-        limits = {"connect": connect_seconds, "total": timeout_seconds}
-        limits |= dict.fromkeys(("read", "write", "pool"), timeout_seconds)  # for other transports of httpx
-        extensions = {"timeout": limits, "not_after": not_after}
+        connect, total = min(MAX_CONNECT_SECONDS, timeout_seconds / 2), timeout_seconds
+        # The last three are for other transports of httpx.
+        limits = {"connect": connect, "total": total, "read": total, "write": total, "pool": total}
+        request = PreparedRequest(
+            route.method,
+            route.url,
+            route.headers,
+            content=content_of(login_id, wants_active),
+            extensions={"timeout": limits, "not_after": not_after},
+        )
         try:
-            response, body = await _exchange(route, content_of(login_id, wants_active), extensions)
+            response = await route.transport.handle_async_request(request)
+            body = (await read_body(response, MAX_BODY_BYTES))[:MAX_BODY_BYTES]
         except TooLate:
             return None
         except httpx.HTTPError as error:
@@ -148,12 +155,6 @@ class FlinksClient:
     def _own_transport(self, url: str) -> Transport:
         proxy = None if is_direct(httpx.URL(url).host) else self._proxy
         return Transport(url, limit=self._max_connections, tls=self._tls, proxy=proxy)
-
-
-async def _exchange(route: _Route, content: bytes, extensions: dict[str, Any]) -> tuple[httpx.Response, bytes]:
-    request = PreparedRequest(route.method, route.url, route.headers, content=content, extensions=extensions)
-    response = await route.transport.handle_async_request(request)
-    return response, (await read_body(response, MAX_BODY_BYTES))[:MAX_BODY_BYTES]
 
 
 def _read_headers(response: httpx.Response) -> dict[str, str]:

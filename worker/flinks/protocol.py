@@ -107,7 +107,8 @@ def build_request(instance: Instance, login_id: str, wants_active: bool) -> Flin
 
 def content_of(login_id: str, wants_active: bool) -> bytes:  # noqa: FBT001 - the wish
     """Return the body of the PATCH, the only part that differs from call to call."""
-    return json.dumps({"loginId": login_id, "isActivated": wants_active}).encode()
+    flag = "true" if wants_active else "false"  # json takes four times as long for an object as for its string
+    return f'{{"loginId": {json.dumps(login_id)}, "isActivated": {flag}}}'.encode()
 
 
 def decipher(
