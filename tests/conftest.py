@@ -101,7 +101,7 @@ def tcp_server(tmp_path_factory: pytest.TempPathFactory, orphan_guard: OrphanGua
 
 @pytest.fixture
 def redis_url(redis_server: EmbeddedRedis) -> str:
-    """The session's Redis, emptied: no key of an earlier test is left. Its scripts stay: loading them again takes time."""
+    """The session's Redis, without a key of an earlier test. Its scripts stay: loading them again takes time."""
     with Redis.from_url(redis_server.url) as client:
         client.flushall()
     return redis_server.url
