@@ -156,6 +156,10 @@ class Backfilling:
                 self.seen["an ended backfill"] += 1
 
     def _check(self, filled: Filled, raw: dict[bytes, bytes], packed: bytes, life_ms: int) -> None:
+        state = raw, packed, life_ms > 0, filled.fed, list(filled.endings)
+        if state == filled.checked:
+            return
+        filled.checked = state
         backfill = backfill_of(filled.backfill.id, raw)
         expected, handed_over = list(filled.endings), filled.endings[: filled.fed]
         if backfill.status is Status.CANCELLED:

@@ -23,6 +23,8 @@ class Filled:
     fed: int = 0
     is_ended: bool = False
     endings: list[Ending] = field(default_factory=list)
+    checked: object = None
+    """What the last check compared: most steps change nothing of a backfill."""
 
     def __post_init__(self) -> None:
         self.endings = [WAITS for _ in self.logins]

@@ -80,7 +80,7 @@ class StormSchedule:
         standing = self.client.hget(f"nightly:configs:{INSTANCE}", caller[1])
         assert (standing == b"suspect") == (caller in self.storms.suspects), "a storm was ended or missed"
         suspects = {each.id for each in ledger_calls.list_letters(self.letters, only_suspects=True)}
-        open_ones = {each.id for each in ledger_calls.list_letters(self.letters)}
+        open_ones = {letter.decode() for letter in self.client.zrange("nightly:letters:open", 0, -1)}
         assert suspects == self.storms.letters & open_ones, "the suspects are not the letters of the storm"
 
     def _settlement(self, call: Claim, ending: str) -> Settlement:
