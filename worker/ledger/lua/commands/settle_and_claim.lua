@@ -17,19 +17,16 @@ local FIRST_CALL = 17
 
 -- Returns the call whose arguments begin at `at`, and where the next call begins.
 local function read_call(at)
-  local call = {
-    ref = ARGV[at], number = ARGV[at + 1], outcome = ARGV[at + 2], code = 'applied', flags = '', attempt = '',
+  local call = { ref = ARGV[at], number = ARGV[at + 1], item = PLAIN_SUCCESS }
+  if ARGV[at + 2] == '' then return call, at + 3 end
+  call.item = {
+    outcome = ARGV[at + 2], code = ARGV[at + 3], flags = ARGV[at + 4], attempt = ARGV[at + 5],
     delay = 0, rest = 0, retry_after = 0, status = '', message = '',
   }
-  if call.outcome == '' then
-    call.outcome = 'applied'
-    return call, at + 3
-  end
-  call.code, call.flags, call.attempt = ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
   if ARGV[at + 6] ~= '' then
     local delay, rest, retry_after, status, message = ARGV[at + 6]:match('^(%d+) (%d+) (%d+) (%d*) (.*)$')
-    call.delay, call.rest, call.retry_after = tonumber(delay), tonumber(rest), tonumber(retry_after)
-    call.status, call.message = status, message
+    call.item.delay, call.item.rest, call.item.retry_after = tonumber(delay), tonumber(rest), tonumber(retry_after)
+    call.item.status, call.item.message = status, message
   end
   return call, at + 7
 end
@@ -45,6 +42,7 @@ local now, instance, fingerprint = clock(ARGV[1]), ARGV[2], ARGV[3]
 local context = {
   now = now, now_text = whole(now), instance = instance, fingerprint = fingerprint, ceiling = tonumber(ARGV[4]),
   ceiling_text = ARGV[4], owner = ARGV[5], worker = ARGV[6], storm_logins = tonumber(ARGV[11]), key_ids = ARGV[16],
+  leases = leases_key(instance),
   gate = read_gate(instance), config = read_config(instance, fingerprint), is_foreign = false,
   has_run = redis.call('EXISTS', invalid_key(instance, fingerprint)) == 1,
 }

@@ -14,13 +14,17 @@ local MISSING_WAIT_LEAST, MISSING_WAIT_MOST = 1000, 60000
 local unopened = {} -- key that no live worker holds -> lane and reference, in turn
 local opens = {} -- beginning of a sealed value -> whether the caller holds its key
 local workers = nil
+local lanes = {}
 local held = {} -- id of a key -> whether a live worker holds it
 
--- Returns a cursor over the due logins of a lane, in their order; `rank` is that of the next page.
+-- Returns a cursor over the due logins of a lane, in their order; `rank` is that of the next page. The caller lists the
+-- logins that leave the lane in `chosen`; `gone` is the number of those that have left already.
 function read_lane(context, name, n)
   local key = due_key(context.instance, name)
   local refs = redis.call('ZRANGEBYSCORE', key, '-inf', context.now, 'LIMIT', 0, n)
-  return { key = key, refs = refs, at = 0, rank = #refs, passed_over = 0 }
+  local lane = { key = key, refs = refs, at = 0, rank = #refs, passed_over = 0, chosen = {}, gone = 0 }
+  lanes[#lanes + 1] = lane
+  return lane
 end
 
 -- Read the next page. After half of the logins that may be passed over, jump ahead: the worker that holds the key of
@@ -89,6 +93,23 @@ function next_without_failure(context, lane)
     if not first_ref then first_ref, first = ref, login end
   end
   return first_ref, first
+end
+
+-- Take the chosen logins out of their lane. Nearly always they are all in front: to name their range takes Redis a
+-- quarter of what it takes to name each.
+local function leave(lane)
+  local n = #lane.chosen
+  if n == 0 then return end
+  if lane.passed_over == 0 and lane.at == lane.gone + n then
+    redis.call('ZREMRANGEBYRANK', lane.key, 0, n - 1)
+  else
+    in_pieces('ZREM', lane.key, lane.chosen)
+  end
+end
+
+also_gathered[#also_gathered + 1] = function()
+  for _, lane in ipairs(lanes) do leave(lane) end
+  lanes = {}
 end
 
 -- Logins whose key no live worker holds are due again later.

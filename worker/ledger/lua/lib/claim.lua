@@ -27,7 +27,7 @@ end
 
 -- Returns the attempts charged to a login, and the time of the first, moved forward by the time in which calls were
 -- held since then. Failures in a row that fell within an outage are taken off first.
-local function charged_failures(context, key, held, login)
+local function charged_failures(context, key, login)
   local first_failure, held_before = login.first_failure, login.held_before_failure
   if not (login.failures or first_failure or login.failures_while_down or held_before) then return 0, '' end
   local outage_from, outage_to = context.gate.outage_from, context.gate.outage_to or context.now
@@ -42,7 +42,7 @@ local function charged_failures(context, key, held, login)
     redis.call('HDEL', key, FIELD.failures, FIELD.first_failure, FIELD.held_before_failure)
     return 0, ''
   end
-  local held_since = math.max(held - (tonumber(held_before or '0') or 0), 0)
+  local held_since = math.max(held_ms(context.gate, context.now) - (tonumber(held_before or '0') or 0), 0)
   return failures, whole(math.min(context.now, tonumber(first_failure) + held_since))
 end
 
@@ -54,18 +54,20 @@ local function is_healthy(login)
 end
 
 -- Put a login in flight and into the reply; returns 1, or 0 where it was deleted.
-local function put_in_flight(context, ref, login, leases, lease, rest, held, reply)
+local function put_in_flight(context, ref, login, lease, rest, reply)
   local key = login_key(ref)
   -- A person deleted the login. If an event then recreated it in the other lane, this lane still has the old entry.
   if login.state ~= 'due' then return 0 end
   local last = tonumber(login.claim or '0') or 0
   local number = last < context.now and context.now_text or whole(last + 1)
+  local is_well = is_healthy(login)
   local claim = number .. ':' .. login.revision .. ':' .. login.wish .. ':' .. (login.is_counted or '0') .. ':' .. rest
-    .. (is_healthy(login) and ':h:' or ':-:') .. context.owner
+    .. (is_well and ':h:' or ':-:') .. context.owner
   redis.call('HSET', key, FIELD.state, 'flight', FIELD.claim, claim)
   if login.rests_until or login.lease_was_lost then redis.call('HDEL', key, FIELD.rests_until, FIELD.lease_was_lost) end
-  put(leases, context.now + lease, ref)
-  local failures, first_failure = charged_failures(context, key, held, login)
+  put(context.leases, context.now + lease, ref)
+  local failures, first_failure = 0, ''
+  if not is_well then failures, first_failure = charged_failures(context, key, login) end
   -- Without a call that ended, no attempt is stored.
   local has_history = (login.last_code or login.confirmed) and redis.call('EXISTS', history_key(ref)) or 0
   local at = #reply
@@ -83,7 +85,6 @@ local function claim_logins(context, n, lease, rest, is_canary, turn, reply)
   local live, backfill = read_lane(context, 'live', first_page), read_lane(context, 'backfill', first_page)
   local choose = is_canary and next_without_failure or next_of
   local used, of_backfills, is_first = 0, 0, true
-  local leases, held = leases_key(context.instance), held_ms(context.gate, context.now)
   while used < n do
     local lane = (turn + used + 1) % BACKFILL_TURN == 0 and backfill or live
     local ref, login = choose(context, lane)
@@ -94,12 +95,12 @@ local function claim_logins(context, n, lease, rest, is_canary, turn, reply)
     if not ref then break end
     if is_first then
       redis.call('ZREM', lane.key, ref)
-      lane.rank, is_first = lane.rank - 1, false
+      lane.rank, lane.gone, is_first = lane.rank - 1, 1, false
     else
-      take(lane.key, ref)
+      lane.chosen[#lane.chosen + 1] = ref
     end
     if lane == backfill then of_backfills = of_backfills + 1 end
-    used = used + put_in_flight(context, ref, login, leases, lease, rest, held, reply)
+    used = used + put_in_flight(context, ref, login, lease, rest, reply)
   end
   put_off_unopened(context)
   return used, of_backfills
@@ -127,7 +128,7 @@ local function claim_due(context, limits)
   if admitted == 'canary' then wanted = math.min(wanted, 1) end
   local bucket = read_bucket(context)
   if bucket.paused > 0 then return { 'paused', bucket.paused, context.now } end
-  local n = math.min(wanted, bucket.tokens, limits.in_flight - redis.call('ZCARD', leases_key(context.instance)))
+  local n = math.min(wanted, bucket.tokens, limits.in_flight - redis.call('ZCARD', context.leases))
   if n < 1 then return busy(context, bucket) end
   local reply = { 'claimed', 0, context.now }
   local used, of_backfills

@@ -80,7 +80,7 @@ local function run(command, key, ...)
   return redis.call(command, key, ...)
 end
 
--- What FIELD.newest holds. Three of its parts are numbers and need few bytes: each field costs as much as a longer text.
+-- Returns what FIELD.newest holds: one field, as each costs more to write and to read than a longer text.
 local function newest_text(revision, wish, occurred_us, instance)
   return revision .. ':' .. wish .. ':' .. occurred_us .. ':' .. instance
 end
@@ -91,7 +91,7 @@ local function revision_and_wish(newest) return newest:match('^(%d+):([01]):') e
 local function occurred_us_of(newest) return newest:match('^%d+:[01]:(-?%d+):') end
 
 -- Returns a claim without the mark of health: whoever changes a login in flight stores this. A successful call of a
--- healthy login is settled by its claim alone (read_for in settle.lua).
+-- healthy login is settled by its claim alone (settle.lua).
 local function not_healthy(claim) return (claim:gsub(':h:', ':-:', 1)) end
 
 -- Returns all fields of a login, by one HGETALL: HMGET would scan the hash once for each name, to its end where the

@@ -7,7 +7,7 @@ local DOUBTED_DELAY, DOUBTS = 30000, 3
 -- Refusals of single logins that a wrong customer id or instance would cause for every login.
 local STORM_CODES = { 'INVALID_LOGIN', 'UNAUTHORIZED' }
 
-local function has(item, flag) return item.flags:find(flag, 1, true) ~= nil end
+local function has(item, flag) return item.flags ~= '' and item.flags:find(flag, 1, true) ~= nil end
 
 local function set_standing(context, standing)
   if context.config.standing == standing then return false end

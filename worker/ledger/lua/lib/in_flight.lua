@@ -1,8 +1,8 @@
 -- Ends the flight of a login, from its claim to its settlement or the loss of its lease: back to due, or to a dead
 -- letter.
 
--- End a flight: give a login its next state and what else it gets (name, value, ...), and take from it what only a login
--- in flight has. Of the claim, the number stays.
+-- End a flight: give a login its next state and what else it gets (name, value, ...), and take from it what only a
+-- login in flight has. Of the claim, the number stays.
 local function end_flight(key, login, state, ...)
   redis.call('HSET', key, FIELD.state, state, FIELD.claim, login.claim_number, ...)
   if login.reassert_after or login.leases_lost then
@@ -29,22 +29,17 @@ local function put_back(ref, instance, login, due_at, rests_until)
   put_due(ref, instance, login.lane, due_at, rests_until)
 end
 
--- Add the parts of a claim to a login: claim_number, claimed_revision, claimed_wish, claim_is_counted, claim_health,
--- claim_owner. Of a claim that has ended, only the number is left. Returns how long the login rests if its lease is lost.
-local function add_claim(login, claim)
-  local number, revision, wish, is_counted, rest, health, owner =
-    claim:match('^(%d+):(%d+):(%d):(%d):(%d+):([h-]):(.*)$')
-  login.claim_number, login.claimed_revision, login.claimed_wish = number or claim, revision, wish
-  login.claim_is_counted, login.claim_health, login.claim_owner = is_counted, health, owner
-  return tonumber(rest)
-end
-
--- Returns a login that may be in flight, with the parts of its claim, and how long it rests if its lease is lost, ms.
+-- Returns a login that may be in flight, with the parts of its claim (claim_number, claimed_revision, claimed_wish,
+-- claim_is_counted, claim_owner), and how long it rests if its lease is lost, ms. Of a claim that has ended, only the
+-- number is left.
 local function read_flight(ref)
   local login = read_login(ref)
-  local rest = add_claim(login, login.claim or '')
+  local claim = login.claim or ''
+  local number, revision, wish, is_counted, rest, owner = claim:match('^(%d+):(%d+):(%d):(%d):(%d+):[h-]:(.*)$')
+  login.claim_number, login.claimed_revision, login.claimed_wish = number or claim, revision, wish
+  login.claim_is_counted, login.claim_owner = is_counted, owner
   login.lane = login.lane or 'live'
-  return login, rest
+  return login, tonumber(rest)
 end
 
 -- ms: the notice of a new group waits this long, as a storm, which explains more, may be detected first.
@@ -68,10 +63,10 @@ local function give_up(ref, instance, login, item, now, rests_until)
   take(leases_key(instance), ref)
   local group = instance .. '|' .. item.code .. '|' .. (login.wish == '1' and 'on' or 'off')
   local is_new = open_letter(id, group, now, {
-    'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.revision, 'wish', login.wish, 'lane', login.lane,
-    'event_id', login.event_id, 'account_id', login.account_id or '', 'occurred_us', occurred_us_of(login.newest),
-    'code', item.code,
-    'http_status', item.status, 'message', item.message, 'failures', (login.failures or 0) + 1,
+    'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.revision, 'wish', login.wish,
+    'lane', login.lane, 'event_id', login.event_id, 'account_id', login.account_id or '',
+    'occurred_us', occurred_us_of(login.newest), 'code', item.code, 'http_status', item.status,
+    'message', item.message, 'failures', (login.failures or 0) + 1,
     'first_at', login.first_failure or whole(now), 'last_at', whole(now),
     'backfill', login.row and login.row:match('^(bf%-.-):') or '',
   })

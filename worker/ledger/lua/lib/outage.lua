@@ -48,14 +48,15 @@ local function failures_in_a_row_text(first, last, count, first_failure)
 end
 
 -- Count the signs of calls before they are settled, so that the calls that show an outage are not charged for it.
-local function signs_of(items, rules)
+local function signs_of(calls, rules)
   local good, bad = 0, 0
-  for _, item in ipairs(items) do
-    if not item.flags:find('d', 1, true) then
+  for _, call in ipairs(calls) do
+    local item = call.item
+    if item.flags == '' or not item.flags:find('d', 1, true) then
       if item.outcome ~= 'unsent' and item.outcome ~= 'halt' then good = good + 1 end
     else
-      local login = read_flight(item.ref)
-      if rules.is_held(login, item.number) and not login.failures_while_down then bad = bad + 1 end
+      local login = read_flight(call.ref)
+      if rules.is_held(login, call.number) and not login.failures_while_down then bad = bad + 1 end
     end
   end
   return good, bad
@@ -107,9 +108,9 @@ local function is_alone_failing(instance, worker)
 end
 
 -- Returns the gate as the signs of these calls leave it.
-local function watch_health(instance, gate, items, now, rules)
+local function watch_health(instance, gate, calls, now, rules)
   if gate.is_out then return gate end
-  local good, bad = signs_of(items, rules)
+  local good, bad = signs_of(calls, rules)
   if good + bad == 0 then return gate end
   local key = health_key(instance)
   note_worker(instance, rules.worker, good, bad, now, rules.window)

@@ -2,6 +2,12 @@
 -- Reply for each call: applied | overtaken | waiting | fenced | unsent | dead_lettered |
 --       halted (it waits behind the gate) | repeated (settled before: the reply was lost, and the caller sent it again)
 
+-- What a call that succeeded says, if it says nothing else (`item` is such a table for every call).
+local PLAIN_SUCCESS = {
+  outcome = 'applied', code = 'applied', flags = '', attempt = '',
+  delay = 0, rest = 0, retry_after = 0, status = '', message = '',
+}
+
 local settle_calls
 
 do -- Private to this file: a chunk of Lua holds at most 200 local variables.
@@ -138,21 +144,28 @@ local function is_worth_remembering(ref, item)
   return item.outcome ~= 'applied' or redis.call('EXISTS', history_key(ref)) == 1
 end
 
--- Returns the login whose call is settled. Nearly all calls succeed and are of healthy logins, whose claim says all that
--- matters, so only the claim is read: one field instead of all.
-local function read_for(context, ref, number, item)
-  if item.outcome == 'applied' and item.code == 'applied' then
-    local login = { state = 'flight' }
-    local claim = redis.pcall('HGET', login_key(ref), FIELD.claim)
-    add_claim(login, type(claim) == 'string' and claim or '')
-    login.revision = login.claimed_revision
-    if login.claim_health == 'h' and is_held_by_us(context, login, number) then return login end
-  end
-  return read_flight(ref)
+-- Settle a plain success by the claim alone, if it is ours and of a healthy login, as nearly all are: one field is read
+-- instead of all, and none has to be deleted. Returns whether it was settled; else nothing has changed.
+local function settle_healthy(context, ref, number)
+  local key = login_key(ref)
+  local claim = redis.pcall('HGET', key, FIELD.claim)
+  if type(claim) ~= 'string' then return false end
+  local of_number, revision, wish, owner = claim:match('^(%d+):(%d+):([01]):0:%d+:h:(.*)$')
+  if of_number ~= number or owner ~= context.owner then return false end
+  end_canaries(context, ref, PLAIN_SUCCESS)
+  watch_address(context, PLAIN_SUCCESS)
+  prove_config(context)
+  count(context.instance, 'calls')
+  count(context.instance, wish == '1' and 'applied_on' or 'applied_off')
+  redis.call('HSET', key, FIELD.state, 'done', FIELD.claim, number,
+    FIELD.confirmed, revision .. ':' .. wish .. ':' .. context.now_text)
+  take(context.leases, ref)
+  return true
 end
 
 local function settle(context, ref, number, item)
-  local login = read_for(context, ref, number, item)
+  if item == PLAIN_SUCCESS and settle_healthy(context, ref, number) then return 'applied' end
+  local login = read_flight(ref)
   if is_held_by_us(context, login, number) then end_canaries(context, ref, item)
   elseif login.state ~= 'flight' and login.claim_number == number and login.lease_was_lost ~= '1' then return 'repeated'
   else return fence(context, ref, login, item) end
@@ -178,7 +191,7 @@ function settle_calls(context, calls, rules)
   })
   return gathering(function()
     local results = {}
-    for i, call in ipairs(calls) do results[i] = settle(context, call.ref, call.number, call) end
+    for i, call in ipairs(calls) do results[i] = settle(context, call.ref, call.number, call.item) end
     return results
   end)
 end

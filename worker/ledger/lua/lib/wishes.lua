@@ -60,13 +60,14 @@ end
 -- A login in flight stays in flight: its settlement sees the new revision.
 local function store(key, new, old, lane)
   local revision = old.revision == 0 and '1' or whole(old.revision + 1)
+  local is_flying = old.state == 'flight'
   local fields = {
     FIELD.sealed, new.sealed, FIELD.newest, newest_text(revision, new.wish, new.occurred_us, new.instance),
     FIELD.event_id, new.event_id,
+    is_flying and FIELD.claim or FIELD.state, is_flying and not_healthy(old.claim) or 'due',
   }
-  if old.state == 'flight' then add(fields, FIELD.claim, not_healthy(old.claim)) else add(fields, FIELD.state, 'due') end
   if old.lane ~= lane then add(fields, FIELD.lane, lane) end
-  if new.account_id ~= '' then add(fields, FIELD.account_id, new.account_id) end
+  if new.account_id ~= '' and new.account_id ~= old.account_id then add(fields, FIELD.account_id, new.account_id) end
   if new.row then add(fields, FIELD.row, new.row) end
   redis.call('HSET', key, unpack(fields))
   if old.has_past then
