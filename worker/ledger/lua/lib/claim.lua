@@ -58,7 +58,7 @@ local function put_in_flight(context, ref, login, lease, rest, reply)
   local key = login_key(ref)
   -- A person deleted the login. If an event then recreated it in the other lane, this lane still has the old entry.
   if login.state ~= 'due' then return 0 end
-  local last = tonumber(login.claim or '0') or 0
+  local last = login.claim and tonumber(login.claim) or 0
   local number = last < context.now and context.now_text or whole(last + 1)
   local is_well = is_healthy(login)
   local claim = number .. ':' .. login.revision .. ':' .. login.wish .. ':' .. (login.is_counted or '0') .. ':' .. rest

@@ -143,9 +143,9 @@ end
 
 -- Make a login due in its lane at `due_at`, or later, when its rest ends.
 local function put_due(ref, instance, lane, due_at, rests_until)
-  due_at = math.max(due_at, rests_until)
+  if due_at < rests_until then due_at = rests_until end
   put(due_key(instance, lane), due_at, ref)
-  first_due[instance] = math.min(first_due[instance] or due_at, due_at)
+  if due_at < (first_due[instance] or math.huge) then first_due[instance] = due_at end
 end
 
 -- Wake a reconciler that waits for logins of an instance. The list holds one entry at most; it stays until a reconciler

@@ -45,7 +45,7 @@ local function prove_config(context)
     local doubt = context.fingerprint .. ':doubt'
     redis.call('HDEL', configs_key(context.instance), doubt, doubt .. 's')
   end
-  if is_shut_by(context.gate, 'halt') or is_shut_by(context.gate, 'storm') then
+  if context.gate.is_shut and not is_shut_by(context.gate, 'operator') then -- a halt or a storm
     context.gate = turn_gate(context.instance, context.gate, 'open', 'configuration accepted', context.now, {})
   end
 end

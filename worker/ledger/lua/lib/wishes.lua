@@ -61,15 +61,13 @@ end
 local function store(key, new, old, lane)
   local revision = old.revision == 0 and '1' or whole(old.revision + 1)
   local is_flying = old.state == 'flight'
-  local fields = {
-    FIELD.sealed, new.sealed, FIELD.newest, newest_text(revision, new.wish, new.occurred_us, new.instance),
-    FIELD.event_id, new.event_id,
-    is_flying and FIELD.claim or FIELD.state, is_flying and not_healthy(old.claim) or 'due',
-  }
-  if old.lane ~= lane then add(fields, FIELD.lane, lane) end
-  if new.account_id ~= '' and new.account_id ~= old.account_id then add(fields, FIELD.account_id, new.account_id) end
-  if new.row then add(fields, FIELD.row, new.row) end
-  redis.call('HSET', key, unpack(fields))
+  local has_new_account = new.account_id ~= '' and new.account_id ~= old.account_id
+  local more = has_new_account and { FIELD.account_id, new.account_id } or {}
+  if old.lane ~= lane then add(more, FIELD.lane, lane) end
+  if new.row then add(more, FIELD.row, new.row) end
+  redis.call('HSET', key, FIELD.sealed, new.sealed, FIELD.event_id, new.event_id,
+    FIELD.newest, newest_text(revision, new.wish, new.occurred_us, new.instance),
+    is_flying and FIELD.claim or FIELD.state, is_flying and not_healthy(old.claim) or 'due', unpack(more))
   if old.has_past then
     redis.call('HDEL', key, FIELD.is_counted, FIELD.failures, FIELD.first_failure, FIELD.failures_while_down,
       FIELD.held_before_failure, FIELD.letter, FIELD.refused_by)
