@@ -118,7 +118,7 @@ def test_a_host_that_cannot_be_found_halts_after_five_and_is_tried_once_a_minute
         settle(tried, "transient", code="name_not_found", flags="h", delay_seconds=1)
     assert (gate(ledger)["state"], gate(ledger)["cause"]) == ("closed", "halt")
     clock.ms += 59_000
-    assert claim().state == "canary"
+    assert claim().state == "closed"
     clock.ms += 2_000
     (probe,) = claim().claims
     assert settle(probe, "applied") is Settled.APPLIED

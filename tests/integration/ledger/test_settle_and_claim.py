@@ -101,7 +101,7 @@ def test_the_claim_sees_five_dns_failures_of_the_settlement(
         settle(call, "transient", **lost)
     clock.ms += 100
     result, reply = turn(fifth, "transient", **lost)
-    assert (result, reply.state, reply.claims) == (Settled.WAITING, "canary", [])
+    assert (result, reply.state, reply.claims) == (Settled.WAITING, "closed", [])
 
 
 def test_the_claim_sees_that_the_outage_is_not_over(
