@@ -57,7 +57,7 @@ def _ends(worker: ManagedProcess, part: str, *, seconds: float = 60) -> None:
 
 
 def test_a_stream_reader_that_hangs_ends_the_worker(nightly: Nightly) -> None:
-    _ends(start_hooked(nightly.stack, HANGING_STREAM), "stream")
+    _ends(start_hooked(nightly.stack, HANGING_STREAM, is_ready=False), "stream")
 
 
 def test_a_queue_that_a_worker_has_left_and_cannot_consume_again_ends_it(nightly: Nightly) -> None:

@@ -8,6 +8,7 @@ from redis import Redis
 
 from tests import ledger_calls
 from tests.people import ANN
+from worker.backfill import feeder as feeder_module
 from worker.backfill.feeder import Feeder
 from worker.backfill.job_store import Jobs
 from worker.backfill.models import Row, RowOutcome
@@ -144,7 +145,8 @@ def backfills(redis_client: Redis, clock: Clock, vault: Vault) -> Backfills:
 
 
 @pytest.fixture
-def feeder(backfills: Backfills, vault: Vault, jobs: Jobs) -> Feeder:
+def feeder(backfills: Backfills, vault: Vault, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> Feeder:
+    monkeypatch.setattr(feeder_module, "FEED_SECONDS", 60.0)  # a slow machine feeds a thousand rows in ten seconds
     return Feeder(backfills, vault, FINGERPRINTS, jobs=jobs)
 
 
