@@ -120,15 +120,15 @@ local also_gathered = {} -- functions that write what other files gather
 local PIECE = 1000 -- arguments of one command; unpack fails with some thousands
 
 local function count(instance, name)
-  local tally = tallies[instance] or {}
-  tallies[instance] = tally
+  local tally = tallies[instance]
+  if not tally then tally = {} tallies[instance] = tally end
   tally[name] = (tally[name] or 0) + 1
 end
 
 -- Put a login into a sorted set, or take it out (score false): the last of several moves counts.
 local function move(key, ref, score)
-  local set = moves[key] or {}
-  moves[key] = set
+  local set = moves[key]
+  if not set then set = {} moves[key] = set end
   set[ref] = score
 end
 local function put(key, score, ref) move(key, ref, score) end
