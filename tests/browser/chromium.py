@@ -9,8 +9,8 @@ NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chro
 """The first is Chromium without its own windows: it needs a third of the processor time."""
 IS_REQUIRED = os.environ.get("NIGHTLY_BROWSER") == "required"
 MISSING = (
-    "THE BROWSER TESTS DID NOT RUN: there is no Chromium. Install one (Debian: apt-get install chromium-headless-shell), "
-    "or set CHROMIUM=/path/to/chromium."
+    "THE BROWSER TESTS DID NOT RUN: there is no Chromium. Install one (Debian: "
+    "apt-get install chromium-headless-shell), or set CHROMIUM=/path/to/chromium."
 )
 
 
