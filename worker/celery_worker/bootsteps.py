@@ -29,7 +29,6 @@ from worker.events.channels import BACKFILL_QUEUE, EVENTS_QUEUE, REFRESH_QUEUE
 from worker.intake.celery_queue import QueueReader
 from worker.intake.rabbitmq import RabbitReader
 from worker.intake.redis_stream import EntryReader, StreamReader
-from worker.intake.second_reader import SecondReader
 from worker.operations.alerts import report_notices
 from worker.operations.waiting import read_state
 from worker.reconciler.dispatcher import SLICE_SECONDS
@@ -108,7 +107,7 @@ class Background(bootsteps.StartStopStep):
         app, services = worker.app, worker.app.services()
         until_redis_answers(lambda: pulse(worker, services))
         self._readers = readers = readers_of(app)
-        app.reads = tuple(dict.fromkeys(reader.reads for reader in readers))
+        app.reads = tuple(reader.reads for reader in readers)
         app.task_events.start(worker)
         if broker := probe_of(app.settings):
             app.hints.queued = broker.queued
@@ -167,7 +166,7 @@ class Background(bootsteps.StartStopStep):
 
 
 def readers_of(app: Any) -> list[EntryReader | RabbitReader]:
-    """Build a worker's readers: two for the stream, and one that replaces Celery on the event queue if consumed."""
+    """Build a worker's readers: one for the stream, and one that replaces Celery on the event queue if consumed."""
     services: Services = app.services()
 
     def wake() -> None:
@@ -175,9 +174,7 @@ def readers_of(app: Any) -> list[EntryReader | RabbitReader]:
             app.hints.ask(app.send_reconcile, REFRESH_QUEUE)
 
     parts, options = (services.intake, app.deliveries()), {"name": app.identity, "on_recorded": wake}
-    first = StreamReader(services.redis, *parts, **options)
-    second = SecondReader(services.redis, *parts, first=first, name=f"{app.identity}-2", on_recorded=wake)
-    readers: list[EntryReader | RabbitReader] = [first, second]
+    readers: list[EntryReader | RabbitReader] = [StreamReader(services.redis, *parts, **options)]
     broker, queues = redis_broker(services.settings), app.amqp.queues
     if EVENTS_QUEUE not in queues.consume_from:
         return readers

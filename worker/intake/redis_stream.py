@@ -69,8 +69,6 @@ class EntryReader(ABC):
         self._held: list[Entry] = []
         self._suspect: Suspect | None = None
         self._at_most = READ_AT_FIRST
-        self.is_behind = False
-        """Whether the last read found as many entries as it asked for."""
 
     @abstractmethod
     def _fresh(self) -> list[Entry]:
@@ -189,7 +187,6 @@ class EntryReader(ABC):
 
     def _measured(self, entries: list[Entry]) -> list[Entry]:
         """Choose how many entries to read next, so that large ones do not exhaust the worker's memory."""
-        self.is_behind = len(entries) >= self._at_most
         if entries:
             largest = max(size for _, _, size in entries)
             self._at_most = max(1, min(READ_AT_MOST, 2 * self._at_most, READ_BYTES // max(1, largest)))
