@@ -31,6 +31,7 @@ PRELOADED = (
     "worker.celery_worker.bootsteps",
     "worker.celery_worker.consumer",
     "worker.celery_worker.hints",
+    "worker.celery_worker.patches.billiard_pool",
     "worker.celery_worker.patches.kombu_redis",
     "worker.celery_worker.patches.kombu_sentinel",
     "worker.celery_worker.patches.py_amqp",

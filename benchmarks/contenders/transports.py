@@ -17,6 +17,7 @@ import uvloop
 from httpx_aiohttp import AiohttpTransport
 
 from benchmarks.tls_stub import ANSWER, CONTENT, PATH
+from benchmarks.transport import HEADERS
 from worker.flinks import connect
 from worker.flinks.connection import Connection
 from worker.flinks.messages import PreparedRequest, RawResponse, read_body
@@ -27,14 +28,6 @@ WARM_UP_SECONDS = 0.5
 SECONDS = 10.0
 _ANSWERED = [(b"content-type", b"application/json; charset=utf-8"), (b"content-length", b"%d" % len(ANSWER))]
 _ANSWERED_NAMES = {name for name, _ in _ANSWERED}
-HEADERS = {
-    "flinks-auth-key": "bench-key",
-    "content-type": "application/json",
-    "accept": "application/json",
-    "user-agent": "bench",
-    "accept-encoding": "identity",
-}
-
 Call = Callable[[], Awaitable[None]]
 
 

@@ -11,7 +11,7 @@ from tests.browser.test_one_letter import WITH_AND_WITHOUT, group_of
 from tests.waiting import eventually
 
 MANY = 1000
-SLOWLY = 200
+SLOWLY = 120
 """Letters a second: the job takes longer than two renewals of its page."""
 ENDED = re.compile(r"([\d,]+) of ([\d,]+) ended")
 

@@ -21,7 +21,7 @@ def press_in(place: Locator, summary: str, button: str, **fields: str) -> None:
 
 
 def quiet_group(page: Page, instance: str, done: str) -> Locator:
-    """Wait for what was done, open the box of the groups that need nobody now, and return that of this instance."""
+    """Wait for what was done, unfold the quiet groups, and return that of this instance."""
     expect(page.locator(".flash")).to_contain_text(done)
     page.wait_for_load_state()
     if not page.locator("details.later[open]").count():  # the browser opens it if the address leads to a group in it

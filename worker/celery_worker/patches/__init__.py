@@ -1,1 +1,1 @@
-"""Corrects faults of kombu and py-amqp; each file names them."""
+"""Corrects faults of kombu, py-amqp and billiard; each file names them."""
