@@ -12,5 +12,5 @@ hints.py             sends `refresh.reconcile` and `backfill.feed` from its own 
 watchdog.py          ends a worker that makes no progress
 shutdown.py          ends a worker within a time limit
 gc_tuning.py         excludes permanent objects from Python's garbage collection
-patches/             corrects faults of kombu, py-amqp and billiard that would end a worker or delay its end
+patches/             corrects faults of Celery's libraries that would end a worker or delay its end
 """

@@ -11,9 +11,9 @@ from worker.broker.celery_config import celery_settings
 from worker.broker.rabbitmq import ANSWER_SECONDS
 from worker.celery_worker.bootsteps import Background, LedgerCheck
 from worker.celery_worker.hints import Hints
-from worker.celery_worker.patches.billiard_pool import wait_briefly_for_the_parent
 from worker.celery_worker.patches.kombu_redis import guard_kombu
 from worker.celery_worker.patches.kombu_sentinel import follow_primary
+from worker.celery_worker.patches.prefork_pool import guard_pool
 from worker.celery_worker.patches.py_amqp import guard_amqp
 from worker.celery_worker.shutdown import MARGIN_SECONDS, Shutdown, Stage
 from worker.celery_worker.task_dispatch import TaskDispatch
@@ -164,7 +164,7 @@ for _name in ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRIT
 guard_kombu()
 guard_amqp()
 follow_primary()
-wait_briefly_for_the_parent()
+guard_pool()
 app = NightlyApp(_load_settings())
 _dsn = app.settings.sentry_dsn
 configure_sentry(dsn=_dsn.get_secret_value() if _dsn else None, environment=app.settings.sentry_environment)

@@ -1,1 +1,1 @@
-"""Corrects faults of kombu, py-amqp and billiard; each file names them."""
+"""Corrects faults of Celery, kombu, py-amqp and billiard; each file names them."""
