@@ -4,12 +4,20 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from worker.ledger import ClaimReply, Ledger, Letters, Settled, Settlement
+from worker.ledger import Claim, ClaimReply, Ledger, Letters, Settled, Settlement
 from worker.ledger.audit import Actor
 from worker.ledger.dead_letters import Letter
 from worker.ledger.letter_changes import Act, LetterChanges
 from worker.ledger.letter_filter import LetterFilter
 from worker.ledger.letter_queries import LetterPages
+
+
+def ended(claim: Claim, outcome: str, *, attempt: str = "", **fields: Any) -> Settlement:
+    """Return how a call ended as a worker says it: a success has its code, and an attempt only beside stored ones."""
+    if outcome != "applied":
+        return Settlement(claim, outcome, attempt=attempt, **fields)
+    fields["code"] = fields.get("code") or "applied"
+    return Settlement(claim, outcome, attempt=attempt if claim.has_history else "", **fields)
 
 
 def claim(ledger: Ledger, instance: str, **terms: Any) -> ClaimReply:

@@ -13,7 +13,6 @@ from tests.integration.command import Command, Done
 from worker.backfill.feeder import Feeder
 from worker.backfill.models import Backfill
 from worker.config.settings import Settings
-from worker.ledger import Settlement
 from worker.services import Services, build_services
 
 Nightly = Callable[..., Done]
@@ -46,7 +45,7 @@ def work_off(services: Services, *, outcome: str = "applied", code: str = "", in
     for _ in range(1000):
         fed = feeder.feed()
         claims = ledger_calls.claim(services.ledger, instance, **bounds, **terms).claims
-        settlements = [Settlement(claim, outcome, code=code) for claim in claims]
+        settlements = [ledger_calls.ended(claim, outcome, code=code) for claim in claims]
         ledger_calls.settle(services.ledger, instance, settlements, **terms)
         if not fed and not claims and not services.backfills.running():
             return

@@ -12,7 +12,7 @@ import pytest
 from tests import ledger_calls
 from tests.integration.backfill.conftest import Nightly, only, work_off
 from worker.intake.messages import CeleryMessage
-from worker.ledger import Claim, Settlement
+from worker.ledger import Claim
 from worker.services import Services
 
 AS_OF = "2026-06-01T00:00:00Z"
@@ -37,9 +37,12 @@ def prepare(services: Services, logins: list[str], chance: random.Random) -> Non
             kwargs = {"login_id": login, "occurred_at": chance.choice(TIMES), "event_id": event_id}
             assert services.intake.accept_messages([CeleryMessage(kind, [], kwargs, "task")])
         claims = claim(services, 20 * (turn + 1), terms)
+        endings = [
+            ("dead", "NEW_ACCOUNT") if number % 5 == 4 else ("applied", "applied") for number in range(len(claims))
+        ]
         settlements = [
-            Settlement(claim, "dead", code="NEW_ACCOUNT") if number % 5 == 4 else Settlement(claim, "applied")
-            for number, claim in enumerate(claims)
+            ledger_calls.ended(claim, outcome, code=code)
+            for claim, (outcome, code) in zip(claims, endings, strict=True)
         ]
         ledger_calls.settle(services.ledger, "toolbox", settlements, **terms)
 

@@ -14,7 +14,7 @@ from worker.backfill.job_store import Jobs
 from worker.backfill.models import Row, RowOutcome
 from worker.backfill.store import Backfills
 from worker.config.gate_thresholds import DEFAULT_RULES, GateRules
-from worker.ledger import Claim, ClaimReply, Ledger, Letters, Pulse, Settled, Settlement, Wish
+from worker.ledger import Claim, ClaimReply, Ledger, Letters, Pulse, Settled, Wish
 from worker.ledger.queries import Views
 from worker.operations.bulk import BulkJobs
 from worker.vault.vault import Vault
@@ -80,7 +80,7 @@ def settle(ledger: Ledger) -> Callable[..., Settled]:
         **fields: Any,
     ) -> Settled:
         terms: dict[str, Any] = {"owner": owner, "fingerprint": fingerprint, "worker": worker, "rules": rules}
-        settlement = Settlement(claim, outcome, **fields)
+        settlement = ledger_calls.ended(claim, outcome, **fields)
         (result,) = ledger_calls.settle(ledger, INSTANCE, [settlement], calls_per_second=calls_per_second, **terms)
         return result
 
@@ -114,7 +114,7 @@ def settle_together(
     ledger: Ledger, *items: tuple[Claim, str, dict[str, Any]], rules: GateRules = DEFAULT_RULES
 ) -> list[Settled]:
     """Settle several calls in one batch, as a busy reconciler does."""
-    settlements = [Settlement(claim, outcome, **fields) for claim, outcome, fields in items]
+    settlements = [ledger_calls.ended(claim, outcome, **fields) for claim, outcome, fields in items]
     terms: dict[str, Any] = {"owner": "owner", "fingerprint": "proven-one", "worker": "worker", "rules": rules}
     return ledger_calls.settle(ledger, INSTANCE, settlements, calls_per_second=50, **terms)
 

@@ -171,7 +171,7 @@ class Endings:
 
     def _settle(self, flight: Flight, chance: Random | None, outcome: str, **fields: object) -> Settled:
         claim = flight.claim
-        settlement = Settlement(claim, outcome, attempt=f'[{claim.number},"{outcome}"]', **fields)  # type: ignore[arg-type]
+        settlement = ledger_calls.ended(claim, outcome, attempt=f'[{claim.number},"{outcome}"]', **fields)
         result = self._send(flight, settlement)
         self.seen[f"{outcome} -> {result}"] += 1
         if flight.caller in self.storms.suspects:

@@ -127,7 +127,7 @@ class Twins:
         self.seen.update(settled)
 
     def _settlement(self, call: Claim, outcome: str, fields: dict[str, Any]) -> Settlement:
-        return Settlement(call, outcome, attempt=f'[{call.number},"{outcome}"]', **fields)
+        return ledger_calls.ended(call, outcome, attempt=f'[{call.number},"{outcome}"]', **fields)
 
     def a_person_opens(self) -> None:
         for side in self.sides:

@@ -54,6 +54,6 @@ def test_calls_settled_before_a_script_failed_have_no_lease_and_are_counted(
     calls = claim(**FAST).claims
     redis_client.hset(BROKEN, "m", "x")
     with pytest.raises(ResponseError, match="number expected"):
-        settle_together(ledger, *((call, "applied", {}) for call in calls))
+        settle_together(ledger, *((call, "applied", {"flags": "u"}) for call in calls))
     assert redis_client.zrange(LEASES, 0, -1) == [b"lgn_1", b"lgn_2"]
     assert tally(ledger, "applied_on") == 2

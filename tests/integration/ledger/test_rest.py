@@ -117,6 +117,19 @@ def test_a_login_in_flight_rests_for_the_late_call_after_any_outcome_of_its_own(
     assert rests_for(19, clock, claim)
 
 
+def test_a_login_in_flight_rests_for_the_late_call_after_its_earlier_calls_succeeded(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any, late: Claim
+) -> None:
+    assert settle(claim().claims[0], "applied") is Settled.APPLIED
+    ledger.record(wishes(1, minute=2))
+    clock.ms += 1000
+    (call,) = claim().claims
+    assert settle(late, "transient", **AMBIGUOUS) is Settled.FENCED
+    clock.ms += 1000
+    assert settle(call, "applied") is Settled.OVERTAKEN
+    assert rests_for(19, clock, claim)
+
+
 def test_a_login_in_flight_rests_for_the_late_call_when_its_own_lease_is_lost(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any, late: Claim
 ) -> None:

@@ -7,7 +7,7 @@ from redis import Redis
 
 from tests import ledger_calls
 from tests.integration.ledger.conftest import DOWN, INSTANCE, Clock, claim_all, tally, wishes
-from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement
+from worker.ledger import Claim, ClaimReply, Ledger, Settled
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def turn(ledger: Ledger) -> Any:
         }
         fields = {name: changes.pop(name) for name in list(changes) if name not in terms}
         (result,), reply = ledger_calls.settle_and_claim(
-            ledger, INSTANCE, [Settlement(call, outcome, **fields)], **terms | changes
+            ledger, INSTANCE, [ledger_calls.ended(call, outcome, **fields)], **terms | changes
         )
         return result, reply
 

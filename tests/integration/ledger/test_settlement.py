@@ -39,13 +39,13 @@ def test_an_applied_login_stores_its_confirmation(
     assert tally(redis_client) == {"recorded": 1, "calls": 1, f"applied_{wish}": 1}
 
 
-@pytest.mark.parametrize("lost_before", [[], ["b"]])
+@pytest.mark.parametrize("before", [["b"], FAILURE_FIELDS, [*FAILURE_FIELDS, "b"]])
 def test_an_applied_login_has_no_fields_of_flight_or_failures(
-    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any, lost_before: list[str]
+    ledger: Ledger, redis_client: Redis, claim: Any, settle: Any, before: list[str]
 ) -> None:
     ledger.record(wishes(1))
+    redis_client.hset(LOGIN, mapping=dict.fromkeys(before, "1"))
     (call,) = claim().claims
-    redis_client.hset(LOGIN, mapping=dict.fromkeys([*FAILURE_FIELDS, *lost_before], "1"))
     settle(call, "applied")
     assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS, *FAILURE_FIELDS) == [None] * 7
     assert redis_client.hget(LOGIN, "k") == str(call.number).encode()

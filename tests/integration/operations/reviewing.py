@@ -9,7 +9,7 @@ from tests import ledger_calls
 from tests.integration.ledger.conftest import Clock
 from worker.events.contract import Requirements
 from worker.intake.accept import Intake
-from worker.ledger import Claim, Ledger, Letters, Settlement, Wish
+from worker.ledger import Claim, Ledger, Letters, Wish
 from worker.ledger.audit import Actor, AuditLog
 from worker.ledger.dead_letters import Letter
 from worker.operations.letter_actions import LetterActions
@@ -51,7 +51,7 @@ class Review:
 
     def settle(self, claim: Claim, outcome: str, **fields: Any) -> None:
         terms: dict[str, Any] = {"owner": "owner", "fingerprint": "proven-one", "calls_per_second": 50}
-        ledger_calls.settle(self.ledger, INSTANCE, [Settlement(claim, outcome, **fields)], **terms)
+        ledger_calls.settle(self.ledger, INSTANCE, [ledger_calls.ended(claim, outcome, **fields)], **terms)
 
     def dead(self, login_id: str = LOGIN, *, code: str = "INVALID_LOGIN", **about: Any) -> Letter:
         """Return the open letter of a login whose wish Flinks refuses."""
