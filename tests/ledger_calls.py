@@ -1,6 +1,8 @@
 """Calls of the ledger for tests: `settle_and_claim` or one half of it, and listing or closing dead letters."""
 
 import asyncio
+import atexit
+import threading
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -10,6 +12,10 @@ from worker.ledger.dead_letters import Letter
 from worker.ledger.letter_changes import Act, LetterChanges
 from worker.ledger.letter_filter import LetterFilter
 from worker.ledger.letter_queries import LetterPages
+
+RUNNER = asyncio.Runner()
+"""One event loop for all calls of the main thread: opening one for each would take longer than the call."""
+atexit.register(RUNNER.close)
 
 
 def ended(claim: Claim, outcome: str, *, attempt: str = "", **fields: Any) -> Settlement:
@@ -34,8 +40,9 @@ def settle(ledger: Ledger, instance: str, settlements: Sequence[Settlement], **t
 def settle_and_claim(
     ledger: Ledger, instance: str, settlements: Sequence[Settlement], **terms: Any
 ) -> tuple[list[Settled], ClaimReply]:
-    """Settle and claim in an event loop of its own."""
-    return asyncio.run(ledger.settle_and_claim(instance, settlements, **terms))
+    """Settle and claim, outside an event loop."""
+    run = RUNNER.run if threading.current_thread() is threading.main_thread() else asyncio.run
+    return run(ledger.settle_and_claim(instance, settlements, **terms))
 
 
 def close(letters: Letters, letter_id: str, status: Literal["replayed", "resolved"], *, by: str, note: str = "") -> str:

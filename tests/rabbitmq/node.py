@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from sandbox.stack import ManagedProcess, OrphanGuard
 from sandbox.stack.redis_server import free_port
 from tests.integration.certificates import write_certificate
 from tests.started import Started
+from tests.waiting import eventually
 
 HOW = "no rabbitmq-server on PATH: apt-get install --no-install-recommends rabbitmq-server (no service need run)"
 START_SECONDS = 60
@@ -92,6 +93,7 @@ class RabbitNode(Started):
         """Stop (SIGSTOP) all of its processes for a while: its connections stay open without any response."""
         os.killpg(self._server.pid, signal.SIGSTOP)
         try:
+            eventually(self._has_no_running_thread, describe="RabbitMQ stopped")
             yield
         finally:
             os.killpg(self._server.pid, signal.SIGCONT)
@@ -100,6 +102,15 @@ class RabbitNode(Started):
         """End the node, and its epmd."""
         self._server.stop(15)
         self._epmd.stop(5)
+
+    def _has_no_running_thread(self) -> bool:
+        """Whether all threads are stopped: each stops a moment after the signal, and one of them may still answer."""
+        states = set()
+        for path in Path("/proc").glob("[0-9]*/task/*/stat"):
+            with suppress(OSError):  # it ended meanwhile
+                state, _, group, *_ = path.read_text().rpartition(")")[2].split()
+                states |= {state} if int(group) == self._server.pid else set()
+        return states <= {"T", "Z"}
 
     def _answers(self) -> bool:
         try:
