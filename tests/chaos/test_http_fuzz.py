@@ -25,11 +25,11 @@ def test_a_process_that_grows_is_noticed() -> None:
     still = [Sample(100.0, 10, 20)] * 9
     assert growth(still) == []
     assert growth([*still[:8], Sample(900.0, 90, 900)]) == [], "one odd sample decided"
-    slow = [Sample(100 + 2 * number, 10 + number, 20 + 2 * number) for number in range(9)]
+    slow = [Sample(100 + 2 * number, 10 + 10 * number, 20 + 20 * number) for number in range(9)]
     assert growth(slow) == [
         "memory (MB) grew from 102 to 114, by more than 11.1",
-        "threads grew from 11 to 17, by more than 4",
-        "open files grew from 22 to 34, by more than 8",
+        "threads grew from 20 to 80, by more than 46",
+        "open files grew from 40 to 160, by more than 46",
     ]
 
 

@@ -103,7 +103,9 @@ def test_messages_with_properties_that_python_cannot_hold_are_set_aside(nightly:
 
 def test_only_the_event_that_kills_workers_is_set_aside(nightly: OnRabbit) -> None:
     logins = new_logins(20)
-    nightly.stack.stop_process(nightly.stack.start_worker(), grace_seconds=0)  # which declares queues and exchanges
+    worker = nightly.stack.start_worker()
+    nightly.worker_reads()  # it has declared queues and exchanges
+    nightly.stack.stop_process(worker, grace_seconds=0)
     nightly.send_plain([cloud_event(login, on=True, minute=0) for login in (*logins[:10], POISON, *logins[10:])])
     for _ in range(DEATHS):
         worker = start_hooked(nightly.stack, DEADLY, is_ready=False)
