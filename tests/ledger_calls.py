@@ -2,8 +2,10 @@
 
 import asyncio
 import atexit
+import os
 import threading
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Literal
 
 from worker.ledger import Claim, ClaimReply, Ledger, Letters, Settled, Settlement
@@ -12,10 +14,6 @@ from worker.ledger.dead_letters import Letter
 from worker.ledger.letter_changes import Act, LetterChanges
 from worker.ledger.letter_filter import LetterFilter
 from worker.ledger.letter_queries import LetterPages
-
-RUNNER = asyncio.Runner()
-"""One event loop for all calls of the main thread: opening one for each would take longer than the call."""
-atexit.register(RUNNER.close)
 
 
 def ended(claim: Claim, outcome: str, *, attempt: str = "", **fields: Any) -> Settlement:
@@ -41,8 +39,16 @@ def settle_and_claim(
     ledger: Ledger, instance: str, settlements: Sequence[Settlement], **terms: Any
 ) -> tuple[list[Settled], ClaimReply]:
     """Settle and claim, outside an event loop."""
-    run = RUNNER.run if threading.current_thread() is threading.main_thread() else asyncio.run
+    run = _runner(os.getpid()).run if threading.current_thread() is threading.main_thread() else asyncio.run
     return run(ledger.settle_and_claim(instance, settlements, **terms))
+
+
+@cache
+def _runner(_pid: int) -> asyncio.Runner:
+    """Return one event loop for all calls of a process: opening one for each would take longer than the call."""
+    runner = asyncio.Runner()
+    atexit.register(runner.close)
+    return runner
 
 
 def close(letters: Letters, letter_id: str, status: Literal["replayed", "resolved"], *, by: str, note: str = "") -> str:
