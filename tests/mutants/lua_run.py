@@ -8,7 +8,7 @@ failure. The schedules of the model come last, because they take longest.
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from multiprocessing.connection import Connection
@@ -34,7 +34,7 @@ SECONDS_THE_MODEL = 240
 class LuaMutants:
     """Pass it to `pytest.main` with the tests to run; `fates` holds the result of each mutant."""
 
-    def __init__(self, mutants: Iterable[Mutant], folder: Path, *, jobs: int, is_quick: bool, say: Say) -> None:
+    def __init__(self, mutants: list[Mutant], folder: Path, *, jobs: int, is_quick: bool, say: Say) -> None:
         self._is_quick = is_quick
         self.fates: list[Fate] = []
         self._mutants, self._folder, self._jobs, self._say = mutants, folder, jobs, say
@@ -83,6 +83,7 @@ class LuaMutants:
                         _start(servers[lane])
                     self._say(fate)
 
+                in_lanes(_controls(self._mutants), judge, self._expect_killed, jobs=self._jobs)
                 in_lanes(self._mutants, judge, tell, jobs=self._jobs)
             finally:
                 for server in servers:
@@ -98,6 +99,10 @@ class LuaMutants:
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             self._seconds[item.nodeid] = monotonic() - started
         assert not session.testsfailed, "the tests fail without any mutant"
+
+    @staticmethod
+    def _expect_killed(fate: Fate, _lane: int) -> None:
+        assert fate.end == "killed", f"{fate.mutant.path}: no test noticed that it raises an error at once"
 
     def _judge(self, session: pytest.Session, mutant: Mutant, answer: Connection) -> None:
         """In a fork: report `invalid`, the name of the test that failed, or nothing."""
@@ -128,6 +133,11 @@ class LuaMutants:
         return (-self._kills[mutant.path, item.nodeid] if seconds < SLOW_SECONDS else 1, seconds)
 
 
+def _controls(mutants: Iterable[Mutant]) -> list[Mutant]:
+    """Return a mutant of each file that only raises an error: one that survives shows that the judge is broken."""
+    return [Mutant(path, 0, "", "", "error('mutant')\n") for path in sorted({mutant.path for mutant in mutants})]
+
+
 def _scripts_with(mutant: Mutant) -> list[str]:
     name = Path(mutant.path).stem
     shared_by = [script for script, parts in scripts.PARTS.items() if name in {"common", *parts}]
@@ -136,17 +146,20 @@ def _scripts_with(mutant: Mutant) -> list[str]:
 
 @contextmanager
 def _names_of_scripts_run() -> Iterator[set[str]]:
-    names, run = set[str](), scripts.Scripts.run
+    names, digest, source = set[str](), scripts.digest, scripts.source
 
-    def noting(self: scripts.Scripts, name: str, *args: str | bytes | float) -> object:
-        names.add(name)
-        return run(self, name, *args)
+    def noting(function: Callable[[str], str]) -> Any:
+        def called(name: str) -> str:
+            names.add(name)
+            return function(name)
 
-    scripts.Scripts.run = noting  # type: ignore[method-assign]
+        return called
+
+    scripts.digest, scripts.source = noting(digest), noting(source)  # every way to run a script calls one of them
     try:
         yield names
     finally:
-        scripts.Scripts.run = run  # type: ignore[method-assign]
+        scripts.digest, scripts.source = digest, source
 
 
 def _start(server: EmbeddedRedis) -> None:
@@ -165,6 +178,7 @@ def _patch(mutant: Mutant, server: EmbeddedRedis | None) -> bool:
     """Put the mutant in place of its script; returns whether Redis can compile it."""
     original, whole = (ROOT / mutant.path).read_text("utf-8"), scripts.source
     scripts.source = lambda name: whole(name).replace(original, mutant.text, 1)  # type: ignore[assignment]
+    scripts.digest.cache_clear()
     assert server is not None
     with Redis.from_url(server.url) as client:
         try:
