@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from tests import ledger_calls
-from tests.integration.ledger.conftest import INSTANCE, Clock, settle_together, take_back, wishes
+from tests.integration.ledger.conftest import INSTANCE, Clock, settle_together, take_back, tally, wishes
 from worker.ledger import Claim, Ledger, Letters, Settled
 
 LOGIN = "nightly:login:lgn_0"
@@ -84,7 +84,28 @@ def test_a_waiting_login_is_called_no_earlier_than_before(clock: Clock, claim: A
     assert rests_for(60, clock, claim)
 
 
-def test_of_two_late_calls_the_longer_rest_counts(
+def test_of_two_late_calls_of_a_waiting_login_the_longer_rest_counts(
+    clock: Clock, claim: Any, settle: Any, late: Claim
+) -> None:
+    settle(late, "transient", **AMBIGUOUS | {"rest_seconds": 50})
+    assert settle(late, "transient", **AMBIGUOUS) is Settled.FENCED
+    assert rests_for(50, clock, claim)
+
+
+def test_an_applied_wish_is_sent_again_after_the_late_call_and_counted_once(
+    ledger: Ledger, clock: Clock, claim: Any, settle: Any, late: Claim
+) -> None:
+    assert settle(claim().claims[0], "applied") is Settled.APPLIED
+    assert settle(late, "transient", **AMBIGUOUS) is Settled.FENCED
+    clock.ms += 19_999
+    assert claim().claims == []
+    clock.ms += 1
+    (again,) = claim().claims
+    assert settle(again, "applied") is Settled.APPLIED
+    assert tally(ledger, "applied_off") == 1
+
+
+def test_of_two_late_calls_of_a_login_in_flight_the_longer_rest_counts(
     ledger: Ledger, clock: Clock, claim: Any, settle: Any, late: Claim
 ) -> None:
     (call,) = claim().claims
@@ -169,6 +190,7 @@ def test_a_replay_or_event_for_a_dead_login_waits_for_the_late_call(
 ) -> None:
     settle(claim().claims[0], "dead", code="DISABLED_LOGIN")
     assert settle(late, "transient", **AMBIGUOUS) is Settled.FENCED
+    assert settle(late, "transient", **AMBIGUOUS | {"rest_seconds": 5}) is Settled.FENCED  # the longer rest counts
     assert ledger.redis.zcard(f"nightly:due:{INSTANCE}:live") == 0
     if comes == "a newer event":
         ledger.record(wishes(1, minute=2))

@@ -8,6 +8,7 @@ from redis import Redis
 from tests import ledger_calls
 from tests.integration.ledger.conftest import DOWN, INSTANCE, Clock, claim_all, tally, wishes
 from worker.ledger import Claim, ClaimReply, Ledger, Settled
+from worker.ledger.queries import Views
 
 
 @pytest.fixture
@@ -54,6 +55,16 @@ def test_an_overtaken_login_is_claimed_again_at_once(ledger: Ledger, clock: Cloc
     result, reply = turn(call, "applied")
     assert result is Settled.OVERTAKEN
     assert [(one.reference, one.wants_active) for one in reply.claims] == [("lgn_0", False)]
+
+
+def test_an_overtaken_success_stores_what_it_confirmed(ledger: Ledger, claim: Any, settle: Any) -> None:
+    ledger.record(wishes(1))
+    (call,) = claim().claims
+    ledger.record(wishes(1, minute=1, on=False))
+    assert settle(call, "applied") is Settled.OVERTAKEN
+    found = Views(ledger.redis).login("lgn_0")
+    assert found is not None
+    assert (found["wish"], found["confirmed_wish"], found["confirmed_revision"]) == ("off", "on", 1)
 
 
 def test_nothing_is_claimed_when_nothing_is_asked_for(ledger: Ledger, clock: Clock, claim: Any, turn: Any) -> None:

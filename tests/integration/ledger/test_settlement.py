@@ -12,7 +12,7 @@ from worker.ledger.queries import Views
 
 LOGIN = "nightly:login:lgn_0"
 FLIGHT_FIELDS = ["m", "b"]
-FAILURE_FIELDS = ["n", "f", "d", "j", "u"]
+FAILURE_FIELDS = ["n", "f", "d", "j", "u", "z"]
 
 
 def tally(client: Redis) -> dict[str, int]:
@@ -47,7 +47,7 @@ def test_an_applied_login_has_no_fields_of_flight_or_failures(
     redis_client.hset(LOGIN, mapping=dict.fromkeys(before, "1"))
     (call,) = claim().claims
     settle(call, "applied")
-    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS, *FAILURE_FIELDS) == [None] * 7
+    assert redis_client.hmget(LOGIN, *FLIGHT_FIELDS, *FAILURE_FIELDS) == [None] * 8
     assert redis_client.hget(LOGIN, "k") == str(call.number).encode()
 
 
