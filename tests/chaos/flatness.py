@@ -15,8 +15,8 @@ MAY_GROW_SHARE = 0.05
 MAY_GROW_MB = 6.0
 MAY_GROW_THREADS = 46
 MAY_GROW_FILES = 46
-"""Threads, each with a connection to Redis, are created on demand and kept: up to anyio's 40 and 6 of asyncio. How many
-are needed at once is chance; a leak passes any number."""
+"""Threads, each with a connection to Redis, are created on demand and kept: up to anyio's 40 and, on two cores, 6 of
+asyncio. How many are needed at once is chance; a leak passes any number."""
 EVERY_SECONDS = 0.1
 AGREEING = 10
 """Samples in a row with the same number of open files, after which all connections of clients are closed."""

@@ -110,7 +110,7 @@ class RabbitNode(Started):
             with suppress(OSError):  # it ended meanwhile
                 state, _, group, *_ = path.read_text().rpartition(")")[2].split()
                 states |= {state} if int(group) == self._server.pid else set()
-        return states <= {"T", "Z"}
+        return bool(states) and states <= {"T", "Z"}
 
     def _answers(self) -> bool:
         try:

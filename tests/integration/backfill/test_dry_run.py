@@ -11,6 +11,7 @@ import pytest
 
 from tests import ledger_calls
 from tests.integration.backfill.conftest import Nightly, only, work_off
+from tests.ledger_calls import ended
 from worker.intake.messages import CeleryMessage
 from worker.ledger import Claim
 from worker.services import Services
@@ -37,12 +38,9 @@ def prepare(services: Services, logins: list[str], chance: random.Random) -> Non
             kwargs = {"login_id": login, "occurred_at": chance.choice(TIMES), "event_id": event_id}
             assert services.intake.accept_messages([CeleryMessage(kind, [], kwargs, "task")])
         claims = claim(services, 20 * (turn + 1), terms)
-        endings = [
-            ("dead", "NEW_ACCOUNT") if number % 5 == 4 else ("applied", "applied") for number in range(len(claims))
-        ]
         settlements = [
-            ledger_calls.ended(claim, outcome, code=code)
-            for claim, (outcome, code) in zip(claims, endings, strict=True)
+            ended(claim, "dead", code="NEW_ACCOUNT") if number % 5 == 4 else ended(claim, "applied")
+            for number, claim in enumerate(claims)
         ]
         ledger_calls.settle(services.ledger, "toolbox", settlements, **terms)
 

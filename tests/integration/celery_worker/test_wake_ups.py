@@ -47,7 +47,7 @@ def test_the_next_event_after_a_kill_is_called_within_seconds(nightly: Nightly, 
     _start_worker(nightly)
     _send(nightly, seconds=10)
     (worker,) = nightly.stack.workers
-    waiting = _waiting_reconcilers(nightly)
+    waiting = eventually(lambda: _waiting_reconcilers(nightly), describe="a waiting reconciler")
     if killed == "worker":
         nightly.stack.start_worker()
         worker.kill()
