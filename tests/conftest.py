@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,10 @@ sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 # A busy machine takes longer than hypothesis' 200 ms for an example now and then.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+
+# A shell without job control ignores SIGINT in what it runs in the background, and every child inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection() -> None:

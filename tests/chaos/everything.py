@@ -78,7 +78,7 @@ def everything_at_once(
         judge_events(scene, traffic, redis_restarts, report)
         judge_wishes(scene, traffic, report)
         calls = scene.emulator.calls()
-        judge_claims(scene, traffic, calls, report)
+        judge_claims(scene, traffic, calls, redis_restarts, report)
         judge_calls(scene, calls, trouble, report)
         judge_secrets(scene, traffic, report)
     return report

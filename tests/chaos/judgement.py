@@ -116,7 +116,7 @@ def judge_calls(scene: Scene, calls: Sequence[Call], trouble: Trouble, report: R
     report.expect(gate["state"] == "open" and not closed, f"the gate was closed: {gate}, {closed}")
 
 
-def judge_claims(scene: Scene, traffic: Traffic, calls: Sequence[Call], report: Report) -> None:
+def judge_claims(scene: Scene, traffic: Traffic, calls: Sequence[Call], restarts: int, report: Report) -> None:
     """Promise 3: every call was claimed before, in time, and with the newest wish recorded by then."""
     reference_of = functools.cache(scene.reference)
     told = stories(scene.witness.story, {event.id: event for event in traffic.events}, reference_of)
@@ -128,6 +128,8 @@ def judge_claims(scene: Scene, traffic: Traffic, calls: Sequence[Call], report: 
         redis_killed_at=scene.redis_killed_at,
     )
     report.figures["claims seen"] = sum(len(story.claims) for story in told.values())
+    report.figures["calls whose claim was lost with Redis, for the witness"] = len(found.unheard)
+    report.expect(len(found.unheard) <= UNHEARD_A_RESTART * restarts, f"promise 3: {len(found.unheard)} claims unheard")
     report.expect(not found.stale, f"promise 3: {len(found.stale)} calls with an old wish: {found.stale[:5]}")
     report.expect(not found.late, f"promise 3: {len(found.late)} calls began after their lease: {found.late[:5]}")
     report.expect(

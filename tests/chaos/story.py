@@ -13,6 +13,8 @@ from tests.chaos.witness import Heard
 
 DEAF_SECONDS = 30.0
 """Seconds within which an event, recorded by a killed Redis without a reply, is recorded again and seen."""
+UNHEARD_SECONDS = 2.0
+"""Seconds between the kill of Redis and a call whose claim Redis told the worker, but not the witness any more."""
 CLOCK_SECONDS = 0.005
 """Redis and the emulator use the same clock and round its time."""
 
@@ -57,6 +59,8 @@ class Findings:
     stale: list[int] = field(default_factory=list)
     late: list[int] = field(default_factory=list)
     unclaimed: list[int] = field(default_factory=list)
+    unheard: list[int] = field(default_factory=list)
+    """No claim of these was seen, but Redis was killed just before: the end of what it told the witness is lost."""
 
 
 def stories(
@@ -88,10 +92,11 @@ def judge(
     for call in calls:
         story = told.get(reference_of(call.login_id or ""), Story())
         claim = story.claim_before(call.started_at + CLOCK_SECONDS)
+        after_a_kill = any(0 <= call.started_at - killed_at < UNHEARD_SECONDS for killed_at in redis_killed_at)
         if claim is None:
-            found.unclaimed.append(call.seq)
+            (found.unheard if after_a_kill else found.unclaimed).append(call.seq)
         elif call.started_at - claim.at > lease_seconds:
-            found.late.append(call.seq)
+            (found.unheard if after_a_kill else found.late).append(call.seq)
         elif call.wish is not claim.newest.wants_active and not any(
             story.may_have_been_recorded_unheard(call.wish, claim, killed_at) for killed_at in redis_killed_at
         ):

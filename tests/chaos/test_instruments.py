@@ -208,11 +208,13 @@ def test_a_call_is_compared_with_the_last_claim_before_it() -> None:
     def findings(started: float, *, wish: bool, killed: tuple[float, ...] = ()) -> list[list[int]]:
         made = Call(7, "c", "l", wish, started, started)
         found = judge([made], told, "ref {}".format, lease_seconds=6, redis_killed_at=killed)
-        return [found.stale, found.late, found.unclaimed]
+        return [found.stale, found.late, found.unclaimed, found.unheard]
 
-    assert findings(11.5, wish=True) == findings(13.1, wish=False) == [[], [], []]
-    assert findings(13.1, wish=True) == [[7], [], []]
-    assert findings(19.1, wish=False) == [[], [7], []]
-    assert findings(10.9, wish=True) == [[], [], [7]]
-    assert findings(11.5, wish=False) == [[7], [], []]
-    assert findings(11.5, wish=False, killed=(10.5,)) == [[], [], []]
+    assert findings(11.5, wish=True) == findings(13.1, wish=False) == [[], [], [], []]
+    assert findings(13.1, wish=True) == [[7], [], [], []]
+    assert findings(19.1, wish=False) == [[], [7], [], []]
+    assert findings(10.9, wish=True) == [[], [], [7], []]
+    assert findings(11.5, wish=False) == [[7], [], [], []]
+    assert findings(11.5, wish=False, killed=(10.5,)) == [[], [], [], []]
+    assert findings(10.9, wish=True, killed=(10.5,)) == findings(19.1, wish=False, killed=(18.9,)) == [[], [], [], [7]]
+    assert findings(10.9, wish=True, killed=(8.5,)) == findings(10.9, wish=True, killed=(10.95,)) == [[], [], [7], []]

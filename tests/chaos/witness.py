@@ -1,9 +1,9 @@
 """Observes Redis with MONITOR: which events were recorded, and when each call was claimed.
 
 An event counts once its id was in a script call that raised the tally of recorded events by the number of its ids.
-The reply to a worker and ours leave Redis after the same fsync, so what is seen here was durable; what a killed
-Redis did not send us it sent no worker either, and that worker does it again. No client reaches a restarted Redis
-before the witness.
+The reply to a worker and ours leave Redis after the same fsync, so what is seen here was durable. They leave one after
+the other, so a Redis that is killed between them told the worker and not us. No client reaches a restarted Redis before
+the witness.
 """
 
 import re

@@ -1,6 +1,7 @@
 """`status` counts each login once, while workers move logins between states."""
 
 import threading
+import time
 
 from redis import Redis
 
@@ -38,10 +39,13 @@ def test_a_login_that_moves_meanwhile_is_counted_once(redis_client: Redis) -> No
     mover = threading.Thread(target=move_about)
     mover.start()
     try:
-        for _ in range(500):
+        until = time.monotonic() + 30
+        looks = 0
+        while looks < 500 or (moves < 100 and time.monotonic() < until):
             state = views.status()["instances"]["toolbox"]
             assert state["due_live"] + state["waiting"] + state["in_flight"] == 1
+            looks += 1
     finally:
         is_over.set()
         mover.join()
-    assert moves > 100
+    assert moves >= 100
