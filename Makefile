@@ -35,7 +35,7 @@ run: .venv/installed ## Run the same parts for your own events, until Ctrl-C. Ot
 	@$(BIN)/nightly run $(ARGS)
 
 test: .venv/installed ## Run every test, in five processes; the long tests start first.
-	$(BIN)/pytest -n 5 --dist worksteal tests/chaos tests/browser tests/rabbitmq tests/integration tests/producers tests/unit
+	$(BIN)/pytest -n 5 --dist worksteal tests/chaos tests/browser tests/integration tests/producers tests/rabbitmq tests/unit
 
 oldest: .venv/installed ## Run the tests that depend most on the server, on the oldest supported one: Redis 6.2.
 	@$(BIN)/python -m tests.oldest_server -n 3 --dist worksteal $(OLDEST_TESTS)
