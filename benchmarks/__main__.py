@@ -12,8 +12,8 @@ import typer
 
 from benchmarks import backfill, growth, intake, latency, outage, review_pages, start, states, transport_cost
 from benchmarks.race import race
+from benchmarks.system import log_only_warnings
 from benchmarks.tuning import tune
-from worker.telemetry.logs import configure_logging
 
 
 def in_a_folder(run: Callable[..., str]) -> Callable[..., None]:
@@ -21,7 +21,7 @@ def in_a_folder(run: Callable[..., str]) -> Callable[..., None]:
 
     @wraps(run)
     def command(**sizes: Any) -> None:
-        configure_logging(log_format=None, log_level="WARNING")
+        log_only_warnings()
         with TemporaryDirectory(prefix="nightly-benchmark-") as folder:
             print(run(Path(folder), **sizes))
 

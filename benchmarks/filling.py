@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from benchmarks.system import INSTANCE, System
+from benchmarks.system import INSTANCE, System, log_only_warnings
 from worker.config.settings import Settings
 from worker.flinks.outcome import Outcome, Verdict
 from worker.ledger import Claim, Settlement
@@ -122,6 +122,7 @@ def _pool(system: System) -> multiprocessing.pool.Pool:
 
 
 def _begin(settings: Settings) -> None:
+    log_only_warnings()
     _services.append(build_services(settings, name="benchmark"))
 
 

@@ -15,7 +15,7 @@ from celery import Celery
 
 from benchmarks.meter import cpu_seconds, family
 from benchmarks.publishing import Pace, events_of, publishing
-from benchmarks.system import INSTANCE, System, open_system
+from benchmarks.system import INSTANCE, System, log_only_warnings, open_system
 from benchmarks.tables import spread, table, verdict
 from sandbox.stack.waiting import wait_until
 from worker.broker.celery_config import default_concurrency
@@ -74,6 +74,7 @@ def _from_stream(system: System, events: int, in_an_entry: int, *, key: SealingK
 
 def _read(settings: Settings, entries: int) -> tuple[float, float]:
     """Read the stream in this process as a worker's thread does; returns seconds and CPU seconds."""
+    log_only_warnings()
     services = build_services(settings)
 
     def look_for_work() -> None:

@@ -18,10 +18,16 @@ from sandbox.stack.readiness import answers_ping
 from sandbox.stack.stack import Ready
 from worker.broker.celery_config import default_concurrency
 from worker.services import Services, build_services
+from worker.telemetry.logs import configure_logging
 
 NO_CEILING = {"FLINKS_CALLS_PER_SECOND": "100000"}
 """For benchmarks of the system itself, not of its default limit of 50 calls/s."""
 INSTANCE = "toolbox"
+
+
+def log_only_warnings() -> None:
+    """Keep the lines about single events out of this process's log: a benchmark handles millions."""
+    configure_logging(log_format=None, log_level="WARNING")
 
 
 @dataclass(frozen=True)

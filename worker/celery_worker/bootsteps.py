@@ -33,6 +33,7 @@ from worker.operations.alerts import report_notices
 from worker.operations.waiting import read_state
 from worker.reconciler.dispatcher import SLICE_SECONDS
 from worker.redis_client.connect import connect
+from worker.redis_client.error_messages import in_log
 from worker.services import Services, warn_of_plain_text
 from worker.telemetry.logs import get_logger
 from worker.telemetry.metrics_server import MetricsServer, serve_metrics
@@ -78,7 +79,7 @@ def until_redis_answers(step: Callable[[], object]) -> None:
             step()
         except redis.RedisError as error:
             if not has_warned:
-                log.warning("ledger_unreachable", doing="start", error=type(error).__name__)
+                log.warning("ledger_unreachable", doing="start", **in_log(error))
             has_warned = True
             time.sleep(RETRY_SECONDS)
             maybe_shutdown()

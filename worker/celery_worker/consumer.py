@@ -17,6 +17,7 @@ from worker.intake.accept import Rejection
 from worker.intake.bounded_decoding import why_not_decoded
 from worker.intake.celery_envelope import body_of, original
 from worker.intake.poison import Deliveries
+from worker.redis_client.error_messages import in_log
 from worker.telemetry.logs import get_logger
 
 GIVE_BACK_SECONDS = 2.0
@@ -107,7 +108,7 @@ def set_aside(
         rejection = Rejection(InvalidEvent(fault or reason), "queue", body, must_keep=not is_foreign)
         app.services().intake.reject([rejection])
     except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be dropped
-        log.warning("message_not_kept_yet", error=type(error).__name__)
+        log.warning("message_not_kept_yet", **in_log(error))
         leave_with_broker(message, connection_errors)
     else:
         message.ack_log_error(log, connection_errors)

@@ -11,6 +11,7 @@ import redis
 from kombu.exceptions import OperationalError
 
 from worker.errors import NotReplicated
+from worker.redis_client.error_messages import in_log
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_unexpected
 
@@ -73,7 +74,7 @@ class Loop:
             return
         self._trouble = kind
         if isinstance(error, redis.RedisError):
-            log.warning(self._unreachable, doing=self._thread.name, error=kind)
+            log.warning(self._unreachable, doing=self._thread.name, **in_log(error))
         elif isinstance(error, OperationalError):
             log.warning("broker_unreachable", doing=self._thread.name, error=kind)
         elif isinstance(error, NotReplicated):

@@ -22,6 +22,7 @@ from worker.flinks.outcome import Outcome, Verdict
 from worker.ledger import Claim, ClaimReply, Ledger, Settled, Settlement
 from worker.reconciler.retry_policy import RetryLimits
 from worker.reconciler.settlement import Call, log_fields, settlement_of, unsent
+from worker.redis_client.error_messages import in_log
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import report_unexpected
 from worker.vault.vault import Vault
@@ -166,7 +167,7 @@ class Dispatcher:
         try:
             results, reply = await self._settle_and_claim(group, at_most, block)
         except redis.RedisError as error:
-            log.warning("ledger_unreachable", error=type(error).__name__, unsettled=len(group) + len(self._answers))
+            log.warning("ledger_unreachable", **in_log(error), unsettled=len(group) + len(self._answers))
             self._answers = group + self._answers
             await asyncio.sleep(REDIS_PAUSE_SECONDS)
             return 0

@@ -135,6 +135,7 @@ _REFUSALS = {
     "CROSSSLOT": ("is a cluster, which Nightly does not support.", "Point REDIS_URL at a single primary."),
     "WRONGTYPE": ("holds foreign data under one of Nightly's keys.", "Give Nightly a database of its own."),
 }
+_REFUSED_A_COMMAND = ("refused a command.", "`nightly doctor` checks what Nightly needs of it.")
 _REFUSED_BY_CLASS = {
     redis.exceptions.NoPermissionError: "NOPERM",
     redis.exceptions.OutOfMemoryError: "OOM",
@@ -155,17 +156,27 @@ def refusal_before_a_change(error: redis.RedisError) -> str:
     return f"Redis {' '.join(_REFUSALS[code])}" if code in _REFUSED_BEFORE else ""
 
 
+def in_log(error: BaseException) -> dict[str, str]:
+    """Return the fields of a log line about a failure: `error`, and `reason` if Redis answered with a refusal."""
+    kind = type(error).__name__
+    if not isinstance(error, redis.ResponseError):
+        return {"error": kind}
+    return {"error": kind, "reason": f"Redis {' '.join(_refusal(error))}"}
+
+
 def is_wrong_type(error: redis.RedisError) -> bool:
     """Return whether a key has another type than Nightly gives it, so that somebody changed it."""
     return _code_of(error) == "WRONGTYPE"
 
 
 def _refused_command(error: redis.ResponseError, place: str) -> Trouble:
-    code = _code_of(error)
-    if code is None:
-        return Trouble(f"Redis at {place} refused a command.", "`nightly doctor` checks what Nightly needs of it.")
-    what, advice = _REFUSALS[code]
+    what, advice = _refusal(error)
     return Trouble(f"Redis at {place} {what}", advice)
+
+
+def _refusal(error: redis.ResponseError) -> tuple[str, str]:
+    """Return what Redis says, and what to do about it."""
+    return _REFUSALS.get(_code_of(error) or "", _REFUSED_A_COMMAND)
 
 
 def _code_of(error: redis.RedisError) -> str | None:

@@ -50,6 +50,7 @@ def test_a_full_redis_loses_no_event_and_ends_no_worker(nightly: Nightly) -> Non
         pipeline.execute()
     eventually(lambda: "broker_full" in worker.output(), seconds=20, describe="the worker's word")
     eventually(lambda: "ledger_unreachable" in worker.output(), seconds=20, describe="the stream reader's word")
+    assert "Redis is full and accepts no more writes." in worker.output()
     doctor = subprocess.run(
         [sys.executable, "-m", "worker", "doctor", "--json"],
         env=nightly.stack.environment,

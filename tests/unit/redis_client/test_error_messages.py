@@ -5,7 +5,7 @@ import pytest
 import redis
 
 from worker.errors import SettingsError
-from worker.redis_client.error_messages import open_redis, place_of, trouble_of
+from worker.redis_client.error_messages import in_log, open_redis, place_of, trouble_of
 
 URL = "redis://user:canary@db.example:6380/0"
 
@@ -72,3 +72,30 @@ def test_each_kind_of_error_has_its_own_message(error: redis.RedisError, words: 
 def test_a_refused_command_is_not_quoted_because_it_may_hold_a_login() -> None:
     quoting = redis.ResponseError("unknown command `XADD`, with args beginning with: `s` `*` `event` `{canary}`")
     assert "canary" not in str(trouble_of(quoting, URL))
+
+
+@pytest.mark.parametrize(
+    ("error", "fields"),
+    [
+        (redis.ConnectionError("canary"), {"error": "ConnectionError"}),
+        (
+            redis.exceptions.OutOfMemoryError("command not allowed"),
+            {
+                "error": "OutOfMemoryError",
+                "reason": "Redis is full and accepts no more writes. Raise maxmemory, or find what fills it.",
+            },
+        ),
+        (
+            redis.ResponseError("unknown command `XADD`, with args beginning with: `s` `*` `event` `{canary}`"),
+            {
+                "error": "ResponseError",
+                "reason": "Redis refused a command. `nightly doctor` checks what Nightly needs of it.",
+            },
+        ),
+        (ValueError("canary"), {"error": "ValueError"}),
+    ],
+)
+def test_a_log_line_says_why_redis_refused_a_command_and_quotes_nothing(
+    error: Exception, fields: dict[str, str]
+) -> None:
+    assert in_log(error) == fields
