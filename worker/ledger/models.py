@@ -117,7 +117,7 @@ class Notice:
 
     @property
     def kind(self) -> str:
-        """`gate`, `group`, `excluded`, `unkept`, `key`, `seals`, `overwritten` or `audit`."""
+        """`gate`, `group`, `excluded`, `unkept`, `key`, `seals`, `overwritten`, `damaged` or `audit`."""
         return self.text.partition("|")[0]
 
     @property
@@ -127,7 +127,8 @@ class Notice:
         gate: instance, and the change as JSON. group: instance, code and wish (`on`, `off`). excluded: instance, the
         worker whose calls alone fail, and how many failed. unkept: number of rejected messages that were only counted
         so far. key: id of a key that no live worker holds, and since when (ms). seals: id of a key, and the number of
-        values sealed under it. overwritten: a key, in pieces if it has a `|`. audit: the head of the audit log.
+        values sealed under it. overwritten: a key, in pieces if it has a `|`. damaged: the key of a login. audit: the
+        head of the audit log.
         """
         return self.text.split("|", 2 if self.kind == "gate" else 3)[1:]
 

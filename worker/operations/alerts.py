@@ -12,6 +12,7 @@ from worker.ledger import Ledger, Notice
 from worker.ledger.audit import Head, log_head
 from worker.telemetry.logs import get_logger
 from worker.telemetry.sentry import (
+    report_damaged,
     report_excluded_worker,
     report_gate,
     report_missing_key,
@@ -49,6 +50,11 @@ def _report_overwritten(*parts: str) -> None:
     key = "|".join(parts)
     log.error("overwritten_key_deleted", key=key, advice="if it was a login, publish its last event again")
     report_overwritten(key=key)
+
+
+def _report_damaged(key: str) -> None:
+    log.error("damaged_login_not_called", key=key, advice="publish its last event again")
+    report_damaged(key=key)
 
 
 def _report_unkept(count: str) -> None:
@@ -95,5 +101,6 @@ _BY_KIND: Mapping[str, Callable[..., None]] = {
     "unkept": _report_unkept,
     "key": _report_key,
     "overwritten": _report_overwritten,
+    "damaged": _report_damaged,
     "seals": _report_seals,
 }

@@ -129,6 +129,17 @@ def report_overwritten(*, key: str) -> None:
     )
 
 
+def report_damaged(*, key: str) -> None:
+    """Report that somebody changed a login by hand, so that it cannot be called."""
+    _report(
+        "Somebody damaged a login in Redis: it is not called until its next event",
+        level="error",
+        fingerprint=["login-damaged"],
+        tags={},
+        extra={"key": key},
+    )
+
+
 def report_unkept(*, count: int) -> None:
     """Report that the review list is full: `count` rejected messages so far were counted but not kept."""
     _report(

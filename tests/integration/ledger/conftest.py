@@ -1,6 +1,7 @@
 """A ledger with a clock that the test sets, and fixtures to record, claim and settle with default terms."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -48,22 +49,23 @@ def ledger(redis_client: Redis, clock: Clock) -> Ledger:
     return Ledger(redis_client, now_ms=clock)
 
 
+def claim_from(ledger: Ledger, **changes: Any) -> ClaimReply:
+    terms: dict[str, Any] = {
+        "at_most": 10,
+        "owner": "owner",
+        "worker": "worker",
+        "lease_seconds": 15,
+        "settle_seconds": 0,
+        "calls_per_second": 50,
+        "max_in_flight": 64,
+        "fingerprint": "proven-one",
+    }
+    return ledger_calls.claim(ledger, INSTANCE, **terms | changes)
+
+
 @pytest.fixture
 def claim(ledger: Ledger) -> Callable[..., ClaimReply]:
-    def claim(**changes: Any) -> ClaimReply:
-        terms: dict[str, Any] = {
-            "at_most": 10,
-            "owner": "owner",
-            "worker": "worker",
-            "lease_seconds": 15,
-            "settle_seconds": 0,
-            "calls_per_second": 50,
-            "max_in_flight": 64,
-            "fingerprint": "proven-one",
-        }
-        return ledger_calls.claim(ledger, INSTANCE, **terms | changes)
-
-    return claim
+    return partial(claim_from, ledger)
 
 
 @pytest.fixture

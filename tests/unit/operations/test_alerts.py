@@ -16,7 +16,10 @@ GROUP = Notice("group|toolbox|INVALID_LOGIN|off")
 UNKEPT = Notice("unkept|7")
 EXCLUDED = Notice("excluded|toolbox|celery@host#7|10 calls in a row failed")
 OVERWRITTEN = Notice("overwritten|nightly:group:toolbox|INVALID_LOGIN|on")
+DAMAGED = Notice("damaged|nightly:login:lgn_a")
 KEY = Notice("key|0badcafe|1700000000000")
+
+EACH = [CLOSED, OPENED, GROUP, EXCLUDED, UNKEPT, KEY, OVERWRITTEN, DAMAGED]
 
 
 class Forgetful:
@@ -30,7 +33,7 @@ class Forgetful:
 @pytest.fixture
 def reported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
-    names = ("gate", "new_group", "excluded_worker", "unkept", "missing_key", "overwritten")
+    names = ("gate", "new_group", "excluded_worker", "unkept", "missing_key", "overwritten", "damaged")
     for name in (f"report_{name}" for name in names):
         monkeypatch.setattr(notices, name, lambda _name=name, **fields: found.append((_name, fields)))
     return found
@@ -39,8 +42,8 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]
 def test_each_notice_is_logged_reported_and_removed(reported: list[tuple[str, dict[str, Any]]]) -> None:
     ledger = Forgetful()
     with capture_logs() as lines:
-        notices.report_notices(cast("Ledger", ledger), [CLOSED, OPENED, GROUP, EXCLUDED, UNKEPT, KEY, OVERWRITTEN])
-    assert ledger.forgotten == [CLOSED, OPENED, GROUP, EXCLUDED, UNKEPT, KEY, OVERWRITTEN]
+        notices.report_notices(cast("Ledger", ledger), EACH)
+    assert ledger.forgotten == EACH
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("gate_closed", "error"),
         ("gate_opened", "warning"),
@@ -49,9 +52,10 @@ def test_each_notice_is_logged_reported_and_removed(reported: list[tuple[str, di
         ("rejected_messages_not_kept", "error"),
         ("login_key_missing", "critical"),
         ("overwritten_key_deleted", "error"),
+        ("damaged_login_not_called", "error"),
     ]
     assert (lines[0]["detail"], lines[1]["by"]) == ("a|b", "ann")
-    shut, opened, group, excluded, unkept, key, overwritten = reported
+    shut, opened, group, excluded, unkept, key, overwritten, damaged = reported
     assert shut[1] == {
         "instance": "toolbox",
         "is_closed": True,
@@ -65,6 +69,7 @@ def test_each_notice_is_logged_reported_and_removed(reported: list[tuple[str, di
     assert unkept == ("report_unkept", {"count": 7})
     assert key == ("report_missing_key", {"key_id": "0badcafe", "since": "2023-11-14T22:13:20+00:00"})
     assert overwritten == ("report_overwritten", {"key": "nightly:group:toolbox|INVALID_LOGIN|on"})
+    assert damaged == ("report_damaged", {"key": "nightly:login:lgn_a"})
     assert group == ("report_new_group", {"instance": "toolbox", "code": "INVALID_LOGIN", "wish": "off"})
 
 

@@ -42,6 +42,15 @@ local FIELD = {
 local WORD = {}
 for word, name in pairs(FIELD) do WORD[name] = word end
 
+-- What scripts calculate with, or name a key by. A value that does not match, because a person damaged it, is read as
+-- if the field were missing: an error would stop the script for all other logins, too.
+local NUMBER = '^%-?%d+$'
+local SHAPE = {
+  [FIELD.claim] = '^%d+', [FIELD.lane] = '^backfill$', [FIELD.is_counted] = '^[01]$',
+  [FIELD.failures] = NUMBER, [FIELD.first_failure] = NUMBER, [FIELD.held_before_failure] = NUMBER,
+  [FIELD.leases_lost] = NUMBER, [FIELD.rests_until] = NUMBER, [FIELD.reassert_after] = NUMBER,
+}
+
 local function clock(given)
   if given ~= '' then return tonumber(given) end
   local time = redis.call('TIME')
@@ -86,22 +95,34 @@ local function newest_text(revision, wish, occurred_us, instance)
 end
 
 -- Returns revision and wish, as text; nil if a person damaged the login.
-local function revision_and_wish(newest) return newest:match('^(%d+):([01]):') end
+local function revision_and_wish(newest) return newest:match('^(%d+):([01]):%-?%d+:') end
 
 local function occurred_us_of(newest) return newest:match('^%d+:[01]:(-?%d+):') end
 
 -- Returns a claim without the mark of health: whoever changes a login in flight stores this. A successful call of a
 -- healthy login is settled by its claim alone (settle.lua).
-local function not_healthy(claim) return (claim:gsub(':h:', ':-:', 1)) end
+local function not_healthy(claim) return ((claim or ''):gsub(':h:', ':-:', 1)) end
 
 -- Returns all fields of a login, by one HGETALL: HMGET would scan the hash once for each name, to its end where the
 -- field is missing, as most are. With them come revision and wish.
 local function read_login(ref)
   local flat, login = redis.pcall('HGETALL', login_key(ref)), {}
   if flat.err then flat = run('HGETALL', login_key(ref)) end -- not at once: a call more, for each login
-  for at = 1, #flat, 2 do login[WORD[flat[at]] or flat[at]] = flat[at + 1] end
+  for at = 1, #flat, 2 do
+    local name, value = flat[at], flat[at + 1]
+    local shape = SHAPE[name]
+    if not shape or value:find(shape) then login[WORD[name] or name] = value end
+  end
   if login.newest then login.revision, login.wish = revision_and_wish(login.newest) end
   return login
+end
+
+local IS_STATE = { due = true, flight = true, done = true, dead = true }
+
+-- Whether a person damaged a login so that it cannot be called.
+local function is_damaged(login)
+  if login.state == 'due' then return not (login.revision and login.sealed and login.event_id) end
+  return next(login) ~= nil and not IS_STATE[login.state]
 end
 
 -- Returns the id of the key that sealed a value, in hex. A sealed value begins with the byte 1 and the four bytes of

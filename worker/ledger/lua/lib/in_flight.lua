@@ -29,9 +29,11 @@ local function put_back(ref, instance, login, due_at, rests_until)
   put_due(ref, instance, login.lane, due_at, rests_until)
 end
 
+local DAMAGED_REST = 60000 -- ms: the rest after a call whose claim a person damaged
+
 -- Returns a login that may be in flight, with the parts of its claim (claim_number, claimed_revision, claimed_wish,
 -- claim_is_counted, claim_owner), and how long it rests if its lease is lost, ms. Of a claim that has ended, only the
--- number is left.
+-- number is left. A damaged claim has no owner, so only the loss of its lease ends the flight.
 local function read_flight(ref)
   local login = read_login(ref)
   local claim = login.claim or ''
@@ -39,7 +41,11 @@ local function read_flight(ref)
   login.claim_number, login.claimed_revision, login.claimed_wish = number or claim, revision, wish
   login.claim_is_counted, login.claim_owner = is_counted, owner
   login.lane = login.lane or 'live'
-  return login, tonumber(rest)
+  if login.state == 'flight' and not number then
+    login.claim_number, login.claimed_revision = claim:match('^%d+') or '0', login.revision or '0'
+    login.claimed_wish = login.wish or '0'
+  end
+  return login, tonumber(rest) or DAMAGED_REST
 end
 
 -- ms: the notice of a new group waits this long, as a storm, which explains more, may be detected first.
@@ -64,7 +70,7 @@ local function give_up(ref, instance, login, item, now, rests_until)
   local group = instance .. '|' .. item.code .. '|' .. (login.wish == '1' and 'on' or 'off')
   local is_new = open_letter(id, group, now, {
     'kind', 'login', 'login', ref, 'instance', instance, 'revision', login.revision, 'wish', login.wish,
-    'lane', login.lane, 'event_id', login.event_id, 'account_id', login.account_id or '',
+    'lane', login.lane, 'event_id', login.event_id or '', 'account_id', login.account_id or '',
     'occurred_us', occurred_us_of(login.newest), 'code', item.code, 'http_status', item.status,
     'message', item.message, 'failures', (login.failures or 0) + 1,
     'first_at', login.first_failure or whole(now), 'last_at', whole(now),

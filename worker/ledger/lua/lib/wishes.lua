@@ -5,7 +5,7 @@ local function compare(new, old)
   local difference = tonumber(new.occurred_us) - tonumber(old.occurred_us)
   if difference ~= 0 then return difference end
   if new.wish ~= old.wish then return new.wish == '0' and 1 or -1 end
-  return new.event_id == old.event_id and 0 or compare_bytes(new.event_id, old.event_id)
+  return new.event_id == old.event_id and 0 or compare_bytes(new.event_id, old.event_id or '')
 end
 
 -- Returns the wishes that a script was given as its arguments from `first` to `last`, as record.lua says, and their
@@ -25,14 +25,15 @@ end
 
 local UNKNOWN = { revision = 0, rests_until = 0, lane = 'live' }
 
--- Read a login that a wish may change: revision and rests_until are numbers, lane is set, and has_past says whether the
--- login has fields that a new wish deletes.
+-- Read a login that a wish may change: revision and rests_until are numbers, lane is set, has_past says whether the
+-- login has fields that a new wish deletes, and is_damaged whether its newest wish must be recorded again.
 local function read_standing(ref)
   local login = read_login(ref)
   login.occurred_us = login.newest and occurred_us_of(login.newest)
   if not login.occurred_us then return UNKNOWN end
   login.revision, login.rests_until = tonumber(login.revision), tonumber(login.rests_until or '0')
   login.lane = login.lane or 'live'
+  login.is_damaged = is_damaged(login)
   login.has_past = login.is_counted or login.letter or login.failures or login.first_failure
     or login.failures_while_down or login.held_before_failure or login.refused_by
   return login
@@ -41,7 +42,7 @@ end
 -- Whether the tally holds the event of a login's newest wish, or will hold it when the call in flight is settled.
 local function is_counted(login)
   if login.state == 'due' then return login.is_counted == '1' end
-  return login.state ~= 'flight' or tonumber(login.claim:match('^%d+:(%d+)')) == login.revision
+  return login.state ~= 'flight' or tonumber((login.claim or ''):match('^%d+:(%d+)')) == login.revision
 end
 
 -- A live event moves its login out of the backfill lane; a backfill never moves a waiting login out of the live lane.
@@ -90,7 +91,7 @@ local function record_wish(new, old, now)
   count(instance, 'recorded')
   if old.occurred_us then
     local order = compare(new, old)
-    if order == 0 then count(instance, 'duplicate') return 'duplicate' end
+    if order == 0 and not old.is_damaged then count(instance, 'duplicate') return 'duplicate' end
     if order < 0 then
       count(instance, 'superseded')
       remember_event(new, old, 'superseded', now)
