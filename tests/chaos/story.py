@@ -21,10 +21,10 @@ CLOCK_SECONDS = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A claim, and the newest event recorded for its login by then."""
+    """A claim, and the newest event that the witness saw recorded for its login by then."""
 
     at: float
-    newest: Event
+    newest: Event | None
 
 
 @dataclass
@@ -47,7 +47,9 @@ class Story:
     def may_have_been_recorded_unheard(self, wish: bool | None, claim: Claimed, killed_at: float) -> bool:  # noqa: FBT001 - the wish
         """Return whether a newer event with this wish was lost with Redis: it is recorded again soon after."""
         return killed_at <= claim.at and any(
-            killed_at <= at < killed_at + DEAF_SECONDS and event.rank > claim.newest.rank and event.wants_active is wish
+            killed_at <= at < killed_at + DEAF_SECONDS
+            and (claim.newest is None or event.rank > claim.newest.rank)
+            and event.wants_active is wish
             for at, event in self.recorded
         )
 
@@ -73,9 +75,8 @@ def stories(
             event = events[each.event_id]
             told.setdefault(reference_of(event.login), Story()).record(each.at, event)
         else:
-            story = told[each.reference]
-            if story.newest is not None:
-                story.claims.append(Claimed(each.at, story.newest))
+            story = told.setdefault(each.reference, Story())
+            story.claims.append(Claimed(each.at, story.newest))
     return told
 
 
@@ -97,7 +98,7 @@ def judge(
             (found.unheard if after_a_kill else found.unclaimed).append(call.seq)
         elif call.started_at - claim.at > lease_seconds:
             (found.unheard if after_a_kill else found.late).append(call.seq)
-        elif call.wish is not claim.newest.wants_active and not any(
+        elif (claim.newest is None or call.wish is not claim.newest.wants_active) and not any(
             story.may_have_been_recorded_unheard(call.wish, claim, killed_at) for killed_at in redis_killed_at
         ):
             found.stale.append(call.seq)

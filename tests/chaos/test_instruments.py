@@ -218,3 +218,15 @@ def test_a_call_is_compared_with_the_last_claim_before_it() -> None:
     assert findings(11.5, wish=False, killed=(10.5,)) == [[], [], [], []]
     assert findings(10.9, wish=True, killed=(10.5,)) == findings(19.1, wish=False, killed=(18.9,)) == [[], [], [], [7]]
     assert findings(10.9, wish=True, killed=(8.5,)) == findings(10.9, wish=True, killed=(10.95,)) == [[], [], [7], []]
+
+
+def test_a_claim_before_any_recorded_event_is_right_if_redis_was_killed_and_the_event_came_again() -> None:
+    on = Event("l", wants_active=True, minute=1, id="evt-1")
+    told = stories([Heard(11.0, None, "ref l"), Heard(12.0, "evt-1", "")], {on.id: on}, "ref {}".format)
+
+    def stale(*, wish: bool, killed: tuple[float, ...] = ()) -> list[int]:
+        made = Call(7, "c", "l", wish, 11.5, 11.5)
+        return judge([made], told, "ref {}".format, lease_seconds=6, redis_killed_at=killed).stale
+
+    assert stale(wish=True, killed=(10.5,)) == []
+    assert stale(wish=True) == stale(wish=True, killed=(11.2,)) == stale(wish=False, killed=(10.5,)) == [7]

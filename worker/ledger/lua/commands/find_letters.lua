@@ -85,7 +85,7 @@ local function has_newer_event(ref, id)
   if ref == '' then return false end
   local newest = redis.pcall('HGET', login_key(ref), FIELD.newest)
   local revision = type(newest) == 'string' and revision_and_wish(newest) -- a person may have damaged the login
-  return (tonumber(revision or '') or 0) > (tonumber(redis.call('HGET', letter_key(id), 'revision') or '') or 0)
+  return number_or_zero(revision) > number_or_zero(redis.call('HGET', letter_key(id), 'revision'))
 end
 
 local function add_checks(is_of_groups)

@@ -8,7 +8,7 @@ local member = worker .. '|' .. owner
 
 forget_silent_reconcilers(now)
 local about = redis.call('HGET', 'nightly:workers', worker)
-about = about and cjson.decode(about) or { slots = 1 }
+about = about and read_about(about) or { slots = 1 }
 local slots = math.max(1, about.slots - 1)
 local used = 0
 for _, other in ipairs(redis.call('ZRANGE', 'nightly:reconcilers', 0, -1)) do

@@ -29,11 +29,11 @@ local messages, sealed_values = read_messages()
 
 local function has_room(size)
   local kept, bytes = unpack(redis.call('HMGET', MESSAGES_KEPT, 'messages', 'bytes'))
-  return tonumber(kept or '0') < most_messages and tonumber(bytes or '0') + size <= most_bytes
+  return number_or_zero(kept) < most_messages and number_or_zero(bytes) + size <= most_bytes
 end
 
 local function leave_out()
-  local total = redis.call('HINCRBY', 'nightly:tally', 'rejected_unkept', 1)
+  local total = increase('nightly:tally', 'rejected_unkept', 1)
   if redis.call('SET', 'nightly:unkept-noticed', '1', 'NX', 'PX', NOTICE_AGAIN) then
     give_notice('unkept|' .. total, now)
   end
@@ -41,7 +41,7 @@ local function leave_out()
 end
 
 local function keep(message)
-  redis.call('HINCRBY', 'nightly:tally', 'rejected', 1)
+  increase('nightly:tally', 'rejected', 1)
   local is_open = redis.call('ZSCORE', 'nightly:letters:open', message.id)
   if not is_open and not message.must_keep and not has_room(tonumber(message.size)) then return leave_out() end
   local key, group = letter_key(message.id), '|' .. message.code .. '|'
@@ -50,7 +50,7 @@ local function keep(message)
     'body_bytes', message.size, 'last_at', whole(now), 'event_id', message.event_id,
     'event_source', message.event_source, 'account_id', message.account_id,
   }
-  redis.call('HINCRBY', key, 'seen', 1)
+  increase(key, 'seen', 1)
   if is_open then
     local filed_under, reason = unpack(redis.call('HMGET', key, 'group', 'reason'))
     if filed_under == group then

@@ -47,7 +47,7 @@ local function take_back(ref, instance, login, rest)
   count(instance, 'ambiguous')
   count(instance, 'leases_lost')
   redis.call('HSET', login_key(ref), FIELD.last_code, 'lease_lost', FIELD.lease_was_lost, '1')
-  local before = tonumber(login.leases_lost or '0')
+  local before = number_or_zero(login.leases_lost)
   if before + 1 >= LOST_IN_A_ROW and login.revision == login.claimed_revision then
     give_up_after_losses(ref, instance, login, now + rest)
     return
@@ -75,7 +75,8 @@ end
 local function forget_silent_workers()
   local all = redis.call('HGETALL', 'nightly:workers')
   for i = 1, #all, 2 do
-    if now - cjson.decode(all[i + 1]).at > FORGOTTEN then redis.call('HDEL', 'nightly:workers', all[i]) end
+    local about = read_about(all[i + 1])
+    if not about or now - about.at > FORGOTTEN then redis.call('HDEL', 'nightly:workers', all[i]) end
   end
 end
 
@@ -118,7 +119,8 @@ end
 local function note_use(instance)
   local key, field = configs_key(instance.name), used_field(instance.fingerprint)
   local standing, used_at = unpack(redis.call('HMGET', key, instance.fingerprint, field))
-  if standing and math.abs(now - tonumber(used_at or '0')) >= DAY then redis.call('HSET', key, field, whole(now)) end
+  used_at = number_or_zero(used_at)
+  if standing and math.abs(now - used_at) >= DAY then redis.call('HSET', key, field, whole(now)) end
 end
 
 local function can_call(instance)
@@ -127,9 +129,9 @@ local function can_call(instance)
   if admitted == 'closed' or admitted == 'waiting' then return false end
   local paused_until, tat, rate = unpack(redis.call('HMGET', rate_key(instance.name),
     'paused_until', 'tat', 'ceiling'))
-  if is_ahead(tonumber(paused_until or '0') or 0, now, LONGEST_PAUSE) then return false end
+  if is_ahead(number_or_zero(paused_until), now, LONGEST_PAUSE) then return false end
   local longest = 1000 / math.min(tonumber(rate or '1') or 1, 1) + 5000 -- the next call is never further ahead
-  return not is_ahead((tonumber(tat or '0') or 0) - LINGER, now, longest)
+  return not is_ahead(number_or_zero(tat) - LINGER, now, longest)
 end
 
 -- Whether a backfill or a bulk job has rows left for a lane that has much room, on an instance where calls may be made.
@@ -162,7 +164,7 @@ end
 
 -- Time without a live worker does not count towards the age of a wish.
 local function count_silence()
-  local alive_at = tonumber(redis.call('GET', 'nightly:alive') or '')
+  local alive_at = number_or_nil(redis.call('GET', 'nightly:alive'))
   if alive_at and now - alive_at > SILENT then
     for _, instance in ipairs(redis.call('SMEMBERS', 'nightly:instances')) do
       local gate = read_gate(instance)

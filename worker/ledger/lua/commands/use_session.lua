@@ -5,7 +5,7 @@
 
 local now, key, idle_limit, is_used = clock(ARGV[1]), 'nightly:session:' .. ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
 local found = redis.pcall('HMGET', key, 'name', 'entry', 'how', 'role', 'opened_at', 'ends_at', 'idle_at')
-local ends_at, idle_at = tonumber(found[6] or '') or 0, tonumber(found[7] or '') or 0
+local ends_at, idle_at = number_or_zero(found[6]), number_or_zero(found[7])
 local is_whole = found[1] and found[2] and found[3] and found[4] and (found[5] or ''):find('^%d+$')
 
 if now >= ends_at or now >= idle_at or not is_whole then

@@ -59,7 +59,7 @@ local function number_of(id, code)
   local key, field = backfill_key(id), 'code:' .. code
   local number = redis.call('HGET', key, field)
   if number then return tonumber(number) end
-  number = math.min(redis.call('HINCRBY', key, 'codes', 1), MOST_CODES)
+  number = math.min(increase(key, 'codes', 1), MOST_CODES)
   redis.call('HSET', key, field, number)
   return number
 end
@@ -110,10 +110,10 @@ also_gathered[#also_gathered + 1] = function()
     if by_outcome and next(by_outcome) then
       local all = 0
       for outcome, times in pairs(by_outcome) do
-        redis.call('HINCRBY', backfill_key(id), outcome, times)
+        increase(backfill_key(id), outcome, times)
         all = all + times
       end
-      redis.call('HINCRBY', backfill_key(id), 'ended', all)
+      increase(backfill_key(id), 'ended', all)
       end_if_done(id, ended_at)
     end
   end

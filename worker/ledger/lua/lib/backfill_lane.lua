@@ -20,9 +20,10 @@ local function learn_pace(instance, now)
   local key = rate_key(instance)
   local calls, seen, at, limit, ceiling = unpack(redis.call('HMGET', key,
     'lane_calls', 'lane_seen', 'lane_at', 'lane_limit', 'ceiling'))
+  ceiling = number_or_nil(ceiling)
   if not ceiling then return end
-  calls, seen, limit = tonumber(calls or '0'), tonumber(seen or '0'), tonumber(limit or '0')
-  local passed = at and now - tonumber(at) or -1
+  calls, seen, limit = number_or_zero(calls), number_or_zero(seen), number_or_zero(limit)
+  local passed = at and now - number_or_zero(at) or -1
   if passed < 0 or passed > TOO_OLD then
     limit = math.max(limit, LANE_AT_FIRST)
   elseif passed < LEARN_AFTER then
@@ -33,7 +34,7 @@ local function learn_pace(instance, now)
     local is_limit_too_low = is_dry and 2 * (calls - seen) >= limit
     limit = is_limit_too_low and math.max(2 * limit, worked_off) or is_dry and limit or worked_off
   end
-  limit = math.min(limit, LANE_SECONDS * tonumber(ceiling))
+  limit = math.min(limit, LANE_SECONDS * ceiling)
   redis.call('HSET', key, 'lane_seen', calls, 'lane_at', whole(now),
     'lane_limit', whole(math.max(math.ceil(limit), LANE_AT_LEAST)))
 end
@@ -42,8 +43,8 @@ end
 local function lane_room(instance, now)
   local rate, changed_at, ceiling, learnt = unpack(redis.call('HMGET', rate_key(instance),
     'rate', 'changed_at', 'ceiling', 'lane_limit'))
-  local speed = climbed(rate, changed_at, tonumber(ceiling or FIRST_RATE), now)
-  local limit = math.max(math.min(LANE_SECONDS * speed, tonumber(learnt or '0')), LANE_AT_LEAST)
+  local speed = climbed(rate, changed_at, number_or_nil(ceiling) or FIRST_RATE, now)
+  local limit = math.max(math.min(LANE_SECONDS * speed, number_or_zero(learnt)), LANE_AT_LEAST)
   local most = math.max(math.ceil(RETRIES_SECONDS * speed), RETRIES_AT_LEAST)
   local all = redis.call('ZCARD', due_key(instance, 'backfill'))
   return math.max(math.min(math.ceil(limit) - waiting_soon(instance, now), most - all), 0), limit
@@ -56,7 +57,7 @@ local BURST = 2000 -- ms of its own rate that a backfill may feed at once
 local function rows_allowed(rate, tat, left, now)
   local interval = tonumber(rate) and 1000 / tonumber(rate) or 0
   local burst = math.max(BURST, interval)
-  tat = math.max(tonumber(tat or '0') or 0, now)
+  tat = math.max(number_or_zero(tat), now)
   if tat > now + burst + BURST then tat = now end -- so far ahead only after the clock was set back
   local allowed = interval > 0 and math.floor((now + burst - tat) / interval + 0.000001) or left
   return allowed, function(rows) return string.format('%.3f', tat + rows * interval) end

@@ -31,7 +31,7 @@ local function charged_failures(context, key, login)
   local first_failure, held_before = login.first_failure, login.held_before_failure
   if not (login.failures or first_failure or login.failures_while_down or held_before) then return 0, '' end
   local outage_from, outage_to = context.gate.outage_from, context.gate.outage_to or context.now
-  local failures = tonumber(login.failures or '0') or 0
+  local failures = number_or_zero(login.failures)
   local first, last, in_a_row = read_failures_in_a_row(login.failures_while_down, first_failure)
   if first and outage_from and last >= outage_from and last <= outage_to then
     failures = math.max(failures - (first >= outage_from and in_a_row or 1), 0)
@@ -42,7 +42,7 @@ local function charged_failures(context, key, login)
     redis.call('HDEL', key, FIELD.failures, FIELD.first_failure, FIELD.held_before_failure)
     return 0, ''
   end
-  local held_since = math.max(held_ms(context.gate, context.now) - (tonumber(held_before or '0') or 0), 0)
+  local held_since = math.max(held_ms(context.gate, context.now) - number_or_zero(held_before), 0)
   return failures, whole(math.min(context.now, tonumber(first_failure) + held_since))
 end
 

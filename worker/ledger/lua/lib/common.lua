@@ -57,7 +57,11 @@ local function clock(given)
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
-local function is_newer() return (tonumber(redis.call('HGET', 'nightly:meta', 'schema') or '0') or 0) > SCHEMA end
+-- Return a number that is stored as text, if it is there and no person damaged it.
+local function number_or_nil(text) return tonumber(text or '') end
+local function number_or_zero(text) return number_or_nil(text) or 0 end
+
+local function is_newer() return number_or_zero(redis.call('HGET', 'nightly:meta', 'schema')) > SCHEMA end
 local function refuse_newer() return redis.error_reply('NEWERLEDGER it was written by a newer Nightly') end
 
 local function whole(number) return string.format('%.0f', number) end
@@ -87,6 +91,15 @@ local function run(command, key, ...)
     give_notice('overwritten|' .. key, 0)
   end
   return redis.call(command, key, ...)
+end
+
+-- Add to a counter of a hash, and return its new value. One that is no number, because a person damaged it, begins anew.
+local function increase(key, field, by)
+  local reply = redis.pcall('HINCRBY', key, field, by)
+  if type(reply) == 'number' then return reply end
+  if not reply.err:find('not an integer', 1, true) then return redis.call('HINCRBY', key, field, by) end
+  redis.call('HSET', key, field, by)
+  return by
 end
 
 -- Returns what FIELD.newest holds: one field, as each costs more to write and to read than a longer text.
@@ -196,7 +209,7 @@ local function write_gathered()
     in_pieces('ZADD', key, placed)
   end
   for instance, tally in pairs(tallies) do
-    for name, times in pairs(tally) do redis.call('HINCRBY', tally_key(instance), name, times) end
+    for name, times in pairs(tally) do increase(tally_key(instance), name, times) end
   end
   for instance, at in pairs(first_due) do
     if at <= clock(ARGV[1]) then wake(instance) end

@@ -65,7 +65,7 @@ local function note_refusal(context, ref, login, item)
     redis.call('HSET', configs, doubt, ref, context.fingerprint .. ':doubts', 0)
   end
   local is_same = context.config.standing == 'doubted' and redis.call('HGET', configs, doubt) == ref
-  if is_same and redis.call('HINCRBY', configs, context.fingerprint .. ':doubts', 1) < DOUBTS then
+  if is_same and increase(configs, context.fingerprint .. ':doubts', 1) < DOUBTS then
     redis.call('HSET', login_key(ref), FIELD.refused_by, context.fingerprint)
     item.delay = math.max(item.delay, DOUBTED_DELAY)
   elseif not is_condemned(context) then
@@ -84,7 +84,7 @@ local function watch_address(context, item)
     context.config.lost = nil
     return
   end
-  context.config.lost = redis.call('HINCRBY', configs_key(context.instance), lost, 1)
+  context.config.lost = increase(configs_key(context.instance), lost, 1)
   if context.config.lost < UNREACHABLE_IN_A_ROW or is_condemned(context) then return end
   set_standing(context, 'unreachable')
   context.config.canary_until = context.now + UNREACHABLE_PROBE

@@ -14,15 +14,15 @@ local CLOSED_LETTER_KEPT = 90 * DAY
 local function body_key(id) return 'nightly:letter-body:' .. id end
 
 local function keep_body(id, size, sealed)
-  redis.call('HINCRBY', MESSAGES_KEPT, 'messages', 1)
-  redis.call('HINCRBY', MESSAGES_KEPT, 'bytes', size)
+  increase(MESSAGES_KEPT, 'messages', 1)
+  increase(MESSAGES_KEPT, 'bytes', size)
   redis.call('HSET', letter_key(id), 'kept_bytes', size)
   if sealed ~= '' then redis.call('SET', body_key(id), sealed) end
 end
 
 local function drop_body(id, size)
-  redis.call('HINCRBY', MESSAGES_KEPT, 'messages', -1)
-  redis.call('HINCRBY', MESSAGES_KEPT, 'bytes', -size)
+  increase(MESSAGES_KEPT, 'messages', -1)
+  increase(MESSAGES_KEPT, 'bytes', -size)
   redis.call('HDEL', letter_key(id), 'kept_bytes')
   redis.call('DEL', body_key(id))
 end
@@ -48,7 +48,7 @@ local function leave_group(id, group)
 end
 
 -- A person's action names the version of the letter that the person saw, and is refused if the letter changed since.
-local function raise_version(id) redis.call('HINCRBY', letter_key(id), 'version', 1) end
+local function raise_version(id) increase(letter_key(id), 'version', 1) end
 
 local function filed_key(ref) return 'nightly:filed:' .. ref end
 

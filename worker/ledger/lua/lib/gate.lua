@@ -38,9 +38,6 @@ local function excluded_ms(instance, worker)
   return left <= EXCLUDED_FOR and math.max(left, 0) or 0
 end
 
-local function number_or_nil(text) return tonumber(text or '') end
-local function number_or_zero(text) return tonumber(text or '0') or 0 end
-
 local function read_gate(instance)
   local state, cause, outage, outage_from, outage_to, probe_at, probe_wait, canary, canary_until, held_since, held_ms,
     held_to, storm_limit = unpack(redis.call('HMGET', gate_key(instance),
@@ -208,6 +205,6 @@ local function end_probe(instance, gate, outcome, is_answered, now)
   local wait = math.min(2 * gate.probe_wait, PROBE_LONGEST)
   gate.probe_at, gate.probe_wait = now + wait, wait
   redis.call('HSET', gate_key(instance), 'probe_at', whole(gate.probe_at), 'probe_wait', wait)
-  redis.call('HINCRBY', gate_key(instance), 'probes', 1)
+  increase(gate_key(instance), 'probes', 1)
   return gate
 end

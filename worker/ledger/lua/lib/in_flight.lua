@@ -11,7 +11,7 @@ local function end_flight(key, login, state, ...)
 end
 
 -- Returns until when a login rests after its flight: as long as this call, or a fenced one, may still land.
-local function rest_after(login, rests_until) return math.max(rests_until, tonumber(login.reassert_after or '0')) end
+local function rest_after(login, rests_until) return math.max(rests_until, number_or_zero(login.reassert_after)) end
 
 -- End a flight without a result for its wish: the login is due again, and the tally lacks its event as before. A wish
 -- that was overtaken meanwhile counts as superseded.

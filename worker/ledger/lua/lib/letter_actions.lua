@@ -18,7 +18,7 @@ local function replay_login(ref, login, instance, now, row)
   redis.call('HSET', key, FIELD.is_counted, '0', FIELD.state, 'due', FIELD.lane, 'backfill')
   redis.call('HDEL', key, FIELD.failures, FIELD.first_failure, FIELD.failures_while_down, FIELD.held_before_failure,
     FIELD.refused_by)
-  put_due(ref, instance, 'backfill', now, tonumber(login.rests_until or '0') or 0)
+  put_due(ref, instance, 'backfill', now, number_or_zero(login.rests_until))
   if login.row then let_row_wait(login.row, now) end
   if not row then return end
   local of_backfill = login.row and not login.row:find(JOB) and login.row:match('^[^ ]+')

@@ -7,12 +7,18 @@
 
 local MISSING_NOTICE_AFTER, MISSING_NOTICE_AGAIN, MISSING_FORGOTTEN = 60000, 3600000, 600000
 
+-- Returns what a worker's heartbeat said about it; nil if a person damaged that.
+local function read_about(text)
+  local is_read, about = pcall(cjson.decode, text)
+  return is_read and type(about) == 'table' and tonumber(about.at) and tonumber(about.slots) and about or nil
+end
+
 -- Returns the live workers by name, each with what its heartbeat said about it.
 local function live_workers(now)
   local found, all = {}, redis.call('HGETALL', 'nightly:workers')
   for i = 1, #all, 2 do
-    local about = cjson.decode(all[i + 1])
-    if now - about.at <= SILENT then found[all[i]] = about end
+    local about = read_about(all[i + 1])
+    if about and now - about.at <= SILENT then found[all[i]] = about end
   end
   return found
 end
@@ -60,7 +66,7 @@ local function count_seals(sealed_values, now)
   end
   local key_id = key_id_of(last)
   if not key_id then return end
-  local total = redis.call('HINCRBY', 'nightly:seals', key_id, seals)
+  local total = increase('nightly:seals', key_id, seals)
   if total >= SEALS_NOTICED and total - seals < SEALS_NOTICED then
     give_notice('seals|' .. key_id .. '|' .. whole(total), now)
   end

@@ -23,7 +23,7 @@ end
 
 local function sum(tally, ...)
   local total = 0
-  for _, name in ipairs({ ... }) do total = total + (tonumber(tally[name] or '') or 0) end
+  for _, name in ipairs({ ... }) do total = total + number_or_zero(tally[name]) end
   return whole(total)
 end
 

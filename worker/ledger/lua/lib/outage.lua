@@ -39,7 +39,7 @@ local function read_failures_in_a_row(text, first_failure)
   local lasted, count = text:match('^(%d+):(%d+)$')
   if lasted and first_failure then return first_failure, first_failure + lasted, tonumber(count) end
   local first, last, count_of_three = text:match('^(%d+):(%d+):(%d+)$')
-  return tonumber(first), tonumber(last), tonumber(count_of_three or '0')
+  return tonumber(first), tonumber(last), number_or_zero(count_of_three)
 end
 
 local function failures_in_a_row_text(first, last, count, first_failure)
@@ -97,11 +97,11 @@ local function note_worker(instance, worker, good, bad, now, window)
 end
 
 local function is_alone_failing(instance, worker)
-  local since = tonumber(redis.call('GET', ill_key(instance, worker)) or '')
+  local since = number_or_nil(redis.call('GET', ill_key(instance, worker)))
   if not since then return false end -- its last sign was good
   if redis.call('EXISTS', excluded_notice_key(instance, worker)) == 1 then since = 0 end
   for _, other in ipairs(redis.call('HKEYS', 'nightly:workers')) do
-    local well_at = tonumber(redis.call('GET', good_key(instance, other)) or '')
+    local well_at = number_or_nil(redis.call('GET', good_key(instance, other)))
     if other ~= worker and well_at and well_at > since then return true end
   end
   return false
@@ -119,7 +119,7 @@ local function watch_health(instance, gate, calls, now, rules)
   if bad == 0 then return gate end
   local all_good, all_bad = signs_in_window(instance, slot)
   redis.call('HSETNX', key, 'bad_since', whole(now))
-  local in_a_row = redis.call('HINCRBY', key, 'bad', bad)
+  local in_a_row = increase(key, 'bad', bad)
   local all = all_good + all_bad
   local is_share = all >= rules.calls and all_bad >= rules.ratio * all
   if not is_share and in_a_row < rules.in_a_row then return gate end

@@ -6,9 +6,10 @@ local MARGIN = 1.03
 
 -- Returns the cluster-wide rate, calls/s: throttling halves it, and it climbs back by 5 % of the ceiling a second.
 local function climbed(rate, changed_at, ceiling, now)
-  if not rate then return ceiling end
-  local seconds = math.max(0, now - tonumber(changed_at)) / 1000 -- Redis' clock may be set back
-  return math.min(ceiling, tonumber(rate) + seconds * 0.05 * ceiling)
+  rate, changed_at = number_or_nil(rate), number_or_nil(changed_at)
+  if not (rate and changed_at) then return ceiling end
+  local seconds = math.max(0, now - changed_at) / 1000 -- Redis' clock may be set back
+  return math.min(ceiling, rate + seconds * 0.05 * ceiling)
 end
 
 -- Flinks throttles us: halve the rate, at most once a second as refusals come in bunches, and pause if Flinks asks for
@@ -17,12 +18,12 @@ local function slow_down(instance, ceiling, now, retry_after)
   local key = rate_key(instance)
   local rate, changed_at, cut_at, paused_until = unpack(redis.call('HMGET', key,
     'rate', 'changed_at', 'cut_at', 'paused_until'))
-  if math.abs(now - (tonumber(cut_at or '0') or 0)) >= 1000 then
+  if math.abs(now - number_or_zero(cut_at)) >= 1000 then
     local speed = math.max(1, climbed(rate, changed_at, ceiling, now) / 2)
     redis.call('HSET', key, 'rate', string.format('%.3f', speed), 'changed_at', whole(now), 'cut_at', whole(now))
   end
   if retry_after > 0 then
-    paused_until = math.max(tonumber(paused_until or '0') or 0, now + retry_after)
+    paused_until = math.max(number_or_zero(paused_until), now + retry_after)
     redis.call('HSET', key, 'paused_until', whole(paused_until))
   end
 end
@@ -32,8 +33,8 @@ end
 local function read_bucket(context)
   local paused_until, tat, turn, rate, changed_at, lane_calls = unpack(redis.call('HMGET', rate_key(context.instance),
     'paused_until', 'tat', 'turn', 'rate', 'changed_at', 'lane_calls'))
-  local bucket = { turn = tonumber(turn or '0') or 0, lane_calls = tonumber(lane_calls or '0') or 0 }
-  bucket.paused = math.min(tonumber(paused_until or '0') or 0, context.now + LONGEST_PAUSE) - context.now
+  local bucket = { turn = number_or_zero(turn), lane_calls = number_or_zero(lane_calls) }
+  bucket.paused = math.min(number_or_zero(paused_until), context.now + LONGEST_PAUSE) - context.now
   -- ms a call, with a margin of 3 %: even if a call is early and the network bunches two calls, each second as Flinks
   -- counts it stays within the ceiling (P6).
   bucket.interval = 1000 / climbed(rate, changed_at, context.ceiling, context.now) * MARGIN
@@ -42,7 +43,7 @@ local function read_bucket(context)
   -- ceiling, not on the present rate, so that a cut rate grants no new burst.
   local early = math.max(math.min(EARLY_MS, 900 / context.ceiling), EARLY_MS - 1000 / context.ceiling)
   bucket.burst = bucket.interval + early
-  bucket.tat = math.max(tonumber(tat or '0') or 0, context.now)
+  bucket.tat = math.max(number_or_zero(tat), context.now)
   -- So far ahead only after the clock was set back.
   if bucket.tat > context.now + bucket.burst + 5000 then bucket.tat = context.now end
   bucket.tokens = math.floor((context.now + bucket.burst - bucket.tat) / bucket.interval + 0.000001)

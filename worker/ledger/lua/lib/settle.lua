@@ -53,7 +53,7 @@ local function charge(context, ref, login, item)
   local key = login_key(ref)
   redis.call('HSET', key, FIELD.failures, (login.failures or 0) + 1,
     FIELD.first_failure, login.first_failure or whole(context.now))
-  local known = tonumber(login.held_before_failure or '0')
+  local known = number_or_zero(login.held_before_failure)
   local held = (login.first_failure and known or held_ms(context.gate, context.now)) - item.retry_after
   if held ~= known then redis.call('HSET', key, FIELD.held_before_failure, whole(held)) end
   if not has(item, 'd') then
@@ -120,7 +120,7 @@ local function fence(context, ref, login, item)
       FIELD.claim, not_healthy(login.claim))
     return 'fenced'
   end
-  rests_until = math.max(rests_until, tonumber(login.rests_until or '0'))
+  rests_until = math.max(rests_until, number_or_zero(login.rests_until))
   if login.state == 'done' then
     redis.call('HSET', key, FIELD.state, 'due', FIELD.is_counted, '1', FIELD.rests_until, whole(rests_until))
     put_due(ref, context.instance, login.lane, context.now, rests_until)

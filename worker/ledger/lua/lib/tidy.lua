@@ -26,7 +26,7 @@ local function tidy_configs(instance, now)
     local fingerprint = field:match('^[^:]+')
     if not used_at[fingerprint] then
       redis.call('HSETNX', key, used_field(fingerprint), whole(now))
-      used_at[fingerprint] = tonumber(redis.call('HGET', key, used_field(fingerprint)))
+      used_at[fingerprint] = tonumber(redis.call('HGET', key, used_field(fingerprint))) or now
     end
     if used_at[fingerprint] < now - UNUSED_CONFIG_KEPT then redis.call('HDEL', key, field) end
   end

@@ -31,7 +31,7 @@ local function read_standing(ref)
   local login = read_login(ref)
   login.occurred_us = login.newest and occurred_us_of(login.newest)
   if not login.occurred_us then return UNKNOWN end
-  login.revision, login.rests_until = tonumber(login.revision), tonumber(login.rests_until or '0')
+  login.revision, login.rests_until = tonumber(login.revision), number_or_zero(login.rests_until)
   login.lane = login.lane or 'live'
   login.is_damaged = is_damaged(login)
   login.has_past = login.is_counted or login.letter or login.failures or login.first_failure
