@@ -155,8 +155,8 @@ class Background(bootsteps.StartStopStep):
             worker.app.services().ledger.remove_worker(worker.app.identity)
             if self._mailbox is not None:
                 self._mailbox.forget()
-        except redis.RedisError:
-            log.warning("ledger_unreachable", doing="stop")
+        except redis.RedisError as error:
+            log.warning("ledger_unreachable", doing="stop", **in_log(error))
         log.info("worker_stopped", worker=worker.app.identity)
 
     def _beat(self) -> None:

@@ -53,7 +53,7 @@ def _report_overwritten(*parts: str) -> None:
 
 
 def _report_damaged(key: str) -> None:
-    log.error("damaged_login_not_called", key=key, advice="publish its last event again")
+    log.error("damaged_login_not_called", key=key, advice="publish a new event of it")
     report_damaged(key=key)
 
 

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.integration.ledger.conftest import Clock, settle_together, take_back, wishes
+from tests.integration.ledger.conftest import Clock, Start, settle_together, take_back, wishes
+from worker.backfill.store import Backfills
 from worker.config.gate_thresholds import GateRules
-from worker.ledger import Claim, Ledger, Notice, Recorded
+from worker.errors import Unreadable
+from worker.ledger import Claim, Ledger, Notice
+from worker.ledger.queries import Views
 
 FIELDS = "vawesldqpnfjbhuzCxkmg"
 DAMAGES: list[tuple[str, str | None]] = [
@@ -16,6 +19,7 @@ DAMAGES: list[tuple[str, str | None]] = [
     ("w", "1:1:x:toolbox"),
     ("k", "123"),
 ]
+HOUR_MS = 3_600_000
 LOGINS = 2 * len(DAMAGES) + 1
 """Each second one gets damaged."""
 FAST: Mapping[str, Any] = {"at_most": LOGINS, "calls_per_second": 1_000_000, "max_in_flight": LOGINS}
@@ -57,14 +61,14 @@ class Story:
             else:
                 self._redis.hset(login, field, value)
 
-    def event(self, minute: int, *, on: bool = False) -> list[Recorded]:
+    def event(self, minute: int) -> None:
         """Each login gets an event."""
-        return self._ledger.record(wishes(LOGINS, minute=minute, on=on))
+        self._ledger.record(wishes(LOGINS, minute=minute, on=False))
 
     def work_off(self) -> None:
         """Take back lost leases, and call what is due, until all rests are over."""
         for _ in range(4):
-            self._clock.ms += 100_000
+            self._clock.ms += 2 * HOUR_MS
             self.notices += take_back(self._ledger).notices
             self.settle(self.claimed(), SUCCESS)
 
@@ -72,6 +76,16 @@ class Story:
         """Return the logins whose newest wish was not confirmed."""
         fields = [self._redis.hmget(f"nightly:login:lgn_{at}", "s", "w", "C") for at in range(LOGINS)]
         return {at for at, login in enumerate(fields) if not _is_confirmed(*login)}
+
+    def unreadable(self) -> set[int]:
+        """Return the logins whose page says that somebody damaged them."""
+        return {at for at in range(LOGINS) if not self._is_readable(f"lgn_{at}")}
+
+    def _is_readable(self, reference: str) -> bool:
+        try:
+            return Views(self._redis, now_ms=self._clock).login(reference) is not None
+        except Unreadable:
+            return False
 
     def waiting(self) -> list[str]:
         return self._redis.keys("nightly:due:*") + self._redis.keys("nightly:leases:*")
@@ -98,6 +112,17 @@ def test_logins_that_are_damaged_in_flight_hold_up_no_other(story: Story, ending
     _others_are_called_and_an_event_mends_the_damaged(story, are_dead=ending == "INVALID_LOGIN")
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_event_during_the_call_of_a_damaged_login_is_called(story: Story, ending: str) -> None:
+    calls = story.claimed()
+    story.damage()
+    story.event(minute=1)
+    if outcome := ENDINGS[ending]:
+        story.settle(calls, outcome)
+    story.work_off()
+    assert _damages(story.unconfirmed()) == []
+
+
 @pytest.mark.parametrize("before", [None, FAILURE, SUCCESS, INVALID_LOGIN], ids=["new", "failed", "confirmed", "dead"])
 def test_logins_that_are_damaged_at_rest_hold_up_no_other(story: Story, before: Ending | None) -> None:
     if before:
@@ -113,18 +138,34 @@ def _others_are_called_and_an_event_mends_the_damaged(story: Story, *, are_dead:
     assert len(others) == (len(DAMAGES) + 1 if are_dead else 0)
     story.event(minute=1)
     story.work_off()
-    assert [DAMAGES[at // 2] for at in story.unconfirmed()] == []
+    assert _damages(story.unconfirmed()) == []
+    assert _damages(story.unreadable()) == []
     assert story.waiting() == []
 
 
-def test_a_person_hears_of_damaged_logins_that_cannot_be_called_and_publishes_their_event_again(story: Story) -> None:
+def _damages(logins: set[int]) -> list[tuple[str, str | None]]:
+    return [DAMAGES[at // 2] for at in sorted(logins)]
+
+
+@pytest.mark.parametrize("wish", ["on", "off", "as-is"])
+def test_damaged_logins_hold_up_no_backfill(story: Story, backfills: Backfills, start: Start, wish: str) -> None:
+    story.settle(story.claimed(), SUCCESS)
+    story.damage()
+    backfill_id = start([f"login-{at}" for at in range(LOGINS)], wish=wish)
+    for _ in range(LOGINS):
+        fed = backfills.get(backfill_id).fed
+        rows = [part for at in range(fed, LOGINS) for part in (f"lgn_{at}", b"sealed", "")]
+        backfills.feed(backfill_id, fed, rows, fingerprint="proven-one")
+        story.work_off()
+        if fed == LOGINS:
+            break
+    assert backfills.get(backfill_id).fed == LOGINS
+    assert {at for at in story.unconfirmed() if at % 2 == 0} == set()
+
+
+def test_a_person_hears_of_damaged_logins_that_cannot_be_called(story: Story) -> None:
     story.damage()
     story.work_off()
     uncalled = story.unconfirmed()
-    assert {DAMAGES[at // 2][0] for at in uncalled} == {"v", "w", "e", "s"}
+    assert {field for field, _ in _damages(uncalled)} == {"v", "w", "e"}
     assert {notice.text for notice in story.notices} == {f"damaged|nightly:login:lgn_{at}" for at in uncalled}
-    results = story.event(minute=0, on=True)
-    assert {results[at] for at in uncalled} == {Recorded.RECORDED}
-    assert {results[at] for at in range(0, LOGINS, 2)} == {Recorded.DUPLICATE}
-    story.work_off()
-    assert story.unconfirmed() == set()

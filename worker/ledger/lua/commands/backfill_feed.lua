@@ -41,8 +41,9 @@ local function feed_as_of(row, old)
     ref = row.ref, instance = instance, sealed = row.sealed, occurred_us = as_of, wish = wish == 'on' and '1' or '0',
     event_id = name, account_id = row.account_id, lane = 'backfill', row = name,
   }
-  if old.occurred_us and old.event_id:sub(1, #id + 1) == id .. ':' then return 'duplicate' end
-  if old.state == 'done' and reassert ~= '1' and old.wish == new.wish and compare(new, old) > 0 then
+  if old.occurred_us and (old.event_id or ''):sub(1, #id + 1) == id .. ':' then return 'duplicate' end
+  local is_confirmed = old.state == 'done' and old.confirmed
+  if is_confirmed and reassert ~= '1' and old.wish == new.wish and compare(new, old) > 0 then
     local key = login_key(row.ref)
     redis.call('HSET', key, FIELD.newest, newest_text(old.revision + 1, new.wish, as_of, instance), FIELD.event_id, name,
       FIELD.confirmed, (old.confirmed:gsub('^%d+', old.revision + 1)))

@@ -58,7 +58,7 @@ local function keep(message)
       redis.call('HSET', key, unpack(fields))
       return 'kept'
     end
-    leave_group(message.id, filed_under)
+    if filed_under then leave_group(message.id, filed_under) end -- else a person damaged the letter
   else
     keep_body(message.id, message.size, message.sealed)
   end

@@ -57,12 +57,13 @@ local function take_back(ref, instance, login, rest)
   redis.call('HSET', login_key(ref), FIELD.leases_lost, before + 1)
 end
 
--- Returns how many leases were taken back. Of a login that a person deleted, only the lease is left to delete.
+-- Returns how many leases were taken back. Of a login that a person deleted, only the lease is left to delete; one whose
+-- state a person damaged is in flight, as it has a lease.
 local function reap(instance)
   local taken_back = 0
   for _, ref in ipairs(redis.call('ZRANGEBYSCORE', leases_key(instance), '-inf', now, 'LIMIT', 0, REAP_AT_MOST)) do
     local login, rest = read_flight(ref)
-    if login.state == 'flight' then
+    if login.state == 'flight' or (login.newest and not IS_STATE[login.state]) then
       take_back(ref, instance, login, rest)
       taken_back = taken_back + 1
     else

@@ -58,7 +58,7 @@ local function number_of(id, code)
   if code == '' then return 0 end
   local key, field = backfill_key(id), 'code:' .. code
   local number = redis.call('HGET', key, field)
-  if number then return tonumber(number) end
+  if number then return number_or_zero(number) end
   number = math.min(increase(key, 'codes', 1), MOST_CODES)
   redis.call('HSET', key, field, number)
   return number

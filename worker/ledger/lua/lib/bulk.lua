@@ -27,8 +27,9 @@ end
 -- Whether a running job has letters left that can be decided now: `has_room` says so for the lane of an instance.
 local function job_wants_feeding(id, has_room)
   local verb, segments = unpack(redis.call('HMGET', backfill_key(id), 'verb', 'segments'))
-  for number = 0, segments - 1 do
+  for number = 0, number_or_zero(segments) - 1 do
     local segment = segment_of(id, number)
+    if not (segment and segment.at) then return false end -- a person damaged it
     if segment.at < segment.last and (verb ~= 'replay' or segment.instance == '' or has_room(segment.instance)) then
       return true
     end

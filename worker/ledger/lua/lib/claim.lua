@@ -56,9 +56,12 @@ end
 -- Put a login in flight and into the reply; returns 1, or 0 where it was deleted or damaged.
 local function put_in_flight(context, ref, login, lease, rest, reply)
   local key = login_key(ref)
-  if is_damaged(login) then give_notice('damaged|' .. key, 0) return 0 end
   -- A person deleted the login. If an event then recreated it in the other lane, this lane still has the old entry.
-  if login.state ~= 'due' then return 0 end
+  if IS_STATE[login.state] and login.state ~= 'due' or not next(login) then return 0 end
+  if not (login.revision and login.sealed and login.event_id) then
+    give_notice('damaged|' .. key, 0)
+    return 0
+  end
   local last = login.claim and tonumber(login.claim) or 0
   local number = last < context.now and context.now_text or whole(last + 1)
   local is_well = is_healthy(login)

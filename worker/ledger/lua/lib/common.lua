@@ -43,10 +43,10 @@ local WORD = {}
 for word, name in pairs(FIELD) do WORD[name] = word end
 
 -- What scripts calculate with, or name a key by. A value that does not match, because a person damaged it, is read as
--- if the field were missing: an error would stop the script for all other logins, too.
+-- if the field were missing, until the next wish deletes it: an error would stop the script for all other logins, too.
 local NUMBER = '^%-?%d+$'
 local SHAPE = {
-  [FIELD.claim] = '^%d+', [FIELD.lane] = '^backfill$', [FIELD.is_counted] = '^[01]$',
+  [FIELD.claim] = '^%d+', [FIELD.lane] = '^[bl][ai][cv][ke]f?i?l?l?$', [FIELD.is_counted] = '^[01]$',
   [FIELD.failures] = NUMBER, [FIELD.first_failure] = NUMBER, [FIELD.held_before_failure] = NUMBER,
   [FIELD.leases_lost] = NUMBER, [FIELD.rests_until] = NUMBER, [FIELD.reassert_after] = NUMBER,
 }
@@ -97,7 +97,9 @@ end
 local function increase(key, field, by)
   local reply = redis.pcall('HINCRBY', key, field, by)
   if type(reply) == 'number' then return reply end
-  if not reply.err:find('not an integer', 1, true) then return redis.call('HINCRBY', key, field, by) end
+  if not reply.err:find('hash value is not', 1, true) and not reply.err:find('overflow', 1, true) then
+    return redis.call('HINCRBY', key, field, by)
+  end
   redis.call('HSET', key, field, by)
   return by
 end
@@ -116,26 +118,25 @@ local function occurred_us_of(newest) return newest:match('^%d+:[01]:(-?%d+):') 
 -- healthy login is settled by its claim alone (settle.lua).
 local function not_healthy(claim) return ((claim or ''):gsub(':h:', ':-:', 1)) end
 
+local IS_STATE = { due = true, flight = true, done = true, dead = true }
+
 -- Returns all fields of a login, by one HGETALL: HMGET would scan the hash once for each name, to its end where the
--- field is missing, as most are. With them come revision and wish.
+-- field is missing, as most are. With them come revision and wish, and the names of damaged fields (damaged).
 local function read_login(ref)
   local flat, login = redis.pcall('HGETALL', login_key(ref)), {}
   if flat.err then flat = run('HGETALL', login_key(ref)) end -- not at once: a call more, for each login
   for at = 1, #flat, 2 do
     local name, value = flat[at], flat[at + 1]
     local shape = SHAPE[name]
-    if not shape or value:find(shape) then login[WORD[name] or name] = value end
+    if not shape or value:find(shape) then
+      login[WORD[name] or name] = value
+    else
+      login.damaged = login.damaged or {}
+      login.damaged[#login.damaged + 1] = name
+    end
   end
   if login.newest then login.revision, login.wish = revision_and_wish(login.newest) end
   return login
-end
-
-local IS_STATE = { due = true, flight = true, done = true, dead = true }
-
--- Whether a person damaged a login so that it cannot be called.
-local function is_damaged(login)
-  if login.state == 'due' then return not (login.revision and login.sealed and login.event_id) end
-  return next(login) ~= nil and not IS_STATE[login.state]
 end
 
 -- Returns the id of the key that sealed a value, in hex. A sealed value begins with the byte 1 and the four bytes of

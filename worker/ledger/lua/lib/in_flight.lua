@@ -29,7 +29,7 @@ local function put_back(ref, instance, login, due_at, rests_until)
   put_due(ref, instance, login.lane, due_at, rests_until)
 end
 
-local DAMAGED_REST = 60000 -- ms: the rest after a call whose claim a person damaged
+local DAMAGED_REST = 3600000 -- ms: the rest after a call whose claim a person damaged; FLINKS_SETTLE_SECONDS at most
 
 -- Returns a login that may be in flight, with the parts of its claim (claim_number, claimed_revision, claimed_wish,
 -- claim_is_counted, claim_owner), and how long it rests if its lease is lost, ms. Of a claim that has ended, only the
@@ -41,7 +41,7 @@ local function read_flight(ref)
   login.claim_number, login.claimed_revision, login.claimed_wish = number or claim, revision, wish
   login.claim_is_counted, login.claim_owner = is_counted, owner
   login.lane = login.lane or 'live'
-  if login.state == 'flight' and not number then
+  if not number and (login.state == 'flight' or not IS_STATE[login.state]) then
     login.claim_number, login.claimed_revision = claim:match('^%d+') or '0', login.revision or '0'
     login.claimed_wish = login.wish or '0'
   end

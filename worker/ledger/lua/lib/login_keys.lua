@@ -10,7 +10,8 @@ local MISSING_NOTICE_AFTER, MISSING_NOTICE_AGAIN, MISSING_FORGOTTEN = 60000, 360
 -- Returns what a worker's heartbeat said about it; nil if a person damaged that.
 local function read_about(text)
   local is_read, about = pcall(cjson.decode, text)
-  return is_read and type(about) == 'table' and tonumber(about.at) and tonumber(about.slots) and about or nil
+  if not is_read or type(about) ~= 'table' then return nil end
+  return type(about.at) == 'number' and type(about.slots) == 'number' and about or nil
 end
 
 -- Returns the live workers by name, each with what its heartbeat said about it.

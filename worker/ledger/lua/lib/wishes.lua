@@ -23,17 +23,18 @@ local function read_wishes(first, last)
   return wishes, sealed_values
 end
 
-local UNKNOWN = { revision = 0, rests_until = 0, lane = 'live' }
-
--- Read a login that a wish may change: revision and rests_until are numbers, lane is set, has_past says whether the
--- login has fields that a new wish deletes, and is_damaged whether its newest wish must be recorded again.
+-- Read a login that a wish may change: revision and rests_until are numbers, lane is set, and has_past says whether the
+-- login has fields that a new wish deletes. One whose newest wish a person damaged begins anew (begins_anew).
 local function read_standing(ref)
   local login = read_login(ref)
   login.occurred_us = login.newest and occurred_us_of(login.newest)
-  if not login.occurred_us then return UNKNOWN end
+  if not login.occurred_us then
+    local known = { revision = 0, rests_until = 0, lane = 'live', row = login.row, letter = login.letter }
+    known.begins_anew = next(login) ~= nil
+    return known
+  end
   login.revision, login.rests_until = tonumber(login.revision), number_or_zero(login.rests_until)
   login.lane = login.lane or 'live'
-  login.is_damaged = is_damaged(login)
   login.has_past = login.is_counted or login.letter or login.failures or login.first_failure
     or login.failures_while_down or login.held_before_failure or login.refused_by
   return login
@@ -58,14 +59,19 @@ local function add(fields, name, value)
   fields[n + 1], fields[n + 2] = name, value
 end
 
--- A login in flight stays in flight: its settlement sees the new revision.
+-- A login in flight stays in flight: its settlement sees the new revision. What a person damaged is deleted.
 local function store(key, new, old, lane)
+  if old.begins_anew then redis.call('DEL', key) end
+  if old.damaged then redis.call('HDEL', key, unpack(old.damaged)) end
   local revision = old.revision == 0 and '1' or whole(old.revision + 1)
   local is_flying = old.state == 'flight'
   local has_new_account = new.account_id ~= '' and new.account_id ~= old.account_id
   local more = has_new_account and { FIELD.account_id, new.account_id } or {}
   if old.lane ~= lane then add(more, FIELD.lane, lane) end
   if new.row then add(more, FIELD.row, new.row) end
+  if not is_flying and old.claim and old.claim:find(':', 1, true) then -- a person damaged the state of a login in flight
+    add(more, FIELD.claim, not_healthy(old.claim))
+  end
   redis.call('HSET', key, FIELD.sealed, new.sealed, FIELD.event_id, new.event_id,
     FIELD.newest, newest_text(revision, new.wish, new.occurred_us, new.instance),
     is_flying and FIELD.claim or FIELD.state, is_flying and not_healthy(old.claim) or 'due', unpack(more))
@@ -91,7 +97,7 @@ local function record_wish(new, old, now)
   count(instance, 'recorded')
   if old.occurred_us then
     local order = compare(new, old)
-    if order == 0 and not old.is_damaged then count(instance, 'duplicate') return 'duplicate' end
+    if order == 0 then count(instance, 'duplicate') return 'duplicate' end
     if order < 0 then
       count(instance, 'superseded')
       remember_event(new, old, 'superseded', now)
