@@ -24,6 +24,17 @@ INSTANCE = "toolbox"
 FINGERPRINTS = {INSTANCE: "proven-one", "acme": "untried"}
 DOWN: dict[str, Any] = {"code": "http_503", "flags": "d", "delay_seconds": 0.0}
 MINUTE_MS = 60_000
+TERMS: dict[str, Any] = {
+    "at_most": 10,
+    "owner": "owner",
+    "worker": "worker",
+    "lease_seconds": 15,
+    "settle_seconds": 0,
+    "calls_per_second": 50,
+    "max_in_flight": 64,
+    "fingerprint": "proven-one",
+}
+"""With which tests claim, unless they say otherwise."""
 Start = Callable[..., str]
 """Loads and commits a backfill of these logins; returns its id. An empty login is an invalid row."""
 
@@ -50,17 +61,7 @@ def ledger(redis_client: Redis, clock: Clock) -> Ledger:
 
 
 def claim_from(ledger: Ledger, **changes: Any) -> ClaimReply:
-    terms: dict[str, Any] = {
-        "at_most": 10,
-        "owner": "owner",
-        "worker": "worker",
-        "lease_seconds": 15,
-        "settle_seconds": 0,
-        "calls_per_second": 50,
-        "max_in_flight": 64,
-        "fingerprint": "proven-one",
-    }
-    return ledger_calls.claim(ledger, INSTANCE, **terms | changes)
+    return ledger_calls.claim(ledger, INSTANCE, **TERMS | changes)
 
 
 @pytest.fixture

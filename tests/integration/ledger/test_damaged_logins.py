@@ -40,7 +40,7 @@ ENDINGS: Mapping[str, Ending | None] = {
 
 
 class Story:
-    """Many logins with one wish each, half of which get damaged, each in its own way."""
+    """Many logins with one wish each. Each second login gets damaged, in a way that no other has."""
 
     def __init__(self, ledger: Ledger, redis_client: Redis, clock: Clock, claim: Callable[..., Any]) -> None:
         self._ledger, self._redis, self._clock, self._claim = ledger, redis_client, clock, claim

@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from tests import ledger_calls
-from tests.integration.ledger.conftest import DOWN, INSTANCE, Clock, claim_all, tally, wishes
+from tests.integration.ledger.conftest import DOWN, INSTANCE, TERMS, Clock, claim_all, tally, wishes
 from worker.ledger import Claim, ClaimReply, Ledger, Settled
 from worker.ledger.queries import Views
 
@@ -14,16 +14,7 @@ from worker.ledger.queries import Views
 @pytest.fixture
 def turn(ledger: Ledger) -> Any:
     def turn(call: Claim, outcome: str, **changes: Any) -> tuple[Settled, ClaimReply]:
-        terms: dict[str, Any] = {
-            "at_most": 10,
-            "owner": "owner",
-            "worker": "worker",
-            "lease_seconds": 15,
-            "settle_seconds": 0,
-            "calls_per_second": 1000,
-            "max_in_flight": 64,
-            "fingerprint": "proven-one",
-        }
+        terms = TERMS | {"calls_per_second": 1000}
         fields = {name: changes.pop(name) for name in list(changes) if name not in terms}
         (result,), reply = ledger_calls.settle_and_claim(
             ledger, INSTANCE, [ledger_calls.ended(call, outcome, **fields)], **terms | changes

@@ -46,7 +46,8 @@ for word, name in pairs(FIELD) do WORD[name] = word end
 -- if the field were missing, until the next wish deletes it: an error would stop the script for all other logins, too.
 local NUMBER = '^%-?%d+$'
 local SHAPE = {
-  [FIELD.claim] = '^%d+', [FIELD.lane] = '^[bl][ai][cv][ke]f?i?l?l?$', [FIELD.is_counted] = '^[01]$',
+  [FIELD.claim] = '^%d+', [FIELD.is_counted] = '^[01]$',
+  [FIELD.lane] = '^[bl][ai][cv][ke]f?i?l?l?$', -- backfill | live
   [FIELD.failures] = NUMBER, [FIELD.first_failure] = NUMBER, [FIELD.held_before_failure] = NUMBER,
   [FIELD.leases_lost] = NUMBER, [FIELD.rests_until] = NUMBER, [FIELD.reassert_after] = NUMBER,
 }
